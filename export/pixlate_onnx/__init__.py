@@ -1,0 +1,34 @@
+"""ONNX: runs model files (with ONNX Runtime alone) and writes them (with PyTorch)."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pixlate
+
+if TYPE_CHECKING:
+    from cyclopts import App
+
+
+@pixlate.hookimpl
+def pixlate_open_model(path: Path, device: str) -> pixlate.Translator | None:
+    """Open any file named ``*.onnx``."""
+    if path.suffix.lower() != ".onnx":
+        return None
+    from pixlate_onnx.runner import OnnxTranslator
+
+    return OnnxTranslator(path, device)
+
+
+@pixlate.hookimpl
+def pixlate_checks() -> Iterable[pixlate.Check]:
+    """Tell which execution providers really load."""
+    from pixlate_onnx.diagnosis import checks
+
+    return checks()
+
+
+@pixlate.hookimpl
+def pixlate_commands(app: "App") -> None:
+    """Add ``pixlate export``."""
+    app.command("pixlate_onnx.command:export", name="export", help="Write a trained generator as one ONNX file, checked against PyTorch.")

@@ -1,0 +1,97 @@
+"""From a trained run to one ONNX file that says everything about itself."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+import torch
+from torch import nn
+
+import pixlate
+from pixlate.errors import PixlateError
+from pixlate.plugins import installed
+from pixlate.spec import METADATA_KEY, ModelSpec, Provenance
+from pixlate.training.engine import load_average
+from pixlate.training.gan import GAN, MAIN_GENERATOR
+from pixlate.training.run import RunOptions
+from pixlate_onnx.parity import ParityReport, compare
+
+OPSET = 18
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export wrote."""
+
+    path: Path
+    spec: ModelSpec
+    parity: ParityReport
+
+
+def export_run(run: Path, path: Path, generator: str = MAIN_GENERATOR, data: str = "", licence: str = "") -> Exported:
+    """Write the averaged generator of a run as an ONNX file, compared with PyTorch first.
+
+    Args:
+        run: Folder that training wrote.
+        path: The file to write; an existing one is replaced only by a whole new one.
+        generator: Which of the method's generators.
+        data: Tells users what it was trained on; by default the names of the folders.
+        licence: Terms of use of the weights.
+
+    Raises:
+        PixlateError: No such generator, or the file's pictures differ from PyTorch's; nothing is written.
+    """
+    options = RunOptions.load(run, installed().methods())
+    gan = options.method.build(options.method_options)
+    gan.load_state_dict(load_average(run))
+    provenance = Provenance(
+        data or ", ".join(folder.name for folder in options.folders), options.training.steps, options.training.seed, licence, pixlate.__version__
+    )
+    return export_gan(gan, path, generator, provenance)
+
+
+def export_gan(gan: GAN, path: Path, generator: str, provenance: Provenance) -> Exported:
+    """Write one generator of a GAN as an ONNX file; see :func:`export_run`."""
+    if generator not in gan.generators:
+        raise PixlateError(f"expected one of the generators {sorted(gan.generators)}, got {generator!r}; choose one for --generator")
+    network = gan.exported(generator).cpu().eval()
+    spec = gan.spec(generator).with_provenance(provenance)
+    part = path.with_name(f".{path.name}.part.onnx")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        onnx.save(_trace(network, spec), part)
+        parity = compare(network, part, spec)
+        parity.require()
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return Exported(path, spec, parity)
+
+
+def _trace(network: nn.Module, spec: ModelSpec) -> onnx.ModelProto:
+    """Return the network as an ONNX model with free batch, height and width, and the spec in its metadata."""
+    side = 2 * max(spec.minimum, spec.multiple, 8)
+    free = torch.export.Dim.AUTO
+    example = torch.rand(2, spec.channels_in, side, side + spec.multiple)
+    program = torch.onnx.export(
+        network,
+        (example,),
+        dynamo=True,
+        verbose=False,
+        opset_version=OPSET,
+        input_names=["image"],
+        output_names=["translated"],
+        dynamic_shapes=({0: free, 2: free, 3: free},),
+    )
+    assert program is not None
+    model: onnx.ModelProto = program.model_proto
+    for value, sides in ((model.graph.input[0], ("height", "width")), (model.graph.output[0], ("height_out", "width_out"))):
+        for index, name in zip((0, 2, 3), ("batch", *sides), strict=True):
+            value.type.tensor_type.shape.dim[index].dim_param = name
+    del model.graph.value_info[:]  # shapes in names of the tracer's own, which would contradict the ones above
+    for node in model.graph.node:
+        del node.metadata_props[:]  # stack traces of the exporting machine
+        node.doc_string = ""
+    onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
+    onnx.checker.check_model(model)
+    return model

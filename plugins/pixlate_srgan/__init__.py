@@ -1,0 +1,40 @@
+"""SRGAN: super-resolution, with the ready models ``upscale-x2`` and ``upscale-x4``."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pixlate
+from pixlate_srgan.options import SRGANOptions, SRGANTraining
+
+if TYPE_CHECKING:
+    from pixlate_srgan.model import SRGAN
+
+
+def build(options: SRGANOptions) -> "SRGAN":
+    """Return untrained networks; PyTorch comes in only here."""
+    from pixlate_srgan.model import SRGAN
+
+    return SRGAN(options)
+
+
+@pixlate.hookimpl
+def pixlate_methods() -> Iterable[pixlate.Method]:
+    """Offer ``srgan``."""
+    yield pixlate.Method(
+        name="srgan",
+        summary="Super-resolution: SRGAN's generator, trained on pixel loss",
+        pairing="degraded",
+        options=SRGANOptions,
+        build=build,
+        training=SRGANTraining,
+    )
+
+
+@pixlate.hookimpl
+def pixlate_models() -> Iterable[pixlate.ModelCard]:
+    """Offer the models trained by ``recipes/``."""
+    folder = Path(__file__).parent / "models"
+    for scale in (2, 4):
+        name = f"upscale-x{scale}"
+        yield pixlate.ModelCard(name, f"enlarges photographs {scale} times", folder / f"{name}.onnx", folder / f"{name}.md")

@@ -1,0 +1,129 @@
+"""PNG and TIFF give back what was written, and other readers see the same."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from skimage import io as skimage_io
+
+from pixlate.images import Metadata, Picture, read_picture, write_picture
+from tests.pixlate.images.conftest import LIMIT, everything, photograph, same, samples
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    deep=st.booleans(),
+    channels=st.sampled_from([1, 3]),
+    with_alpha=st.booleans(),
+    with_metadata=st.booleans(),
+    format=st.sampled_from(["png", "tiff"]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_picture_of_any_size_depth_and_channels_comes_back_as_it_was(
+    height: int, width: int, deep: bool, channels: int, with_alpha: bool, with_metadata: bool, format: str, seed: int
+) -> None:
+    dtype = np.uint16 if deep else np.uint8
+    both = samples(height, width, 4, dtype, seed)
+    picture = Picture(np.ascontiguousarray(both[:, :, :channels]), both[:, :, 3].copy() if with_alpha else None, everything() if with_metadata else Metadata())
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "picture.tmp"
+        write_picture(picture, path, format)
+        assert same(read_picture(path, max_pixels=LIMIT), picture)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("with_alpha", [False, True])
+def test_imagecodecs_and_tifffile_read_what_was_written(tmp_path: Path, dtype: type[np.uint8], channels: int, with_alpha: bool) -> None:
+    pixels = photograph(dtype, channels)
+    picture = Picture(pixels, pixels[:, :, 0].copy() if with_alpha else None, everything())
+    expected = np.dstack([pixels, pixels[:, :, :1]]) if with_alpha else pixels
+    write_picture(picture, tmp_path / "one.png", "png")
+    write_picture(picture, tmp_path / "one.tif", "tiff")
+    assert np.array_equal(imagecodecs.png_decode((tmp_path / "one.png").read_bytes()).reshape(expected.shape), expected)
+    with tifffile.TiffFile(tmp_path / "one.tif") as file:
+        assert np.array_equal(file.asarray().reshape(expected.shape), expected)
+        assert file.pages.first.compression == 8
+    assert np.array_equal(skimage_io.imread(tmp_path / "one.tif").reshape(expected.shape), expected)
+    deep = dtype == np.uint16
+    if deep and channels == 1 and with_alpha:
+        return  # Pillow knows no 16-bit grey with alpha in TIFF
+    with Image.open(tmp_path / "one.tif") as image:  # of 16-bit colour it gives the upper 8 bits
+        assert np.array_equal(np.asarray(image).reshape(expected.shape), expected >> 8 if deep and channels == 3 else expected)
+
+
+@pytest.mark.parametrize("compression", [None, "lzw", "adobe_deflate", "zstd", "packbits"])
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_tiff_of_other_writers_is_read_at_full_depth(tmp_path: Path, compression: str | None, byteorder: str, planar: str, dtype: type[np.uint8]) -> None:
+    pixels = photograph(dtype)
+    stored = pixels.transpose(2, 0, 1) if planar == "separate" else pixels
+    predictor = compression in ("lzw", "adobe_deflate", "zstd")
+    path = tmp_path / "other.tif"
+    tifffile.imwrite(path, stored, photometric="rgb", planarconfig=planar, compression=compression, byteorder=byteorder, predictor=predictor, rowsperstrip=7)
+    assert np.array_equal(read_picture(path, max_pixels=LIMIT).pixels, pixels)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_tiled_big_tiff_is_read(tmp_path: Path, dtype: type[np.uint8]) -> None:
+    pixels = photograph(dtype)
+    tifffile.imwrite(tmp_path / "big.tif", pixels, photometric="rgb", tile=(16, 32), bigtiff=True, compression="lzw")
+    assert np.array_equal(read_picture(tmp_path / "big.tif", max_pixels=LIMIT).pixels, pixels)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_tiff_where_least_is_white_is_turned_over(tmp_path: Path, dtype: type[np.uint8]) -> None:
+    pixels = photograph(dtype, 1)
+    tifffile.imwrite(tmp_path / "white.tif", np.iinfo(dtype).max - pixels[:, :, 0], photometric="miniswhite")
+    assert np.array_equal(read_picture(tmp_path / "white.tif", max_pixels=LIMIT).pixels, pixels)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_premultiplied_tiff_is_divided_by_its_alpha(tmp_path: Path, dtype: type[np.uint8]) -> None:
+    full = int(np.iinfo(dtype).max)
+    pixels, alpha = photograph(dtype), np.full((48, 64), full // 2, dtype)
+    multiplied = (pixels * (alpha[:, :, None] / full)).round().astype(dtype)
+    tifffile.imwrite(tmp_path / "pre.tif", np.dstack([multiplied, alpha]), photometric="rgb", extrasamples=["assocalpha"])
+    picture = read_picture(tmp_path / "pre.tif", max_pixels=LIMIT)
+    assert picture.alpha is not None and np.array_equal(picture.alpha, alpha)
+    assert np.abs(picture.pixels.astype(int) - pixels).max() <= 2
+
+
+def test_an_extra_channel_that_is_no_alpha_is_left_out_and_noted(tmp_path: Path) -> None:
+    pixels = photograph(np.uint16)
+    tifffile.imwrite(tmp_path / "extra.tif", np.dstack([pixels, pixels[:, :, :1]]), photometric="rgb", extrasamples=["unspecified"])
+    picture = read_picture(tmp_path / "extra.tif", max_pixels=LIMIT)
+    assert np.array_equal(picture.pixels, pixels)
+    assert picture.alpha is None and picture.notes == ("1 further channel left out",)
+
+
+def test_12_bit_tiff_is_stretched_to_16(tmp_path: Path) -> None:
+    values = np.array([[0, 1, 2048, 4095]], np.uint16)
+    packed = imagecodecs.packints_encode(values, 12)
+    tifffile.imwrite(tmp_path / "twelve.tif", iter([packed]), shape=values.shape, dtype=np.uint16, bitspersample=12, photometric="minisblack", rowsperstrip=1)
+    assert read_picture(tmp_path / "twelve.tif", max_pixels=LIMIT).pixels[0, :, 0].tolist() == [0, 16, 32776, 65535]
+
+
+def test_16_bit_png_with_a_transparent_colour_has_alpha(tmp_path: Path) -> None:
+    import struct
+    import zlib
+
+    pixels = photograph(np.uint16)
+    data = imagecodecs.png_encode(pixels)
+    body = b"tRNS" + struct.pack(">3H", *pixels[5, 7])
+    chunk = struct.pack(">I", 6) + body + struct.pack(">I", zlib.crc32(body))
+    (tmp_path / "clear.png").write_bytes(data[:33] + chunk + data[33:])
+    picture = read_picture(tmp_path / "clear.png", max_pixels=LIMIT)
+    assert np.array_equal(picture.pixels, pixels)
+    assert picture.alpha is not None and picture.alpha[5, 7] == 0 and (picture.alpha == 65535).sum() == (pixels != pixels[5, 7]).any(axis=2).sum()
+
+

@@ -1,0 +1,55 @@
+"""Picture, Metadata and the table of formats."""
+
+import numpy as np
+import pytest
+
+from pixlate.images import FORMATS, SUFFIXES, Metadata, Picture, suffix_of
+from pixlate.images.samples import on_white, to_8_bits, unmultiplied
+
+
+def test_a_picture_counts_the_bytes_of_pixels_and_alpha() -> None:
+    assert Picture(np.zeros((4, 5, 3), np.uint16), np.zeros((4, 5), np.uint16)).nbytes == 4 * 5 * 4 * 2
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((4, 5), np.uint8), np.zeros((4, 5, 4), np.uint8), np.zeros((0, 5, 3), np.uint8), np.zeros((4, 5, 3), np.float32)])
+def test_a_picture_refuses_pixels_of_another_shape_or_type(pixels: np.ndarray) -> None:  # type: ignore[type-arg]
+    with pytest.raises(ValueError, match="expected pixels of"):
+        Picture(pixels)
+
+
+@pytest.mark.parametrize("alpha", [np.zeros((5, 4), np.uint8), np.zeros((4, 5), np.uint16)])
+def test_a_picture_refuses_alpha_unlike_its_pixels(alpha: np.ndarray) -> None:  # type: ignore[type-arg]
+    with pytest.raises(ValueError, match="expected alpha"):
+        Picture(np.zeros((4, 5, 3), np.uint8), alpha)
+
+
+@pytest.mark.parametrize("dpi", [(0.0, 72.0), (float("nan"), 1.0), (float("inf"), 1.0), (-1.0, 1.0)])
+def test_metadata_refuses_a_resolution_that_is_none(dpi: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="dpi"):
+        Metadata(dpi=dpi)
+
+
+def test_every_format_has_a_usual_suffix_that_leads_back_to_it() -> None:
+    assert {SUFFIXES[suffix_of(name)] for name in FORMATS} == set(FORMATS) == set(SUFFIXES.values())
+    assert suffix_of("jpeg") == ".jpg"
+
+
+def test_16_bits_round_to_the_nearest_of_8() -> None:
+    levels = np.arange(65536, dtype=np.uint16)
+    assert np.array_equal(to_8_bits(levels), np.rint(levels / 257))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_laying_on_white_is_exact_to_half_a_level(dtype: type[np.uint8]) -> None:
+    full = np.iinfo(dtype).max
+    values = np.linspace(0, full, 64).round().astype(dtype)
+    pixels, alpha = np.meshgrid(values, values)
+    exact = pixels * (alpha / full) + full * (1 - alpha / full)
+    assert np.abs(on_white(pixels[:, :, None], alpha)[:, :, 0] - exact).max() <= 0.5 + 1e-6
+
+
+def test_unmultiplying_undoes_multiplying_where_nothing_was_lost() -> None:
+    alpha = np.full((3, 3), 128, np.uint8)
+    pixels = np.arange(27, dtype=np.uint8).reshape(3, 3, 3) * 9
+    multiplied = np.rint(pixels * (128 / 255)).astype(np.uint8)
+    assert np.abs(unmultiplied(multiplied, alpha).astype(int) - pixels).max() <= 1

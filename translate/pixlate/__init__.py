@@ -1,0 +1,59 @@
+"""Pixlate translates images into images.
+
+``pixlate.load("upscale-x4")`` gives a translator, ``pixlate.convert("photos", "out", model="upscale-x4")`` converts a folder. Importing this
+package imports no PyTorch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pluggy import HookimplMarker
+
+from pixlate.contracts import Check, ImageFormat, ModelCard, Translator
+from pixlate.convert import ConvertOptions, convert
+from pixlate.errors import OutOfDeviceMemory, PixlateError
+from pixlate.method import Method
+from pixlate.options import DataOptions, TrainingOptions
+from pixlate.spec import ModelSpec, Provenance
+
+if TYPE_CHECKING:
+    from pixlate.images import Picture
+    from pixlate.models import load
+    from pixlate.training.gan import GAN
+
+hookimpl = HookimplMarker("pixlate")
+"""Marks a plugin's functions as implementations of hooks."""
+
+_LAZY = {"GAN": "pixlate.training.gan", "Picture": "pixlate.images", "load": "pixlate.models"}
+
+__all__ = [
+    "GAN",
+    "Check",
+    "ConvertOptions",
+    "DataOptions",
+    "ImageFormat",
+    "Method",
+    "ModelCard",
+    "ModelSpec",
+    "OutOfDeviceMemory",
+    "Picture",
+    "PixlateError",
+    "Provenance",
+    "TrainingOptions",
+    "Translator",
+    "convert",
+    "hookimpl",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("pixlate")
+    if name in _LAZY:
+        value = getattr(import_module(_LAZY[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'pixlate' has no attribute {name!r}")

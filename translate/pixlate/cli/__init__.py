@@ -1,0 +1,62 @@
+"""The command line: one file a command, each imported only when it is called."""
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, TextIO
+
+from cyclopts import App, Parameter
+from cyclopts.config import Toml
+
+from pixlate.errors import PixlateError
+from pixlate.plugins import installed
+
+
+def build_app() -> App:
+    """Return the application with Pixlate's commands and those of the plugins."""
+    app = App(name="pixlate", help="Translate images into images.", help_format="plaintext", version=_version)
+    app.command("pixlate.cli.convert:convert", name="convert", help="Convert a folder of images with a model.")
+    app.command("pixlate.cli.train:app", name="train", help="Train a method on folders of images.")
+    app.command("pixlate.cli.models:models", name="models", help="List the ready models.")
+    app.command("pixlate.cli.plugins:plugins", name="plugins", help="List the installed plugins.")
+    app.command("pixlate.cli.doctor:doctor", name="doctor", help="Tell what this machine has, what is missing and how to mend it.")
+    installed().manager.hook.pixlate_commands(app=app)
+
+    @app.meta.default
+    def launch(*tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)], config: Path | None = None) -> object:
+        """Translate images into images.
+
+        Parameters
+        ----------
+        config
+            TOML file with options: a table per command, such as [convert] or [train.srgan]. The command line goes first.
+        """
+        if config is not None:
+            app.config = (Toml(config, must_exist=True),)
+        return app(tokens, result_action="return_value")
+
+    return app
+
+
+def main() -> int:
+    """Run the command line; return the exit code. A user's mistake prints one line and gives 2."""
+    warnings.showwarning = _print_warning
+    try:
+        result = build_app().meta(result_action="return_value")
+    except PixlateError as error:
+        print(f"pixlate: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("pixlate: interrupted", file=sys.stderr)
+        return 130
+    return result if isinstance(result, int) else 0
+
+
+def _print_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None, line: str | None = None) -> None:
+    print(f"pixlate: {message}", file=sys.stderr)
+
+
+def _version() -> str:
+    import pixlate
+
+    return str(pixlate.__version__)

@@ -1,0 +1,134 @@
+"""``pixlate convert``: a folder of images through a model."""
+
+import json as json_format
+import sys
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from pixlate.convert import ConvertOptions
+from pixlate.convert import convert as convert_images
+from pixlate.convert.preview import preview
+from pixlate.convert.report import Report, Summary
+from pixlate.errors import PixlateError
+
+SHOWN = 10
+"""Failures printed; the report has all."""
+
+
+def convert(
+    *paths: Annotated[Path, Parameter(name="SOURCE... OUT")],
+    model: str,
+    options: Annotated[ConvertOptions | None, Parameter(name="*")] = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Convert a folder of images with a model.
+
+    Exit codes: 0 all converted, 1 some failed, 2 refused before starting, 130 interrupted. The same command again continues where it stopped.
+
+    Parameters
+    ----------
+    paths
+        Files, folders or globs to convert, then the output folder (for a single file also an image file).
+    model
+        A ready model's name (see pixlate models) or a model file.
+    json
+        Print the summary as JSON on standard output, for programs.
+    """
+    if len(paths) < 2:
+        raise PixlateError(
+            f"expected a source and an output folder, got {' '.join(map(str, paths)) or 'neither'}; write: pixlate convert photos/ out/ --model {model}"
+        )
+    *sources, out = paths
+    chosen = options or ConvertOptions()
+    if chosen.dry_run:
+        return _preview(sources, out, model, chosen, json)
+    console = Console(stderr=True)
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[failed]}"),
+        console=console,
+    )
+    with progress if console.is_terminal else nullcontext():
+        task = progress.add_task(model, total=None, failed="")
+
+        def watch(report: Report) -> None:
+            summary = report.summary
+            failed = f"{summary.failed} failed" if summary.failed else ""
+            progress.update(task, total=summary.planned, completed=summary.planned - summary.not_reached, failed=failed)
+
+        summary = convert_images(sources, out, model, chosen, watch)
+    if json:
+        print(json_format.dumps(asdict(summary) | {"exit_code": summary.exit_code}))
+    else:
+        _print_summary(summary, out, chosen)
+    return summary.exit_code
+
+
+class _Rate(ProgressColumn):
+    """Images a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.1f} images/s" if task.speed else "", style="progress.data.speed")
+
+
+def _print_summary(summary: Summary, out: Path, options: ConvertOptions) -> None:
+    counts = [
+        f"{summary.converted} converted" + (f" at {summary.converted / summary.seconds:.2f} images/s on {summary.device}" if summary.converted else ""),
+        *(
+            f"{count} {what}"
+            for count, what in ((summary.finished_before, "finished before"), (summary.skipped, "skipped"), (summary.failed, "failed"))
+            if count
+        ),
+        *([f"{summary.not_reached} not reached"] if summary.not_reached else []),
+    ]
+    print(f"{', '.join(counts)}, into {out}")
+    if summary.ignored:
+        print(f"{summary.ignored} other files are no images by name, or hidden")
+    for note, count in summary.notes.items():
+        print(f"note on {count}: {note}")
+    for path, what in ((options.sheet, "before/after sheet"), (options.report, "report")):
+        if path is not None and path.exists():
+            print(f"{what}: {path}")
+    for source, reason in summary.failures[:SHOWN]:
+        print(f"failed: {printable(source)}: {reason}", file=sys.stderr)
+    if summary.failed > SHOWN:
+        print(f"... and {summary.failed - SHOWN} more; --report FILE.json lists all", file=sys.stderr)
+    if summary.interrupted or summary.stopped:
+        print(f"stopped: {summary.stopped or 'interrupted; the same command continues'}", file=sys.stderr)
+
+
+def _preview(sources: list[Path], out: Path, model: str, options: ConvertOptions, json: bool) -> int:
+    failed = count = 0
+    pixels = 0
+    for item in preview(sources, out, model, options):
+        count += 1
+        failed += item.fails
+        pixels += item.output_size[0] * item.output_size[1] if item.output_size else 0
+        if json:
+            print(json_format.dumps(asdict(item)))
+        else:
+            sizes = f" {_size(item.source_size)} -> {_size(item.output_size)}" if item.source_size else ""
+            print(f"{item.action}: {printable(item.source)} -> {printable(item.output)}{sizes}")
+    if not json:
+        print(f"{count} files, {failed} would fail, {pixels / 1e6:.1f} million pixels of output; nothing was written")
+    return 1 if failed else 0
+
+
+def _size(size: tuple[int, int] | None) -> str:
+    return f"{size[0]}x{size[1]}" if size else "?"
+
+
+def printable(path: str) -> str:
+    """Return a path on one line, with control characters and undecodable bytes escaped."""
+    return "".join(character if character.isprintable() else character.encode("unicode_escape", "backslashreplace").decode() for character in path)

@@ -1,0 +1,75 @@
+"""``pixlate doctor``: what this machine has, what is missing, and the command that mends it."""
+
+import json as json_format
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from pixlate.contracts import Check
+from pixlate.machine import granted_cores
+from pixlate.plugins import installed
+
+_RUN = ("pixlate", "numpy", "pillow", "imagecodecs", "tifffile", "pluggy", "cyclopts", "rich")
+_TRAIN = ("torch", "torchvision", "kornia", "albumentations", "lightning-fabric", "safetensors", "onnx", "onnxscript")
+
+
+def doctor(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
+    """Tell what this machine has, what is missing and how to mend it; exit code 1 where something installed does not work.
+
+    Parameters
+    ----------
+    json
+        Print one JSON list, for programs.
+    """
+    found = [*_machine(), *installed().checks()]
+    if json:
+        print(json_format.dumps([asdict(check) for check in found]))
+    else:
+        for check in found:
+            print(f"{check.status:8} {check.name}: {check.found}")
+            if check.remedy:
+                print(f"         mend with: {check.remedy}")
+    return 1 if any(check.status == "problem" for check in found) else 0
+
+
+def _machine() -> Iterator[Check]:
+    yield Check("system", "ok", f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {granted_cores()} cores granted")
+    yield Check("run time", "ok", ", ".join(f"{name} {version(name)}" for name in _RUN))
+    missing = [name for name in _TRAIN if _version(name) is None]
+    if missing:
+        yield Check("training", "note", f"not installed: {', '.join(missing)}", "pip install 'pixlate[train]'")
+    else:
+        yield Check("training", "ok", ", ".join(f"{name} {_version(name)}" for name in _TRAIN))
+    if find_spec("torch") and find_spec("torchvision"):
+        yield _torchvision()
+    for plugin in installed().plugins:
+        if plugin.error:
+            yield Check(
+                f"plugin {plugin.name}",
+                "problem",
+                f"{plugin.distribution} {plugin.version} fails to import: {plugin.error}",
+                f"pip install --upgrade {plugin.distribution}",
+            )
+
+
+def _torchvision() -> Check:
+    """Tell whether PyTorch and torchvision fit each other; a CPU build beside a CUDA build fails at import."""
+    try:
+        import torch
+        import torchvision
+    except Exception as error:  # noqa: BLE001 - a broken pair raises RuntimeError, OSError or ImportError
+        return Check("torchvision", "problem", f"torch and torchvision do not fit each other ({error})", "pip install --force-reinstall torch torchvision")
+    devices = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    return Check("torch", "ok", f"torch {torch.__version__} and torchvision {torchvision.__version__} load; GPUs: {', '.join(devices) or 'none'}")
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

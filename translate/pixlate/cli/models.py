@@ -1,0 +1,43 @@
+"""``pixlate models``: the ready models."""
+
+import json as json_format
+from dataclasses import asdict
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from pixlate.models import cards, load
+
+
+def models(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
+    """List the ready models.
+
+    Parameters
+    ----------
+    json
+        Print one JSON list, for programs.
+    """
+    rows = []
+    for name, card in sorted(cards().items()):
+        spec = load(name, "cpu").spec
+        rows.append(
+            {
+                "name": name,
+                "summary": card.summary,
+                "bytes": card.path.stat().st_size,
+                "path": str(card.path),
+                "card": str(card.card or ""),
+                "spec": asdict(spec),
+            }
+        )
+        if not json:
+            print(f"{name}: {card.summary}")
+            print(
+                f"    scale {spec.scale}, {spec.method}, {spec.precision}, {card.path.stat().st_size / 1e6:.1f} MB, {spec.provenance.licence or 'no licence stated'}"
+            )
+            print(f"    card: {card.card or 'none'}")
+    if json:
+        print(json_format.dumps(rows))
+    elif not rows:
+        print("no plugin offers a ready model; convert takes any ONNX file with --model FILE.onnx")
+    return 0

@@ -1,0 +1,74 @@
+"""What a plugin hands to Pixlate, and what it gets."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from pixlate.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from pixlate.images import Picture
+    from pixlate.images.picture import Pixels
+
+
+class Translator(Protocol):
+    """A loaded model: pixels in, pixels out."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """Scale, channels, sizes and tiling."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where it runs: ``cpu`` or ``cuda:N``."""
+        ...
+
+    def __call__(self, pixels: "Pixels") -> "Pixels":
+        """Translate (batch, height, width, channels) of uint8 or uint16 to (batch, height * scale, width * scale, channels) of the same type.
+
+        Raises:
+            OutOfDeviceMemory: The batch does not fit; a smaller one may.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """A ready model that a package ships."""
+
+    name: str
+    """Name for ``--model``."""
+    summary: str
+    """One line for ``pixlate models``."""
+    path: Path
+    """The model file."""
+    card: Path | None = None
+    """Text file that tells data, recipe, figures and licence."""
+
+
+@dataclass(frozen=True)
+class ImageFormat:
+    """A kind of image file that Pillow cannot read."""
+
+    name: str
+    """Name in reports, such as ``exr``."""
+    suffixes: tuple[str, ...]
+    """Lower-case endings of its files, with the dot."""
+    read: Callable[[Path], "Picture"]
+    """Return the pixels of a file; raise OSError or ValueError with the reason where it is damaged."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding of ``pixlate doctor``."""
+
+    name: str
+    """What was looked at."""
+    status: Literal["ok", "note", "problem"]
+    """ok, note (something optional is not there) or problem (something that was installed does not work)."""
+    found: str
+    """What was seen."""
+    remedy: str = ""
+    """The one command that mends it."""

@@ -1,0 +1,39 @@
+"""Converts folders of images with a model. Importing this imports neither NumPy nor Pillow; converting does."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pixlate.convert.options import ConvertOptions
+
+if TYPE_CHECKING:
+    from pixlate.convert.report import Report, Summary
+
+__all__ = ["ConvertOptions", "convert"]
+
+
+def convert(
+    source: str | Path | Sequence[str | Path],
+    out: str | Path,
+    model: str | Path,
+    options: ConvertOptions | None = None,
+    watch: "Callable[[Report], None] | None" = None,
+) -> "Summary":
+    """Convert a file, a folder, a glob or several of them; return what became of the images.
+
+    One bad file never stops the others: it is counted in the summary with its reason. The same call again continues after a crash.
+
+    Args:
+        source: Where the images are.
+        out: The output folder; for a single file also an image file.
+        model: A ready model's name or a model file.
+        options: How to convert; ``ConvertOptions(dry_run=True)`` is refused here, see :func:`pixlate.convert.preview.preview`.
+        watch: Called after each image.
+
+    Raises:
+        PixlateError: Refused before anything was written: no such model, device or source, clashing names, an output that cannot be written.
+    """
+    from pixlate.convert.conversion import run
+
+    sources = [Path(path) for path in ([source] if isinstance(source, str | Path) else source)]
+    return run(sources, Path(out), model, options or ConvertOptions(), watch or (lambda report: None))

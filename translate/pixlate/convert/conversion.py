@@ -1,0 +1,54 @@
+"""Puts a conversion together: plan, model, journal, report, pipeline and sheet."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pixlate.contracts import Translator
+from pixlate.convert.executor import Executor
+from pixlate.convert.journal import Journal, digest_file
+from pixlate.convert.options import ConvertOptions
+from pixlate.convert.pipeline import Conversion
+from pixlate.convert.plan import make_plan
+from pixlate.convert.report import Report, Summary
+from pixlate.convert.sheet import Sheet
+from pixlate.errors import PixlateError
+from pixlate.models import find, load
+from pixlate.plugins import installed
+
+
+def run(sources: Sequence[Path], out: Path, model: str | Path, options: ConvertOptions, watch: Callable[[Report], None]) -> Summary:
+    """Convert the sources into ``out``; see :func:`pixlate.convert`."""
+    if options.dry_run:
+        raise PixlateError("expected a conversion, got dry_run; call pixlate.convert.preview.preview for what would be done")
+    formats = installed().image_formats()
+    plan = make_plan(sources, out, options, formats)
+    translator = load_for_pictures(model, options.device)
+    executor = Executor(translator, options.tile, options.batch)
+    sheet = Sheet(options.sheet, str(model)) if options.sheet else None
+    with (
+        Journal(plan.root, settings_digest(find(model), options)) as journal,
+        Report(options.report, len(plan.jobs) + len(plan.failures), plan.ignored) as report,
+    ):
+        report.summary.device = translator.device
+        Conversion(plan, executor, journal, report, options, formats, sheet, watch).run()
+    if sheet is not None:
+        sheet.save()
+    return report.summary
+
+
+def load_for_pictures(model: str | Path, device: str) -> Translator:
+    """Load a model and refuse one that takes or makes no grey or RGB pictures."""
+    translator = load(model, device)
+    spec = translator.spec
+    for way, channels in (("takes", spec.channels_in), ("makes", spec.channels_out)):
+        if channels not in (1, 3):
+            raise PixlateError(f"expected a model for pictures of 1 (grey) or 3 (RGB) channels, but {model} {way} {channels}; use another model")
+    return translator
+
+
+def settings_digest(model: Path, options: ConvertOptions) -> str:
+    """Return a digest of the model file and of the options that shape an output."""
+    shaping = {"format": options.format, "quality": options.quality, "strip_metadata": options.strip_metadata, "model": digest_file(model)}
+    return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]

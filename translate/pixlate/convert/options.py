@@ -1,0 +1,60 @@
+"""Options of a conversion; the string under a field is its help on the command line."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pixlate.errors import PixlateError
+from pixlate.machine import granted_cores
+
+Format = Literal["jpeg", "png", "webp", "tiff", "bmp", "avif", "gif"]
+OnExists = Literal["resume", "skip", "overwrite"]
+
+
+@dataclass(frozen=True)
+class ConvertOptions:
+    """How a folder is converted."""
+
+    format: Format | None = None
+    """Format of the outputs; without it each file keeps its own."""
+    quality: int = 95
+    """Quality of JPEG, WebP and AVIF, 1 to 100."""
+    suffix: str = ""
+    """Added to each name before its ending: _x4 makes cat_x4.jpg of cat.jpg."""
+    on_exists: OnExists = "resume"
+    """What to do where an output exists: resume keeps what an earlier run of this command finished and counts any other file as a
+    failure, skip keeps every existing file, overwrite replaces it."""
+    tile: Literal["auto", "off"] | int = "auto"
+    """Side of the tiles large images are cut into, in source pixels: auto fits the device, off runs every image whole."""
+    batch: Literal["auto"] | int = "auto"
+    """Images, or tiles, of one size that run together; auto fits the device."""
+    device: str = "auto"
+    """Where the model runs: auto, cpu, cuda or cuda:N. A device asked for by name is used or refused."""
+    threads: int = 0
+    """Threads that read, and as many that write, images; 0 takes one for each core."""
+    report: Path | None = None
+    """Write what became of each file to this JSON file."""
+    fail_fast: bool = False
+    """Stop at the first file that fails."""
+    dry_run: bool = False
+    """Tell what would be done, with sizes, and write nothing."""
+    sheet: Path | None = None
+    """Write a before/after sheet of a few results to this PNG file."""
+    strip_metadata: bool = False
+    """Drop EXIF, ICC profile (colours are converted to sRGB), XMP and resolution, and write no note of origin."""
+    max_pixels: int = 200_000_000
+    """Largest image taken, in pixels; guards against files that claim to be huge."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.quality <= 100:
+            raise PixlateError(f"expected --quality from 1 to 100, got {self.quality}; choose one in between")
+        for name, value, least in (("batch", self.batch, 1), ("tile", self.tile, 16), ("threads", self.threads, 0), ("max-pixels", self.max_pixels, 1)):
+            if isinstance(value, int) and value < least:
+                raise PixlateError(f"expected --{name} of at least {least}, got {value}; choose a larger one")
+        if "/" in self.suffix or "\\" in self.suffix or "\0" in self.suffix:
+            raise PixlateError(f"expected --suffix without slashes, got {self.suffix!r}; it is added to the file's name only")
+
+    @property
+    def workers(self) -> int:
+        """Threads that read, and as many that write."""
+        return self.threads or granted_cores()

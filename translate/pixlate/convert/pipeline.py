@@ -1,0 +1,267 @@
+"""The way of the images: threads read, the model runs in the calling thread, threads write; all queues are bounded in bytes."""
+
+import errno
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from types import FrameType
+
+import numpy as np
+
+from pixlate.contracts import ImageFormat
+from pixlate.convert.budget import ByteBudget, Closed
+from pixlate.convert.executor import Executor
+from pixlate.convert.journal import Journal
+from pixlate.convert.options import ConvertOptions
+from pixlate.convert.pictures import from_model, to_model, with_origin
+from pixlate.convert.plan import Job, Plan
+from pixlate.convert.report import Report, Result
+from pixlate.convert.sheet import Sheet
+from pixlate.errors import PixlateError
+from pixlate.images import Picture, probe, read_picture, to_srgb, write_picture
+from pixlate.images.picture import Pixels
+
+BUDGET = 256 * 1024 * 1024
+"""Bytes of pixels read ahead, and bytes waiting to be written."""
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What a reading thread hands over: a picture to translate, or a result where there is none."""
+
+    job: Job
+    picture: Picture | None = None
+    status: os.stat_result | None = None
+    taken: int = 0
+    result: Result | None = None
+
+
+class Conversion:
+    """One run through a plan.
+
+    Args:
+        plan: What to convert.
+        executor: Runs the model.
+        journal: Of the output folder.
+        report: Takes every result.
+        options: How to read, write and stop.
+        formats: Plugins' image formats by suffix.
+        sheet: Takes the first results, or None.
+        watch: Called after each result, in the calling thread.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        executor: Executor,
+        journal: Journal,
+        report: Report,
+        options: ConvertOptions,
+        formats: Mapping[str, ImageFormat],
+        sheet: Sheet | None,
+        watch: Callable[[Report], None],
+    ) -> None:
+        self.plan, self.executor, self.journal, self.report = plan, executor, journal, report
+        self.options, self.formats, self.sheet, self.watch = options, formats, sheet, watch
+        self._events: SimpleQueue[_Read | Result | None] = SimpleQueue()
+        self._reading_budget, self._writing_budget = ByteBudget(BUDGET), ByteBudget(BUDGET)
+        self._groups: dict[tuple[int, ...], list[_Read]] = {}
+        self._reading = self._writing = 0
+        self._stopping = False
+
+    def run(self) -> None:
+        """Convert everything; return when nothing is in flight."""
+        started = time.monotonic()
+        for path, reason in self.plan.failures:
+            self._finish(Result(path, "", "failed", reason))
+        workers = self.options.workers
+        jobs = iter(self.plan.jobs)
+        with (
+            self._interruptible(),
+            ThreadPoolExecutor(workers, "read") as readers,
+            ThreadPoolExecutor(workers, "write") as self._writers,
+            self._freed_on_error(),
+        ):
+            self._loop(jobs, readers)
+        self.report.summary.seconds = time.monotonic() - started
+
+    def _loop(self, jobs: Iterator[Job], readers: ThreadPoolExecutor) -> None:
+        """Feed the readers and take what comes, until nothing is left in flight."""
+        ahead = 2 * self.options.workers
+        while True:
+            while not self._stopping and self._reading < ahead and (job := next(jobs, None)) is not None:
+                readers.submit(self._read, job)
+                self._reading += 1
+            if self._stopping:
+                self._abandon()
+            if not self._reading and not self._writing and not self._groups:
+                return
+            self._step()
+
+    def _step(self) -> None:
+        """Take what the threads hand over; when there is nothing, run the fullest group."""
+        if self._groups and self._events.empty():
+            self._translate(max(self._groups, key=lambda shape: len(self._groups[shape])))
+            return
+        event = self._events.get()
+        if isinstance(event, Result):
+            self._writing -= 1
+            self._finish(event)
+        elif event is not None:
+            self._reading -= 1
+            self._receive(event)
+
+    def _receive(self, read: _Read) -> None:
+        if read.picture is None:
+            if read.result is not None:
+                self._finish(read.result)
+            return
+        if self._stopping:
+            self._reading_budget.give_back(read.taken)
+            return
+        key = (*read.picture.pixels.shape[:2], read.picture.pixels.dtype.itemsize)
+        group = self._groups.setdefault(key, [])
+        group.append(read)
+        if len(group) >= self.executor.batch_size(*key[:2]):
+            self._translate(key)
+
+    def _read(self, job: Job) -> None:
+        """Decode one image, in a reading thread."""
+        taken = 0
+        try:
+            settled = None if self._stopping else self._settle(job)
+            if settled is not None or self._stopping:
+                self._events.put(_Read(job, result=settled))
+                return
+            path = Path(job.source)
+            status = path.stat()
+            if path.suffix.lower() not in self.formats:
+                width, height = probe(path, self.options.max_pixels)
+                taken = self._reading_budget.take(width * height * 8)
+            picture = read_picture(path, max_pixels=self.options.max_pixels, formats=self.formats)
+            self._events.put(_Read(job, picture, status, taken))
+        except Closed:
+            self._events.put(_Read(job))
+        except Exception as error:  # noqa: BLE001 - one bad file, or a bug in a decoder, must not stop the others
+            self._reading_budget.give_back(taken)
+            self._events.put(_Read(job, result=Result(job.source, job.name, "failed", _reason(error))))
+
+    def _settle(self, job: Job) -> Result | None:
+        """Return the result of a job whose output stands already, or None where there is work to do."""
+        mode = self.options.on_exists
+        state = "new" if mode == "overwrite" else self.journal.state(job)
+        if state in ("new", "stale"):
+            return None
+        if mode == "skip":
+            return Result(job.source, job.name, "skipped", "the output exists")
+        if state == "finished":
+            return Result(job.source, job.name, "finished before")
+        if state == "other settings":
+            reason = "the output exists, made with another model or other options; choose another folder, or --on-exists overwrite to replace it"
+        else:
+            reason = "the output exists and is not one of this conversion; it was kept: choose another folder, or --on-exists skip or overwrite"
+        return Result(job.source, job.name, "failed", reason)
+
+    def _translate(self, key: tuple[int, ...]) -> None:
+        """Run the model on one group and hand the outputs to the writing threads."""
+        group = self._groups.pop(key)
+        spec = self.executor.spec
+        try:
+            outputs = self.executor(np.stack([to_model(read.picture, spec) for read in group if read.picture is not None]))
+        except PixlateError as error:
+            for read in group:
+                self._reading_budget.give_back(read.taken)
+                self._finish(Result(read.job.source, read.job.name, "failed", str(error)))
+            return
+        for read, output in zip(group, outputs, strict=True):
+            taken = self._writing_budget.take(2 * output.nbytes)
+            self._writers.submit(self._write, read, output, taken)
+            self._writing += 1
+            self._reading_budget.give_back(read.taken)
+
+    def _write(self, read: _Read, output: Pixels, taken: int) -> None:
+        """Encode one output under a temporary name, record it and rename it, in a writing thread."""
+        assert read.picture is not None
+        assert read.status is not None
+        job = read.job
+        part = self.journal.parts / f"{id(read):x}"
+        try:
+            picture = from_model(output, read.picture, self.executor.spec)
+            picture = to_srgb(picture) if self.options.strip_metadata else with_origin(picture, self.executor.spec)
+            notes = write_picture(picture, part, job.format, quality=self.options.quality)
+            self.journal.finish(job, part, read.status)
+            if self.sheet is not None:
+                self.sheet.add(job.name, read.picture, picture)
+            sizes = [(pixels.shape[1], pixels.shape[0]) for pixels in (read.picture.pixels, picture.pixels)]
+            result = Result(job.source, job.name, "converted", "", (*job.notes, *picture.notes, *notes), *sizes)
+        except Exception as error:  # noqa: BLE001 - one bad file, or a bug in an encoder, must not stop the others
+            part.unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.errno in _FULL:
+                self.report.summary.stopped = f"the output folder takes no more ({error.strerror}); free some space and run the same command again"
+                self._stopping = True
+            result = Result(job.source, job.name, "failed", _reason(error))
+        finally:
+            self._writing_budget.give_back(taken)
+        self._events.put(result)
+
+    def _finish(self, result: Result) -> None:
+        self.report.add(result)
+        if result.status == "failed" and self.options.fail_fast and not self._stopping:
+            self.report.summary.stopped = "stopped at the first failure, as --fail-fast asks"
+            self._stopping = True
+        self.watch(self.report)
+
+    def _abandon(self) -> None:
+        """Drop what is not yet translated; what is being written is finished."""
+        self._reading_budget.close()
+        for group in self._groups.values():
+            for read in group:
+                self._reading_budget.give_back(read.taken)
+        self._groups.clear()
+
+    @contextmanager
+    def _freed_on_error(self) -> Iterator[None]:
+        """Wake every thread where the loop is left by an exception, so that the pools can end."""
+        try:
+            yield
+        except BaseException:
+            self._stopping = True
+            self._reading_budget.close()
+            self._writing_budget.close()
+            raise
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Let Ctrl-C and SIGTERM stop the conversion in order, where signals can be caught (the main thread)."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            self.report.summary.interrupted = self._stopping = True
+            self._events.put(None)
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _reason(error: Exception) -> str:
+    """Return one sentence for a failure."""
+    if isinstance(error, PixlateError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"the output cannot be written ({error.strerror}); check space and permissions"
+    return f"unexpected {type(error).__name__}: {error}; please report it with the file"

@@ -1,0 +1,62 @@
+"""Tells what a conversion would do, and writes nothing."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pixlate.convert.conversion import load_for_pictures, settings_digest
+from pixlate.convert.executor import Executor
+from pixlate.convert.journal import Records
+from pixlate.convert.options import ConvertOptions
+from pixlate.convert.plan import make_plan
+from pixlate.errors import PixlateError
+from pixlate.images import probe
+from pixlate.models import find
+from pixlate.plugins import installed
+
+_ACTIONS = {
+    "resume": {"new": "convert", "stale": "convert again", "finished": "finished before", "foreign": "fail: exists", "other settings": "fail: other settings"},
+    "skip": {"new": "convert", "stale": "skip", "finished": "skip", "foreign": "skip", "other settings": "skip"},
+    "overwrite": {"new": "convert", "stale": "overwrite", "finished": "overwrite", "foreign": "overwrite", "other settings": "overwrite"},
+}
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What would become of one file."""
+
+    source: str
+    output: str
+    action: str
+    """Such as ``convert``, ``skip``, ``finished before`` or ``fail: reason``."""
+    source_size: tuple[int, int] | None = None
+    """Width and height, in pixels; None where they cannot be told without decoding."""
+    output_size: tuple[int, int] | None = None
+
+    @property
+    def fails(self) -> bool:
+        """Whether the file would be counted as a failure."""
+        return self.action.startswith("fail")
+
+
+def preview(sources: Sequence[Path], out: Path, model: str | Path, options: ConvertOptions) -> Iterator[Preview]:
+    """Yield what would become of each file, from its header.
+
+    Raises:
+        PixlateError: As the conversion would.
+    """
+    formats = installed().image_formats()
+    plan = make_plan(sources, out, options, formats)
+    translator = load_for_pictures(model, options.device)
+    Executor(translator, options.tile, options.batch)
+    scale = translator.spec.scale
+    records = Records(plan.root, settings_digest(find(model), options))
+    for path, reason in plan.failures:
+        yield Preview(path, "", f"fail: {reason}")
+    for job in plan.jobs:
+        try:
+            size = None if Path(job.source).suffix.lower() in formats else probe(Path(job.source), options.max_pixels)
+            output = (size[0] * scale, size[1] * scale) if size else None
+            yield Preview(job.source, job.name, _ACTIONS[options.on_exists][records.state(job)], size, output)
+        except PixlateError as error:
+            yield Preview(job.source, job.name, f"fail: {error}")

@@ -1,0 +1,1 @@
+"""Training images: folders in, batches of tensors out."""

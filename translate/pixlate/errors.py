@@ -1,0 +1,12 @@
+"""Errors that are the user's to mend, and the one the executor mends by itself."""
+
+
+class PixlateError(Exception):
+    """A mistake or limit the user can mend: one line that says what was expected, what came and what to do.
+
+    The command line prints the line without a traceback and ends with exit code 2.
+    """
+
+
+class OutOfDeviceMemory(RuntimeError):  # noqa: N818 - the name says what happened, as in torch and CuPy
+    """Raised by a translator when a batch does not fit; the caller retries with a smaller one."""

@@ -1,0 +1,88 @@
+"""ICC profiles: which pixels they fit, and the way to sRGB."""
+
+from dataclasses import replace
+from functools import lru_cache
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from pixlate.images.picture import Metadata, Picture, Pixels
+
+_SPACES = {1: b"GRAY", 3: b"RGB "}
+"""Channels of a picture -> the colour space its profile must have."""
+
+
+@lru_cache(maxsize=1)
+def srgb() -> bytes:
+    """Return an sRGB profile."""
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def fits(icc: bytes, channels: int) -> bool:
+    """Tell whether a profile describes pixels of so many channels."""
+    return icc[16:20] == _SPACES[channels]
+
+
+def is_srgb(icc: bytes) -> bool:
+    """Tell whether a profile is one of the sRGB profiles in use, by the name it carries."""
+    try:
+        return "srgb" in ImageCms.getProfileDescription(_opened(icc)).lower()
+    except ImageCms.PyCMSError:
+        return False
+
+
+def rgb_from(image: Image.Image, icc: bytes) -> tuple[Image.Image, bytes, str]:
+    """Convert CMYK, Lab or YCbCr to RGB: through the embedded profile where there is one.
+
+    Returns:
+        The RGB image, the profile its file should carry (sRGB, or the old one where it fits RGB) and a note.
+    """
+    name = {"LAB": "Lab"}.get(image.mode, image.mode)
+    if image.mode == "YCbCr":
+        return image.convert("RGB"), icc, ""
+    if image.mode == "LAB":
+        lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+        return _through(image, lab), srgb(), "Lab converted to sRGB"
+    if icc[16:20] == b"CMYK":
+        try:
+            return _through(image, _opened(icc)), srgb(), f"{name} converted to sRGB through its ICC profile"
+        except ImageCms.PyCMSError:
+            return image.convert("RGB"), b"", f"{name} converted to RGB without its ICC profile, which is damaged; colours may differ"
+    return image.convert("RGB"), b"", f"{name} without an ICC profile converted to RGB; colours may differ"
+
+
+def to_srgb(picture: Picture) -> Picture:
+    """Drop all metadata; first turn 8-bit pixels of another colour space into sRGB, so that they look the same without their profile."""
+    icc, notes = picture.metadata.icc, picture.notes
+    pixels = picture.pixels
+    if icc and not is_srgb(icc) and fits(icc, pixels.shape[2]):
+        if pixels.dtype == np.uint8:
+            try:
+                pixels = _converted(pixels, icc)
+            except ImageCms.PyCMSError:
+                notes += ("the ICC profile is damaged and was dropped; colours were left as they are",)
+        else:
+            notes += ("the ICC profile was dropped, colours of 16-bit pixels were left as they are",)
+    return replace(picture, pixels=pixels, metadata=Metadata(), notes=notes)
+
+
+def _converted(pixels: Pixels, icc: bytes) -> Pixels:
+    image = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[:, :, 0])
+    converted = np.asarray(_through(image, _opened(icc)))
+    return converted if pixels.shape[2] == 3 else np.ascontiguousarray(converted[:, :, 1:2])
+
+
+def _through(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
+    target = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    converted = ImageCms.profileToProfile(image, profile, target, outputMode="RGB")
+    if converted is None:
+        raise ImageCms.PyCMSError("no image came back")
+    return converted
+
+
+def _opened(icc: bytes) -> ImageCms.ImageCmsProfile:
+    try:
+        return ImageCms.ImageCmsProfile(BytesIO(icc))
+    except (OSError, TypeError, ValueError) as error:
+        raise ImageCms.PyCMSError(str(error)) from error

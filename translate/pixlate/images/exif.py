@@ -1,0 +1,163 @@
+"""EXIF blocks: orientation, size, resolution and thumbnail; everything else stays as it is, byte for byte."""
+
+import struct
+from collections.abc import Mapping
+from io import BytesIO
+from typing import BinaryIO
+
+from pixlate.images.tags import ASCII, SIZES, Directory, Field, Order, changed, first_directory, long, rational, short
+
+ORIENTATION, EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY = 274, 34665, 34853, 40965
+WIDTH, HEIGHT, PIXEL_WIDTH, PIXEL_HEIGHT = 256, 257, 40962, 40963
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
+_THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH = 513, 514
+_DESCRIPTIVE = (
+    {269, 270, 271, 272, ORIENTATION, X_RESOLUTION, Y_RESOLUTION, 285, RESOLUTION_UNIT, 305, 306, 315, 316, 18246, 18249, 33432, 33723, 40091, 40092}
+    | {40093, 40094, 40095, 50341}
+    | {EXIF_DIRECTORY, GPS_DIRECTORY}
+)
+"""Tags of a TIFF file's main directory that tell of the picture and not of how this file stores it: EXIF 2.32, table 4, IPTC, XP and ratings."""
+
+
+def bare(exif: bytes) -> bytes:
+    """Return an EXIF block without the ``Exif`` mark of JPEG, or nothing where it is no readable block."""
+    while exif.startswith(b"Exif\0\0"):
+        exif = exif[6:]
+    try:
+        return b"" if first_directory(BytesIO(exif)).big else exif
+    except (ValueError, struct.error):
+        return b""
+
+
+def orientation(exif: bytes) -> int | None:
+    """Return the orientation, 1 to 8, or None where the block does not tell."""
+    try:
+        value = first_directory(BytesIO(exif)).number(ORIENTATION) if exif else 0
+    except (ValueError, struct.error):
+        return None
+    return value if 1 <= value <= 8 else None
+
+
+def upright(exif: bytes) -> bytes:
+    """Set the orientation, where there is one, to 1 and drop the thumbnail, which shows the picture before it was changed."""
+    if not exif:
+        return exif
+    main = first_directory(BytesIO(exif))
+    return _rewritten(_without_thumbnail(exif, main), main, {ORIENTATION: short(main.order, 1)} if ORIENTATION in main.entries else {})
+
+
+def without_orientation(exif: bytes) -> bytes:
+    """Remove the orientation, for containers that keep it elsewhere."""
+    if not exif:
+        return exif
+    main = first_directory(BytesIO(exif))
+    return _rewritten(bytearray(exif), main, {ORIENTATION: None})
+
+
+def resized(exif: bytes, width: int, height: int) -> bytes:
+    """Set the size, wherever the block tells it, to that of the picture written."""
+    if not exif:
+        return exif
+    block, main = bytearray(exif), first_directory(BytesIO(exif))
+    for directory, pair in ((main, (WIDTH, HEIGHT)), (main.directory(EXIF_DIRECTORY), (PIXEL_WIDTH, PIXEL_HEIGHT))):
+        if directory is not None:
+            changed(block, directory, {tag: long(main.order, value) for tag, value in zip(pair, (width, height), strict=True) if tag in directory.entries})
+    return bytes(block)
+
+
+def resolution(directory: Directory) -> tuple[float, float] | None:
+    """Return the pixels per inch that a main directory tells, or None."""
+    try:
+        x, y = directory.numbers(X_RESOLUTION, (0,))[0], directory.numbers(Y_RESOLUTION, (0,))[0]
+        factor = {2: 1.0, 3: 2.54}.get(directory.number(RESOLUTION_UNIT, 2), 0.0)
+    except (ValueError, struct.error, IndexError):
+        return None
+    return (x * factor, y * factor) if x * factor > 0 and y * factor > 0 else None
+
+
+def dpi_of(exif: bytes) -> tuple[float, float] | None:
+    """Return the pixels per inch that an EXIF block tells, or None."""
+    return resolution(first_directory(BytesIO(exif))) if exif else None
+
+
+def resolution_fields(order: Order, dpi: tuple[float, float]) -> dict[int, Field]:
+    """Return the three tags that tell the resolution."""
+    return {X_RESOLUTION: rational(order, dpi[0]), Y_RESOLUTION: rational(order, dpi[1]), RESOLUTION_UNIT: short(order, 2)}
+
+
+def with_resolution(exif: bytes, dpi: tuple[float, float]) -> bytes:
+    """Return a block that tells the resolution; an empty one is made anew."""
+    exif = exif or empty("<")
+    main = first_directory(BytesIO(exif))
+    return _rewritten(bytearray(exif), main, resolution_fields(main.order, dpi))
+
+
+def empty(order: Order) -> bytes:
+    """Return a block without tags."""
+    return (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IHI", 8, 0, 0)
+
+
+def from_tiff(stream: BinaryIO) -> bytes:
+    """Return the EXIF block that a TIFF file holds in its directories, without what belongs to the storage of its pixels."""
+    main = first_directory(stream)
+    tags = _DESCRIPTIVE & set(main.entries)
+    if not tags - {X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT}:
+        return b""
+    block = bytearray(empty(main.order))
+    offset = _copied(block, main, tags)
+    block[4:8] = struct.pack(main.order + "I", offset)
+    return bytes(block)
+
+
+def _rewritten(block: bytearray, main: Directory, changes: Mapping[int, Field | None]) -> bytes:
+    offset = changed(block, main, changes, following=0)
+    block[4:8] = struct.pack(main.order + "I", offset)
+    return bytes(block)
+
+
+def _copied(block: bytearray, source: Directory, tags: set[int]) -> int:
+    fields: dict[int, Field | None] = {}
+    for tag in sorted(tags):
+        if tag in (EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY):
+            inner = source.directory(tag)
+            if inner is not None:
+                fields[tag] = long(source.order, _copied(block, inner, set(inner.entries)))
+            continue
+        try:
+            found = source.field(tag)
+        except ValueError:  # a value outside the file is left out; the rest is good
+            continue
+        if found is not None and found.kind < 13 and found.count:
+            fields[tag] = found if found.kind != ASCII or found.data.endswith(b"\0") else Field(ASCII, found.count + 1, found.data + b"\0")
+    return changed(block, Directory(BytesIO(empty(source.order)), source.order, 8), fields)
+
+
+def _without_thumbnail(exif: bytes, main: Directory) -> bytearray:
+    block = bytearray(exif)
+    if not main.next:
+        return block
+    try:
+        second = Directory(BytesIO(exif), main.order, main.next)
+        start, length = second.number(_THUMBNAIL_OFFSET), second.number(_THUMBNAIL_LENGTH)
+    except (ValueError, struct.error):
+        return block
+    if not 8 <= start <= start + length <= len(block):
+        return block
+    kept = (main, main.directory(EXIF_DIRECTORY), main.directory(GPS_DIRECTORY))
+    if len(block) - start - length < 4 and all(_reach(directory) <= start for directory in kept):
+        del block[start:]
+    else:
+        block[start : start + length] = bytes(length)
+    return block
+
+
+def _reach(directory: Directory | None) -> int:
+    """Return the offset at which a directory and its values end."""
+    if directory is None:
+        return 0
+    ends: list[int] = [directory.table + 12 * directory.slots + 4]
+    for entry in directory.entries.values():
+        size = SIZES.get(entry.kind, 0) * entry.count
+        if size > 4:
+            ends.append(struct.unpack(directory.order + "I", entry.raw)[0] + size)
+    return max(ends)

@@ -1,0 +1,47 @@
+"""Whatever a decoder raises, as one sentence for the user."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pixlate.errors import PixlateError
+
+
+@contextmanager
+def explained(kind: str = "image") -> Iterator[None]:
+    """Turn everything that goes wrong while a file is read into PixlateError.
+
+    Decoders raise OSError, SyntaxError, struct.error, zlib.error, EOFError and more for bytes they cannot make sense of, and a new version
+    may raise another, so the list is not kept here: whatever is not about the file system or the memory is about the bytes.
+    """
+    try:
+        yield
+    except PixlateError:
+        raise
+    except FileNotFoundError as error:
+        raise PixlateError("there is no such file; it may have been moved or renamed since the folder was listed") from error
+    except PermissionError as error:
+        raise PixlateError("permission denied; make the file readable for this user") from error
+    except IsADirectoryError as error:
+        raise PixlateError("expected a file, got a folder; name the images inside it") from error
+    except MemoryError as error:
+        raise PixlateError("the picture does not fit in memory; close other programs or make it smaller first") from error
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise PixlateError(f"the file could not be read ({error.strerror}); check the disk or the network") from error
+        reason = " ".join(str(error).split()).rstrip(".")[:120] or type(error).__name__
+        raise PixlateError(f"the {kind} is truncated or damaged ({reason}); copy it again from its source") from error
+
+
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """Refuse a picture that is empty or has more than ``max_pixels`` pixels, before it is decoded.
+
+    Raises:
+        PixlateError: With the size and the option that raises the limit.
+    """
+    if width < 1 or height < 1:
+        raise PixlateError(f"the image is truncated or damaged (its header says {width} x {height} pixels); copy it again from its source")
+    if width * height > max_pixels:
+        raise PixlateError(
+            f"expected at most {max_pixels / 1e6:.6g} million pixels, got {width} x {height} = {width * height / 1e6:.6g} million; "
+            "raise the limit with --max-pixels if the file can be trusted"
+        )

@@ -1,0 +1,56 @@
+"""A picture in memory: pixels, transparency, and what its file said about itself."""
+
+from dataclasses import dataclass, field
+from math import isfinite
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8 | np.uint16]
+"""Samples of 0..255 or 0..65535."""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a file says about its picture besides the pixels; an empty value where it says nothing."""
+
+    exif: bytes = b""
+    """EXIF block, beginning with its TIFF header (``II*`` or ``MM``), without the ``Exif`` mark that JPEG puts before it."""
+    icc: bytes = b""
+    """ICC colour profile."""
+    xmp: bytes = b""
+    """XMP packet."""
+    dpi: tuple[float, float] | None = None
+    """Horizontal and vertical resolution in pixels per inch."""
+
+    def __post_init__(self) -> None:
+        if self.dpi is not None and (len(self.dpi) != 2 or not all(isfinite(value) and value > 0 for value in self.dpi)):
+            raise ValueError(f"expected dpi to be two numbers above 0, got {self.dpi!r}; use None where the resolution is not known")
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One picture, upright: the EXIF orientation has been applied."""
+
+    pixels: Pixels
+    """Grey or RGB samples, uint8 or uint16, (height, width, 1) or (height, width, 3)."""
+    alpha: Pixels | None = None
+    """Opacity, (height, width), of the same type as the pixels, not premultiplied."""
+    metadata: Metadata = field(default_factory=Metadata)
+    """EXIF, ICC profile, XMP and resolution."""
+    notes: tuple[str, ...] = ()
+    """What the user should know, such as ``first of 12 frames``."""
+
+    def __post_init__(self) -> None:
+        shape, kind = self.pixels.shape, self.pixels.dtype
+        if kind not in (np.uint8, np.uint16):
+            raise ValueError(f"expected pixels of uint8 or uint16, got {kind}; scale them to 0..255 or 0..65535 first")
+        if len(shape) != 3 or shape[2] not in (1, 3) or 0 in shape:
+            raise ValueError(f"expected pixels of (height, width, 1) or (height, width, 3), got {shape}; keep the channel axis of a grey picture")
+        if self.alpha is not None and (self.alpha.shape != shape[:2] or self.alpha.dtype != kind):
+            raise ValueError(f"expected alpha of {shape[:2]} and {kind} like the pixels, got {self.alpha.shape} and {self.alpha.dtype}; resize or convert it")
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of pixels and alpha, in bytes."""
+        return self.pixels.nbytes + (0 if self.alpha is None else self.alpha.nbytes)

@@ -1,0 +1,176 @@
+"""TIFF files: full depth both ways, and every EXIF tag.
+
+Pillow reads 16-bit colour as 8 bits and writes none. tifffile decodes here; the writer puts the strips behind the EXIF block, whose tags become
+those of the file, so that every offset in it stays right.
+"""
+
+import struct
+import zlib
+from dataclasses import replace
+from io import BytesIO
+from typing import BinaryIO
+
+import numpy as np
+import tifffile
+
+from pixlate.errors import PixlateError
+from pixlate.images import exif, xmp
+from pixlate.images.decode import decoded
+from pixlate.images.picture import Metadata, Picture, Pixels
+from pixlate.images.samples import unmultiplied
+from pixlate.images.tags import UNDEFINED, Directory, Field, Order, changed, first_directory, long, short
+
+WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, STRIPS, SAMPLES, ROWS, COUNTS, PLANAR = 256, 257, 258, 259, 262, 273, 277, 278, 279, 284
+PREDICTOR, TILES, TILE_COUNTS, EXTRA, SAMPLE_FORMAT, XMP, ICC = 317, 324, 325, 338, 339, 700, 34675
+_GEOGRAPHIC = (33550, 33922, 34264, 34735)
+_PLAIN_COMPRESSIONS = (1, 5, 8, 32946, 32773, 50000)
+"""None, LZW, deflate (two numbers), PackBits, Zstandard."""
+_STRIP_BYTES = 1 << 18
+
+
+def size_of(stream: BinaryIO) -> tuple[int, int]:
+    """Return width and height as stored."""
+    main = first_directory(stream)
+    return main.number(WIDTH), main.number(HEIGHT)
+
+
+def metadata_of(stream: BinaryIO) -> Metadata:
+    """Return EXIF, ICC profile, XMP and resolution as they stand."""
+    main = first_directory(stream)
+    return Metadata(exif=exif.from_tiff(stream), icc=main.data(ICC), xmp=main.data(XMP).rstrip(b"\0"), dpi=exif.resolution(main))
+
+
+def orientation_of(stream: BinaryIO) -> int:
+    """Return the orientation, 1 to 8; where the tags do not tell, that of the XMP packet."""
+    main = first_directory(stream)
+    value = main.number(exif.ORIENTATION)
+    return value if 1 <= value <= 8 else xmp.orientation(main.data(XMP)) or 1
+
+
+def read(data: bytes, orientation: int) -> tuple[Picture, int]:
+    """Decode the first page; return it with the orientation that is still to be applied."""
+    stream = BytesIO(data)
+    main = first_directory(stream)
+    bits, layout = main.numbers(BITS, (1,)), main.numbers(SAMPLE_FORMAT, (1,))
+    photometric = main.number(PHOTOMETRIC)
+    _check_kind(bits, layout)
+    _check_whole(main, len(data))
+    count = _pages(main)
+    notes: tuple[str, ...] = () if count == 1 else (f"first of {count} pages",)
+    if any(tag in main.entries for tag in _GEOGRAPHIC):
+        notes += ("the geographic reference of the TIFF file was left out",)
+    metadata = metadata_of(stream)
+    grey_or_rgb = photometric in (0, 1, 2) and max(bits) >= 8 and len(set(bits)) == 1
+    if max(bits) > 8 and not (grey_or_rgb or photometric == 5):
+        raise PixlateError(f"expected grey or RGB samples in a 16-bit TIFF, got photometric interpretation {photometric}; convert the file to 16-bit RGB")
+    if grey_or_rgb and (max(bits) > 8 or main.number(COMPRESSION, 1) in _PLAIN_COMPRESSIONS):
+        pixels, alpha, more = _samples(data, main, int(bits[0]), photometric)
+        return Picture(pixels, alpha, metadata, notes + more), orientation
+    picture = decoded(data, "tiff")
+    if max(bits) > 8:
+        notes += ("16-bit CMYK read with 8 bits",)
+    own = tuple(note for note in picture.notes if not note.startswith("first of"))
+    metadata = replace(metadata, icc=picture.metadata.icc)
+    return replace(picture, metadata=metadata, notes=notes + own), 1  # Pillow turns TIFF pictures by itself
+
+
+def encoded(picture: Picture, metadata: Metadata) -> bytes:
+    """Return a TIFF file, deflate-compressed with differences between neighbours; EXIF, ICC profile, XMP and resolution go into its tags."""
+    block = bytearray(metadata.exif or exif.empty("<"))
+    main = first_directory(BytesIO(bytes(block)))
+    order = main.order
+    height, width, channels = picture.pixels.shape
+    samples: Pixels = picture.pixels if picture.alpha is None else np.dstack([picture.pixels, picture.alpha])
+    count, depth = samples.shape[2], samples.dtype.itemsize * 8
+    rows = max(1, min(height, _STRIP_BYTES // (samples.strides[0] or 1)))
+    offsets, lengths = [], []
+    for top in range(0, height, rows):
+        strip = _packed(samples[top : top + rows], order)
+        block.extend(b"\0" * (len(block) % 2))
+        offsets.append(len(block))
+        lengths.append(len(strip))
+        block.extend(strip)
+        if len(block) >= 2**32 - 2**26:
+            raise PixlateError("expected a TIFF below 4 GiB, which is what the format holds, got more; use --format png")
+    fields: dict[int, Field | None] = {
+        WIDTH: long(order, width),
+        HEIGHT: long(order, height),
+        BITS: short(order, *[depth] * count),
+        COMPRESSION: short(order, 8),
+        PHOTOMETRIC: short(order, 1 if channels == 1 else 2),
+        STRIPS: long(order, *offsets),
+        SAMPLES: short(order, count),
+        ROWS: long(order, rows),
+        COUNTS: long(order, *lengths),
+        PLANAR: short(order, 1),
+        PREDICTOR: short(order, 2),
+        EXTRA: short(order, 2) if picture.alpha is not None else None,
+        SAMPLE_FORMAT: short(order, *[1] * count),
+        ICC: Field(UNDEFINED, len(metadata.icc), metadata.icc) if metadata.icc else None,
+        XMP: Field(1, len(metadata.xmp), metadata.xmp) if metadata.xmp else None,
+    }
+    if metadata.dpi is not None:
+        fields |= exif.resolution_fields(order, metadata.dpi)
+    offset = changed(block, main, fields, following=0)
+    block[4:8] = struct.pack(order + "I", offset)
+    return bytes(block)
+
+
+def _packed(rows: Pixels, order: Order) -> bytes:
+    differences = rows.copy()
+    differences[:, 1:] -= rows[:, :-1]
+    return zlib.compress(differences.astype(rows.dtype.newbyteorder(order)).tobytes(), 4)
+
+
+def _samples(data: bytes, main: Directory, bits: int, photometric: int) -> tuple[Pixels, Pixels | None, tuple[str, ...]]:
+    with tifffile.TiffFile(BytesIO(data)) as file:
+        page = file.pages.first
+        array = page.asarray(maxworkers=1)
+    count, width, height = main.number(SAMPLES, 1), main.number(WIDTH), main.number(HEIGHT)
+    array = array.reshape((count, height, width)).transpose(1, 2, 0) if main.number(PLANAR, 1) == 2 else array.reshape((height, width, count))
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if 8 < bits < 16:
+        full = 2**bits - 1
+        array = ((array.astype(np.uint32) * 65535 + full // 2) // full).astype(np.uint16)
+    channels = 3 if photometric == 2 else 1
+    if count < channels:
+        raise ValueError(f"{count} samples a pixel")
+    extras = main.numbers(EXTRA) if EXTRA in main.entries else (2,) * (count - channels)
+    pixels: Pixels = np.ascontiguousarray(array[:, :, :channels])
+    if photometric == 0:
+        pixels = np.iinfo(pixels.dtype).max - pixels
+    position = next((index for index, kind in enumerate(extras) if kind in (1, 2) and channels + index < count), None)
+    alpha = None if position is None else np.ascontiguousarray(array[:, :, channels + position])
+    left_out = count - channels - (alpha is not None)
+    notes = (f"{left_out} further channel{'s' if left_out > 1 else ''} left out",) if left_out else ()
+    if alpha is not None and position is not None and extras[position] == 1:
+        pixels = unmultiplied(pixels, alpha)
+    return pixels, alpha, notes
+
+
+def _check_kind(bits: tuple[float, ...], layout: tuple[float, ...]) -> None:
+    if any(kind == 3 for kind in layout):
+        raise PixlateError(f"expected 8- or 16-bit whole numbers, got {bits[0]}-bit floating point; convert the file to 16 bits")
+    if any(kind in (2, 5, 6) for kind in layout):
+        raise PixlateError("expected unsigned samples, got signed or complex ones; convert the file to unsigned 16 bits")
+    if max(bits) > 16:
+        raise PixlateError(f"expected 8 or 16 bits a sample, got {max(bits)}; convert the file to 16 bits")
+
+
+def _check_whole(main: Directory, size: int) -> None:
+    """Refuse a file that ends before its pixels do: decoders may fill the rest with black."""
+    for offsets_tag, counts_tag in ((STRIPS, COUNTS), (TILES, TILE_COUNTS)):
+        offsets, counts = main.numbers(offsets_tag), main.numbers(counts_tag)
+        if any(offset <= 0 or offset + count > size for offset, count in zip(offsets, counts, strict=False)):
+            raise ValueError("its pixels lie behind the end of the file")
+
+
+def _pages(main: Directory) -> int:
+    seen = {main.offset}
+    while main.next and main.next not in seen:
+        seen.add(main.next)
+        try:
+            main = Directory(main.stream, main.order, main.next, main.big)
+        except (ValueError, struct.error):
+            break
+    return len(seen)

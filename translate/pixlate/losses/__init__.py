@@ -1,0 +1,5 @@
+"""Losses: functions on tensors."""
+
+from pixlate.losses.pixel import l1
+
+__all__ = ["l1"]

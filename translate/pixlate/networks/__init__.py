@@ -1,0 +1,1 @@
+"""Generators and discriminators: modules that know nothing of devices, options or files."""
