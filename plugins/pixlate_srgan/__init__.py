@@ -1,6 +1,6 @@
 """SRGAN: super-resolution, with the ready models ``upscale-x2`` and ``upscale-x4``."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,8 @@ import pixlate
 from pixlate_srgan.options import SRGANOptions, SRGANTraining
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from pixlate_srgan.model import SRGAN
 
 
@@ -29,6 +31,14 @@ def pixlate_methods() -> Iterable[pixlate.Method]:
         build=build,
         training=SRGANTraining,
     )
+
+
+@pixlate.hookimpl
+def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", names: Set[str]) -> "Mapping[str, Tensor] | None":
+    """Recognise BasicSR's MSRResNet."""
+    from pixlate_srgan.foreign import import_basicsr
+
+    return import_basicsr(state, names)
 
 
 @pixlate.hookimpl

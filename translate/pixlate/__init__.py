@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pluggy import HookimplMarker
 
-from pixlate.contracts import Check, ImageFormat, ModelCard, Translator
+from pixlate.contracts import Check, ImageFormat, Metric, ModelCard, Sample, Translator
 from pixlate.convert import ConvertOptions, convert
 from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.method import Method
@@ -33,12 +33,14 @@ __all__ = [
     "DataOptions",
     "ImageFormat",
     "Method",
+    "Metric",
     "ModelCard",
     "ModelSpec",
     "OutOfDeviceMemory",
     "Picture",
     "PixlateError",
     "Provenance",
+    "Sample",
     "TrainingOptions",
     "Translator",
     "convert",

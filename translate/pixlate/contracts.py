@@ -61,6 +61,27 @@ class ImageFormat:
 
 
 @dataclass(frozen=True)
+class Metric:
+    """A number that tells how near an output is to its target."""
+
+    name: str
+    """Name in logs, such as ``ssim``."""
+    compute: "Callable[[Pixels, Pixels], float]"
+    """Take an output and its target, uint8 (height, width, channels) of one shape."""
+    higher_is_better: bool = True
+    """Whether a larger number is a better picture."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A held-out image as the generator under training translates it: uint8 (height, width, channels)."""
+
+    source: "Pixels"
+    output: "Pixels"
+    target: "Pixels"
+
+
+@dataclass(frozen=True)
 class Check:
     """One finding of ``pixlate doctor``."""
 

@@ -5,17 +5,18 @@ collect values from all plugins; ``pixlate_open_model`` and ``pixlate_import_che
 ``_finished`` only tell. Hooks run once a command, epoch or step, never once an image.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pluggy import HookspecMarker
 
-from pixlate.contracts import Check, ImageFormat, ModelCard, Translator
+from pixlate.contracts import Check, ImageFormat, Metric, ModelCard, Sample, Translator
 from pixlate.method import Method
 
 if TYPE_CHECKING:
     from cyclopts import App
+    from torch import Tensor
 
 hookspec = HookspecMarker("pixlate")
 
@@ -83,6 +84,63 @@ def pixlate_checks() -> Iterable[Check]:
         @pixlate.hookimpl
         def pixlate_checks():
             yield pixlate.Check("colour tables", "problem", "tables.bin is missing", remedy="pip install --force-reinstall pixlate-tables")
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pixlate_metrics() -> Iterable[Metric]:
+    """Offer metrics; validation computes each on the held-out images and logs their means.
+
+    Example::
+
+        @pixlate.hookimpl
+        def pixlate_metrics():
+            yield pixlate.Metric(name="mae", compute=lambda output, target: abs(output.astype(float) - target).mean(), higher_is_better=False)
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", names: Set[str]) -> "Mapping[str, Tensor] | None":
+    """Recognise the weights of another code base by their keys and rename them, or return None where they are none you know.
+
+    ``state`` is what a file given to ``--start-from`` holds; ``names`` are those of the networks about to be trained.
+
+    Example::
+
+        @pixlate.hookimpl
+        def pixlate_import_checkpoint(state, names):
+            if "conv_first.weight" not in state:
+                return None
+            return {rename(key): tensor for key, tensor in state.items()}
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pixlate_step_finished(run: Path, step: int, losses: Mapping[str, float]) -> None:
+    """Be told the losses of each step of training, counted from 1. Steps are slower where a plugin listens on a GPU: it has to wait for the numbers.
+
+    Example::
+
+        @pixlate.hookimpl
+        def pixlate_step_finished(run, step, losses):
+            if losses["pixel"] > 1:
+                print(f"step {step} of {run}: the loss is high")
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pixlate_epoch_finished(run: Path, step: int, samples: Sequence[Sample]) -> None:
+    """Be shown the held-out images after each validation, which is what ends an epoch where batches are drawn at random.
+
+    Example::
+
+        @pixlate.hookimpl
+        def pixlate_epoch_finished(run, step, samples):
+            Image.fromarray(samples[0].output).save(run / f"sample-{step}.png")
     """
     raise NotImplementedError
 

@@ -11,7 +11,7 @@ from pluggy import PluginManager
 from pluggy import PluginValidationError as InvalidHook
 
 from pixlate import hookspecs
-from pixlate.contracts import Check, ImageFormat, ModelCard
+from pixlate.contracts import Check, ImageFormat, Metric, ModelCard
 from pixlate.errors import PixlateError
 from pixlate.method import Method
 
@@ -90,6 +90,10 @@ class Plugins:
                 claimed[suffix] = offered
         return claimed
 
+    def metrics(self) -> dict[str, Metric]:
+        """Return the metrics of all plugins by name."""
+        return self._collect("metric", self.manager.hook.pixlate_metrics)
+
     def checks(self) -> list[Check]:
         """Return the findings of all plugins."""
         return [check for checks in self.manager.hook.pixlate_checks() for check in checks]
@@ -123,7 +127,7 @@ class Plugins:
         """Ask every plugin for its values and refuse two of one name, naming both plugins."""
         offers: dict[str, Offer] = {}
         owners: dict[str, Plugin] = {}
-        for implementation in reversed(hook.get_hookimpls()):  # type: ignore[attr-defined]
+        for implementation in hook.get_hookimpls():  # type: ignore[attr-defined]
             owner = self.origin(implementation.plugin_name)
             for offer in implementation.function():
                 if offer.name in offers:

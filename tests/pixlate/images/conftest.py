@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 from skimage import data
 
@@ -22,10 +23,11 @@ def samples(height: int, width: int, channels: int, dtype: type[np.uint8] | type
 
 def photograph(dtype: type[np.uint8] | type[np.uint16] = np.uint8, channels: int = 3) -> Pixels:
     """Return a photograph of 48 x 64; 16 bits with something in the lower byte."""
-    whole = np.ascontiguousarray(data.astronaut()[40:88, 180:244, :channels])
+    whole: NDArray[np.uint8] = np.ascontiguousarray(data.astronaut()[40:88, 180:244, :channels])  # type: ignore[no-untyped-call]
     if dtype == np.uint8:
-        return whole
-    return np.minimum(whole.astype(np.uint32) * 257 + samples(48, 64, channels, seed=1), 65535).astype(np.uint16)
+        return whole.astype(np.uint8)
+    deep: Pixels = np.minimum(whole.astype(np.uint32) * 257 + samples(48, 64, channels, seed=1), 65535).astype(np.uint16)
+    return deep
 
 
 def exif_block(orientation: int = 1, *, size: tuple[int, int] = (64, 48), note: bytes = b"maker's own" * 7) -> bytes:
@@ -37,9 +39,9 @@ def exif_block(orientation: int = 1, *, size: tuple[int, int] = (64, 48), note: 
     return exif.tobytes()[6:]
 
 
-def profile(name: str = "sRGB") -> bytes:
-    """Return a profile that lcms makes."""
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile(name)).tobytes()
+def profile() -> bytes:
+    """Return the sRGB profile that lcms makes."""
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def grey_profile() -> bytes:

@@ -15,11 +15,11 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tests.pixlate.images.conftest import LIMIT, everything, exif_block, photograph, same, saved
 
 from pixlate.contracts import ImageFormat
 from pixlate.errors import PixlateError
 from pixlate.images import FORMATS, SUFFIXES, Picture, probe, read_picture, write_picture
-from tests.pixlate.images.conftest import LIMIT, everything, photograph, same, saved
 
 
 def _written(format: str, dtype: type[np.uint8] | type[np.uint16]) -> bytes:
@@ -29,7 +29,9 @@ def _written(format: str, dtype: type[np.uint8] | type[np.uint16]) -> bytes:
         return path.read_bytes()
 
 
-WHOLE = {(format, deep): _written(format, np.uint16 if deep else np.uint8) for format in FORMATS for deep in (False, True) if format in ("png", "tiff") or not deep}
+WHOLE = {
+    (format, deep): _written(format, np.uint16 if deep else np.uint8) for format in FORMATS for deep in (False, True) if format in ("png", "tiff") or not deep
+}
 CASES = st.sampled_from(sorted(WHOLE))
 
 
@@ -75,19 +77,19 @@ def test_a_changed_byte_raises_nothing_but_pixlate_error(case: tuple[str, bool],
 
 @pytest.mark.parametrize("case", sorted(WHOLE))
 def test_half_a_file_is_called_truncated_or_damaged(file: Callable[[str, bytes], Path], case: tuple[str, bool]) -> None:
-    with pytest.raises(PixlateError, match="truncated or damaged"):
+    with pytest.raises(PixlateError, match=r"truncated or damaged"):
         read_picture(file("half", WHOLE[case][: len(WHOLE[case]) // 2]), max_pixels=LIMIT)
 
 
 @pytest.mark.parametrize("read", [lambda path: read_picture(path, max_pixels=LIMIT), lambda path: probe(path, LIMIT)])
 def test_what_is_no_image_is_named_for_what_it_is(tmp_path: Path, file: Callable[[str, bytes], Path], read: Callable[[Path], object]) -> None:
-    with pytest.raises(PixlateError, match="the file is empty"):
+    with pytest.raises(PixlateError, match=r"the file is empty"):
         read(file("empty.png", b""))
-    with pytest.raises(PixlateError, match="expected JPEG, got a file that is none of JPEG, PNG"):
+    with pytest.raises(PixlateError, match=r"expected JPEG, got a file that is none of JPEG, PNG"):
         read(file("text.jpg", b"hello, world" * 9))
-    with pytest.raises(PixlateError, match="got a folder"):
+    with pytest.raises(PixlateError, match=r"got a folder"):
         read(tmp_path)
-    with pytest.raises(PixlateError, match="no such file"):
+    with pytest.raises(PixlateError, match=r"no such file"):
         read(tmp_path / "missing.png")
 
 
@@ -95,7 +97,7 @@ def test_what_is_no_image_is_named_for_what_it_is(tmp_path: Path, file: Callable
 def test_a_file_that_may_not_be_read_says_so(file: Callable[[str, bytes], Path]) -> None:
     path = file("locked.png", WHOLE["png", False])
     path.chmod(0)
-    with pytest.raises(PixlateError, match="permission denied"):
+    with pytest.raises(PixlateError, match=r"permission denied"):
         read_picture(path, max_pixels=LIMIT)
 
 
@@ -105,7 +107,7 @@ def test_permission_denied_is_one_sentence(file: Callable[[str, bytes], Path], m
 
     path = file("locked.png", WHOLE["png", False])
     monkeypatch.setattr(Path, "open", denied)
-    with pytest.raises(PixlateError, match="^permission denied; make the file readable for this user$"):
+    with pytest.raises(PixlateError, match=r"^permission denied; make the file readable for this user$"):
         read_picture(path, max_pixels=LIMIT)
 
 
@@ -124,7 +126,7 @@ def test_a_header_of_60000_by_60000_is_refused_before_decoding(file: Callable[[s
 def test_the_limit_holds_for_every_format_and_lets_its_own_size_pass(file: Callable[[str, bytes], Path], format: str) -> None:
     path = file("x", WHOLE[format, False])
     assert read_picture(path, max_pixels=64 * 48).pixels.shape == (48, 64, 3)
-    with pytest.raises(PixlateError, match="--max-pixels"):
+    with pytest.raises(PixlateError, match=r"--max-pixels"):
         read_picture(path, max_pixels=64 * 48 - 1)
 
 
@@ -138,10 +140,36 @@ def test_pillows_own_limit_neither_matters_nor_changes(file: Callable[[str, byte
     assert Image.MAX_IMAGE_PIXELS == 5
 
 
+@pytest.mark.parametrize("format", ["webp"])
+def test_where_pillows_limit_does_matter_it_is_one_sentence(file: Callable[[str, bytes], Path], format: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5)
+    with pytest.raises(PixlateError, match="which is what Pillow decodes in this format"):
+        read_picture(file("x", WHOLE[format, False]), max_pixels=LIMIT)
+
+
+@pytest.mark.filterwarnings("ignore")
+@settings(max_examples=150, deadline=None)
+@given(share=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255), cut=st.booleans())
+def test_a_changed_byte_of_exif_does_not_cost_the_picture(share: float, value: int, cut: bool) -> None:
+    block = bytearray(exif_block())
+    position = int(len(block) * share)
+    block[position] = value
+    picture = _read(saved(Image.fromarray(photograph()), "JPEG", exif=b"Exif\0\0" + bytes(block[:position] if cut else block)))
+    assert picture is not None and sorted(picture.pixels.shape) == [3, 48, 64]
+    with TemporaryDirectory() as folder:
+        for format in ("jpeg", "tiff", "webp"):
+            write_picture(picture, Path(folder) / "x", format)
+            assert same_size(read_picture(Path(folder) / "x", max_pixels=LIMIT), picture)
+
+
+def same_size(first: Picture, second: Picture) -> bool:
+    return first.pixels.shape == second.pixels.shape
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.uint32, np.int16, np.int8])
 def test_samples_that_are_not_8_or_16_unsigned_bits_are_refused(tmp_path: Path, dtype: type[np.generic]) -> None:
     tifffile.imwrite(tmp_path / "x.tif", np.ones((5, 6), dtype), photometric="minisblack")
-    with pytest.raises(PixlateError, match="convert the file to (unsigned )?16 bits"):
+    with pytest.raises(PixlateError, match=r"convert the file to (unsigned )?16 bits"):
         read_picture(tmp_path / "x.tif", max_pixels=LIMIT)
 
 
@@ -150,7 +178,7 @@ def test_memory_that_runs_out_is_one_sentence(file: Callable[[str, bytes], Path]
         raise MemoryError
 
     monkeypatch.setattr("pixlate.images.decode.decoded", exhausted)
-    with pytest.raises(PixlateError, match="does not fit in memory"):
+    with pytest.raises(PixlateError, match=r"does not fit in memory"):
         read_picture(file("x", WHOLE["jpeg", False]), max_pixels=LIMIT)
 
 
@@ -192,15 +220,15 @@ def test_a_plugins_format_is_read_by_the_plugin(file: Callable[[str, bytes], Pat
     path = file("x.DOTS", b"...")
     assert read_picture(path, max_pixels=LIMIT, formats=formats).pixels.shape == (2, 5, 1)
     assert probe(path, LIMIT, formats=formats) == (5, 2)
-    with pytest.raises(PixlateError, match="--max-pixels"):
+    with pytest.raises(PixlateError, match=r"--max-pixels"):
         read_picture(path, max_pixels=9, formats=formats)
-    with pytest.raises(PixlateError, match="the dots file is truncated or damaged .too few dots"):
+    with pytest.raises(PixlateError, match=r"the dots file is truncated or damaged .too few dots"):
         read_picture(file("y.dots", b"."), max_pixels=LIMIT, formats=formats)
 
 
 def test_a_plugin_that_gives_no_picture_is_named(file: Callable[[str, bytes], Path]) -> None:
     formats = {".odd": ImageFormat("odd", (".odd",), lambda path: path)}  # type: ignore[arg-type, return-value]
-    with pytest.raises(PixlateError, match="expected a Picture from the plugin that reads odd"):
+    with pytest.raises(PixlateError, match=r"expected a Picture from the plugin that reads odd"):
         read_picture(file("x.odd", b"1"), max_pixels=LIMIT, formats=formats)
 
 

@@ -1,5 +1,7 @@
 """PNG and TIFF give back what was written, and other readers see the same."""
 
+import struct
+import zlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from skimage import io as skimage_io
+from tests.pixlate.images.conftest import LIMIT, everything, photograph, same, samples
 
 from pixlate.images import Metadata, Picture, read_picture, write_picture
-from tests.pixlate.images.conftest import LIMIT, everything, photograph, same, samples
+from pixlate.images.tags import Order
 
 
 @settings(max_examples=120, deadline=None)
@@ -64,7 +67,7 @@ def test_imagecodecs_and_tifffile_read_what_was_written(tmp_path: Path, dtype: t
 @pytest.mark.parametrize("byteorder", ["<", ">"])
 @pytest.mark.parametrize("planar", ["contig", "separate"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_tiff_of_other_writers_is_read_at_full_depth(tmp_path: Path, compression: str | None, byteorder: str, planar: str, dtype: type[np.uint8]) -> None:
+def test_tiff_of_other_writers_is_read_at_full_depth(tmp_path: Path, compression: str | None, byteorder: Order, planar: str, dtype: type[np.uint8]) -> None:
     pixels = photograph(dtype)
     stored = pixels.transpose(2, 0, 1) if planar == "separate" else pixels
     predictor = compression in ("lzw", "adobe_deflate", "zstd")
@@ -109,14 +112,13 @@ def test_an_extra_channel_that_is_no_alpha_is_left_out_and_noted(tmp_path: Path)
 def test_12_bit_tiff_is_stretched_to_16(tmp_path: Path) -> None:
     values = np.array([[0, 1, 2048, 4095]], np.uint16)
     packed = imagecodecs.packints_encode(values, 12)
-    tifffile.imwrite(tmp_path / "twelve.tif", iter([packed]), shape=values.shape, dtype=np.uint16, bitspersample=12, photometric="minisblack", rowsperstrip=1)
+    tifffile.imwrite(
+        tmp_path / "twelve.tif", iter([bytes(packed)]), shape=values.shape, dtype=np.uint16, bitspersample=12, photometric="minisblack", rowsperstrip=1
+    )
     assert read_picture(tmp_path / "twelve.tif", max_pixels=LIMIT).pixels[0, :, 0].tolist() == [0, 16, 32776, 65535]
 
 
 def test_16_bit_png_with_a_transparent_colour_has_alpha(tmp_path: Path) -> None:
-    import struct
-    import zlib
-
     pixels = photograph(np.uint16)
     data = imagecodecs.png_encode(pixels)
     body = b"tRNS" + struct.pack(">3H", *pixels[5, 7])
@@ -125,5 +127,3 @@ def test_16_bit_png_with_a_transparent_colour_has_alpha(tmp_path: Path) -> None:
     picture = read_picture(tmp_path / "clear.png", max_pixels=LIMIT)
     assert np.array_equal(picture.pixels, pixels)
     assert picture.alpha is not None and picture.alpha[5, 7] == 0 and (picture.alpha == 65535).sum() == (pixels != pixels[5, 7]).any(axis=2).sum()
-
-

@@ -1,5 +1,6 @@
 """Orientation is applied once, and nothing in the file asks for it again."""
 
+import struct
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -8,10 +9,10 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import ExifTags, Image, ImageOps
+from tests.pixlate.images.conftest import LIMIT, exif_block, photograph, same, saved
 
 from pixlate.images import Metadata, Picture, probe, read_picture, write_picture
 from pixlate.images.samples import turned
-from tests.pixlate.images.conftest import LIMIT, exif_block, photograph, same, saved
 
 ORIENTATIONS = range(1, 9)
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" \
@@ -38,7 +39,11 @@ def test_orientation_is_applied_once_to_pixels_and_alpha(file: Callable[[str, by
     pixels = photograph()
     with_alpha = format != "JPEG"
     stored = np.dstack([pixels, pixels[:, :, 1]]) if with_alpha else pixels
-    options = {"WEBP": {"lossless": True, "exact": True}, "JPEG": {"quality": 100, "subsampling": 0}, "AVIF": {"quality": 100, "subsampling": "4:4:4"}}
+    options: dict[str, dict[str, object]] = {
+        "WEBP": {"lossless": True, "exact": True},
+        "JPEG": {"quality": 100, "subsampling": 0},
+        "AVIF": {"quality": 100, "subsampling": "4:4:4"},
+    }
     data = saved(Image.fromarray(stored), format, exif=_tagged(orientation), **options.get(format, {}))
     path = file("turned.img", data)
     expected = turned(stored, orientation)
@@ -115,8 +120,6 @@ def test_tifffile_finds_the_written_tiff_upright(tmp_path: Path) -> None:
 
 
 def test_the_thumbnail_of_the_old_picture_is_gone(file: Callable[[str, bytes], Path]) -> None:
-    import struct
-
     block = bytearray(exif_block(6))
     thumbnail = saved(Image.fromarray(photograph()[:8, :8]), "JPEG")
     end_of_main = 8 + 2 + struct.unpack(">H", block[8:10])[0] * 12

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pixlate.images import FORMATS, SUFFIXES, Metadata, Picture, suffix_of
+from pixlate.images.picture import Pixels
 from pixlate.images.samples import on_white, to_8_bits, unmultiplied
 
 
@@ -12,13 +13,13 @@ def test_a_picture_counts_the_bytes_of_pixels_and_alpha() -> None:
 
 
 @pytest.mark.parametrize("pixels", [np.zeros((4, 5), np.uint8), np.zeros((4, 5, 4), np.uint8), np.zeros((0, 5, 3), np.uint8), np.zeros((4, 5, 3), np.float32)])
-def test_a_picture_refuses_pixels_of_another_shape_or_type(pixels: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_a_picture_refuses_pixels_of_another_shape_or_type(pixels: Pixels) -> None:
     with pytest.raises(ValueError, match="expected pixels of"):
         Picture(pixels)
 
 
 @pytest.mark.parametrize("alpha", [np.zeros((5, 4), np.uint8), np.zeros((4, 5), np.uint16)])
-def test_a_picture_refuses_alpha_unlike_its_pixels(alpha: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_a_picture_refuses_alpha_unlike_its_pixels(alpha: Pixels) -> None:
     with pytest.raises(ValueError, match="expected alpha"):
         Picture(np.zeros((4, 5, 3), np.uint8), alpha)
 

@@ -1,5 +1,6 @@
 """The command line: one file a command, each imported only when it is called."""
 
+import logging
 import sys
 import warnings
 from pathlib import Path
@@ -11,11 +12,13 @@ from cyclopts.config import Toml
 from pixlate.errors import PixlateError
 from pixlate.plugins import installed
 
+CONVERT_USAGE = "Usage: pixlate convert SOURCE... OUT --model MODEL [OPTIONS]"
+
 
 def build_app() -> App:
     """Return the application with Pixlate's commands and those of the plugins."""
     app = App(name="pixlate", help="Translate images into images.", help_format="plaintext", version=_version)
-    app.command("pixlate.cli.convert:convert", name="convert", help="Convert a folder of images with a model.")
+    app.command("pixlate.cli.convert:convert", name="convert", help="Convert a folder of images with a model.", usage=CONVERT_USAGE)
     app.command("pixlate.cli.train:app", name="train", help="Train a method on folders of images.")
     app.command("pixlate.cli.models:models", name="models", help="List the ready models.")
     app.command("pixlate.cli.plugins:plugins", name="plugins", help="List the installed plugins.")
@@ -23,7 +26,7 @@ def build_app() -> App:
     installed().manager.hook.pixlate_commands(app=app)
 
     @app.meta.default
-    def launch(*tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)], config: Path | None = None) -> object:
+    def pixlate(*tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)], config: Path | None = None) -> object:
         """Translate images into images.
 
         Parameters
@@ -31,6 +34,8 @@ def build_app() -> App:
         config
             TOML file with options: a table per command, such as [convert] or [train.srgan]. The command line goes first.
         """
+        if config is not None and not config.is_file():
+            raise PixlateError(f"expected a TOML file for --config, but {config} is not there; check its path")
         if config is not None:
             app.config = (Toml(config, must_exist=True),)
         return app(tokens, result_action="return_value")
@@ -40,9 +45,12 @@ def build_app() -> App:
 
 def main() -> int:
     """Run the command line; return the exit code. A user's mistake prints one line and gives 2."""
-    warnings.showwarning = _print_warning
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it and Pillow say of damaged metadata, once a file, would fill the screen
     try:
-        result = build_app().meta(result_action="return_value")
+        with warnings.catch_warnings():
+            warnings.showwarning = _print_warning
+            warnings.filterwarnings("ignore", module="PIL")
+            result = build_app().meta(sys.argv[1:], result_action="return_value")
     except PixlateError as error:
         print(f"pixlate: {error}", file=sys.stderr)
         return 2

@@ -11,7 +11,6 @@ from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, Image, ImageFil
 
 from pixlate.errors import PixlateError
 from pixlate.images import colour, exif, gif
-from pixlate.images.formats import TITLES
 from pixlate.images.picture import Metadata, Picture
 
 _OPENERS: dict[str, Callable[[BinaryIO], ImageFile.ImageFile]] = {
@@ -35,10 +34,7 @@ def opened(stream: BinaryIO, format: str) -> ImageFile.ImageFile:
     and Pixlate has a limit of its own.
     """
     stream.seek(0)
-    try:
-        return _OPENERS[format](stream)
-    except Image.DecompressionBombError as error:  # the WebP reader looks at the number by itself
-        raise PixlateError(f"expected a {TITLES[format]} of at most 178 million pixels, which is what Pillow reads, got more; convert it to PNG") from error
+    return _OPENERS[format](stream)
 
 
 def metadata_of(image: ImageFile.ImageFile) -> Metadata:
@@ -59,6 +55,8 @@ def decoded(data: bytes, format: str) -> Picture:
         metadata = metadata_of(image)
         header_size = image.fp.tell() if image.fp is not None else 0
         image.load()
+        if format == "png" and image.mode == "L" and data[24] < 8 and isinstance(clear := image.info.get("transparency"), int):
+            image.info["transparency"] = clear * 255 // (2 ** data[24] - 1)  # Pillow stretches the pixels to 8 bits, not this number
         if format == "jpeg" and data.find(b"\xff\xd9", header_size) < 0:  # zeros after a broken copy decode without complaint
             raise ValueError("no end mark")
         metadata = replace(metadata, xmp=gif.xmp_of(data)) if format == "gif" else metadata

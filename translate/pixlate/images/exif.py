@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import BinaryIO
 
-from pixlate.images.tags import ASCII, SIZES, Directory, Field, Order, changed, first_directory, long, rational, short
+from pixlate.images.tags import ASCII, SHORT, SIZES, Directory, Field, Order, changed, first_directory, long, rational, short
 
 ORIENTATION, EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY = 274, 34665, 34853, 40965
 WIDTH, HEIGHT, PIXEL_WIDTH, PIXEL_HEIGHT = 256, 257, 40962, 40963
@@ -60,8 +60,11 @@ def resized(exif: bytes, width: int, height: int) -> bytes:
         return exif
     block, main = bytearray(exif), first_directory(BytesIO(exif))
     for directory, pair in ((main, (WIDTH, HEIGHT)), (main.directory(EXIF_DIRECTORY), (PIXEL_WIDTH, PIXEL_HEIGHT))):
-        if directory is not None:
-            changed(block, directory, {tag: long(main.order, value) for tag, value in zip(pair, (width, height), strict=True) if tag in directory.entries})
+        if directory is None:
+            continue
+        present = {tag: value for tag, value in zip(pair, (width, height), strict=True) if tag in directory.entries}
+        kept_short = {tag for tag, value in present.items() if directory.entries[tag].kind == SHORT and value < 65536}
+        changed(block, directory, {tag: (short if tag in kept_short else long)(main.order, value) for tag, value in present.items()})
     return bytes(block)
 
 
@@ -115,13 +118,15 @@ def _rewritten(block: bytearray, main: Directory, changes: Mapping[int, Field | 
     return bytes(block)
 
 
-def _copied(block: bytearray, source: Directory, tags: set[int]) -> int:
+def _copied(block: bytearray, source: Directory, tags: set[int], inside: tuple[int, ...] = (EXIF_DIRECTORY, GPS_DIRECTORY)) -> int:
+    """Copy tags, and the directories that may stand inside this one, to the end of a block; return the offset of the new directory."""
     fields: dict[int, Field | None] = {}
     for tag in sorted(tags):
         if tag in (EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY):
-            inner = source.directory(tag)
+            inner = source.directory(tag) if tag in inside else None  # never deeper: a damaged directory may point to itself
             if inner is not None:
-                fields[tag] = long(source.order, _copied(block, inner, set(inner.entries)))
+                below = (INTEROPERABILITY,) if tag == EXIF_DIRECTORY else ()
+                fields[tag] = long(source.order, _copied(block, inner, set(inner.entries), below))
             continue
         try:
             found = source.field(tag)

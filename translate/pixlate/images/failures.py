@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from PIL import Image
+
 from pixlate.errors import PixlateError
 
 
@@ -25,6 +27,8 @@ def explained(kind: str = "image") -> Iterator[None]:
         raise PixlateError("expected a file, got a folder; name the images inside it") from error
     except MemoryError as error:
         raise PixlateError("the picture does not fit in memory; close other programs or make it smaller first") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # some readers look at Pillow's limit by themselves
+        raise PixlateError("expected at most 178 million pixels, which is what Pillow decodes in this format, got more; convert the file to PNG") from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise PixlateError(f"the file could not be read ({error.strerror}); check the disk or the network") from error

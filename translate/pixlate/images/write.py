@@ -119,7 +119,8 @@ def _avif(picture: Picture, metadata: Metadata, quality: int) -> tuple[bytes, tu
     image, notes = _shallow(picture, "AVIF")
     # Pillow writes the whole block anew if it finds an orientation in it
     metadata = replace(metadata, exif=exif.without_orientation(metadata.exif))
-    return _saved(image, "AVIF", metadata, quality=quality, subsampling="4:4:4" if quality >= 90 else "4:2:0"), notes
+    # speed 8 instead of Pillow's 6: 6 million pixels in 1.0 s instead of 5.5 s, at 48.1 dB instead of 48.3 and an eighth more bytes
+    return _saved(image, "AVIF", metadata, quality=quality, subsampling="4:4:4" if quality >= 90 else "4:2:0", speed=8), notes
 
 
 def _gif(picture: Picture, metadata: Metadata, quality: int) -> tuple[bytes, tuple[str, ...]]:

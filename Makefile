@@ -1,0 +1,41 @@
+# Each target makes its own .venv, on a machine with Python 3.11 or newer and nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint bench models clean
+
+demo: .venv/demo
+	$(BIN)/python docs/demo.py
+
+test: .venv/dev
+	$(BIN)/python -m pytest
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/dev
+	$(BIN)/python benchmarks/bench_quality.py
+	$(BIN)/python benchmarks/bench_convert.py
+
+# Trains the shipped models anew; needs PIXLATE_DATA, and hours on two cores.
+models: .venv/dev
+	$(BIN)/python plugins/pixlate_srgan/recipes/train.py
+
+clean:
+	rm -rf .venv demo build dist
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "expected Python 3.11 or newer as $(PYTHON); name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	touch $@
+
+# The run-time dependencies, and scikit-image for its photographs. No PyTorch.
+.venv/demo: pyproject.toml .venv/python
+	$(BIN)/python -m pip install --quiet --editable '.[demo]'
+	touch $@
+
+.venv/dev: pyproject.toml .venv/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@

@@ -1,0 +1,127 @@
+"""Speed and memory of ``pixlate convert``, as whole processes.
+
+- folder: images/s of ``pixlate convert`` on photographs, process start to end, over images/s of a bare ``session.run`` loop on arrays already
+  in memory; the two take turns, so that a machine that slows down slows both.
+- start: seconds of ``pixlate --help``, and of one small image converted.
+- memory: peak of 1,000 images of one size over that of 100.
+
+Run: ``PIXLATE_DATA=... python benchmarks/bench_convert.py``
+"""
+
+import argparse
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from common import data, save, timed
+
+PIXLATE = [sys.executable, "-m", "pixlate"]
+
+
+def main() -> None:
+    """Measure, print and write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=200, help="photographs of the folder benchmark")
+    parser.add_argument("--rounds", type=int, default=2, help="turns of each side")
+    parser.add_argument("--models", nargs="+", default=["upscale-x2", "upscale-x4"], help="shipped models to measure")
+    parser.add_argument("--bare", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.bare:
+        bare(options.bare[0], Path(options.bare[1]))
+        return
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        photographs = sorted((data() / "photos/test").glob("*.jpg"))[: options.images]
+        source = work / "photos"
+        source.mkdir()
+        for path in photographs:
+            shutil.copy(path, source)
+        results: dict[str, Any] = {"start": start(work), "memory": memory(work)}
+        results["folder"] = [folder(source, work, model, options.rounds) for model in options.models]
+    save("convert", results)
+
+
+def folder(source: Path, work: Path, model: str, rounds: int) -> dict[str, Any]:
+    """Return images/s of the command and of the bare loop, and their ratio, turn by turn."""
+    count = len(list(source.iterdir()))
+    pairs = []
+    for _ in range(rounds):
+        out = work / "out"
+        shutil.rmtree(out, ignore_errors=True)
+        command = timed([*PIXLATE, "convert", source, out, "--model", model]).seconds
+        loop = float(timed([sys.executable, __file__, "--bare", model, source]).output)
+        pairs.append((count / command, count / loop))
+    ratios = [convert / loop for convert, loop in pairs]
+    row = {
+        "model": model,
+        "images": count,
+        "convert_images_per_second": [round(convert, 3) for convert, _ in pairs],
+        "bare_images_per_second": [round(loop, 3) for _, loop in pairs],
+        "ratios": [round(ratio, 3) for ratio in ratios],
+        "ratio": round(statistics.median(ratios), 3),
+        "required": 0.90,
+    }
+    print(f"{model}: {row['convert_images_per_second']} images/s of convert, {row['bare_images_per_second']} bare, ratio {row['ratio']} (required 0.90)")
+    return row
+
+
+def bare(model: str, source: Path) -> None:
+    """Print the seconds of a plain ONNX Runtime loop over arrays in memory."""
+    import onnxruntime
+
+    from pixlate.models import find
+
+    arrays = []
+    for path in sorted(source.iterdir()):
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("RGB"), np.float32) / 255
+        arrays.append(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None]))
+    session = onnxruntime.InferenceSession(find(model), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    session.run(None, {name: arrays[0]})
+    started = time.perf_counter()
+    for array in arrays:
+        session.run(None, {name: array})
+    print(time.perf_counter() - started)
+
+
+def start(work: Path) -> dict[str, Any]:
+    """Return seconds of ``--help`` and of one small image, median and spread of ten."""
+    image = work / "small.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)).save(image)
+    rows: dict[str, Any] = {}
+    for name, limit in (("help", 0.35), ("one small image", 1.5)):
+        seconds = []
+        for turn in range(11):
+            arguments: list[str | Path] = ["--help"] if name == "help" else ["convert", image, work / f"small-{turn}", "--model", "upscale-x4"]
+            seconds.append(timed([*PIXLATE, *arguments]).seconds)
+        seconds = sorted(seconds[1:])  # the first fills the disk cache
+        rows[name] = {"median_s": round(statistics.median(seconds), 3), "least_s": round(seconds[0], 3), "most_s": round(seconds[-1], 3), "required_s": limit}
+        print(f"{name}: {rows[name]['median_s']} s (required under {limit})")
+    return rows
+
+
+def memory(work: Path) -> dict[str, Any]:
+    """Return the peak memory of 100 and of 1,000 images of one size."""
+    random = np.random.default_rng(0)
+    peaks = {}
+    for count in (100, 1000):
+        source = work / f"{count}"
+        source.mkdir()
+        for index in range(count):
+            Image.fromarray(random.integers(0, 256, (96, 128, 3), np.uint8)).save(source / f"{index:04}.png")
+        peaks[count] = timed([*PIXLATE, "convert", source, work / f"out-{count}", "--model", "upscale-x2"]).peak_mb
+    ratio = peaks[1000] / peaks[100]
+    print(f"peak memory: {peaks[100]:.0f} MB for 100 images, {peaks[1000]:.0f} MB for 1,000, ratio {ratio:.3f} (required at most 1.10)")
+    return {"peak_mb": {str(count): round(peak, 1) for count, peak in peaks.items()}, "ratio": round(ratio, 3), "required": 1.10}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Writes the pages that are made from the code: ``docs/cli.md`` and ``docs/hooks.md``. ``--check`` only tells whether they are current."""
+
+import inspect
+import io
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from pixlate import hookspecs
+from pixlate.cli import build_app
+
+DOCS = Path(__file__).parent
+COMMANDS = ((), ("convert",), ("train",), ("train", "srgan"), ("export",), ("models",), ("plugins",), ("doctor",))
+
+
+def cli_page() -> str:
+    """Return the help of every command."""
+    parts = ["# Commands", "", "Made from the code by `docs/generate.py`.", ""]
+    app = build_app()
+    for command in COMMANDS:
+        page = io.StringIO()
+        app.meta([*command, "--help"], console=Console(file=page, width=110, color_system=None, force_terminal=False), result_action="return_value")
+        text = "\n".join(line.rstrip() for line in page.getvalue().strip().splitlines())
+        parts += [f"## pixlate {' '.join(command)}".rstrip(), "", "```text", text, "```", ""]
+    return "\n".join(parts)
+
+
+def hooks_page() -> str:
+    """Return every hook with its signature and docstring."""
+    parts = ["# Hooks", "", "Made from `pixlate/hookspecs.py` by `docs/generate.py`.", "", inspect.cleandoc(hookspecs.__doc__ or ""), ""]
+    for name, hook in vars(hookspecs).items():
+        if name.startswith("pixlate_"):
+            text, _, example = inspect.cleandoc(hook.__doc__ or "").partition("Example::\n")
+            signature = str(inspect.signature(hook)).replace("'", "")
+            parts += [f"## {name}", "", f"`{name}{signature}`", "", text.strip(), "", "```python", inspect.cleandoc(example), "```", ""]
+    return "\n".join(parts)
+
+
+def main() -> int:
+    """Write the pages, or with ``--check`` return 1 where one is not current."""
+    pages = {DOCS / "cli.md": cli_page(), DOCS / "hooks.md": hooks_page()}
+    stale = [path for path, text in pages.items() if not path.is_file() or path.read_text() != text]
+    if "--check" in sys.argv:
+        print(*(f"{path} is not current; run: python docs/generate.py" for path in stale), sep="\n")
+        return 1 if stale else 0
+    for path, text in pages.items():
+        path.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

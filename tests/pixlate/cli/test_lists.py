@@ -1,0 +1,80 @@
+"""``pixlate models``, ``plugins`` and ``doctor``."""
+
+import json
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from pixlate.cli import doctor as doctor_module
+from pixlate.cli.doctor import doctor
+from pixlate.cli.models import models
+from pixlate.cli.plugins import plugins
+from pixlate.contracts import Check
+from pixlate.plugins import Plugin, installed
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().out
+
+
+def test_models_tells_scale_size_licence_and_card(capsys: pytest.CaptureFixture[str]) -> None:
+    assert models() == 0
+    text = printed(capsys)
+    assert "upscale-x4: enlarges photographs 4 times" in text
+    assert "scale 4, srgan, float32" in text
+    assert "non-commercial research and education" in text
+
+
+def test_models_as_json_holds_the_spec_of_each_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert models(json=True) == 0
+    rows = {row["name"]: row for row in json.loads(printed(capsys))}
+    for scale in (2, 4):
+        spec = rows[f"upscale-x{scale}"]["spec"]
+        assert (spec["scale"], spec["tiling_exact"], spec["provenance"]["version"]) == (scale, True, version("pixlate"))
+        assert rows[f"upscale-x{scale}"]["card"].endswith(f"upscale-x{scale}.md")
+
+
+def test_plugins_tells_distribution_version_and_hooks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert plugins() == 0
+    assert f"srgan  pixlate {version('pixlate')}" in printed(capsys)
+
+
+def test_plugins_gives_1_where_one_failed_to_import(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installed(), "plugins", [Plugin("bad", "bad-package", "0.1", error="ImportError: no such thing")])
+    assert plugins() == 1
+    assert "bad  bad-package 0.1  left out: ImportError: no such thing" in printed(capsys)
+
+
+def test_doctor_tells_versions_and_that_the_cpu_provider_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor(json=True) == 0
+    found = {check["name"]: check for check in json.loads(printed(capsys))}
+    assert f"numpy {version('numpy')}" in found["run time"]["found"]
+    assert found["CPUExecutionProvider"] == {"name": "CPUExecutionProvider", "status": "ok", "found": "loads and runs", "remedy": ""}
+
+
+def test_doctor_prints_the_remedy_under_a_problem_and_gives_1(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installed(), "checks", lambda: [Check("tables", "problem", "missing", "pip install tables")])
+    assert doctor() == 1
+    assert "problem  tables: missing\n         mend with: pip install tables\n" in printed(capsys)
+
+
+def test_doctor_names_missing_training_packages_with_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor_module, "_TRAIN", ("torch", "not-a-package"))
+    assert doctor() == 0
+    text = printed(capsys)
+    assert "training: not installed: not-a-package" in text
+    assert "mend with: pip install 'pixlate[train]'" in text
+
+
+def test_doctor_names_a_torchvision_that_does_not_fit_torch(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchvision", None)  # importing it raises ImportError
+    monkeypatch.setattr(doctor_module, "find_spec", lambda name: True)
+    assert doctor() == 1
+    assert "torch and torchvision do not fit each other" in printed(capsys)
+
+
+def test_doctor_names_a_plugin_that_fails_to_import(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installed(), "plugins", [Plugin("bad", "bad-package", "0.1", error="ImportError: no such thing")])
+    assert doctor() == 1
+    assert "mend with: pip install --upgrade bad-package" in printed(capsys)

@@ -1,0 +1,64 @@
+"""The command line as a whole: help, versions, mistakes, exit codes."""
+
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+
+import pytest
+
+from pixlate.cli import main
+
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    def call(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["pixlate", *arguments])
+        try:
+            return main()
+        except SystemExit as left:
+            return int(left.code or 0)
+
+    return call
+
+
+def test_help_names_every_command(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--help") == 0
+    printed = capsys.readouterr().out
+    assert all(command in printed for command in ("convert", "train", "export", "models", "plugins", "doctor"))
+
+
+def test_version_is_that_of_the_distribution(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--version") == 0
+    assert capsys.readouterr().out.strip() == version("pixlate")
+
+
+def test_a_misspelled_command_is_refused_with_a_suggestion(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("convrt") != 0
+    assert 'Did you mean "convert"' in capsys.readouterr().err
+
+
+def test_a_misspelled_option_is_refused_with_a_suggestion(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("convert", "a", "b", "--model", "upscale-x2", "--qualty", "3") != 0
+    assert "--quality" in capsys.readouterr().err
+
+
+def test_a_mistake_prints_one_line_and_gives_2(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("convert", "not-there", "out", "--model", "upscale-x2") == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("pixlate: ")
+    assert printed.count("\n") == 1
+
+
+def test_an_options_file_that_is_missing_is_named(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--config", "not-there.toml", "models") != 0
+    assert "not-there.toml" in "".join(capsys.readouterr().err.split())
+
+
+def test_interrupting_gives_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pixlate.cli.build_app", interrupted)
+    assert run("models") == 130

@@ -1,0 +1,74 @@
+"""The pages are current, and their examples run."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import skimage
+from PIL import Image
+
+from pixlate.cli import main
+
+ROOT = Path(__file__).parent.parent
+GUIDES = [ROOT / "README.md", ROOT / "docs/convert.md", ROOT / "docs/train.md"]
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with ``photos/`` in it, as the guides suppose."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("chelsea", "coffee", "astronaut"):
+        with Image.open(Path(skimage.__file__).parent / "data" / f"{name}.png") as photograph:
+            small = photograph.resize((64, 48))
+        small.save(folder / f"{name}.jpg")
+        small.save(folder / ("cat.png" if name == "chelsea" else f"{name}-copy.png"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.name)
+def test_commands_of_the_guides_run(page: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = [line for block in blocks(page, "sh") for line in block.splitlines() if line.startswith("pixlate ")]
+    assert commands
+    for command in commands:
+        monkeypatch.setattr(sys, "argv", shlex.split(command, comments=True))
+        assert main() == 0, command
+
+
+@pytest.mark.parametrize("page", [page for page in GUIDES if blocks(page, "python")], ids=lambda page: page.name)
+def test_python_of_the_guides_runs(page: Path, workplace: Path) -> None:
+    for block in blocks(page, "python"):
+        exec(compile(block, page.name, "exec"), {})
+
+
+def test_examples_of_the_hooks_are_valid_python() -> None:
+    examples = blocks(ROOT / "docs/hooks.md", "python")
+    assert len(examples) >= 6
+    for example in examples:
+        compile(example, "hooks.md", "exec")
+
+
+def test_generated_pages_are_current() -> None:
+    done = subprocess.run([sys.executable, ROOT / "docs/generate.py", "--check"], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("page", [*GUIDES, ROOT / "docs/plugins.md", ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
+def test_links_of_the_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_recipe_is_an_options_file_of_the_method(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for recipe in (ROOT / "plugins/pixlate_srgan/recipes").glob("*.toml"):
+        monkeypatch.setattr(sys, "argv", ["pixlate", "--config", str(recipe), "train", "srgan", "--out", "nowhere"])
+        assert main() == 2
+        assert "expected folders of images, got none" in capsys.readouterr().err

@@ -1,0 +1,203 @@
+"""What every installed method must keep; a new plugin is tested at once."""
+
+import dataclasses
+import re
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import pixlate
+from pixlate.plugins import installed
+from pixlate.testing import check_method, small_options
+from pixlate.training.gan import GAN, Batch, Images, Losses
+
+METHODS = installed().methods()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_method_keeps_the_contract(name: str) -> None:
+    check_method(METHODS[name])
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_published_defaults_build(name: str) -> None:
+    method = METHODS[name]
+    assert sum(parameter.numel() for parameter in method.build(method.options()).parameters()) > 1e5
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_option_has_a_help_text(name: str) -> None:
+    import ast
+    import inspect
+    import textwrap
+
+    for owner in (METHODS[name].options, METHODS[name].data, METHODS[name].training):
+        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
+        assert isinstance(definition, ast.ClassDef)
+        for field, after in zip(definition.body, [*definition.body[1:], None], strict=True):
+            inherited = (
+                isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and any(hasattr(base, field.target.id) for base in owner.__mro__[1:])
+            )
+            if isinstance(field, ast.AnnAssign) and not inherited:
+                assert isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant), f"{owner.__name__}: no text under line {field.lineno}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Of the methods below."""
+
+    channels: int = 64
+    """Feature maps."""
+
+
+class Adversarial(GAN):
+    """A right method with two players, of scale 2."""
+
+    def __init__(self, channels: int) -> None:
+        generator = nn.Sequential(nn.Conv2d(3, channels, 3, padding=1), nn.Conv2d(channels, 12, 1), nn.PixelShuffle(2))
+        super().__init__({"source_to_target": generator}, {"target": nn.Conv2d(3, 1, 3)})
+
+    def spec(self, generator: str = "source_to_target") -> pixlate.ModelSpec:
+        return pixlate.ModelSpec(method="toy", scale=2, tiling_exact=True, halo=1)
+
+    def generate(self, batch: Batch) -> Images:
+        return {"target": self.generators["source_to_target"](batch["source"])}
+
+    def judge(self, image: Tensor) -> Tensor:
+        return self.discriminators["target"](image).mean()  # type: ignore[no-any-return]
+
+    def generator_losses(self, batch: Batch, images: Images) -> Losses:
+        return {"adversarial": -self.judge(images["target"]), "pixel": (images["target"] - batch["target"]).abs().mean()}
+
+    def discriminator_losses(self, batch: Batch, images: Images) -> Losses:
+        return {"real": -self.judge(batch["target"]), "false": self.judge(images["target"])}
+
+
+def method(gan: type[Adversarial]) -> pixlate.Method:
+    return pixlate.Method("toy", "for tests", "degraded", Options, lambda options: gan(options.channels))
+
+
+def test_contract_takes_a_right_method_with_two_players() -> None:
+    check_method(method(Adversarial))
+    assert small_options(method(Adversarial)).channels == 8
+
+
+class WrongScale(Adversarial):
+    def spec(self, generator: str = "source_to_target") -> pixlate.ModelSpec:
+        return pixlate.ModelSpec(method="toy", scale=3)
+
+
+class WrongName(Adversarial):
+    def spec(self, generator: str = "source_to_target") -> pixlate.ModelSpec:
+        return pixlate.ModelSpec(method="other", scale=2)
+
+
+class WrongHalo(Adversarial):
+    def spec(self, generator: str = "source_to_target") -> pixlate.ModelSpec:
+        return pixlate.ModelSpec(method="toy", scale=2, tiling_exact=True, halo=0)
+
+
+class NoTarget(Adversarial):
+    def generate(self, batch: Batch) -> Images:
+        return {"fake": super().generate(batch)["target"]}
+
+
+class NotFinite(Adversarial):
+    def generator_losses(self, batch: Batch, images: Images) -> Losses:
+        return {"pixel": images["target"].mean() / 0}
+
+
+class NotScalar(Adversarial):
+    def generator_losses(self, batch: Batch, images: Images) -> Losses:
+        return {"pixel": (images["target"] - batch["target"]).abs()}
+
+
+class SameNames(Adversarial):
+    def generator_losses(self, batch: Batch, images: Images) -> Losses:
+        return {"real": -self.judge(images["target"])}
+
+
+class NotClamped(Adversarial):
+    def exported(self, generator: str = "source_to_target") -> nn.Module:
+        return self.generators[generator]
+
+
+class Unused(Adversarial):
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.generators["other"] = nn.Conv2d(3, 3, 1)
+
+
+class NoDiscriminatorLosses(Adversarial):
+    def discriminator_losses(self, batch: Batch, images: Images) -> Losses:
+        return {}
+
+
+class MovesTheOther(Adversarial):
+    def discriminator_losses(self, batch: Batch, images: Images) -> Losses:
+        return {"false": self.judge(self.generate(batch)["target"])}
+
+
+class NamesChange(Adversarial):
+    made = 0
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        NamesChange.made += 1
+        self.generators[f"number_{NamesChange.made}"] = nn.BatchNorm2d(3)
+
+
+class OwnRandomness(Adversarial):
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.register_buffer("noise", torch.rand(3, generator=torch.Generator().manual_seed(id(self) % 2**30)))
+
+
+@pytest.mark.parametrize(
+    ("gan", "sentence"),
+    [
+        (WrongScale, "as spec() says"),
+        (WrongName, "spec().method to be 'toy'"),
+        (WrongHalo, "with 0 pixels of context"),
+        (NoTarget, "return a 'target', got ['fake']"),
+        (NotFinite, "the loss pixel to be one finite number"),
+        (NotScalar, "the loss pixel to be one finite number"),
+        (SameNames, "losses of different names"),
+        (NotClamped, "to give [0, 1]"),
+        (Unused, "a gradient for every weight"),
+        (NoDiscriminatorLosses, "if and only if there are any"),
+        (MovesTheOther, "move no other player"),
+        (NamesChange, "the same tensor names"),
+        (OwnRandomness, "the same weights of the same seed"),
+    ],
+)
+def test_contract_refuses_a_wrong_method_with_a_sentence(gan: type[Adversarial], sentence: str) -> None:
+    with pytest.raises(AssertionError, match=re.escape(sentence)):
+        check_method(method(gan))
+
+
+def test_contract_refuses_what_is_no_gan() -> None:
+    with pytest.raises(AssertionError, match=r"a pixlate\.GAN, got Conv2d"):
+        check_method(pixlate.Method("toy", "for tests", "degraded", Options, lambda options: nn.Conv2d(3, 3, 1)))  # type: ignore[arg-type,return-value]
+
+
+def option_types(first: str, **more: Any) -> type[Any]:
+    return dataclasses.make_dataclass("Strange", [(first, int, *more.values())], frozen=True)
+
+
+@pytest.mark.parametrize(("name", "other"), [("batch", "TrainingOptions"), ("patch", "DataOptions"), ("out", "pixlate train"), ("folders", "pixlate train")])
+def test_option_named_like_a_shared_one_is_refused_with_the_plugins_option(name: str, other: str) -> None:
+    with pytest.raises(pixlate.PixlateError, match=f"method 'toy': the option '{name}' of Strange is also one of {other}, .*rename it in the plugin"):
+        pixlate.Method("toy", "for tests", "degraded", option_types(name, field=dataclasses.field(default=1)), lambda options: Adversarial(1))
+
+
+def test_option_without_a_default_is_refused() -> None:
+    with pytest.raises(pixlate.PixlateError, match="the option 'depth' of Strange has no default"):
+        pixlate.Method("toy", "for tests", "degraded", option_types("depth"), lambda options: Adversarial(1))
+
+
+def test_options_that_are_no_dataclass_are_refused() -> None:
+    with pytest.raises(pixlate.PixlateError, match="expected options that are a dataclass"):
+        pixlate.Method("toy", "for tests", "degraded", dict, lambda options: Adversarial(1))

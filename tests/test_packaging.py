@@ -1,0 +1,108 @@
+"""The wheel as users get it, and a plugin of somebody else's installed beside it."""
+
+import json
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent
+SHELVES = ("translate", "plugins", "export")
+THIRD_PARTY = ROOT / "tests/third_party/pixlate_negative"
+
+
+def build_wheel(project: Path, out: Path) -> Path:
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, project], check=True, capture_output=True, text=True, timeout=300
+    )
+    (wheel,) = out.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_wheel(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment with the wheel and the third-party plugin; the packages they depend on are those of this environment."""
+    folder = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=120)
+    (library,) = folder.glob("lib/python*/site-packages")
+    (library / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
+    plugin = build_wheel(THIRD_PARTY, tmp_path_factory.mktemp("plugin"))
+    install: list[str | Path] = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--ignore-installed", wheel, plugin]
+    subprocess.run(install, check=True, capture_output=True, timeout=300)
+    return folder
+
+
+def run(environment: Path, *arguments: str | Path) -> str:
+    done = subprocess.run([environment / "bin/pixlate", *arguments], capture_output=True, text=True, timeout=120, cwd=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_wheel_holds_every_file_of_every_package(wheel: Path) -> None:
+    packages = [path.parent for shelf in SHELVES for path in (ROOT / shelf).glob("*/__init__.py")]
+    expected = {
+        str(file.relative_to(package.parent)) for package in packages for file in package.rglob("*") if file.is_file() and "__pycache__" not in file.parts
+    }
+    held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert held == expected
+
+
+def test_wheel_holds_the_models_with_their_cards_and_the_marks_of_typing(wheel: Path) -> None:
+    held = set(zipfile.ZipFile(wheel).namelist())
+    for scale in (2, 4):
+        assert {f"pixlate_srgan/models/upscale-x{scale}.onnx", f"pixlate_srgan/models/upscale-x{scale}.md"} <= held
+    assert {"pixlate/py.typed", "pixlate_srgan/py.typed", "pixlate_onnx/py.typed"} <= held
+
+
+def test_shipped_models_are_at_most_8_mb() -> None:
+    sizes = {path.name: path.stat().st_size for path in ROOT.glob("plugins/*/models/*.onnx")}
+    assert sizes
+    assert max(sizes.values()) <= 8_000_000, sizes
+
+
+def test_run_time_dependencies_name_no_training_package(wheel: Path) -> None:
+    archive = zipfile.ZipFile(wheel)
+    (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+    required = Parser().parsestr(archive.read(name).decode()).get_all("Requires-Dist") or []
+    run_time = [line for line in required if "extra ==" not in line]
+    assert run_time
+    assert not [line for line in run_time if line.startswith(("torch", "kornia", "albumentations", "lightning", "onnx>", "onnxscript"))]
+    assert all(">=" in line or "[" in line for line in required), "every dependency has a lower bound"
+
+
+def test_plugins_lists_a_third_party_plugin_with_distribution_and_version(environment: Path) -> None:
+    listed = {plugin["name"]: plugin for plugin in json.loads(run(environment, "plugins", "--json"))}
+    assert (listed["negative"]["distribution"], listed["negative"]["version"]) == ("pixlate-negative", "1.2.3")
+    assert "negative  pixlate-negative 1.2.3  commands, models, open_model" in run(environment, "plugins")
+
+
+def test_installed_plugins_are_those_of_the_wheel(environment: Path) -> None:
+    done = subprocess.run([environment / "bin/python", "-c", "import pixlate; print(pixlate.__file__)"], check=True, capture_output=True, text=True)
+    assert str(environment) in done.stdout
+
+
+def test_models_lists_the_third_party_model(environment: Path) -> None:
+    assert {"negative", "upscale-x2", "upscale-x4"} <= {model["name"] for model in json.loads(run(environment, "models", "--json"))}
+
+
+def test_model_of_a_third_party_plugin_converts_an_image(environment: Path, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    run(environment, "convert", tmp_path / "a.png", tmp_path / "out", "--model", "negative")
+    np.testing.assert_array_equal(np.array(Image.open(tmp_path / "out/a.png")), 255 - pixels)
+
+
+def test_command_of_a_third_party_plugin_runs(environment: Path) -> None:
+    assert "hello from a plugin" in run(environment, "hello")
+    assert "hello" in run(environment, "--help")
