@@ -14,6 +14,7 @@ from rich.text import Text
 
 from pixlate.convert import ConvertOptions
 from pixlate.convert import convert as convert_images
+from pixlate.convert.job import printable
 from pixlate.convert.preview import preview
 from pixlate.convert.report import Report, Summary
 from pixlate.errors import PixlateError
@@ -39,7 +40,7 @@ def convert(
     model
         A ready model's name (see pixlate models) or a model file.
     json
-        Print the summary as JSON on standard output, for programs.
+        Print the summary (with --dry-run, the files) as one JSON document on standard output, for programs.
     """
     if len(paths) < 2:
         raise PixlateError(
@@ -51,7 +52,7 @@ def convert(
         return _preview(sources, out, model, chosen, json)
     console = Console(stderr=True)
     progress = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # a path may hold brackets
         BarColumn(),
         MofNCompleteColumn(),
         _Rate(),
@@ -84,7 +85,8 @@ class _Rate(ProgressColumn):
 
 def _print_summary(summary: Summary, out: Path, options: ConvertOptions) -> None:
     counts = [
-        f"{summary.converted} converted" + (f" at {summary.converted / summary.seconds:.2f} images/s on {summary.device}" if summary.converted else ""),
+        f"{summary.converted} converted"
+        + (f" at {summary.converted / max(summary.seconds, 1e-9):.2f} images/s on {summary.device}" if summary.converted else ""),
         *(
             f"{count} {what}"
             for count, what in ((summary.finished_before, "finished before"), (summary.skipped, "skipped"), (summary.failed, "failed"))
@@ -92,18 +94,20 @@ def _print_summary(summary: Summary, out: Path, options: ConvertOptions) -> None
         ),
         *([f"{summary.not_reached} not reached"] if summary.not_reached else []),
     ]
-    print(f"{', '.join(counts)}, into {out}")
+    _say(f"{', '.join(counts)}, into {printable(out)}")
     if summary.ignored:
-        print(f"{summary.ignored} other files are no images by name, or hidden")
+        _say(f"{summary.ignored} other files are no images by name, hidden, or outputs of an earlier run")
     for note, count in summary.notes.items():
-        print(f"note on {count}: {note}")
+        _say(f"note on {count}: {note}")
     for path, what in ((options.sheet, "before/after sheet"), (options.report, "report")):
         if path is not None and path.exists():
-            print(f"{what}: {path}")
+            _say(f"{what}: {printable(path)}")
     for source, reason in summary.failures[:SHOWN]:
         print(f"failed: {printable(source)}: {reason}", file=sys.stderr)
     if summary.failed > SHOWN:
         print(f"... and {summary.failed - SHOWN} more; --report FILE.json lists all", file=sys.stderr)
+    if summary.unwritten:
+        print(f"failed: {summary.unwritten}", file=sys.stderr)
     if summary.interrupted or summary.stopped:
         print(f"stopped: {summary.stopped or 'interrupted; the same command continues'}", file=sys.stderr)
 
@@ -111,16 +115,21 @@ def _print_summary(summary: Summary, out: Path, options: ConvertOptions) -> None
 def _preview(sources: list[Path], out: Path, model: str, options: ConvertOptions, json: bool) -> int:
     failed = count = 0
     pixels = 0
-    for item in preview(sources, out, model, options):
+    items = preview(sources, out, model, options)
+    if json:
+        print('{"files": [', end="")
+    for item in items:
+        if json:
+            print(f"{',' if count else ''}\n{json_format.dumps(asdict(item))}", end="")
         count += 1
         failed += item.fails
         pixels += item.output_size[0] * item.output_size[1] if item.output_size else 0
-        if json:
-            print(json_format.dumps(asdict(item)))
-        else:
+        if not json:
             sizes = f" {_size(item.source_size)} -> {_size(item.output_size)}" if item.source_size else ""
-            print(f"{item.action}: {printable(item.source)} -> {printable(item.output)}{sizes}")
-    if not json:
+            _say(f"{item.action}: {printable(item.source)} -> {printable(item.output)}{sizes}")
+    if json:
+        print(f'\n],\n"exit_code": {1 if failed else 0}}}')
+    else:
         print(f"{count} files, {failed} would fail, {pixels / 1e6:.1f} million pixels of output; nothing was written")
     return 1 if failed else 0
 
@@ -129,6 +138,7 @@ def _size(size: tuple[int, int] | None) -> str:
     return f"{size[0]}x{size[1]}" if size else "?"
 
 
-def printable(path: str) -> str:
-    """Return a path on one line, with control characters and undecodable bytes escaped."""
-    return "".join(character if character.isprintable() else character.encode("unicode_escape", "backslashreplace").decode() for character in path)
+def _say(line: str) -> None:
+    """Print a line; what the encoding of standard output cannot hold is escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(line.encode(encoding, "backslashreplace").decode(encoding))

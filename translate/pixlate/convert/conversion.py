@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from pixlate.contracts import Translator
@@ -22,19 +23,22 @@ def run(sources: Sequence[Path], out: Path, model: str | Path, options: ConvertO
     """Convert the sources into ``out``; see :func:`pixlate.convert`."""
     if options.dry_run:
         raise PixlateError("expected a conversion, got dry_run; call pixlate.convert.preview.preview for what would be done")
+    path = find(model)
     formats = installed().image_formats()
     plan = make_plan(sources, out, options, formats)
     translator = load_for_pictures(model, options.device)
     executor = Executor(translator, options.tile, options.batch)
-    sheet = Sheet(options.sheet, str(model)) if options.sheet else None
-    with (
-        Journal(plan.root, settings_digest(find(model), options)) as journal,
-        Report(options.report, len(plan.jobs) + len(plan.failures), plan.ignored) as report,
-    ):
+    settings = settings_digest(path, options)
+    with ExitStack() as held:
+        report = held.enter_context(Report(options.report, len(plan.jobs) + len(plan.failures), plan.ignored))
+        sheet = Sheet(options.sheet, str(model)) if options.sheet else None
+        if sheet is not None:
+            held.callback(sheet.discard)
+        journal = held.enter_context(Journal(plan.root, settings))
         report.summary.device = translator.device
         Conversion(plan, executor, journal, report, options, formats, sheet, watch).run()
-    if sheet is not None:
-        sheet.save()
+        if sheet is not None:
+            report.summary.unwritten = sheet.save() or report.summary.unwritten
     return report.summary
 
 

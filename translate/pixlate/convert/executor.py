@@ -1,5 +1,7 @@
 """Runs a translator on images of any size: whole, in batches or in tiles, and in smaller ones when memory runs out."""
 
+import math
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -34,7 +36,9 @@ class Executor:
         kind = translator.device.partition(":")[0]
         self._batch = batch
         self._batch_pixels = BATCH_PIXELS.get(kind, 1)
-        self._least = max(2 * self.spec.halo + self.spec.multiple, self.spec.minimum, LEAST_TILE)
+        self._fitting_pixels = math.inf
+        least = max(2 * self.spec.halo + self.spec.multiple, self.spec.minimum, LEAST_TILE)
+        self._least = -(-least // self.spec.multiple) * self.spec.multiple
         if isinstance(tile, int) and tile < self._least:
             raise PixlateError(
                 f"expected --tile of at least {self._least} pixels, since this model looks {self.spec.halo} pixels around, got {tile}; choose a larger one"
@@ -45,54 +49,66 @@ class Executor:
 
     def batch_size(self, height: int, width: int) -> int:
         """Return how many images of a size run together."""
-        if isinstance(self._batch, int):
-            return self._batch
-        return max(1, min(64, self._batch_pixels // (height * width)))
+        wanted = self._batch if isinstance(self._batch, int) else min(64, self._batch_pixels // (height * width))
+        return int(max(1, min(wanted, self._fitting_pixels // (height * width))))
 
-    def __call__(self, pixels: Pixels) -> Pixels:
+    def __call__(self, pixels: Pixels, before_each: Callable[[], None] = lambda: None) -> Pixels:
         """Return the translated images, (batch, height * scale, width * scale, channels_out).
 
+        Args:
+            pixels: The images, (batch, height, width, channels_in).
+            before_each: Called before each run of the model; what it raises ends the translation.
+
         Raises:
-            PixlateError: Even one small tile does not fit into the device's memory.
+            PixlateError: Even one small tile, or with ``off`` the whole image, does not fit into the device's memory.
         """
         height, width = pixels.shape[1:3]
         if self._tile is not None and max(height, width) > self._tile:
-            return np.stack([self._tiled(image) for image in pixels])
+            images = [self._tiled(image, before_each) for image in pixels]
+            return images[0][None] if len(images) == 1 else np.stack(images)
         try:
-            return self._batched(pixels)
-        except OutOfDeviceMemory:
-            self._shrink_tile(max(height, width))
-            return self(pixels)
+            return self._batched(pixels, before_each)
+        except OutOfDeviceMemory as error:
+            if self._tile is None:
+                raise PixlateError(
+                    f"the memory of {self.translator.device} does not hold the whole image of {width}x{height}; leave out --tile off or use --device cpu"
+                ) from error
+            self._shrink_tile(max(height, width), error)
+            return self(pixels, before_each)
 
-    def _batched(self, pixels: Pixels) -> Pixels:
-        """Run at most ``batch_size`` images at once; where memory runs out, half as many from now on.
+    def _batched(self, pixels: Pixels, before_each: Callable[[], None]) -> Pixels:
+        """Run at most ``batch_size`` images at once; where memory runs out, half as many pixels from now on.
 
         Raises:
             OutOfDeviceMemory: A single one does not fit.
         """
         outputs: list[Pixels] = []
         done = 0
+        height, width = pixels.shape[1:3]
         while done < len(pixels):
-            count = min(len(pixels) - done, self.batch_size(*pixels.shape[1:3]))
+            count = min(len(pixels) - done, self.batch_size(height, width))
+            before_each()
             try:
                 outputs.append(self.translator(pixels[done : done + count]))
             except OutOfDeviceMemory:
                 if count == 1:
                     raise
-                self._batch = count // 2
+                self._fitting_pixels = count // 2 * height * width
                 continue
             done += count
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
 
-    def _tiled(self, image: Pixels) -> Pixels:
+    def _tiled(self, image: Pixels, before_each: Callable[[], None]) -> Pixels:
         """Translate one image (height, width, channels) tile by tile."""
         assert self._tile is not None
         tile = max(self._tile // self.spec.multiple * self.spec.multiple, self._least)
+        scale, exact, (real_height, real_width) = self.spec.scale, self.spec.tiling_exact, image.shape[:2]
+        grid = self.spec.multiple if exact else 1  # the network's grid must lie in each tile as it lies in the whole image
+        if grid > 1:
+            image = np.pad(image, ((0, -real_height % grid), (0, -real_width % grid), (0, 0)), mode="edge")
         height, width = image.shape[:2]
-        scale = self.spec.scale
-        rows, columns = spans(height, tile, self.spec.halo), spans(width, tile, self.spec.halo)
+        rows, columns = spans(height, tile, self.spec.halo, grid), spans(width, tile, self.spec.halo, grid)
         places = [(row, column) for row in range(len(rows)) for column in range(len(columns))]
-        exact = self.spec.tiling_exact
         result = np.empty((height * scale, width * scale, self.spec.channels_out), image.dtype if exact else np.float32)
         if not exact:
             result[:] = 0.5  # rounds when the sum is cut to whole levels
@@ -102,10 +118,10 @@ class Executor:
             chosen = places[first : first + step]
             stack = np.stack([image[rows[row].start : rows[row].stop, columns[column].start : columns[column].stop] for row, column in chosen])
             try:
-                outputs = self._batched(stack)
-            except OutOfDeviceMemory:
-                self._shrink_tile(tile)
-                return self._tiled(image)
+                outputs = self._batched(stack, before_each)
+            except OutOfDeviceMemory as error:
+                self._shrink_tile(max(stack.shape[1:3]), error)
+                return self._tiled(image, before_each)
             for (row, column), output in zip(chosen, outputs, strict=True):
                 y, x = rows[row], columns[column]
                 if exact:
@@ -114,10 +130,10 @@ class Executor:
                 else:
                     weight = down[row][:, None, None] * across[column][None, :, None]
                     result[y.start * scale : y.stop * scale, x.start * scale : x.stop * scale] += output * weight
-        return result.astype(image.dtype, copy=False)
+        return np.ascontiguousarray(result[: real_height * scale, : real_width * scale], image.dtype)
 
-    def _shrink_tile(self, failed: int) -> None:
+    def _shrink_tile(self, failed: int, error: OutOfDeviceMemory) -> None:
         """Halve the tile after one of ``failed`` pixels did not fit."""
         if failed <= self._least:
-            raise PixlateError(f"the memory of {self.translator.device} does not hold even a tile of {failed} pixels; free some or use --device cpu")
+            raise PixlateError(f"the memory of {self.translator.device} does not hold even a tile of {failed} pixels; free some or use --device cpu") from error
         self._tile = max(failed // 2, self._least)

@@ -4,20 +4,25 @@ A line is written before the file gets its name: a file that stands under its na
 in between. At a clean end the lines are sorted, so two conversions of one folder leave the same tree.
 """
 
+import errno
 import hashlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from io import FileIO
 from pathlib import Path
 from threading import Lock
-from typing import IO, Literal, Self
+from typing import Literal, Self
 
-from pixlate.convert.plan import HOME, Job
+from pixlate.convert.job import HOME, Job, identity, make_folders
 from pixlate.errors import PixlateError
 
 State = Literal["new", "finished", "stale", "foreign", "other settings"]
+
+_HELD = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EDEADLK}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +55,15 @@ class Records:
         self.root = root
         self.settings = settings
         self.path = root / HOME / "journal.jsonl"
-        self.entries = {entry.name: entry for entry in self.read()}
+        self._entries: dict[str, list[Entry]] = {}
+        for entry in self._read():
+            self._entries.setdefault(entry.name, []).append(entry)
 
-    def read(self) -> list[Entry]:
-        """Return the entries, the newest of a name last; a line cut short by a crash is passed over."""
-        entries: list[Entry] = []
-        try:
-            with self.path.open(encoding="utf-8") as lines:
-                for line in lines:
-                    with suppress(ValueError, TypeError):
-                        entries.append(Entry(**json.loads(line)))
-        except FileNotFoundError:
-            pass
-        return entries
+    def knows(self, name: str) -> bool:
+        """Tell whether an output of that name is recorded."""
+        return name in self._entries
 
-    def state(self, job: Job) -> State:
+    def state(self, job: Job, source: os.stat_result) -> State:
         """Tell what stands under the output's name.
 
         ``new``: nothing. ``finished``: our output of this source and these settings. ``stale``: our output, and the source has changed since.
@@ -73,13 +72,37 @@ class Records:
         target = self.root / job.name
         if not os.path.lexists(target):
             return "new"
-        entry = self.entries.get(job.name)
-        if entry is None or not target.is_file() or target.stat().st_size != entry.size or digest_file(target) != entry.sha256:
+        entry = self._matching(job.name, target)
+        if entry is None:
             return "foreign"
+        self._entries[job.name] = [entry]
         if entry.settings != self.settings:
             return "other settings"
-        source = Path(job.source).stat()
         return "finished" if (source.st_size, source.st_mtime_ns) == (entry.source_size, entry.source_mtime) else "stale"
+
+    def _matching(self, name: str, target: Path) -> Entry | None:
+        """Return the newest entry that tells of the file as it stands; a crash before the rename leaves one that does not."""
+        try:
+            size = target.stat().st_size if target.is_file() else -1
+            entries = [entry for entry in reversed(self._entries.get(name, [])) if entry.size == size]
+            digest = digest_file(target) if entries else ""
+        except OSError:  # it vanished, or may not be read: not known to be ours
+            return None
+        return next((entry for entry in entries if entry.sha256 == digest), None)
+
+    def _read(self) -> Iterator[Entry]:
+        """Yield the entries, the newest of a name last; a line cut short or damaged by a crash is passed over."""
+        try:
+            with self.path.open(encoding="utf-8", errors="replace") as lines:
+                for line in lines:
+                    with suppress(ValueError, TypeError):
+                        entry = Entry(**json.loads(line))
+                        if isinstance(entry.name, str):
+                            yield entry
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            raise PixlateError(f"the journal {self.path} cannot be read ({error.strerror}); check its permissions") from error
 
 
 class Journal(Records):
@@ -90,21 +113,27 @@ class Journal(Records):
     """
 
     def __init__(self, root: Path, settings: str) -> None:
-        self.parts = root / HOME / "parts"
+        home = root / HOME
+        self.parts = home / "parts"
         self._lock = Lock()
         try:
-            self.parts.mkdir(parents=True, exist_ok=True)
-            self._file: IO[str] = (root / HOME / "journal.jsonl").open("a", encoding="utf-8")
+            self._file = _held(home / "journal.jsonl")
         except OSError as error:
-            raise PixlateError(f"the output folder {root} cannot be written ({error.strerror}); choose another or change its permissions") from error
+            raise _unwritable(root, error) from error
         try:
-            _lock_file(self._file)
+            self.parts.mkdir(exist_ok=True)
+            for part in (*self.parts.iterdir(), home / "journal.part"):  # left by a process that was killed
+                part.unlink(missing_ok=True)
+            end = self._file.seek(0, os.SEEK_END)
+            self._file.seek(max(0, end - 1))
+            self._torn = self._file.read(1) not in (b"", b"\n")
+            super().__init__(root, settings)
         except OSError as error:
             self._file.close()
-            raise PixlateError(f"another conversion is writing into {root}; wait for it or choose another folder") from error
-        for part in self.parts.iterdir():  # left by a process that was killed
-            part.unlink()
-        super().__init__(root, settings)
+            raise _unwritable(root, error) from error
+        except PixlateError:
+            self._file.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -112,7 +141,6 @@ class Journal(Records):
     def __exit__(self, *_: object) -> None:
         with self._file, suppress(OSError):  # on a full or vanished disk the lines as they were written serve as well
             self._sort()
-            self.parts.rmdir()
 
     def finish(self, job: Job, part: Path, source: os.stat_result) -> None:
         """Record the written ``part`` and give it its name.
@@ -122,22 +150,68 @@ class Journal(Records):
         """
         target = self.root / job.name
         entry = Entry(job.name, part.stat().st_size, digest_file(part), source.st_size, source.st_mtime_ns, self.settings)
+        make_folders(target.parent)
         with self._lock:
-            self._file.write(json.dumps(asdict(entry)) + "\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        target.parent.mkdir(parents=True, exist_ok=True)
+            self._append(_line(entry))
+        self._entries[job.name] = [*self._entries.get(job.name, []), entry]
         part.replace(target)
+        self._entries[job.name] = [entry]
+
+    def _append(self, line: bytes) -> None:
+        """Write a line and see it onto the disk; where an earlier one was cut short, it begins anew."""
+        line = b"\n" + line if self._torn else line
+        self._torn = True
+        written = self._file.write(line)
+        if written != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(self._file.fileno())
+        self._torn = False
 
     def _sort(self) -> None:
-        """Write one line a name, sorted, under a temporary name, and put it in the journal's place."""
-        newest = {entry.name: entry for entry in self.read()}
-        part = self.parts / "journal"
-        with part.open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(asdict(newest[name])) + "\n" for name in sorted(newest))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self.path)
+        """Put the lines in the order of their names: written under a temporary name, which then takes the journal's place.
+
+        That is the last step: the lock is on the file that is replaced, and whoever opens the new one may begin.
+        """
+        with suppress(OSError):
+            self.parts.rmdir()
+        lines = b"".join(_line(entry) for name in sorted(self._entries) for entry in self._entries[name])
+        if lines == self.path.read_bytes():
+            return
+        part = self.path.with_suffix(".part")
+        try:
+            with part.open("wb") as file:
+                file.write(lines)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self.path)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
+
+
+def _line(entry: Entry) -> bytes:
+    return json.dumps(asdict(entry)).encode() + b"\n"
+
+
+def _unwritable(root: Path, error: OSError) -> PixlateError:
+    if error.errno in _HELD:
+        return PixlateError(f"another conversion is writing into {root}; wait for it or choose another folder")
+    return PixlateError(f"the output folder {root} cannot be written ({error.strerror}); choose another or change its permissions")
+
+
+def _held(path: Path) -> FileIO:
+    """Open a journal and hold it; raises OSError, one of ``_HELD`` where another process holds it."""
+    while True:
+        make_folders(path.parent)
+        file = FileIO(path, "a+")
+        try:
+            _lock_file(file)
+            if identity(path) == (os.fstat(file.fileno()).st_dev, os.fstat(file.fileno()).st_ino):
+                return file
+        except OSError:
+            file.close()
+            raise
+        file.close()  # another conversion came to its end meanwhile and has put the sorted journal in the place of this one
 
 
 def digest_file(path: Path) -> str:
@@ -146,12 +220,15 @@ def digest_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _lock_file(file: IO[str]) -> None:
+def _lock_file(file: FileIO) -> None:
     """Hold a file for this process until it ends, however it ends."""
     if sys.platform == "win32":
         import msvcrt
 
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError as error:  # Windows says "permission denied"
+            raise BlockingIOError(errno.EWOULDBLOCK, error.strerror) from error
     else:
         import fcntl
 

@@ -51,6 +51,8 @@ class ConvertOptions:
         for name, value, least in (("batch", self.batch, 1), ("tile", self.tile, 16), ("threads", self.threads, 0), ("max-pixels", self.max_pixels, 1)):
             if isinstance(value, int) and value < least:
                 raise PixlateError(f"expected --{name} of at least {least}, got {value}; choose a larger one")
+        if self.report is not None and self.report == self.sheet:
+            raise PixlateError(f"expected two files for --report and --sheet, got {self.report} for both; name another one")
         if "/" in self.suffix or "\\" in self.suffix or "\0" in self.suffix:
             raise PixlateError(f"expected --suffix without slashes, got {self.suffix!r}; it is added to the file's name only")
 

@@ -12,17 +12,21 @@ from pixlate.spec import ModelSpec
 
 
 def to_model(picture: Picture, spec: ModelSpec) -> Pixels:
-    """Return the pixels (height, width, channels_in) a model takes: grey is repeated for an RGB model.
+    """Return the pixels (height, width, channels_in) a model takes: grey is repeated for an RGB model."""
+    if picture.pixels.shape[2] == spec.channels_in:
+        return picture.pixels
+    return np.repeat(picture.pixels, spec.channels_in, axis=2)
+
+
+def refuse_colour(picture: Picture, spec: ModelSpec) -> None:
+    """See that a model takes a picture.
 
     Raises:
         PixlateError: A colour picture for a model of grey ones.
     """
     channels = picture.pixels.shape[2]
-    if channels == spec.channels_in:
-        return picture.pixels
-    if channels == 1:
-        return np.repeat(picture.pixels, spec.channels_in, axis=2)
-    raise PixlateError(f"the model takes grey pictures of {spec.channels_in} channel, this one has {channels}; convert it to grey or use another model")
+    if channels not in (1, spec.channels_in):
+        raise PixlateError(f"the model takes grey pictures of {spec.channels_in} channel, this one has {channels}; convert it to grey or use another model")
 
 
 def from_model(pixels: Pixels, source: Picture, spec: ModelSpec) -> Picture:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -18,10 +18,11 @@ import numpy as np
 from pixlate.contracts import ImageFormat
 from pixlate.convert.budget import ByteBudget, Closed
 from pixlate.convert.executor import Executor
+from pixlate.convert.job import Job, status_of
 from pixlate.convert.journal import Journal
 from pixlate.convert.options import ConvertOptions
-from pixlate.convert.pictures import from_model, to_model, with_origin
-from pixlate.convert.plan import Job, Plan
+from pixlate.convert.pictures import from_model, refuse_colour, to_model, with_origin
+from pixlate.convert.plan import Plan
 from pixlate.convert.report import Report, Result
 from pixlate.convert.sheet import Sheet
 from pixlate.errors import PixlateError
@@ -43,6 +44,14 @@ class _Read:
     status: os.stat_result | None = None
     taken: int = 0
     result: Result | None = None
+
+
+@dataclass(frozen=True)
+class _Written:
+    """What a writing thread hands over."""
+
+    result: Result | None
+    """None where it was not begun, since the disk is full."""
 
 
 class Conversion:
@@ -72,11 +81,11 @@ class Conversion:
     ) -> None:
         self.plan, self.executor, self.journal, self.report = plan, executor, journal, report
         self.options, self.formats, self.sheet, self.watch = options, formats, sheet, watch
-        self._events: SimpleQueue[_Read | Result | None] = SimpleQueue()
+        self._events: SimpleQueue[_Read | _Written | None] = SimpleQueue()
         self._reading_budget, self._writing_budget = ByteBudget(BUDGET), ByteBudget(BUDGET)
         self._groups: dict[tuple[int, ...], list[_Read]] = {}
         self._reading = self._writing = 0
-        self._stopping = False
+        self._stopping = self._full = False
 
     def run(self) -> None:
         """Convert everything; return when nothing is in flight."""
@@ -113,9 +122,10 @@ class Conversion:
             self._translate(max(self._groups, key=lambda shape: len(self._groups[shape])))
             return
         event = self._events.get()
-        if isinstance(event, Result):
+        if isinstance(event, _Written):
             self._writing -= 1
-            self._finish(event)
+            if event.result is not None:
+                self._finish(event.result)
         elif event is not None:
             self._reading -= 1
             self._receive(event)
@@ -138,31 +148,36 @@ class Conversion:
         """Decode one image, in a reading thread."""
         taken = 0
         try:
-            settled = None if self._stopping else self._settle(job)
-            if settled is not None or self._stopping:
+            if self._stopping:
+                raise Closed
+            path, status = Path(job.source), status_of(job.source)
+            settled = self._settle(job, status)
+            if settled is not None:
                 self._events.put(_Read(job, result=settled))
                 return
-            path = Path(job.source)
-            status = path.stat()
             if path.suffix.lower() not in self.formats:
                 width, height = probe(path, self.options.max_pixels)
                 taken = self._reading_budget.take(width * height * 8)
             picture = read_picture(path, max_pixels=self.options.max_pixels, formats=self.formats)
+            if not taken:  # a plugin's format is not known before it is read
+                taken = self._reading_budget.take(2 * picture.nbytes)
+            refuse_colour(picture, self.executor.spec)
             self._events.put(_Read(job, picture, status, taken))
         except Closed:
             self._events.put(_Read(job))
-        except Exception as error:  # noqa: BLE001 - one bad file, or a bug in a decoder, must not stop the others
+        except BaseException as error:  # noqa: BLE001 - one bad file, or a bug in a decoder, must not stop the others, nor leave them waiting
             self._reading_budget.give_back(taken)
             self._events.put(_Read(job, result=Result(job.source, job.name, "failed", _reason(error))))
 
-    def _settle(self, job: Job) -> Result | None:
+    def _settle(self, job: Job, source: os.stat_result) -> Result | None:
         """Return the result of a job whose output stands already, or None where there is work to do."""
-        mode = self.options.on_exists
-        state = "new" if mode == "overwrite" else self.journal.state(job)
+        if self.options.on_exists == "overwrite":
+            return None
+        if self.options.on_exists == "skip":
+            return Result(job.source, job.name, "skipped", "the output exists") if os.path.lexists(self.journal.root / job.name) else None
+        state = self.journal.state(job, source)
         if state in ("new", "stale"):
             return None
-        if mode == "skip":
-            return Result(job.source, job.name, "skipped", "the output exists")
         if state == "finished":
             return Result(job.source, job.name, "finished before")
         if state == "other settings":
@@ -176,11 +191,16 @@ class Conversion:
         group = self._groups.pop(key)
         spec = self.executor.spec
         try:
-            outputs = self.executor(np.stack([to_model(read.picture, spec) for read in group if read.picture is not None]))
-        except PixlateError as error:
+            images = [to_model(read.picture, spec) for read in group if read.picture is not None]
+            outputs = self.executor(images[0][None] if len(images) == 1 else np.stack(images), self._go_on)
+        except Closed:
             for read in group:
                 self._reading_budget.give_back(read.taken)
-                self._finish(Result(read.job.source, read.job.name, "failed", str(error)))
+            return
+        except (PixlateError, MemoryError) as error:
+            for read in group:
+                self._reading_budget.give_back(read.taken)
+                self._finish(Result(read.job.source, read.job.name, "failed", _reason(error)))
             return
         for read, output in zip(group, outputs, strict=True):
             taken = self._writing_budget.take(2 * output.nbytes)
@@ -188,30 +208,42 @@ class Conversion:
             self._writing += 1
             self._reading_budget.give_back(read.taken)
 
+    def _go_on(self) -> None:
+        """End a long translation when the conversion stops."""
+        if self._stopping:
+            raise Closed
+
     def _write(self, read: _Read, output: Pixels, taken: int) -> None:
         """Encode one output under a temporary name, record it and rename it, in a writing thread."""
         assert read.picture is not None
         assert read.status is not None
         job = read.job
         part = self.journal.parts / f"{id(read):x}"
+        result: Result | None
         try:
+            if self._full:
+                raise Closed
             picture = from_model(output, read.picture, self.executor.spec)
             picture = to_srgb(picture) if self.options.strip_metadata else with_origin(picture, self.executor.spec)
             notes = write_picture(picture, part, job.format, quality=self.options.quality)
-            self.journal.finish(job, part, read.status)
             if self.sheet is not None:
                 self.sheet.add(job.name, read.picture, picture)
             sizes = [(pixels.shape[1], pixels.shape[0]) for pixels in (read.picture.pixels, picture.pixels)]
+            self.journal.finish(job, part, read.status)
             result = Result(job.source, job.name, "converted", "", (*job.notes, *picture.notes, *notes), *sizes)
-        except Exception as error:  # noqa: BLE001 - one bad file, or a bug in an encoder, must not stop the others
-            part.unlink(missing_ok=True)
-            if isinstance(error, OSError) and error.errno in _FULL:
-                self.report.summary.stopped = f"the output folder takes no more ({error.strerror}); free some space and run the same command again"
-                self._stopping = True
+        except Closed:
+            result = None
+        except BaseException as error:  # noqa: BLE001 - one bad file, or a bug in an encoder, must not stop the others, nor leave them waiting
+            with suppress(OSError):
+                part.unlink()
+            cause = error.__cause__ if isinstance(error, PixlateError) else error
+            if isinstance(cause, OSError) and cause.errno in _FULL:
+                self.report.summary.stopped = f"the output folder takes no more ({cause.strerror}); free some space and run the same command again"
+                self._full = self._stopping = True
             result = Result(job.source, job.name, "failed", _reason(error))
         finally:
             self._writing_budget.give_back(taken)
-        self._events.put(result)
+        self._events.put(_Written(result))
 
     def _finish(self, result: Result) -> None:
         self.report.add(result)
@@ -258,10 +290,12 @@ class Conversion:
                 signal.signal(number, handler)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """Return one sentence for a failure."""
     if isinstance(error, PixlateError):
         return str(error)
+    if isinstance(error, MemoryError):
+        return "the picture or its conversion does not fit in memory; close other programs, use --threads 1 or make it smaller first"
     if isinstance(error, OSError) and error.strerror:
         return f"the output cannot be written ({error.strerror}); check space and permissions"
     return f"unexpected {type(error).__name__}: {error}; please report it with the file"

@@ -1,31 +1,17 @@
 """Walks the source once and settles every output's name, or refuses before anything is written."""
 
-import glob
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pixlate.convert.job import Job, identity
+from pixlate.convert.journal import Records
 from pixlate.convert.options import ConvertOptions
+from pixlate.convert.walk import find, has_magic, walk
 from pixlate.errors import PixlateError
 from pixlate.images import SUFFIXES, suffix_of
-
-HOME = ".pixlate"
-"""Folder inside the output folder that holds the journal and files being written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One image to convert."""
-
-    source: str
-    """Path of the image."""
-    name: str
-    """Path of the output, relative to the output folder."""
-    format: str
-    """Format of the output."""
-    notes: tuple[str, ...] = ()
-    """What the user should know of the choice of name or format."""
 
 
 @dataclass
@@ -38,7 +24,7 @@ class Plan:
     failures: list[tuple[str, str]] = field(default_factory=list)
     """Paths that cannot even be planned, with the reason."""
     ignored: int = 0
-    """Files in the source folder that are no images by name, or hidden."""
+    """Files in the source folder that are no images by name, hidden, or outputs of an earlier run."""
 
 
 def make_plan(sources: Sequence[Path], out: Path, options: ConvertOptions, plugin_suffixes: Mapping[str, object]) -> Plan:
@@ -47,16 +33,18 @@ def make_plan(sources: Sequence[Path], out: Path, options: ConvertOptions, plugi
     Raises:
         PixlateError: Nothing to convert, a source that is the output, or two images that would give one output.
     """
-    single = len(sources) == 1 and sources[0].is_file() and out.suffix.lower() in SUFFIXES and not out.is_dir()
-    plan = Plan(out.parent if single else out)
     known = {*SUFFIXES, *plugin_suffixes}
-    if out.exists() and not out.is_dir() and not single:
+    if _is_single(sources, out):
+        plan = _plan_single(sources[0], out, options)
+    elif os.path.lexists(out) and not os.path.isdir(out):  # noqa: PTH112 - pathlib raises for a name that is too long
         raise PixlateError(f"expected a folder for the output, got the file {out}; name another folder")
-    for source in sources:
-        _add(plan, source, out, options, known)
-    if single:
-        plan.jobs = [Job(job.source, out.name, SUFFIXES[out.suffix.lower()] if options.format is None else options.format, job.notes) for job in plan.jobs]
+    else:
+        plan = Plan(out)
+        for source in sources:
+            _add(plan, source, out, options, known)
     _refuse_clashes(plan)
+    _refuse_own_images(plan)
+    _refuse_replaced(plan, options)
     if not plan.jobs and not plan.failures:
         raise PixlateError(
             f"expected images ({' '.join(sorted(known))}) in {', '.join(map(str, sources))}, found none among {plan.ignored} files; check the path"
@@ -64,20 +52,33 @@ def make_plan(sources: Sequence[Path], out: Path, options: ConvertOptions, plugi
     return plan
 
 
+def _is_single(sources: Sequence[Path], out: Path) -> bool:
+    """Tell whether one file is to become one file."""
+    names_file = out.suffix.lower() in SUFFIXES and not os.path.isdir(out)  # noqa: PTH112 - pathlib raises for a name that is too long
+    return names_file and len(sources) == 1 and os.path.lexists(sources[0]) and not os.path.isdir(sources[0])  # noqa: PTH112
+
+
+def _plan_single(source: Path, out: Path, options: ConvertOptions) -> Plan:
+    kind = SUFFIXES[out.suffix.lower()]
+    if options.format not in (None, kind):
+        raise PixlateError(f"the name {out} says {kind}, but --format says {options.format}; leave out --format or change the name")
+    if options.suffix:
+        raise PixlateError(f"--suffix is added to the names in an output folder, but {out} is named in full; leave it out")
+    return Plan(out.parent, [Job(str(source), out.name, kind)])
+
+
 def _add(plan: Plan, source: Path, out: Path, options: ConvertOptions, known: set[str]) -> None:
-    if source.is_dir():
-        if out.exists() and source.samefile(out):
+    if os.path.isdir(source):  # noqa: PTH112 - pathlib raises where a folder above may not be read
+        if identity(source) == identity(out):
             raise PixlateError(f"expected an output folder other than the source {source}; name another one")
-        for path in _walk(source, out, plan, ()):
+        for path in walk(source, out, plan.failures):
             _add_file(plan, path, Path(path).relative_to(source), options, known)
     elif os.path.lexists(source):
         _add_file(plan, str(source), Path(source.name), options, known, named=True)
-    elif glob.has_magic(str(source)):
-        parts = source.parts
-        base = Path(*parts[: next(index for index, part in enumerate(parts) if glob.has_magic(part))])
-        for match in sorted(glob.glob(str(source), recursive=True)):  # noqa: PTH207 - pathlib takes no absolute pattern
-            if not Path(match).is_dir():
-                _add_file(plan, match, Path(match).relative_to(base), options, known)
+    elif has_magic(source):
+        base, found = find(source, out, plan.failures)
+        for path in found:
+            _add_file(plan, path, Path(path).relative_to(base), options, known)
     else:
         raise PixlateError(f"expected a file, a folder or a glob, but {source} does not exist; check the path")
 
@@ -100,40 +101,70 @@ def _add_file(plan: Plan, path: str, relative: Path, options: ConvertOptions, kn
     plan.jobs.append(Job(path, str(relative.with_name(relative.stem + options.suffix + suffix)), kind, notes))
 
 
-def _walk(folder: Path, out: Path, plan: Plan, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
-    """Yield the files below a folder in the order of their names, through links too; the output and hidden folders are left out."""
-    try:
-        status = folder.stat()
-        own = (status.st_dev, status.st_ino)
-        if own in above:
-            plan.failures.append((str(folder), "is a link back to a folder that holds it; its images are converted once, remove the link"))
-            return
-        if above and out.exists() and folder.samefile(out):
-            return
-        with os.scandir(folder) as entries:
-            listed = sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
-        plan.failures.append((str(folder), f"the folder cannot be read ({error.strerror}); check its permissions"))
-        return
-    for entry in listed:
-        try:
-            is_folder = entry.is_dir()
-        except OSError:  # a link to itself; reading it will say so
-            is_folder = False
-        if not is_folder:
-            yield entry.path
-        elif not entry.name.startswith("."):
-            yield from _walk(Path(entry.path), out, plan, (*above, own))
-
-
 def _refuse_clashes(plan: Plan) -> None:
+    """Refuse two images that would give one output, and an output that would stand where a folder of outputs must."""
+    folds = _folds_case(plan.root)
     outputs: dict[str, str] = {}
     for job in plan.jobs:
-        key = os.path.normcase(job.name)
+        key = unicodedata.normalize("NFC", job.name).casefold() if folds else os.path.normcase(job.name)
         if key in outputs:
-            raise PixlateError(f"{outputs[key]} and {job.source} would both give {job.name}; rename one, or convert them into two folders")
+            alike = ", which does not tell upper from lower case there" if folds else ""
+            raise PixlateError(f"{outputs[key]} and {job.source} would both give {job.name}{alike}; rename one, or convert them into two folders")
         outputs[key] = job.source
+    folders: dict[str, str] = {}
+    for key, source in outputs.items():
+        folder = os.path.dirname(key)  # noqa: PTH120 - strings, for trees of many thousand files
+        while folder and folder not in folders:
+            folders[folder] = source
+            folder = os.path.dirname(folder)  # noqa: PTH120
+    for name in outputs.keys() & folders.keys():
+        raise PixlateError(f"{outputs[name]} would give a file, and {folders[name]} a folder of the same name {name}; rename one, or use --suffix")
+
+
+def _refuse_own_images(plan: Plan) -> None:
+    """Refuse outputs that would replace images to convert; those that an earlier run of the same command made are left out."""
+    sources = {own: job for job in plan.jobs if (own := identity(job.source)) is not None}
+    written: set[Job] = set()
+    recorded: Records | None = None
     for job in plan.jobs:
         target = plan.root / job.name
-        if target.exists() and Path(job.source).exists() and target.samefile(job.source):
+        replaced = sources.get(own) if (own := identity(target)) is not None else None
+        if replaced is None:
+            continue
+        if own == identity(job.source):
             raise PixlateError(f"{job.source} would be replaced by its own conversion; give --suffix, such as --suffix _out, or another folder")
+        recorded = recorded or Records(plan.root, "")
+        if not recorded.knows(job.name):
+            raise PixlateError(f"{replaced.source} is to be converted, but the conversion of {job.source} would take its name; use another folder or --suffix")
+        written.add(replaced)
+    plan.ignored += len(written)
+    plan.jobs = [job for job in plan.jobs if job not in written]
+
+
+def _refuse_replaced(plan: Plan, options: ConvertOptions) -> None:
+    """Refuse a report or sheet that would take the place of an image or of an output."""
+    for option, path in (("report", options.report), ("sheet", options.sheet)):
+        if path is None:
+            continue
+        own, home = identity(path), os.path.realpath(plan.root)
+        name = os.path.relpath(os.path.realpath(path), home)
+        for job in plan.jobs:
+            if job.name == name or (own is not None and own == identity(job.source)):
+                raise PixlateError(f"--{option} {path} would take the place of {'an output' if job.name == name else 'an image'}; name another file")
+
+
+def _folds_case(root: Path) -> bool:
+    """Tell whether the disk of the output folder takes ``A.png`` and ``a.png`` for one file, as those of macOS and Windows do."""
+    folder = Path(os.path.realpath(root))
+    while not os.path.isdir(folder) and folder != folder.parent:  # noqa: PTH112
+        folder = folder.parent
+    try:
+        with os.scandir(folder) as entries:
+            inside = next((Path(entry.path) for entry in entries if entry.name.swapcase() != entry.name), None)
+    except OSError:
+        inside = None
+    if inside is None and not folder.is_mount():
+        inside = folder
+    if inside is None or identity(inside) is None:
+        return False
+    return identity(inside) == identity(inside.with_name(inside.name.swapcase()))

@@ -1,14 +1,15 @@
 """Tells what a conversion would do, and writes nothing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pixlate.convert.conversion import load_for_pictures, settings_digest
 from pixlate.convert.executor import Executor
+from pixlate.convert.job import status_of
 from pixlate.convert.journal import Records
 from pixlate.convert.options import ConvertOptions
-from pixlate.convert.plan import make_plan
+from pixlate.convert.plan import Plan, make_plan
 from pixlate.errors import PixlateError
 from pixlate.images import probe
 from pixlate.models import find
@@ -40,23 +41,29 @@ class Preview:
 
 
 def preview(sources: Sequence[Path], out: Path, model: str | Path, options: ConvertOptions) -> Iterator[Preview]:
-    """Yield what would become of each file, from its header.
+    """Yield what would become of each file, from its header; what is refused is refused at once.
 
     Raises:
         PixlateError: As the conversion would.
     """
+    path = find(model)
     formats = installed().image_formats()
     plan = make_plan(sources, out, options, formats)
     translator = load_for_pictures(model, options.device)
     Executor(translator, options.tile, options.batch)
     scale = translator.spec.scale
-    records = Records(plan.root, settings_digest(find(model), options))
-    for path, reason in plan.failures:
-        yield Preview(path, "", f"fail: {reason}")
+    records = Records(plan.root, settings_digest(path, options))
+    return _previews(plan, options, formats, records, scale)
+
+
+def _previews(plan: Plan, options: ConvertOptions, formats: Mapping[str, object], records: Records, scale: int) -> Iterator[Preview]:
+    for source, reason in plan.failures:
+        yield Preview(source, "", f"fail: {reason}")
     for job in plan.jobs:
         try:
+            status = status_of(job.source)
             size = None if Path(job.source).suffix.lower() in formats else probe(Path(job.source), options.max_pixels)
             output = (size[0] * scale, size[1] * scale) if size else None
-            yield Preview(job.source, job.name, _ACTIONS[options.on_exists][records.state(job)], size, output)
+            yield Preview(job.source, job.name, _ACTIONS[options.on_exists][records.state(job, status)], size, output)
         except PixlateError as error:
             yield Preview(job.source, job.name, f"fail: {error}")

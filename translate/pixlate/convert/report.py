@@ -1,11 +1,15 @@
 """What became of each file, and of all of them."""
 
+import errno
 import json
+import os
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Literal, Self
 
+from pixlate.convert.job import make_folders
 from pixlate.errors import PixlateError
 
 Status = Literal["converted", "finished before", "skipped", "failed"]
@@ -42,11 +46,13 @@ class Summary:
     not_reached: int = 0
     """Files left when the conversion stopped early."""
     ignored: int = 0
-    """Files in the source folder that are no images by name, or hidden."""
+    """Files in the source folder that are no images by name, hidden, or outputs of an earlier run."""
     noted: int = 0
     """Outputs with a note in the report."""
     stopped: str = ""
     """Why it stopped early, if it did."""
+    unwritten: str = ""
+    """Why the report or the sheet could not be written, if so."""
     interrupted: bool = False
     seconds: float = 0.0
     device: str = ""
@@ -60,7 +66,7 @@ class Summary:
         """0 all converted, 1 some failed, 130 interrupted."""
         if self.interrupted:
             return 130
-        return 1 if self.failed or self.not_reached else 0
+        return 1 if self.failed or self.not_reached or self.unwritten else 0
 
 
 class Report:
@@ -74,42 +80,51 @@ class Report:
     """
 
     def __init__(self, path: Path | None, planned: int, ignored: int) -> None:
-        self.summary = Summary(planned=planned, ignored=ignored)
+        self.summary = Summary(planned=planned, not_reached=planned, ignored=ignored)
         self._path = path
         self._part = path.with_name(f".{path.name}.part") if path else None
         self._file: IO[str] | None = None
         self._counts: Counter[Status] = Counter()
         if self._part is not None:
-            try:
-                self._part.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self._part.open("w", encoding="utf-8")
-                self._file.write('{"files": [')
-            except OSError as error:
-                raise PixlateError(f"the report {path} cannot be written ({error.strerror}); choose another path for --report") from error
+            self._file = open_part(self._part, "report")
+            self._write('{"files": [')
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._file is None or self._part is None or self._path is None:
+            return
+        if kind is not None and issubclass(kind, PixlateError):  # refused before anything was converted: an earlier report stays
+            self._drop()
+            return
+        self._write(f'\n],\n"summary": {json.dumps(asdict(self.summary))}}}\n', last=True)
+
+    def _write(self, text: str, last: bool = False) -> None:
+        """Write to the report; where that fails, drop it and go on, since the images matter more."""
         if self._file is None or self._part is None or self._path is None:
             return
         try:
-            with self._file:
-                self._file.write(f'\n],\n"summary": {json.dumps(asdict(self.summary))}}}\n')
-            self._part.replace(self._path)
+            self._file.write(text)
+            if last:
+                self._file.close()
+                self._part.replace(self._path)
         except OSError as error:
-            self._part.unlink(missing_ok=True)
-            self.summary.stopped = self.summary.stopped or f"the report {self._path} could not be written ({error.strerror})"
+            self._drop()
+            self.summary.unwritten = f"the report {self._path} could not be written ({error.strerror})"
+
+    def _drop(self) -> None:
+        assert self._file is not None
+        assert self._part is not None
+        for undo in (self._file.close, self._part.unlink):
+            with suppress(OSError):
+                undo()
+        self._file = None
 
     def add(self, result: Result) -> None:
         """Take in one result."""
         summary = self.summary
-        if self._file is not None:
-            try:
-                self._file.write(("" if not self._counts.total() else ",") + "\n" + json.dumps(asdict(result)))
-            except OSError as error:
-                summary.stopped = f"the report {self._path} could not be written ({error.strerror})"
-                self._file = None
+        self._write(("" if not self._counts.total() else ",") + "\n" + json.dumps(asdict(result)))
         self._counts[result.status] += 1
         summary.converted, summary.finished_before = self._counts["converted"], self._counts["finished before"]
         summary.skipped, summary.failed = self._counts["skipped"], self._counts["failed"]
@@ -121,3 +136,19 @@ class Report:
             for note in result.notes:
                 if note in summary.notes or len(summary.notes) < REMEMBERED_FAILURES:
                     summary.notes[note] = summary.notes.get(note, 0) + 1
+
+
+def open_part(part: Path, what: str) -> IO[str]:
+    """Open the temporary file of a report or sheet, ``.NAME.part``, so that what cannot be written is refused before anything is converted.
+
+    Raises:
+        PixlateError: It cannot be opened, or a folder stands under the final name.
+    """
+    path = part.with_name(part.name.removeprefix(".").removesuffix(".part"))
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        make_folders(part.parent)
+        return part.open("w", encoding="utf-8")
+    except OSError as error:
+        raise PixlateError(f"the {what} {path} cannot be written ({error.strerror}); choose another path for --{what}") from error

@@ -1,12 +1,14 @@
 """A before/after sheet of the first results, to judge a conversion by eye."""
 
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from pixlate.errors import PixlateError
+from pixlate.convert.job import printable
+from pixlate.convert.report import open_part
 from pixlate.images import Picture
 
 CELL = 360
@@ -24,11 +26,16 @@ class Sheet:
     Args:
         path: The PNG file to write.
         model: Name shown above the outputs.
+
+    Raises:
+        PixlateError: The file cannot be written.
     """
 
     def __init__(self, path: Path, model: str) -> None:
         self.path = path
         self.model = model
+        self._part = path.with_name(f".{path.name}.part")
+        open_part(self._part, "sheet").close()
         self._rows: dict[str, tuple[Image.Image, Image.Image, str]] = {}
         self._lock = Lock()
 
@@ -36,51 +43,58 @@ class Sheet:
         """Take in one result while there is room; callable from any thread."""
         if len(self._rows) >= ROWS:
             return
-        before, after = _rgb(source), _rgb(output)
-        enlarged = after.width > before.width
-        label = f"{name}: source {before.width}x{before.height}{', bicubic' if enlarged else ''}"
-        if enlarged:
+        height, width = source.pixels.shape[:2]
+        scale = output.pixels.shape[1] // width
+        label = f"{printable(name)}: source {width}x{height}{', bicubic' if scale > 1 else ''}"
+        if scale > 1:
+            top, left = ((side - min(side, CELL // scale)) // 2 for side in (height, width))
+            bottom, right = top + min(height, CELL // scale), left + min(width, CELL // scale)
+            before, after = _rgb(source, top, bottom, left, right), _rgb(output, top * scale, bottom * scale, left * scale, right * scale)
             before = before.resize(after.size, Image.Resampling.BICUBIC)
-            before, after = (_middle(image) for image in (before, after))
         else:
+            before, after = _rgb(source, 0, height, 0, width), _rgb(output, 0, height, 0, width)
             for image in (before, after):
                 image.thumbnail((CELL, CELL))
         with self._lock:
             if len(self._rows) < ROWS:
                 self._rows[name] = (before, after, label)
 
-    def save(self) -> None:
-        """Draw the sheet; rows are in the order of their names.
+    def save(self) -> str:
+        """Draw the sheet, rows in the order of their names; return why it could not be written, or nothing. Without rows no sheet is written."""
+        try:
+            if self._rows:
+                self._drawn().save(self._part, "PNG")
+                self._part.replace(self.path)
+        except OSError as error:
+            return f"the sheet {self.path} could not be written ({error.strerror or error})"
+        finally:
+            self.discard()
+        return ""
 
-        Raises:
-            PixlateError: The file cannot be written.
-        """
-        if not self._rows:
-            return
+    def discard(self) -> None:
+        """Remove the temporary file."""
+        with suppress(OSError):
+            self._part.unlink()
+
+    def _drawn(self) -> Image.Image:
         height = MARGIN + sum(row[0].height + LABEL + MARGIN for row in self._rows.values())
         sheet = Image.new("RGB", (3 * MARGIN + 2 * CELL, height), "white")
         draw, font, top = ImageDraw.Draw(sheet), ImageFont.load_default(14), MARGIN
         for name in sorted(self._rows):
             before, after, label = self._rows[name]
-            for column, (image, text) in enumerate(((before, label), (after, self.model))):
+            for column, (image, text) in enumerate(((before, label), (after, printable(self.model)))):
                 left = MARGIN + column * (CELL + MARGIN)
-                draw.text((left, top), text, "black", font)
+                shown = text
+                while draw.textlength(shown, font) > CELL:  # the end tells most of a path
+                    shown = f"...{shown.removeprefix('...')[max(1, len(shown) // 20) :]}"
+                draw.text((left, top), shown, "black", font)
                 sheet.paste(image, (left, top + LABEL))
             top += before.height + LABEL + MARGIN
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            sheet.save(self.path, "PNG")
-        except OSError as error:
-            raise PixlateError(f"the sheet {self.path} cannot be written ({error.strerror}); choose another path for --sheet") from error
+        return sheet
 
 
-def _rgb(picture: Picture) -> Image.Image:
-    """Return a picture as 8-bit RGB."""
-    pixels = picture.pixels if picture.pixels.dtype == np.uint8 else (picture.pixels >> 8).astype(np.uint8)
-    return Image.fromarray(np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels)
-
-
-def _middle(image: Image.Image) -> Image.Image:
-    width, height = min(CELL, image.width), min(CELL, image.height)
-    left, top = (image.width - width) // 2, (image.height - height) // 2
-    return image.crop((left, top, left + width, top + height))
+def _rgb(picture: Picture, top: int, bottom: int, left: int, right: int) -> Image.Image:
+    """Return a part of a picture as 8-bit RGB."""
+    pixels = picture.pixels[top:bottom, left:right]
+    pixels = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
+    return Image.fromarray(np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else np.ascontiguousarray(pixels))

@@ -20,17 +20,18 @@ class Span:
     """One past the last."""
 
 
-def spans(length: int, tile: int, halo: int) -> list[Span]:
+def spans(length: int, tile: int, halo: int, grid: int = 1) -> list[Span]:
     """Cover ``length`` pixels with tiles of ``tile`` pixels, each with at least ``halo`` pixels of context beside what is kept.
 
-    The edges of the image are edges of tiles, so the network sees its own padding there and nowhere else. All tiles have one size.
+    The edges of the image are edges of tiles, so the network sees its own padding there and nowhere else. All tiles have one size. They begin
+    at multiples of ``grid``, of which ``length`` and ``tile`` are multiples.
 
     Raises:
         ValueError: The tile is not larger than its context.
     """
     if length <= tile:
         return [Span(0, length, 0, length)]
-    step = tile - 2 * halo
+    step = (tile - 2 * halo) // grid * grid
     if step < 1:
         raise ValueError(f"expected tiles larger than their context of 2 x {halo} pixels, got {tile}")
     starts = [*range(0, length - tile, step), length - tile]

@@ -1,0 +1,116 @@
+"""The real command, killed or interrupted at any moment: no damaged picture, no work twice, the same tree in the end."""
+
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from tests.pixlate.convert.conftest import command, folder, load, outputs, stamps, tree
+
+KILLS = 20
+PATIENCE = 120
+"""Seconds a process may take; only a hang takes as long."""
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 pictures that take some tens of milliseconds each."""
+    return folder(tmp_path_factory.mktemp("photos"), 24, 320, 330)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(photos: Path, onnx_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes | None]:
+    out = tmp_path_factory.mktemp("undisturbed") / "out"
+    process = command(photos, out, "--model", onnx_model)
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    return tree(out)
+
+
+def finished(out: Path) -> int:
+    return len(outputs(out)) if out.exists() else 0
+
+
+def until(process: subprocess.Popen[str], out: Path, count: int) -> bool:
+    """Watch until so many outputs are there; tell whether the process still runs."""
+    deadline = time.monotonic() + PATIENCE
+    while process.poll() is None and finished(out) < count:
+        assert time.monotonic() < deadline, "the conversion hangs"
+        time.sleep(0.001)
+    return process.poll() is None
+
+
+def test_killed_twenty_times_it_ends_with_the_same_tree(photos: Path, onnx_model: Path, undisturbed: dict[str, bytes | None], tmp_path: Path) -> None:
+    moment = random.Random(7)
+    kills = in_the_middle = rounds = 0
+    while kills < KILLS:
+        out = tmp_path / f"out{rounds}"
+        rounds += 1
+        known: dict[str, tuple[int, int]] = {}
+        while True:
+            process = command(photos, out, "--model", onnx_model, "--threads", moment.choice([1, 2, 3]))
+            if kills < KILLS and until(process, out, finished(out) + moment.choice([0, 1, 1, 2])):
+                time.sleep(moment.random() * (0.05 if finished(out) else 0.8))  # the moment is meant to be arbitrary
+            if kills < KILLS:
+                process.kill()
+            process.communicate(timeout=PATIENCE)
+            killed = process.returncode == -signal.SIGKILL
+            kills += killed
+            in_the_middle += killed and 0 < finished(out) < 24
+            now = stamps(out) if out.exists() else {}
+            assert {name: now.get(name) for name in known} == known, "a finished file was done again"
+            known = now
+            for name, path in outputs(out).items() if out.exists() else ():
+                assert load(path).size == (660, 640)
+                assert path.read_bytes() == undisturbed[name]
+            if not killed:
+                assert process.returncode == 0
+                break
+        assert tree(out) == undisturbed
+    assert in_the_middle >= KILLS * 2 // 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_ends_in_order_and_goes_on(
+    number: signal.Signals, photos: Path, onnx_model: Path, undisturbed: dict[str, bytes | None], tmp_path: Path
+) -> None:
+    out, report = tmp_path / "out", tmp_path / "report.json"
+    process = command(photos, out, "--model", onnx_model, "--threads", 1, "--report", report)
+    assert until(process, out, 3)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    done = finished(out)
+    assert 3 <= done < 24
+    assert f"{done} converted" in stdout
+    assert f"{24 - done} not reached" in stdout
+    assert stderr == "stopped: interrupted; the same command continues\n"
+    assert report.exists()
+    assert all(path.read_bytes() == undisturbed[name] for name, path in outputs(out).items())
+    assert tree(out / ".pixlate").keys() == {"journal.jsonl"}
+    process = command(photos, out, "--model", onnx_model)
+    stdout, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert f"{done} finished before" in stdout
+    assert tree(out) == undisturbed
+
+
+def test_two_processes_at_once_into_one_folder_the_second_is_refused(
+    photos: Path, onnx_model: Path, undisturbed: dict[str, bytes | None], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    first = command(photos, out, "--model", onnx_model, "--threads", 1)
+    assert until(first, out, 1)
+    first.send_signal(signal.SIGSTOP)  # it holds the folder, however slow the second starts
+    try:
+        second = command(photos, out, "--model", onnx_model)
+        _, stderr = second.communicate(timeout=PATIENCE)
+    finally:
+        first.send_signal(signal.SIGCONT)
+    assert second.returncode == 2
+    assert stderr == f"pixlate: another conversion is writing into {out}; wait for it or choose another folder\n"
+    first.communicate(timeout=PATIENCE)
+    assert first.returncode == 0
+    assert tree(out) == undisturbed

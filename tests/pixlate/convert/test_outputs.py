@@ -1,0 +1,186 @@
+"""What an output looks like: its pixels, depth, transparency and metadata, checked by reading it with Pillow, tifffile and by hand."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image, ImageCms
+from PIL.PngImagePlugin import PngInfo
+from tests.pixlate.convert.conftest import Nearest, Run, load, noise, save
+
+from pixlate.contracts import Translator
+from pixlate.convert.pictures import from_model, refuse_colour, to_model
+from pixlate.errors import PixlateError
+from pixlate.images import Picture
+from pixlate.images.picture import Pixels
+from pixlate.spec import ModelSpec
+
+
+def enlarged(pixels: Pixels, scale: int = 2) -> Pixels:
+    """Repeat pixels by hand."""
+    return np.kron(pixels, np.ones((scale, scale, 1), pixels.dtype))
+
+
+def test_lossless_outputs_are_the_models_pixels(tmp_path: Path, run: Run) -> None:
+    pixels = noise(7, 5)
+    for name in ("a.png", "a.tif", "a.bmp"):
+        Image.fromarray(pixels).save(tmp_path / name)
+        assert run(tmp_path / name, tmp_path / "out").converted == 1
+        np.testing.assert_array_equal(np.asarray(load(tmp_path / "out" / name)), enlarged(pixels))
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.jpg", "a.webp"])
+def test_grey_in_gives_grey_out(name: str, tmp_path: Path, run: Run) -> None:
+    grey = noise(6, 6, 1)[:, :, 0]
+    Image.fromarray(grey).save(tmp_path / name)
+    assert run(tmp_path / name, tmp_path / "out").converted == 1
+    image = load(tmp_path / "out" / name)
+    if name != "a.webp":  # WebP knows no grey
+        assert image.mode == "L"
+    if name in ("a.png", "a.tif"):
+        np.testing.assert_array_equal(np.asarray(image), enlarged(grey[:, :, None])[:, :, 0])
+
+
+@pytest.mark.parametrize(("channels", "name"), [(1, "a.png"), (3, "a.tif"), (1, "a.tif"), (3, "a.png")])
+def test_sixteen_bits_in_give_sixteen_bits_out(channels: int, name: str, tmp_path: Path, run: Run) -> None:
+    pixels = noise(6, 7, channels, dtype=np.uint16)
+    source = tmp_path / "source.tif"
+    tifffile.imwrite(source, pixels if channels == 3 else pixels[:, :, 0], photometric="rgb" if channels == 3 else "minisblack")
+    out = tmp_path / "out"
+    assert run(source, out / name).converted == 1
+    found = tifffile.imread(out / name) if name.endswith("tif") else _png16(out / name)
+    assert found.dtype == np.uint16
+    np.testing.assert_array_equal(found.reshape(12, 14, channels), enlarged(pixels))
+
+
+def _png16(path: Path) -> Pixels:
+    """Read a PNG of 16 bits with imagecodecs, which is not what Pixlate's header tells."""
+    import imagecodecs
+
+    assert path.read_bytes()[24] == 16  # bit depth in IHDR
+    decoded: Pixels = imagecodecs.png_decode(path.read_bytes())
+    return decoded
+
+
+def test_alpha_is_enlarged_with_the_picture(tmp_path: Path, run: Run) -> None:
+    pixels = np.dstack([noise(8, 8), np.repeat(np.linspace(0, 255, 8).astype(np.uint8)[None], 8, axis=0)])
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    assert run(tmp_path / "a.png", tmp_path / "out").converted == 1
+    image = load(tmp_path / "out" / "a.png")
+    assert image.mode == "RGBA"
+    found = np.asarray(image)
+    np.testing.assert_array_equal(found[:, :, :3], enlarged(pixels[:, :, :3]))
+    expected = np.asarray(Image.fromarray(pixels[:, :, 3]).resize((16, 16), Image.Resampling.BICUBIC))
+    assert np.abs(found[:, :, 3].astype(int) - expected).max() <= 1
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A JPEG that lies on its side, with camera, resolution and profile."""
+    exif = Image.Exif()
+    exif[274], exif[271], exif[36867] = 6, "Camera works", "2024:02:29 12:00:00"
+    image = Image.fromarray(np.repeat(np.repeat(noise(2, 3), 16, axis=0), 16, axis=1))
+    path = tmp_path / "in" / "photo.jpg"
+    path.parent.mkdir()
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image.save(path, quality=100, subsampling=0, exif=exif, dpi=(300, 300), icc_profile=icc)
+    return path
+
+
+def test_orientation_is_applied_once_and_metadata_goes_along(photo: Path, tmp_path: Path, run: Run) -> None:
+    assert run(photo.parent, tmp_path / "out").converted == 1
+    image = load(tmp_path / "out" / "photo.jpg")
+    assert image.size == (64, 96)  # 48 x 32 upright, twice
+    exif = image.getexif()
+    assert (exif[271], exif.get(274, 1)) == ("Camera works", 1)
+    assert image.info["icc_profile"]
+    assert image.info["dpi"] == (300, 300)
+    source = np.asarray(load(photo).transpose(Image.Transpose.ROTATE_270)).astype(int)  # orientation 6
+    assert np.abs(np.asarray(image).astype(int) - enlarged(source.astype(np.uint8))).mean() < 3
+
+
+@pytest.mark.parametrize(("scale", "kind"), [(2, "algorithmicallyEnhanced"), (1, "compositeWithTrainedAlgorithmicMedia")])
+@pytest.mark.parametrize("name", ["photo.jpg", "photo.png", "photo.webp", "photo.tif"])
+def test_the_origin_is_told_in_iptcs_words(scale: int, kind: str, name: str, photo: Path, tmp_path: Path, run: Run, use: Callable[[Translator], Path]) -> None:
+    use(Nearest(ModelSpec(scale=scale)))
+    assert run(photo, tmp_path / "out" / name).converted == 1
+    content = (tmp_path / "out" / name).read_bytes()
+    assert f"http://cv.iptc.org/newscodes/digitalsourcetype/{kind}".encode() in content
+
+
+def test_stripping_drops_all_metadata(photo: Path, tmp_path: Path, run: Run) -> None:
+    for name in ("photo.jpg", "photo.png", "photo.tif", "photo.webp"):
+        assert run(photo, tmp_path / "out" / name, strip_metadata=True).converted == 1
+        image = load(tmp_path / "out" / name)
+        content = (tmp_path / "out" / name).read_bytes()
+        assert image.size == (64, 96)
+        assert not image.info.get("icc_profile")
+        assert not image.info.get("xmp")
+        assert 271 not in image.getexif()
+        for trace in (b"Camera works", b"2024:02:29", b"digitalsourcetype", b"xmpmeta"):
+            assert trace not in content
+
+
+def test_text_that_a_png_holds_beside_the_pixels_does_not_hinder(tmp_path: Path, run: Run) -> None:
+    text = PngInfo()
+    text.add_text("Comment", "hello")
+    Image.fromarray(noise(3, 3)).save(tmp_path / "a.png", pnginfo=text)
+    assert run(tmp_path / "a.png", tmp_path / "out").exit_code == 0
+
+
+def test_quality_changes_the_size_of_the_file(tmp_path: Path, run: Run) -> None:
+    source = save(tmp_path / "a.jpg", 64, 64)
+    sizes = []
+    for quality in (20, 60, 95):
+        run(source, tmp_path / f"{quality}" / "a.jpg", quality=quality)
+        sizes.append((tmp_path / f"{quality}" / "a.jpg").stat().st_size)
+    assert sizes[0] < sizes[1] < sizes[2]
+    table = load(tmp_path / "20" / "a.jpg").quantization[0]  # type: ignore[attr-defined]
+    assert table[0] == 40  # the standard's 16, scaled for quality 20 by 5000 / 20 %
+
+
+@pytest.mark.parametrize(
+    ("format", "suffix"), [("jpeg", ".jpg"), ("png", ".png"), ("webp", ".webp"), ("tiff", ".tif"), ("bmp", ".bmp"), ("avif", ".avif"), ("gif", ".gif")]
+)
+def test_the_format_is_what_was_asked(format: str, suffix: str, tmp_path: Path, run: Run) -> None:
+    source = save(tmp_path / "in" / "a.jpeg", 16, 16)
+    assert run(source.parent, tmp_path / "out", format=format, suffix="_x2").converted == 1
+    name = "a_x2.jpeg" if format == "jpeg" else f"a_x2{suffix}"
+    assert load(tmp_path / "out" / name).format == format.upper()
+
+
+def test_a_model_of_another_scale_and_colour_for_grey(tmp_path: Path, run: Run, use: Callable[[Translator], Path]) -> None:
+    """At scale 1 a translation may colour a grey picture; an enlargement keeps it grey."""
+
+    class Red(Nearest):
+        def __call__(self, pixels: Pixels) -> Pixels:
+            out = super().__call__(pixels).copy()
+            out[..., 0] = 255
+            return out
+
+    Image.fromarray(noise(6, 6, 1)[:, :, 0]).save(tmp_path / "a.png")
+    for scale, mode in ((1, "RGB"), (3, "L")):
+        use(Red(ModelSpec(scale=scale)))
+        run(tmp_path / "a.png", tmp_path / f"{scale}")
+        image = load(tmp_path / f"{scale}" / "a.png")
+        assert (image.mode, image.size) == (mode, (6 * scale, 6 * scale))
+
+
+def test_to_model_repeats_grey_and_refuse_colour_refuses() -> None:
+    grey, colour = Picture(noise(2, 2, 1)), Picture(noise(2, 2))
+    rgb, one = ModelSpec(), ModelSpec(channels_in=1, channels_out=1)
+    assert to_model(grey, rgb).shape == (2, 2, 3)
+    assert (to_model(grey, rgb) == grey.pixels).all()
+    assert to_model(colour, rgb) is colour.pixels
+    refuse_colour(grey, one)
+    refuse_colour(grey, rgb)
+    with pytest.raises(PixlateError, match="takes grey pictures of 1 channel, this one has 3"):
+        refuse_colour(colour, one)
+
+
+def test_grey_again_is_the_mean_rounded() -> None:
+    grey = Picture(np.zeros((1, 1, 1), np.uint16))
+    made = np.array([[[1, 2, 4], [65535, 65535, 65535]]], np.uint16)
+    assert from_model(made, grey, ModelSpec(scale=2)).pixels.tolist() == [[[2], [65535]]]

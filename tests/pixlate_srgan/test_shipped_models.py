@@ -1,0 +1,70 @@
+"""The shipped models as users meet them: tiles give the very picture, in one way or the other."""
+
+import numpy as np
+import pytest
+import skimage
+from numpy.typing import NDArray
+from PIL import Image
+
+import pixlate
+from pixlate.convert.executor import Executor
+
+SIZES = [(1, 1), (1, 200), (211, 1), (2, 3), (69, 70), (97, 131), (150, 233)]
+
+
+@pytest.fixture(scope="module", params=[2, 4], ids=["upscale-x2", "upscale-x4"])
+def translator(request: pytest.FixtureRequest) -> pixlate.Translator:
+    return pixlate.load(f"upscale-x{request.param}", "cpu")
+
+
+def picture(height: int, width: int) -> NDArray[np.uint8]:
+    """A photograph at any size, with noise, so that every pixel has something to say."""
+    photograph = Image.fromarray(skimage.data.astronaut()).resize((width, height), Image.Resampling.BICUBIC)
+    noise = np.random.default_rng(height * 10_007 + width).integers(-12, 13, (height, width, 3))
+    return np.clip(np.array(photograph, np.int16) + noise, 0, 255).astype(np.uint8)
+
+
+def difference(translator: pixlate.Translator, pixels: NDArray[np.uint8], executor: Executor) -> int:
+    whole, tiled = translator(pixels[None])[0], executor(pixels[None])[0]
+    assert whole.shape == tiled.shape == (pixels.shape[0] * translator.spec.scale, pixels.shape[1] * translator.spec.scale, 3)
+    difference = 0
+    for first, second in zip(np.array_split(whole, 16), np.array_split(tiled, 16), strict=True):  # strips, to spare memory
+        difference = max(difference, int(np.abs(first.astype(np.int16) - second).max(initial=0)))
+    return difference
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("tile", [88, 120])
+def test_tiles_give_the_whole_picture_within_one_level(translator: pixlate.Translator, size: tuple[int, int], tile: int) -> None:
+    assert difference(translator, picture(*size), Executor(translator, tile, "auto")) <= 1
+
+
+def test_automatic_tiles_of_a_large_photograph_give_the_whole_picture_within_one_level(translator: pixlate.Translator) -> None:
+    executor = Executor(translator, "auto", "auto")
+    runs: list[tuple[int, ...]] = []
+
+    class Counting:
+        spec, device = translator.spec, translator.device
+
+        def __call__(self, pixels: "NDArray[np.uint8 | np.uint16]") -> "NDArray[np.uint8 | np.uint16]":
+            runs.append(pixels.shape)
+            return translator(pixels)
+
+    executor.translator = Counting()
+    assert difference(translator, picture(2000, 3000), executor) <= 1
+    assert len(runs) > 1, "the photograph was cut into tiles"
+
+
+def test_flat_colours_stay_flat(translator: pixlate.Translator) -> None:
+    for level in (0, 64, 128, 255):
+        output = translator(np.full((1, 40, 40, 3), level, np.uint8))
+        inner = output[:, 8:-8, 8:-8].astype(int)
+        assert np.abs(inner - level).max() <= 4
+
+
+def test_noise_stays_in_range_and_black_and_white_are_reached(translator: pixlate.Translator) -> None:
+    stripes = np.zeros((1, 48, 48, 3), np.uint8)
+    stripes[:, :, 24:] = 255
+    output = translator(stripes)
+    assert output.min() == 0
+    assert output.max() == 255
