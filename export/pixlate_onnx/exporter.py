@@ -11,9 +11,9 @@ import pixlate
 from pixlate.errors import PixlateError
 from pixlate.plugins import installed
 from pixlate.spec import METADATA_KEY, ModelSpec, Provenance
-from pixlate.training.engine import load_average
+from pixlate.training.engine import load_checkpoint
 from pixlate.training.gan import GAN, MAIN_GENERATOR
-from pixlate.training.run import RunOptions
+from pixlate.training.run import OPTIONS, RunOptions
 from pixlate_onnx.parity import ParityReport, compare
 
 OPSET = 18
@@ -43,10 +43,14 @@ def export_run(run: Path, path: Path, generator: str = MAIN_GENERATOR, data: str
     """
     options = RunOptions.load(run, installed().methods())
     gan = options.method.build(options.method_options)
-    gan.load_state_dict(load_average(run))
-    provenance = Provenance(
-        data or ", ".join(folder.name for folder in options.folders), options.training.steps, options.training.seed, licence, pixlate.__version__
-    )
+    checkpoint = load_checkpoint(run)
+    try:
+        gan.load_state_dict(checkpoint.average)
+    except RuntimeError as error:
+        raise PixlateError(
+            f"expected the weights of {run / OPTIONS}, but its checkpoint holds those of another network; undo the change of its options"
+        ) from error
+    provenance = Provenance(data or ", ".join(folder.name for folder in options.folders), checkpoint.step, options.training.seed, licence, pixlate.__version__)
     return export_gan(gan, path, generator, provenance)
 
 
@@ -54,6 +58,8 @@ def export_gan(gan: GAN, path: Path, generator: str, provenance: Provenance) -> 
     """Write one generator of a GAN as an ONNX file; see :func:`export_run`."""
     if generator not in gan.generators:
         raise PixlateError(f"expected one of the generators {sorted(gan.generators)}, got {generator!r}; choose one for --generator")
+    if path.is_dir():
+        raise PixlateError(f"expected a file to write, but {path} is a folder; name a file in it")
     network = gan.exported(generator).cpu().eval()
     spec = gan.spec(generator).with_provenance(provenance)
     part = path.with_name(f".{path.name}.part.onnx")

@@ -4,7 +4,6 @@ ONNX Runtime asked for CUDA that cannot load prints an error and runs on the CPU
 """
 
 import ctypes
-import ctypes.util
 import sys
 from functools import cache
 from pathlib import Path
@@ -19,19 +18,27 @@ CPU = "CPUExecutionProvider"
 INSTALL_CUDA = "pip install 'pixlate[cuda]'"
 
 
+def gpus() -> int:
+    """Return how many GPUs the NVIDIA driver finds.
+
+    Raises:
+        OSError: There is no driver.
+    """
+    devices = ctypes.c_int(0)
+    library = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    return devices.value if library.cuInit(0) == 0 and library.cuDeviceGetCount(ctypes.byref(devices)) == 0 else 0
+
+
 @cache
 def cuda_problem() -> str | None:
     """Return why ONNX Runtime cannot use a GPU here, with the remedy, or None where it can."""
     if CUDA not in onnxruntime.get_available_providers():
         return f"the installed ONNX Runtime {onnxruntime.__version__} is built without CUDA; run: pip install onnxruntime-gpu"
-    driver = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
     try:
-        devices = ctypes.c_int(0)
-        library = ctypes.CDLL(driver)
-        if library.cuInit(0) != 0 or library.cuDeviceGetCount(ctypes.byref(devices)) != 0 or devices.value == 0:
+        if gpus() == 0:
             return "the NVIDIA driver finds no GPU; check it with: nvidia-smi"
-    except OSError:
-        return f"the NVIDIA driver is not installed ({driver} is missing); install NVIDIA's driver, or use --device cpu"
+    except OSError as error:
+        return f"the NVIDIA driver is not installed ({str(error).split(': ')[0]} is missing); install NVIDIA's driver, or use --device cpu"
     onnxruntime.preload_dlls()
     folder = Path(onnxruntime.__file__).parent / "capi"
     for name in ("libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so") if sys.platform == "linux" else ():
@@ -59,6 +66,8 @@ def choose(device: str) -> tuple[str, list[tuple[str, dict[str, Any]]]]:
     problem = cuda_problem()
     if problem is None:
         number = int(index or 0)
+        if number >= gpus():
+            raise PixlateError(f"expected one of the {gpus()} GPUs, counted from 0, got --device {device}; choose one of these")
         return f"cuda:{number}", [(CUDA, {"device_id": number, "arena_extend_strategy": "kSameAsRequested"}), (CPU, {})]
     if kind == "cuda":
         raise PixlateError(f"expected a GPU for --device {device}, but {problem}")

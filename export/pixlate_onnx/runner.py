@@ -9,14 +9,22 @@ from numpy.typing import NDArray
 
 from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.machine import granted_cores
-from pixlate.spec import METADATA_KEY, ModelSpec
+from pixlate.spec import METADATA_KEY, ModelSpec, Precision
 from pixlate_onnx import providers
 
 if TYPE_CHECKING:
     from pixlate.images.picture import Pixels
 
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
-_OUT_OF_MEMORY = ("failed to allocate memory", "out of memory", "bad_alloc", "bad allocation", "cudaerrormemoryallocation")
+_OUT_OF_MEMORY = (
+    "failed to allocate memory",
+    "out of memory",
+    "bad_alloc",
+    "bad allocation",
+    "cudaerrormemoryallocation",
+    "alloc_failed",
+    "is smaller than requested bytes",
+)
 
 
 class OnnxTranslator:
@@ -42,7 +50,7 @@ class OnnxTranslator:
                 f"{path}: expected a model of one float image (batch, channels, height, width) in [0, 1], got {found}; export it with `pixlate export`"
             )
         self._input, self._type, self._output = inputs[0].name, _TYPES[inputs[0].type], outputs[0].name
-        self._batch, _, *self._size = inputs[0].shape
+        self._batch = inputs[0].shape[0]
         text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         self.spec = ModelSpec.from_json(text) if text else self._read_spec(path, inputs[0].shape)
 
@@ -57,11 +65,18 @@ class OnnxTranslator:
         peak = float(np.iinfo(pixels.dtype).max)
         images = np.ascontiguousarray(padded.transpose(0, 3, 1, 2), dtype=np.float32)
         images *= 1 / peak
-        output = self._run(images.astype(self._type, copy=False))[:, :, : height * self.spec.scale, : width * self.spec.scale].astype(np.float32, copy=False)
+        output = self._run_batches(images.astype(self._type, copy=False))
+        self._require_shape(output, padded.shape)
+        output = output[:, :, : height * self.spec.scale, : width * self.spec.scale].astype(np.float32, copy=False)
         np.multiply(output, peak, out=output)
         np.add(output, 0.5, out=output)
         np.clip(output, 0, peak, out=output)
-        return np.ascontiguousarray(output.transpose(0, 2, 3, 1).astype(pixels.dtype))
+        try:
+            with np.errstate(invalid="raise"):  # converting what is not a number
+                levels = output.astype(pixels.dtype)
+        except FloatingPointError as error:
+            raise PixlateError(f"the model gave values that are not numbers, as {self.spec.precision} can; use a model of higher precision") from error
+        return np.ascontiguousarray(levels.transpose(0, 2, 3, 1))
 
     def _pad(self, pixels: "Pixels") -> "Pixels":
         """Repeat the last row and column until height and width suit the network."""
@@ -69,6 +84,19 @@ class OnnxTranslator:
         if (height, width) == pixels.shape[1:3]:
             return pixels
         return np.pad(pixels, ((0, 0), (0, height - pixels.shape[1]), (0, width - pixels.shape[2]), (0, 0)), mode="edge")
+
+    def _require_shape(self, output: NDArray[Any], given: tuple[int, ...]) -> None:
+        expected = (given[0], self.spec.channels_out, given[1] * self.spec.scale, given[2] * self.spec.scale)
+        if output.shape != expected:
+            raise PixlateError(f"expected the model to give {expected}, as its metadata says, got {output.shape}; export it again with `pixlate export`")
+
+    def _run_batches(self, images: NDArray[Any]) -> NDArray[Any]:
+        """Run the images; a model made for a fixed batch gets them in its portions, the last one filled up with copies."""
+        if not isinstance(self._batch, int) or self._batch == len(images):
+            return self._run(images)
+        missing = -len(images) % self._batch
+        filled = np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0)), mode="edge")
+        return np.concatenate([self._run(portion) for portion in np.split(filled, len(filled) // self._batch)])[: len(images)]
 
     def _run(self, images: NDArray[Any]) -> NDArray[Any]:
         try:
@@ -84,15 +112,15 @@ class OnnxTranslator:
         channels = shape[1]
         if not isinstance(channels, int):
             raise PixlateError(f"{path}: expected a fixed number of channels, got the free dimension {channels!r}; export it with `pixlate export`")
-        height, width = (side if isinstance(side, int) else 64 for side in self._size)
-        self.spec = ModelSpec(channels_in=channels)
-        output = self._run(np.zeros((1, channels, height, width), self._type))
+        height, width = (side if isinstance(side, int) else 64 for side in shape[2:])
+        output = self._run(np.zeros((self._batch if isinstance(self._batch, int) else 1, channels, height, width), self._type))
         scale, remainder = divmod(output.shape[-1], width) if output.ndim == 4 else (0, 0)
         if scale < 1 or remainder or output.shape[2] != height * scale:
             raise PixlateError(
                 f"{path}: expected an output of a whole multiple of the input's {width}x{height}, got the shape {output.shape}; use a model for images"
             )
-        return ModelSpec(scale=scale, channels_in=channels, channels_out=int(output.shape[1]))
+        precision: Precision = "float16" if self._type == np.float16 else "float32"
+        return ModelSpec(scale=scale, channels_in=channels, channels_out=int(output.shape[1]), precision=precision)
 
 
 def _open(path: Path, wanted: list[tuple[str, dict[str, Any]]], device: str) -> onnxruntime.InferenceSession:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from pixlate import TrainingOptions
+from pixlate import PixlateError, TrainingOptions
+from pixlate.options import check_least, check_types
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,12 @@ class SRGANOptions:
     """How msrresnet reaches full size: staged pixel shuffles (published), or one direct shuffle, which is faster."""
     pixel_weight: float = 1.0
     """Weight of the mean absolute difference."""
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_least(self, channels=1, blocks=1, pixel_weight=0)
+        if self.network == "srresnet" and self.tail == "direct":
+            raise PixlateError("expected --tail direct with --network msrresnet, got it with srresnet, which has the paper's tail only; leave out one of them")
 
 
 @dataclass(frozen=True)

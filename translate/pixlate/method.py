@@ -1,15 +1,18 @@
 """A method is a way to train: its options, its published defaults and how its networks are built."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from pixlate.errors import PixlateError
 from pixlate.options import DataOptions, TrainingOptions
 
 if TYPE_CHECKING:
     from pixlate.training.gan import GAN
 
 Pairing = Literal["paired", "unpaired", "degraded"]
+_TAKEN = ("folders", "out", "config", "help", "version")
+"""Names on the command line of every method."""
 
 
 @dataclass(frozen=True)
@@ -30,3 +33,18 @@ class Method:
     """TrainingOptions, or a subclass whose defaults are the method's published ones."""
     data: type[DataOptions] = DataOptions
     """DataOptions, or a subclass whose defaults are the method's published ones."""
+
+    def __post_init__(self) -> None:
+        owners = dict.fromkeys(_TAKEN, "pixlate train")
+        for owner in (self.training, self.data, self.options):
+            if not (isinstance(owner, type) and is_dataclass(owner)):
+                raise PixlateError(f"method {self.name!r}: expected options that are a dataclass, got {owner!r}; write @dataclass(frozen=True) over it")
+            for item in fields(owner):
+                if item.name in owners:
+                    raise PixlateError(
+                        f"method {self.name!r}: the option {item.name!r} of {owner.__name__} is also one of {owners[item.name]}, "
+                        "and both are written the same on the command line; rename it in the plugin"
+                    )
+                if item.default is MISSING and item.default_factory is MISSING:
+                    raise PixlateError(f"method {self.name!r}: the option {item.name!r} of {owner.__name__} has no default; give it one in the plugin")
+                owners[item.name] = owner.__name__

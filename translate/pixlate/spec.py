@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pixlate.errors import PixlateError
 
 METADATA_KEY = "pixlate"
 """Key of the ONNX ``metadata_props`` entry that holds the JSON of a :class:`ModelSpec`."""
+Norm = Literal["none", "running", "per-image"]
+Precision = Literal["float32", "float16", "bfloat16", "int8"]
 
 
 @dataclass(frozen=True)
@@ -48,20 +50,29 @@ class ModelSpec:
     """Whether tiles with ``halo`` pixels of context give the very picture of the whole image."""
     halo: int = 32
     """Context, in input pixels, a tile needs on each side."""
-    norm: Literal["none", "running", "per-image"] = "none"
+    norm: Norm = "none"
     """Statistics the normalisation layers use."""
-    precision: Literal["float32", "float16", "bfloat16", "int8"] = "float32"
+    precision: Precision = "float32"
     """Arithmetic of the weights."""
     provenance: Provenance = field(default_factory=Provenance)
     """Data, steps, seed, licence and version."""
 
     def __post_init__(self) -> None:
         for name in ("scale", "channels_in", "channels_out", "multiple", "minimum"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise PixlateError(f"model spec: expected {name} to be a whole number of at least 1, got {value!r}; export the model again")
-        if not isinstance(self.halo, int) or self.halo < 0:
-            raise PixlateError(f"model spec: expected halo to be a whole number of at least 0, got {self.halo!r}; export the model again")
+            _require_whole(name, getattr(self, name), 1)
+        _require_whole("halo", self.halo, 0)
+        _require_whole("steps", self.provenance.steps, 0)
+        texts = {"method": self.method, "direction": self.direction, **{name: getattr(self.provenance, name) for name in ("data", "licence", "version")}}
+        for name, value in texts.items():
+            if not isinstance(value, str):
+                raise PixlateError(f"model spec: expected {name} to be a text, got {value!r}; export the model again")
+        if not isinstance(self.tiling_exact, bool):
+            raise PixlateError(f"model spec: expected tiling_exact to be true or false, got {self.tiling_exact!r}; export the model again")
+        for name, known in (("norm", get_args(Norm)), ("precision", get_args(Precision))):
+            if getattr(self, name) not in known:
+                raise PixlateError(
+                    f"model spec: expected {name} to be one of {', '.join(known)}, got {getattr(self, name)!r}; update Pixlate or export the model again"
+                )
 
     def to_json(self) -> str:
         """Return the spec as one JSON object."""
@@ -78,12 +89,17 @@ class ModelSpec:
             values: dict[str, Any] = json.loads(text)
             provenance = Provenance(**_known(Provenance, values.pop("provenance", {})))
             return cls(**_known(cls, values), provenance=provenance)
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise PixlateError(f"model spec: expected a JSON object, got {text[:60]!r} ({error}); export the model again") from error
 
     def with_provenance(self, provenance: Provenance) -> Self:
         """Return the same spec with another origin of the weights."""
         return replace(self, provenance=provenance)
+
+
+def _require_whole(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise PixlateError(f"model spec: expected {name} to be a whole number of at least {least}, got {value!r}; export the model again")
 
 
 def _known(owner: type, values: dict[str, Any]) -> dict[str, Any]:

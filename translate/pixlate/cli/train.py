@@ -36,7 +36,8 @@ def _command(method: Method) -> Callable[..., int]:
     """Return the command that trains one method: its options are the fields of three dataclasses."""
 
     def start(
-        *folders: Path,
+        folders: tuple[Path, ...] = (),
+        *,
         out: Path,
         method_options: Any,
         data: DataOptions,
@@ -47,7 +48,7 @@ def _command(method: Method) -> Callable[..., int]:
             raise PixlateError(f"expected folders of images, got none; write: pixlate train {method.name} photos/ --out runs/first")
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise PixlateError(f"expected a new or empty folder for --out, but {out} exists; go on with `pixlate train --resume {out}`, or name another")
-        options = run_module.RunOptions(method, method_options, tuple(folders), data, training)
+        options = run_module.RunOptions(method, method_options, tuple(folder.resolve() for folder in folders), data, training)
         return _train(options, out, resumed=False)
 
     start.__doc__ = f"""{method.summary}.
@@ -98,20 +99,20 @@ def _train(options: Any, run: Path, resumed: bool) -> int:
     )
     with bar if console.is_terminal else nullcontext():
         task = bar.add_task(options.method.name, total=options.training.steps, losses="")
-        best = 0.0
+        measured = ""
 
         def watch(progress: Any) -> None:
-            nonlocal best
+            nonlocal measured
             bar.update(task, completed=progress.step)
             if progress.losses:
                 bar.update(task, losses="  ".join(f"{name} {value:.4f}" for name, value in progress.losses.items()))
             if progress.psnr is not None:
-                best = progress.psnr
-                console.print(f"step {progress.step}: {progress.psnr:.2f} dB on held-out images")
+                measured = f"{progress.psnr:.2f} dB on held-out images"
+                console.print(f"step {progress.step}: {measured}")
 
         finished = engine.train(options, run, watch, resume=resumed)
     if not finished:
         console.print(f"stopped; go on with: pixlate train --resume {run}")
         return 130
-    console.print(f"done: {best:.2f} dB on held-out images; next: pixlate export {run} model.onnx")
+    console.print(f"done{measured and f': {measured}'}; next: pixlate export {run} model.onnx")
     return 0

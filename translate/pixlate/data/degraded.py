@@ -1,17 +1,25 @@
 """Training data whose source is made from its target: photographs and their bicubic reductions."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from pixlate.data.folders import list_images, split_held_out
 from pixlate.errors import PixlateError
+from pixlate.images import read_picture
+from pixlate.images.samples import on_white, to_8_bits
 from pixlate.options import DataOptions
 from pixlate.training.gan import Batch
+
+MAX_PIXELS = 10**9
+"""Largest photograph read: 3 GB decoded."""
+LEAST_HELD_OUT = 8
+"""Least source height and width of an image that validation measures."""
 
 
 class DegradedImages:
@@ -30,10 +38,17 @@ class DegradedImages:
         self.scale = scale
         self.patch = options.patch
         training, self.held_out = split_held_out(list_images(folders), options.hold_out)
-        self.pairs = [pair for path in training for pair in self._copies(path, options.rescale)]
+        pairs = [list(self._copies(path, options.rescale, self.patch)) for path in training]
+        self.pairs = [pair for copies in pairs for pair in copies]
+        least = f"photographs of at least {self.patch * scale} pixels on each side (patch {self.patch} x scale {scale})"
         if not self.pairs:
+            raise PixlateError(f"expected {least}, got only smaller ones; lower --patch")
+        if small := sum(not copies for copies in pairs):
+            warnings.warn(f"expected {least}; {small} of {len(pairs)} are smaller and not trained on: lower --patch to use them", stacklevel=2)
+        self.validated = [pair for path in self.held_out for pair in self._copies(path, (1.0,), LEAST_HELD_OUT)]
+        if self.held_out and not self.validated:
             raise PixlateError(
-                f"expected photographs of at least {self.patch * scale} pixels on each side (patch {self.patch} x scale {scale}), got only smaller ones; lower --patch"
+                f"expected held-out photographs of at least {LEAST_HELD_OUT * scale} pixels on each side, got only smaller ones; take out small images or set --hold-out 0"
             )
         areas = torch.tensor([float(source.shape[1] * source.shape[2]) for source, _ in self.pairs])
         self.weights = areas / areas.sum()
@@ -49,20 +64,15 @@ class DegradedImages:
 
     def validation(self) -> Iterator[Batch]:
         """Yield the held-out images whole, as batches of one."""
-        for path in self.held_out:
-            for source, target in self._copies(path, (1.0,)):
-                yield {"source": source[None].float() / 255, "target": target[None].float() / 255}
+        for source, target in self.validated:
+            yield {"source": source[None].float() / 255, "target": target[None].float() / 255}
 
-    def _copies(self, path: Path, rescale: tuple[float, ...]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (source, target) of one file at each size, 8-bit (3, height, width); sizes under one patch are left out."""
-        try:
-            with Image.open(path) as opened:
-                photograph = opened.convert("RGB")
-        except (UnidentifiedImageError, OSError) as error:
-            raise PixlateError(f"expected an image, but {path} cannot be read ({error}); mend it or take it out of the folder") from error
+    def _copies(self, path: Path, rescale: tuple[float, ...], least: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield (source, target) of one file at each size, 8-bit (3, height, width); sources of less than ``least`` pixels a side are left out."""
+        photograph = _read(path)
         for factor in rescale:
             width, height = (round(side * factor) // self.scale * self.scale for side in photograph.size)
-            if min(width, height) < self.patch * self.scale:
+            if min(width, height) < least * self.scale:
                 continue
             copy = (
                 photograph
@@ -88,3 +98,17 @@ class DegradedImages:
 
 def _planes(image: Image.Image) -> Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+def _read(path: Path) -> Image.Image:
+    """Return an image file as 8-bit RGB: 16 bits rounded, transparency laid over white.
+
+    Raises:
+        PixlateError: It cannot be read; names the file.
+    """
+    try:
+        picture = read_picture(path, max_pixels=MAX_PIXELS)
+    except PixlateError as error:
+        raise PixlateError(f"{path}: {error}") from error
+    pixels = picture.pixels if picture.alpha is None else on_white(picture.pixels, picture.alpha)
+    return Image.fromarray(np.broadcast_to(to_8_bits(pixels), (*pixels.shape[:2], 3)).copy())

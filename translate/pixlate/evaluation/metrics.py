@@ -16,10 +16,12 @@ def psnr_luma(output: NDArray[np.uint8], target: NDArray[np.uint8], border: int)
     Equal images give infinity.
 
     Raises:
-        ValueError: The shapes differ.
+        ValueError: The shapes differ, or nothing is left inside the border.
     """
     if output.shape != target.shape:
         raise ValueError(f"expected two images of one shape, got {output.shape} and {target.shape}; crop one of them")
+    if min(output.shape[:2]) <= 2 * border:
+        raise ValueError(f"expected images of more than {2 * border} pixels on each side for a border of {border}, got {output.shape}; lower the border")
     inner = slice(border, -border or None)
     difference = luma(output)[inner, inner] - luma(target)[inner, inner]
     error = float(np.mean(difference**2))

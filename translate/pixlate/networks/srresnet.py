@@ -39,7 +39,7 @@ class SRResNet(nn.Module):
         )
         self.upsample = nn.Sequential(*(nn.Sequential(SubPixelUpsample(channels, channels, stage), nn.PReLU()) for stage in stages))
         self.tail = nn.Conv2d(channels, 3, 9, padding=4)
-        self.halo = 4 + 2 * blocks + 1 + _upsampling_halo(stages) + math.ceil(4 / scale)
+        self.halo = 4 + 2 * blocks + 1 + _tail_halo(stages, 4)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the enlarged images."""
@@ -80,7 +80,7 @@ class MSRResNet(nn.Module):
             upsample = [nn.Sequential(SubPixelUpsample(channels, channels, stage), activation()) for stage in stages]
             last = [nn.Conv2d(channels, channels, 3, padding=1), activation(), nn.Conv2d(channels, 3, 3, padding=1)]
             self.tail = nn.Sequential(*upsample, *last)
-            self.halo = 1 + 2 * blocks + _upsampling_halo(stages) + math.ceil(2 / scale)
+            self.halo = 1 + 2 * blocks + _tail_halo(stages, 2)
         scaled_kaiming(self, 0.1)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -90,10 +90,8 @@ class MSRResNet(nn.Module):
         return learned + enlarged
 
 
-def _upsampling_halo(stages: list[int]) -> int:
-    """Input pixels the 3x3 convolutions before each shuffle reach over, each at the size it runs at."""
-    size, reach = 1, 0.0
-    for stage in stages:
-        reach += 1 / size
-        size *= stage
-    return math.ceil(reach)
+def _tail_halo(stages: list[int], reach: int) -> int:
+    """Return the input pixels a tail reaches over: 3x3 convolution and shuffle for each stage, then ``reach`` pixels at full size."""
+    for stage in reversed(stages):
+        reach = math.ceil(reach / stage) + 1
+    return reach

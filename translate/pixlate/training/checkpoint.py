@@ -32,7 +32,8 @@ class Checkpoint:
         """Write ``folder/step-N`` under a temporary name, then rename it; return the path."""
         final = folder / f"step-{self.step:08d}"
         part = folder / f".{final.name}.part"
-        shutil.rmtree(part, ignore_errors=True)
+        for leftover in folder.glob(".step-*.part"):  # of a process that was killed
+            shutil.rmtree(leftover)
         part.mkdir(parents=True)
         save_file(self.weights, part / "weights.safetensors")
         save_file(self.average, part / "average.safetensors")
@@ -65,7 +66,7 @@ class Checkpoint:
                 player, index, name = key.split("/")
                 optimizers[player]["state"].setdefault(int(index), {})[name] = value
             return cls(state["step"], load_file(path / "weights.safetensors"), load_file(path / "average.safetensors"), optimizers)
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
             raise PixlateError(f"expected a checkpoint in {path}, but it cannot be read ({error}); remove that folder to use the one before") from error
 
 

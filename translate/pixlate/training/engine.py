@@ -20,7 +20,7 @@ from pixlate.evaluation.metrics import psnr_luma
 from pixlate.training.averaging import WeightAverage
 from pixlate.training.checkpoint import Checkpoint, keep_newest, newest, optimizer_state
 from pixlate.training.gan import GAN, Batch, Losses
-from pixlate.training.run import CHECKPOINTS, Log, RunOptions
+from pixlate.training.run import CHECKPOINTS, OPTIONS, Log, RunOptions
 from pixlate.training.schedules import learning_rate
 
 
@@ -58,11 +58,11 @@ def open_data(options: RunOptions, gan: GAN) -> TrainingData:
 def train(options: RunOptions, run: Path, watch: Watcher, resume: bool = False) -> bool:
     """Train until ``options.training.steps`` updates are made; return whether they were, which a signal prevents.
 
-    Every batch is drawn by a generator seeded with (seed, step), so a resumed run sees the very batches it would have seen. SIGTERM and
-    Ctrl-C write a checkpoint before they end the run.
+    All that is random in a step, batch and dropout alike, is seeded with (seed, step), so a resumed run goes the very way it would have gone.
+    SIGTERM and Ctrl-C write a checkpoint before they end the run.
 
     Raises:
-        PixlateError: A loss is not finite, the run folder is in use, or nothing can be resumed.
+        PixlateError: A loss is not finite, or nothing can be resumed.
     """
     training = options.training
     fabric = _fabric(training.device, training.precision)
@@ -70,7 +70,7 @@ def train(options: RunOptions, run: Path, watch: Watcher, resume: bool = False) 
     gan = options.method.build(options.method_options)
     data = open_data(options, gan)
     if training.start_from and not resume:
-        take_over(gan, load_average(Path(training.start_from)))
+        take_over(gan, load_checkpoint(Path(training.start_from)).average)
     gan.to(fabric.device).to(memory_format=torch.channels_last)
     players = {
         name: Adam(module.parameters(), training.learning_rate, training.betas)
@@ -89,13 +89,16 @@ def train(options: RunOptions, run: Path, watch: Watcher, resume: bool = False) 
         started = time.monotonic()
         for step in range(first, training.steps):
             gan.train()
-            batch = data.batch(training.batch, torch.Generator().manual_seed(training.seed * 1_000_003 + step))
+            seed = training.seed * 1_000_003 + step
+            torch.manual_seed(seed)
+            batch = data.batch(training.batch, torch.Generator().manual_seed(seed))
             batch = {name: images.to(fabric.device, memory_format=torch.channels_last) for name, images in batch.items()}
             losses = _update(fabric, gan, batch, players, learning_rate(step, training), training.gradient_clip)
             average.update(gan, step)
             done = step + 1
             progress = Progress(done, training.steps)
-            saving = done % training.checkpoint_every == 0 or done == training.steps or stopped()
+            stopping = stopped()  # asked once: a signal that comes from here on ends the run after the next step, with its checkpoint
+            saving = done % training.checkpoint_every == 0 or done == training.steps or stopping
             if done % training.log_every == 0 or saving:
                 progress.losses = {name: float(value) for name, value in losses.items()}
                 _require_finite(progress.losses, done)
@@ -103,13 +106,15 @@ def train(options: RunOptions, run: Path, watch: Watcher, resume: bool = False) 
                 log.write(step=done, learning_rate=learning_rate(step, training), steps_per_second=round(rate, 3), **progress.losses)
             if done % training.validate_every == 0 or done == training.steps:
                 progress.psnr = validate(average.module, data, fabric.device)
-                log.write(step=done, psnr_luma=round(progress.psnr, 4))
+                if progress.psnr is not None:
+                    log.write(step=done, psnr_luma=round(progress.psnr, 4))
             if saving:
+                _require_finite({name: float(value.detach().abs().max()) for name, value in gan.named_parameters()}, done)
                 state = {name: optimizer_state(optimizer) for name, optimizer in players.items()}
                 Checkpoint(done, _cpu(gan), _cpu(average.module), state).save(run / CHECKPOINTS)
                 keep_newest(run / CHECKPOINTS, training.keep)
             watch(progress)
-            if stopped():
+            if stopping:
                 break
     return done == training.steps
 
@@ -138,18 +143,21 @@ def _update(fabric: Fabric, gan: GAN, batch: Batch, players: dict[str, Adam], ra
 
 
 @torch.no_grad()
-def validate(gan: GAN, data: TrainingData, device: torch.device) -> float:
-    """Return the mean luma PSNR, in dB, of the generated ``target`` on held-out images, with ``scale`` pixels of border left out."""
+def validate(gan: GAN, data: TrainingData, device: torch.device) -> float | None:
+    """Return the mean luma PSNR, in dB, of the generated ``target`` on held-out images, or None where none are held out.
+
+    ``scale`` pixels of border are left out.
+    """
     border = gan.spec().scale
     values = []
     for batch in data.validation():
         output = gan.generate({name: images.to(device) for name, images in batch.items()})["target"]
         values.append(psnr_luma(_pixels(output), _pixels(batch["target"]), border))
-    return float(np.mean(values))
+    return float(np.mean(values)) if values else None
 
 
-def load_average(path: Path) -> dict[str, Tensor]:
-    """Return the averaged weights of a run (its newest checkpoint) or of one checkpoint folder.
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Return the newest checkpoint of a run, or the one in a checkpoint folder.
 
     Raises:
         PixlateError: There is no checkpoint.
@@ -157,17 +165,17 @@ def load_average(path: Path) -> dict[str, Tensor]:
     checkpoint = path if (path / "state.json").is_file() else newest(path / CHECKPOINTS)
     if checkpoint is None:
         raise PixlateError(f"expected a run or a checkpoint with weights, got {path}; name the folder given to --out")
-    return Checkpoint.load(checkpoint).average
+    return Checkpoint.load(checkpoint)
 
 
 def take_over(gan: GAN, weights: dict[str, Tensor]) -> None:
-    """Copy the weights whose name and shape match, such as the body of a generator trained for another scale.
+    """Copy the weights whose name and shape match, such as the body of a generator trained for another scale; counters of steps stay.
 
     Raises:
         PixlateError: None matches.
     """
     own = gan.state_dict()
-    matching = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
+    matching = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape and value.ndim}
     if not matching:
         raise PixlateError("expected weights of the same network to start from, but no tensor has a matching name and shape; check --start-from")
     gan.load_state_dict(own | matching)
@@ -178,10 +186,13 @@ def _restore(run: Path, gan: GAN, average: WeightAverage, players: dict[str, Ada
     if path is None:
         raise PixlateError(f"expected a checkpoint in {run / CHECKPOINTS}, found none; start the run again with --out")
     checkpoint = Checkpoint.load(path)
-    gan.load_state_dict(checkpoint.weights)
-    average.module.load_state_dict(checkpoint.average)
-    for name, optimizer in players.items():
-        optimizer.load_state_dict(checkpoint.optimizers[name])
+    try:
+        gan.load_state_dict(checkpoint.weights)
+        average.module.load_state_dict(checkpoint.average)
+        for name, optimizer in players.items():
+            optimizer.load_state_dict(checkpoint.optimizers[name])
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise PixlateError(f"expected the weights of {run / OPTIONS}, but {path} holds those of another network; undo the change of its options") from error
     return checkpoint.step
 
 
@@ -191,6 +202,8 @@ def _fabric(device: str, precision: str) -> Fabric:
         kind = "cuda" if torch.cuda.is_available() else "cpu"
     if kind == "cuda" and not torch.cuda.is_available():
         raise PixlateError(f"expected CUDA for --device {device}, but PyTorch {torch.__version__} finds none; run `pixlate doctor`, or use --device cpu")
+    if index and int(index) >= torch.cuda.device_count():
+        raise PixlateError(f"expected one of the {torch.cuda.device_count()} GPUs, counted from 0, got --device {device}; choose one of these")
     fabric = Fabric(accelerator=kind, devices=[int(index)] if index else 1, precision=precision)  # type: ignore[arg-type]
     fabric.launch()
     return fabric
@@ -212,11 +225,12 @@ class _stop_on_signal:  # noqa: N801 - a context manager used as a function
         self._asked = True
 
 
-def _require_finite(losses: dict[str, float], step: int) -> None:
-    wrong = [name for name, value in losses.items() if not np.isfinite(value)]
+def _require_finite(values: dict[str, float], step: int) -> None:
+    wrong = [name for name, value in values.items() if not np.isfinite(value)]
     if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise PixlateError(
-            f"the loss {', '.join(wrong)} is not finite at step {step}; the last checkpoint is kept: lower --learning-rate or set --gradient-clip"
+            f"not finite at step {step}: {', '.join(wrong[:3])}{more}; the last checkpoint is kept: lower --learning-rate or set --gradient-clip"
         )
 
 
@@ -226,4 +240,5 @@ def _pixels(images: Tensor) -> "np.ndarray[tuple[int, int, int], np.dtype[np.uin
 
 
 def _cpu(module: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    """Return the state as tensors of their own, which safetensors asks for."""
+    return {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in module.state_dict().items()}

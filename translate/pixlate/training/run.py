@@ -10,7 +10,7 @@ import tomli_w
 
 from pixlate.errors import PixlateError
 from pixlate.method import Method
-from pixlate.options import DataOptions, TrainingOptions
+from pixlate.options import DataOptions, TrainingOptions, check_types
 
 OPTIONS = "options.toml"
 LOG = "log.jsonl"
@@ -30,32 +30,30 @@ class RunOptions:
     def save(self, run: Path) -> None:
         """Write ``options.toml`` into a run folder."""
         values = asdict(self.method_options) | asdict(self.data) | asdict(self.training)
-        table = {"folders": [str(folder) for folder in self.folders], **values}
-        (run / OPTIONS).write_text(tomli_w.dumps({"train": {self.method.name: table}}))
+        table = {"folders": [str(folder) for folder in self.folders], **{name: value for name, value in values.items() if value is not None}}
+        (run / OPTIONS).write_text(tomli_w.dumps({"train": {self.method.name: table}}), encoding="utf-8")
 
     @classmethod
     def load(cls, run: Path, methods: dict[str, Method]) -> "RunOptions":
         """Read ``options.toml`` of a run folder.
 
         Raises:
-            PixlateError: It is missing or damaged, or its method is not installed.
+            PixlateError: It is missing or damaged, its method is not installed, or an option is unknown or of the wrong type.
         """
         try:
-            ((name, table),) = tomllib.loads((run / OPTIONS).read_text())["train"].items()
-        except (OSError, ValueError, KeyError) as error:
+            ((name, table),) = tomllib.loads((run / OPTIONS).read_text(encoding="utf-8"))["train"].items()
+            folders = tuple(Path(folder) for folder in table.pop("folders"))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise PixlateError(
                 f"expected a run folder with {OPTIONS}, but {run} has none that can be read ({error}); name the folder given to --out"
             ) from error
         if name not in methods:
             raise PixlateError(f"{run} was trained by the method {name!r}, installed are {sorted(methods)}; install the plugin that offers it")
         method = methods[name]
-        return cls(
-            method,
-            _build(method.options, table),
-            tuple(Path(folder) for folder in table["folders"]),
-            _build(method.data, table),
-            _build(method.training, table),
-        )
+        options, data, training = (_take(owner, table) for owner in (method.options, method.data, method.training))
+        if table:
+            raise PixlateError(f"{run / OPTIONS}: {name} has no option {', '.join(sorted(table))}; mend the file, or install the version that wrote it")
+        return cls(method, options, folders, data, training)
 
 
 class Log:
@@ -76,7 +74,9 @@ class Log:
         self._file.close()
 
 
-def _build(owner: type[Any], table: dict[str, Any]) -> Any:
-    """Make a dataclass from the entries of ``table`` that are its fields; TOML's lists become tuples."""
-    names = {item.name for item in fields(owner)}
-    return owner(**{name: tuple(value) if isinstance(value, list) else value for name, value in table.items() if name in names})
+def _take(owner: type[Any], table: dict[str, Any]) -> Any:
+    """Make a dataclass from the entries that are its fields, taken out of ``table``; TOML's lists become tuples."""
+    values = {item.name: table.pop(item.name) for item in fields(owner) if item.name in table}
+    options = owner(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    check_types(options)
+    return options

@@ -1,0 +1,165 @@
+"""Photographs and their reductions."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from pixlate.data.degraded import DegradedImages
+from pixlate.errors import PixlateError
+from pixlate.options import DataOptions
+from pixlate.testing import make_photographs
+from pixlate.training.gan import Batch
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def levels(image: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Return (3, height, width) in [0, 1] as 8-bit (height, width, 3)."""
+    return (image * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+
+
+def save(folder: Path, name: str, pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(folder / name)
+    return folder
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_source_is_the_bicubic_reduction_of_the_target(scale: int, tmp_path: Path) -> None:
+    images = DegradedImages([make_photographs(tmp_path, 2, 110, 97)], scale, DataOptions(patch=14, hold_out=0))
+    batch = images.batch(8, seeded(1))
+    assert batch["source"].shape == (8, 3, 14, 14) and batch["target"].shape == (8, 3, 14 * scale, 14 * scale)
+    assert batch["source"].dtype == batch["target"].dtype == torch.float32
+    for source, target in zip(batch["source"], batch["target"], strict=True):
+        reduced = np.array(Image.fromarray(levels(target)).resize((14, 14), Image.Resampling.BICUBIC))
+        inner = slice(2, -2)  # Pillow's bicubic reaches two source pixels far; farther in, the patch has all it needs
+        # Pillow's 8-bit kernels are rounded symmetrically, but passes horizontally first, so a turned patch may differ by one level
+        assert np.abs(reduced[inner, inner].astype(int) - levels(source)[inner, inner]).max() <= 1
+
+
+def test_unturned_source_patch_is_the_bicubic_reduction_to_the_last_bit(tmp_path: Path) -> None:
+    images = DegradedImages([make_photographs(tmp_path, 1, 128, 128)], 4, DataOptions(patch=16, hold_out=0))
+    ((source, target),) = images.pairs
+    crop = Image.fromarray(target[:, 32:96, 16:80].permute(1, 2, 0).numpy())
+    reduced = np.array(crop.resize((16, 16), Image.Resampling.BICUBIC))
+    assert np.array_equal(reduced[2:-2, 2:-2], source[:, 8:24, 4:20].permute(1, 2, 0).numpy()[2:-2, 2:-2])
+
+
+def test_same_generator_state_gives_the_same_batch_and_another_another(tmp_path: Path) -> None:
+    images = DegradedImages([make_photographs(tmp_path, 3)], 2, DataOptions(patch=8, hold_out=1))
+
+    def equal(first: Batch, second: Batch) -> bool:
+        return all(torch.equal(first[name], second[name]) for name in first)
+
+    assert equal(images.batch(4, seeded(7)), images.batch(4, seeded(7)))
+    assert not equal(images.batch(4, seeded(7)), images.batch(4, seeded(8)))
+    generator = seeded(7)
+    assert not equal(images.batch(4, generator), images.batch(4, generator))
+
+
+def test_all_eight_turns_and_mirrors_happen_alike_in_source_and_target(tmp_path: Path) -> None:
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (5, 5, 3), dtype=np.uint8)).resize((16, 16), Image.Resampling.BICUBIC)
+    image.save(tmp_path / "one.png")
+    images = DegradedImages([tmp_path], 2, DataOptions(patch=8, hold_out=0))  # the patch is the whole image
+    batch = images.batch(200, seeded(0))
+    ((source, target),) = images.pairs
+
+    def which(patch: Tensor, whole: Tensor) -> int:
+        turned = [torch.rot90(whole, turns, (1, 2)) for turns in range(4)]
+        return [torch.equal(patch, candidate.float() / 255) for candidate in (*turned, *(image.flip(2) for image in turned))].index(True)
+
+    found = [which(patch, source) for patch in batch["source"]]
+    assert set(found) == set(range(8))
+    assert found == [which(patch, target) for patch in batch["target"]]
+
+
+def test_larger_photographs_are_drawn_more_often_by_their_area(tmp_path: Path) -> None:
+    save(tmp_path, "large.png", np.full((96, 96, 3), 255, np.uint8))
+    save(tmp_path, "small.png", np.full((48, 48, 3), 0, np.uint8))
+    batch = DegradedImages([tmp_path], 2, DataOptions(patch=8, hold_out=0)).batch(2000, seeded(0))
+    assert batch["source"].mean().item() == pytest.approx(0.8, abs=0.03)
+
+
+def test_held_out_images_are_never_drawn_and_are_validated_whole(tmp_path: Path) -> None:
+    for index in range(10):
+        save(tmp_path, f"{index}.png", np.full((41, 50, 3), index * 20, np.uint8))
+    images = DegradedImages([tmp_path], 4, DataOptions(patch=4, hold_out=3))
+    kept = {int(path.stem) * 20 for path in images.held_out}
+    drawn = {int(level) for level in (images.batch(500, seeded(0))["target"] * 255).round().flatten().tolist()}
+    assert len(kept) == 3 and drawn == set(range(0, 200, 20)) - kept
+    batches = list(images.validation())
+    assert {round(float(batch["source"].mean()) * 255) for batch in batches} == kept
+    assert {(batch["source"].shape, batch["target"].shape) for batch in batches} == {((1, 3, 10, 12), (1, 3, 40, 48))}
+
+
+def test_rescale_adds_smaller_copies_of_every_photograph(tmp_path: Path) -> None:
+    make_photographs(tmp_path, 2, 101, 97)
+    images = DegradedImages([tmp_path], 4, DataOptions(patch=8, rescale=(1.0, 0.5, 0.1), hold_out=0))
+    assert [tuple(target.shape[1:]) for _, target in images.pairs] == [(100, 96), (48, 48)] * 2  # a tenth is too small for a patch
+    with Image.open(tmp_path / "000.png") as photograph:
+        half = np.array(photograph.resize((48, 50), Image.Resampling.BICUBIC))[:48]
+    assert np.array_equal(images.pairs[1][1].permute(1, 2, 0).numpy(), half)
+
+
+def test_photographs_too_small_for_a_patch_are_refused_or_named(tmp_path: Path) -> None:
+    make_photographs(tmp_path / "small", 3, 40, 80)
+    with pytest.raises(PixlateError, match=r"at least 44 pixels on each side \(patch 11 x scale 4\), got only smaller ones; lower --patch"):
+        DegradedImages([tmp_path / "small"], 4, DataOptions(patch=11, hold_out=1))
+    make_photographs(tmp_path / "large", 2, 90, 90)
+    with pytest.warns(UserWarning, match=r"at least 44 pixels .* 3 of 5 are smaller and not trained on"):
+        images = DegradedImages([tmp_path], 4, DataOptions(patch=11, hold_out=0))
+    assert len(images.pairs) == 2
+
+
+def test_held_out_photographs_smaller_than_a_patch_are_still_validated(tmp_path: Path) -> None:
+    make_photographs(tmp_path / "a", 1, 96, 96)
+    make_photographs(tmp_path / "b", 1, 40, 40)
+    make_photographs(tmp_path / "c", 1, 96, 96)
+    assert len(list(DegradedImages([tmp_path], 4, DataOptions(patch=16, hold_out=1)).validation())) == 1
+
+
+def test_held_out_photographs_too_small_to_measure_are_refused(tmp_path: Path) -> None:
+    make_photographs(tmp_path / "a", 1, 96, 96)
+    make_photographs(tmp_path / "b", 1, 20, 20)
+    make_photographs(tmp_path / "c", 1, 96, 96)
+    with pytest.raises(PixlateError, match="held-out photographs of at least 32 pixels on each side, got only smaller ones"):
+        DegradedImages([tmp_path], 4, DataOptions(patch=16, hold_out=1))
+
+
+def test_nothing_held_out_gives_nothing_to_validate(tmp_path: Path) -> None:
+    assert list(DegradedImages([make_photographs(tmp_path, 1)], 2, DataOptions(patch=8, hold_out=0)).validation()) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
+def test_file_that_is_no_image_is_named(content: bytes, tmp_path: Path) -> None:
+    make_photographs(tmp_path, 2)
+    (tmp_path / "damaged.png").write_bytes(content)
+    with pytest.raises(PixlateError, match=r"/damaged\.png: "):
+        DegradedImages([tmp_path], 2, DataOptions(patch=8, hold_out=1))
+
+
+def test_truncated_photograph_is_named(tmp_path: Path) -> None:
+    whole = (make_photographs(tmp_path, 2) / "001.png").read_bytes()
+    (tmp_path / "001.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(PixlateError, match=r"/001\.png: .*(truncated|damaged)"):
+        DegradedImages([tmp_path], 2, DataOptions(patch=8, hold_out=0))
+
+
+def test_deep_grey_palette_and_transparent_pictures_become_8_bit_rgb(tmp_path: Path) -> None:
+    ramp = np.arange(64, dtype=np.uint16).repeat(64).reshape(64, 64) * 1040
+    Image.fromarray(ramp).save(tmp_path / "deep.png")
+    Image.fromarray((ramp >> 8).astype(np.uint8)).save(tmp_path / "grey.png")
+    clear = np.zeros((64, 64, 4), np.uint8)
+    clear[:32, :, 3] = 255
+    Image.fromarray(clear).save(tmp_path / "transparent.png")
+    targets = [target for _, target in DegradedImages([tmp_path], 2, DataOptions(patch=8, hold_out=0)).pairs]
+    deep, grey, transparent = (target.numpy() for target in targets)
+    assert np.array_equal(deep, np.broadcast_to(np.round(ramp / 257).astype(np.uint8), (3, 64, 64)))
+    assert np.array_equal(grey, np.broadcast_to((ramp >> 8).astype(np.uint8), (3, 64, 64)))
+    assert not transparent[:, :32].any() and (transparent[:, 32:] == 255).all()

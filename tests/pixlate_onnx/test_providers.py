@@ -1,0 +1,136 @@
+"""Which device is used, and what the doctor tells."""
+
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper
+
+from pixlate.errors import PixlateError
+from pixlate_onnx import diagnosis, providers
+from pixlate_onnx.tiny import TINY_MODEL
+
+CUDA_WORKS = providers.cuda_problem() is None
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let two GPUs seem to work."""
+    monkeypatch.setattr(providers, "cuda_problem", lambda: None)
+    monkeypatch.setattr(providers, "gpus", lambda: 2)
+
+
+def test_cpu_is_the_cpu() -> None:
+    assert providers.choose("cpu") == ("cpu", [("CPUExecutionProvider", {})])
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:", "cuda:-1", "cuda:1.0", "cpu:0", "auto:1", "", "CUDA", "cuda:0:1"])
+def test_device_that_is_misspelled_is_refused(device: str) -> None:
+    with pytest.raises(PixlateError, match=r"expected --device auto, cpu, cuda or cuda:N, got .*; choose one of these"):
+        providers.choose(device)
+
+
+@pytest.mark.skipif(CUDA_WORKS, reason="CUDA works here")
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_cuda_that_does_not_work_is_refused_with_reason_and_remedy(device: str) -> None:
+    with pytest.raises(PixlateError, match=f"expected a GPU for --device {device}, but .*(driver|library|built without).*; (run|install|check)"):
+        providers.choose(device)
+    assert providers.choose("auto")[0] == "cpu"
+
+
+@pytest.mark.skipif(not CUDA_WORKS, reason="ONNX Runtime finds no CUDA")
+def test_cuda_that_works_is_used(tmp_path: Path) -> None:
+    for device in ("auto", "cuda", "cuda:0"):
+        name, wanted = providers.choose(device)
+        session = onnxruntime.InferenceSession(TINY_MODEL, providers=wanted, enable_fallback=0)
+        assert name == "cuda:0" and session.get_providers()[0] == "CUDAExecutionProvider"
+
+
+@pytest.mark.usefixtures("driver")
+def test_gpu_is_the_one_asked_for() -> None:
+    for device, number in (("auto", 0), ("cuda", 0), ("cuda:1", 1)):
+        name, ((first, options), (second, _)) = providers.choose(device)
+        assert (name, first, options["device_id"], second) == (f"cuda:{number}", "CUDAExecutionProvider", number, "CPUExecutionProvider")
+
+
+@pytest.mark.usefixtures("driver")
+def test_gpu_of_a_number_that_is_not_there_is_refused() -> None:
+    with pytest.raises(PixlateError, match="expected one of the 2 GPUs, counted from 0, got --device cuda:2; choose one of these"):
+        providers.choose("cuda:2")
+
+
+@pytest.mark.parametrize("reason", ["no CUDA build", "no driver", "no GPU", "no library"])
+def test_what_keeps_cuda_from_working_is_named(reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_driver() -> int:
+        raise OSError("libcuda.so.1: cannot open shared object file: No such file or directory")
+
+    def no_library(path: str) -> None:
+        raise OSError("libcublas.so.13: cannot open shared object file: No such file or directory")
+
+    built = ["CPUExecutionProvider"] if reason == "no CUDA build" else ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: built)
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
+    monkeypatch.setattr(providers, "gpus", {"no driver": no_driver, "no GPU": lambda: 0}.get(reason, lambda: 1))
+    monkeypatch.setattr("pixlate_onnx.providers.sys.platform", "linux")
+    monkeypatch.setattr("pixlate_onnx.providers.ctypes.CDLL", no_library)
+    assert (
+        providers.cuda_problem.__wrapped__()
+        == {
+            "no CUDA build": f"the installed ONNX Runtime {onnxruntime.__version__} is built without CUDA; run: pip install onnxruntime-gpu",
+            "no driver": "the NVIDIA driver is not installed (libcuda.so.1 is missing); install NVIDIA's driver, or use --device cpu",
+            "no GPU": "the NVIDIA driver finds no GPU; check it with: nvidia-smi",
+            "no library": "a CUDA library is missing (libcublas.so.13); run: pip install 'pixlate[cuda]'",
+        }[reason]
+    )
+
+
+def test_both_runtimes_installed_are_named_with_the_command_that_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnosis, "version", lambda name: {"onnxruntime": "1.22.0", "onnxruntime-gpu": "1.31.1"}[name])
+    first = next(diagnosis.checks())
+    assert (first.status, first.found) == ("problem", "onnxruntime 1.22.0 and onnxruntime-gpu 1.31.1 are both installed and overwrite each other")
+    assert first.remedy == "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu"
+
+
+@pytest.mark.parametrize("only", ["onnxruntime", "onnxruntime-gpu", None])
+def test_one_runtime_is_as_it_should_be(only: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        if name == only:
+            return "1.31.1"
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(diagnosis, "version", version)
+    first = next(diagnosis.checks())
+    assert first.status == "ok" and first.found == (f"{only} 1.31.1" if only else f"onnxruntime {onnxruntime.__version__}")
+
+
+def test_missing_cuda_library_is_told_with_the_command_that_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [providers.CUDA, providers.CPU])
+    monkeypatch.setattr(providers, "cuda_problem", lambda: "a CUDA library is missing (libcurand.so.10); run: pip install 'pixlate[cuda]'")
+    _, cuda, cpu = diagnosis.checks()
+    assert (cuda.name, cuda.status, cuda.found) == (providers.CUDA, "note", "does not load: a CUDA library is missing (libcurand.so.10)")
+    assert cuda.remedy == "pip install 'pixlate[cuda]'"
+    assert (cpu.name, cpu.status, cpu.found) == (providers.CPU, "ok", "loads and runs")
+
+
+def test_provider_that_does_not_load_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["StrangeExecutionProvider"])
+    _, strange = diagnosis.checks()
+    assert strange.status == "note" and "does not load" in strange.found
+
+
+def test_doctor_lets_onnx_runtime_print_nothing() -> None:
+    script = "from pixlate_onnx.diagnosis import checks\nassert [check.status for check in checks()][0] == 'ok'"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", script], check=False, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_tiny_model_is_one_identity_node() -> None:
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("input", "output")]
+    graph = helper.make_graph([helper.make_node("Identity", ["input"], ["output"])], "tiny", value[:1], value[1:])
+    model = helper.make_model(graph, producer_name="", ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+    assert onnx.load_from_string(TINY_MODEL) == model
+    onnx.checker.check_model(TINY_MODEL)
