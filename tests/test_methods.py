@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 import pixlate
+from pixlate.data import Batch
+from pixlate.gan import GAN, Images, Losses
 from pixlate.plugins import installed
 from pixlate.testing import check_method, small_options
-from pixlate.training.gan import GAN, Batch, Images, Losses
 
 METHODS = installed().methods()
 

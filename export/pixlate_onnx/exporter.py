@@ -9,11 +9,11 @@ from torch import nn
 
 import pixlate
 from pixlate.errors import PixlateError
+from pixlate.gan import GAN, MAIN_GENERATOR
 from pixlate.plugins import installed
 from pixlate.spec import METADATA_KEY, ModelSpec, Provenance
-from pixlate.training.engine import load_checkpoint
-from pixlate.training.gan import GAN, MAIN_GENERATOR
 from pixlate.training.run import OPTIONS, RunOptions
+from pixlate.training.starting import load_checkpoint
 from pixlate_onnx.parity import ParityReport, compare
 
 OPSET = 18

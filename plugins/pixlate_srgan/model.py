@@ -1,9 +1,10 @@
 """SRGAN's networks and losses (Ledig et al. 2017)."""
 
+from pixlate.data import Batch
+from pixlate.gan import GAN, MAIN_GENERATOR, Images, Losses
 from pixlate.losses import l1
 from pixlate.networks.srresnet import MSRResNet, SRResNet
 from pixlate.spec import ModelSpec
-from pixlate.training.gan import GAN, MAIN_GENERATOR, Batch, Images, Losses
 from pixlate_srgan.options import SRGANOptions
 
 

@@ -15,12 +15,13 @@ from torch import nn
 
 from pixlate.cli import main
 from pixlate.errors import PixlateError
+from pixlate.gan import GAN
 from pixlate.plugins import installed
 from pixlate.spec import METADATA_KEY, ModelSpec, Provenance
 from pixlate.testing import make_photographs, small_options
-from pixlate.training.engine import load_checkpoint, train
-from pixlate.training.gan import GAN
+from pixlate.training.engine import train
 from pixlate.training.run import RunOptions
+from pixlate.training.starting import load_checkpoint
 from pixlate_onnx import exporter
 from pixlate_onnx.exporter import export_gan, export_run
 

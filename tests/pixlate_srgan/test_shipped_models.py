@@ -19,9 +19,11 @@ def translator(request: pytest.FixtureRequest) -> pixlate.Translator:
 
 def picture(height: int, width: int) -> NDArray[np.uint8]:
     """A photograph at any size, with noise, so that every pixel has something to say."""
-    photograph = Image.fromarray(skimage.data.astronaut()).resize((width, height), Image.Resampling.BICUBIC)
+    astronaut = skimage.data.astronaut()  # type: ignore[no-untyped-call]
+    photograph = Image.fromarray(astronaut).resize((width, height), Image.Resampling.BICUBIC)
     noise = np.random.default_rng(height * 10_007 + width).integers(-12, 13, (height, width, 3))
-    return np.clip(np.array(photograph, np.int16) + noise, 0, 255).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.clip(np.array(photograph, np.int16) + noise, 0, 255).astype(np.uint8)
+    return pixels
 
 
 def difference(translator: pixlate.Translator, pixels: NDArray[np.uint8], executor: Executor) -> int:

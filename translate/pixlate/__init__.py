@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pluggy import HookimplMarker
 
-from pixlate.contracts import Check, ImageFormat, Metric, ModelCard, Sample, Translator
+from pixlate.contracts import Check, Metric, ModelCard, Sample, Translator
 from pixlate.convert import ConvertOptions, convert
 from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.method import Method
@@ -17,14 +17,14 @@ from pixlate.options import DataOptions, TrainingOptions
 from pixlate.spec import ModelSpec, Provenance
 
 if TYPE_CHECKING:
-    from pixlate.images import Picture
+    from pixlate.gan import GAN
+    from pixlate.images import ImageFormat, Picture
     from pixlate.models import load
-    from pixlate.training.gan import GAN
 
 hookimpl = HookimplMarker("pixlate")
 """Marks a plugin's functions as implementations of hooks."""
 
-_LAZY = {"GAN": "pixlate.training.gan", "Picture": "pixlate.images", "load": "pixlate.models"}
+_LAZY = {"GAN": "pixlate.gan", "ImageFormat": "pixlate.images", "Picture": "pixlate.images", "load": "pixlate.models"}
 
 __all__ = [
     "GAN",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from pixlate.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from pixlate.images import Picture
     from pixlate.images.picture import Pixels
 
 
@@ -46,18 +45,6 @@ class ModelCard:
     """The model file."""
     card: Path | None = None
     """Text file that tells data, recipe, figures and licence."""
-
-
-@dataclass(frozen=True)
-class ImageFormat:
-    """A kind of image file that Pillow cannot read."""
-
-    name: str
-    """Name in reports, such as ``exr``."""
-    suffixes: tuple[str, ...]
-    """Lower-case endings of its files, with the dot."""
-    read: Callable[[Path], "Picture"]
-    """Return the pixels of a file; raise OSError or ValueError with the reason where it is damaged."""
 
 
 @dataclass(frozen=True)

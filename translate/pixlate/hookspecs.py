@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from pluggy import HookspecMarker
 
-from pixlate.contracts import Check, ImageFormat, Metric, ModelCard, Sample, Translator
+from pixlate.contracts import Check, Metric, ModelCard, Sample, Translator
 from pixlate.method import Method
 
 if TYPE_CHECKING:
     from cyclopts import App
     from torch import Tensor
+
+    from pixlate.images import ImageFormat
 
 hookspec = HookspecMarker("pixlate")
 
@@ -63,7 +65,7 @@ def pixlate_open_model(path: Path, device: str) -> Translator | None:
 
 
 @hookspec
-def pixlate_image_formats() -> Iterable[ImageFormat]:
+def pixlate_image_formats() -> "Iterable[ImageFormat]":
     """Offer kinds of image files that Pillow cannot read; files with their suffixes are then found in folders.
 
     Example::

@@ -8,7 +8,7 @@ from pixlate.errors import PixlateError
 from pixlate.options import DataOptions, TrainingOptions
 
 if TYPE_CHECKING:
-    from pixlate.training.gan import GAN
+    from pixlate.gan import GAN
 
 Pairing = Literal["paired", "unpaired", "degraded"]
 _TAKEN = ("folders", "out", "config", "help", "version")

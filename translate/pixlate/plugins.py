@@ -5,15 +5,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, distributions
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pluggy import PluginManager
 from pluggy import PluginValidationError as InvalidHook
 
 from pixlate import hookspecs
-from pixlate.contracts import Check, ImageFormat, Metric, ModelCard
+from pixlate.contracts import Check, Metric, ModelCard
 from pixlate.errors import PixlateError
 from pixlate.method import Method
+
+if TYPE_CHECKING:
+    from pixlate.images import ImageFormat
 
 GROUP = "pixlate"
 
@@ -73,7 +76,7 @@ class Plugins:
         """Return the ready models of all plugins by name."""
         return self._collect("model", self.manager.hook.pixlate_models)
 
-    def image_formats(self) -> dict[str, ImageFormat]:
+    def image_formats(self) -> "dict[str, ImageFormat]":
         """Return the image formats of all plugins by suffix.
 
         Raises:

@@ -61,7 +61,7 @@ def check_method(method: Method, options: Any = None, side: int = 16) -> None:
     """
     import torch
 
-    from pixlate.training.gan import GAN, MAIN_GENERATOR
+    from pixlate.gan import GAN, MAIN_GENERATOR
 
     chosen = small_options(method) if options is None else options
     torch.manual_seed(0)

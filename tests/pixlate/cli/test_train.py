@@ -196,7 +196,7 @@ def test_resume_of_what_is_no_run_is_refused(tmp_path: Path, pixlate: Run, capsy
 def test_training_prints_what_validation_gives_and_what_comes_next(photographs: Path, tmp_path: Path, pixlate: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert pixlate("train", "srgan", photographs, "--out", tmp_path, *SMALL, "--steps", 2, "--validate-every", 1) == 0
     printed = capsys.readouterr().err.replace("\n", " ")
-    assert re.search(r"step 1: \d+\.\d\d dB on held-out images step 2: .*done: \d+\.\d\d dB on held-out images; next: pixlate export", printed)
+    assert re.search(r"step 1: psnr_luma \d+\.\d\d on held-out images step 2: .*done: psnr_luma \d+\.\d\d on held-out images; next: pixlate export", printed)
     assert pixlate("train", "--resume", tmp_path) == 0
     assert "done; next: pixlate export" in capsys.readouterr().err.replace("\n", " "), "nothing was measured this time"
 

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from tests.pixlate.convert.conftest import Nearest, Run, folder, load, outputs, save
 
-from pixlate.contracts import ImageFormat, Translator
+from pixlate.contracts import Translator
 from pixlate.convert import conversion, pipeline
 from pixlate.convert.budget import ByteBudget
 from pixlate.convert.plan import make_plan
 from pixlate.convert.report import Report
 from pixlate.errors import OutOfDeviceMemory, PixlateError
-from pixlate.images import Picture, probe, read_picture, write_picture
+from pixlate.images import ImageFormat, Picture, probe, read_picture, write_picture
 from pixlate.images.picture import Pixels
 from pixlate.spec import ModelSpec
 

@@ -8,11 +8,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from pixlate.data import Batch
 from pixlate.data.degraded import DegradedImages
 from pixlate.errors import PixlateError
 from pixlate.options import DataOptions
 from pixlate.testing import make_photographs
-from pixlate.training.gan import Batch
 
 
 def seeded(seed: int) -> torch.Generator:

@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from tests.pixlate.images.conftest import LIMIT, everything, exif_block, photograph, same, saved
 
-from pixlate.contracts import ImageFormat
 from pixlate.errors import PixlateError
-from pixlate.images import FORMATS, SUFFIXES, Picture, probe, read_picture, write_picture
+from pixlate.images import FORMATS, SUFFIXES, ImageFormat, Picture, probe, read_picture, write_picture
 
 
 def _written(format: str, dtype: type[np.uint8] | type[np.uint16]) -> bytes:

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from pixlate.gan import GAN
 from pixlate.training.averaging import WeightAverage
-from pixlate.training.gan import GAN
 
 
 def one_weight(value: float) -> GAN:

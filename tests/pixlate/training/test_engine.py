@@ -17,14 +17,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import pixlate
+from pixlate.data import Batch
 from pixlate.data.degraded import DegradedImages
 from pixlate.errors import PixlateError
 from pixlate.evaluation import psnr_luma
+from pixlate.gan import GAN, Images, Losses
 from pixlate.training import engine
 from pixlate.training.checkpoint import Checkpoint, newest
-from pixlate.training.engine import Progress, load_checkpoint, take_over, train
-from pixlate.training.gan import GAN, Batch, Images, Losses
+from pixlate.training.engine import Progress, train
 from pixlate.training.run import RunOptions
+from pixlate.training.starting import load_checkpoint, take_over
 
 MakeRun = Callable[..., RunOptions]
 
@@ -152,7 +154,7 @@ def test_loss_falls_and_pictures_become_better_than_bicubic(make_run: MakeRun, t
     options = make_run(steps=400, batch=4, patch=16, learning_rate=4e-3, tail="direct", average_decay=0.95, validate_every=200)
     options = replace(options, folders=(tmp_path,))
     seen: list[float] = []
-    train(options, tmp_path / "run", lambda progress: seen.append(progress.psnr) if progress.psnr is not None else None)
+    train(options, tmp_path / "run", lambda progress: seen.append(progress.figures["psnr_luma"]) if progress.figures else None)
     bicubic = []
     for batch in DegradedImages(options.folders, 2, options.data).validation():
         source, target = ((batch[name][0] * 255).round().byte().permute(1, 2, 0).numpy() for name in ("source", "target"))
@@ -388,9 +390,9 @@ def test_starting_from_weights_of_another_network_is_refused(make_run: MakeRun, 
 
 
 def test_nothing_held_out_trains_without_validation(make_run: MakeRun, tmp_path: Path) -> None:
-    seen: list[float | None] = []
-    train(make_run(hold_out=0, validate_every=1), tmp_path, lambda progress: seen.append(progress.psnr))
-    assert seen == [None] * 4 and logged(tmp_path, "psnr_luma") == {}
+    seen: list[dict[str, float]] = []
+    train(make_run(hold_out=0, validate_every=1), tmp_path, lambda progress: seen.append(progress.figures))
+    assert seen == [{}] * 4 and logged(tmp_path, "psnr_luma") == {}
 
 
 def test_pairing_that_is_not_there_yet_is_refused(make_run: MakeRun, tmp_path: Path) -> None:

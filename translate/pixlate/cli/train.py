@@ -106,8 +106,8 @@ def _train(options: Any, run: Path, resumed: bool) -> int:
             bar.update(task, completed=progress.step)
             if progress.losses:
                 bar.update(task, losses="  ".join(f"{name} {value:.4f}" for name, value in progress.losses.items()))
-            if progress.psnr is not None:
-                measured = f"{progress.psnr:.2f} dB on held-out images"
+            if progress.figures:
+                measured = ", ".join(f"{name} {value:.2f}" for name, value in progress.figures.items()) + " on held-out images"
                 console.print(f"step {progress.step}: {measured}")
 
         finished = engine.train(options, run, watch, resume=resumed)

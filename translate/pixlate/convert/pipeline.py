@@ -15,7 +15,6 @@ from types import FrameType
 
 import numpy as np
 
-from pixlate.contracts import ImageFormat
 from pixlate.convert.budget import ByteBudget, Closed
 from pixlate.convert.executor import Executor
 from pixlate.convert.job import Job, status_of
@@ -26,7 +25,7 @@ from pixlate.convert.plan import Plan
 from pixlate.convert.report import Report, Result
 from pixlate.convert.sheet import Sheet
 from pixlate.errors import PixlateError
-from pixlate.images import Picture, probe, read_picture, to_srgb, write_picture
+from pixlate.images import ImageFormat, Picture, probe, read_picture, to_srgb, write_picture
 from pixlate.images.picture import Pixels
 
 BUDGET = 256 * 1024 * 1024

@@ -9,12 +9,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from pixlate.data import Batch
 from pixlate.data.folders import list_images, split_held_out
 from pixlate.errors import PixlateError
 from pixlate.images import read_picture
 from pixlate.images.samples import on_white, to_8_bits
 from pixlate.options import DataOptions
-from pixlate.training.gan import Batch
 
 MAX_PIXELS = 10**9
 """Largest photograph read: 3 GB decoded."""

@@ -1,7 +1,9 @@
 """A picture in memory: pixels, transparency, and what its file said about itself."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import isfinite
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,3 +56,15 @@ class Picture:
     def nbytes(self) -> int:
         """Memory of pixels and alpha, in bytes."""
         return self.pixels.nbytes + (0 if self.alpha is None else self.alpha.nbytes)
+
+
+@dataclass(frozen=True)
+class ImageFormat:
+    """A kind of image file that Pillow cannot read."""
+
+    name: str
+    """Name in reports, such as ``exr``."""
+    suffixes: tuple[str, ...]
+    """Lower-case endings of its files, with the dot."""
+    read: Callable[[Path], Picture]
+    """Return the pixels of a file; raise OSError or ValueError with the reason where it is damaged."""

@@ -16,7 +16,7 @@ from pixlate.images.picture import Metadata, Picture
 from pixlate.images.samples import turned
 
 if TYPE_CHECKING:
-    from pixlate.contracts import ImageFormat
+    from pixlate.images.picture import ImageFormat
 
 _NO_FORMATS: Mapping[str, "ImageFormat"] = MappingProxyType({})
 

@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import Tensor
 
-from pixlate.training.gan import GAN
+from pixlate.gan import GAN
 
 
 class WeightAverage:
@@ -21,6 +21,10 @@ class WeightAverage:
     def __init__(self, module: GAN, decay: float) -> None:
         self.decay = decay
         self.module = copy.deepcopy(module).requires_grad_(False).eval()
+
+    def reset(self, module: GAN) -> None:
+        """Begin anew from the module's weights."""
+        self.module.load_state_dict(module.state_dict())
 
     @torch.no_grad()
     def update(self, module: GAN, step: int) -> None:

@@ -2,11 +2,10 @@
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,24 +13,18 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from pixlate.contracts import Sample
+from pixlate.data import TrainingData
 from pixlate.data.degraded import DegradedImages
 from pixlate.errors import PixlateError
-from pixlate.evaluation.metrics import psnr_luma
+from pixlate.gan import GAN, Losses
+from pixlate.plugins import installed
 from pixlate.training.averaging import WeightAverage
 from pixlate.training.checkpoint import Checkpoint, keep_newest, newest, optimizer_state
-from pixlate.training.gan import GAN, Batch, Losses
 from pixlate.training.run import CHECKPOINTS, OPTIONS, Log, RunOptions
 from pixlate.training.schedules import learning_rate
-
-
-class TrainingData(Protocol):
-    """What the engine asks of training images."""
-
-    def batch(self, size: int, generator: torch.Generator) -> Batch:
-        """Return a batch that depends on nothing but the generator's state."""
-
-    def validation(self) -> Iterator[Batch]:
-        """Yield held-out images."""
+from pixlate.training.starting import take_over, weights_to_start_from
+from pixlate.training.validation import validate
 
 
 @dataclass
@@ -41,8 +34,8 @@ class Progress:
     step: int
     steps: int
     losses: dict[str, float] = field(default_factory=dict)
-    psnr: float | None = None
-    """Mean luma PSNR of the averaged generator on held-out images, in dB, where this step validated."""
+    figures: dict[str, float] = field(default_factory=dict)
+    """What validation measured, by metric, where this step validated; ``psnr_luma`` is in dB."""
 
 
 Watcher = Callable[[Progress], None]
@@ -64,136 +57,133 @@ def train(options: RunOptions, run: Path, watch: Watcher, resume: bool = False) 
     Raises:
         PixlateError: A loss is not finite, or nothing can be resumed.
     """
-    training = options.training
-    fabric = _fabric(training.device, training.precision)
-    torch.manual_seed(training.seed)
-    gan = options.method.build(options.method_options)
-    data = open_data(options, gan)
-    if training.start_from and not resume:
-        take_over(gan, load_checkpoint(Path(training.start_from)).average)
-    gan.to(fabric.device).to(memory_format=torch.channels_last)
-    players = {
-        name: Adam(module.parameters(), training.learning_rate, training.betas)
-        for name, module in (("discriminators", gan.discriminators), ("generators", gan.generators))
-        if any(parameter.requires_grad for parameter in module.parameters())
-    }
-    average = WeightAverage(gan, training.average_decay)
-    first = 0
+    training, hooks = options.training, installed().manager.hook
+    trainer = Trainer(options)
     if resume:
-        first = _restore(run, gan, average, players)
-    if not resume:
+        first = trainer.restore(run)
+    else:
+        first = 0
+        if training.start_from:
+            take_over(trainer.gan, weights_to_start_from(Path(training.start_from), trainer.gan))
+            trainer.average.reset(trainer.gan)
         run.mkdir(parents=True, exist_ok=True)
         options.save(run)
     done = first
     with Log(run) as log, _stop_on_signal() as stopped:
         started = time.monotonic()
         for step in range(first, training.steps):
-            gan.train()
-            seed = training.seed * 1_000_003 + step
-            torch.manual_seed(seed)
-            batch = data.batch(training.batch, torch.Generator().manual_seed(seed))
-            batch = {name: images.to(fabric.device, memory_format=torch.channels_last) for name, images in batch.items()}
-            losses = _update(fabric, gan, batch, players, learning_rate(step, training), training.gradient_clip)
-            average.update(gan, step)
+            losses = trainer.step(step)
             done = step + 1
+            if hooks.pixlate_step_finished.get_hookimpls():
+                hooks.pixlate_step_finished(run=run, step=done, losses=_numbers(losses))
             progress = Progress(done, training.steps)
             stopping = stopped()  # asked once: a signal that comes from here on ends the run after the next step, with its checkpoint
             saving = done % training.checkpoint_every == 0 or done == training.steps or stopping
             if done % training.log_every == 0 or saving:
-                progress.losses = {name: float(value) for name, value in losses.items()}
+                progress.losses = _numbers(losses)
                 _require_finite(progress.losses, done)
                 rate = (done - first) / (time.monotonic() - started)
                 log.write(step=done, learning_rate=learning_rate(step, training), steps_per_second=round(rate, 3), **progress.losses)
             if done % training.validate_every == 0 or done == training.steps:
-                progress.psnr = validate(average.module, data, fabric.device)
-                if progress.psnr is not None:
-                    log.write(step=done, psnr_luma=round(progress.psnr, 4))
+                progress.figures, samples = trainer.validate()
+                if progress.figures:
+                    log.write(step=done, **{name: round(value, 4) for name, value in progress.figures.items()})
+                hooks.pixlate_epoch_finished(run=run, step=done, samples=samples)
             if saving:
-                _require_finite({name: float(value.detach().abs().max()) for name, value in gan.named_parameters()}, done)
-                state = {name: optimizer_state(optimizer) for name, optimizer in players.items()}
-                Checkpoint(done, _cpu(gan), _cpu(average.module), state).save(run / CHECKPOINTS)
-                keep_newest(run / CHECKPOINTS, training.keep)
+                trainer.save(run, done)
             watch(progress)
             if stopping:
                 break
     return done == training.steps
 
 
-def _update(fabric: Fabric, gan: GAN, batch: Batch, players: dict[str, Adam], rate: float, clip: float) -> Losses:
-    """Let each discriminator, then each generator, make one step; return all losses, detached."""
-    with fabric.autocast():
-        images = gan.generate(batch)
-    losses: Losses = {}
-    for name, optimizer in players.items():
-        gan.discriminators.requires_grad_(name == "discriminators")
-        with fabric.autocast():
-            if name == "discriminators":
-                own = gan.discriminator_losses(batch, {key: image.detach() for key, image in images.items()})
-            else:
-                own = gan.generator_losses(batch, images)
+class Trainer:
+    """The networks of a run with their optimisers and averages, and the way of one step."""
+
+    def __init__(self, options: RunOptions) -> None:
+        self.options = options.training
+        self.fabric = _fabric(self.options.device, self.options.precision)
+        torch.manual_seed(self.options.seed)
+        self.gan = options.method.build(options.method_options)
+        self.data = open_data(options, self.gan)
+        self.gan.to(self.fabric.device).to(memory_format=torch.channels_last)
+        self.players = {
+            name: Adam(module.parameters(), self.options.learning_rate, self.options.betas)
+            for name, module in (("discriminators", self.gan.discriminators), ("generators", self.gan.generators))
+            if any(parameter.requires_grad for parameter in module.parameters())
+        }
+        self.average = WeightAverage(self.gan, self.options.average_decay)
+
+    def step(self, step: int) -> Losses:
+        """Let each discriminator, then each generator, make one update; return all losses, detached. Steps are counted from 0."""
+        self.gan.train()
+        seed = self.options.seed * 1_000_003 + step
+        torch.manual_seed(seed)
+        batch = self.data.batch(self.options.batch, torch.Generator().manual_seed(seed))
+        batch = {name: images.to(self.fabric.device, memory_format=torch.channels_last) for name, images in batch.items()}
+        with self.fabric.autocast():
+            images = self.gan.generate(batch)
+        losses: Losses = {}
+        for name, optimizer in self.players.items():
+            self.gan.discriminators.requires_grad_(name == "discriminators")
+            with self.fabric.autocast():
+                if name == "discriminators":
+                    own = self.gan.discriminator_losses(batch, {key: image.detach() for key, image in images.items()})
+                else:
+                    own = self.gan.generator_losses(batch, images)
+            self._update(optimizer, own, learning_rate(step, self.options))
+            losses |= {key: value.detach() for key, value in own.items()}
+        self.average.update(self.gan, step)
+        return losses
+
+    def validate(self) -> tuple[dict[str, float], list[Sample]]:
+        """Return figures and samples of the averaged generator on held-out images."""
+        return validate(self.average.module, self.data, self.fabric.device, installed().metrics())
+
+    def save(self, run: Path, done: int) -> None:
+        """Write a checkpoint after ``done`` steps, and remove old ones.
+
+        Raises:
+            PixlateError: A weight is not finite; the last checkpoint is kept.
+        """
+        _require_finite({name: float(value.detach().abs().max()) for name, value in self.gan.named_parameters()}, done)
+        state = {name: optimizer_state(optimizer) for name, optimizer in self.players.items()}
+        Checkpoint(done, _cpu(self.gan), _cpu(self.average.module), state).save(run / CHECKPOINTS)
+        keep_newest(run / CHECKPOINTS, self.options.keep)
+
+    def restore(self, run: Path) -> int:
+        """Take up the newest checkpoint of a run; return the steps it has made.
+
+        Raises:
+            PixlateError: There is none, or it holds another network.
+        """
+        path = newest(run / CHECKPOINTS)
+        if path is None:
+            raise PixlateError(f"expected a checkpoint in {run / CHECKPOINTS}, found none; start the run again with --out")
+        checkpoint = Checkpoint.load(path)
+        try:
+            self.gan.load_state_dict(checkpoint.weights)
+            self.average.module.load_state_dict(checkpoint.average)
+            for name, optimizer in self.players.items():
+                optimizer.load_state_dict(checkpoint.optimizers[name])
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise PixlateError(f"expected the weights of {run / OPTIONS}, but {path} holds those of another network; undo the change of its options") from error
+        return checkpoint.step
+
+    def _update(self, optimizer: Adam, losses: Losses, rate: float) -> None:
+        """Minimise the sum of one player's losses by one step."""
         optimizer.zero_grad()
-        fabric.backward(torch.stack(list(own.values())).sum())
-        if clip:
-            nn.utils.clip_grad_norm_([parameter for group in optimizer.param_groups for parameter in group["params"]], clip)
+        self.fabric.backward(torch.stack(list(losses.values())).sum())
+        if self.options.gradient_clip:
+            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            nn.utils.clip_grad_norm_(parameters, self.options.gradient_clip)
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.step()
-        losses |= {key: value.detach() for key, value in own.items()}
-    return losses
 
 
-@torch.no_grad()
-def validate(gan: GAN, data: TrainingData, device: torch.device) -> float | None:
-    """Return the mean luma PSNR, in dB, of the generated ``target`` on held-out images, or None where none are held out.
-
-    ``scale`` pixels of border are left out.
-    """
-    border = gan.spec().scale
-    values = []
-    for batch in data.validation():
-        output = gan.generate({name: images.to(device) for name, images in batch.items()})["target"]
-        values.append(psnr_luma(_pixels(output), _pixels(batch["target"]), border))
-    return float(np.mean(values)) if values else None
-
-
-def load_checkpoint(path: Path) -> Checkpoint:
-    """Return the newest checkpoint of a run, or the one in a checkpoint folder.
-
-    Raises:
-        PixlateError: There is no checkpoint.
-    """
-    checkpoint = path if (path / "state.json").is_file() else newest(path / CHECKPOINTS)
-    if checkpoint is None:
-        raise PixlateError(f"expected a run or a checkpoint with weights, got {path}; name the folder given to --out")
-    return Checkpoint.load(checkpoint)
-
-
-def take_over(gan: GAN, weights: dict[str, Tensor]) -> None:
-    """Copy the weights whose name and shape match, such as the body of a generator trained for another scale; counters of steps stay.
-
-    Raises:
-        PixlateError: None matches.
-    """
-    own = gan.state_dict()
-    matching = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape and value.ndim}
-    if not matching:
-        raise PixlateError("expected weights of the same network to start from, but no tensor has a matching name and shape; check --start-from")
-    gan.load_state_dict(own | matching)
-
-
-def _restore(run: Path, gan: GAN, average: WeightAverage, players: dict[str, Adam]) -> int:
-    path = newest(run / CHECKPOINTS)
-    if path is None:
-        raise PixlateError(f"expected a checkpoint in {run / CHECKPOINTS}, found none; start the run again with --out")
-    checkpoint = Checkpoint.load(path)
-    try:
-        gan.load_state_dict(checkpoint.weights)
-        average.module.load_state_dict(checkpoint.average)
-        for name, optimizer in players.items():
-            optimizer.load_state_dict(checkpoint.optimizers[name])
-    except (RuntimeError, ValueError, KeyError) as error:
-        raise PixlateError(f"expected the weights of {run / OPTIONS}, but {path} holds those of another network; undo the change of its options") from error
-    return checkpoint.step
+def _numbers(losses: Losses) -> dict[str, float]:
+    return {name: float(value) for name, value in losses.items()}
 
 
 def _fabric(device: str, precision: str) -> Fabric:
@@ -232,11 +222,6 @@ def _require_finite(values: dict[str, float], step: int) -> None:
         raise PixlateError(
             f"not finite at step {step}: {', '.join(wrong[:3])}{more}; the last checkpoint is kept: lower --learning-rate or set --gradient-clip"
         )
-
-
-def _pixels(images: Tensor) -> "np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]":
-    levels = images[0].float().clamp(0, 1).mul(255).round().to(torch.uint8)
-    return levels.permute(1, 2, 0).cpu().numpy()
 
 
 def _cpu(module: nn.Module) -> dict[str, Tensor]:

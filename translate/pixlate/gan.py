@@ -4,10 +4,9 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from pixlate.data import Batch
 from pixlate.spec import ModelSpec
 
-Batch = dict[str, Tensor]
-"""Images of the data by name, ``source`` and ``target``: (batch, channels, height, width) in [0, 1]."""
 Images = dict[str, Tensor]
 """What the generators made, by a name of the method's choice."""
 Losses = dict[str, Tensor]

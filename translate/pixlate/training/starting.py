@@ -1,0 +1,58 @@
+"""Weights that a run begins with, from another run or from another code base."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from pixlate.errors import PixlateError
+from pixlate.gan import GAN
+from pixlate.plugins import installed
+from pixlate.training.checkpoint import Checkpoint, newest
+from pixlate.training.run import CHECKPOINTS
+
+
+def weights_to_start_from(path: Path, gan: GAN) -> Mapping[str, Tensor]:
+    """Return the averaged weights of a run or checkpoint, or those of a ``.safetensors`` file of another code base that a plugin recognises.
+
+    Raises:
+        PixlateError: Nothing there that can be read, or no plugin knows its keys.
+    """
+    if path.suffix != ".safetensors":
+        return load_checkpoint(path).average
+    try:
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise PixlateError(f"expected a safetensors file for --start-from, but {path} cannot be read ({error}); save it again") from error
+    renamed: Mapping[str, Tensor] | None = installed().manager.hook.pixlate_import_checkpoint(state=state, names=frozenset(gan.state_dict()))
+    if renamed is None:
+        keys = ", ".join(sorted(state)[:3])
+        raise PixlateError(f"no installed plugin recognises the weights of {path} ({keys}, ...) for this network; check --network, --tail and --blocks")
+    return renamed
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Return the newest checkpoint of a run, or the one in a checkpoint folder.
+
+    Raises:
+        PixlateError: There is no checkpoint.
+    """
+    checkpoint = path if (path / "state.json").is_file() else newest(path / CHECKPOINTS)
+    if checkpoint is None:
+        raise PixlateError(f"expected a run or a checkpoint with weights, got {path}; name the folder given to --out")
+    return Checkpoint.load(checkpoint)
+
+
+def take_over(gan: GAN, weights: Mapping[str, Tensor]) -> None:
+    """Copy the weights whose name and shape match, such as the body of a generator trained for another scale; counters of steps stay.
+
+    Raises:
+        PixlateError: None matches.
+    """
+    own = gan.state_dict()
+    matching = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape and value.ndim}
+    if not matching:
+        raise PixlateError("expected weights of the same network to start from, but no tensor has a matching name and shape; check --start-from")
+    gan.load_state_dict(own | matching)
