@@ -2,13 +2,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench models clean
+.PHONY: demo test test-lowest lint bench models clean
 
 demo: .venv/demo
 	$(BIN)/python docs/demo.py
 
 test: .venv/dev
 	$(BIN)/python -m pytest
+
+# The run-time path with the oldest versions pyproject.toml allows.
+test-lowest:
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --constraint tests/lowest.txt --editable '.[demo]' onnx pytest pytest-timeout hypothesis
+	.venv-lowest/bin/python -m pytest tests/pixlate/images tests/pixlate/convert tests/pixlate/cli/test_lists.py tests/pixlate/cli/test_main.py tests/pixlate/test_models.py tests/pixlate/test_plugins.py
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -24,7 +30,7 @@ models: .venv/dev
 	$(BIN)/python plugins/pixlate_srgan/recipes/train.py
 
 clean:
-	rm -rf .venv demo build dist
+	rm -rf .venv .venv-lowest demo build dist
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "expected Python 3.11 or newer as $(PYTHON); name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import zipfile
 from email.parser import Parser
 from pathlib import Path
@@ -79,6 +80,14 @@ def test_run_time_dependencies_name_no_training_package(wheel: Path) -> None:
     assert run_time
     assert not [line for line in run_time if line.startswith(("torch", "kornia", "albumentations", "lightning", "onnx>", "onnxscript"))]
     assert all(">=" in line or "[" in line for line in required), "every dependency has a lower bound"
+
+
+def test_lowest_versions_tested_are_the_bounds_of_the_run_time_dependencies() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    bounds = {name: bound for name, _, bound in (line.partition(";")[0].partition(">=") for line in project["dependencies"]) if name != "onnxruntime"}
+    pinned = dict(line.split("==") for line in (ROOT / "tests/lowest.txt").read_text().splitlines() if not line.startswith("#"))
+    assert bounds.keys() == pinned.keys()
+    assert all(pinned[name] == bound or pinned[name] == f"{bound}.0" for name, bound in bounds.items()), (bounds, pinned)
 
 
 def test_plugins_lists_a_third_party_plugin_with_distribution_and_version(environment: Path) -> None:

@@ -1,7 +1,7 @@
 """Trains and exports the shipped models: ``make models``.
 
-Reads the photographs below ``PIXLATE_DATA`` (``photos`` and ``urban``), writes ``runs/upscale-x2`` and ``runs/upscale-x4``, and the ONNX files
-into ``plugins/pixlate_srgan/models``. The second starts from the weights of the first. A run that was stopped is continued.
+Reads the photographs below ``PIXLATE_DATA`` (``photos`` and ``urban``), writes a run folder a recipe below ``runs/``, and the ONNX files into
+``plugins/pixlate_srgan/models``. Each recipe starts from the weights of the one before. A run that was stopped is continued.
 """
 
 import os
@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 
 RECIPES = Path(__file__).parent
+CHAIN = ("upscale-x2", "upscale-x2-clean", "upscale-x4", "upscale-x4-clean")
+STARTS = {"upscale-x2-clean": "upscale-x2", "upscale-x4": "upscale-x2", "upscale-x4-clean": "upscale-x4"}
+SHIPPED = {"upscale-x2-clean": "upscale-x2", "upscale-x4-clean": "upscale-x4"}
 DATA = "BSDS500 train and test (400 photographs), Urban100 at half size (100 photographs)"
 LICENCE = "non-commercial research and education, as the training photographs"
 
@@ -22,19 +25,19 @@ def pixlate(*arguments: str | Path) -> None:
 
 
 def main() -> None:
-    """Train both models, one after the other."""
+    """Train all recipes, one after the other."""
     if "PIXLATE_DATA" not in os.environ:
         sys.exit("expected PIXLATE_DATA to name the folder that holds photos/ and urban/; set it and run again")
     data = Path(os.environ["PIXLATE_DATA"])
-    start: list[str | Path] = []
-    for name in ("upscale-x2", "upscale-x4"):
+    for name in CHAIN:
         run = Path("runs") / name
         if (run / "checkpoints").is_dir():
             pixlate("train", "--resume", run)
         else:
+            start = ["--start-from", Path("runs") / STARTS[name]] if name in STARTS else []
             pixlate("--config", RECIPES / f"{name}.toml", "train", "srgan", data / "photos", data / "urban", "--out", run, *start)
-        pixlate("export", run, RECIPES.parent / "models" / f"{name}.onnx", "--data", DATA, "--licence", LICENCE)
-        start = ["--start-from", run]
+        if name in SHIPPED:
+            pixlate("export", run, RECIPES.parent / "models" / f"{SHIPPED[name]}.onnx", "--data", DATA, "--licence", LICENCE)
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def test_doctor_prints_the_remedy_under_a_problem_and_gives_1(capsys: pytest.Cap
 
 
 def test_doctor_names_missing_training_packages_with_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_module, "_TRAIN", ("torch", "not-a-package"))
+    monkeypatch.setattr(doctor_module, "_TRAIN", ("numpy", "not-a-package"))
     assert doctor() == 0
     text = printed(capsys)
     assert "training: not installed: not-a-package" in text

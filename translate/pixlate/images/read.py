@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
@@ -12,16 +12,13 @@ from pixlate.errors import PixlateError
 from pixlate.images import colour, decode, exif, png, tiff, xmp
 from pixlate.images.failures import check_size, explained
 from pixlate.images.formats import SNIFFED, SUFFIXES, TITLES, sniff
-from pixlate.images.picture import Metadata, Picture
+from pixlate.images.picture import ImageFormat, Metadata, Picture
 from pixlate.images.samples import turned
 
-if TYPE_CHECKING:
-    from pixlate.images.picture import ImageFormat
-
-_NO_FORMATS: Mapping[str, "ImageFormat"] = MappingProxyType({})
+_NO_FORMATS: Mapping[str, ImageFormat] = MappingProxyType({})
 
 
-def probe(path: Path, max_pixels: int, *, formats: Mapping[str, "ImageFormat"] = _NO_FORMATS) -> tuple[int, int]:
+def probe(path: Path, max_pixels: int, *, formats: Mapping[str, ImageFormat] = _NO_FORMATS) -> tuple[int, int]:
     """Return width and height of the upright picture from the header of a file; a plugin's format is read whole.
 
     Raises:
@@ -35,7 +32,7 @@ def probe(path: Path, max_pixels: int, *, formats: Mapping[str, "ImageFormat"] =
     return (height, width) if orientation >= 5 else (width, height)
 
 
-def read_picture(path: Path, *, max_pixels: int, formats: Mapping[str, "ImageFormat"] = _NO_FORMATS) -> Picture:
+def read_picture(path: Path, *, max_pixels: int, formats: Mapping[str, ImageFormat] = _NO_FORMATS) -> Picture:
     """Read the first picture of a file, upright, 8 or 16 bits, grey or RGB, with alpha and metadata.
 
     Args:
@@ -116,7 +113,7 @@ def _remarks(path: Path, format: str, data: bytes) -> tuple[str, ...]:
     return remarks
 
 
-def _from_plugin(path: Path, format: "ImageFormat", max_pixels: int) -> Picture:
+def _from_plugin(path: Path, format: ImageFormat, max_pixels: int) -> Picture:
     with explained(f"{format.name} file"):
         picture = format.read(path)
     if not isinstance(picture, Picture):
