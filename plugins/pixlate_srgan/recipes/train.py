@@ -34,7 +34,7 @@ def main() -> None:
         if (run / "checkpoints").is_dir():
             pixlate("train", "--resume", run)
         else:
-            start = ["--start-from", Path("runs") / STARTS[name]] if name in STARTS else []
+            start: list[str | Path] = ["--start-from", Path("runs") / STARTS[name]] if name in STARTS else []
             pixlate("--config", RECIPES / f"{name}.toml", "train", "srgan", data / "photos", data / "urban", "--out", run, *start)
         if name in SHIPPED:
             pixlate("export", run, RECIPES.parent / "models" / f"{SHIPPED[name]}.onnx", "--data", DATA, "--licence", LICENCE)
