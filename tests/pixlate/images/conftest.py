@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image
 from skimage import data
 
 from pixlate.images import Metadata, Picture, add_origin
+from pixlate.images.colour import srgb
 from pixlate.images.picture import Pixels
 
 LIMIT = 10**8
@@ -41,7 +42,7 @@ def exif_block(orientation: int = 1, *, size: tuple[int, int] = (64, 48), note: 
 
 def profile() -> bytes:
     """Return the sRGB profile that lcms makes."""
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return srgb()
 
 
 def grey_profile() -> bytes:

@@ -1,6 +1,9 @@
 """Every kind of pixels that a file may hold: palettes, 1 bit, CMYK, transparency, animations."""
 
 import struct
+import subprocess
+import sys
+import time
 import zlib
 from collections.abc import Callable
 from io import BytesIO
@@ -237,3 +240,13 @@ def test_stripping_a_damaged_profile_is_noted() -> None:
     damaged = bytes(16) + b"RGB " + bytes(200)
     picture = to_srgb(Picture(photograph(), None, Metadata(icc=damaged)))
     assert np.array_equal(picture.pixels, photograph()) and picture.notes == ("the ICC profile is damaged and was dropped; colours were left as they are",)
+
+
+def test_the_srgb_profile_of_two_processes_is_one() -> None:
+    script = "import sys, time; sys.stdout.buffer.write(__import__('pixlate.images.colour', fromlist=['srgb']).srgb())"
+    profiles = []
+    for _ in range(2):
+        profiles.append(subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=60).stdout)
+        time.sleep(1.1)  # profiles carry the second in which they were made
+    assert profiles[0] == profiles[1]
+    assert ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(BytesIO(profiles[0]))).strip() == "sRGB built-in"

@@ -1,5 +1,6 @@
 """ICC profiles: which pixels they fit, and the way to sRGB."""
 
+import struct
 from dataclasses import replace
 from functools import lru_cache
 from io import BytesIO
@@ -15,8 +16,9 @@ _SPACES = {1: b"GRAY", 3: b"RGB "}
 
 @lru_cache(maxsize=1)
 def srgb() -> bytes:
-    """Return an sRGB profile."""
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    """Return an sRGB profile, the same one each time: the second in which it was made is set to the turn of 2000."""
+    made = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return made[:24] + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + made[36:]
 
 
 def fits(icc: bytes, channels: int) -> bool:
