@@ -20,7 +20,7 @@ def main() -> int:
     """Run the demonstration; return the exit code of the conversion."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--picture", type=Path, help="where to write the sheet")
-    folder = Path("demo")
+    folder = Path(__file__).parent.parent / "demo"
     sheet = parser.parse_args().picture or folder / "before-after.png"
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "photos").mkdir(parents=True)

@@ -94,6 +94,22 @@ def test_checks_of_all_plugins_reach_doctor(install: Install) -> None:
     assert (check.name, check.status, check.remedy) == ("tables", "problem", "pip install tables")
 
 
+@pytest.mark.parametrize("body", ["raise KeyError('gone')", "return None", "yield 1 / 0"])
+def test_a_plugin_that_fails_in_a_hook_is_named(body: str, install: Install) -> None:
+    plugins = Plugins([install("bad", f"@pixlate.hookimpl\ndef pixlate_models():\n    {body}\n", "0.2")])
+    with pytest.raises(pixlate.PixlateError, match=r"the plugin bad \(bad 0\.2\) failed in pixlate_models .*update or uninstall bad"):
+        plugins.models()
+
+
+def test_commands_of_a_plugin_that_fails_are_left_out_and_the_others_added(install: Install) -> None:
+    bad = install("bad", "@pixlate.hookimpl\ndef pixlate_commands(app):\n    raise KeyError('gone')\n")
+    good = install("good", "@pixlate.hookimpl\ndef pixlate_commands(app):\n    app.append('good')\n")
+    added: list[str] = []
+    with pytest.warns(UserWarning, match=r"the commands of the plugin bad \(bad 1\.0\) are left out"):
+        Plugins([bad, good]).add_commands(added)  # type: ignore[arg-type]
+    assert added == ["good"]
+
+
 def test_built_in_plugins_come_through_the_same_entry_points() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

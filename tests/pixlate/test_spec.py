@@ -12,21 +12,21 @@ from hypothesis import strategies as st
 from pixlate.errors import PixlateError
 from pixlate.spec import ModelSpec, Norm, Precision, Provenance
 
-counts = st.integers(1, 2**40)
+counts = st.integers(1, 65_536)
 specs = st.builds(
     ModelSpec,
     method=st.text(),
     direction=st.text(),
-    scale=counts,
+    scale=st.integers(1, 64),
     channels_in=counts,
     channels_out=counts,
     multiple=counts,
     minimum=counts,
     tiling_exact=st.booleans(),
-    halo=st.integers(0, 2**40),
+    halo=st.integers(0, 65_536),
     norm=st.sampled_from(get_args(Norm)),
     precision=st.sampled_from(get_args(Precision)),
-    provenance=st.builds(Provenance, data=st.text(), steps=st.integers(0), seed=st.integers(), licence=st.text(), version=st.text()),
+    provenance=st.builds(Provenance, data=st.text(), steps=st.integers(0, 2**63), seed=st.integers(), licence=st.text(), version=st.text()),
 )
 
 

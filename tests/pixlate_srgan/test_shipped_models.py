@@ -8,6 +8,7 @@ from PIL import Image
 
 import pixlate
 from pixlate.convert.executor import Executor
+from pixlate.plugins import installed
 
 SIZES = [(1, 1), (1, 200), (211, 1), (2, 3), (69, 70), (97, 131), (150, 233)]
 
@@ -70,3 +71,15 @@ def test_noise_stays_in_range_and_black_and_white_are_reached(translator: pixlat
     output = translator(stripes)
     assert output.min() == 0
     assert output.max() == 255
+
+
+def test_the_card_says_what_the_file_says(translator: pixlate.Translator) -> None:
+    model = installed().models()[f"upscale-x{translator.spec.scale}"]
+    assert model.card is not None
+    card, provenance = model.card.read_text(), translator.spec.provenance
+    assert f"{provenance.steps:,} steps" in card
+    assert f"seed {provenance.seed}" in card
+    assert "non-commercial research and education" in provenance.licence
+    assert "non-commercial research and education" in card
+    assert "BSDS500" in provenance.data
+    assert f"{translator.spec.halo} source pixels around" in card

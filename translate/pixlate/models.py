@@ -15,7 +15,10 @@ def find(model: str | Path) -> Path:
     """
     cards = installed().models()
     if str(model) in cards:
-        return cards[str(model)].path
+        card = cards[str(model)]
+        if not card.path.is_file():
+            raise PixlateError(f"expected the file of the model {card.name} at {card.path}, but it is missing; install the package that ships it again")
+        return card.path
     path = Path(model).expanduser()
     if path.is_file():
         return path

@@ -62,7 +62,7 @@ class TrainingOptions:
     log_every: int = 50
     """Steps between two lines of the log."""
     start_from: str = ""
-    """A run or checkpoint whose weights of the same name and shape are taken over before the first step."""
+    """A run, a checkpoint, or a .safetensors file of another code base, whose weights of the same name and shape are taken over first."""
 
     def __post_init__(self) -> None:
         check_types(self)

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, distributions
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from pluggy import PluginManager
+from pluggy import HookImpl, PluginManager
 from pluggy import PluginValidationError as InvalidHook
 
 from pixlate import hookspecs
@@ -16,6 +16,8 @@ from pixlate.errors import PixlateError
 from pixlate.method import Method
 
 if TYPE_CHECKING:
+    from cyclopts import App
+
     from pixlate.images import ImageFormat
 
 GROUP = "pixlate"
@@ -99,11 +101,21 @@ class Plugins:
 
     def checks(self) -> list[Check]:
         """Return the findings of all plugins."""
-        return [check for checks in self.manager.hook.pixlate_checks() for check in checks]
+        implementations = self.manager.hook.pixlate_checks.get_hookimpls()
+        return [check for each in implementations for check in _values(self.origin(each.plugin_name), each)]
+
+    def add_commands(self, app: "App") -> None:
+        """Let each plugin add its commands; one that fails is named in a warning, and the other commands still work."""
+        for implementation in self.manager.hook.pixlate_commands.get_hookimpls():
+            try:
+                implementation.function(app)
+            except Exception as error:  # noqa: BLE001 - whatever a foreign module raises, help and doctor must still work
+                owner = self.origin(implementation.plugin_name)
+                warnings.warn(f"the commands of the plugin {owner} are left out ({type(error).__name__}: {error}); update it", stacklevel=2)
 
     def origin(self, name: str) -> Plugin:
         """Return the plugin of that entry point name."""
-        return next(plugin for plugin in self.plugins if plugin.name == name)
+        return next((plugin for plugin in self.plugins if plugin.name == name), Plugin(name, name, "of no distribution"))
 
     def _add(self, entry: EntryPoint, plugin: Plugin) -> None:
         if any(other.name == plugin.name for other in self.plugins):
@@ -132,11 +144,25 @@ class Plugins:
         owners: dict[str, Plugin] = {}
         for implementation in hook.get_hookimpls():  # type: ignore[attr-defined]
             owner = self.origin(implementation.plugin_name)
-            for offer in implementation.function():
+            for offer in _values(owner, implementation):
                 if offer.name in offers:
                     raise PixlateError(f"two plugins offer a {kind} named {offer.name!r}: {owners[offer.name]} and {owner}; uninstall one of them")
                 offers[offer.name], owners[offer.name] = offer, owner
         return offers
+
+
+def _values(owner: Plugin, implementation: HookImpl) -> list[Any]:
+    """Return what a plugin offers through one hook.
+
+    Raises:
+        PixlateError: It raises, or returns what cannot be walked over; the plugin is named.
+    """
+    try:
+        offers: Iterable[Any] = implementation.function()  # type: ignore[assignment]
+        return list(offers)
+    except Exception as error:
+        name = implementation.function.__name__
+        raise PixlateError(f"the plugin {owner} failed in {name} ({type(error).__name__}: {error}); update or uninstall {owner.distribution}") from error
 
 
 @cache

@@ -6,6 +6,9 @@ from typing import Any, Literal, Self, get_args
 
 from pixlate.errors import PixlateError
 
+LARGEST_SIDE = 65_536
+"""Most pixels any number of a spec may ask for."""
+
 METADATA_KEY = "pixlate"
 """Key of the ONNX ``metadata_props`` entry that holds the JSON of a :class:`ModelSpec`."""
 Norm = Literal["none", "running", "per-image"]
@@ -59,9 +62,9 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         for name in ("scale", "channels_in", "channels_out", "multiple", "minimum"):
-            _require_whole(name, getattr(self, name), 1)
-        _require_whole("halo", self.halo, 0)
-        _require_whole("steps", self.provenance.steps, 0)
+            _require_whole(name, getattr(self, name), 1, 64 if name == "scale" else LARGEST_SIDE)
+        _require_whole("halo", self.halo, 0, LARGEST_SIDE)
+        _require_whole("steps", self.provenance.steps, 0, 2**63)
         texts = {"method": self.method, "direction": self.direction, **{name: getattr(self.provenance, name) for name in ("data", "licence", "version")}}
         for name, value in texts.items():
             if not isinstance(value, str):
@@ -97,9 +100,11 @@ class ModelSpec:
         return replace(self, provenance=provenance)
 
 
-def _require_whole(name: str, value: object, least: int) -> None:
+def _require_whole(name: str, value: object, least: int, most: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise PixlateError(f"model spec: expected {name} to be a whole number of at least {least}, got {value!r}; export the model again")
+    if value > most:
+        raise PixlateError(f"model spec: expected {name} of at most {most}, got {value}; export the model again")
 
 
 def _known(owner: type, values: dict[str, Any]) -> dict[str, Any]:

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 RECIPES = Path(__file__).parent
-CHAIN = ("upscale-x2", "upscale-x2-clean", "upscale-x4", "upscale-x4-clean")
-STARTS = {"upscale-x2-clean": "upscale-x2", "upscale-x4": "upscale-x2", "upscale-x4-clean": "upscale-x4"}
-SHIPPED = {"upscale-x2-clean": "upscale-x2", "upscale-x4-clean": "upscale-x4"}
+CHAIN = ("upscale-x2", "upscale-x2-clean", "upscale-x4")
+STARTS = {"upscale-x2-clean": "upscale-x2", "upscale-x4": "upscale-x2"}
+SHIPPED = {"upscale-x2-clean": "upscale-x2", "upscale-x4": "upscale-x4"}
 DATA = "BSDS500 train and test (400 photographs), Urban100 at half size (100 photographs)"
 LICENCE = "non-commercial research and education, as the training photographs"
 

@@ -13,6 +13,7 @@ from tests.pixlate.convert.conftest import NEAREST, Nearest, command, folder, lo
 from pixlate.cli import main
 from pixlate.cli.convert import convert as convert_command
 from pixlate.convert import conversion
+from pixlate.convert.executor import Executor
 from pixlate.spec import ModelSpec
 
 Call = Callable[..., tuple[int, str, str]]
@@ -43,7 +44,7 @@ def test_a_folder_is_converted_and_the_summary_says_so(tmp_path: Path, model: Pa
     assert (code, stderr) == (0, "")
     assert stdout.startswith("4 converted at ")
     assert f"images/s on cpu, into {tmp_path / 'out'}\n" in stdout
-    assert "1 other files are no images by name" in stdout
+    assert "hidden: 1 .txt\n" in stdout
     assert (nearest(noise(6, 9, seed=1)[None], 2)[0] == load(tmp_path / "out" / "1" / "001.png")).all()
     code, stdout, _ = call(source, tmp_path / "out", "--model", model)
     assert (code, stdout.splitlines()[0]) == (0, f"0 converted, 4 finished before, into {tmp_path / 'out'}")
@@ -104,7 +105,7 @@ def test_a_dry_run_writes_nothing_and_shows_sizes(tmp_path: Path, model: Path, c
     assert (code, stderr) == (0, "")
     assert tree(tmp_path) == before
     assert f"convert: {source}/0/000.png -> 0/000.png 20x10 -> 40x20\n" in stdout
-    assert stdout.endswith("2 files, 0 would fail, 0.0 million pixels of output; nothing was written\n")
+    assert stdout.endswith("2 files, 0 would fail by their headers, 0.0016 million pixels of output; nothing was written\n")
 
 
 def test_a_report_lists_every_file_once_with_its_reason(tmp_path: Path, model: Path, call: Call) -> None:
@@ -242,9 +243,13 @@ def test_an_output_folder_of_undecodable_bytes_is_printed(tmp_path: Path, model:
 
 
 def test_a_report_that_cannot_be_finished_gives_exit_code_1_and_a_line(tmp_path: Path, model: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pixlate.convert.report import Summary
     from pixlate.convert.sheet import Sheet
 
-    monkeypatch.setattr(Sheet, "save", lambda self: "the sheet x could not be written (No space left on device)")
+    def full(self: Sheet, summary: Summary) -> None:
+        summary.unwritten = "the sheet x could not be written (No space left on device)"
+
+    monkeypatch.setattr(Sheet, "save", full)
     code, stdout, stderr = call(save(tmp_path / "a.png"), tmp_path / "out", "--model", model, "--sheet", tmp_path / "x.png")
     assert code == 1
     assert stdout.startswith("1 converted")
@@ -252,11 +257,12 @@ def test_a_report_that_cannot_be_finished_gives_exit_code_1_and_a_line(tmp_path:
 
 
 def test_a_bug_keeps_its_traceback_and_does_not_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def buggy(pixels: object) -> None:
-        raise ValueError("a bug in a translator")
+    def buggy(executor: object, *arguments: object) -> None:
+        raise ValueError("a bug of ours")
 
-    monkeypatch.setattr(conversion, "load", lambda model, device: Nearest(before=buggy))
-    with pytest.raises(ValueError, match="a bug in a translator"):
+    monkeypatch.setattr(conversion, "load", lambda model, device: Nearest())
+    monkeypatch.setattr(Executor, "__call__", buggy)
+    with pytest.raises(ValueError, match="a bug of ours"):
         convert_command(folder(tmp_path / "in", 9), tmp_path / "out", model=str(save(tmp_path / "model.png")))
     assert outputs(tmp_path / "out") == {}
 

@@ -16,6 +16,7 @@ from tests.pixlate.convert.conftest import Nearest, Run, folder, load, outputs, 
 from pixlate.contracts import Translator
 from pixlate.convert import conversion, pipeline
 from pixlate.convert.budget import ByteBudget
+from pixlate.convert.executor import Executor
 from pixlate.convert.plan import make_plan
 from pixlate.convert.report import Report
 from pixlate.errors import OutOfDeviceMemory, PixlateError
@@ -72,7 +73,7 @@ def test_bad_files_are_reported_and_the_others_converted(mixed: Path, tmp_path: 
 def test_a_png_named_jpg_is_converted_to_what_its_name_says_with_a_note(mixed: Path, tmp_path: Path, run: Run) -> None:
     summary = run(mixed / "really png.jpg", tmp_path / "out")
     assert load(tmp_path / "out" / "really png.jpg").format == "JPEG"
-    assert summary.notes["is PNG inside"] == 1
+    assert summary.notes["the file is PNG inside, whatever its name says"] == 1
 
 
 def test_fail_fast_stops_at_the_first_failure(tmp_path: Path, run: Run) -> None:
@@ -275,7 +276,7 @@ def test_a_plugins_format_is_read_within_the_budget(tmp_path: Path, run: Run, mo
     assert now == 10
 
 
-def test_a_bug_in_a_translator_ends_the_process_with_its_traceback_and_no_partial_file(tmp_path: Path, run: Run, use: Callable[[Translator], Path]) -> None:
+def test_a_bug_in_a_translator_costs_the_picture_it_fails_on_and_no_other(tmp_path: Path, run: Run, use: Callable[[Translator], Path]) -> None:
     def buggy(pixels: Pixels) -> None:
         if pixels.shape[1] == 7:
             raise ValueError("a bug")
@@ -284,14 +285,31 @@ def test_a_bug_in_a_translator_ends_the_process_with_its_traceback_and_no_partia
     source = folder(tmp_path / "in", 30)
     save(source / "1" / "bug.png", 7, 7)
     before = threading.active_count()
-    with pytest.raises(ValueError, match="a bug"):
-        run(source, tmp_path / "out")
+    summary = run(source, tmp_path / "out")
+    ((failed, reason),) = summary.failures
+    assert (Path(failed).name, summary.converted) == ("bug.png", 30)
+    assert reason == "the model failed on this picture (ValueError: a bug); report it to whoever made the model"
     assert threading.active_count() == before
     assert list((tmp_path / "out" / ".pixlate").iterdir()) == [tmp_path / "out" / ".pixlate" / "journal.jsonl"]
     for path in outputs(tmp_path / "out").values():
         load(path)
     (source / "1" / "bug.png").unlink()
     assert run(source, tmp_path / "out").exit_code == 0
+
+
+@pytest.mark.parametrize("wrong", [lambda pixels: pixels, lambda pixels: pixels.repeat(2, 1).repeat(2, 2).astype(float), lambda pixels: None])
+def test_a_model_that_gives_another_shape_or_type_than_its_spec_says_writes_nothing(
+    wrong: Callable[[Pixels], Pixels], tmp_path: Path, run: Run, use: Callable[[Translator], Path]
+) -> None:
+    class Wrong(Nearest):
+        def __call__(self, pixels: Pixels) -> Pixels:
+            return wrong(pixels)
+
+    use(Wrong())
+    summary = run(folder(tmp_path / "in", 3), tmp_path / "out")
+    assert (summary.converted, summary.failed) == (0, 3)
+    assert all("of the model, as its spec says, got" in reason for _, reason in summary.failures)
+    assert outputs(tmp_path / "out") == {}
 
 
 def test_a_bug_in_the_callers_watch_ends_the_threads_too(tmp_path: Path, run: Run) -> None:
@@ -309,10 +327,11 @@ def test_readers_that_wait_for_room_end_with_the_conversion(
 ) -> None:
     monkeypatch.setattr(pipeline, "BUDGET", 10)
 
-    def buggy(pixels: Pixels) -> None:
+    def buggy(executor: object, *arguments: object) -> None:
         raise ValueError("a bug")
 
-    use(Nearest(before=buggy))
+    monkeypatch.setattr(Executor, "__call__", buggy)
+    use(Nearest())
     before = threading.active_count()
     with pytest.raises(ValueError, match="a bug"):
         run(folder(tmp_path / "in", 30), tmp_path / "out", threads=4)

@@ -198,9 +198,9 @@ def test_a_sheet_that_cannot_be_written_is_a_failure_and_the_images_are_converte
 
 @pytest.mark.parametrize("option", ["report", "sheet"])
 def test_a_folder_under_the_name_of_report_or_sheet_is_refused_before_anything_is_written(option: str, tmp_path: Path, run: Run) -> None:
-    (tmp_path / "x").mkdir()
+    (tmp_path / "x.png").mkdir()
     save(tmp_path / "in" / "a.png")
     before = tree(tmp_path)
-    with pytest.raises(PixlateError, match=rf"the {option} .*x cannot be written \(Is a directory\)"):
-        run(tmp_path / "in", tmp_path / "out", **{option: tmp_path / "x"})
+    with pytest.raises(PixlateError, match=rf"the {option} .*x\.png cannot be written \(Is a directory\)"):
+        run(tmp_path / "in", tmp_path / "out", **{option: tmp_path / "x.png"})
     assert tree(tmp_path) == before

@@ -10,14 +10,15 @@ import pytest
 from tests.pixlate.convert.conftest import command, folder, load, outputs, stamps, tree
 
 KILLS = 20
+COUNT = 100
 PATIENCE = 120
 """Seconds a process may take; only a hang takes as long."""
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """24 pictures that take some tens of milliseconds each."""
-    return folder(tmp_path_factory.mktemp("photos"), 24, 320, 330)
+    """Pictures that take some tens of milliseconds each, enough of them for all the kills."""
+    return folder(tmp_path_factory.mktemp("photos"), COUNT, 320, 330)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def until(process: subprocess.Popen[str], out: Path, count: int) -> bool:
 def test_killed_twenty_times_it_ends_with_the_same_tree(photos: Path, onnx_model: Path, undisturbed: dict[str, bytes | None], tmp_path: Path) -> None:
     moment = random.Random(7)
     kills = in_the_middle = rounds = 0
-    while kills < KILLS:
+    while kills < KILLS:  # one conversion takes them all, if the machine is not so fast that it ends before
         out = tmp_path / f"out{rounds}"
         rounds += 1
         known: dict[str, tuple[int, int]] = {}
@@ -58,7 +59,7 @@ def test_killed_twenty_times_it_ends_with_the_same_tree(photos: Path, onnx_model
             process.communicate(timeout=PATIENCE)
             killed = process.returncode == -signal.SIGKILL
             kills += killed
-            in_the_middle += killed and 0 < finished(out) < 24
+            in_the_middle += killed and 0 < finished(out) < COUNT
             now = stamps(out) if out.exists() else {}
             assert {name: now.get(name) for name in known} == known, "a finished file was done again"
             known = now
@@ -83,9 +84,9 @@ def test_interrupted_it_ends_in_order_and_goes_on(
     stdout, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     done = finished(out)
-    assert 3 <= done < 24
+    assert 3 <= done < COUNT
     assert f"{done} converted" in stdout
-    assert f"{24 - done} not reached" in stdout
+    assert f"{COUNT - done} not reached" in stdout
     assert stderr == "stopped: interrupted; the same command continues\n"
     assert report.exists()
     assert all(path.read_bytes() == undisturbed[name] for name, path in outputs(out).items())

@@ -40,7 +40,7 @@ def test_hidden_and_other_files_are_counted_as_ignored(tmp_path: Path) -> None:
         (tmp_path / name).write_text("x")
     found = plan(tmp_path, out=tmp_path / "out")
     assert names(found) == ["a.png"]
-    assert found.ignored == 7  # a hidden folder is not entered
+    assert found.ignored == {".txt": 1, ".mp4": 1, "without an ending": 1, ".bak": 1, "hidden": 3}  # a hidden folder is not entered
 
 
 def test_several_sources_go_into_one_folder(tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ def test_outputs_beside_their_sources_are_not_converted_again(tmp_path: Path, ru
         save(tmp_path / name)
     for count, ignored in ((2, 0), (2, 2)):
         summary = run(sorted(tmp_path.glob("*.png")), tmp_path, suffix="_x")
-        assert (summary.planned, summary.ignored, summary.exit_code) == (count, ignored, 0)
+        assert (summary.planned, sum(summary.ignored.values()), summary.exit_code) == (count, ignored, 0)
     assert sorted(outputs(tmp_path)) == ["a.png", "a_x.png", "b.png", "b_x.png", "stand-in.model"]
 
 
@@ -308,8 +308,37 @@ def test_a_report_or_sheet_never_takes_the_place_of_an_image_or_output(option: s
         with pytest.raises(PixlateError, match=f"--{option} .* would take the place of {what}"):
             run(tmp_path / "in", tmp_path / "out", **{option: path})
     with pytest.raises(PixlateError, match="two files for --report and --sheet"):
-        ConvertOptions(report=Path("x"), sheet=Path("x"))
+        ConvertOptions(report=Path("x.png"), sheet=Path("x.png"))
     assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("option", ["report", "sheet"])
+def test_a_report_or_sheet_never_takes_the_place_of_journal_folder_model_link_or_pipe(option: str, tmp_path: Path, run: Run) -> None:
+    save(tmp_path / "in" / "a.png")
+    (tmp_path / "stand-in.model").write_bytes(b"a model")
+    (tmp_path / "link.png").symlink_to("elsewhere.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    before = tree(tmp_path)
+    places = {
+        tmp_path / "out" / ".pixlate" / "journal.png": "output folder or of its journal",
+        tmp_path / "stand-in.model": "place of the model|name a .png file",
+        tmp_path / "link.png": "link, device or pipe",
+        tmp_path / "pipe.png": "link, device or pipe",
+        Path(): "to name a file|name a .png file",
+    }
+    for path, what in places.items():
+        with pytest.raises(PixlateError, match=what):
+            run(tmp_path / "in", tmp_path / "out", **{option: path})
+    assert tree(tmp_path) == before
+
+
+def test_a_misspelled_name_for_a_single_output_is_refused_where_it_would_become_a_folder(tmp_path: Path, run: Run) -> None:
+    source = save(tmp_path / "a.png")
+    with pytest.raises(PixlateError, match=r"big\.jpgg does not end as an image's .*mend it, or make a folder of that name first"):
+        run(source, tmp_path / "big.jpgg")
+    (tmp_path / "photos.old").mkdir()
+    assert run(source, tmp_path / "photos.old").converted == 1
+    assert run(source, tmp_path / "version-1.2").converted == 1
 
 
 def test_a_single_file_goes_into_a_file_of_the_format_its_name_tells(tmp_path: Path, run: Run) -> None:

@@ -204,7 +204,7 @@ def test_every_suffix_leads_to_its_format_whatever_its_case(file: Callable[[str,
 
 
 def test_content_that_differs_from_the_suffix_is_read_and_noted(file: Callable[[str, bytes], Path]) -> None:
-    assert read_picture(file("x.jpg", WHOLE["png", False]), max_pixels=LIMIT).notes == ("is PNG inside",)
+    assert read_picture(file("x.jpg", WHOLE["png", False]), max_pixels=LIMIT).notes == ("the file is PNG inside, whatever its name says",)
     assert read_picture(file("x.part", WHOLE["png", False]), max_pixels=LIMIT).notes == ()
 
 

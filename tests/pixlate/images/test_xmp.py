@@ -96,3 +96,16 @@ def test_orientation_is_found_and_set_upright_in_every_form(form: str) -> None:
     assert orientation(packet.encode()) == 6
     assert upright(packet.encode()) == packet.replace("6", "1").encode()
     assert orientation(b"") is None and orientation(b'tiff:Orientation="0"') is None
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b'<r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><foo:Description xmlns:foo="urn:x"/></r:RDF>',
+        b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">' + b"<rdf:Description>" * 30_000 + b"</rdf:Description>" * 30_000 + b"</rdf:RDF>",
+    ],
+    ids=["another Description", "nested deeper than the recursion limit"],
+)
+def test_odd_packets_never_cost_the_picture(packet: bytes) -> None:
+    marked, _ = add_origin(packet, "algorithmicallyEnhanced")
+    assert b"http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicallyEnhanced" in marked

@@ -1,6 +1,7 @@
 """The command line: one file a command, each imported only when it is called."""
 
 import logging
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -23,7 +24,7 @@ def build_app() -> App:
     app.command("pixlate.cli.models:models", name="models", help="List the ready models.")
     app.command("pixlate.cli.plugins:plugins", name="plugins", help="List the installed plugins.")
     app.command("pixlate.cli.doctor:doctor", name="doctor", help="Tell what this machine has, what is missing and how to mend it.")
-    installed().manager.hook.pixlate_commands(app=app)
+    installed().add_commands(app)
 
     @app.meta.default
     def pixlate(*tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)], config: Path | None = None) -> object:
@@ -51,8 +52,18 @@ def main() -> int:
             warnings.showwarning = _print_warning
             warnings.filterwarnings("ignore", module="PIL")
             result = build_app().meta(sys.argv[1:], result_action="return_value")
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except PixlateError as error:
         print(f"pixlate: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # whoever read the output, such as head, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"pixlate: {error.filename}: {error.strerror}; check the path, its permissions and the space on its disk", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("pixlate: interrupted", file=sys.stderr)

@@ -2,15 +2,16 @@
 
 import json as json_format
 import sys
+import time
 from contextlib import nullcontext
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pixlate.convert import ConvertOptions
 from pixlate.convert import convert as convert_images
@@ -25,7 +26,7 @@ SHOWN = 10
 
 def convert(
     *paths: Annotated[Path, Parameter(name="SOURCE... OUT")],
-    model: str,
+    model: str = "",
     options: Annotated[ConvertOptions | None, Parameter(name="*")] = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -38,10 +39,12 @@ def convert(
     paths
         Files, folders or globs to convert, then the output folder (for a single file also an image file).
     model
-        A ready model's name (see pixlate models) or a model file.
+        Required: a ready model's name (see pixlate models) or a model file.
     json
         Print the summary (with --dry-run, the files) as one JSON document on standard output, for programs.
     """
+    if not model:
+        raise PixlateError("expected a model; write: pixlate convert photos/ out/ --model upscale-x4, and see `pixlate models` for others")
     if len(paths) < 2:
         raise PixlateError(
             f"expected a source and an output folder, got {' '.join(map(str, paths)) or 'neither'}; write: pixlate convert photos/ out/ --model {model}"
@@ -55,18 +58,20 @@ def convert(
         TextColumn("{task.description}", markup=False),  # a path may hold brackets
         BarColumn(),
         MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[failed]}"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[rate]}", style="progress.data.speed"),
         console=console,
     )
     with progress if console.is_terminal else nullcontext():
-        task = progress.add_task(model, total=None, failed="")
+        task = progress.add_task(model, total=None, rate="", start=False)
+        started = time.monotonic()
 
         def watch(report: Report) -> None:
             summary = report.summary
-            failed = f"{summary.failed} failed" if summary.failed else ""
-            progress.update(task, total=summary.planned, completed=summary.planned - summary.not_reached, failed=failed)
+            if summary.not_reached == summary.planned:
+                progress.start_task(task)
+            rate = _rate(summary, time.monotonic() - started)
+            progress.update(task, total=summary.planned, completed=summary.planned - summary.not_reached, rate=rate)
 
         summary = convert_images(sources, out, model, chosen, watch)
     if json:
@@ -76,11 +81,14 @@ def convert(
     return summary.exit_code
 
 
-class _Rate(ProgressColumn):
-    """Images a second."""
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.1f} images/s" if task.speed else "", style="progress.data.speed")
+def _rate(summary: Summary, seconds: float) -> str:
+    """Return converted images a second, the time left at that rate, and how many failed; what was finished before is no work and does not count."""
+    parts = []
+    if summary.converted:
+        speed = summary.converted / max(seconds, 1e-9)
+        left = timedelta(seconds=round(summary.not_reached / speed))
+        parts = [f"{speed:.2g} images/s" if speed < 10 else f"{speed:.0f} images/s", f"{left} left"]
+    return "  ".join([*parts, *([f"{summary.failed} failed"] if summary.failed else [])])
 
 
 def _print_summary(summary: Summary, out: Path, options: ConvertOptions) -> None:
@@ -96,12 +104,15 @@ def _print_summary(summary: Summary, out: Path, options: ConvertOptions) -> None
     ]
     _say(f"{', '.join(counts)}, into {printable(out)}")
     if summary.ignored:
-        _say(f"{summary.ignored} other files are no images by name, hidden, or outputs of an earlier run")
+        kinds = ", ".join(f"{count} {printable(kind)}" for kind, count in sorted(summary.ignored.items()))
+        _say(f"left out, since their names are not those of images Pixlate reads, or hidden: {kinds}")
     for note, count in summary.notes.items():
-        _say(f"note on {count}: {note}")
-    for path, what in ((options.sheet, "before/after sheet"), (options.report, "report")):
-        if path is not None and path.exists():
-            _say(f"{what}: {printable(path)}")
+        source = printable(summary.first_noted[note])
+        _say(f"note on {source}{f' and {count - 1} more' if count > 1 else ''}: {note}")
+    if options.sheet is not None:
+        _say(f"before/after sheet: {printable(summary.sheet)}" if summary.sheet else "no before/after sheet, since nothing was converted")
+    if options.report is not None and options.report.exists():
+        _say(f"report: {printable(options.report)}")
     for source, reason in summary.failures[:SHOWN]:
         print(f"failed: {printable(source)}: {reason}", file=sys.stderr)
     if summary.failed > SHOWN:
@@ -130,7 +141,9 @@ def _preview(sources: list[Path], out: Path, model: str, options: ConvertOptions
     if json:
         print(f'\n],\n"exit_code": {1 if failed else 0}}}')
     else:
-        print(f"{count} files, {failed} would fail, {pixels / 1e6:.1f} million pixels of output; nothing was written")
+        print(
+            f"{count} file{'' if count == 1 else 's'}, {failed} would fail by their headers, {pixels / 1e6:.3g} million pixels of output; nothing was written"
+        )
     return 1 if failed else 0
 
 
@@ -140,5 +153,5 @@ def _size(size: tuple[int, int] | None) -> str:
 
 def _say(line: str) -> None:
     """Print a line; what the encoding of standard output cannot hold is escaped."""
-    encoding = sys.stdout.encoding or "utf-8"
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     print(line.encode(encoding, "backslashreplace").decode(encoding))

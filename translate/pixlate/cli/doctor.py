@@ -15,7 +15,7 @@ from pixlate.machine import granted_cores
 from pixlate.plugins import installed
 
 _RUN = ("pixlate", "numpy", "pillow", "imagecodecs", "tifffile", "pluggy", "cyclopts", "rich")
-_TRAIN = ("torch", "torchvision", "kornia", "albumentations", "lightning-fabric", "safetensors", "onnx", "onnxscript")
+_TRAIN = ("torch", "torchvision", "kornia", "albumentations", "lightning-fabric", "safetensors", "tomli-w", "onnx", "onnxscript")
 
 
 def doctor(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:

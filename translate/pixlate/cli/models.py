@@ -1,16 +1,18 @@
 """``pixlate models``: the ready models."""
 
 import json as json_format
+import sys
 from dataclasses import asdict
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from pixlate.errors import PixlateError
 from pixlate.models import cards, load
 
 
 def models(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
-    """List the ready models.
+    """List the ready models; exit code 1 where one cannot be opened.
 
     Parameters
     ----------
@@ -18,8 +20,14 @@ def models(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
         Print one JSON list, for programs.
     """
     rows = []
+    broken = 0
     for name, card in sorted(cards().items()):
-        spec = load(name, "cpu").spec
+        try:
+            spec = load(name, "cpu").spec
+        except PixlateError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            broken += 1
+            continue
         rows.append(
             {
                 "name": name,
@@ -38,6 +46,6 @@ def models(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
             print(f"    card: {card.card or 'none'}")
     if json:
         print(json_format.dumps(rows))
-    elif not rows:
+    elif not rows and not broken:
         print("no plugin offers a ready model; convert takes any ONNX file with --model FILE.onnx")
-    return 0
+    return 1 if broken else 0

@@ -19,7 +19,7 @@ app = App(name="train", help="Train a method on folders of images.", help_format
 
 
 @app.default
-def resume(*, resume: Path) -> int:
+def resume(*, resume: Path | None = None) -> int:
     """Go on with a run that was stopped, with the options it was started with.
 
     Parameters
@@ -27,6 +27,9 @@ def resume(*, resume: Path) -> int:
     resume
         The run folder.
     """
+    if resume is None:
+        methods = ", ".join(sorted(installed().methods()))
+        raise PixlateError(f"expected a method ({methods}) or --resume RUN; write: pixlate train srgan photos/ --out runs/first")
     run_module = _import("pixlate.training.run")
     options = run_module.RunOptions.load(resume, installed().methods())
     return _train(options, resume, resumed=True)

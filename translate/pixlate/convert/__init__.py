@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixlate.convert.options import ConvertOptions
+from pixlate.errors import PixlateError
 
 if TYPE_CHECKING:
     from pixlate.convert.report import Report, Summary
@@ -35,5 +36,7 @@ def convert(
     """
     from pixlate.convert.conversion import run
 
+    if not isinstance(options, ConvertOptions | None):
+        raise PixlateError(f"expected options to be a pixlate.ConvertOptions, got {options!r}; write pixlate.ConvertOptions(format='png')")
     sources = [Path(path) for path in ([source] if isinstance(source, str | Path) else source)]
     return run(sources, Path(out), model, options or ConvertOptions(), watch or (lambda report: None))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pixlate.contracts import Translator
 from pixlate.convert.executor import Executor
+from pixlate.convert.job import identity
 from pixlate.convert.journal import Journal, digest_file
 from pixlate.convert.options import ConvertOptions
 from pixlate.convert.pipeline import Conversion
@@ -24,6 +25,9 @@ def run(sources: Sequence[Path], out: Path, model: str | Path, options: ConvertO
     if options.dry_run:
         raise PixlateError("expected a conversion, got dry_run; call pixlate.convert.preview.preview for what would be done")
     path = find(model)
+    for option, file in (("report", options.report), ("sheet", options.sheet)):
+        if file is not None and identity(file) == identity(path):
+            raise PixlateError(f"--{option} {file} would take the place of the model; name another file")
     formats = installed().image_formats()
     plan = make_plan(sources, out, options, formats)
     translator = load_for_pictures(model, options.device)
@@ -38,7 +42,7 @@ def run(sources: Sequence[Path], out: Path, model: str | Path, options: ConvertO
         report.summary.device = translator.device
         Conversion(plan, executor, journal, report, options, formats, sheet, watch).run()
         if sheet is not None:
-            report.summary.unwritten = sheet.save() or report.summary.unwritten
+            sheet.save(report.summary)
     return report.summary
 
 

@@ -89,7 +89,7 @@ class Executor:
             count = min(len(pixels) - done, self.batch_size(height, width))
             before_each()
             try:
-                outputs.append(self.translator(pixels[done : done + count]))
+                outputs.append(self._translated(pixels[done : done + count]))
             except OutOfDeviceMemory:
                 if count == 1:
                     raise
@@ -97,6 +97,25 @@ class Executor:
                 continue
             done += count
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+
+    def _translated(self, pixels: Pixels) -> Pixels:
+        """Call the translator, which may be anybody's, and see that it gave what its spec says.
+
+        Raises:
+            PixlateError: It raised, or gave another shape or type.
+        """
+        try:
+            output = self.translator(pixels)
+        except (PixlateError, OutOfDeviceMemory, MemoryError):
+            raise
+        except Exception as error:
+            raise PixlateError(f"the model failed on this picture ({type(error).__name__}: {error}); report it to whoever made the model") from error
+        batch, height, width, _ = pixels.shape
+        expected = (batch, height * self.spec.scale, width * self.spec.scale, self.spec.channels_out)
+        if not isinstance(output, np.ndarray) or output.shape != expected or output.dtype != pixels.dtype:
+            came = f"{output.dtype} {output.shape}" if isinstance(output, np.ndarray) else type(output).__name__
+            raise PixlateError(f"expected {pixels.dtype} {expected} of the model, as its spec says, got {came}; report it to whoever made the model")
+        return output
 
     def _tiled(self, image: Pixels, before_each: Callable[[], None]) -> Pixels:
         """Translate one image (height, width, channels) tile by tile."""

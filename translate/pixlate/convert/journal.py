@@ -226,6 +226,7 @@ def _lock_file(file: FileIO) -> None:
         import msvcrt
 
         try:
+            file.seek(0)  # the same byte, however long the file has grown
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         except OSError as error:  # Windows says "permission denied"
             raise BlockingIOError(errno.EWOULDBLOCK, error.strerror) from error

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pixlate.errors import PixlateError
 from pixlate.machine import granted_cores
+from pixlate.options import check_types
 
 Format = Literal["jpeg", "png", "webp", "tiff", "bmp", "avif", "gif"]
 OnExists = Literal["resume", "skip", "overwrite"]
@@ -46,6 +47,12 @@ class ConvertOptions:
     """Largest image taken, in pixels; guards against files that claim to be huge."""
 
     def __post_init__(self) -> None:
+        check_types(self)
+        for name, path in (("report", self.report), ("sheet", self.sheet)):
+            if path is not None and not path.name:
+                raise PixlateError(f"expected --{name} to name a file, got {path}; add the file's name")
+        if self.sheet is not None and self.sheet.suffix.lower() != ".png":
+            raise PixlateError(f"expected --sheet to name a .png file, got {self.sheet}; change its ending")
         if not 1 <= self.quality <= 100:
             raise PixlateError(f"expected --quality from 1 to 100, got {self.quality}; choose one in between")
         for name, value, least in (("batch", self.batch, 1), ("tile", self.tile, 16), ("threads", self.threads, 0), ("max-pixels", self.max_pixels, 1)):

@@ -89,6 +89,7 @@ class Conversion:
     def run(self) -> None:
         """Convert everything; return when nothing is in flight."""
         started = time.monotonic()
+        self.watch(self.report)
         for path, reason in self.plan.failures:
             self._finish(Result(path, "", "failed", reason))
         workers = self.options.workers

@@ -2,11 +2,12 @@
 
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pixlate.convert.job import Job, identity
+from pixlate.convert.job import HOME, Job, identity
 from pixlate.convert.journal import Records
 from pixlate.convert.options import ConvertOptions
 from pixlate.convert.walk import find, has_magic, walk
@@ -23,8 +24,8 @@ class Plan:
     jobs: list[Job] = field(default_factory=list)
     failures: list[tuple[str, str]] = field(default_factory=list)
     """Paths that cannot even be planned, with the reason."""
-    ignored: int = 0
-    """Files in the source folder that are no images by name, hidden, or outputs of an earlier run."""
+    ignored: Counter[str] = field(default_factory=Counter)
+    """How many files in the source folder were left out, by the ending that names no image, ``hidden`` or ``outputs of an earlier run``."""
 
 
 def make_plan(sources: Sequence[Path], out: Path, options: ConvertOptions, plugin_suffixes: Mapping[str, object]) -> Plan:
@@ -36,6 +37,8 @@ def make_plan(sources: Sequence[Path], out: Path, options: ConvertOptions, plugi
     known = {*SUFFIXES, *plugin_suffixes}
     if _is_single(sources, out):
         plan = _plan_single(sources[0], out, options)
+    elif _is_misspelled(sources, out):
+        raise PixlateError(f"the name {out} does not end as an image's ({' '.join(sorted(SUFFIXES))}); mend it, or make a folder of that name first")
     elif os.path.lexists(out) and not os.path.isdir(out):  # noqa: PTH112 - pathlib raises for a name that is too long
         raise PixlateError(f"expected a folder for the output, got the file {out}; name another folder")
     else:
@@ -47,7 +50,7 @@ def make_plan(sources: Sequence[Path], out: Path, options: ConvertOptions, plugi
     _refuse_replaced(plan, options)
     if not plan.jobs and not plan.failures:
         raise PixlateError(
-            f"expected images ({' '.join(sorted(known))}) in {', '.join(map(str, sources))}, found none among {plan.ignored} files; check the path"
+            f"expected images ({' '.join(sorted(known))}) in {', '.join(map(str, sources))}, found none among {plan.ignored.total()} files; check the path"
         )
     return plan
 
@@ -56,6 +59,11 @@ def _is_single(sources: Sequence[Path], out: Path) -> bool:
     """Tell whether one file is to become one file."""
     names_file = out.suffix.lower() in SUFFIXES and not os.path.isdir(out)  # noqa: PTH112 - pathlib raises for a name that is too long
     return names_file and len(sources) == 1 and os.path.lexists(sources[0]) and not os.path.isdir(sources[0])  # noqa: PTH112
+
+
+def _is_misspelled(sources: Sequence[Path], out: Path) -> bool:
+    """Tell whether one file is to become what looks like a file, such as ``big.jpgg``."""
+    return len(sources) == 1 and out.suffix.isascii() and out.suffix[1:].isalpha() and not os.path.lexists(out) and os.path.isfile(sources[0])  # noqa: PTH113
 
 
 def _plan_single(source: Path, out: Path, options: ConvertOptions) -> Plan:
@@ -86,7 +94,7 @@ def _add(plan: Plan, source: Path, out: Path, options: ConvertOptions, known: se
 def _add_file(plan: Plan, path: str, relative: Path, options: ConvertOptions, known: set[str], named: bool = False) -> None:
     ending = relative.suffix.lower()
     if not named and (ending not in known or relative.name.startswith(".")):
-        plan.ignored += 1
+        plan.ignored["hidden" if relative.name.startswith(".") else ending or "without an ending"] += 1
         return
     notes: tuple[str, ...] = ()
     kind: str
@@ -137,17 +145,20 @@ def _refuse_own_images(plan: Plan) -> None:
         if not recorded.knows(job.name):
             raise PixlateError(f"{replaced.source} is to be converted, but the conversion of {job.source} would take its name; use another folder or --suffix")
         written.add(replaced)
-    plan.ignored += len(written)
+    if written:
+        plan.ignored["outputs of an earlier run"] += len(written)
     plan.jobs = [job for job in plan.jobs if job not in written]
 
 
 def _refuse_replaced(plan: Plan, options: ConvertOptions) -> None:
-    """Refuse a report or sheet that would take the place of an image or of an output."""
+    """Refuse a report or sheet that would take the place of an image, of an output or of the journal."""
     for option, path in (("report", options.report), ("sheet", options.sheet)):
         if path is None:
             continue
         own, home = identity(path), os.path.realpath(plan.root)
         name = os.path.relpath(os.path.realpath(path), home)
+        if name == os.curdir or Path(name).parts[0] == HOME:
+            raise PixlateError(f"--{option} {path} would take the place of the output folder or of its journal; name another file")
         for job in plan.jobs:
             if job.name == name or (own is not None and own == identity(job.source)):
                 raise PixlateError(f"--{option} {path} would take the place of {'an output' if job.name == name else 'an image'}; name another file")

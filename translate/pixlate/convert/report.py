@@ -4,6 +4,7 @@ import errno
 import json
 import os
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -45,8 +46,8 @@ class Summary:
     failed: int = 0
     not_reached: int = 0
     """Files left when the conversion stopped early."""
-    ignored: int = 0
-    """Files in the source folder that are no images by name, hidden, or outputs of an earlier run."""
+    ignored: dict[str, int] = field(default_factory=dict)
+    """How many files were left out, by the ending that names no image, ``hidden`` or ``outputs of an earlier run``."""
     noted: int = 0
     """Outputs with a note in the report."""
     stopped: str = ""
@@ -60,6 +61,10 @@ class Summary:
     """The first failed files with their reasons; the report has all of them."""
     notes: dict[str, int] = field(default_factory=dict)
     """How many outputs have each note."""
+    first_noted: dict[str, str] = field(default_factory=dict)
+    """The first source of each note."""
+    sheet: str = ""
+    """The before/after sheet, where one was written."""
 
     @property
     def exit_code(self) -> int:
@@ -79,8 +84,8 @@ class Report:
         PixlateError: The file cannot be written.
     """
 
-    def __init__(self, path: Path | None, planned: int, ignored: int) -> None:
-        self.summary = Summary(planned=planned, not_reached=planned, ignored=ignored)
+    def __init__(self, path: Path | None, planned: int, ignored: Mapping[str, int]) -> None:
+        self.summary = Summary(planned=planned, not_reached=planned, ignored={kind: count for kind, count in ignored.items() if count})
         self._path = path
         self._part = path.with_name(f".{path.name}.part") if path else None
         self._file: IO[str] | None = None
@@ -136,6 +141,7 @@ class Report:
             for note in result.notes:
                 if note in summary.notes or len(summary.notes) < REMEMBERED_FAILURES:
                     summary.notes[note] = summary.notes.get(note, 0) + 1
+                    summary.first_noted.setdefault(note, result.source)
 
 
 def open_part(part: Path, what: str) -> IO[str]:
@@ -145,6 +151,8 @@ def open_part(part: Path, what: str) -> IO[str]:
         PixlateError: It cannot be opened, or a folder stands under the final name.
     """
     path = part.with_name(part.name.removeprefix(".").removesuffix(".part"))
+    if path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir()):
+        raise PixlateError(f"expected --{what} to name a file, but {path} is a link, device or pipe, which would be replaced; name another")
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from pixlate.convert.job import printable
-from pixlate.convert.report import open_part
+from pixlate.convert.report import Summary, open_part
 from pixlate.images import Picture
 
 CELL = 360
@@ -59,17 +59,17 @@ class Sheet:
             if len(self._rows) < ROWS:
                 self._rows[name] = (before, after, label)
 
-    def save(self) -> str:
-        """Draw the sheet, rows in the order of their names; return why it could not be written, or nothing. Without rows no sheet is written."""
+    def save(self, summary: Summary) -> None:
+        """Draw the sheet, rows in the order of their names, and tell the summary; where nothing was converted no sheet is written."""
         try:
             if self._rows:
                 self._drawn().save(self._part, "PNG")
                 self._part.replace(self.path)
+                summary.sheet = str(self.path)
         except OSError as error:
-            return f"the sheet {self.path} could not be written ({error.strerror or error})"
+            summary.unwritten = f"the sheet {self.path} could not be written ({error.strerror or error})"
         finally:
             self.discard()
-        return ""
 
     def discard(self) -> None:
         """Remove the temporary file."""

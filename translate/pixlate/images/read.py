@@ -107,7 +107,7 @@ def _grey_again(picture: Picture) -> Picture:
 def _remarks(path: Path, format: str, data: bytes) -> tuple[str, ...]:
     remarks: tuple[str, ...] = ()
     if SUFFIXES.get(path.suffix.lower(), format) != format:
-        remarks += (f"is {TITLES[format]} inside",)
+        remarks += (f"the file is {TITLES[format]} inside, whatever its name says",)
     if format == "avif" and 0 <= (box := data.find(b"av1C")) < len(data) - 6 and data[box + 6] & 0x40:
         remarks += ("10- or 12-bit AVIF read with 8 bits",)
     return remarks

@@ -37,12 +37,15 @@ def add_origin(xmp: bytes, digital_source_type: str) -> tuple[bytes, str]:
         xmp: The packet of the source picture, empty where it has none.
         digital_source_type: A term of the vocabulary, such as ``trainedAlgorithmicMedia`` or ``algorithmicallyEnhanced``.
     """
-    note = ""
     try:
-        document = _parsed(xmp if xmp.strip(b"\0 \t\r\n") else _EMPTY.encode())
-    except (ValueError, ExpatError):
-        note = "the XMP packet could not be read and was written anew"
-        document = _parsed(_EMPTY.encode())
+        return _with_origin(xmp if xmp.strip(b"\0 \t\r\n") else _EMPTY.encode(), digital_source_type), ""
+    except (ValueError, ExpatError, RecursionError):
+        return _with_origin(_EMPTY.encode(), digital_source_type), "the XMP packet could not be read and was written anew"
+
+
+def _with_origin(xmp: bytes, digital_source_type: str) -> bytes:
+    """Set the property in a packet; raises ValueError, ExpatError or RecursionError where the packet cannot be read."""
+    document = _parsed(xmp)
     descriptions = document.getElementsByTagNameNS(RDF, "Description")
     top = [element for element in descriptions if element.parentNode is not None and element.parentNode.localName == "RDF"]
     for element in top:
@@ -55,7 +58,7 @@ def add_origin(xmp: bytes, digital_source_type: str) -> tuple[bytes, str]:
     home.setAttributeNS(EXTENSION, f"{_prefix(home)}:DigitalSourceType", SOURCE_TYPES + digital_source_type)
     packet = "\n".join(node.toxml() for node in document.childNodes)
     document.unlink()
-    return packet.encode(), note
+    return packet.encode()
 
 
 def _parsed(xmp: bytes) -> minidom.Document:
@@ -68,7 +71,7 @@ def _parsed(xmp: bytes) -> minidom.Document:
     groups = document.getElementsByTagNameNS(RDF, "RDF")
     if not groups:
         raise ValueError("no rdf:RDF")
-    if not any(node.nodeType == Node.ELEMENT_NODE and node.localName == "Description" for node in groups[0].childNodes):
+    if not any(node.nodeType == Node.ELEMENT_NODE and (node.namespaceURI, node.localName) == (RDF, "Description") for node in groups[0].childNodes):
         prefix = f"{groups[0].prefix}:" if groups[0].prefix else ""
         home = document.createElementNS(RDF, f"{prefix}Description")
         if prefix:
