@@ -30,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=200, help="photographs of the folder benchmark")
     parser.add_argument("--rounds", type=int, default=2, help="turns of each side")
-    parser.add_argument("--models", nargs="+", default=["upscale-x2", "upscale-x4"], help="shipped models to measure")
+    parser.add_argument("--models", nargs="+", default=["upscale-x4", "upscale-x2"], help="shipped models to measure")
     parser.add_argument("--bare", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.bare:
