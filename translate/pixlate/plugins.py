@@ -114,7 +114,7 @@ class Plugins:
                 warnings.warn(f"the commands of the plugin {owner} are left out ({type(error).__name__}: {error}); update it", stacklevel=2)
 
     def origin(self, name: str) -> Plugin:
-        """Return the plugin of that entry point name."""
+        """Return the plugin of that entry point name; one registered by hand, as in a test of a plugin, belongs to no distribution."""
         return next((plugin for plugin in self.plugins if plugin.name == name), Plugin(name, name, "of no distribution"))
 
     def _add(self, entry: EntryPoint, plugin: Plugin) -> None:

@@ -3,6 +3,7 @@
 import json
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from pixlate.cli import doctor as doctor_module
 from pixlate.cli.doctor import doctor
 from pixlate.cli.models import models
 from pixlate.cli.plugins import plugins
-from pixlate.contracts import Check
+from pixlate.contracts import Check, ModelCard
 from pixlate.plugins import Plugin, installed
 
 
@@ -78,3 +79,12 @@ def test_doctor_names_a_plugin_that_fails_to_import(capsys: pytest.CaptureFixtur
     monkeypatch.setattr(installed(), "plugins", [Plugin("bad", "bad-package", "0.1", error="ImportError: no such thing")])
     assert doctor() == 1
     assert "mend with: pip install --upgrade bad-package" in printed(capsys)
+
+
+def test_models_names_a_file_that_is_missing_and_lists_the_others(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cards = {**installed().models(), "gone": ModelCard("gone", "not there", tmp_path / "gone.onnx")}
+    monkeypatch.setattr(installed(), "models", lambda: cards)
+    assert models() == 1
+    out, err = capsys.readouterr()
+    assert "upscale-x2: " in out and "upscale-x4: " in out
+    assert f"expected the file of the model gone at {tmp_path / 'gone.onnx'}, but it is missing" in err

@@ -1,5 +1,7 @@
 """The command line as a whole: help, versions, mistakes, exit codes."""
 
+import errno
+import subprocess
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -62,3 +64,32 @@ def test_interrupting_gives_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr("pixlate.cli.build_app", interrupted)
     assert run("models") == 130
+
+
+def test_convert_without_a_model_says_how_to_name_one(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("convert", "photos", "out") == 2
+    assert "expected a model; write: pixlate convert photos/ out/ --model upscale-x4" in capsys.readouterr().err
+
+
+def test_train_without_a_method_names_those_installed(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("train") == 2
+    assert "expected a method (srgan) or --resume RUN" in capsys.readouterr().err
+
+
+def test_what_the_system_refuses_is_one_line_with_the_path(run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused() -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "/somewhere/run")
+
+    monkeypatch.setattr("pixlate.cli.build_app", refused)
+    assert run("models") == 2
+    assert capsys.readouterr().err == "pixlate: /somewhere/run: Permission denied; check the path, its permissions and the space on its disk\n"
+
+
+def test_a_reader_that_has_had_enough_leaves_no_traceback() -> None:
+    process = subprocess.Popen([sys.executable, "-m", "pixlate", "plugins"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    with process.stderr as errors:
+        assert errors.read() == ""
+    assert process.wait(timeout=60) == 1

@@ -45,7 +45,7 @@ def build_app() -> App:
 
 
 def main() -> int:
-    """Run the command line; return the exit code. A user's mistake prints one line and gives 2."""
+    """Run the command line; return the exit code. A user's mistake, and what the system refuses (a path, a full disk), prints one line and gives 2."""
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it and Pillow say of damaged metadata, once a file, would fill the screen
     try:
         with warnings.catch_warnings():

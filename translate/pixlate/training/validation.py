@@ -26,14 +26,14 @@ def validate(gan: GAN, data: TrainingData, device: torch.device, metrics: Mappin
     values: dict[str, list[float]] = {}
     samples: list[Sample] = []
     for batch in data.validation():
-        output = gan.generate({name: images.to(device) for name, images in batch.items()})["target"]
-        sample = Sample(_pixels(batch["source"]), _pixels(output), _pixels(batch["target"]))
-        figures = {"psnr_luma": psnr_luma(_pixels(output), _pixels(batch["target"]), border)}
-        figures |= {name: metric.compute(sample.output, sample.target) for name, metric in metrics.items()}
+        images = gan.generate({name: image.to(device) for name, image in batch.items()})
+        output, target = _pixels(images["target"]), _pixels(batch["target"])
+        figures = {"psnr_luma": psnr_luma(output, target, border)}
+        figures |= {name: metric.compute(output, target) for name, metric in metrics.items()}
         for name, value in figures.items():
             values.setdefault(name, []).append(float(value))
         if len(samples) < SHOWN:
-            samples.append(sample)
+            samples.append(Sample(_pixels(batch["source"]), output, target))
     return {name: float(np.mean(each)) for name, each in values.items()}, samples
 
 
