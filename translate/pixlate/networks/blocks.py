@@ -1,8 +1,11 @@
 """Parts that several networks share."""
 
 from collections.abc import Callable
+from typing import Literal
 
 from torch import Tensor, nn
+
+Upsampling = Literal["transposed", "resize"]
 
 
 class ResidualBlock(nn.Module):
@@ -45,3 +48,37 @@ def upsampling_stages(scale: int) -> list[int]:
     if stages is None:
         raise ValueError(f"expected a scale of 2, 3, 4 or 8, got {scale}; choose one of these")
     return stages
+
+
+def doubling(kind: Upsampling, channels: int, out_channels: int, kernel: int, bias: bool) -> list[nn.Module]:
+    """Return layers that double the sides: (batch, channels, h, w) to (batch, out_channels, 2h, 2w).
+
+    Args:
+        kind: ``transposed`` is a transposed convolution of stride 2, as published. ``resize`` repeats pixels and convolves them 3x3, where each
+            output pixel sees the same number of weights, so that no checkerboard arises (Odena et al. 2016).
+        channels: Channels in.
+        out_channels: Channels out.
+        kernel: Side of the transposed convolution's kernel, 3 or 4.
+        bias: Whether the convolution has a bias.
+
+    Raises:
+        ValueError: There is no such way to upsample.
+    """
+    if kind == "transposed":
+        return [nn.ConvTranspose2d(channels, out_channels, kernel, stride=2, padding=1, output_padding=kernel % 2, bias=bias)]
+    if kind == "resize":
+        return [nn.Upsample(scale_factor=2.0, mode="nearest"), nn.Conv2d(channels, out_channels, 3, padding=1, bias=bias)]
+    raise ValueError(f"expected an upsampling of transposed or resize, got {kind!r}; choose one of these")
+
+
+def require_images(images: Tensor, channels: int, minimum: int, multiple: int = 1) -> None:
+    """Refuse what is not (batch, channels, height, width) with sides of at least ``minimum`` that are multiples of ``multiple``.
+
+    Raises:
+        ValueError: Another number of axes or channels, or other sides.
+    """
+    if images.ndim != 4 or images.shape[1] != channels:
+        raise ValueError(f"expected (batch, {channels}, height, width), got {tuple(images.shape)}; pass a batch of images with {channels} channels")
+    if any(side < minimum or side % multiple != 0 for side in images.shape[2:]):
+        sides = f"multiples of {multiple}, at least {minimum}" if multiple > 1 else f"at least {minimum}"
+        raise ValueError(f"expected height and width of {sides}, got {images.shape[2]} x {images.shape[3]}; pad or scale the images")

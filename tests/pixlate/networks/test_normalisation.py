@@ -1,0 +1,37 @@
+"""Normalisation layers."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from pixlate.networks.normalisation import norm_layer
+
+
+def test_instance_norm_has_no_weights_and_no_memory() -> None:
+    layer = norm_layer("instance", 4)
+    assert not layer.state_dict()
+    images = torch.rand(2, 4, 6, 6)
+    expected = (images - images.mean((2, 3), keepdim=True)) / (images.var((2, 3), correction=0, keepdim=True) + 1e-5).sqrt()
+    assert torch.allclose(layer(images), expected, atol=1e-5)
+    assert torch.equal(layer(images), layer.eval()(images))
+
+
+@given(st.integers(1, 300))
+def test_group_norm_has_the_most_groups_that_divide_the_channels(channels: int) -> None:
+    layer = norm_layer("group", channels)
+    assert isinstance(layer, nn.GroupNorm)
+    assert channels % layer.num_groups == 0 and layer.num_groups <= 32
+    assert not any(channels % groups == 0 for groups in range(layer.num_groups + 1, 33))
+
+
+def test_batch_norm_learns_and_remembers_and_none_does_nothing() -> None:
+    assert set(norm_layer("batch", 4).state_dict()) == {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
+    images = torch.rand(1, 4, 2, 2)
+    assert norm_layer("none", 4)(images) is images
+
+
+def test_unknown_norm_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected a norm of batch, instance, group or none, got 'layer'; choose one of these"):
+        norm_layer("layer", 4)  # type: ignore[arg-type]

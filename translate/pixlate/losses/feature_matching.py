@@ -1,0 +1,38 @@
+"""A loss that compares what a discriminator sees."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from pixlate.losses.pixel import l1
+
+Features = Sequence[Tensor] | Sequence[Sequence[Tensor]]
+"""What a discriminator's ``features`` returns: its layers' activations with the logits last, or a list of these for each scale."""
+
+
+def feature_matching(fake: Features, real: Features) -> Tensor:
+    """Return the mean absolute difference of a discriminator's features, averaged over layers and scales (Wang et al. 2018, pix2pixHD, eq. 3).
+
+    The logits, which come last, are left out; no gradient reaches the real features.
+
+    Args:
+        fake: Features of generated images.
+        real: Features of the real images they should resemble.
+
+    Raises:
+        ValueError: The features are not of the same layers, or there are logits alone.
+    """
+    ours, theirs = _by_scale(fake), _by_scale(real)
+    layers = [[len(scale) for scale in scales] for scales in (ours, theirs)]
+    if layers[0] != layers[1] or min(layers[0], default=0) < 2:
+        raise ValueError(
+            f"expected features of the same layers, at least one before the logits, got {layers[0]} and {layers[1]} of them; use one discriminator"
+        )
+    losses = [torch.stack([l1(one, other.detach()) for one, other in list(zip(*pair, strict=True))[:-1]]).mean() for pair in zip(ours, theirs, strict=True)]
+    return torch.stack(losses).mean()
+
+
+def _by_scale(features: Features) -> list[list[Tensor]]:
+    layers = [layer for layer in features if isinstance(layer, Tensor)]
+    return [layers] if layers else [list(scale) for scale in features if not isinstance(scale, Tensor)]

@@ -1,0 +1,38 @@
+"""How far a network sees."""
+
+from collections.abc import Iterable
+
+from torch import nn
+
+
+def halo(layers: Iterable[nn.Module], period: int) -> int:
+    """Return how many input pixels to each side of an output pixel can change it, by convolutions and resizing.
+
+    Args:
+        layers: All modules on the longest path, in running order; those that look at no neighbours are passed over.
+        period: Pixels after which the network's grid of strides repeats.
+    """
+    path = list(layers)
+    ranges = ((pixel, *field(path, pixel, pixel)) for pixel in range(period))
+    return max(max(pixel - first, last - pixel) for pixel, first, last in ranges)
+
+
+def field(layers: Iterable[nn.Module], first: int, last: int) -> tuple[int, int]:
+    """Return the first and last input pixel of a row that the output pixels from ``first`` to ``last`` depend on, were there no borders."""
+    for layer in reversed(list(layers)):
+        if isinstance(layer, nn.Conv2d):
+            stride, padding = layer.stride[0], _padding(layer)
+            first, last = first * stride - padding, last * stride - padding + layer.kernel_size[0] - 1
+        elif isinstance(layer, nn.ConvTranspose2d):  # input pixel i reaches the output pixels from i * stride - padding to that + kernel - 1
+            stride, padding = layer.stride[0], _padding(layer)
+            first, last = -((layer.kernel_size[0] - 1 - padding - first) // stride), (last + padding) // stride
+        elif isinstance(layer, nn.Upsample):
+            first, last = first // 2, last // 2
+        elif isinstance(layer, nn.ReflectionPad2d):
+            first, last = first - layer.padding[0], last - layer.padding[0]
+    return first, last
+
+
+def _padding(layer: nn.Conv2d | nn.ConvTranspose2d) -> int:
+    assert isinstance(layer.padding, tuple)
+    return layer.padding[0]
