@@ -1,5 +1,6 @@
 """How good a picture is, in numbers."""
 
-from pixlate.evaluation.metrics import luma, psnr_luma
+from pixlate.evaluation.distribution import sliced_wasserstein
+from pixlate.evaluation.metrics import luma, luma_correlation, psnr_luma
 
-__all__ = ["luma", "psnr_luma"]
+__all__ = ["luma", "luma_correlation", "psnr_luma", "sliced_wasserstein"]

@@ -1,4 +1,6 @@
-"""Pixel metrics of super-resolution, as the benchmark tables compute them."""
+"""Metrics of one image against another: those of the super-resolution tables, and how much of a picture's structure a translation keeps."""
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,18 +13,47 @@ def luma(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def psnr_luma(output: NDArray[np.uint8], target: NDArray[np.uint8], border: int) -> float:
-    """Return the peak signal-to-noise ratio of two 8-bit RGB images on luma, in dB, ``border`` pixels cropped from each side.
+    """Return the peak signal-to-noise ratio of two 8-bit RGB images on luma, in dB; see :func:`psnr`."""
+    return _ratio(output, target, border, luma)
+
+
+def psnr(output: NDArray[np.uint8], target: NDArray[np.uint8], border: int = 0) -> float:
+    """Return the peak signal-to-noise ratio of two 8-bit images (height, width, channels), in dB, ``border`` pixels cropped from each side.
 
     Equal images give infinity.
 
     Raises:
         ValueError: The shapes differ, or nothing is left inside the border.
     """
+    return _ratio(output, target, border, lambda pixels: pixels.astype(np.float64))
+
+
+def _ratio(output: NDArray[np.uint8], target: NDArray[np.uint8], border: int, measured: Callable[[NDArray[np.uint8]], NDArray[np.float64]]) -> float:
     if output.shape != target.shape:
         raise ValueError(f"expected two images of one shape, got {output.shape} and {target.shape}; crop one of them")
     if min(output.shape[:2]) <= 2 * border:
         raise ValueError(f"expected images of more than {2 * border} pixels on each side for a border of {border}, got {output.shape}; lower the border")
     inner = slice(border, -border or None)
-    difference = luma(output)[inner, inner] - luma(target)[inner, inner]
+    difference = measured(output)[inner, inner] - measured(target)[inner, inner]
     error = float(np.mean(difference**2))
     return float("inf") if error == 0 else 10 * float(np.log10(255**2 / error))
+
+
+def luma_correlation(output: NDArray[np.uint8], source: NDArray[np.uint8]) -> float:
+    """Return Pearson's correlation of the luma of two images, -1 to 1: whether a translation without pairs keeps light and dark where they were.
+
+    0 where one of them is of one level throughout, which tells nothing of the other.
+
+    Args:
+        output: 8-bit (height, width, channels): RGB; where there are not 3 channels their mean is taken as luma.
+        source: Of the same height and width; the channels may differ.
+
+    Raises:
+        ValueError: Height or width differ.
+    """
+    if output.shape[:2] != source.shape[:2]:
+        raise ValueError(f"expected two images of one height and width, got {output.shape} and {source.shape}; resize one of them")
+    first, second = (luma(image) if image.shape[2] == 3 else image.mean(axis=2) for image in (output, source))
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
+        return 0.0
+    return float(np.clip(np.corrcoef(first.ravel(), second.ravel())[0, 1], -1, 1))

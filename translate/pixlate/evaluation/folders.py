@@ -1,0 +1,215 @@
+"""The images an evaluation is made on: found, matched by name and checked by their headers before any work is done."""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pixlate.convert.walk import walk
+from pixlate.errors import PixlateError
+from pixlate.images import SUFFIXES, probe, read_picture
+from pixlate.images.samples import on_white, to_8_bits
+from pixlate.plugins import installed
+
+Layout = Literal["auto", "folders", "side-by-side", "degraded", "unpaired"]
+Levels = NDArray[np.uint8]
+"""An image, (height, width, channels), grey or RGB."""
+MAX_PIXELS = 10**9
+"""Largest image read."""
+NAMED = 5
+"""Files a sentence names; it counts the others."""
+
+
+@dataclass(frozen=True)
+class ImageSets:
+    """Sources to translate and the targets they are compared with."""
+
+    layout: Layout
+    """How the images lie in their folders; never ``auto``."""
+    scale: int
+    """Height and width of a target over those of its source."""
+    sources: tuple[Path, ...]
+    """Files of the sources."""
+    targets: tuple[Path, ...]
+    """Files of the targets: in step with the sources, and the same files for ``side-by-side`` and ``degraded``, unless unpaired."""
+    smallest: Path
+    """File with the smallest output or target."""
+    smallest_side: int
+    """Its lesser side, in pixels of the output."""
+
+    @property
+    def paired(self) -> bool:
+        """Whether each source has its target."""
+        return self.layout != "unpaired"
+
+    def source_and_target(self, index: int) -> tuple[Levels, Levels | None]:
+        """Read a source and, where there are pairs, its target.
+
+        Raises:
+            PixlateError: A file cannot be read; it is named.
+        """
+        if self.layout == "unpaired":
+            return read(self.sources[index]), None
+        target = read(self.targets[index])
+        if self.layout == "folders":
+            return read(self.sources[index]), target
+        if self.layout == "side-by-side":
+            middle = target.shape[1] // 2
+            return target[:, :middle], target[:, middle:]
+        return degraded(target, self.scale)
+
+
+def find_images(folders: Sequence[Path], layout: Layout, scale: int) -> ImageSets:
+    """Return the images of one or two folders for a model of a scale.
+
+    ``auto`` takes two folders as sources and targets of the same names, and one folder, for a model that enlarges, as targets whose
+    sources are made by reducing them.
+
+    Raises:
+        PixlateError: The layout does not fit the folders or the model, a folder holds no image, names or sizes do not match, or a file is no image.
+    """
+    layout = _settled(layout, len(folders), scale)
+    found = [_images(folder) for folder in folders]
+    if layout == "unpaired":
+        sides = [(min(_size(path)) * scale, path) for path in found[0].values()] + [(min(_size(path)), path) for path in found[1].values()]
+        return _sets(layout, scale, list(found[0].values()), list(found[1].values()), sides)
+    if layout == "folders":
+        _refuse_unmatched(folders, found)
+        targets = [found[1][name] for name in found[0]]
+        sides = [(_matched(source, target, scale), target) for source, target in zip(found[0].values(), targets, strict=True)]
+        return _sets(layout, scale, list(found[0].values()), targets, sides)
+    paths = list(found[0].values())
+    return _sets(layout, scale, paths, paths, [(_single(path, layout, scale), path) for path in paths])
+
+
+def read(path: Path) -> Levels:
+    """Read an image as 8 bits, grey (height, width, 1) or RGB (height, width, 3), transparency laid over white.
+
+    Raises:
+        PixlateError: It cannot be read; names the file.
+    """
+    try:
+        picture = read_picture(path, max_pixels=MAX_PIXELS, formats=installed().image_formats())
+    except PixlateError as error:
+        raise PixlateError(f"{path} cannot be measured, and the figures would mislead without it: {error}") from error
+    return to_8_bits(picture.pixels if picture.alpha is None else on_white(picture.pixels, picture.alpha))
+
+
+def degraded(photograph: Levels, scale: int) -> tuple[Levels, Levels]:
+    """Return (source, target): the photograph cropped to a multiple of ``scale`` and its reduction by Pillow's BICUBIC, as the training data."""
+    height, width = (length // scale * scale for length in photograph.shape[:2])
+    target = photograph[:height, :width]
+    image = Image.fromarray(target if target.shape[2] == 3 else target[:, :, 0])
+    reduced = np.asarray(image.resize((width // scale, height // scale), Image.Resampling.BICUBIC))
+    return reduced.reshape(height // scale, width // scale, -1), target
+
+
+def _settled(layout: Layout, folders: int, scale: int) -> Layout:
+    """Return the layout that is meant.
+
+    Raises:
+        PixlateError: It does not fit the number of folders or the model's scale, or cannot be told.
+    """
+    if layout == "auto" and folders == 2:
+        return "folders"
+    if layout == "auto" and scale > 1:
+        return "degraded"
+    if layout == "auto":
+        raise PixlateError("expected a folder of sources and one of targets, got one folder; add the other, or --layout side-by-side if each file holds both")
+    expected = 2 if layout in ("folders", "unpaired") else 1
+    if folders != expected:
+        raise PixlateError(f"expected {expected} folder{'s' if expected > 1 else ''} for --layout {layout}, got {folders}; name {expected}")
+    if layout == "side-by-side" and scale != 1:
+        raise PixlateError(f"expected a model of scale 1 for --layout side-by-side, this one enlarges by {scale}; use --layout folders or degraded")
+    if layout == "degraded" and scale == 1:
+        raise PixlateError("expected a model that enlarges for --layout degraded, this one has scale 1; use --layout folders or side-by-side")
+    return layout
+
+
+def _images(folder: Path) -> dict[str, Path]:
+    """Return the images in and below a folder by relative path without suffix, in the order of their paths; hidden ones are left out.
+
+    Raises:
+        PixlateError: There is none, a part of the folder cannot be read, or two have one name.
+    """
+    if not folder.is_dir():
+        raise PixlateError(f"expected a folder of images, got {folder}, which is {'a file' if folder.exists() else 'not there'}; name a folder")
+    known = {*SUFFIXES, *installed().image_formats()}
+    failures: list[tuple[str, str]] = []
+    found: dict[str, Path] = {}
+    for path in sorted(map(Path, walk(folder, folder, failures))):
+        if path.suffix.lower() not in known or path.name.startswith("."):
+            continue
+        name = unicodedata.normalize("NFC", path.relative_to(folder).with_suffix("").as_posix())
+        if name in found:
+            raise PixlateError(f"expected one image of each name, got {found[name]} and {path}; take one of them out")
+        found[name] = path
+    for path_failed, reason in failures:
+        raise PixlateError(f"{path_failed}: {reason}")
+    if not found:
+        raise PixlateError(f"expected images ({', '.join(sorted(known))}) in {folder}, found none; name a folder that holds some")
+    return found
+
+
+def _refuse_unmatched(folders: Sequence[Path], found: Sequence[dict[str, Path]]) -> None:
+    lonely = [str(path) for own, other in (found, found[::-1]) for name, path in own.items() if name not in other]
+    if lonely:
+        more = f" and {len(lonely) - NAMED} more" if len(lonely) > NAMED else ""
+        raise PixlateError(
+            f"expected the same names in {folders[0]} and {folders[1]}, but the other folder has none for {', '.join(lonely[:NAMED])}{more}; "
+            "take them out, or say --layout unpaired"
+        )
+
+
+def _matched(source: Path, target: Path, scale: int) -> int:
+    """Return the lesser side of a target that is as large as the output will be.
+
+    Raises:
+        PixlateError: It is of another size.
+    """
+    (width, height), size = _size(source), _size(target)
+    if size != (width * scale, height * scale):
+        raise PixlateError(
+            f"expected {target} of {width * scale}x{height * scale} pixels, since the model makes that of {source} of {width}x{height}, "
+            f"got {size[0]}x{size[1]}; resize or crop one of them"
+        )
+    return min(size)
+
+
+def _single(path: Path, layout: Layout, scale: int) -> int:
+    """Return the lesser side of the target that one file holds or is.
+
+    Raises:
+        PixlateError: It cannot be halved, or is too small to be reduced.
+    """
+    width, height = _size(path)
+    if layout == "degraded":
+        side = min(width // scale, height // scale) * scale
+        if side == 0:
+            raise PixlateError(f"expected images of at least {scale} pixels on each side, to reduce by {scale}, but {path} has {width}x{height}; take it out")
+        return side
+    if width % 2:
+        raise PixlateError(f"expected source and target side by side, of one width, but {path} is {width} pixels wide; take it out or crop it")
+    return min(width // 2, height)
+
+
+def _sets(layout: Layout, scale: int, sources: Sequence[Path], targets: Sequence[Path], sides: Sequence[tuple[int, Path]]) -> ImageSets:
+    side, path = min(sides)
+    return ImageSets(layout, scale, tuple(sources), tuple(targets), path, side)
+
+
+def _size(path: Path) -> tuple[int, int]:
+    """Return width and height from the header.
+
+    Raises:
+        PixlateError: The file is no image; names it.
+    """
+    try:
+        return probe(path, MAX_PIXELS, formats=installed().image_formats())
+    except PixlateError as error:
+        raise PixlateError(f"{path} cannot be measured, and the figures would mislead without it: {error}") from error

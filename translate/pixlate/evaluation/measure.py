@@ -1,0 +1,169 @@
+"""Translates a set of images and measures the outputs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from pixlate.contracts import Metric
+from pixlate.convert.conversion import load_for_pictures
+from pixlate.convert.executor import Executor
+from pixlate.convert.pictures import from_model
+from pixlate.errors import PixlateError
+from pixlate.evaluation.catalogue import KINDS, Kind, choose
+from pixlate.evaluation.folders import ImageSets, Layout, Levels, find_images, read
+from pixlate.evaluation.meters import Figure, MeanMeter, Meter, SlicedWassersteinMeter
+from pixlate.evaluation.metrics import luma_correlation, psnr_luma
+from pixlate.extras import import_for
+from pixlate.images import Picture
+from pixlate.plugins import installed
+
+INCEPTION = ("fid", "kid", "is", "precision", "recall")
+TORCHMETRICS = ("psnr", "ssim", "ms-ssim", "lpips")
+FID_IMAGES = 2049
+"""Fewest images that give a covariance of 2048 features its full rank."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How good a model's outputs are."""
+
+    model: str
+    """Its name or file."""
+    device: str
+    """Where it ran."""
+    metrics_device: str
+    """Where those metrics ran that use PyTorch."""
+    layout: Layout
+    """How sources and targets were found."""
+    images: int
+    """Sources translated."""
+    targets: int
+    """Targets compared with."""
+    figures: tuple[Figure, ...]
+    """One for each metric."""
+    notes: tuple[str, ...]
+    """What the reader should know of them."""
+
+
+def evaluate(
+    model: str | Path,
+    folders: Sequence[Path],
+    *,
+    metrics: Sequence[str] = (),
+    layout: Layout = "auto",
+    device: str = "auto",
+    inception: Path | None = None,
+    watch: Callable[[int, int], None] = lambda done, planned: None,
+) -> Evaluation:
+    """Translate every source and return the metrics of the outputs.
+
+    Args:
+        model: A ready model's name or a model file.
+        folders: One or two, as the layout wants.
+        metrics: Names of :data:`KINDS` or of plugins' metrics; without any, those that need no weights and fit the images.
+        layout: How sources and targets lie, see :func:`pixlate.evaluation.folders.find_images`.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        inception: File with the weights of Inception; None for the folder of ``torch.hub``.
+        watch: Called with the images done and planned.
+
+    Raises:
+        PixlateError: The model, a folder, an image, a metric or its weights are not as they should be. All but damage inside an image file
+            is found before the first image is translated.
+    """
+    translator = load_for_pictures(model, device)
+    spec = translator.spec
+    sets = find_images(folders, layout, spec.scale)
+    offered = installed().metrics()
+    chosen, notes = choose(metrics, KINDS | _kinds_of_plugins(offered), sets)
+    if inception is not None and not any(kind.name in INCEPTION for kind in chosen):
+        raise PixlateError(f"--inception names weights for {', '.join(INCEPTION)}, and none of them is asked for; add --metrics fid, or leave it out")
+    metrics_device, meters = _meters(chosen, offered, sets, translator.device, inception)
+    if metrics_device != translator.device:
+        notes.append(f"the metrics ran on {metrics_device}, since this PyTorch cannot use {translator.device}")
+    count = min(len(sets.sources), len(sets.targets))
+    if any(kind.name == "fid" for kind in chosen) and count < FID_IMAGES:
+        notes.append(f"fid of {count} images is biased upwards; compare it only with that of as many images")
+    executor = Executor(translator, "auto", "auto")
+    planned = len(sets.sources) + (0 if sets.paired else len(sets.targets))
+    for index, path in enumerate(sets.sources):
+        watch(index, planned)
+        source, target = sets.source_and_target(index)
+        taken = _with_channels(source, spec.channels_in, path, "takes")
+        try:
+            picture = from_model(executor(taken[None])[0], Picture(source), spec)
+        except PixlateError as error:
+            raise PixlateError(f"{path}: {error}") from error
+        output = _rgb(picture.pixels.astype(np.uint8, copy=False))
+        compared = None if target is None else _rgb(_with_channels(target, spec.channels_out, sets.targets[index], "makes"))
+        for meter in meters:
+            meter.add_output(output, _rgb(source), compared)
+            if compared is not None:
+                meter.add_target(compared)
+    for index, path in enumerate(() if sets.paired else sets.targets):
+        watch(len(sets.sources) + index, planned)
+        compared = _rgb(_with_channels(read(path), spec.channels_out, path, "makes"))
+        for meter in meters:
+            meter.add_target(compared)
+    watch(planned, planned)
+    found = {figure.metric: figure for meter in meters for figure in meter.figures()}
+    figures = tuple(found[kind.name] for kind in chosen)
+    return Evaluation(str(model), translator.device, metrics_device, sets.layout, len(sets.sources), len(sets.targets), figures, tuple(notes))
+
+
+def _kinds_of_plugins(offered: Mapping[str, Metric]) -> dict[str, Kind]:
+    """Return the metrics of plugins, which compare pairs.
+
+    Raises:
+        PixlateError: One has the name of a built-in metric.
+    """
+    for name in offered.keys() & KINDS.keys():
+        raise PixlateError(f"a plugin offers a metric named {name!r}, as Pixlate does; uninstall it or ask its author for another name")
+    return {name: Kind(name, "pairs", metric.higher_is_better) for name, metric in offered.items()}
+
+
+def _meters(chosen: Sequence[Kind], offered: Mapping[str, Metric], sets: ImageSets, device: str, inception: Path | None) -> tuple[str, list[Meter]]:
+    """Return where PyTorch's metrics run, and a meter for each metric or group of them.
+
+    Raises:
+        PixlateError: A library or the weights of a metric are missing.
+    """
+    from pixlate import __version__
+
+    meters: list[Meter] = []
+    if any(kind.name in (*TORCHMETRICS, *INCEPTION) for kind in chosen) and device != "cpu" and not import_for("evaluating", "torch").cuda.is_available():
+        device = "cpu"
+    for kind in chosen:
+        if kind.name in TORCHMETRICS:
+            meters.append(MeanMeter(kind, *import_for("evaluating", "pixlate.evaluation.similarity").make(kind.name, device)))
+        elif kind.name == "psnr-luma":
+            constants = f"BT.601 luma, {sets.scale} pixels of border left out"
+            meters.append(MeanMeter(kind, partial(psnr_luma, border=sets.scale), f"pixlate {__version__}, {constants}"))
+        elif kind.name == "luma-correlation":
+            meters.append(MeanMeter(kind, luma_correlation, f"pixlate {__version__}, BT.601 luma"))
+        elif kind.name == "sliced-wasserstein":
+            meters.append(SlicedWassersteinMeter(kind, len(sets.sources), len(sets.targets), __version__))
+        elif kind.name in offered:
+            compute = offered[kind.name].compute
+            meters.append(MeanMeter(kind, compute, f"plugin {getattr(compute, '__module__', type(compute).__module__)}"))
+    if grouped := [kind for kind in chosen if kind.name in INCEPTION]:
+        meters.append(import_for("evaluating", "pixlate.evaluation.inception").InceptionMeter(grouped, inception, device))
+    return device, meters
+
+
+def _with_channels(pixels: Levels, channels: int, path: Path, verb: str) -> Levels:
+    """Return an image with the channels a model takes or makes: grey is repeated for RGB.
+
+    Raises:
+        PixlateError: A colour image for a model of grey ones.
+    """
+    if pixels.shape[2] > channels:
+        raise PixlateError(f"expected a grey image in {path}, since the model {verb} those, got RGB; convert it to grey or use another model")
+    return np.repeat(pixels, channels // pixels.shape[2], axis=2)
+
+
+def _rgb(pixels: Levels) -> Levels:
+    """Return (height, width, 3); grey is repeated."""
+    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
