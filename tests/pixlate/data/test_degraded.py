@@ -1,5 +1,6 @@
 """Photographs and their reductions."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +9,22 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pixlate.data import Batch
+from pixlate.data import Batch, stack
 from pixlate.data.degraded import DegradedImages
+from pixlate.data.pixels import Array
 from pixlate.errors import PixlateError
-from pixlate.options import DataOptions
+from pixlate.options import DegradedOptions
 from pixlate.testing import make_photographs
 
+SavePipeline = Callable[..., str]
 
-def seeded(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+
+def batch_of(images: DegradedImages, size: int, seed: int) -> Batch:
+    return stack([images.load(draw, images.options.patch) for draw in images.draw(0, size, seed)])
+
+
+def planes(pixels: Array) -> Tensor:
+    return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
 def levels(image: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -32,8 +40,8 @@ def save(folder: Path, name: str, pixels: np.ndarray[tuple[int, ...], np.dtype[n
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_source_is_the_bicubic_reduction_of_the_target(scale: int, tmp_path: Path) -> None:
-    images = DegradedImages([make_photographs(tmp_path, 2, 110, 97)], scale, DataOptions(patch=14, hold_out=0))
-    batch = images.batch(8, seeded(1))
+    images = DegradedImages([make_photographs(tmp_path, 2, 110, 97)], scale, DegradedOptions(patch=14, hold_out=0))
+    batch = batch_of(images, 8, 1)
     assert batch["source"].shape == (8, 3, 14, 14) and batch["target"].shape == (8, 3, 14 * scale, 14 * scale)
     assert batch["source"].dtype == batch["target"].dtype == torch.float32
     for source, target in zip(batch["source"], batch["target"], strict=True):
@@ -44,31 +52,32 @@ def test_source_is_the_bicubic_reduction_of_the_target(scale: int, tmp_path: Pat
 
 
 def test_unturned_source_patch_is_the_bicubic_reduction_to_the_last_bit(tmp_path: Path) -> None:
-    images = DegradedImages([make_photographs(tmp_path, 1, 128, 128)], 4, DataOptions(patch=16, hold_out=0))
-    ((source, target),) = images.pairs
-    crop = Image.fromarray(target[:, 32:96, 16:80].permute(1, 2, 0).numpy())
+    images = DegradedImages([make_photographs(tmp_path, 1, 128, 128)], 4, DegradedOptions(patch=16, hold_out=0))
+    source, target = images.pair(images.copies[0])
+    crop = Image.fromarray(target[32:96, 16:80])
     reduced = np.array(crop.resize((16, 16), Image.Resampling.BICUBIC))
-    assert np.array_equal(reduced[2:-2, 2:-2], source[:, 8:24, 4:20].permute(1, 2, 0).numpy()[2:-2, 2:-2])
+    assert np.array_equal(reduced[2:-2, 2:-2], source[8:24, 4:20][2:-2, 2:-2])
 
 
-def test_same_generator_state_gives_the_same_batch_and_another_another(tmp_path: Path) -> None:
-    images = DegradedImages([make_photographs(tmp_path, 3)], 2, DataOptions(patch=8, hold_out=1))
+def test_same_seed_gives_the_same_batch_and_another_another(tmp_path: Path) -> None:
+    images = DegradedImages([make_photographs(tmp_path, 3)], 2, DegradedOptions(patch=8, hold_out=1))
 
     def equal(first: Batch, second: Batch) -> bool:
         return all(torch.equal(first[name], second[name]) for name in first)
 
-    assert equal(images.batch(4, seeded(7)), images.batch(4, seeded(7)))
-    assert not equal(images.batch(4, seeded(7)), images.batch(4, seeded(8)))
-    generator = seeded(7)
-    assert not equal(images.batch(4, generator), images.batch(4, generator))
+    assert equal(batch_of(images, 4, 7), batch_of(images, 4, 7))
+    assert not equal(batch_of(images, 4, 7), batch_of(images, 4, 8))
+    first, second = images.draw(0, 4, 7), images.draw(4, 4, 7)
+    assert images.draw(0, 8, 7) == first + second
+    assert {draw.seed for draw in first}.isdisjoint(draw.seed for draw in second)
 
 
 def test_all_eight_turns_and_mirrors_happen_alike_in_source_and_target(tmp_path: Path) -> None:
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (5, 5, 3), dtype=np.uint8)).resize((16, 16), Image.Resampling.BICUBIC)
     image.save(tmp_path / "one.png")
-    images = DegradedImages([tmp_path], 2, DataOptions(patch=8, hold_out=0))  # the patch is the whole image
-    batch = images.batch(200, seeded(0))
-    ((source, target),) = images.pairs
+    images = DegradedImages([tmp_path], 2, DegradedOptions(patch=8, hold_out=0))  # the patch is the whole image
+    batch = batch_of(images, 200, 0)
+    source, target = map(planes, images.pair(images.copies[0]))
 
     def which(patch: Tensor, whole: Tensor) -> int:
         turned = [torch.rot90(whole, turns, (1, 2)) for turns in range(4)]
@@ -82,16 +91,16 @@ def test_all_eight_turns_and_mirrors_happen_alike_in_source_and_target(tmp_path:
 def test_larger_photographs_are_drawn_more_often_by_their_area(tmp_path: Path) -> None:
     save(tmp_path, "large.png", np.full((96, 96, 3), 255, np.uint8))
     save(tmp_path, "small.png", np.full((48, 48, 3), 0, np.uint8))
-    batch = DegradedImages([tmp_path], 2, DataOptions(patch=8, hold_out=0)).batch(2000, seeded(0))
+    batch = batch_of(DegradedImages([tmp_path], 2, DegradedOptions(patch=8, hold_out=0)), 2000, 0)
     assert batch["source"].mean().item() == pytest.approx(0.8, abs=0.03)
 
 
 def test_held_out_images_are_never_drawn_and_are_validated_whole(tmp_path: Path) -> None:
     for index in range(10):
         save(tmp_path, f"{index}.png", np.full((41, 50, 3), index * 20, np.uint8))
-    images = DegradedImages([tmp_path], 4, DataOptions(patch=4, hold_out=3))
+    images = DegradedImages([tmp_path], 4, DegradedOptions(patch=4, hold_out=3))
     kept = {int(path.stem) * 20 for path in images.held_out}
-    drawn = {int(level) for level in (images.batch(500, seeded(0))["target"] * 255).round().flatten().tolist()}
+    drawn = {int(level) for level in (batch_of(images, 500, 0)["target"] * 255).round().flatten().tolist()}
     assert len(kept) == 3 and drawn == set(range(0, 200, 20)) - kept
     batches = list(images.validation())
     assert {round(float(batch["source"].mean()) * 255) for batch in batches} == kept
@@ -100,28 +109,28 @@ def test_held_out_images_are_never_drawn_and_are_validated_whole(tmp_path: Path)
 
 def test_rescale_adds_smaller_copies_of_every_photograph(tmp_path: Path) -> None:
     make_photographs(tmp_path, 2, 101, 97)
-    images = DegradedImages([tmp_path], 4, DataOptions(patch=8, rescale=(1.0, 0.5, 0.1), hold_out=0))
-    assert [tuple(target.shape[1:]) for _, target in images.pairs] == [(100, 96), (48, 48)] * 2  # a tenth is too small for a patch
+    images = DegradedImages([tmp_path], 4, DegradedOptions(patch=8, rescale=(1.0, 0.5, 0.1), hold_out=0))
+    assert [images.pair(copy)[1].shape[:2] for copy in images.copies] == [(100, 96), (48, 48)] * 2  # a tenth is too small for a patch
     with Image.open(tmp_path / "000.png") as photograph:
         half = np.array(photograph.resize((48, 50), Image.Resampling.BICUBIC))[:48]
-    assert np.array_equal(images.pairs[1][1].permute(1, 2, 0).numpy(), half)
+    assert np.array_equal(images.pair(images.copies[1])[1], half)
 
 
 def test_photographs_too_small_for_a_patch_are_refused_or_named(tmp_path: Path) -> None:
     make_photographs(tmp_path / "small", 3, 40, 80)
     with pytest.raises(PixlateError, match=r"at least 44 pixels on each side \(patch 11 x scale 4\), got only smaller ones; lower --patch"):
-        DegradedImages([tmp_path / "small"], 4, DataOptions(patch=11, hold_out=1))
+        DegradedImages([tmp_path / "small"], 4, DegradedOptions(patch=11, hold_out=1))
     make_photographs(tmp_path / "large", 2, 90, 90)
     with pytest.warns(UserWarning, match=r"at least 44 pixels .* 3 of 5 are smaller and not trained on"):
-        images = DegradedImages([tmp_path], 4, DataOptions(patch=11, hold_out=0))
-    assert len(images.pairs) == 2
+        images = DegradedImages([tmp_path], 4, DegradedOptions(patch=11, hold_out=0))
+    assert images.images == 2
 
 
 def test_held_out_photographs_smaller_than_a_patch_are_still_validated(tmp_path: Path) -> None:
     make_photographs(tmp_path / "a", 1, 96, 96)
     make_photographs(tmp_path / "b", 1, 40, 40)
     make_photographs(tmp_path / "c", 1, 96, 96)
-    assert len(list(DegradedImages([tmp_path], 4, DataOptions(patch=16, hold_out=1)).validation())) == 1
+    assert len(list(DegradedImages([tmp_path], 4, DegradedOptions(patch=16, hold_out=1)).validation())) == 1
 
 
 def test_held_out_photographs_too_small_to_measure_are_refused(tmp_path: Path) -> None:
@@ -129,11 +138,11 @@ def test_held_out_photographs_too_small_to_measure_are_refused(tmp_path: Path) -
     make_photographs(tmp_path / "b", 1, 20, 20)
     make_photographs(tmp_path / "c", 1, 96, 96)
     with pytest.raises(PixlateError, match="held-out photographs of at least 32 pixels on each side, got only smaller ones"):
-        DegradedImages([tmp_path], 4, DataOptions(patch=16, hold_out=1))
+        DegradedImages([tmp_path], 4, DegradedOptions(patch=16, hold_out=1))
 
 
 def test_nothing_held_out_gives_nothing_to_validate(tmp_path: Path) -> None:
-    assert list(DegradedImages([make_photographs(tmp_path, 1)], 2, DataOptions(patch=8, hold_out=0)).validation()) == []
+    assert list(DegradedImages([make_photographs(tmp_path, 1)], 2, DegradedOptions(patch=8, hold_out=0)).validation()) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
@@ -141,14 +150,23 @@ def test_file_that_is_no_image_is_named(content: bytes, tmp_path: Path) -> None:
     make_photographs(tmp_path, 2)
     (tmp_path / "damaged.png").write_bytes(content)
     with pytest.raises(PixlateError, match=r"/damaged\.png: "):
-        DegradedImages([tmp_path], 2, DataOptions(patch=8, hold_out=1))
+        DegradedImages([tmp_path], 2, DegradedOptions(patch=8, hold_out=1))
 
 
 def test_truncated_photograph_is_named(tmp_path: Path) -> None:
     whole = (make_photographs(tmp_path, 2) / "001.png").read_bytes()
     (tmp_path / "001.png").write_bytes(whole[: len(whole) // 2])
+    images = DegradedImages([tmp_path], 2, DegradedOptions(patch=8, hold_out=0))
     with pytest.raises(PixlateError, match=r"/001\.png: .*(truncated|damaged)"):
-        DegradedImages([tmp_path], 2, DataOptions(patch=8, hold_out=0))
+        batch_of(images, 20, 0)
+
+
+def test_photograph_whose_header_is_damaged_is_left_out_with_its_name_where_asked(tmp_path: Path) -> None:
+    (make_photographs(tmp_path, 3) / "001.png").write_bytes(b"no image")
+    with pytest.warns(UserWarning) as caught:
+        images = DegradedImages([tmp_path], 2, DegradedOptions(patch=8, hold_out=0, damaged="skip"))
+    assert images.images == 2
+    assert any("left out: " in str(warning.message) and "001.png: " in str(warning.message) for warning in caught)
 
 
 def test_deep_grey_palette_and_transparent_pictures_become_8_bit_rgb(tmp_path: Path) -> None:
@@ -158,8 +176,47 @@ def test_deep_grey_palette_and_transparent_pictures_become_8_bit_rgb(tmp_path: P
     clear = np.zeros((64, 64, 4), np.uint8)
     clear[:32, :, 3] = 255
     Image.fromarray(clear).save(tmp_path / "transparent.png")
-    targets = [target for _, target in DegradedImages([tmp_path], 2, DataOptions(patch=8, hold_out=0)).pairs]
-    deep, grey, transparent = (target.numpy() for target in targets)
+    images = DegradedImages([tmp_path], 2, DegradedOptions(patch=8, hold_out=0))
+    deep, grey, transparent = (images.pair(copy)[1].transpose(2, 0, 1) for copy in images.copies)
     assert np.array_equal(deep, np.broadcast_to(np.round(ramp / 257).astype(np.uint8), (3, 64, 64)))
     assert np.array_equal(grey, np.broadcast_to((ramp >> 8).astype(np.uint8), (3, 64, 64)))
     assert not transparent[:, :32].any() and (transparent[:, 32:] == 255).all()
+
+
+def test_growing_resolution_begins_with_smaller_patches(tmp_path: Path) -> None:
+    images = DegradedImages([make_photographs(tmp_path, 1)], 4, DegradedOptions(patch=16, hold_out=0))
+    sample = images.load(images.draw(0, 1, 0)[0], 4)
+    assert (sample["source"].shape, sample["target"].shape) == ((3, 4, 4), (3, 16, 16))
+
+
+def test_transforms_that_change_nothing_leave_every_patch_as_it_is_to_one_level(tmp_path: Path, save_pipeline: SavePipeline) -> None:
+    folder = make_photographs(tmp_path / "images", 2, 64, 72)
+    plain = DegradedImages([folder], 4, DegradedOptions(patch=6, hold_out=0))
+    same = DegradedImages([folder], 4, DegradedOptions(patch=6, hold_out=0, transforms=save_pipeline("HorizontalFlip", p=0.0)))
+    first, second = batch_of(plain, 40, 0), batch_of(same, 40, 0)
+    assert torch.equal(first["target"], second["target"])
+    assert (first["source"] - second["source"]).abs().max() < 1.5 / 255  # Pillow rounds its kernels by their place
+
+
+def test_transforms_change_the_target_before_it_is_reduced(tmp_path: Path, save_pipeline: SavePipeline) -> None:
+    folder = save(tmp_path / "images", "one.png", np.full((64, 64, 3), 40, np.uint8))
+    images = DegradedImages([folder], 2, DegradedOptions(patch=8, hold_out=0, transforms=save_pipeline("InvertImg", p=1.0)))
+    assert {round(float(image) * 255) for images in batch_of(images, 3, 0).values() for image in np.unique(images.numpy())} == {215}
+
+
+def test_identity_strengths_leave_the_batch_untouched_and_draw_no_chance(tmp_path: Path) -> None:
+    images = DegradedImages([make_photographs(tmp_path, 1)], 2, DegradedOptions(patch=8, hold_out=0))
+    batch = batch_of(images, 2, 0)
+    before = torch.get_rng_state()
+    assert images.finish(batch)["source"] is batch["source"]
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_finish_degrades_sources_alone_and_leaves_validation_clean(tmp_path: Path) -> None:
+    folder = make_photographs(tmp_path, 2)
+    images = DegradedImages([folder], 2, DegradedOptions(patch=16, hold_out=1, blur=1.0, noise=20.0, jpeg=30))
+    clean = DegradedImages([folder], 2, DegradedOptions(patch=16, hold_out=1))
+    batch = batch_of(images, 2, 0)
+    finished = images.finish(batch)
+    assert torch.equal(finished["target"], batch["target"]) and not torch.equal(finished["source"], batch["source"])
+    assert all(torch.equal(first["source"], second["source"]) for first, second in zip(images.validation(), clean.validation(), strict=True))

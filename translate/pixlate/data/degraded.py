@@ -2,113 +2,141 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
-from pixlate.data import Batch
+from pixlate.data import Batch, Draw
+from pixlate.data.cache import Images, PixelCache
+from pixlate.data.degradation import degrade
 from pixlate.data.folders import list_images, split_held_out
+from pixlate.data.patches import to_tensor
+from pixlate.data.pixels import Array, passing_over, read_pixels, size_of, to_levels
+from pixlate.data.sampling import sample_seed
+from pixlate.data.transforms import Transforms
 from pixlate.errors import PixlateError
-from pixlate.images import read_picture
-from pixlate.images.samples import on_white, to_8_bits
-from pixlate.options import DataOptions
+from pixlate.options import DegradedOptions
 
-MAX_PIXELS = 10**9
-"""Largest photograph read: 3 GB decoded."""
 LEAST_HELD_OUT = 8
 """Least source height and width of an image that validation measures."""
+MARGIN = 4
+"""Source pixels around a patch that are reduced with it after a transform: Pillow's bicubic kernel reaches two far."""
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """A photograph at one of the sizes it is used at."""
+
+    path: Path
+    factor: float
+    height: int
+    """Of its source."""
+    width: int
 
 
 class DegradedImages:
     """Random patches of photographs with their reductions by ``scale``, both RGB in [0, 1].
 
     The reduction is Pillow's BICUBIC, which filters against aliasing as the benchmark sets do. It is computed once on the whole
-    image, so a patch has its true surroundings; images are kept decoded, as 8-bit pixels.
+    image, so a patch has its true surroundings; as many images as ``cache`` allows are kept decoded, as 8-bit pixels.
 
     Args:
         folders: Searched recursively for images.
         scale: Factor between target and source.
-        options: Patch size, copies at other sizes, and how many images validation gets.
+        options: Patch size, copies at other sizes, what is done to sources, and how many images validation gets.
+
+    Raises:
+        PixlateError: A folder is missing, a header cannot be read, or photographs are too small.
     """
 
-    def __init__(self, folders: Sequence[Path], scale: int, options: DataOptions) -> None:
-        self.scale = scale
-        self.patch = options.patch
+    validated = True
+
+    def __init__(self, folders: Sequence[Path], scale: int, options: DegradedOptions) -> None:
+        self.scale, self.options = scale, options
         training, self.held_out = split_held_out(list_images(folders), options.hold_out)
-        pairs = [list(self._copies(path, options.rescale, self.patch)) for path in training]
-        self.pairs = [pair for copies in pairs for pair in copies]
-        least = f"photographs of at least {self.patch * scale} pixels on each side (patch {self.patch} x scale {scale})"
-        if not self.pairs:
+        copies = [self._copies(path, options.rescale, options.patch) for path in training]
+        self.copies = [copy for each in copies for copy in each]
+        least = f"photographs of at least {options.patch * scale} pixels on each side (patch {options.patch} x scale {scale})"
+        if not self.copies:
             raise PixlateError(f"expected {least}, got only smaller ones; lower --patch")
-        if small := sum(not copies for copies in pairs):
-            warnings.warn(f"expected {least}; {small} of {len(pairs)} are smaller and not trained on: lower --patch to use them", stacklevel=2)
-        self.validated = [pair for path in self.held_out for pair in self._copies(path, (1.0,), LEAST_HELD_OUT)]
-        if self.held_out and not self.validated:
+        if small := sum(not each for each in copies):
+            warnings.warn(f"expected {least}; {small} of {len(copies)} are smaller and not trained on: lower --patch to use them", stacklevel=2)
+        self._whole = [copy for path in self.held_out for copy in self._copies(path, (1.0,), LEAST_HELD_OUT)]
+        if self.held_out and not self._whole:
             raise PixlateError(
                 f"expected held-out photographs of at least {LEAST_HELD_OUT * scale} pixels on each side, got only smaller ones; take out small images or set --hold-out 0"
             )
-        areas = torch.tensor([float(source.shape[1] * source.shape[2]) for source, _ in self.pairs])
-        self.weights = areas / areas.sum()
+        self.images = len(self.copies)
+        areas = np.cumsum([float(copy.height * copy.width) for copy in self.copies])
+        self._shares = areas / areas[-1]
+        self._cache = PixelCache(options.cache)
+        self._transforms = Transforms(options.transforms) if options.transforms else None
 
-    def batch(self, size: int, generator: torch.Generator) -> Batch:
-        """Return ``size`` patches, (size, 3, patch, patch) and (size, 3, patch * scale, patch * scale), turned and mirrored at random.
+    def draw(self, start: int, count: int, seed: int) -> list[Draw]:
+        """Choose copies of photographs at random, each as often as its area is large; an epoch is as many as there are."""
+        seeds = [sample_seed(number, seed) for number in range(start, start + count)]
+        return [Draw((int(np.searchsorted(self._shares, np.random.default_rng((own, 1)).random(), side="right")),), own) for own in seeds]
 
-        The same state of ``generator`` gives the same batch.
-        """
-        chosen = torch.multinomial(self.weights, size, replacement=True, generator=generator).tolist()
-        sources, targets = zip(*(self._crop(self.pairs[index], generator) for index in chosen), strict=True)
-        return {"source": torch.stack(sources).float() / 255, "target": torch.stack(targets).float() / 255}
+    def load(self, draw: Draw, side: int) -> Batch:
+        """Read a patch, (3, side, side) and (3, side * scale, side * scale), turned and mirrored at random."""
+        copy = self.copies[draw.indices[0]]
+        source, target = self._cache.get(copy, lambda: self.pair(copy))
+        generator = np.random.default_rng(draw.seed)
+        top, left = (int(generator.integers(length - side + 1)) for length in source.shape[:2])
+        turns, mirror = int(generator.integers(4)), int(generator.integers(2))
+        if self._transforms:
+            crops = self._transformed(target, top, left, side, int(generator.integers(2**32)))
+        else:
+            crops = tuple(
+                image[top * times : (top + side) * times, left * times : (left + side) * times] for image, times in ((source, 1), (target, self.scale))
+            )
+        turned = (np.rot90(crop, turns) for crop in crops)
+        first, second = (crop[:, ::-1] if mirror else crop for crop in turned)
+        return {"source": to_tensor(first), "target": to_tensor(second)}
+
+    def finish(self, batch: Batch) -> Batch:
+        """Return the batch with blur, noise and JPEG on its sources, each image with a strength of its own."""
+        options = self.options
+        return {**batch, "source": degrade(batch["source"], options.blur, options.noise, options.jpeg)}
 
     def validation(self) -> Iterator[Batch]:
-        """Yield the held-out images whole, as batches of one."""
-        for source, target in self.validated:
-            yield {"source": source[None].float() / 255, "target": target[None].float() / 255}
+        """Yield the held-out images whole, as batches of one; their sources are reduced, and nothing else is done to them."""
+        for copy in self._whole:
+            with passing_over(self.options.damaged):
+                source, target = self.pair(copy)
+                yield {"source": to_tensor(source)[None], "target": to_tensor(target)[None]}
 
-    def _copies(self, path: Path, rescale: tuple[float, ...], least: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (source, target) of one file at each size, 8-bit (3, height, width); sources of less than ``least`` pixels a side are left out."""
-        photograph = _read(path)
-        for factor in rescale:
-            width, height = (round(side * factor) // self.scale * self.scale for side in photograph.size)
-            if min(width, height) < least * self.scale:
-                continue
-            copy = (
-                photograph
-                if factor == 1.0
-                else photograph.resize((round(photograph.width * factor), round(photograph.height * factor)), Image.Resampling.BICUBIC)
-            )
-            target = copy.crop((0, 0, width, height))
-            source = target.resize((width // self.scale, height // self.scale), Image.Resampling.BICUBIC)
-            yield _planes(source), _planes(target)
+    def pair(self, copy: _Copy) -> Images:
+        """Read the source and target of a copy, 8-bit (height, width, 3) each."""
+        photograph = Image.fromarray(to_levels(read_pixels(copy.path, 3)))
+        if copy.factor != 1.0:
+            photograph = photograph.resize((round(photograph.width * copy.factor), round(photograph.height * copy.factor)), Image.Resampling.BICUBIC)
+        target = photograph.crop((0, 0, copy.width * self.scale, copy.height * self.scale))
+        return np.array(_reduced(target, self.scale)), np.array(target)
 
-    def _crop(self, pair: tuple[Tensor, Tensor], generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        source, target = pair
-        top, left = (int(torch.randint(side - self.patch + 1, (), generator=generator)) for side in source.shape[1:])
-        turns, mirror = (int(torch.randint(count, (), generator=generator)) for count in (4, 2))
-        crops = (
-            source[:, top : top + self.patch, left : left + self.patch],
-            target[:, top * self.scale : (top + self.patch) * self.scale, left * self.scale : (left + self.patch) * self.scale],
+    def _copies(self, path: Path, rescale: tuple[float, ...], least: int) -> list[_Copy]:
+        """Return one file at each size; sources of less than ``least`` pixels a side are left out."""
+        with passing_over(self.options.damaged):
+            size = size_of(path)
+            copies = [_Copy(path, factor, *(round(side * factor) // self.scale for side in size)) for factor in rescale]
+            return [copy for copy in copies if min(copy.height, copy.width) >= least]
+        return []
+
+    def _transformed(self, target: Array, top: int, left: int, side: int, seed: int) -> Images:
+        """Return source and target of a patch that goes through the user's pipeline before it is reduced, with some of its surroundings."""
+        height, width = (length // self.scale for length in target.shape[:2])
+        rows, columns = (slice(max(0, first - MARGIN), min(length, first + side + MARGIN)) for first, length in ((top, height), (left, width)))
+        window = target[rows.start * self.scale : rows.stop * self.scale, columns.start * self.scale : columns.stop * self.scale].copy()
+        assert self._transforms is not None
+        (changed,) = self._transforms([window], seed)
+        reduced = np.array(_reduced(Image.fromarray(changed), self.scale))
+        down, right = top - rows.start, left - columns.start
+        return tuple(
+            image[down * times : (down + side) * times, right * times : (right + side) * times] for image, times in ((reduced, 1), (changed, self.scale))
         )
-        turned = (crop.rot90(turns, (1, 2)) for crop in crops)
-        first, second = (crop.flip(2) if mirror else crop for crop in turned)
-        return first, second
 
 
-def _planes(image: Image.Image) -> Tensor:
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
-
-
-def _read(path: Path) -> Image.Image:
-    """Return an image file as 8-bit RGB: 16 bits rounded, transparency laid over white.
-
-    Raises:
-        PixlateError: It cannot be read; names the file.
-    """
-    try:
-        picture = read_picture(path, max_pixels=MAX_PIXELS)
-    except PixlateError as error:
-        raise PixlateError(f"{path}: {error}") from error
-    pixels = picture.pixels if picture.alpha is None else on_white(picture.pixels, picture.alpha)
-    return Image.fromarray(np.broadcast_to(to_8_bits(pixels), (*pixels.shape[:2], 3)).copy())
+def _reduced(target: Image.Image, scale: int) -> Image.Image:
+    return target.resize((target.width // scale, target.height // scale), Image.Resampling.BICUBIC)

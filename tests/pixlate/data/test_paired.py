@@ -1,0 +1,215 @@
+"""Sources and targets that show the same."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from pixlate.data.paired import PairedImages
+from pixlate.errors import PixlateError
+from pixlate.options import PairedOptions
+from pixlate.testing import make_photographs
+
+SMALL = PairedOptions(patch=16, resize=20, hold_out=0)
+
+
+def save(path: Path, pixels: NDArray[np.uint8]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def negative_pairs(folder: Path, count: int, height: int = 30, width: int = 40) -> tuple[Path, Path]:
+    """Write photographs and their negatives: a source plus its target is 1 wherever the two are in step."""
+    source = make_photographs(folder / "source", count, height, width)
+    for path in source.iterdir():
+        save(folder / "target" / path.name, 255 - np.array(Image.open(path)))
+    return source, folder / "target"
+
+
+def summed(images: PairedImages, draws: int = 40) -> float:
+    """Return by how much source and target differ from being each other's negative, at most."""
+    samples = [images.load(draw, images.options.patch) for draw in images.draw(0, draws, 0)]
+    return max(float((sample["source"] + sample["target"] - 1).abs().max()) for sample in samples)
+
+
+def test_pairs_are_matched_by_path_whatever_their_suffix_and_order(tmp_path: Path) -> None:
+    for index, name in enumerate(("z", "deep/a", "b")):
+        save(tmp_path / "source" / f"{name}.png", np.full((20, 20, 3), index * 50, np.uint8))
+        save(tmp_path / "target" / f"{name}.bmp", np.full((20, 20, 3), 255 - index * 50, np.uint8))
+    images = PairedImages([tmp_path / "source", tmp_path / "target"], SMALL, 3, 3)
+    assert images.images == 3 and images.validated and summed(images) < 1e-6
+
+
+def test_files_without_a_partner_are_listed_and_refused(tmp_path: Path) -> None:
+    source, target = negative_pairs(tmp_path, 14)
+    for index in range(12):
+        (target / f"{index:03}.png").unlink()
+    (source / "013.png").unlink()
+    with pytest.raises(PixlateError, match=r"got 13 files without a partner: .*/source/000\.png, .*009\.png and 3 more; add the partners or take them out"):
+        PairedImages([source, target], SMALL, 3, 3)
+
+
+def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    source, target = negative_pairs(tmp_path, 2)
+    save(source / "001.bmp", np.zeros((9, 9, 3), np.uint8))
+    with pytest.raises(PixlateError, match=r"one image of each name, got .*/source/001\.bmp and 001\.png, which would have the same partner; remove one"):
+        PairedImages([source, target], SMALL, 3, 3)
+
+
+@pytest.mark.parametrize("changes", [{}, {"keep_aspect": True}, {"mirror": False}, {"resize": 0}, {"cache": 0}])
+def test_source_and_target_are_cropped_and_mirrored_in_step(tmp_path: Path, changes: dict[str, bool | int]) -> None:
+    options = PairedOptions(**{"patch": 16, "resize": 20, "hold_out": 0, **changes})  # type: ignore[arg-type]
+    assert summed(PairedImages(negative_pairs(tmp_path, 3), options, 3, 3)) <= 1.01 / 255  # resizing rounds each of the two to levels
+
+
+def test_user_transforms_are_done_alike_to_both_and_differ_between_samples(tmp_path: Path, save_pipeline: Callable[..., str]) -> None:
+    noiseless = save_pipeline("RandomRotate90", p=1.0)
+    images = PairedImages(negative_pairs(tmp_path, 1), PairedOptions(patch=16, resize=16, hold_out=0, mirror=False, transforms=noiseless), 3, 3)
+    assert summed(images) <= 1.01 / 255
+    sources = [images.load(draw, 16)["source"] for draw in images.draw(0, 40, 0)]
+    assert len({source.numpy().tobytes() for source in sources}) == 4
+
+
+def test_one_folder_holds_source_left_and_target_right_and_reverse_swaps(tmp_path: Path) -> None:
+    for index in range(3):
+        pixels = np.random.default_rng(index).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+        save(tmp_path / f"{index}.png", np.concatenate([pixels // 2, 255 - pixels // 2], axis=1))
+    for reverse in (False, True):
+        images = PairedImages([tmp_path], PairedOptions(patch=16, resize=20, hold_out=0, reverse=reverse), 3, 3)
+        assert summed(images) < 1e-6
+        assert (images.load(images.draw(0, 1, 0)[0], 16)["source"].max() <= 0.5) != reverse
+
+
+def test_reverse_swaps_two_folders(tmp_path: Path) -> None:
+    folders = negative_pairs(tmp_path, 2)
+    plain, swapped = (PairedImages(folders, PairedOptions(patch=16, resize=20, hold_out=0, reverse=reverse), 3, 3) for reverse in (False, True))
+    (draw,) = plain.draw(0, 1, 0)
+    first, second = plain.load(draw, 16), swapped.load(draw, 16)
+    assert torch.equal(first["source"], second["target"]) and torch.equal(first["target"], second["source"])
+
+
+def test_odd_width_side_by_side_is_refused(tmp_path: Path) -> None:
+    save(tmp_path / "odd.png", np.zeros((20, 41, 3), np.uint8))
+    with pytest.raises(PixlateError, match=r"one width side by side, got .*/odd\.png \(41 pixels wide\); mend them, or name two folders"):
+        PairedImages([tmp_path], SMALL, 3, 3)
+
+
+def test_halves_smaller_than_a_patch_are_refused_without_resize(tmp_path: Path) -> None:
+    save(tmp_path / "narrow.png", np.zeros((16, 30, 3), np.uint8))
+    with pytest.raises(PixlateError, match=r"at least 16 x 16 pixels .*narrow\.png"):
+        PairedImages([tmp_path], PairedOptions(patch=16, resize=0, hold_out=0), 3, 3)
+
+
+def test_pair_of_two_sizes_is_refused_without_resize_and_brought_together_with_it(tmp_path: Path) -> None:
+    source, target = negative_pairs(tmp_path, 2)
+    save(target / "001.png", np.zeros((60, 80, 3), np.uint8))
+    with pytest.raises(PixlateError, match=r"one size with --resize 0, got .*/source/001\.png \(40 x 30\) and .*/target/001\.png \(80 x 60\); mend them"):
+        PairedImages([source, target], PairedOptions(patch=16, resize=0, hold_out=0), 3, 3)
+    images = PairedImages([source, target], PairedOptions(patch=16, resize=20, keep_aspect=True, hold_out=0), 3, 3)
+    assert {image.shape for draw in images.draw(0, 4, 0) for image in images.load(draw, 16).values()} == {(3, 16, 16)}
+
+
+def test_pair_of_two_shapes_is_warned_of_as_one_of_them_may_be_turned(tmp_path: Path) -> None:
+    source, target = negative_pairs(tmp_path, 3)
+    save(target / "001.png", np.rot90(np.array(Image.open(target / "001.png"))))
+    with pytest.warns(UserWarning, match=r"got 1 that differ .*: .*/source/001\.png \(40 x 30\) and .*/target/001\.png \(30 x 40\); turn or crop one of each"):
+        PairedImages([source, target], SMALL, 3, 3)
+
+
+def test_damaged_held_out_pair_ends_validation_or_is_left_out_with_its_name(tmp_path: Path) -> None:
+    source, target = negative_pairs(tmp_path, 4)
+    options = {name: PairedOptions(patch=16, resize=20, hold_out=2, damaged=name) for name in ("stop", "skip")}
+    images = {name: PairedImages([source, target], option, 3, 3) for name, option in options.items()}
+    damaged = images["stop"].held_out[0][1]
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    with pytest.raises(PixlateError, match=f"{damaged.name}: "):
+        list(images["stop"].validation())
+    with pytest.warns(UserWarning, match=f"left out: .*/target/{damaged.name}: "):
+        assert len(list(images["skip"].validation())) == 1
+
+
+def test_held_out_pairs_are_whole_in_step_and_never_drawn(tmp_path: Path) -> None:
+    images = PairedImages(negative_pairs(tmp_path, 6), PairedOptions(patch=16, resize=20, hold_out=2), 3, 3, multiple=8)
+    assert images.images == 4 and set(images.pairs).isdisjoint(images.held_out)
+    batches = list(images.validation())
+    assert [tuple(batch["source"].shape) for batch in batches] == [(1, 3, 16, 24)] * 2  # 30 x 40 to 20 x 27
+    assert all((batch["source"] + batch["target"] - 1).abs().max() <= 1.01 / 255 for batch in batches)
+
+
+def test_grey_source_is_the_luma_of_its_target(tmp_path: Path) -> None:
+    make_photographs(tmp_path / "one", 2)
+    make_photographs(tmp_path / "two", 2, seed=1)
+    images = PairedImages([tmp_path / "one", tmp_path / "two"], PairedOptions(patch=16, resize=20, hold_out=1, grey=True), 1, 3)
+    assert images.images == 3
+    for sample in [
+        *(images.load(draw, 16) for draw in images.draw(0, 5, 0)),
+        *({name: image[0] for name, image in batch.items()} for batch in images.validation()),
+    ]:
+        red, green, blue = sample["target"]
+        assert (sample["source"][0] - (0.299 * red + 0.587 * green + 0.114 * blue)).abs().max() <= 0.51 / 255
+
+
+def test_share_of_lines_is_the_share_of_patches_whose_source_is_drawn(tmp_path: Path) -> None:
+    source = make_photographs(tmp_path / "source", 2)
+    for path in source.iterdir():
+        save(tmp_path / "target" / path.name, np.array(Image.open(path)))
+    images = PairedImages([source, tmp_path / "target"], PairedOptions(patch=16, resize=20, hold_out=0, lines=0.3), 3, 3)
+    drawn = [not torch.equal(sample["source"], sample["target"]) for sample in (images.load(draw, 16) for draw in images.draw(0, 400, 0))]
+    assert sum(drawn) / 400 == pytest.approx(0.3, abs=0.07)
+
+
+def test_with_all_lines_the_folders_hold_targets_alone_and_drawings_are_grey(tmp_path: Path) -> None:
+    images = PairedImages([make_photographs(tmp_path, 3)], PairedOptions(patch=64, resize=96, hold_out=1, lines=1.0), 3, 3)
+    sample = images.load(images.draw(0, 1, 0)[0], 64)
+    assert torch.equal(sample["source"][0], sample["source"][2]) and sample["source"].mean() > 0.5
+    first, second = list(images.validation()), list(images.validation())
+    assert all(torch.equal(one["source"], other["source"]) for one, other in zip(first, second, strict=True))
+
+
+def test_lines_of_images_with_many_channels_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(PixlateError, match="1 or 3 channels with --grey and --lines, got 3 and 5; leave the option out"):
+        PairedImages([tmp_path], PairedOptions(grey=True), 3, 5)
+
+
+def test_stacks_of_channels_are_paired_and_others_among_them_refused_by_name(tmp_path: Path) -> None:
+    for index in range(2):
+        for folder, channels in (("source", 5), ("target", 2)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            np.save(tmp_path / folder / f"{index}.npy", np.full((30, 20, channels), 0.25 * index, np.float32))
+    folders = [tmp_path / "source", tmp_path / "target"]
+    images = PairedImages(folders, PairedOptions(patch=16, resize=0, hold_out=1), 5, 2)
+    sample = images.load(images.draw(0, 1, 0)[0], 8)
+    assert (sample["source"].shape, sample["target"].shape) == ((5, 8, 8), (2, 8, 8))
+    with pytest.raises(PixlateError, match=r"/source/0\.npy: expected an image of 4 channels, got 5"):
+        images = PairedImages(folders, PairedOptions(patch=16, resize=20, hold_out=1), 4, 2)
+        images.load(images.draw(0, 1, 0)[0], 16)
+
+
+def test_drawn_and_transformed_patches_are_the_same_in_any_thread(tmp_path: Path, save_pipeline: Callable[..., str]) -> None:
+    inner = [{"__class_fullname__": name, "p": 0.5} for name in ("ColorJitter", "RandomRotate90", "GaussNoise")]
+    pipeline = save_pipeline("Compose", p=1.0, transforms=inner, bbox_params=None, keypoint_params=None, additional_targets={}, is_check_shapes=True)
+    options = PairedOptions(patch=32, resize=40, hold_out=0, lines=0.5, transforms=pipeline)
+    images = PairedImages(negative_pairs(tmp_path, 3, 60, 60), options, 3, 3)
+    draws = images.draw(0, 24, 0)
+    expected = [images.load(draw, 32) for draw in draws]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(images.load, draws, [32] * len(draws)))
+    assert all(torch.equal(one[name], other[name]) for one, other in zip(expected, found, strict=True) for name in one)
+    assert len({sample["target"].numpy().tobytes() for sample in expected}) > 20
+
+
+def test_deep_pixels_keep_their_precision(tmp_path: Path) -> None:
+    ramp = (np.arange(16 * 16, dtype=np.uint16) * 256 + 7).reshape(16, 16)
+    for folder in ("source", "target"):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(ramp).save(tmp_path / folder / "deep.png")
+    options = PairedOptions(patch=16, resize=0, hold_out=0, mirror=False)
+    images = PairedImages([tmp_path / "source", tmp_path / "target"], options, 1, 3)
+    sample = images.load(images.draw(0, 1, 0)[0], 16)
+    assert np.array_equal(sample["source"][0].numpy(), ramp.astype(np.float32) / np.float32(65535))
+    assert torch.equal(sample["target"], sample["source"].expand(3, -1, -1))

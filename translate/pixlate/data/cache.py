@@ -1,0 +1,34 @@
+"""Decoded images kept in memory, up to a limit."""
+
+from collections.abc import Callable, Hashable
+from threading import Lock
+
+from pixlate.data.pixels import Array
+
+Images = tuple[Array, ...]
+
+
+class PixelCache:
+    """Keeps what was read first until it is full, and reads the rest anew each time.
+
+    Training goes through all images in random order, so each is as likely to be wanted next: throwing one out for another gains nothing.
+    """
+
+    def __init__(self, mebibytes: int) -> None:
+        self.free = mebibytes * 2**20
+        self._kept: dict[Hashable, Images] = {}
+        self._lock = Lock()
+
+    def get(self, key: Hashable, read: Callable[[], Images]) -> Images:
+        """Return the images of a key, which are not to be written to; threads may ask at once."""
+        if key in self._kept:
+            return self._kept[key]
+        images = read()
+        size = sum(image.nbytes for image in images)
+        for image in images:
+            image.flags.writeable = False
+        with self._lock:
+            if key not in self._kept and size <= self.free:
+                self.free -= size
+                self._kept[key] = images
+        return images

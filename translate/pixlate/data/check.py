@@ -1,0 +1,187 @@
+"""Whether folders of images are fit to train on: everything that training would stumble over, at once. Imports no PyTorch."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Literal
+
+from pixlate.data.examine import Examined, examine, same_look
+from pixlate.data.folders import ARRAY_SUFFIXES, list_images, match_by_name, name_some
+from pixlate.data.sizes import unlike
+from pixlate.errors import PixlateError
+from pixlate.machine import granted_cores
+
+Pairing = Literal["paired", "unpaired", "degraded"]
+SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation"})
+"""Names of folders whose images must not be in one another."""
+Progress = Callable[[Iterator[Examined], int], Iterable[Examined]]
+
+
+@dataclass(frozen=True)
+class FolderReport:
+    """What one folder holds; files that cannot be read count as images and nothing else."""
+
+    path: str
+    images: int
+    heights: tuple[int, float, int]
+    """Least, median and greatest, in pixels."""
+    widths: tuple[int, float, int]
+    channels: dict[str, int]
+    """Images by their number of channels."""
+    bits: dict[str, int]
+    """Images by the bits of a sample."""
+
+
+@dataclass
+class Report:
+    """What was found in all folders."""
+
+    pairing: Pairing
+    layout: str
+    """How the images belong together, in words."""
+    folders: list[FolderReport]
+    pairs: int = 0
+    problems: list[str] = field(default_factory=list)
+    """Sentences, each of which says what to do."""
+    notes: list[str] = field(default_factory=list)
+    """What may be meant so."""
+
+
+def check(folders: Sequence[Path], pairing: Pairing | None, patch: int, progress: Progress = lambda files, count: files) -> Report:
+    """Read every image below the folders and tell what training on them would stumble over.
+
+    Args:
+        folders: As for training: sources and targets, or targets alone.
+        pairing: How they belong together; None finds out.
+        patch: Height and width of a patch, in pixels; 0 does not look.
+        progress: Given the results as they come, and their number, passes them on.
+
+    Raises:
+        PixlateError: A folder is missing or holds no image, or there are too few or many folders for the pairing.
+    """
+    lists = [list_images([folder], ARRAY_SUFFIXES) for folder in folders]
+    with ThreadPoolExecutor(granted_cores()) as pool:
+        unique = list(dict.fromkeys(path for paths in lists for path in paths))
+        found = {file.path: file for file in progress(pool.map(examine, unique), len(unique))}
+    files = [[found[path] for path in paths] for paths in lists]
+    kind = pairing or _deduced(folders, lists, files)
+    _check_count(kind, len(folders))
+    halves = 2 if kind == "paired" and len(folders) == 1 else 1
+    layout = {"paired": "sources and targets matched by name", "unpaired": "sources and targets that need not show the same", "degraded": "targets alone"}[kind]
+    report = Report(kind, "source and target side by side" if halves == 2 else layout, [_folder(*each) for each in zip(folders, files, strict=True)])
+    readable = [file for file in found.values() if not file.error]
+    _broken(report, list(found.values()))
+    if kind == "paired":
+        _pairs(report, folders, found) if halves == 1 else _side_by_side(report, readable)
+    _channels(report, readable)
+    if small := [file.path for file in readable if min(file.height, file.width // halves) < patch]:
+        report.problems.append(
+            f"{len(small)} images are smaller than a patch of {patch} pixels: {name_some(small)}; lower --patch, train with --resize, or take them out"
+        )
+    _copies(report, folders, files)
+    return report
+
+
+def _deduced(folders: Sequence[Path], lists: Sequence[Sequence[Path]], files: Sequence[Sequence[Examined]]) -> Pairing:
+    """Find out how images belong together: by names, or by width."""
+    names = {folder.name.lower() for folder in folders}
+    if len(folders) == 2 and (len(names) == 1 or not names <= SPLITS):  # sketches/train and photos/train are no splits of one set
+        stems = [{path.relative_to(folder).with_suffix("") for path in paths} for folder, paths in zip(folders, lists, strict=True)]
+        return "paired" if 2 * len(stems[0] & stems[1]) >= min(map(len, stems)) else "unpaired"
+    readable = [file for each in files for file in each if not file.error]
+    if len(folders) == 1 and readable and all(file.width == 2 * file.height for file in readable):
+        return "paired"
+    return "degraded"
+
+
+def _check_count(pairing: Pairing, count: int) -> None:
+    if pairing == "unpaired" and count != 2:
+        raise PixlateError(f"expected two folders, SOURCE TARGET, got {count}; name a folder of sources and one of targets")
+    if pairing == "paired" and count > 2:
+        raise PixlateError(f"expected two folders, SOURCE TARGET, or one of images side by side, got {count}; name two or one")
+
+
+def _folder(folder: Path, files: Sequence[Examined]) -> FolderReport:
+    readable = [file for file in files if not file.error]
+    heights, widths = ([getattr(file, name) for file in readable] or [0] for name in ("height", "width"))
+    channels, bits = (dict(sorted(Counter(str(getattr(file, name)) for file in readable).items())) for name in ("channels", "bits"))
+    ranges = [(min(sides), median(sides), max(sides)) for sides in (heights, widths)]
+    return FolderReport(str(folder), len(files), ranges[0], ranges[1], channels, bits)
+
+
+def _broken(report: Report, files: Sequence[Examined]) -> None:
+    if broken := [file.error for file in files if file.error]:
+        shown = " | ".join(broken[:10]) + (f" | and {len(broken) - 10} more" if len(broken) > 10 else "")
+        report.problems.append(f"{len(broken)} files cannot be read; mend or remove them, or train with --damaged skip: {shown}")
+
+
+def _pairs(report: Report, folders: Sequence[Path], found: dict[Path, Examined]) -> None:
+    try:
+        pairs, alone = match_by_name(*folders)
+    except PixlateError as error:  # two files of one name, or one folder in the other
+        report.problems.append(str(error))
+        return
+    report.pairs = len(pairs)
+    if alone:
+        report.problems.append(f"{len(alone)} files have no partner of the same name: {name_some(alone)}; add the partners or take them out")
+    both = [(found[source], found[target]) for source, target in pairs if not found[source].error and not found[target].error]
+    sizes = [((first.height, first.width), (second.height, second.width), f"{first.path} and {second.path}") for first, second in both]
+    if turned := [names for first, second, names in sizes if unlike(first, second)]:
+        report.problems.append(f"{len(turned)} pairs have two shapes and cannot show the same: {name_some(turned)}; turn or crop one of each")
+    if other := [names for first, second, names in sizes if first != second and not unlike(first, second)]:
+        report.notes.append(f"{len(other)} pairs have two sizes, which --resize brings together and --resize 0 refuses: {name_some(other)}")
+
+
+def _side_by_side(report: Report, files: Sequence[Examined]) -> None:
+    report.pairs = len(files)
+    if odd := [file.path for file in files if file.width % 2]:
+        report.problems.append(f"{len(odd)} images have an odd width and cannot be halved: {name_some(odd)}; mend them, or name two folders")
+
+
+def _channels(report: Report, files: Sequence[Examined]) -> None:
+    for folder in report.folders:
+        kinds = {int(channels) for channels in folder.channels}
+        if len(kinds) > 1 and not kinds <= {1, 3}:
+            rare = min(folder.channels, key=lambda channels: folder.channels[channels])
+            such = [file.path for file in files if str(file.channels) == rare and file.path.is_relative_to(folder.path)]
+            report.problems.append(
+                f"{folder.path} mixes images of {', '.join(map(str, sorted(kinds)))} channels, and a network takes one number: "
+                f"take out or convert those of {rare}: {name_some(such)}"
+            )
+        elif len(kinds) > 1:
+            report.notes.append(f"{folder.path} mixes grey and RGB images; grey is repeated for a network of 3 channels")
+        if len(folder.bits) > 1:
+            report.notes.append(f"{folder.path} mixes samples of {', '.join(folder.bits)} bits; each is divided by its own largest value")
+
+
+def _copies(report: Report, folders: Sequence[Path], files: Sequence[Sequence[Examined]]) -> None:
+    """Tell of pictures that are there twice; worst of all between training and test."""
+    places = {file.path: _place(folder, file.path) for folder, each in zip(folders, files, strict=True) for file in each}
+    groups: dict[bytes, dict[Path, Examined]] = defaultdict(dict)
+    for each in files:
+        for file in each:
+            if not file.error:
+                groups[file.content][file.path] = file
+    within: list[str] = []
+    across: list[str] = []
+    for group in groups.values():
+        if len(group) > 1:
+            (across if len({places[path] for path in group}) > 1 else within).append(" = ".join(map(str, group)))
+    if across:
+        report.problems.append(
+            f"{len(across)} pictures are in more than one folder, where one is to be told from the other: {name_some(across)}; keep each in one"
+        )
+    if within:
+        report.problems.append(f"{len(within)} pictures are there more than once: {name_some(within)}; remove the copies")
+    unique = [next(iter(group.values())) for group in groups.values()]
+    if near := [f"{first.path} ~ {second.path}" for first, second in same_look(unique)]:
+        report.notes.append(f"{len(near)} pairs of pictures look the same: {name_some(near)}")
+
+
+def _place(folder: Path, path: Path) -> str:
+    """Return the folder of a file and the split below it, such as train or test, if it has these."""
+    first, *rest = path.relative_to(folder).parts
+    return str(folder / first) if rest and first.lower() in SPLITS else str(folder)

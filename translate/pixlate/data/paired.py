@@ -1,0 +1,130 @@
+"""Training data of pairs that show the same: two folders, images side by side, or sources made from targets."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pixlate.data import Batch, Draw
+from pixlate.data.cache import Images, PixelCache
+from pixlate.data.drawing import draw_lines, random_lines
+from pixlate.data.folders import ARRAY_SUFFIXES, list_images, match_by_name, name_some, split_held_out
+from pixlate.data.patches import cut, resized, size_for, to_tensor, whole
+from pixlate.data.pixels import Array, Levels, luma, passing_over, read_own, read_pixels, to_levels, with_channels
+from pixlate.data.sampling import epoch_indices, sample_seed
+from pixlate.data.sizes import check_sizes
+from pixlate.data.transforms import Transforms
+from pixlate.errors import PixlateError
+from pixlate.options import PairedOptions
+
+VALIDATION_THICKNESS = 1.0
+"""Standard deviation, in pixels, of the lines that validation draws, so that its figures compare from one to the next."""
+
+
+class PairedImages:
+    """The same random patch of a source and its target.
+
+    Args:
+        folders: Sources and targets, which are matched by their path without suffix; or one folder of images that hold both, side by
+            side; or folders of targets alone where ``--grey`` or ``--lines 1`` makes the sources.
+        options: Sizes, mirroring, where sources come from, and how many pairs validation gets.
+        channels_in: Channels of a source.
+        channels_out: Channels of a target.
+        multiple: What height and width of a validated image are a multiple of.
+
+    Raises:
+        PixlateError: A folder is missing or too small, files have no partner, or sizes do not fit.
+    """
+
+    validated = True
+
+    def __init__(self, folders: Sequence[Path], options: PairedOptions, channels_in: int, channels_out: int, multiple: int = 1) -> None:
+        self.options, self.multiple = options, multiple
+        self.channels = channels_in, channels_out
+        self.made = options.grey or options.lines == 1
+        if (options.grey or options.lines) and not {channels_in, channels_out} <= {1, 3}:
+            raise PixlateError(f"expected images of 1 or 3 channels with --grey and --lines, got {channels_in} and {channels_out}; leave the option out")
+        samples = self._find(folders)
+        halves = 2 if len(samples[0]) == 1 and not self.made else 1
+        if not (self.made and options.resize):
+            check_sizes(samples, 0 if options.resize else options.patch, options.damaged, halves)
+        self.pairs, self.held_out = split_held_out(samples, options.hold_out)
+        self.images = len(self.pairs)
+        self._cache = PixelCache(options.cache)
+        self._transforms = Transforms(options.transforms) if options.transforms else None
+
+    def draw(self, start: int, count: int, seed: int) -> list[Draw]:
+        """Choose pairs: each epoch goes through all of them in an order of its own."""
+        indices = epoch_indices(self.images, start, count, seed)
+        return [Draw((index,), sample_seed(number, seed)) for number, index in enumerate(indices, start)]
+
+    def load(self, draw: Draw, side: int) -> Batch:
+        """Read a pair, (channels, side, side) each, cropped, mirrored and transformed alike."""
+        (index,) = draw.indices
+        generator = np.random.default_rng(draw.seed)
+        read = self._cache.get(index, lambda: self._read(self.pairs[index], self.options.keep_aspect))
+        images = cut(read, self.options.patch, self.options.mirror, generator)
+        if self._transforms:
+            images = self._transforms(images, int(generator.integers(2**32)))
+        target = images[-1]
+        made = self.options.grey or generator.random() < self.options.lines
+        source = self._source_of(target, lambda levels: random_lines(levels, generator)) if made else images[0]
+        return {"source": to_tensor(resized(source, side, side)), "target": to_tensor(resized(target, side, side))}
+
+    def finish(self, batch: Batch) -> Batch:
+        """Return the batch as it is."""
+        return batch
+
+    def validation(self) -> Iterator[Batch]:
+        """Yield held-out pairs whole, the shorter side at ``--resize``; sources that are drawn all have lines of one thickness."""
+        for files in self.held_out:
+            with passing_over(self.options.damaged):
+                images = self._read(files, keep_aspect=True)
+                target = images[-1]
+                source = self._source_of(target, lambda levels: draw_lines(levels, VALIDATION_THICKNESS)) if self.made else images[0]
+                yield {name: to_tensor(whole(image, self.multiple))[None] for name, image in (("source", source), ("target", target))}
+
+    def _find(self, folders: Sequence[Path]) -> list[tuple[Path, ...]]:
+        """Return the files of each pair: a source and a target, or one that holds all there is."""
+        if self.made or len(folders) == 1:
+            return [(path,) for path in list_images(folders, ARRAY_SUFFIXES)]
+        source, target = reversed(folders) if self.options.reverse else folders
+        pairs, alone = match_by_name(source, target)
+        if alone:
+            raise PixlateError(
+                f"expected a source and a target of every name, got {len(alone)} files without a partner: {name_some(alone)}; add the partners or take them out"
+            )
+        return list(pairs)
+
+    def _read(self, files: tuple[Path, ...], keep_aspect: bool) -> Images:
+        """Return source and target, or the target alone where the source is made from it, at the size patches are cut from."""
+        images = self._files(files)
+        size = size_for(images[-1], self.options.resize, keep_aspect)
+        return tuple(resized(image, *size) for image in images)
+
+    def _files(self, files: tuple[Path, ...]) -> Images:
+        if self.made:
+            return (read_pixels(files[0], self.channels[1]),)
+        if len(files) == 2:
+            source, target = (read_pixels(path, channels) for path, channels in zip(files, self.channels, strict=True))
+        else:
+            source, target = self._halves(files[0])
+        return source, target
+
+    def _halves(self, path: Path) -> tuple[Array, Array]:
+        """Return left and right half of an image as source and target."""
+        both = read_own(path, self.channels[1])
+        middle = both.shape[1] // 2
+        halves = both[:, :middle], both[:, middle:]
+        source, target = (
+            with_channels(half, channels, path) for half, channels in zip(reversed(halves) if self.options.reverse else halves, self.channels, strict=True)
+        )
+        return np.ascontiguousarray(source), np.ascontiguousarray(target)
+
+    def _source_of(self, target: Array, draw: Callable[[Levels], Levels]) -> Array:
+        """Return the source that is made from a target: it in grey, or what ``draw`` makes of it."""
+        if not self.options.grey:
+            made: Array = draw(to_levels(target))[:, :, None]
+        else:
+            made = luma(target) if target.shape[2] == 3 else target
+        return np.repeat(made, self.channels[0], axis=2)

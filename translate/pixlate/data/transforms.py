@@ -1,0 +1,125 @@
+"""Pipelines of albumentations that a user saved, applied to patches."""
+
+import json
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pixlate.data.pixels import Array, to_unit
+from pixlate.errors import PixlateError
+
+
+class Transforms:
+    """A pipeline written by ``albumentations.save``, done alike to all images of a sample.
+
+    Only transforms that albumentations itself brings are made: a file names classes, and must not choose which code runs.
+
+    Args:
+        path: The .json or .yaml file.
+
+    Raises:
+        PixlateError: It is missing, or is no such pipeline.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self._description = _read(self.path)
+        self._names: tuple[str, ...] = ()
+        self._own = threading.local()  # a pipeline holds the state of the call it is in
+        self._pipeline(1)
+
+    def __call__(self, images: Sequence[Array], seed: int) -> list[Array]:
+        """Return (height, width, channels) images of one size transformed, with the same chance for each.
+
+        Raises:
+            PixlateError: The pipeline fails on them or changes their size or channels; names its file.
+        """
+        images = [to_unit(image) if image.dtype == np.uint16 else image for image in images]  # albumentations knows 8 bits and [0, 1]
+        if len({image.dtype for image in images}) > 1:
+            images = [to_unit(image) for image in images]
+        pipeline = self._pipeline(len(images))
+        pipeline.set_random_seed(seed)
+        names = _names(len(images))
+        try:
+            given = pipeline(**dict(zip(names, images, strict=True)))
+        except Exception as error:
+            raise PixlateError(f"{self.path}: the pipeline fails on patches of {images[0].shape} ({_short(error)}); mend the file") from error
+        changed = [np.asarray(given[name]) for name in names]
+        for before, after in zip(images, changed, strict=True):
+            if after.shape != before.shape or after.dtype != before.dtype:
+                raise PixlateError(
+                    f"{self.path}: expected patches of {before.shape} and {before.dtype} to stay so, got {after.shape} and {after.dtype}; "
+                    "take out what changes their size or type, which --patch and Pixlate do"
+                )
+        return [np.clip(image, 0, 1) if image.dtype == np.float32 else image for image in changed]
+
+    def _pipeline(self, count: int) -> Any:
+        """Return this thread's pipeline for so many images at once."""
+        made: dict[int, Any] = self._own.__dict__.setdefault("made", {})
+        if count not in made:
+            library = _albumentations()
+            try:
+                loaded = library.from_dict(self._description)
+                made[count] = library.Compose([loaded], additional_targets=dict.fromkeys(_names(count)[1:], "image"))
+            except Exception as error:
+                raise PixlateError(
+                    f"{self.path}: expected a pipeline that albumentations {library.__version__} can load ({_short(error)}); save it again"
+                ) from error
+        return made[count]
+
+
+def _names(count: int) -> list[str]:
+    return ["image", *(f"image{index}" for index in range(1, count))]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return what a file says, with all classes it names checked."""
+    if path.suffix.lower() not in (".json", ".yaml", ".yml"):
+        raise PixlateError(f"expected a .json or .yaml file for --transforms, got {path}; write one with albumentations.save")
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PixlateError(f"expected a readable file for --transforms, got {path} ({_short(error)}); check its path") from error
+    try:
+        if path.suffix.lower() == ".json":
+            description = json.loads(text)
+        else:
+            import yaml
+
+            description = yaml.safe_load(text)
+    except Exception as error:
+        raise PixlateError(f"{path}: expected {path.suffix} written by albumentations.save ({_short(error)}); save the pipeline again") from error
+    if not isinstance(description, dict) or not isinstance(description.get("transform"), dict):
+        raise PixlateError(f"{path}: expected a pipeline written by albumentations.save, which has a 'transform'; save it again")
+    _check_classes(description["transform"], path)
+    return description
+
+
+def _check_classes(value: Any, path: Path) -> None:
+    if isinstance(value, dict):
+        if "__class_fullname__" in value:
+            name, library = value["__class_fullname__"], _albumentations()
+            known = library.core.serialization.SERIALIZABLE_REGISTRY
+            own = known.get(library.core.serialization.shorten_class_name(name)) if isinstance(name, str) else None
+            if own is None or own.__module__.partition(".")[0] != "albumentations":
+                raise PixlateError(f"{path}: expected transforms of albumentations {library.__version__}, got {name!r}; take it out")
+        for inner in value.values():
+            _check_classes(inner, path)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_classes(inner, path)
+
+
+def _albumentations() -> Any:
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks the network for its newest version otherwise
+    import albumentations
+
+    return albumentations
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:160] or type(error).__name__

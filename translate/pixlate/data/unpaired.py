@@ -1,0 +1,86 @@
+"""Training data of two kinds of images that do not show the same."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from pixlate.data import Batch, Draw
+from pixlate.data.cache import Images, PixelCache
+from pixlate.data.folders import ARRAY_SUFFIXES, check_apart, list_images, split_held_out
+from pixlate.data.patches import cut, resized, size_for, to_tensor, whole
+from pixlate.data.pixels import passing_over, read_pixels
+from pixlate.data.sampling import epoch_indices, sample_seed
+from pixlate.data.sizes import check_sizes
+from pixlate.data.transforms import Transforms
+from pixlate.options import UnpairedOptions
+
+
+class UnpairedImages:
+    """Random patches of sources, each with one of a target drawn at random.
+
+    Args:
+        source: Folder of sources, searched recursively.
+        target: Folder of targets.
+        options: Sizes, mirroring, and how many images of each folder validation gets.
+        channels_in: Channels of a source.
+        channels_out: Channels of a target.
+        multiple: What height and width of a validated image are a multiple of.
+
+    Raises:
+        PixlateError: A folder is missing or too small, or holds images smaller than a patch.
+    """
+
+    validated = False
+
+    def __init__(self, source: Path, target: Path, options: UnpairedOptions, channels_in: int, channels_out: int, multiple: int = 1) -> None:
+        check_apart(source, target)
+        self.options, self.multiple = options, multiple
+        self.channels = channels_in, channels_out
+        lists = [list_images([folder], ARRAY_SUFFIXES) for folder in (source, target)]
+        if not options.resize:
+            check_sizes([(path,) for paths in lists for path in paths], options.patch, options.damaged)
+        (self.sources, held_sources), (self.targets, held_targets) = (split_held_out(paths, options.hold_out) for paths in lists)
+        self.held_out = list(zip(held_sources, held_targets, strict=True))
+        self.images = max(len(self.sources), len(self.targets))
+        self._cache = PixelCache(options.cache)
+        self._transforms = Transforms(options.transforms) if options.transforms else None
+
+    def draw(self, start: int, count: int, seed: int) -> list[Draw]:
+        """Choose samples: an epoch goes through the larger folder, and draws a partner for each from the other one."""
+        draws = []
+        for number, index in enumerate(epoch_indices(self.images, start, count, seed), start):
+            own = sample_seed(number, seed)
+            partner = int(np.random.default_rng((own, 2)).integers(min(len(self.sources), len(self.targets))))
+            draws.append(Draw((index, partner) if len(self.sources) == self.images else (partner, index), own))
+        return draws
+
+    def load(self, draw: Draw, side: int) -> Batch:
+        """Read a source and a target, (channels, side, side) each; crop, mirroring and transforms of the two are drawn apart."""
+        files = self.sources[draw.indices[0]], self.targets[draw.indices[1]]
+        sample = {}
+        for place, (name, path, channels) in enumerate(zip(("source", "target"), files, self.channels, strict=True)):
+            generator = np.random.default_rng((draw.seed, place))
+            images = self._cache.get((place, path), partial(self._read, path, channels))
+            patches = cut(images, self.options.patch, self.options.mirror, generator)
+            if self._transforms:
+                patches = self._transforms(patches, int(generator.integers(2**32)))
+            sample[name] = to_tensor(resized(patches[0], side, side))
+        return sample
+
+    def finish(self, batch: Batch) -> Batch:
+        """Return the batch as it is."""
+        return batch
+
+    def validation(self) -> Iterator[Batch]:
+        """Yield held-out sources and targets, one of each, which do not show the same."""
+        for files in self.held_out:
+            with passing_over(self.options.damaged):
+                pixels = [read_pixels(path, channels) for path, channels in zip(files, self.channels, strict=True)]
+                images = [whole(resized(image, *size_for(image, self.options.resize, keep_aspect=True)), self.multiple) for image in pixels]
+                yield {name: to_tensor(image)[None] for name, image in zip(("source", "target"), images, strict=True)}
+
+    def _read(self, path: Path, channels: int) -> Images:
+        pixels = read_pixels(path, channels)
+        return (resized(pixels, *size_for(pixels, self.options.resize, self.options.keep_aspect)),)

@@ -1,0 +1,19 @@
+"""Options that methods share: frozen dataclasses whose field texts are the help on the command line. No PyTorch."""
+
+from pixlate.options.adversarial import AdversarialOptions
+from pixlate.options.checks import check_least, check_most, check_types, check_used
+from pixlate.options.data import DataOptions, DegradedOptions, PairedOptions, UnpairedOptions
+from pixlate.options.training import TrainingOptions
+
+__all__ = [
+    "AdversarialOptions",
+    "DataOptions",
+    "DegradedOptions",
+    "PairedOptions",
+    "TrainingOptions",
+    "UnpairedOptions",
+    "check_least",
+    "check_most",
+    "check_types",
+    "check_used",
+]

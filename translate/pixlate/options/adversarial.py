@@ -1,0 +1,94 @@
+"""Options of translation by a generator against discriminators, which Pix2Pix and CycleGAN share and plugins may."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pixlate.errors import PixlateError
+from pixlate.options.checks import check_least, check_most, check_types, check_used
+
+MOST_CHANNELS = 16
+"""Most channels of an image."""
+
+
+@dataclass(frozen=True)
+class AdversarialOptions:
+    """Networks and losses of an adversarial translation between images of one size."""
+
+    channels_in: int = 3
+    """Channels of the source: 1 grey, 3 RGB, up to 16 from TIFF or .npy files."""
+    channels_out: int = 3
+    """Channels of the target."""
+    generator: Literal["unet", "resnet"] = "unet"
+    """Network that translates."""
+    channels: int = 64
+    """Feature maps after the generator's first convolution."""
+    depth: int = 8
+    """Halvings of the U-Net: 7 for patches of 128, 8 for 256."""
+    blocks: int = 9
+    """Residual blocks of the ResNet: 6 for patches of 128, 9 for 256."""
+    downsamplings: int = 2
+    """Halvings of the ResNet before its blocks."""
+    skip: bool = False
+    """Whether the ResNet learns the change of the picture instead of the picture; needs as many channels in as out."""
+    norm: Literal["batch", "instance", "group", "none"] = "batch"
+    """Normalisation in the generator."""
+    dropout: float = 0.5
+    """Share of features dropped in the U-Net's inner decoder blocks or the ResNet's blocks."""
+    upsampling: Literal["transposed", "resize"] = "transposed"
+    """How the generator enlarges: transposed convolutions, or resizing before a convolution, which leaves no checkerboard."""
+    attention: bool = False
+    """Whether generator and discriminators have a block of self-attention (Zhang et al. 2019)."""
+    discriminator: tuple[Literal["patch", "pixel"], ...] = ("patch",)
+    """Kinds of discriminator that judge together: patch (PatchGAN), pixel (1x1 convolutions), or both."""
+    discriminator_channels: int = 64
+    """Feature maps after the discriminators' first convolution."""
+    discriminator_layers: int = 3
+    """Halvings of a patch discriminator; 3 sees 70x70 pixels."""
+    discriminator_scales: int = 1
+    """Sizes of the picture that are judged, each half of the one before (pix2pixHD)."""
+    discriminator_norm: Literal["batch", "instance", "group", "none"] = "batch"
+    """Normalisation in the discriminators."""
+    spectral_norm: bool = False
+    """Whether the discriminators' weights are normalised by their largest singular value (Miyato et al. 2018)."""
+    initialisation: Literal["normal", "xavier", "kaiming", "orthogonal"] = "normal"
+    """Distribution of the first weights."""
+    initial_gain: float = 0.02
+    """Standard deviation of normal first weights, or the gain of the others."""
+    objective: Literal["vanilla", "least-squares", "hinge", "wasserstein", "relativistic"] = "vanilla"
+    """Adversarial loss."""
+    adversarial_weight: float = 1.0
+    """Weight of the generators' adversarial loss."""
+    smoothing: float = 0.0
+    """What is taken off the discriminators' target of 1 for real images (one-sided label smoothing)."""
+    gradient_penalty: float = 0.0
+    """Weight of the penalty on gradients between real and generated images (WGAN-GP); 10 is usual with wasserstein."""
+    r1: float = 0.0
+    """Weight of the penalty on the discriminators' gradients at real images."""
+    r2: float = 0.0
+    """Weight of the penalty on the discriminators' gradients at generated images."""
+    feature_matching: float = 0.0
+    """Weight of the distance between the discriminators' features of real and generated images (pix2pixHD; 10 is usual)."""
+    total_variation: float = 0.0
+    """Weight of the generated images' total variation, which makes them smoother."""
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        counts = ("channels_in", "channels_out", "channels", "blocks", "discriminator_channels", "discriminator_layers", "discriminator_scales")
+        check_least(self, **dict.fromkeys(counts, 1), depth=2, downsamplings=0)
+        weights = ("adversarial_weight", "smoothing", "gradient_penalty", "r1", "r2", "feature_matching", "total_variation", "dropout", "initial_gain")
+        check_least(self, **dict.fromkeys(weights, 0))
+        check_most(self, channels_in=MOST_CHANNELS, channels_out=MOST_CHANNELS, smoothing=0.5, dropout=0.9, depth=12, downsamplings=6)
+        if not self.discriminator or len(set(self.discriminator)) != len(self.discriminator):
+            raise PixlateError(f"expected --discriminator patch, pixel or both, got {self.discriminator}; name each once")
+        if self.skip and self.channels_in != self.channels_out:
+            raise PixlateError(
+                f"expected --channels-in and --channels-out to be equal with --skip, got {self.channels_in} and {self.channels_out}; leave out --skip"
+            )
+        if self.smoothing and self.objective not in ("vanilla", "least-squares"):
+            raise PixlateError(f"expected --smoothing with --objective vanilla or least-squares, got it with {self.objective}; leave it out")
+        if self.objective == "wasserstein" and not self.gradient_penalty and not self.spectral_norm:
+            raise PixlateError("expected --gradient-penalty or --spectral-norm with --objective wasserstein, got neither; add --gradient-penalty 10")
+        check_used(self, self.generator == "unet", "--generator unet", "depth")
+        check_used(self, self.generator == "resnet", "--generator resnet", "blocks", "downsamplings", "skip")
+        check_used(self, "patch" in self.discriminator, "--discriminator patch", "discriminator_layers")
+        check_used(self, self.initialisation != "kaiming", "--initialisation normal, xavier or orthogonal", "initial_gain")

@@ -1,0 +1,88 @@
+"""Checks of options dataclasses: values of the wrong type, out of range, or set where nothing reads them are refused."""
+
+from math import isfinite
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from pixlate.errors import PixlateError
+
+
+def check_types(options: Any) -> None:
+    """Refuse values of an options dataclass that are not of their field's type, as a TOML file may hold them.
+
+    Raises:
+        PixlateError: With the option, what it takes and what came.
+    """
+    for name, hint in get_type_hints(type(options)).items():
+        value = getattr(options, name)
+        if not _fits(value, hint):
+            raise PixlateError(f"expected --{name.replace('_', '-')} to be {_kind(hint)}, got {value!r}; see --help")
+
+
+def check_least(options: Any, **least: float) -> None:
+    """Refuse options below what is given for each.
+
+    Raises:
+        PixlateError: With the option, its least value and what came.
+    """
+    for name, smallest in least.items():
+        if getattr(options, name) < smallest:
+            raise PixlateError(f"expected --{name.replace('_', '-')} of at least {smallest}, got {getattr(options, name)}; raise it")
+
+
+def check_most(options: Any, **most: float) -> None:
+    """Refuse options above what is given for each.
+
+    Raises:
+        PixlateError: With the option, its greatest value and what came.
+    """
+    for name, greatest in most.items():
+        if getattr(options, name) > greatest:
+            raise PixlateError(f"expected --{name.replace('_', '-')} of at most {greatest}, got {getattr(options, name)}; lower it")
+
+
+def check_used(options: Any, used: bool, where: str, *names: str) -> None:
+    """Refuse options that were set although nothing would read them.
+
+    Args:
+        options: An instance of an options dataclass.
+        used: Whether the named options are read.
+        where: What reads them, such as ``--generator unet``.
+        names: Fields; one that has its class's default counts as not set.
+
+    Raises:
+        PixlateError: With the option and what it belongs to.
+    """
+    for name in names:
+        if not used and getattr(options, name) != getattr(type(options), name):
+            raise PixlateError(
+                f"expected --{name.replace('_', '-')} with {where} only, got {getattr(options, name)!r} without it; leave one of them out, or add {where}"
+            )
+
+
+def _fits(value: object, hint: Any) -> bool:
+    kind, inner = get_origin(hint), get_args(hint)
+    if kind is Literal:
+        return any(value == choice and type(value) is type(choice) for choice in inner)
+    if kind in (Union, UnionType):
+        return any(_fits(value, choice) for choice in inner)
+    if kind is tuple:
+        hints = inner[:1] * len(value) if isinstance(value, tuple) and inner[1:] == (...,) else inner
+        return isinstance(value, tuple) and len(value) == len(hints) and all(map(_fits, value, hints))
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return not isinstance(hint, type) or isinstance(value, hint)
+
+
+def _kind(hint: Any) -> str:
+    """Say a type in words."""
+    kind, inner = get_origin(hint), get_args(hint)
+    if kind is Literal:
+        return f"one of {', '.join(map(str, inner))}"
+    if kind in (Union, UnionType):
+        return " or ".join(map(_kind, inner))
+    if kind is tuple:
+        return ("a list of numbers" if inner[0] in (int, float) else "a list") if inner[1:] == (...,) else f"{len(inner)} numbers"
+    return {int: "a whole number", float: "a number", str: "a text", bool: "true or false", NoneType: "nothing"}.get(hint, str(hint))

@@ -1,0 +1,114 @@
+"""How long, how fast and on what to train, whatever the method."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from pixlate.errors import PixlateError
+from pixlate.options.checks import check_least, check_types, check_used
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How long and how fast to train, whatever the method."""
+
+    steps: int = 100_000
+    """Updates of every player; 0 counts --epochs."""
+    epochs: int = 0
+    """Passes over the training images, where --steps is 0."""
+    batch: int = 16
+    """Images in one step, over all devices."""
+    accumulate: int = 1
+    """Parts a batch is split into, one after the other, to save memory; the update is that of the whole batch."""
+    learning_rate: float = 2e-4
+    """Step size of Adam at the start of the schedule."""
+    discriminator_learning_rate: float = 0.0
+    """Step size of the discriminators (two time scales); 0 is the same."""
+    generator_every: int = 1
+    """The generators are updated in every N-th step only; Wasserstein training uses 5."""
+    betas: tuple[float, float] = (0.9, 0.99)
+    """Decay rates of Adam's two moments."""
+    schedule: Literal["constant", "cosine", "linear", "step", "plateau"] = "cosine"
+    """Learning rate over the run: constant, half a cosine to zero, constant for half the run and then linear to zero, falling at --milestones, or falling where validation gets no better."""
+    periods: int = 1
+    """Times the cosine schedule starts anew."""
+    milestones: tuple[float, ...] = (0.5,)
+    """Fractions of the run at which the step schedule multiplies the learning rate by --decay."""
+    decay: float = 0.1
+    """Factor of the learning rate at each milestone or plateau."""
+    patience: int = 5
+    """Validations without a better --best that the plateau schedule waits for."""
+    warm_up: int = 0
+    """Steps in which the learning rate rises linearly from zero."""
+    average_decay: float = 0.999
+    """Decay of the averaged weights (EMA), which are what is exported; 0 follows the weights exactly."""
+    gradient_clip: float = 0.0
+    """Largest norm of a player's gradient; 0 does not clip."""
+    pool: int = 0
+    """Past generated images kept for the discriminators (Shrivastava et al. 2017); 0 shows them the newest alone."""
+    augment: tuple[Literal["color", "translation", "cutout"], ...] = ()
+    """Differentiable changes of everything the discriminators see (DiffAugment, Zhao et al. 2020), for few images."""
+    grow_from: int = 0
+    """Side of the first patches, in source pixels; it doubles up to --patch over the first half of the run, and 0 begins with --patch."""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    """Arithmetic of the forward and backward pass; weights stay in 32 bits."""
+    channels_last: bool = True
+    """Whether images lie in memory pixel after pixel, which convolutions are mostly faster on."""
+    compile: bool = False
+    """Whether torch.compile makes the networks faster, after a minute or more at the start."""
+    device: str = "auto"
+    """Where to train: auto, cpu, cuda or cuda:N."""
+    devices: int = 1
+    """Processes that share each batch, a GPU each on CUDA; torchrun sets it by itself."""
+    seed: int = 0
+    """Fixes initial weights, the order and cropping of images, and all other chance."""
+    validate_every: int = 1000
+    """Steps between two validations on held-out images, and between two sample sheets."""
+    best: str = ""
+    """Metric by which the best checkpoint is kept; by default the first that validation gives."""
+    checkpoint_every: int = 500
+    """Steps between two checkpoints."""
+    keep: int = 2
+    """Newest checkpoints kept, besides the best."""
+    log_every: int = 50
+    """Steps between two lines of the log."""
+    start_from: str = ""
+    """A run, a checkpoint, or a .safetensors file of another code base, whose weights of the same name and shape are taken over first."""
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        at_least_one = ("batch", "accumulate", "generator_every", "periods", "patience", "devices", "validate_every", "checkpoint_every", "keep", "log_every")
+        check_least(self, **dict.fromkeys(at_least_one, 1))
+        check_least(self, steps=0, epochs=0, warm_up=0, gradient_clip=0, pool=0, grow_from=0, seed=0, discriminator_learning_rate=0)
+        self._check_length()
+        if self.learning_rate <= 0:
+            raise PixlateError(f"expected --learning-rate above 0, got {self.learning_rate}; 2e-4 is usual")
+        if self.seed >= 2**32:
+            raise PixlateError(f"expected --seed below {2**32}, got {self.seed}; choose a smaller one")
+        for name, decay in (("betas", self.betas[0]), ("betas", self.betas[1]), ("average-decay", self.average_decay), ("decay", self.decay)):
+            if not 0 <= decay < 1:
+                raise PixlateError(f"expected --{name} of at least 0 and below 1, got {decay}; 0.99 is usual")
+        if list(self.milestones) != sorted(self.milestones) or not all(0 < milestone < 1 for milestone in self.milestones):
+            raise PixlateError(f"expected --milestones of rising fractions between 0 and 1, got {self.milestones}; 0.5 is the middle of the run")
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
+            raise PixlateError(f"expected --device auto, cpu, cuda or cuda:N, got {self.device!r}; choose one of these")
+        if self.devices > 1 and ":" in self.device:
+            raise PixlateError(f"expected --device cpu or cuda with --devices {self.devices}, got {self.device}; leave out the number")
+        if self.batch % (self.accumulate * self.devices):
+            raise PixlateError(
+                f"expected --batch to be a multiple of --accumulate times --devices, {self.accumulate * self.devices}, got {self.batch}; choose a multiple"
+            )
+        check_used(self, self.schedule == "cosine", "--schedule cosine", "periods")
+        check_used(self, self.schedule == "step", "--schedule step", "milestones")
+        check_used(self, self.schedule == "plateau", "--schedule plateau", "patience")
+        check_used(self, self.schedule in ("step", "plateau"), "--schedule step or plateau", "decay")
+
+    def _check_length(self) -> None:
+        if not self.steps and not self.epochs:
+            raise PixlateError("expected --steps or --epochs above 0, got 0 for both; set one of them")
+        if self.steps and self.epochs != type(self).epochs:
+            raise PixlateError(f"expected --steps or --epochs, got {self.steps} steps and {self.epochs} epochs; add --steps 0 to count epochs")
+
+    def total_steps(self, images: int) -> int:
+        """Return the updates a run makes on so many training images."""
+        return self.steps or -(-self.epochs * images // self.batch)
