@@ -25,9 +25,9 @@ bench: .venv/dev
 	$(BIN)/python benchmarks/bench_quality.py
 	$(BIN)/python benchmarks/bench_convert.py
 
-# Trains the shipped models anew; needs PIXLATE_DATA, and hours on two cores.
+# Trains the shipped models anew, all or MODELS="day-to-night ..."; needs PIXLATE_DATA, and hours on two cores.
 models: .venv/dev
-	$(BIN)/python plugins/pixlate_srgan/recipes/train.py
+	$(BIN)/python plugins/train_models.py $(MODELS)
 
 clean:
 	rm -rf .venv .venv-lowest demo build dist

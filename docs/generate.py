@@ -11,7 +11,20 @@ from pixlate import hookspecs
 from pixlate.cli import build_app
 
 DOCS = Path(__file__).parent
-COMMANDS = ((), ("convert",), ("train",), ("train", "srgan"), ("export",), ("models",), ("plugins",), ("doctor",))
+COMMANDS = (
+    (),
+    ("convert",),
+    ("train",),
+    ("train", "pix2pix"),
+    ("train", "cyclegan"),
+    ("train", "srgan"),
+    ("data", "check"),
+    ("evaluate",),
+    ("export",),
+    ("models",),
+    ("plugins",),
+    ("doctor",),
+)
 
 
 def cli_page() -> str:

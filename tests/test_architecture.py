@@ -13,7 +13,20 @@ ROOT = Path(__file__).parent.parent
 SHELVES = ("translate", "plugins", "export")
 PACKAGES = {path.parent.name: path.parent for shelf in SHELVES for path in sorted((ROOT / shelf).glob("*/__init__.py"))}
 PLUGINS = sorted(path.name for path in (ROOT / "plugins").iterdir() if (path / "__init__.py").is_file())
-HEAVY = {"torch", "torchvision", "kornia", "albumentations", "lightning_fabric", "safetensors", "onnx", "onnxscript", "tensorboard", "torchmetrics"}
+HEAVY = {
+    "torch",
+    "torchvision",
+    "kornia",
+    "albumentations",
+    "lightning_fabric",
+    "safetensors",
+    "onnx",
+    "onnxscript",
+    "tensorboard",
+    "torchmetrics",
+    "torch_fidelity",
+    "cv2",
+}
 RUN_TIME = [
     "translate/pixlate/convert",
     "translate/pixlate/images",

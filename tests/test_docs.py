@@ -13,12 +13,12 @@ from PIL import Image
 from pixlate.cli import main
 
 ROOT = Path(__file__).parent.parent
-GUIDES = [ROOT / "README.md", ROOT / "docs/convert.md", ROOT / "docs/train.md"]
+GUIDES = [ROOT / "README.md", ROOT / "docs/convert.md", ROOT / "docs/train.md", ROOT / "docs/evaluate.md"]
 
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with ``photos/`` in it, as the guides suppose."""
+    """A folder with ``photos/`` and ``other/`` in it, as the guides suppose."""
     folder = tmp_path / "photos"
     folder.mkdir()
     for name in ("chelsea", "coffee", "astronaut"):
@@ -26,6 +26,8 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             small = photograph.resize((64, 48))
         small.save(folder / f"{name}.jpg")
         small.save(folder / ("cat.png" if name == "chelsea" else f"{name}-copy.png"))
+        (tmp_path / "other").mkdir(exist_ok=True)
+        small.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "other" / f"{name}.png")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -66,14 +66,14 @@ class Adversarial(GAN):
     def generate(self, batch: Batch) -> Images:
         return {"target": self.generators["source_to_target"](batch["source"])}
 
-    def judge(self, image: Tensor) -> Tensor:
+    def verdict(self, image: Tensor) -> Tensor:
         return self.discriminators["target"](image).mean()  # type: ignore[no-any-return]
 
     def generator_losses(self, batch: Batch, images: Images) -> Losses:
-        return {"adversarial": -self.judge(images["target"]), "pixel": (images["target"] - batch["target"]).abs().mean()}
+        return {"adversarial": -self.verdict(images["target"]), "pixel": (images["target"] - batch["target"]).abs().mean()}
 
     def discriminator_losses(self, batch: Batch, images: Images) -> Losses:
-        return {"real": -self.judge(batch["target"]), "false": self.judge(images["target"])}
+        return {"real": -self.verdict(batch["target"]), "false": self.verdict(images["target"])}
 
 
 def method(gan: type[Adversarial]) -> pixlate.Method:
@@ -117,7 +117,7 @@ class NotScalar(Adversarial):
 
 class SameNames(Adversarial):
     def generator_losses(self, batch: Batch, images: Images) -> Losses:
-        return {"real": -self.judge(images["target"])}
+        return {"real": -self.verdict(images["target"])}
 
 
 class NotClamped(Adversarial):
@@ -138,7 +138,7 @@ class NoDiscriminatorLosses(Adversarial):
 
 class MovesTheOther(Adversarial):
     def discriminator_losses(self, batch: Batch, images: Images) -> Losses:
-        return {"false": self.judge(self.generate(batch)["target"])}
+        return {"false": self.verdict(self.generate(batch)["target"])}
 
 
 class NamesChange(Adversarial):
@@ -188,7 +188,9 @@ def option_types(first: str, **more: Any) -> type[Any]:
     return dataclasses.make_dataclass("Strange", [(first, int, *more.values())], frozen=True)
 
 
-@pytest.mark.parametrize(("name", "other"), [("batch", "TrainingOptions"), ("patch", "DataOptions"), ("out", "pixlate train"), ("folders", "pixlate train")])
+@pytest.mark.parametrize(
+    ("name", "other"), [("batch", "TrainingOptions"), ("patch", "DegradedOptions"), ("out", "pixlate train"), ("folders", "pixlate train")]
+)
 def test_option_named_like_a_shared_one_is_refused_with_the_plugins_option(name: str, other: str) -> None:
     with pytest.raises(pixlate.PixlateError, match=f"method 'toy': the option '{name}' of Strange is also one of {other}, .*rename it in the plugin"):
         pixlate.Method("toy", "for tests", "degraded", option_types(name, field=dataclasses.field(default=1)), lambda options: Adversarial(1))

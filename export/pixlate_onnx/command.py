@@ -3,15 +3,18 @@
 from pathlib import Path
 
 from pixlate.errors import PixlateError
+from pixlate.extras import import_for
 
 
-def export(run: Path, model: Path, *, generator: str = "source_to_target", data: str = "", licence: str = "") -> int:
+def export(
+    run: Path, model: Path, *, generator: str = "source_to_target", data: str = "", licence: str = "", best: bool = False, half_weights: bool = False
+) -> int:
     """Write the averaged generator of a run as an ONNX file, after comparing it with PyTorch at several sizes.
 
     Parameters
     ----------
     run
-        Folder that pixlate train wrote.
+        Folder that pixlate train wrote, or one of its checkpoints.
     model
         The .onnx file to write.
     generator
@@ -20,14 +23,15 @@ def export(run: Path, model: Path, *, generator: str = "source_to_target", data:
         What it was trained on, for the file's metadata; by default the names of the folders.
     licence
         Terms of use of the weights, for the file's metadata.
+    best
+        Take the checkpoint that validated best instead of the newest.
+    half_weights
+        Store the weights in 16 bits, which halves the file; arithmetic stays in 32.
     """
     if model.suffix.lower() != ".onnx":
         raise PixlateError(f"expected a file named *.onnx, got {model}; change its ending")
-    try:
-        from pixlate_onnx.exporter import export_run
-    except ImportError as error:
-        raise PixlateError(f"exporting needs PyTorch and onnx, and {error.name} is missing; run: pip install 'pixlate[train]'") from error
-    exported = export_run(run, model, generator, data, licence)
+    exporter = import_for("exporting", "pixlate_onnx.exporter")
+    exported = exporter.export_run(run, model, generator, data, licence, best, half_weights)
     print(exported.parity)
     print(f"wrote {model}, {model.stat().st_size / 1e6:.1f} MB")
     return 0

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pixlate
-from pixlate_srgan.options import SRGANOptions, SRGANTraining
+from pixlate_srgan.options import SRGANData, SRGANOptions, SRGANTraining
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,11 +25,12 @@ def pixlate_methods() -> Iterable[pixlate.Method]:
     """Offer ``srgan``."""
     yield pixlate.Method(
         name="srgan",
-        summary="Super-resolution: SRGAN's generator, trained on pixel loss",
+        summary="Super-resolution: first on pixel loss, then against a discriminator",
         pairing="degraded",
         options=SRGANOptions,
         build=build,
         training=SRGANTraining,
+        data=SRGANData,
     )
 
 

@@ -1,15 +1,24 @@
-"""SRGAN's networks and losses (Ledig et al. 2017)."""
+"""SRGAN's networks and losses (Ledig et al. 2017, "Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network")."""
 
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from pixlate.adversarial import to_symmetric
 from pixlate.data import Batch
-from pixlate.gan import GAN, MAIN_GENERATOR, Images, Losses
-from pixlate.losses import l1
+from pixlate.gan import GAN, MAIN_GENERATOR, Images, Losses, Verdicts
+from pixlate.losses import Perceptual, discriminator_loss, generator_loss, l1, load_vgg19, mse
+from pixlate.networks.patchgan import PatchGAN
+from pixlate.networks.srgan_discriminator import SRGANDiscriminator
 from pixlate.networks.srresnet import MSRResNet, SRResNet
+from pixlate.networks.symmetric import SymmetricInput
 from pixlate.spec import ModelSpec
 from pixlate_srgan.options import SRGANOptions
 
 
 class SRGAN(GAN):
-    """The first stage: a generator trained on pixel loss alone, called SRResNet in the paper (section 3.2)."""
+    """First a generator trained on pixel loss alone, called SRResNet in the paper (section 3.2); then the same against a discriminator."""
 
     def __init__(self, options: SRGANOptions) -> None:
         generator = (
@@ -17,19 +26,59 @@ class SRGAN(GAN):
             if options.network == "srresnet"
             else MSRResNet(options.scale, options.channels, options.blocks, options.tail)
         )
-        super().__init__({MAIN_GENERATOR: generator})
-        self.scale, self.halo = options.scale, generator.halo
-        self.normalised = options.network == "srresnet"
-        self.pixel_weight = options.pixel_weight
+        super().__init__({MAIN_GENERATOR: generator}, {"target": _discriminator(options)} if options.second else {})
+        self.options, self.halo = options, generator.halo
+        self.adversarial = options.stages == "adversarial"
+        """Whether the second stage has begun."""
+        self._perceptual: list[Perceptual] = []  # in a list, since it is no part of the model and its checkpoints
 
     def spec(self, generator: str = MAIN_GENERATOR) -> ModelSpec:
         """Return scale and halo; convolutions alone make tiling exact."""
-        return ModelSpec(method="srgan", scale=self.scale, tiling_exact=True, halo=self.halo, norm="running" if self.normalised else "none")
+        normalised = self.options.network == "srresnet"
+        return ModelSpec(method="srgan", scale=self.options.scale, tiling_exact=True, halo=self.halo, norm="running" if normalised else "none")
+
+    def prepare(self, device: torch.device) -> None:
+        """Load VGG19, where its features are compared."""
+        options = self.options
+        if options.second and options.perceptual_weight:
+            features = load_vgg19(Path(options.perceptual_weights) if options.perceptual_weights else None, options.perceptual_layer)
+            self._perceptual = [Perceptual(features).to(device)]
+
+    def begin_step(self, step: int, steps: int) -> None:
+        """Choose the stage."""
+        self.adversarial = self.options.stages == "adversarial" or (self.options.stages == "both" and step >= self.options.pixel_share * steps)
 
     def generate(self, batch: Batch) -> Images:
         """Return ``target``, the enlarged source."""
         return {"target": self.generators[MAIN_GENERATOR](batch["source"])}
 
     def generator_losses(self, batch: Batch, images: Images) -> Losses:
-        """Return ``pixel``: the mean absolute difference, weighted."""
-        return {"pixel": self.pixel_weight * l1(images["target"], batch["target"])}
+        """Return ``pixel`` in the first stage; ``perceptual``, ``adversarial`` and what pixel loss is asked for in the second (equation 3)."""
+        options, output, target = self.options, images["target"], batch["target"]
+        distance = {"mse": mse, "l1": l1}[options.pixel]
+        weight = options.second_pixel_weight if self.adversarial else options.pixel_weight
+        losses = {"pixel": weight * distance(to_symmetric(output), to_symmetric(target))} if weight else {}
+        if not self.adversarial:
+            return losses
+        for perceptual in self._perceptual:
+            losses["perceptual"] = options.perceptual_weight * perceptual(output, target)
+        real = self.judge("target", target) if options.objective == "relativistic" else None
+        losses["adversarial"] = options.adversarial_weight * generator_loss(options.objective, self.judge("target", output), real)
+        return losses
+
+    def discriminator_losses(self, batch: Batch, images: Images) -> Losses:
+        """Return the discriminator's loss in the second stage (equation 2)."""
+        if not self.adversarial:
+            return {}
+        real, fake = self.judge("target", batch["target"]), self.judge("target", images["target"])
+        return {"discriminator": discriminator_loss(self.options.objective, real, fake)}
+
+    def verdicts(self, batch: Batch, images: Images) -> Verdicts:
+        """Return what the discriminator says of true and enlarged images, in the second stage."""
+        return {"target": (self.judge("target", batch["target"]), self.judge("target", images["target"]))} if self.adversarial else {}
+
+
+def _discriminator(options: SRGANOptions) -> nn.Module:
+    if options.discriminator == "patch":
+        return SymmetricInput(PatchGAN(3, options.discriminator_channels, norm="none" if options.spectral_norm else "batch", spectral=options.spectral_norm))
+    return SymmetricInput(SRGANDiscriminator(3, options.discriminator_channels, options.spectral_norm))

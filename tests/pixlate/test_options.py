@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from pixlate.errors import PixlateError
-from pixlate.options import DataOptions, TrainingOptions, check_types
+from pixlate.options import AdversarialOptions, DataOptions, DegradedOptions, PairedOptions, TrainingOptions, UnpairedOptions, check_types
 
 
 @pytest.mark.parametrize(
@@ -15,11 +15,54 @@ from pixlate.options import DataOptions, TrainingOptions, check_types
     [
         (DataOptions, {"patch": 0}, "--patch of at least 1, got 0"),
         (DataOptions, {"hold_out": -1}, "--hold-out of at least 0, got -1"),
-        (DataOptions, {"rescale": ()}, "--rescale of fractions above 0 and up to 1, got ()"),
-        (DataOptions, {"rescale": (1.0, 0.0)}, "--rescale of fractions above 0"),
-        (DataOptions, {"rescale": (2.0,)}, "--rescale of fractions above 0"),
-        (DataOptions, {"rescale": ("1",)}, "--rescale to be a list of numbers, got ('1',)"),
-        (TrainingOptions, {"steps": 0}, "--steps of at least 1, got 0"),
+        (DegradedOptions, {"rescale": ()}, "--rescale of fractions above 0 and up to 1, got ()"),
+        (DegradedOptions, {"rescale": (1.0, 0.0)}, "--rescale of fractions above 0"),
+        (DegradedOptions, {"rescale": (2.0,)}, "--rescale of fractions above 0"),
+        (DegradedOptions, {"rescale": ("1",)}, "--rescale to be a list of numbers, got ('1',)"),
+        (DegradedOptions, {"jpeg": 0}, "--jpeg of at least 1, got 0"),
+        (DegradedOptions, {"jpeg": 101}, "--jpeg of at most 100, got 101"),
+        (DegradedOptions, {"blur": -1.0}, "--blur of at least 0"),
+        (DataOptions, {"damaged": "ignore"}, "--damaged to be one of stop, skip, got 'ignore'"),
+        (DataOptions, {"workers": -1}, "--workers of at least 0"),
+        (DataOptions, {"cache": -1}, "--cache of at least 0"),
+        (PairedOptions, {"patch": 300}, "--resize of at least --patch, 300, got 286"),
+        (PairedOptions, {"resize": 0, "keep_aspect": True}, "--keep-aspect with --resize only, got True without it"),
+        (PairedOptions, {"lines": 1.5}, "--lines of at most 1"),
+        (PairedOptions, {"grey": True, "lines": 0.5}, "--grey or --lines, got both"),
+        (PairedOptions, {"grey": True, "reverse": True}, "--reverse with sources in files, got it with --grey"),
+        (PairedOptions, {"lines": 1.0, "reverse": True}, "--reverse with sources in files, got it with --lines 1"),
+        (UnpairedOptions, {"mirror": 1}, "--mirror to be true or false, got 1"),
+        (TrainingOptions, {"steps": 0}, "--steps or --epochs above 0, got 0 for both"),
+        (TrainingOptions, {"steps": -1}, "--steps of at least 0, got -1"),
+        (TrainingOptions, {"steps": 5, "epochs": 5}, "--steps or --epochs, got 5 steps and 5 epochs; add --steps 0"),
+        (TrainingOptions, {"accumulate": 3}, "--batch to be a multiple of --accumulate times --devices, 3, got 16"),
+        (TrainingOptions, {"accumulate": 4, "devices": 8}, "--batch to be a multiple of --accumulate times --devices, 32, got 16"),
+        (TrainingOptions, {"devices": 2, "device": "cuda:1"}, "--device cpu or cuda with --devices 2, got cuda:1"),
+        (TrainingOptions, {"discriminator_learning_rate": -1.0}, "--discriminator-learning-rate of at least 0"),
+        (TrainingOptions, {"generator_every": 0}, "--generator-every of at least 1"),
+        (TrainingOptions, {"milestones": (0.5, 0.2), "schedule": "step"}, "--milestones of rising fractions between 0 and 1, got (0.5, 0.2)"),
+        (TrainingOptions, {"milestones": (1.0,), "schedule": "step"}, "--milestones of rising fractions between 0 and 1"),
+        (TrainingOptions, {"decay": 1.0, "schedule": "step"}, "--decay of at least 0 and below 1"),
+        (TrainingOptions, {"milestones": (0.2,)}, "--milestones with --schedule step only, got (0.2,) without it"),
+        (TrainingOptions, {"periods": 2, "schedule": "linear"}, "--periods with --schedule cosine only, got 2 without it"),
+        (TrainingOptions, {"patience": 2}, "--patience with --schedule plateau only, got 2 without it"),
+        (TrainingOptions, {"decay": 0.5}, "--decay with --schedule step or plateau only, got 0.5 without it"),
+        (TrainingOptions, {"augment": ("blur",)}, "--augment to be a list, got ('blur',)"),
+        (TrainingOptions, {"pool": -1}, "--pool of at least 0"),
+        (TrainingOptions, {"grow_from": -1}, "--grow-from of at least 0"),
+        (AdversarialOptions, {"channels_in": 17}, "--channels-in of at most 16, got 17"),
+        (AdversarialOptions, {"depth": 1}, "--depth of at least 2, got 1"),
+        (AdversarialOptions, {"generator": "resnet", "depth": 7}, "--depth with --generator unet only, got 7 without it"),
+        (AdversarialOptions, {"blocks": 6}, "--blocks with --generator resnet only, got 6 without it"),
+        (AdversarialOptions, {"downsamplings": 3}, "--downsamplings with --generator resnet only"),
+        (AdversarialOptions, {"skip": True}, "--skip with --generator resnet only"),
+        (AdversarialOptions, {"generator": "resnet", "skip": True, "channels_in": 1}, "--channels-in and --channels-out to be equal with --skip, got 1 and 3"),
+        (AdversarialOptions, {"discriminator": ()}, "--discriminator patch, pixel or both, got ()"),
+        (AdversarialOptions, {"discriminator": ("patch", "patch")}, "--discriminator patch, pixel or both, got ('patch', 'patch')"),
+        (AdversarialOptions, {"discriminator": ("pixel",), "discriminator_layers": 2}, "--discriminator-layers with --discriminator patch only"),
+        (AdversarialOptions, {"smoothing": 0.1, "objective": "hinge"}, "--smoothing with --objective vanilla or least-squares, got it with hinge"),
+        (AdversarialOptions, {"objective": "wasserstein"}, "--gradient-penalty or --spectral-norm with --objective wasserstein, got neither"),
+        (AdversarialOptions, {"initialisation": "kaiming", "initial_gain": 0.1}, "--initial-gain with --initialisation normal, xavier or orthogonal only"),
         (TrainingOptions, {"steps": 2.5}, "--steps to be a whole number, got 2.5"),
         (TrainingOptions, {"steps": True}, "--steps to be a whole number, got True"),
         (TrainingOptions, {"batch": 0}, "--batch of at least 1"),
@@ -27,11 +70,11 @@ from pixlate.options import DataOptions, TrainingOptions, check_types
         (TrainingOptions, {"learning_rate": float("nan")}, "--learning-rate to be a number, got nan"),
         (TrainingOptions, {"betas": (0.9, 1.0)}, "--betas of at least 0 and below 1, got 1.0"),
         (TrainingOptions, {"betas": (0.9,)}, "--betas to be 2 numbers, got (0.9,)"),
-        (TrainingOptions, {"schedule": "step"}, "--schedule to be one of constant, cosine, linear, got 'step'"),
+        (TrainingOptions, {"schedule": "exponential"}, "--schedule to be one of constant, cosine, linear, step, plateau, got 'exponential'"),
         (TrainingOptions, {"warm_up": -1}, "--warm-up of at least 0"),
         (TrainingOptions, {"average_decay": 1.0}, "--average-decay of at least 0 and below 1, got 1.0"),
         (TrainingOptions, {"gradient_clip": -0.5}, "--gradient-clip of at least 0, got -0.5"),
-        (TrainingOptions, {"precision": "16-mixed"}, "--precision to be one of 32-true, bf16-mixed, got '16-mixed'"),
+        (TrainingOptions, {"precision": "16-true"}, "--precision to be one of 32-true, bf16-mixed, 16-mixed, got '16-true'"),
         (TrainingOptions, {"device": "gpu"}, "--device auto, cpu, cuda or cuda:N, got 'gpu'"),
         (TrainingOptions, {"device": "cuda:"}, "--device auto, cpu, cuda or cuda:N, got 'cuda:'"),
         (TrainingOptions, {"device": "cpu:0"}, "--device auto, cpu, cuda or cuda:N, got 'cpu:0'"),
@@ -74,3 +117,9 @@ def test_right_types_of_a_plugins_options_pass(options: Optional) -> None:
 def test_wrong_types_of_a_plugins_options_are_refused(options: Optional, sentence: str) -> None:
     with pytest.raises(PixlateError, match=re.escape(sentence)):
         check_types(options)
+
+
+@pytest.mark.parametrize(("images", "batch", "steps"), [(400, 1, 80_000), (10, 4, 500), (1, 16, 13), (7, 3, 467)])
+def test_epochs_are_passes_over_all_images_rounded_up(images: int, batch: int, steps: int) -> None:
+    assert TrainingOptions(steps=0, epochs=200, batch=batch).total_steps(images) == steps
+    assert TrainingOptions(steps=12, batch=batch).total_steps(images) == 12

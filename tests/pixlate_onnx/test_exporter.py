@@ -26,6 +26,7 @@ from pixlate_onnx import exporter
 from pixlate_onnx.exporter import export_gan, export_run
 
 METHOD = installed().methods()["srgan"]
+SMALL = replace(METHOD.options(), scale=2, channels=8, blocks=1, stages="pixel")
 ORIGIN = Provenance("photographs", 7, 3, "CC0", "0")
 KINDS = [("srresnet", "staged"), ("msrresnet", "staged"), ("msrresnet", "direct")]
 
@@ -125,10 +126,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     photographs = make_photographs(folder / "photographs", 3, 48, 56)
     options = RunOptions(
         METHOD,
-        replace(small_options(METHOD), scale=2),
+        SMALL,
         (photographs,),
         METHOD.data(patch=8, hold_out=1),
-        replace(METHOD.training(), steps=100, batch=2, device="cpu", checkpoint_every=2, seed=5),
+        replace(METHOD.training(), steps=100, batch=2, device="cpu", checkpoint_every=2, seed=5, average_decay=0.5),
     )
 
     def stop(progress: object) -> None:
@@ -136,7 +137,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(options, folder / "run", stop)
+        train(options, folder / "run", stop, print)
     return folder / "run"
 
 
@@ -149,7 +150,7 @@ def test_provenance_is_that_of_the_weights(run: Path, tmp_path: Path) -> None:
 
 def test_averaged_weights_are_exported_and_the_data_is_told(run: Path, tmp_path: Path) -> None:
     assert export_run(run, tmp_path / "model.onnx", data="mine").spec.provenance.data == "mine"
-    gan = METHOD.build(replace(small_options(METHOD), scale=2))
+    gan = METHOD.build(SMALL)
     gan.load_state_dict(load_checkpoint(run).average)
     image = torch.rand(1, 3, 9, 9)
     with torch.no_grad():
@@ -175,14 +176,14 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 
 def test_trained_exported_and_converted_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     photographs, model = make_photographs(tmp_path / "photographs", 3, 48, 56), tmp_path / "model.onnx"
-    small = ["--scale", 2, "--channels", 8, "--blocks", 1, "--patch", 8, "--hold-out", 1, "--batch", 2, "--steps", 3, "--device", "cpu"]
+    small = ["--scale", 2, "--channels", 8, "--blocks", 1, "--patch", 8, "--hold-out", 1, "--batch", 2, "--steps", 3, "--device", "cpu", "--stages", "pixel"]
     assert call(monkeypatch, "train", "srgan", photographs, "--out", tmp_path / "run", *small) == 0
     assert call(monkeypatch, "export", tmp_path / "run", model, "--licence", "CC0") == 0
     printed = capsys.readouterr().out
     assert "parity with PyTorch" in printed and f"wrote {model}, " in printed
     assert call(monkeypatch, "convert", photographs, tmp_path / "out", "--model", model, "--device", "cpu", "--json") == 0
     assert json.loads(capsys.readouterr().out)["converted"] == 3
-    gan = METHOD.build(replace(small_options(METHOD), scale=2))
+    gan = METHOD.build(SMALL)
     gan.load_state_dict(load_checkpoint(tmp_path / "run").average)
     for path in sorted(photographs.iterdir()):
         source = torch.from_numpy(np.array(Image.open(path))).permute(2, 0, 1)[None] / 255
@@ -216,3 +217,22 @@ def test_run_without_checkpoint_is_refused(run: Path, tmp_path: Path) -> None:
     (tmp_path / "run" / "options.toml").write_bytes((run / "options.toml").read_bytes())
     with pytest.raises(PixlateError, match="expected a run or a checkpoint with weights"):
         export_run(tmp_path / "run", tmp_path / "model.onnx")
+
+
+def test_best_checkpoint_is_exported_where_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    photographs = make_photographs(tmp_path / "photographs", 3, 48, 56)
+    training = replace(METHOD.training(), steps=5, batch=2, device="cpu", validate_every=1, keep=1, learning_rate=0.5)
+    options = RunOptions(METHOD, SMALL, (photographs,), METHOD.data(patch=8, hold_out=1), training)
+    figures: dict[int, float] = {}
+    assert train(options, tmp_path / "run", lambda progress: figures.update({progress.step: progress.figures["psnr_luma"]}), print)
+    step = max(figures, key=lambda number: figures[number])
+    assert step != 5, "a learning rate of 0.5 makes pictures worse from some step on"
+    assert call(monkeypatch, "export", tmp_path / "run", tmp_path / "best.onnx", "--best") == 0
+    assert call(monkeypatch, "export", tmp_path / "run", tmp_path / "newest.onnx") == 0
+    steps = [
+        ModelSpec.from_json(
+            onnxruntime.InferenceSession(tmp_path / f"{name}.onnx", providers=["CPUExecutionProvider"]).get_modelmeta().custom_metadata_map[METADATA_KEY]
+        ).provenance.steps
+        for name in ("best", "newest")
+    ]
+    assert steps == [step, 5]

@@ -13,7 +13,7 @@ from pixlate.contracts import Check, Metric, ModelCard, Sample, Translator
 from pixlate.convert import ConvertOptions, convert
 from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.method import Method
-from pixlate.options import DataOptions, TrainingOptions
+from pixlate.options import AdversarialOptions, DataOptions, DegradedOptions, PairedOptions, TrainingOptions, UnpairedOptions
 from pixlate.spec import ModelSpec, Provenance
 
 if TYPE_CHECKING:
@@ -28,21 +28,25 @@ _LAZY = {"GAN": "pixlate.gan", "ImageFormat": "pixlate.images", "Picture": "pixl
 
 __all__ = [
     "GAN",
+    "AdversarialOptions",
     "Check",
     "ConvertOptions",
     "DataOptions",
+    "DegradedOptions",
     "ImageFormat",
     "Method",
     "Metric",
     "ModelCard",
     "ModelSpec",
     "OutOfDeviceMemory",
+    "PairedOptions",
     "Picture",
     "PixlateError",
     "Provenance",
     "Sample",
     "TrainingOptions",
     "Translator",
+    "UnpairedOptions",
     "convert",
     "hookimpl",
     "load",

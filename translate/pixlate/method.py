@@ -5,12 +5,14 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pixlate.errors import PixlateError
-from pixlate.options import DataOptions, TrainingOptions
+from pixlate.options import DataOptions, DegradedOptions, PairedOptions, TrainingOptions, UnpairedOptions
 
 if TYPE_CHECKING:
     from pixlate.gan import GAN
 
 Pairing = Literal["paired", "unpaired", "degraded"]
+DATA: dict[str, type[DataOptions]] = {"paired": PairedOptions, "unpaired": UnpairedOptions, "degraded": DegradedOptions}
+"""Options of the data, by pairing."""
 _TAKEN = ("folders", "out", "config", "help", "version")
 """Names on the command line of every method."""
 
@@ -32,13 +34,22 @@ class Method:
     training: type[TrainingOptions] = TrainingOptions
     """TrainingOptions, or a subclass whose defaults are the method's published ones."""
     data: type[DataOptions] = DataOptions
-    """DataOptions, or a subclass whose defaults are the method's published ones."""
+    """PairedOptions, UnpairedOptions or DegradedOptions, as the pairing asks for, or a subclass with the method's defaults; left out, the first of these."""
 
     def __post_init__(self) -> None:
-        owners = dict.fromkeys(_TAKEN, "pixlate train")
-        for owner in (self.training, self.data, self.options):
+        if self.pairing not in DATA:
+            raise PixlateError(f"method {self.name!r}: expected a pairing of {', '.join(DATA)}, got {self.pairing!r}; choose one in the plugin")
+        if self.data is DataOptions:
+            object.__setattr__(self, "data", DATA[self.pairing])
+        for owner, base in ((self.training, TrainingOptions), (self.data, DATA[self.pairing]), (self.options, object)):
             if not (isinstance(owner, type) and is_dataclass(owner)):
                 raise PixlateError(f"method {self.name!r}: expected options that are a dataclass, got {owner!r}; write @dataclass(frozen=True) over it")
+            if not issubclass(owner, base):
+                raise PixlateError(
+                    f"method {self.name!r}: expected {owner.__name__} to be made from {base.__name__}; write class {owner.__name__}({base.__name__})"
+                )
+        owners = dict.fromkeys(_TAKEN, "pixlate train")
+        for owner in (self.training, self.data, self.options):
             for item in fields(owner):
                 if item.name in owners:
                     raise PixlateError(

@@ -10,6 +10,7 @@ For a package that offers methods, this is a whole test file::
         pixlate.testing.check_method(my_method)
 """
 
+import contextlib
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,23 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from pixlate.errors import PixlateError
 from pixlate.method import Method
 
-_SMALL = {"channels": 8, "blocks": 1}
+_SMALL = {"channels": 8, "blocks": 1, "depth": 3, "discriminator_channels": 8, "second_pixel_weight": 1.0, "perceptual_weight": 0.0}
+
+_STEPS = 100
+"""Length of the run that a method is told of."""
 
 
 def small_options(method: Method) -> Any:
-    """Return the method's options with few ``channels`` and ``blocks``, where it has these."""
+    """Return the method's options with few ``channels``, ``blocks`` and the like, and no weights from elsewhere, where it has these."""
     names = {item.name for item in fields(method.options)}
-    return replace(method.options(), **{name: value for name, value in _SMALL.items() if name in names})
+    options = method.options()
+    for name, value in _SMALL.items():
+        with contextlib.suppress(PixlateError):  # such as the depth of another network than the default one
+            options = replace(options, **{name: value}) if name in names else options
+    return options
 
 
 def make_photographs(folder: Path, count: int, height: int = 96, width: int = 96, seed: int = 0) -> Path:
@@ -44,7 +53,7 @@ def make_photographs(folder: Path, count: int, height: int = 96, width: int = 96
     return folder
 
 
-def check_method(method: Method, options: Any = None, side: int = 16) -> None:
+def check_method(method: Method, options: Any = None, side: int = 32) -> None:
     """Check that a method keeps the contract with engine, exporter and converter.
 
     Its networks are built anew with the same names and weights, it makes a ``target`` of the size its spec says, all losses are finite scalars of
@@ -67,6 +76,8 @@ def check_method(method: Method, options: Any = None, side: int = 16) -> None:
     torch.manual_seed(0)
     gan = method.build(chosen)
     assert isinstance(gan, GAN), f"expected build() to return a pixlate.GAN, got {type(gan).__name__}"
+    gan.prepare(torch.device("cpu"))
+    gan.begin_step(_STEPS - 1, _STEPS)  # the last one, in which every player of a method of several stages takes part
     torch.manual_seed(0)
     again = method.build(chosen).state_dict()
     state = gan.state_dict()
@@ -93,25 +104,28 @@ def _check_losses(gan: Any, batch: Any) -> list[str]:
     import torch
 
     names: list[str] = []
-    for player in ("discriminators", "generators"):
-        own, others = list(getattr(gan, player).parameters()), gan.generators if player == "discriminators" else gan.discriminators
-        gan.zero_grad()
-        gan.discriminators.requires_grad_(player == "discriminators")
+    players = gan.players()
+    for name, player in players.items():
+        own = list(player.module.named_parameters())
+        adversaries = [other.module for other in players.values() if other.adversary and other is not player]
+        strangers = [other.module for other in players.values() if other is not player] if player.adversary else adversaries
+        gan.requires_grad_(True).zero_grad()
+        for adversary in adversaries:
+            adversary.requires_grad_(False)
         images = gan.generate(batch)
-        if player == "discriminators":
-            losses = gan.discriminator_losses(batch, {name: image.detach() for name, image in images.items()})
-        else:
-            losses = gan.generator_losses(batch, images)
-        assert bool(losses) == bool(own), f"expected losses of the {player} if and only if there are any, got {sorted(losses)} for {len(own)} tensors"
-        for name, loss in losses.items():
-            assert loss.ndim == 0 and bool(torch.isfinite(loss)), f"expected the loss {name} to be one finite number, got {loss}"
+        shown = {key: image.detach() for key, image in gan.judged(batch, images).items()} if player.adversary else images
+        losses = player.losses(batch, shown)
+        assert bool(losses) == bool(own), f"expected losses of the {name} if and only if there are any, got {sorted(losses)} for {len(own)} tensors"
+        for loss_name, loss in losses.items():
+            assert loss.ndim == 0 and bool(torch.isfinite(loss)), f"expected the loss {loss_name} to be one finite number, got {loss}"
         if losses:
             torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
-            still = [name for name, parameter in getattr(gan, player).named_parameters() if parameter.requires_grad and parameter.grad is None]
-            assert not still, f"expected a gradient for every weight of the {player}, got none for {still}; freeze or remove them"
-            assert all(parameter.grad is None for parameter in others.parameters()), f"expected the losses of the {player} to move no other player"
+            still = [key for key, parameter in own if parameter.requires_grad and parameter.grad is None]
+            assert not still, f"expected a gradient for every weight of the {name}, got none for {still}; freeze or remove them"
+            moved = [parameter for stranger in strangers for parameter in stranger.parameters() if parameter.grad is not None]
+            assert not moved, f"expected the losses of the {name} to move no other player"
         names += losses
-    gan.discriminators.requires_grad_(True)
+    gan.requires_grad_(True)
     return names
 
 

@@ -1,5 +1,6 @@
 """``pixlate train`` as a user meets it: options, refusals, signals, crashes."""
 
+import json
 import os
 import random
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image, ImageOps
 
 from pixlate.cli import main
 from pixlate.testing import make_photographs
@@ -20,7 +22,16 @@ from pixlate.training.checkpoint import Checkpoint, newest
 from pixlate.training.run import Log
 
 Run = Callable[..., int]
-SMALL = ["--scale", "2", "--channels", "8", "--blocks", "1", "--patch", "8", "--hold-out", "1", "--batch", "2", "--device", "cpu"]
+SHARED = ["--hold-out", "1", "--batch", "2", "--device", "cpu", "--workers", "1"]
+SMALL = ["--scale", "2", "--stages", "pixel", "--channels", "8", "--blocks", "1", "--patch", "8", *SHARED]
+JUDGED = ["--discriminator-channels", "4", "--discriminator-layers", "1", "--patch", "16", "--resize", "20", *SHARED]
+STAGES = ["--scale", "2", "--channels", "8", "--blocks", "1", "--patch", "9", "--perceptual-weight", "0", "--second-pixel-weight", "1"]
+KILLED = {
+    "srgan": [*STAGES, "--pixel-share", "0.3", "--discriminator-channels", "4", "--precision", "bf16-mixed", *SHARED],
+    "pix2pix": ["--channels", "4", "--depth", "4", "--pool", "3", "--augment", "color", "--augment", "cutout", *JUDGED],
+    "cyclegan": ["--channels", "4", "--blocks", "1", "--average-decay", "0.9", "--dropout", "0.3", *JUDGED],
+}
+"""Small runs of the three methods, each with much that must come back."""
 
 
 @pytest.fixture(scope="module")
@@ -63,21 +74,32 @@ def bytes_of(run: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_run_killed_at_random_steps_and_resumed_ends_bit_equal(photographs: Path, tmp_path: Path, pixlate: Run) -> None:
-    options = ["--steps", 60, "--checkpoint-every", 5, "--precision", "bf16-mixed"]
+@pytest.fixture(scope="module")
+def negatives(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("negatives")
+    for path in photographs.iterdir():
+        ImageOps.invert(Image.open(path)).save(folder / path.name)
+    return folder
+
+
+@pytest.mark.parametrize("method", KILLED)
+def test_run_killed_at_random_steps_and_resumed_ends_bit_equal(method: str, photographs: Path, negatives: Path, tmp_path: Path, pixlate: Run) -> None:
+    folders = [photographs] if method == "srgan" else [photographs, negatives]
+    arguments = ["train", method, *folders, "--out"], [*KILLED[method], "--steps", 40, "--checkpoint-every", 5, "--validate-every", 20, "--log-every", 5]
     torch.set_num_threads(1)  # as the processes
-    assert pixlate("train", "srgan", photographs, "--out", tmp_path / "undisturbed", *SMALL, *options) == 0
+    assert pixlate(*arguments[0], tmp_path / "undisturbed", *arguments[1]) == 0
     killed = tmp_path / "killed"
-    process = start("train", "srgan", photographs, "--out", killed, *SMALL, *options)
-    for first in (5, 25):
-        wait_for(lambda first=first: (newest(killed / "checkpoints") or Path("step-0")).name >= f"step-{first:08}", process)  # type: ignore[misc]
+    process = start(*arguments[0], killed, *arguments[1])
+    try:
+        wait_for(lambda: (newest(killed / "checkpoints") or Path("step-0")).name >= "step-00000005", process)
         time.sleep(random.uniform(0, 0.1))
+    finally:
         process.kill()
         process.communicate()
-        if first == 5:
-            process = start("train", "--resume", killed)
     assert pixlate("train", "--resume", killed) == 0
     assert bytes_of(killed) == bytes_of(tmp_path / "undisturbed")
+    logs = [[json.loads(line) | {"steps_per_second": 0} for line in (run / "log.jsonl").read_text().splitlines()] for run in (killed, tmp_path / "undisturbed")]
+    assert logs[0] == logs[1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -99,11 +121,11 @@ def test_signal_between_two_steps_is_not_answered_without_a_checkpoint(
 ) -> None:
     save, seen = Log.write, []
 
-    def write(self: Log, **values: object) -> None:  # comes after the engine has decided whether to save
-        seen.append(values["step"])
+    def write(self: Log, kind: str, step: int, **values: object) -> None:  # comes after the engine has decided whether to save
+        seen.append(step)
         if len(seen) == 2:
             signal.raise_signal(signal.SIGTERM)
-        save(self, **values)
+        save(self, kind, step, **values)
 
     monkeypatch.setattr(Log, "write", write)
     assert pixlate("train", "srgan", photographs, "--out", tmp_path / "run", *SMALL, "--log-every", 1) == 130
@@ -146,8 +168,14 @@ def test_unknown_option_in_a_config_is_refused(photographs: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--steps", "0"], "expected --steps of at least 1, got 0"),
-        (["--network", "srresnet", "--tail", "direct"], "expected --tail direct with --network msrresnet"),
+        (["--steps", "0"], "expected --steps or --epochs above 0, got 0 for both"),
+        (["--epochs", "3"], "expected --steps or --epochs, got 1200000 steps and 3 epochs; add --steps 0 to count epochs"),
+        (["--schedule", "linear", "--patience", "3"], "expected --patience with --schedule plateau only, got 3 without it"),
+        (["--pool", "3"], "expected --pool with discriminators only, got 3 without it"),
+        (["--grow-from", "5"], "expected --grow-from to double up to --patch, 8, got 5; 4 or 2 would"),
+        (["--best", "lpips"], "expected --best to be one of psnr_luma"),
+        (["--batch", "3", "--accumulate", "2"], "expected --batch to be a multiple of --accumulate times --devices, 2, got 3"),
+        (["--network", "srresnet", "--tail", "direct"], "expected --tail with --network msrresnet only, got 'direct' without it"),
         (["--channels", "0"], "expected --channels of at least 1, got 0"),
         (["--pixel-weight", "-1"], "expected --pixel-weight of at least 0, got -1.0"),
         (["--device", "gpu"], "expected --device auto, cpu, cuda or cuda:N, got 'gpu'"),
@@ -196,19 +224,73 @@ def test_resume_of_what_is_no_run_is_refused(tmp_path: Path, pixlate: Run, capsy
 def test_training_prints_what_validation_gives_and_what_comes_next(photographs: Path, tmp_path: Path, pixlate: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert pixlate("train", "srgan", photographs, "--out", tmp_path, *SMALL, "--steps", 2, "--validate-every", 1) == 0
     printed = capsys.readouterr().err.replace("\n", " ")
-    assert re.search(r"step 1: psnr_luma \d+\.\d\d on held-out images step 2: .*done: psnr_luma \d+\.\d\d on held-out images; next: pixlate export", printed)
+    assert re.search(
+        r"step 1: psnr_luma \d+\.\d\d on held-out images step 2: .*done: psnr_luma \d+\.\d\d on held-out images; look at .*report\.html; next: +pixlate export",
+        printed,
+    )
     assert pixlate("train", "--resume", tmp_path) == 0
-    assert "done; next: pixlate export" in capsys.readouterr().err.replace("\n", " "), "nothing was measured this time"
+    assert "done; look at" in capsys.readouterr().err.replace("\n", " "), "nothing was measured this time"
 
 
 def test_training_without_pytorch_says_what_to_install(
     photographs: Path, tmp_path: Path, pixlate: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pixlate.cli import train as command
+    from pixlate import extras
 
     def missing(name: str) -> None:
         raise ImportError("No module named 'torch'", name="torch")
 
-    monkeypatch.setattr(command, "import_module", missing)
+    monkeypatch.setattr(extras, "import_module", missing)
     assert pixlate("train", "srgan", photographs, "--out", tmp_path / "run") == 2
     assert "torch is missing; run: pip install 'pixlate[train]'" in refusal(capsys)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    """Return a folder of folders of images that something is wrong with."""
+    for name, count in (("few", 1), ("many", 4)):
+        make_photographs(tmp_path / name, count, 40, 44)
+    (tmp_path / "empty").mkdir()
+    make_photographs(tmp_path / "other", 4, 40, 44)
+    (tmp_path / "other" / "001.png").rename(tmp_path / "other" / "alone.png")
+    make_photographs(tmp_path / "tiny", 4, 20, 20)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["pix2pix", "many", "empty"], r"expected images \(.*\) in \S*empty, found none; name a folder that holds some"),
+        (["pix2pix", "many", "missing"], r"expected a folder of images, got \S*missing, which is not there"),
+        (["pix2pix", "many", "other"], r"expected a source and a target of every name, got 2 files without a partner: \S*001.png, \S*alone.png"),
+        (["pix2pix", "many", "many", "many"], "expected two folders, SOURCE TARGET, or one of images side by side, got 3"),
+        (["cyclegan", "many"], "expected two folders, SOURCE TARGET, got 1; name a folder of sources and one of targets"),
+        (["cyclegan", "few", "many"], "expected more than 1 images, of which 1 are held out for validation, got 1; add images or lower --hold-out"),
+        (
+            ["cyclegan", "tiny", "many", "--resize", "0"],
+            r"expected images of at least 32 x 32 pixels \(--patch\) with --resize 0, got smaller ones: \S*000.png",
+        ),
+        (["cyclegan", "many", "other", "--patch", "30"], "expected --patch to be a multiple of 4 of at least 8, which the network takes, got 30; use 32"),
+        (["pix2pix", "many", "--channels-in", "5", "--grey"], "expected images of 1 or 3 channels with --grey and --lines, got 5 and 3"),
+        (["pix2pix", "many", "--depth", "6"], "expected --patch to be a multiple of 64, which the network takes, got 32; use 64"),
+        (["pix2pix", "many", "many", "--patch", "8", "--resize", "8"], "where one holds the other; name two that do not"),
+        (
+            ["pix2pix", "many", "--grey", "--patch", "16", "--resize", "16"],
+            "expected patches of at least 24 pixels a side, which the discriminators take, got 16",
+        ),
+        (["pix2pix", "many", "--grey", "--start-from", "missing"], "expected a run or a checkpoint with weights, got missing"),
+    ],
+)
+def test_images_that_do_not_fit_print_one_line_and_write_nothing(
+    arguments: list[str], sentence: str, folders: Path, pixlate: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = [
+        folders / word if word in ("few", "many", "empty", "missing", "other", "tiny") and arguments[index - 1] != "--start-from" else word
+        for index, word in enumerate(arguments)
+    ]
+    usual = {"--patch": "32", "--resize": "36", "--hold-out": "1", "--steps": "2", "--device": "cpu", "--channels": "4", "--discriminator-channels": "4"}
+    usual |= {"--depth": "3"} if arguments[0] == "pix2pix" else {"--blocks": "1"}
+    more = [word for name, given in usual.items() if name not in arguments for word in (name, given)]
+    assert pixlate("train", *places, "--out", folders / "run", *more) == 2
+    assert re.search(sentence, refusal(capsys))
+    assert not (folders / "run").exists()

@@ -313,13 +313,13 @@ def test_a_refused_second_conversion_leaves_the_first_ones_report_and_parts(tmp_
 
 def test_whoever_waited_for_the_lock_of_a_sorted_journal_opens_the_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second opens the journal, the first then ends and replaces it: the lock of a file that is gone is worth nothing."""
-    from pixlate.convert import journal as module
+    from pixlate import locking
 
     source = save(tmp_path / "a.png")
     first = Journal(tmp_path, "settings")
     record(tmp_path, first, "b", b"b", source)
     record(tmp_path, first, "a", b"a", source)
-    real, tries = module._lock_file, 0
+    real, tries = locking.lock_file, 0
 
     def lock(file: object) -> None:
         nonlocal tries
@@ -328,7 +328,7 @@ def test_whoever_waited_for_the_lock_of_a_sorted_journal_opens_the_new_one(tmp_p
             first.__exit__(None)
         real(file)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "_lock_file", lock)
+    monkeypatch.setattr(locking, "lock_file", lock)
     with Journal(tmp_path, "settings") as second:
         assert tries == 2
         record(tmp_path, second, "c", b"c", source)

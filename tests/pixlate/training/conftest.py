@@ -1,20 +1,47 @@
 """Small runs that the tests of this folder share."""
 
+import hashlib
+import json
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from safetensors.torch import save_file
 
 from pixlate.method import Method
 from pixlate.plugins import installed
-from pixlate.testing import make_photographs, small_options
+from pixlate.testing import make_photographs
+from pixlate.training.checkpoint import newest
+from pixlate.training.engine import Progress, train
 from pixlate.training.run import RunOptions
 
 MakeRun = Callable[..., RunOptions]
-SMALL: dict[str, Any] = {"scale": 2, "patch": 8, "hold_out": 1, "steps": 4, "batch": 2, "log_every": 1, "device": "cpu"}
+SHARED: dict[str, Any] = {"hold_out": 1, "workers": 1, "steps": 4, "batch": 2, "log_every": 1, "device": "cpu"}
+JUDGED: dict[str, Any] = {"channels": 8, "discriminator_channels": 8, "discriminator_layers": 2, "patch": 32, "resize": 36}
+SMALL: dict[str, dict[str, Any]] = {
+    "pix2pix": {**JUDGED, "depth": 3},
+    "cyclegan": {**JUDGED, "blocks": 1, "channels": 4},
+    "srgan": {"scale": 2, "network": "msrresnet", "stages": "pixel", "channels": 8, "blocks": 1, "patch": 8},
+}
+"""Options of small runs; those of another method are srgan's."""
+
+
+class CrashError(Exception):
+    """Raised by a watcher to end a run without a word, as a crash does."""
+
+
+@dataclass
+class Fitted:
+    """What came of a run."""
+
+    finished: bool = False
+    progress: list[Progress] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,18 +55,90 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_run(photographs: Path) -> MakeRun:
-    """Return options of a small run of ``srgan`` or another method; options are given by name, whichever dataclass they belong to."""
+def negatives(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of the photographs' negatives, under the same names."""
+    folder = tmp_path_factory.mktemp("negatives")
+    for path in photographs.iterdir():
+        Image.fromarray(255 - np.array(Image.open(path))).save(folder / path.name)
+    return folder
 
-    def make(method: Method | None = None, **changes: Any) -> RunOptions:
-        chosen = method or installed().methods()["srgan"]
-        changes = {**SMALL, **changes}
-        parts: list[Any] = [
-            replace(part, **{item.name: changes[item.name] for item in fields(part) if item.name in changes})
-            for part in (small_options(chosen), chosen.data(), chosen.training())
-        ]
-        known = {item.name for part in parts for item in fields(part)}
-        assert changes.keys() - SMALL.keys() <= known
-        return RunOptions(chosen, parts[0], (photographs,), parts[1], parts[2])
+
+@pytest.fixture(scope="session")
+def vgg(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file of random weights for VGG19's first two convolutions."""
+    path = tmp_path_factory.mktemp("vgg") / "vgg19.safetensors"
+    generator = torch.Generator().manual_seed(0)
+    state = {"features.0.weight": (64, 3, 3, 3), "features.0.bias": (64,), "features.2.weight": (64, 64, 3, 3), "features.2.bias": (64,)}
+    save_file({name: torch.randn(shape, generator=generator) * 0.05 for name, shape in state.items()}, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def make_run(photographs: Path, negatives: Path) -> MakeRun:
+    """Return options of a small run of a method; options are given by name, whichever dataclass they belong to, and None takes the method's default."""
+
+    def make(method: Method | str = "srgan", folders: tuple[Path, ...] | None = None, **changes: Any) -> RunOptions:
+        chosen = installed().methods()[method] if isinstance(method, str) else method
+        small = {**SHARED, **SMALL.get(chosen.name, SMALL["srgan"])}
+        values = {name: value for name, value in {**small, **changes}.items() if value is not None}
+        owners = (chosen.options, chosen.data, chosen.training)
+        assert changes.keys() - small.keys() <= {item.name for owner in owners for item in fields(owner)}
+        parts: list[Any] = [replace(owner(), **{item.name: values[item.name] for item in fields(owner) if item.name in values}) for owner in owners]
+        return RunOptions(chosen, parts[0], folders or ((photographs,) if chosen.pairing == "degraded" else (photographs, negatives)), parts[1], parts[2])
 
     return make
+
+
+@pytest.fixture(scope="session")
+def fit() -> Callable[..., Fitted]:
+    """Return a function that trains, and crashes after the step ``crash`` where that is given."""
+
+    def run(options: RunOptions, folder: Path, crash: int = 0, resume: bool = False) -> Fitted:
+        fitted = Fitted()
+
+        def watch(progress: Progress) -> None:
+            fitted.progress.append(progress)
+            if progress.step == crash:
+                raise CrashError
+
+        try:
+            fitted.finished = train(options, folder, watch, fitted.warnings.append, resume=resume)
+        except CrashError:
+            return fitted
+        assert not crash, f"never came to step {crash}"
+        return fitted
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def digests() -> Callable[[Path], dict[str, str]]:
+    """Return a function that gives the digest of every file of a run's newest checkpoint."""
+
+    def of(run: Path) -> dict[str, str]:
+        folder = newest(run / "checkpoints")
+        assert folder is not None
+        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def lines() -> Callable[..., list[dict[str, Any]]]:
+    """Return a function that gives the log of a run, of one kind where that is asked for."""
+
+    def of(run: Path, kind: str = "") -> list[dict[str, Any]]:
+        entries = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+        return [entry for entry in entries if kind in ("", entry["kind"])]
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def logged(lines: Callable[..., list[dict[str, Any]]]) -> Callable[[Path, str], dict[int, float]]:
+    """Return a function that gives step -> value of one entry of a log."""
+
+    def of(run: Path, name: str) -> dict[int, float]:
+        return {line["step"]: line[name] for line in lines(run) if name in line}
+
+    return of

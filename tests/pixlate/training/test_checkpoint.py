@@ -1,6 +1,10 @@
 """Checkpoints: there and back, whole or not at all, opened without running code."""
 
 import json
+import re
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -8,7 +12,9 @@ import torch
 from torch import nn
 
 from pixlate.errors import PixlateError
-from pixlate.training.checkpoint import Checkpoint, keep_newest, newest, optimizer_state
+from pixlate.training.checkpoint import Checkpoint, best, keep_newest, load_newest, mark_best, newest, optimizer_state
+
+FILES = ["average.safetensors", "checksums.json", "optimizers.safetensors", "pool.safetensors", "state.json", "weights.safetensors"]
 
 
 def some_checkpoint(step: int) -> Checkpoint:
@@ -18,7 +24,8 @@ def some_checkpoint(step: int) -> Checkpoint:
     network(torch.rand(2, 3, 5, 5)).square().sum().backward()
     adam.step()
     weights = {name: value.detach().contiguous() for name, value in network.state_dict().items()}
-    return Checkpoint(step, weights, {name: value * 2 for name, value in weights.items()}, {"generators": optimizer_state(adam)})
+    average = {name: value * 2 for name, value in weights.items()}
+    return Checkpoint(step, weights, average, {"generators": optimizer_state(adam)}, {"pair": torch.rand(2, 6, 4, 4)}, {"monitor": {"step": step}})
 
 
 def test_checkpoint_comes_back_bit_for_bit(tmp_path: Path) -> None:
@@ -26,7 +33,8 @@ def test_checkpoint_comes_back_bit_for_bit(tmp_path: Path) -> None:
     path = saved.save(tmp_path)
     loaded = Checkpoint.load(path)
     assert path == tmp_path / "step-00000003" and loaded.step == 3
-    for first, second in ((saved.weights, loaded.weights), (saved.average, loaded.average)):
+    assert loaded.state == {"monitor": {"step": 3}}
+    for first, second in ((saved.weights, loaded.weights), (saved.average, loaded.average), (saved.pool, loaded.pool)):
         assert first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
     (group,) = loaded.optimizers["generators"]["param_groups"]
     assert group | {"betas": tuple(group["betas"])} == saved.optimizers["generators"]["param_groups"][0]
@@ -36,8 +44,9 @@ def test_checkpoint_comes_back_bit_for_bit(tmp_path: Path) -> None:
 
 def test_checkpoint_is_safetensors_and_json_alone(tmp_path: Path) -> None:
     path = some_checkpoint(1).save(tmp_path)
-    assert sorted(file.name for file in path.iterdir()) == ["average.safetensors", "optimizers.safetensors", "state.json", "weights.safetensors"]
-    json.loads((path / "state.json").read_text())
+    assert sorted(file.name for file in path.iterdir()) == FILES
+    for file in path.glob("*.json"):
+        json.loads(file.read_text())
     for file in path.glob("*.safetensors"):  # its header is JSON behind eight bytes of length
         content = file.read_bytes()
         json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
@@ -75,14 +84,92 @@ def test_newest_is_the_one_of_most_steps_and_only_the_newest_are_kept(tmp_path: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00099999", "step-00100000"]
 
 
-@pytest.mark.parametrize("name", ["average.safetensors", "optimizers.safetensors", "state.json", "weights.safetensors"])
-@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "noise", "other"])
+def test_best_checkpoint_is_kept_whatever_its_age(tmp_path: Path) -> None:
+    assert best(tmp_path) is None
+    for step in range(1, 6):
+        some_checkpoint(step).save(tmp_path)
+        if step in (1, 2):
+            mark_best(tmp_path, step, "psnr_luma", 20.0 + step)
+        keep_newest(tmp_path, 1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.json", "step-00000002", "step-00000005"]
+    assert best(tmp_path) == tmp_path / "step-00000002"
+    assert json.loads((tmp_path / "best.json").read_text()) == {"step": 2, "metric": "psnr_luma", "value": 22.0}
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "noise", "other", "bit"])
 def test_damaged_checkpoint_is_refused_with_its_folder(name: str, damage: str, tmp_path: Path) -> None:
     path = some_checkpoint(1).save(tmp_path)
-    content = (path / name).read_bytes()
-    if damage == "missing":
-        (path / name).unlink()
-    else:
-        (path / name).write_bytes({"empty": b"", "cut": content[:-20], "noise": b"\xff" * len(content), "other": b"[1, 2]"}[damage])
-    with pytest.raises(PixlateError, match=r"step-00000001, but it cannot be read \(.*\); remove that folder to use the one before"):
+    damage_file(path / name, damage)
+    with pytest.raises(PixlateError, match=r"expected a checkpoint in .*step-00000001, but it cannot be read \(.*\); name another one"):
         Checkpoint.load(path)
+
+
+@pytest.mark.parametrize("place", [0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.999])
+@pytest.mark.parametrize("name", FILES)
+def test_single_bit_that_was_flipped_is_found(name: str, place: float, tmp_path: Path) -> None:
+    path = some_checkpoint(1).save(tmp_path)
+    content = bytearray((path / name).read_bytes())
+    content[int(place * len(content))] ^= 1
+    (path / name).write_bytes(content)
+    with pytest.raises(PixlateError, match="cannot be read"):
+        Checkpoint.load(path)
+
+
+def test_damaged_checkpoints_are_put_aside_and_the_newest_whole_one_is_loaded(tmp_path: Path) -> None:
+    for step in (1, 2, 3):
+        path = some_checkpoint(step).save(tmp_path)
+        if step > 1:
+            damage_file(path / "weights.safetensors", "bit")
+    checkpoint, sentences = load_newest(tmp_path)
+    assert checkpoint.step == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["damaged-step-00000002", "damaged-step-00000003", "step-00000001"]
+    for step, sentence in zip((3, 2), sentences, strict=True):
+        assert re.fullmatch(
+            rf"weights.safetensors does not have its checksum: .*step-{step:08} is damaged and now called damaged-step-{step:08}; "
+            "training goes on from the checkpoint before",
+            sentence,
+        )
+
+
+def test_damaged_checkpoints_alone_are_no_checkpoint(tmp_path: Path) -> None:
+    damage_file(some_checkpoint(1).save(tmp_path) / "state.json", "cut")
+    with pytest.raises(PixlateError, match=r"expected a checkpoint in .*, found none but damaged ones \(.*step-00000001 is damaged"):
+        load_newest(tmp_path)
+
+
+def damage_file(path: Path, damage: str) -> None:
+    content = path.read_bytes()
+    flipped = content[:-3] + bytes([content[-3] ^ 4]) + content[-2:]
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes({"empty": b"", "cut": content[:-20], "noise": b"\xff" * len(content), "other": b"[1, 2]", "bit": flipped}[damage])
+
+
+def test_full_disk_leaves_the_checkpoint_before_and_says_so_in_a_sentence(tmp_path: Path) -> None:
+    """A file may not grow past some size, which is what a full disk does to a write."""
+    script = """
+        import resource, signal, sys
+        from pathlib import Path
+        import torch
+        from pixlate.errors import PixlateError
+        from pixlate.training.checkpoint import Checkpoint, load_newest
+
+        folder = Path(sys.argv[1])
+        small, large = ({"weight": torch.rand(size)} for size in (10, 100_000))
+        Checkpoint(1, small, small, {}).save(folder)
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+        try:
+            Checkpoint(2, large, large, {}).save(folder)
+        except PixlateError as error:
+            print(error)
+        print(load_newest(folder)[0].step, sorted(path.name for path in folder.iterdir()))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path)]
+    sentence, left = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout.splitlines()
+    assert re.fullmatch(
+        r"the checkpoint .*step-00000002 cannot be written \(.*\); the one before is kept: make room, then `pixlate train --resume .*`", sentence
+    )
+    assert left == "1 ['step-00000001']"

@@ -1,6 +1,6 @@
 """What plugins are told during training, and what they may add to it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,16 +12,13 @@ from torch import Tensor
 
 import pixlate
 from pixlate.plugins import Plugin, installed
-from pixlate.testing import make_photographs, small_options
 from pixlate.training.engine import Progress, train
 from pixlate.training.run import RunOptions
 
 
 @pytest.fixture
-def options(tmp_path: Path) -> RunOptions:
-    method = installed().methods()["srgan"]
-    training = method.training(steps=4, batch=2, validate_every=2, log_every=1)
-    return RunOptions(method, small_options(method), (make_photographs(tmp_path / "photos", 4),), method.data(patch=8, hold_out=2), training)
+def options(make_run: Callable[..., RunOptions]) -> RunOptions:
+    return make_run(scale=4, hold_out=2, validate_every=2)
 
 
 @pytest.fixture
@@ -66,22 +63,22 @@ class Listener:
 
 def test_plugins_are_told_the_losses_of_each_step(options: RunOptions, plugin: Listener, tmp_path: Path) -> None:
     logged: list[tuple[int, dict[str, float]]] = []
-    train(options, tmp_path / "run", lambda progress: logged.append((progress.step, progress.losses)))
+    train(options, tmp_path / "run", lambda progress: logged.append((progress.step, progress.losses)), print)
     assert [step for step, _ in plugin.losses] == [1, 2, 3, 4]
     assert plugin.losses == logged
 
 
 def test_plugins_are_shown_the_held_out_images_after_each_validation(options: RunOptions, plugin: Listener, tmp_path: Path) -> None:
-    train(options, tmp_path / "run", lambda progress: None)
+    train(options, tmp_path / "run", lambda progress: None, print)
     assert [(step, len(samples)) for step, samples in plugin.shown] == [(2, 2), (4, 2)]
     sample = plugin.shown[0][1][0]
-    assert (sample.source.shape, sample.output.shape, sample.target.shape) == ((24, 24, 3), (96, 96, 3), (96, 96, 3))
+    assert (sample.source.shape, sample.output.shape, sample.target.shape) == ((12, 14, 3), (48, 56, 3), (48, 56, 3))
     assert sample.output.dtype == np.uint8
 
 
 def test_metrics_of_plugins_are_measured_at_each_validation(options: RunOptions, plugin: Listener, tmp_path: Path) -> None:
     figures: list[dict[str, float]] = []
-    train(options, tmp_path / "run", lambda progress: figures.append(progress.figures))
+    train(options, tmp_path / "run", lambda progress: figures.append(progress.figures), print)
     samples = plugin.shown[-1][1]
     expected = np.mean([np.abs(sample.output.astype(float) - sample.target).mean() for sample in samples])
     assert figures[-1].keys() == {"psnr_luma", "mae"}
@@ -93,7 +90,7 @@ def test_weights_a_plugin_recognises_are_started_from(options: RunOptions, plugi
     save_file({"everything": torch.tensor([7.0])}, tmp_path / "foreign.safetensors")
     chosen = replace(options, training=replace(options.training, steps=1, learning_rate=1e-30, start_from=str(tmp_path / "foreign.safetensors")))
     seen: list[Progress] = []
-    train(chosen, tmp_path / "run", seen.append)
+    train(chosen, tmp_path / "run", seen.append, print)
     from pixlate.training.starting import load_checkpoint
 
     weights = load_checkpoint(tmp_path / "run").weights
@@ -104,11 +101,11 @@ def test_weights_nobody_recognises_are_refused_with_their_keys(options: RunOptio
     save_file({"strange.weight": torch.zeros(1)}, tmp_path / "foreign.safetensors")
     chosen = replace(options, training=replace(options.training, start_from=str(tmp_path / "foreign.safetensors")))
     with pytest.raises(pixlate.PixlateError, match=r"no installed plugin recognises .*foreign\.safetensors \(strange\.weight"):
-        train(chosen, tmp_path / "run", lambda progress: None)
+        train(chosen, tmp_path / "run", lambda progress: None, print)
 
 
 def test_a_damaged_safetensors_file_is_refused(options: RunOptions, tmp_path: Path) -> None:
     (tmp_path / "foreign.safetensors").write_bytes(b"no weights")
     chosen = replace(options, training=replace(options.training, start_from=str(tmp_path / "foreign.safetensors")))
     with pytest.raises(pixlate.PixlateError, match=r"expected a safetensors file for --start-from"):
-        train(chosen, tmp_path / "run", lambda progress: None)
+        train(chosen, tmp_path / "run", lambda progress: None, print)

@@ -10,53 +10,71 @@ import pytest
 
 from pixlate.errors import PixlateError
 from pixlate.method import Method
-from pixlate.options import DataOptions, TrainingOptions
+from pixlate.options import DegradedOptions, TrainingOptions
 from pixlate.plugins import installed
 from pixlate.training.run import OPTIONS, Log, RunOptions
 
 METHODS = installed().methods()
-OTHER: dict[str, Any] = {
-    "scale": 3,
+CHANGED: dict[str, Any] = {
     "network": "msrresnet",
-    "channels": 9,
-    "blocks": 3,
     "tail": "direct",
-    "pixel_weight": 2.5,
-    "patch": 12,
-    "rescale": (1.0, 0.3),
-    "hold_out": 4,
-    "steps": 77,
-    "batch": 3,
+    "objective": "hinge",
+    "pixel": "l1",
+    "jpeg": 50,
+    "schedule": "step",
+    "milestones": (0.25, 1 / 3),
+    "steps": 0,
+    "epochs": 7,
+    "average_decay": 0.123456789,
     "learning_rate": 1 / 3e4,
-    "betas": (0.5, 0.999),
-    "schedule": "linear",
-    "warm_up": 5,
-    "average_decay": 0.1,
-    "gradient_clip": 0.7,
-    "precision": "bf16-mixed",
-    "device": "cpu",
-    "seed": 9,
-    "validate_every": 11,
-    "checkpoint_every": 12,
-    "keep": 3,
-    "log_every": 13,
+    "perceptual_layer": "conv1_2",
+    "device": "cuda",
+    "accumulate": 4,
+    "batch": 32,
+    "augment": ("color", "cutout"),
     "start_from": 'runs/"old" ü',
+    "discriminator": "patch",
 }
+"""Values of fields whose others below would be refused, or are worth having."""
 
 
 def other(owner: type[Any]) -> Any:
-    return owner(**{item.name: OTHER[item.name] for item in fields(owner)})
+    """Return options of a dataclass that all differ from its defaults."""
+    values = {item.name: CHANGED[item.name] if item.name in CHANGED else another(item.name, item.default) for item in fields(owner)}
+    return owner(**{name: value for name, value in values.items() if name not in LEFT})
+
+
+LEFT = {"stages", "schedule", "pixel_share", "periods", "patience", "scale", "damaged", "precision"}
+"""Fields that belong to other choices than these, or take none but a few values."""
+
+
+def another(name: str, default: Any) -> Any:
+    if isinstance(default, bool):
+        return not default
+    if isinstance(default, tuple):
+        return tuple(value / 2 for value in default)
+    if isinstance(default, str):
+        return f"{default}x"
+    return default * 2 if isinstance(default, int) and default > 1 else 0.5 if isinstance(default, float) else 2
 
 
 def test_every_option_comes_back_from_the_run_folder(tmp_path: Path) -> None:
-    method = METHODS["srgan"]
     folders = (Path("/photos/1"), Path("/photos/zwei ü"))
-    for options in (
-        RunOptions(method, other(method.options), folders, other(method.data), other(method.training)),
-        RunOptions(method, method.options(), folders, method.data(), method.training()),
-    ):
-        options.save(tmp_path)
-        assert RunOptions.load(tmp_path, METHODS) == options
+    method = METHODS["srgan"]
+    options = RunOptions(method, other(method.options), folders, other(method.data), other(method.training))
+    for part in (options.method_options, options.data, options.training):
+        same = {item.name for item in fields(part) if getattr(part, item.name) == item.default}
+        assert same <= LEFT, "each is another value than the default"
+    options.save(tmp_path)
+    assert RunOptions.load(tmp_path, METHODS) == options
+
+
+@pytest.mark.parametrize("name", ["srgan", "pix2pix", "cyclegan"])
+def test_defaults_of_every_method_come_back_from_the_run_folder(name: str, tmp_path: Path) -> None:
+    method = METHODS[name]
+    options = RunOptions(method, method.options(), (Path("/a"), Path("/b")), method.data(), method.training())
+    options.save(tmp_path)
+    assert RunOptions.load(tmp_path, METHODS) == options
 
 
 @dataclass(frozen=True)
@@ -68,7 +86,7 @@ class Optional:
 @pytest.mark.parametrize("values", [Optional(), Optional(3, ("a", "b"))])
 def test_optional_values_of_a_plugin_come_back(values: Optional, tmp_path: Path) -> None:
     method = Method("toy", "for tests", "degraded", Optional, lambda options: None)  # type: ignore[arg-type,return-value]
-    options = RunOptions(method, values, (), DataOptions(), TrainingOptions())
+    options = RunOptions(method, values, (), DegradedOptions(), TrainingOptions())
     options.save(tmp_path)
     assert RunOptions.load(tmp_path, {"toy": method}) == options
 
@@ -115,7 +133,37 @@ def test_options_are_toml_with_one_table_for_the_method(tmp_path: Path) -> None:
 
 def test_log_is_one_json_object_a_line_and_goes_on_where_it_ended(tmp_path: Path) -> None:
     for step in (1, 2):
-        with Log(tmp_path) as log:
-            log.write(step=step, pixel=0.5)
-            assert json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1]) == {"step": step, "pixel": 0.5}, "flushed at once"
+        with Log(tmp_path, step - 1) as log:
+            log.write("losses", step, pixel=0.5)
+            last = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
+            assert last == {"kind": "losses", "step": step, "pixel": 0.5}, "flushed at once"
     assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 2
+
+
+def test_log_loses_what_a_killed_process_wrote_of_later_steps(tmp_path: Path) -> None:
+    with Log(tmp_path) as log:
+        for step in range(1, 6):
+            log.write("losses", step, pixel=0.5)
+    whole = (tmp_path / "log.jsonl").read_text()
+    (tmp_path / "log.jsonl").write_text(whole + '{"kind": "losses", "st')
+    Log(tmp_path, 3).__exit__()
+    assert (tmp_path / "log.jsonl").read_text() == "".join(whole.splitlines(keepends=True)[:3])
+    assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
+
+
+def test_options_that_change_no_weight_may_differ_and_others_are_listed(tmp_path: Path) -> None:
+    method = METHODS["pix2pix"]
+    options = RunOptions(method, method.options(), (tmp_path,), method.data(), method.training())
+    before = json.loads(json.dumps(options.state()))
+    free = replace(options, data=replace(options.data, workers=7, cache=1))
+    free = replace(free, training=replace(options.training, device="cpu", keep=9, log_every=3, checkpoint_every=4))
+    free.require_same(before, tmp_path)
+    other_options = replace(options, training=replace(options.training, learning_rate=1e-3), method_options=replace(options.method_options, l1_weight=50.0))
+    with pytest.raises(
+        PixlateError,
+        match=r"l1_weight was 100\.0 and is 50\.0; learning_rate was 0\.0002 and is 0\.001; undo this in .*options.toml, or begin a new run with --start-from",
+    ):
+        other_options.require_same(before, tmp_path)
+    srgan = METHODS["srgan"]
+    with pytest.raises(PixlateError, match="method was 'pix2pix' and is 'srgan'"):
+        RunOptions(srgan, srgan.options(), (tmp_path,), srgan.data(), srgan.training()).require_same(before, tmp_path)

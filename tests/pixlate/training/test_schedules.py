@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixlate.options import TrainingOptions
-from pixlate.training.schedules import learning_rate
+from pixlate.training.schedules import Schedule
 
 runs = st.tuples(st.integers(1, 10**6), st.integers(0, 10**6)).map(lambda pair: (pair[0], pair[1] % pair[0]))
 
@@ -15,28 +15,66 @@ runs = st.tuples(st.integers(1, 10**6), st.integers(0, 10**6)).map(lambda pair: 
 @given(runs)
 def test_constant_rate_stays(run: tuple[int, int]) -> None:
     steps, step = run
-    assert learning_rate(step, TrainingOptions(steps=steps, learning_rate=0.5, schedule="constant")) == 0.5
+    assert Schedule(TrainingOptions(schedule="constant"), steps).factor(step) == 1
 
 
 @given(runs)
 def test_cosine_rate_is_half_a_cosine(run: tuple[int, int]) -> None:
     steps, step = run
-    expected = 0.5 * math.cos(math.pi * step / (2 * steps)) ** 2  # cos(x / 2)^2 = (1 + cos x) / 2
-    assert learning_rate(step, TrainingOptions(steps=steps, learning_rate=0.5, schedule="cosine")) == pytest.approx(expected, abs=1e-12)
+    expected = math.cos(math.pi * step / (2 * steps)) ** 2  # cos(x / 2)^2 = (1 + cos x) / 2
+    assert Schedule(TrainingOptions(schedule="cosine"), steps).factor(step) == pytest.approx(expected, abs=1e-12)
+
+
+def test_cosine_rate_starts_anew_each_period() -> None:
+    schedule = Schedule(TrainingOptions(schedule="cosine", periods=4), 400)
+    single = Schedule(TrainingOptions(schedule="cosine"), 100)
+    assert [schedule.factor(step) for step in range(400)] == pytest.approx([single.factor(step % 100) for step in range(400)])
 
 
 def test_linear_rate_is_constant_for_half_the_run_then_falls_to_zero() -> None:
-    options = TrainingOptions(steps=200, learning_rate=1.0, schedule="linear")
-    assert [learning_rate(step, options) for step in (0, 50, 100, 125, 150, 199)] == [1, 1, 1, 0.75, 0.5, pytest.approx(0.01)]
+    schedule = Schedule(TrainingOptions(schedule="linear"), 200)
+    assert [schedule.factor(step) for step in (0, 50, 100, 125, 150, 199)] == [1, 1, 1, 0.75, 0.5, pytest.approx(0.01)]
+
+
+def test_step_rate_is_multiplied_at_each_milestone() -> None:
+    schedule = Schedule(TrainingOptions(schedule="step", milestones=(0.25, 0.5), decay=0.1), 100)
+    assert [schedule.factor(step) for step in (0, 24, 25, 49, 50, 99)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+
+
+@given(st.integers(1, 5), st.lists(st.booleans(), max_size=40))
+def test_plateau_rate_falls_after_so_many_validations_that_are_no_better(patience: int, validations: list[bool]) -> None:
+    schedule = Schedule(TrainingOptions(schedule="plateau", patience=patience, decay=0.5), 100)
+    streaks = "".join("b" if better else "w" for better in validations).split("b")
+    for better in validations:
+        schedule.validated(better)
+    assert schedule.factor(7) == 0.5 ** sum(len(streak) // patience for streak in streaks)
+
+
+def test_plateau_goes_on_from_its_state() -> None:
+    options = TrainingOptions(schedule="plateau", patience=3, decay=0.5)
+    before, after = Schedule(options, 100), Schedule(options, 100)
+    for better in (True, False, False, False, False, False):
+        before.validated(better)
+    after.restore(before.state())
+    assert after.factor(0) == 0.5
+    after.validated(False)
+    assert after.factor(0) == 0.25
+
+
+def test_other_schedules_do_not_listen_to_validation() -> None:
+    schedule = Schedule(TrainingOptions(schedule="constant"), 100)
+    for _ in range(50):
+        schedule.validated(False)
+    assert schedule.factor(0) == 1
 
 
 def test_warm_up_rises_linearly_and_then_leaves_the_rate() -> None:
-    options = TrainingOptions(steps=100, learning_rate=1.0, schedule="constant", warm_up=4)
-    assert [learning_rate(step, options) for step in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
+    schedule = Schedule(TrainingOptions(schedule="constant", warm_up=4), 100)
+    assert [schedule.factor(step) for step in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
 
 
-@given(runs, st.sampled_from(["constant", "cosine", "linear"]), st.integers(0, 1000))
+@given(runs, st.sampled_from(["constant", "cosine", "linear", "step", "plateau"]), st.integers(0, 1000))
 def test_rate_is_above_zero_and_never_above_the_initial_one(run: tuple[int, int], schedule: str, warm_up: int) -> None:
     steps, step = run
-    rate = learning_rate(step, TrainingOptions(steps=steps, learning_rate=2e-4, schedule=schedule, warm_up=warm_up))  # type: ignore[arg-type]
-    assert 0 < rate <= 2e-4
+    factor = Schedule(TrainingOptions(schedule=schedule, warm_up=warm_up), steps).factor(step)  # type: ignore[arg-type]
+    assert 0 < factor <= 1

@@ -14,13 +14,16 @@ from pixlate.errors import PixlateError
 from pixlate.plugins import installed
 
 CONVERT_USAGE = "Usage: pixlate convert SOURCE... OUT --model MODEL [OPTIONS]"
+EVALUATE_USAGE = "Usage: pixlate evaluate MODEL FOLDER [FOLDER] [OPTIONS]"
 
 
 def build_app() -> App:
     """Return the application with Pixlate's commands and those of the plugins."""
     app = App(name="pixlate", help="Translate images into images.", help_format="plaintext", version=_version)
     app.command("pixlate.cli.convert:convert", name="convert", help="Convert a folder of images with a model.", usage=CONVERT_USAGE)
+    app.command("pixlate.cli.data:app", name="data", help="Check folders of training images.")
     app.command("pixlate.cli.train:app", name="train", help="Train a method on folders of images.")
+    app.command("pixlate.cli.evaluate:evaluate", name="evaluate", help="Tell how good a model is, in numbers.", usage=EVALUATE_USAGE)
     app.command("pixlate.cli.models:models", name="models", help="List the ready models.")
     app.command("pixlate.cli.plugins:plugins", name="plugins", help="List the installed plugins.")
     app.command("pixlate.cli.doctor:doctor", name="doctor", help="Tell what this machine has, what is missing and how to mend it.")

@@ -8,7 +8,6 @@ import errno
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Literal, Self
 
+from pixlate import locking
 from pixlate.convert.job import HOME, Job, identity, make_folders
 from pixlate.errors import PixlateError
 
@@ -205,7 +205,7 @@ def _held(path: Path) -> FileIO:
         make_folders(path.parent)
         file = FileIO(path, "a+")
         try:
-            _lock_file(file)
+            locking.lock_file(file)
             if identity(path) == (os.fstat(file.fileno()).st_dev, os.fstat(file.fileno()).st_ino):
                 return file
         except OSError:
@@ -218,19 +218,3 @@ def digest_file(path: Path) -> str:
     """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _lock_file(file: FileIO) -> None:
-    """Hold a file for this process until it ends, however it ends."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        try:
-            file.seek(0)  # the same byte, however long the file has grown
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError as error:  # Windows says "permission denied"
-            raise BlockingIOError(errno.EWOULDBLOCK, error.strerror) from error
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,9 +1,10 @@
 """Checkpoints: weights as safetensors, state as safetensors and JSON, so that opening one runs no code."""
 
+import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from pixlate.errors import PixlateError
+
+CHECKSUMS = "checksums.json"
+BEST = "best.json"
+STATE = "state.json"
 
 
 @dataclass(frozen=True)
@@ -27,30 +32,48 @@ class Checkpoint:
     """State of its averaged copy, which is what is exported."""
     optimizers: dict[str, dict[str, Any]]
     """State of each player's optimiser, as ``Optimizer.state_dict``."""
+    pool: dict[str, Tensor] = field(default_factory=dict)
+    """Past images shown to the discriminators."""
+    state: dict[str, Any] = field(default_factory=dict)
+    """What else goes on, as JSON: schedule, gradient scaler, monitor, and the options of the run."""
 
     def save(self, folder: Path) -> Path:
-        """Write ``folder/step-N`` under a temporary name, then rename it; return the path."""
+        """Write ``folder/step-N`` under a temporary name, then rename it; return the path.
+
+        Raises:
+            PixlateError: It cannot be written, as on a full disk; what was there before is intact.
+        """
         final = folder / f"step-{self.step:08d}"
         part = folder / f".{final.name}.part"
         for leftover in folder.glob(".step-*.part"):  # of a process that was killed
             shutil.rmtree(leftover)
-        part.mkdir(parents=True)
-        save_file(self.weights, part / "weights.safetensors")
-        save_file(self.average, part / "average.safetensors")
+        try:
+            part.mkdir(parents=True)
+            self._write(part)
+            if final.exists():
+                shutil.rmtree(final)
+            part.rename(final)
+        except (OSError, SafetensorError) as error:
+            shutil.rmtree(part, ignore_errors=True)
+            raise PixlateError(
+                f"the checkpoint {final} cannot be written ({error}); the one before is kept: make room, then `pixlate train --resume {folder.parent}`"
+            ) from error
+        return final
+
+    def _write(self, part: Path) -> None:
         tensors: dict[str, Tensor] = {}
         groups: dict[str, Any] = {}
         for player, state in self.optimizers.items():
             groups[player] = state["param_groups"]
             for index, values in state["state"].items():
                 tensors |= {f"{player}/{index}/{name}": value for name, value in values.items()}
-        save_file(tensors, part / "optimizers.safetensors")
-        (part / "state.json").write_text(json.dumps({"step": self.step, "groups": groups}))
+        for name, content in (("weights", self.weights), ("average", self.average), ("optimizers", tensors), ("pool", self.pool)):
+            save_file(content, part / f"{name}.safetensors")
+        (part / STATE).write_text(json.dumps({"step": self.step, "groups": groups, "state": self.state}))
+        (part / CHECKSUMS).write_text(json.dumps({path.name: _digest(path) for path in sorted(part.iterdir())}))
         for path in part.iterdir():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-        shutil.rmtree(final, ignore_errors=True)
-        part.rename(final)
-        return final
 
     @classmethod
     def load(cls, path: Path) -> "Checkpoint":
@@ -60,14 +83,23 @@ class Checkpoint:
             PixlateError: A file is missing or damaged.
         """
         try:
-            state = json.loads((path / "state.json").read_text())
+            for name, digest in json.loads((path / CHECKSUMS).read_text()).items():
+                if _digest(path / name) != digest:
+                    raise ValueError(f"{name} does not have its checksum")
+            state = json.loads((path / STATE).read_text())
             optimizers: dict[str, dict[str, Any]] = {player: {"param_groups": groups, "state": {}} for player, groups in state["groups"].items()}
             for key, value in load_file(path / "optimizers.safetensors").items():
                 player, index, name = key.split("/")
                 optimizers[player]["state"].setdefault(int(index), {})[name] = value
-            return cls(state["step"], load_file(path / "weights.safetensors"), load_file(path / "average.safetensors"), optimizers)
+            weights, average, pool = (load_file(path / f"{name}.safetensors") for name in ("weights", "average", "pool"))
+            return cls(state["step"], weights, average, optimizers, pool, state["state"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-            raise PixlateError(f"expected a checkpoint in {path}, but it cannot be read ({error}); remove that folder to use the one before") from error
+            raise PixlateError(f"expected a checkpoint in {path}, but it cannot be read ({error}); name another one") from error
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Return whether a folder is one checkpoint, not a run."""
+    return (path / STATE).is_file()
 
 
 def newest(folder: Path) -> Path | None:
@@ -75,10 +107,46 @@ def newest(folder: Path) -> Path | None:
     return max(folder.glob("step-*"), default=None)
 
 
+def best(folder: Path) -> Path | None:
+    """Return the checkpoint that validated best, or None where none did."""
+    try:
+        return folder / f"step-{json.loads((folder / BEST).read_text())['step']:08d}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def mark_best(folder: Path, step: int, metric: str, value: float) -> None:
+    """Note that the checkpoint of ``step`` validated best."""
+    part = folder / f".{BEST}.part"
+    part.write_text(json.dumps({"step": step, "metric": metric, "value": value}))
+    part.replace(folder / BEST)
+
+
 def keep_newest(folder: Path, count: int) -> None:
-    """Remove all but the ``count`` newest checkpoints."""
+    """Remove all but the ``count`` newest checkpoints and the best one."""
+    kept = best(folder)
     for path in sorted(folder.glob("step-*"))[:-count]:
-        shutil.rmtree(path)
+        if path != kept:
+            shutil.rmtree(path)
+
+
+def load_newest(folder: Path) -> tuple[Checkpoint, list[str]]:
+    """Return the newest checkpoint that can be read, and a sentence for each newer one that cannot; those are renamed ``damaged-step-N``.
+
+    Raises:
+        PixlateError: There is none.
+    """
+    damaged: list[str] = []
+    for path in sorted(folder.glob("step-*"), reverse=True):
+        try:
+            return Checkpoint.load(path), damaged
+        except PixlateError as error:
+            aside = path.with_name(f"damaged-{path.name}")
+            shutil.rmtree(aside, ignore_errors=True)
+            path.rename(aside)
+            damaged.append(f"{error.__cause__ or error}: {path} is damaged and now called {aside.name}; training goes on from the checkpoint before")
+    more = f" but damaged ones ({'; '.join(damaged)})" if damaged else ""
+    raise PixlateError(f"expected a checkpoint in {folder}, found none{more}; start the run again with another --out")
 
 
 def optimizer_state(optimizer: Optimizer) -> dict[str, Any]:
@@ -88,3 +156,8 @@ def optimizer_state(optimizer: Optimizer) -> dict[str, Any]:
         "param_groups": state["param_groups"],
         "state": {index: {name: value.detach().cpu().contiguous() for name, value in values.items()} for index, values in state["state"].items()},
     }
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

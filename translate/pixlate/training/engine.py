@@ -1,30 +1,28 @@
-"""The training engine: owns device, precision, optimisers, averages, log and checkpoints, whatever the method."""
+"""The training engine: from the options of a run to its last checkpoint, whatever the method."""
 
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
-from types import FrameType
+from typing import Any
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
-from torch.optim import Adam
+from torch import Tensor
 
-from pixlate.contracts import Sample
-from pixlate.data import TrainingData
-from pixlate.data.degraded import DegradedImages
 from pixlate.errors import PixlateError
-from pixlate.gan import GAN, Losses
+from pixlate.gan import Losses
+from pixlate.options import check_used
 from pixlate.plugins import installed
-from pixlate.training.averaging import WeightAverage
-from pixlate.training.checkpoint import Checkpoint, keep_newest, newest, optimizer_state
-from pixlate.training.run import CHECKPOINTS, OPTIONS, Log, RunOptions
-from pixlate.training.schedules import learning_rate
+from pixlate.training.checkpoint import keep_newest, load_newest, mark_best
+from pixlate.training.devices import open_fabric
+from pixlate.training.records import Records
+from pixlate.training.run import CHECKPOINTS, OPTIONS, RunOptions, hold
+from pixlate.training.signals import StopOnSignal
 from pixlate.training.starting import take_over, weights_to_start_from
-from pixlate.training.validation import validate
+from pixlate.training.trainer import Trainer, require_finite
+from pixlate.training.validation import Validation, directions, validate
 
 
 @dataclass
@@ -39,191 +37,170 @@ class Progress:
 
 
 Watcher = Callable[[Progress], None]
+Warner = Callable[[str], None]
 
 
-def open_data(options: RunOptions, gan: GAN) -> TrainingData:
-    """Return the training images a method's pairing asks for."""
-    if options.method.pairing == "degraded":
-        return DegradedImages(options.folders, gan.spec().scale, options.data)
-    raise PixlateError(f"this version trains degraded data only, and {options.method.name} wants {options.method.pairing} data; use another method")
+def train(options: RunOptions, run: Path, watch: Watcher, warn: Warner, resume: bool = False) -> bool:
+    """Train to the end of the run; return whether it was reached, which a signal prevents.
 
-
-def train(options: RunOptions, run: Path, watch: Watcher, resume: bool = False) -> bool:
-    """Train until ``options.training.steps`` updates are made; return whether they were, which a signal prevents.
-
-    All that is random in a step, batch and dropout alike, is seeded with (seed, step), so a resumed run goes the very way it would have gone.
-    SIGTERM and Ctrl-C write a checkpoint before they end the run.
+    SIGTERM and Ctrl-C write a checkpoint before they end the run. Where several processes train, each calls this; the first one writes and speaks.
 
     Raises:
-        PixlateError: A loss is not finite, or nothing can be resumed.
+        PixlateError: Images, options and networks do not fit together, a loss is not finite, or nothing can be resumed.
     """
-    training, hooks = options.training, installed().manager.hook
-    trainer = Trainer(options)
-    if resume:
-        first = trainer.restore(run)
-    else:
-        first = 0
+    session = Session(options, run, open_fabric(options.training))
+    try:
+        damaged = session.restore() if resume else session.begin()
+        return session.train(watch, warn, damaged)
+    finally:
+        session.close()
+
+
+class Session:
+    """One process's work on a run, from a start or a resume to its end or a signal."""
+
+    def __init__(self, options: RunOptions, run: Path, fabric: Fabric) -> None:
+        self.options, self.run, self.fabric = options, run, fabric
+        self.trainer = Trainer(options, fabric)
+        self.metrics = installed().metrics()
+        self.directions = directions(self.trainer.gan.spec(), self.trainer.data, self.metrics)
+        self.metric = options.training.best or next(iter(self.directions))
+        plateau = ["schedule"] if options.training.schedule == "plateau" else []
+        check_used(options.training, options.data.hold_out > 0, "--hold-out above 0", "best", *plateau)
+        if self.metric not in self.directions:
+            raise PixlateError(f"expected --best to be one of {', '.join(self.directions)}, got {self.metric!r}; choose one")
+        self.done = 0
+        self.best: float | None = None
+        self._held: FileIO | None = None
+
+    def begin(self) -> list[str]:
+        """Start a new run: take over weights where that is asked for, and write the options; return nothing to warn of."""
+        training, trainer = self.options.training, self.trainer
         if training.start_from:
             take_over(trainer.gan, weights_to_start_from(Path(training.start_from), trainer.gan))
             trainer.average.reset(trainer.gan)
-        run.mkdir(parents=True, exist_ok=True)
-        options.save(run)
-    done = first
-    with Log(run) as log, _stop_on_signal() as stopped:
-        started = time.monotonic()
-        for step in range(first, training.steps):
+        if self.fabric.is_global_zero:
+            self.run.mkdir(parents=True, exist_ok=True)
+            self._held = hold(self.run)
+            self.options.save(self.run)
+        return []
+
+    def restore(self) -> list[str]:
+        """Take up the newest checkpoint that can be read; return a sentence for each that cannot.
+
+        Raises:
+            PixlateError: There is none, or it was trained with other options.
+        """
+        if self.fabric.is_global_zero:
+            self._held = hold(self.run)
+            checkpoint, damaged = load_newest(self.run / CHECKPOINTS)
+        self.fabric.barrier()
+        if not self.fabric.is_global_zero:  # after the first process has put damaged ones aside
+            checkpoint, damaged = load_newest(self.run / CHECKPOINTS)
+        self.options.require_same(checkpoint.state.get("options", {}), self.run)
+        self.trainer.restore(checkpoint, self.run / OPTIONS)
+        self.done, self.best = checkpoint.step, checkpoint.state["best"]
+        return damaged
+
+    def train(self, watch: Watcher, warn: Warner, damaged: list[str]) -> bool:
+        """Make the steps that are left; return whether all were made."""
+        if not self.fabric.is_global_zero:
+            with StopOnSignal() as signals:
+                return self._steps(signals, None, lambda progress: None)
+        with Records(self.run, self.done, warn) as records, StopOnSignal() as signals:
+            records.warnings(self.done, damaged)
+            return self._steps(signals, records, watch)
+
+    def close(self) -> None:
+        """End the threads that read images, and let go of the run folder."""
+        self.trainer.loader.close()
+        if self._held:
+            self._held.close()
+
+    def _steps(self, signals: StopOnSignal, records: Records | None, watch: Watcher) -> bool:
+        training, trainer, hooks = self.options.training, self.trainer, installed().manager.hook
+        first, started = self.done, time.monotonic()
+        for step in range(first, trainer.steps):
             losses = trainer.step(step)
-            done = step + 1
-            if hooks.pixlate_step_finished.get_hookimpls():
-                hooks.pixlate_step_finished(run=run, step=done, losses=_numbers(losses))
-            progress = Progress(done, training.steps)
-            stopping = stopped()  # asked once: a signal that comes from here on ends the run after the next step, with its checkpoint
-            saving = done % training.checkpoint_every == 0 or done == training.steps or stopping
-            if done % training.log_every == 0 or saving:
-                progress.losses = _numbers(losses)
-                _require_finite(progress.losses, done)
-                rate = (done - first) / (time.monotonic() - started)
-                log.write(step=done, learning_rate=learning_rate(step, training), steps_per_second=round(rate, 3), **progress.losses)
-            if done % training.validate_every == 0 or done == training.steps:
-                progress.figures, samples = trainer.validate()
-                if progress.figures:
-                    log.write(step=done, **{name: round(value, 4) for name, value in progress.figures.items()})
-                hooks.pixlate_epoch_finished(run=run, step=done, samples=samples)
-            if saving:
-                trainer.save(run, done)
+            self.done = done = step + 1
+            progress = Progress(done, trainer.steps)
+            stopping = self._agreed(signals.asked)  # asked once: a signal that comes from here on ends the run after the next step, with its checkpoint
+            ending = done == trainer.steps or stopping
+            if records and hooks.pixlate_step_finished.get_hookimpls():
+                hooks.pixlate_step_finished(run=self.run, step=done, losses=_numbers(losses))
+            validating = done % training.validate_every == 0 or done == trainer.steps
+            if done % training.log_every == 0 or done % training.checkpoint_every == 0 or validating or ending:
+                progress.losses = self._mean(losses)
+                require_finite(progress.losses, done)
+                unhealthy = trainer.observe(done)
+                if records:
+                    rate = (done - first) / (time.monotonic() - started)
+                    factor = trainer.schedule.factor(step)
+                    records.losses(done, **progress.losses, learning_rate=training.learning_rate * factor, steps_per_second=round(rate, 3))
+                    records.warnings(done, unhealthy)
+            better = False
+            if validating:
+                validation = self._validate()
+                progress.figures = validation.figures
+                better = self._better(validation)
+                if records:
+                    records.validation(done, validation)
+                    hooks.pixlate_epoch_finished(run=self.run, step=done, samples=validation.samples)
+            if done % training.checkpoint_every == 0 or ending or better:
+                self._save(better)
+            if records:
+                records.warnings(done, [trainer.warnings.popleft() for _ in range(len(trainer.warnings))])
             watch(progress)
             if stopping:
                 break
-    return done == training.steps
+        return self.done == trainer.steps
 
+    def _validate(self) -> Validation:
+        """Return what the first process measures; the others wait for it."""
+        validation = Validation()
+        if self.fabric.is_global_zero:
+            validation = validate(self.trainer.average.module, self.trainer.data, self.fabric.device, self.metrics)
+        if self.fabric.world_size > 1:
+            validation = Validation(self.fabric.broadcast(validation.figures), validation.samples)
+        return validation
 
-class Trainer:
-    """The networks of a run with their optimisers and averages, and the way of one step."""
+    def _better(self, validation: Validation) -> bool:
+        """Return whether this is the best validation so far; the schedule is told, too."""
+        value = validation.figures.get(self.metric)
+        if value is None:
+            return False
+        better = self.best is None or (value > self.best if self.directions[self.metric] else value < self.best)
+        self.best = value if better else self.best
+        self.trainer.schedule.validated(better)
+        return better
 
-    def __init__(self, options: RunOptions) -> None:
-        self.options = options.training
-        self.fabric = _fabric(self.options.device, self.options.precision)
-        torch.manual_seed(self.options.seed)
-        self.gan = options.method.build(options.method_options)
-        self.data = open_data(options, self.gan)
-        self.gan.to(self.fabric.device).to(memory_format=torch.channels_last)
-        self.players = {
-            name: Adam(module.parameters(), self.options.learning_rate, self.options.betas)
-            for name, module in (("discriminators", self.gan.discriminators), ("generators", self.gan.generators))
-            if any(parameter.requires_grad for parameter in module.parameters())
-        }
-        self.average = WeightAverage(self.gan, self.options.average_decay)
+    def _save(self, better: bool) -> None:
+        """Write a checkpoint, mark it where it is the best, and remove old ones."""
+        if self.fabric.is_global_zero:
+            checkpoint = self.trainer.checkpoint(self.done, {"options": self.options.state(), "best": self.best})
+            folder = self.run / CHECKPOINTS
+            checkpoint.save(folder)
+            if better and self.best is not None:
+                mark_best(folder, self.done, self.metric, self.best)
+            keep_newest(folder, self.options.training.keep)
+        self.fabric.barrier()
 
-    def step(self, step: int) -> Losses:
-        """Let each discriminator, then each generator, make one update; return all losses, detached. Steps are counted from 0."""
-        self.gan.train()
-        seed = self.options.seed * 1_000_003 + step
-        torch.manual_seed(seed)
-        batch = self.data.batch(self.options.batch, torch.Generator().manual_seed(seed))
-        batch = {name: images.to(self.fabric.device, memory_format=torch.channels_last) for name, images in batch.items()}
-        with self.fabric.autocast():
-            images = self.gan.generate(batch)
-        losses: Losses = {}
-        for name, optimizer in self.players.items():
-            self.gan.discriminators.requires_grad_(name == "discriminators")
-            with self.fabric.autocast():
-                if name == "discriminators":
-                    own = self.gan.discriminator_losses(batch, {key: image.detach() for key, image in images.items()})
-                else:
-                    own = self.gan.generator_losses(batch, images)
-            self._update(optimizer, own, learning_rate(step, self.options))
-            losses |= {key: value.detach() for key, value in own.items()}
-        self.average.update(self.gan, step)
-        return losses
+    def _agreed(self, asked: bool) -> bool:
+        """Return whether any process was asked to stop."""
+        if self.fabric.world_size == 1:
+            return asked
+        return bool(self._reduced(torch.tensor(float(asked), device=self.fabric.device)) > 0)
 
-    def validate(self) -> tuple[dict[str, float], list[Sample]]:
-        """Return figures and samples of the averaged generator on held-out images."""
-        return validate(self.average.module, self.data, self.fabric.device, installed().metrics())
+    def _mean(self, losses: Losses) -> dict[str, float]:
+        """Return the losses as numbers, means over all processes."""
+        if self.fabric.world_size == 1 or not losses:
+            return _numbers(losses)
+        return dict(zip(losses, self._reduced(torch.stack(list(losses.values())).float()).tolist(), strict=True))
 
-    def save(self, run: Path, done: int) -> None:
-        """Write a checkpoint after ``done`` steps, and remove old ones.
-
-        Raises:
-            PixlateError: A weight is not finite; the last checkpoint is kept.
-        """
-        _require_finite({name: float(value.detach().abs().max()) for name, value in self.gan.named_parameters()}, done)
-        state = {name: optimizer_state(optimizer) for name, optimizer in self.players.items()}
-        Checkpoint(done, _cpu(self.gan), _cpu(self.average.module), state).save(run / CHECKPOINTS)
-        keep_newest(run / CHECKPOINTS, self.options.keep)
-
-    def restore(self, run: Path) -> int:
-        """Take up the newest checkpoint of a run; return the steps it has made.
-
-        Raises:
-            PixlateError: There is none, or it holds another network.
-        """
-        path = newest(run / CHECKPOINTS)
-        if path is None:
-            raise PixlateError(f"expected a checkpoint in {run / CHECKPOINTS}, found none; start the run again with --out")
-        checkpoint = Checkpoint.load(path)
-        try:
-            self.gan.load_state_dict(checkpoint.weights)
-            self.average.module.load_state_dict(checkpoint.average)
-            for name, optimizer in self.players.items():
-                optimizer.load_state_dict(checkpoint.optimizers[name])
-        except (RuntimeError, ValueError, KeyError) as error:
-            raise PixlateError(f"expected the weights of {run / OPTIONS}, but {path} holds those of another network; undo the change of its options") from error
-        return checkpoint.step
-
-    def _update(self, optimizer: Adam, losses: Losses, rate: float) -> None:
-        """Minimise the sum of one player's losses by one step."""
-        optimizer.zero_grad()
-        self.fabric.backward(torch.stack(list(losses.values())).sum())
-        if self.options.gradient_clip:
-            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-            nn.utils.clip_grad_norm_(parameters, self.options.gradient_clip)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        optimizer.step()
+    def _reduced(self, values: Tensor) -> Tensor:
+        mean: Any = self.fabric.all_reduce(values, reduce_op="mean")
+        return torch.as_tensor(mean)
 
 
 def _numbers(losses: Losses) -> dict[str, float]:
     return {name: float(value) for name, value in losses.items()}
-
-
-def _fabric(device: str, precision: str) -> Fabric:
-    kind, _, index = device.partition(":")
-    if kind == "auto":
-        kind = "cuda" if torch.cuda.is_available() else "cpu"
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise PixlateError(f"expected CUDA for --device {device}, but PyTorch {torch.__version__} finds none; run `pixlate doctor`, or use --device cpu")
-    if index and int(index) >= torch.cuda.device_count():
-        raise PixlateError(f"expected one of the {torch.cuda.device_count()} GPUs, counted from 0, got --device {device}; choose one of these")
-    fabric = Fabric(accelerator=kind, devices=[int(index)] if index else 1, precision=precision)  # type: ignore[arg-type]
-    fabric.launch()
-    return fabric
-
-
-class _stop_on_signal:  # noqa: N801 - a context manager used as a function
-    """Context in which SIGTERM and SIGINT only ask to stop; gives a function that tells whether one came."""
-
-    def __enter__(self) -> Callable[[], bool]:
-        self._asked = False
-        self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGTERM, signal.SIGINT)}
-        return lambda: self._asked
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        self._asked = True
-
-
-def _require_finite(values: dict[str, float], step: int) -> None:
-    wrong = [name for name, value in values.items() if not np.isfinite(value)]
-    if wrong:
-        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        raise PixlateError(
-            f"not finite at step {step}: {', '.join(wrong[:3])}{more}; the last checkpoint is kept: lower --learning-rate or set --gradient-clip"
-        )
-
-
-def _cpu(module: nn.Module) -> dict[str, Tensor]:
-    """Return the state as tensors of their own, which safetensors asks for."""
-    return {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in module.state_dict().items()}

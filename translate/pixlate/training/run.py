@@ -3,18 +3,24 @@
 import json
 import tomllib
 from dataclasses import asdict, dataclass, fields
+from io import FileIO
 from pathlib import Path
 from typing import Any, Self, TextIO
 
 import tomli_w
 
 from pixlate.errors import PixlateError
+from pixlate.locking import lock_file
 from pixlate.method import Method
 from pixlate.options import DataOptions, TrainingOptions, check_types
 
 OPTIONS = "options.toml"
 LOG = "log.jsonl"
 CHECKPOINTS = "checkpoints"
+SAMPLES = "samples"
+LOCK = ".lock"
+CHANGEABLE = frozenset({"device", "workers", "cache", "keep", "log_every", "checkpoint_every"})
+"""Options that a resumed run may change, since they change no weight."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +33,33 @@ class RunOptions:
     data: DataOptions
     training: TrainingOptions
 
+    def table(self) -> dict[str, Any]:
+        """Return all options by name, as TOML and JSON hold them."""
+        values = asdict(self.method_options) | asdict(self.data) | asdict(self.training)
+        values = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items() if value is not None}
+        return {"folders": [str(folder) for folder in self.folders], **values}
+
     def save(self, run: Path) -> None:
         """Write ``options.toml`` into a run folder."""
-        values = asdict(self.method_options) | asdict(self.data) | asdict(self.training)
-        table = {"folders": [str(folder) for folder in self.folders], **{name: value for name, value in values.items() if value is not None}}
-        (run / OPTIONS).write_text(tomli_w.dumps({"train": {self.method.name: table}}), encoding="utf-8")
+        (run / OPTIONS).write_text(tomli_w.dumps({"train": {self.method.name: self.table()}}), encoding="utf-8")
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps of the options, to be held against those of a later resume."""
+        return {"method": self.method.name, **self.table()}
+
+    def require_same(self, before: dict[str, Any], run: Path) -> None:
+        """Refuse to go on with other options than a checkpoint was trained with, those aside that change no weight.
+
+        Raises:
+            PixlateError: Lists the differences.
+        """
+        now = self.state()
+        names = [name for name in {**before, **now} if name not in CHANGEABLE and before.get(name) != now.get(name)]
+        if names:
+            listed = "; ".join(f"{name} was {before.get(name)!r} and is {now.get(name)!r}" for name in names)
+            raise PixlateError(
+                f"expected the options that {run} was trained with, but {listed}; undo this in {run / OPTIONS}, or begin a new run with --start-from {run}"
+            )
 
     @classmethod
     def load(cls, run: Path, methods: dict[str, Method]) -> "RunOptions":
@@ -56,15 +84,38 @@ class RunOptions:
         return cls(method, options, folders, data, training)
 
 
+def hold(run: Path) -> FileIO:
+    """Hold a run folder for this process until the file returned is closed, so that no other one trains into it.
+
+    Raises:
+        PixlateError: Another process does.
+    """
+    file = FileIO(run / LOCK, "a+")
+    try:
+        lock_file(file)
+    except BlockingIOError as error:
+        file.close()
+        raise PixlateError(f"another process is training into {run}; wait for it, or stop it first") from error
+    return file
+
+
 class Log:
-    """A JSON-lines log in a run folder: one object a line, flushed at once."""
+    """A JSON-lines log in a run folder: one object a line, flushed at once; lines after step ``done``, which a killed process left, are taken out.
 
-    def __init__(self, run: Path) -> None:
-        self._file: TextIO = (run / LOG).open("a")
+    Each line has a ``kind``: losses, validation or warning.
+    """
 
-    def write(self, **values: object) -> None:
+    def __init__(self, run: Path, done: int = 0) -> None:
+        path = run / LOG
+        if path.exists():
+            part = path.with_name(f".{LOG}.part")
+            part.write_text("".join(line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if _before(line, done)), encoding="utf-8")
+            part.replace(path)
+        self._file: TextIO = path.open("a", encoding="utf-8")
+
+    def write(self, kind: str, step: int, **values: object) -> None:
         """Append one line."""
-        self._file.write(json.dumps(values) + "\n")
+        self._file.write(json.dumps({"kind": kind, "step": step} | values) + "\n")
         self._file.flush()
 
     def __enter__(self) -> Self:
@@ -72,6 +123,14 @@ class Log:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+
+def _before(line: str, done: int) -> bool:
+    """Return whether a line is whole and of the first ``done`` steps."""
+    try:
+        return int(json.loads(line)["step"]) <= done
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _take(owner: type[Any], table: dict[str, Any]) -> Any:

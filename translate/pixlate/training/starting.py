@@ -10,7 +10,7 @@ from torch import Tensor
 from pixlate.errors import PixlateError
 from pixlate.gan import GAN
 from pixlate.plugins import installed
-from pixlate.training.checkpoint import Checkpoint, newest
+from pixlate.training.checkpoint import Checkpoint, best, is_checkpoint, newest
 from pixlate.training.run import CHECKPOINTS
 
 
@@ -33,13 +33,17 @@ def weights_to_start_from(path: Path, gan: GAN) -> Mapping[str, Tensor]:
     return renamed
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
-    """Return the newest checkpoint of a run, or the one in a checkpoint folder.
+def load_checkpoint(path: Path, of_best: bool = False) -> Checkpoint:
+    """Return the newest checkpoint of a run, or the one that validated best, or the one in a checkpoint folder.
 
     Raises:
         PixlateError: There is no checkpoint.
     """
-    checkpoint = path if (path / "state.json").is_file() else newest(path / CHECKPOINTS)
+    if is_checkpoint(path):
+        return Checkpoint.load(path)
+    checkpoint = (best if of_best else newest)(path / CHECKPOINTS)
+    if checkpoint is None and of_best and newest(path / CHECKPOINTS):
+        raise PixlateError(f"expected a run that validated on held-out images, but {path} has no best checkpoint; leave out --best")
     if checkpoint is None:
         raise PixlateError(f"expected a run or a checkpoint with weights, got {path}; name the folder given to --out")
     return Checkpoint.load(checkpoint)

@@ -1,6 +1,7 @@
 """What the averaged generator makes of held-out images, in numbers and to look at."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -9,32 +10,72 @@ from torch import Tensor
 
 from pixlate.contracts import Metric, Sample
 from pixlate.data import TrainingData
-from pixlate.evaluation.metrics import psnr_luma
+from pixlate.evaluation.distribution import sliced_wasserstein
+from pixlate.evaluation.metrics import luma_correlation, psnr, psnr_luma
 from pixlate.gan import GAN
+from pixlate.spec import ModelSpec
 
+EXACT = 100.0
+"""What counts for the infinite PSNR of equal images, in dB."""
 SHOWN = 4
-"""Held-out images handed to plugins after each validation: the same ones each time."""
+"""Held-out images on the sample sheets: the same ones each time."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a validation gave; empty where no images are held out."""
+
+    figures: dict[str, float] = field(default_factory=dict)
+    """Means over the held-out images, by metric."""
+    samples: list[Sample] = field(default_factory=list)
+    """The first few of the images."""
+
+
+def directions(spec: ModelSpec, data: TrainingData, metrics: Mapping[str, Metric]) -> dict[str, bool]:
+    """Return the names of what :func:`validate` measures, the one that matters most first, and whether a larger number is better."""
+    if data.validated:
+        return {_ratio(spec): True, **{name: metric.higher_is_better for name, metric in metrics.items()}}
+    return {"sliced_wasserstein": False, "luma_correlation": True}
 
 
 @torch.no_grad()
-def validate(gan: GAN, data: TrainingData, device: torch.device, metrics: Mapping[str, Metric]) -> tuple[dict[str, float], list[Sample]]:
-    """Return the mean of each metric over the held-out images, and the first few of them; both are empty where none are held out.
+def validate(gan: GAN, data: TrainingData, device: torch.device, metrics: Mapping[str, Metric]) -> Validation:
+    """Translate the held-out images with the main generator, as a model file would, and measure them.
 
-    ``psnr_luma`` is always among them, in dB, with ``scale`` pixels of border left out.
+    Where sources have targets: ``psnr_luma`` (of images that are not RGB ``psnr``) in dB, with ``scale`` pixels of border left out, and the
+    plugins' metrics. Where they have none:
+    ``sliced_wasserstein``, how far outputs are from held-out targets as a set, and ``luma_correlation`` of each output with its own source.
     """
-    border = gan.spec().scale
+    spec = gan.spec()
+    name_of_ratio = _ratio(spec)
+    ratio = {"psnr_luma": psnr_luma, "psnr": psnr}[name_of_ratio]
+    translate = gan.exported().eval()
     values: dict[str, list[float]] = {}
     samples: list[Sample] = []
+    outputs: list[NDArray[np.uint8]] = []
+    targets: list[NDArray[np.uint8]] = []
     for batch in data.validation():
-        images = gan.generate({name: image.to(device) for name, image in batch.items()})
-        output, target = _pixels(images["target"]), _pixels(batch["target"])
-        figures = {"psnr_luma": psnr_luma(output, target, border)}
-        figures |= {name: metric.compute(output, target) for name, metric in metrics.items()}
+        source, target = _pixels(batch["source"]), _pixels(batch["target"])
+        output = _pixels(translate(batch["source"].to(device)))
+        if data.validated:
+            figures = {name_of_ratio: ratio(output, target, spec.scale)}
+            figures |= {name: metric.compute(output, target) for name, metric in metrics.items()}
+        else:
+            figures = {"luma_correlation": luma_correlation(output, source)}
+            outputs.append(output)
+            targets.append(target)
         for name, value in figures.items():
-            values.setdefault(name, []).append(float(value))
+            values.setdefault(name, []).append(min(float(value), EXACT))
         if len(samples) < SHOWN:
-            samples.append(Sample(_pixels(batch["source"]), output, target))
-    return {name: float(np.mean(each)) for name, each in values.items()}, samples
+            samples.append(Sample(source, output, target))
+    means = {name: float(np.mean(each)) for name, each in values.items()}
+    if outputs:
+        means = {"sliced_wasserstein": sliced_wasserstein(outputs, targets)} | means
+    return Validation(means, samples)
+
+
+def _ratio(spec: ModelSpec) -> str:
+    return "psnr_luma" if spec.channels_out == 3 else "psnr"
 
 
 def _pixels(images: Tensor) -> NDArray[np.uint8]:

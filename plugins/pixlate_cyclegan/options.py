@@ -1,0 +1,42 @@
+"""Options of ``pixlate train cyclegan``: the published ones are the defaults (Zhu et al. 2017)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pixlate.errors import PixlateError
+from pixlate.options import AdversarialOptions, TrainingOptions, check_least
+
+
+@dataclass(frozen=True)
+class CycleGANOptions(AdversarialOptions):
+    """Two ResNet-9 generators with instance norm against two 70x70 PatchGANs, least squares."""
+
+    generator: Literal["unet", "resnet"] = "resnet"
+    norm: Literal["batch", "instance", "group", "none"] = "instance"
+    dropout: float = 0.0
+    discriminator_norm: Literal["batch", "instance", "group", "none"] = "instance"
+    objective: Literal["vanilla", "least-squares", "hinge", "wasserstein", "relativistic"] = "least-squares"
+    cycle_weight: float = 10.0
+    """Weight of the mean absolute difference of an image from its translation there and back, on images in [-1, 1]."""
+    identity_weight: float = 5.0
+    """Weight of the mean absolute difference that a generator makes to images already of its domain; the weight itself, not a share of --cycle-weight."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_least(self, cycle_weight=0, identity_weight=0)
+        if self.identity_weight and self.channels_in != self.channels_out:
+            message = f"expected --identity-weight 0 where --channels-in, {self.channels_in}, is not --channels-out, {self.channels_out}"
+            raise PixlateError(f"{message}, got {self.identity_weight}; set it to 0")
+
+
+@dataclass(frozen=True)
+class CycleGANTraining(TrainingOptions):
+    """100 epochs at 2e-4 and 100 more down to zero, one image of each set a step, a pool of 50."""
+
+    steps: int = 0
+    epochs: int = 200
+    batch: int = 1
+    betas: tuple[float, float] = (0.5, 0.999)
+    schedule: Literal["constant", "cosine", "linear", "step", "plateau"] = "linear"
+    average_decay: float = 0.0
+    pool: int = 50

@@ -1,0 +1,30 @@
+"""Pix2Pix: translation learnt from pairs, with the ready model ``sketch-to-photo``."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import pixlate
+from pixlate_pix2pix.options import Pix2PixOptions, Pix2PixTraining
+
+if TYPE_CHECKING:
+    from pixlate_pix2pix.model import Pix2Pix
+
+
+def build(options: Pix2PixOptions) -> "Pix2Pix":
+    """Return untrained networks; PyTorch comes in only here."""
+    from pixlate_pix2pix.model import Pix2Pix
+
+    return Pix2Pix(options)
+
+
+@pixlate.hookimpl
+def pixlate_methods() -> Iterable[pixlate.Method]:
+    """Offer ``pix2pix``."""
+    yield pixlate.Method(
+        name="pix2pix",
+        summary="Translation learnt from pairs: sources and targets that show the same",
+        pairing="paired",
+        options=Pix2PixOptions,
+        build=build,
+        training=Pix2PixTraining,
+    )

@@ -1,0 +1,46 @@
+"""Pix2Pix's networks and losses (Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks")."""
+
+import torch
+from torch import Tensor
+
+from pixlate.adversarial import AdversarialGAN, build_discriminator, build_generator, to_symmetric
+from pixlate.data import Batch
+from pixlate.gan import MAIN_GENERATOR, Images, Losses, Verdicts
+from pixlate.losses import l1
+from pixlate_pix2pix.options import Pix2PixOptions
+
+
+class Pix2Pix(AdversarialGAN):
+    """A generator with paired images, judged by a discriminator that sees source and target together (equations 1 to 4)."""
+
+    def __init__(self, options: Pix2PixOptions) -> None:
+        generator = build_generator(options, options.channels_in, options.channels_out)
+        discriminator = build_discriminator(options, options.channels_in + options.channels_out)
+        super().__init__("pix2pix", options, {MAIN_GENERATOR: generator}, {"pair": discriminator})
+        self.l1_weight = options.l1_weight
+
+    def generate(self, batch: Batch) -> Images:
+        """Return ``target``, the translated source."""
+        return {"target": self.generators[MAIN_GENERATOR](batch["source"])}
+
+    def judged(self, batch: Batch, images: Images) -> Images:
+        """Return ``pair``: source and generated target, stacked, so that a pool keeps them together."""
+        return {"pair": _pair(batch["source"], images["target"])}
+
+    def generator_losses(self, batch: Batch, images: Images) -> Losses:
+        """Return the adversarial loss and the weighted L1 (equation 4)."""
+        real, fake = _pair(batch["source"], batch["target"]), _pair(batch["source"], images["target"])
+        difference = l1(to_symmetric(images["target"]), to_symmetric(batch["target"]))
+        return self.generator_terms("pair", real, fake) | {"l1": self.l1_weight * difference} | self.smoothness("target", images["target"])
+
+    def discriminator_losses(self, batch: Batch, images: Images) -> Losses:
+        """Return the discriminator's loss, halved as published."""
+        return self.discriminator_terms("pair", _pair(batch["source"], batch["target"]), images["pair"])
+
+    def verdicts(self, batch: Batch, images: Images) -> Verdicts:
+        """Return what the discriminator says of true and generated pairs."""
+        return {"pair": self.verdict("pair", _pair(batch["source"], batch["target"]), _pair(batch["source"], images["target"]))}
+
+
+def _pair(source: Tensor, target: Tensor) -> Tensor:
+    return torch.cat([source, target.to(source.dtype)], dim=1)

@@ -1,0 +1,210 @@
+"""Every option of every method, of its data and of training does something."""
+
+import json
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pixlate.plugins import installed
+from pixlate.training.run import RunOptions
+from pixlate.training.starting import load_checkpoint
+
+MakeRun = Callable[..., RunOptions]
+Fit = Callable[..., Any]
+Changes = dict[str, Any]
+ALWAYS: Changes = {"steps": 4, "checkpoint_every": 2, "keep": 2}
+SMALL: Changes = {"patch": 16, "resize": 24, "discriminator_layers": 1}
+"""Where there are discriminators from the start."""
+PLATEAU: Changes = {"schedule": "plateau", "validate_every": 1, "learning_rate": 0.05}
+RESNET: Changes = {"generator": "resnet", "depth": None, "blocks": 1}
+
+TRAINING: dict[str, Changes | tuple[Changes, Changes]] = {
+    "steps": {"steps": 5},
+    "epochs": ({"steps": 0, "epochs": 1}, {"steps": 0, "epochs": 2}),
+    "batch": {"batch": 3},
+    "accumulate": {"accumulate": 2},
+    "learning_rate": {"learning_rate": 1e-3},
+    "discriminator_learning_rate": {"discriminator_learning_rate": 1e-3},
+    "generator_every": {"generator_every": 2},
+    "betas": {"betas": (0.3, 0.9)},
+    "schedule": {"schedule": "constant"},
+    "periods": ({"schedule": "cosine"}, {"schedule": "cosine", "periods": 2}),
+    "milestones": ({"schedule": "step", "milestones": (0.5,)}, {"schedule": "step", "milestones": (0.25,)}),
+    "decay": ({"schedule": "step", "milestones": (0.5,)}, {"schedule": "step", "milestones": (0.5,), "decay": 0.5}),
+    "patience": ({**PLATEAU, "patience": 1}, {**PLATEAU, "patience": 4}),
+    "warm_up": {"warm_up": 3},
+    "average_decay": {"average_decay": 0.9},
+    "gradient_clip": {"gradient_clip": 1e-6},
+    "pool": {"pool": 1},
+    "augment": {"augment": ("color",)},
+    "grow_from": {"grow_from": 8},
+    "precision": {"precision": "bf16-mixed"},
+    "channels_last": {"channels_last": False},
+    "seed": {"seed": 1},
+    "validate_every": {"validate_every": 2},
+    "best": {},
+    "checkpoint_every": {"checkpoint_every": 1},
+    "keep": {"keep": 1},
+    "log_every": {"log_every": 2},
+    "start_from": {},
+}
+ELSEWHERE = {
+    "compile": "test_trainer",
+    "device": "test_devices",
+    "devices": "test_devices",
+    "workers": "test_loader",
+    "cache": "test_loader",
+    "damaged": "test_engine",
+}
+"""Options that change no result, and where they are tested."""
+FOLDERS: dict[str, Changes | tuple[Changes, Changes]] = {
+    "patch": {"patch": 24},
+    "hold_out": {"hold_out": 2},
+    "transforms": {"transforms": "pipeline"},
+    "resize": {"resize": 40},
+    "keep_aspect": {"keep_aspect": True},
+    "mirror": {"mirror": False},
+}
+PAIRED = FOLDERS | {"reverse": {"reverse": True}, "grey": {"grey": True}, "lines": {"lines": 1.0}}
+ADVERSARIAL: dict[str, Changes | tuple[Changes, Changes]] = {
+    "channels_in": {"channels_in": 1},
+    "channels_out": {"channels_out": 1},
+    "generator": RESNET,
+    "channels": {"channels": 9},
+    "depth": {"depth": 4},
+    "blocks": (RESNET, {**RESNET, "blocks": 2}),
+    "downsamplings": (RESNET, {**RESNET, "downsamplings": 1}),
+    "skip": (RESNET, {**RESNET, "skip": True}),
+    "norm": {"norm": "group"},
+    "dropout": (RESNET, {**RESNET, "dropout": 0.3}),
+    "upsampling": {"upsampling": "resize"},
+    "attention": {"attention": True},
+    "discriminator": {"discriminator": ("patch", "pixel")},
+    "discriminator_channels": {"discriminator_channels": 9},
+    "discriminator_layers": {"discriminator_layers": 2},
+    "discriminator_scales": {"discriminator_scales": 2},
+    "discriminator_norm": {"discriminator_norm": "none"},
+    "spectral_norm": {"spectral_norm": True},
+    "initialisation": {"initialisation": "orthogonal"},
+    "initial_gain": {"initial_gain": 0.03},
+    "objective": {"objective": "hinge"},
+    "adversarial_weight": {"adversarial_weight": 2.0},
+    "smoothing": {"smoothing": 0.1},
+    "gradient_penalty": {"gradient_penalty": 1.0},
+    "r1": {"r1": 1.0},
+    "r2": {"r2": 1.0},
+    "feature_matching": {"feature_matching": 1.0},
+    "total_variation": {"total_variation": 1.0},
+}
+SECOND: Changes = {"stages": "both", "pixel_share": 0.5, "patch": 10, "perceptual_weight": 0.0, "second_pixel_weight": 1.0, "discriminator_channels": 4}
+SEEN: Changes = {**SECOND, "perceptual_weight": 0.1, "perceptual_layer": "conv1_1", "perceptual_weights": "vgg"}
+SRGAN: dict[str, Changes | tuple[Changes, Changes]] = {
+    "scale": {"scale": 3},
+    "network": {"network": "srresnet"},
+    "channels": {"channels": 9},
+    "blocks": {"blocks": 2},
+    "tail": {"tail": "direct"},
+    "stages": SECOND,
+    "pixel_share": (SECOND, {**SECOND, "pixel_share": 0.25}),
+    "pixel": {"pixel": "l1"},
+    "pixel_weight": {"pixel_weight": 2.0},
+    "second_pixel_weight": (SECOND, {**SECOND, "second_pixel_weight": 2.0}),
+    "perceptual_weight": (SEEN, {**SEEN, "perceptual_weight": 0.2}),
+    "perceptual_layer": (SEEN, {**SEEN, "perceptual_layer": "conv1_2"}),
+    "perceptual_weights": (SECOND, SEEN),
+    "adversarial_weight": (SECOND, {**SECOND, "adversarial_weight": 0.1}),
+    "objective": (SECOND, {**SECOND, "objective": "hinge"}),
+    "discriminator": ({**SECOND, "patch": 12}, {**SECOND, "patch": 12, "discriminator": "patch"}),
+    "discriminator_channels": (SECOND, {**SECOND, "discriminator_channels": 5}),
+    "spectral_norm": (SECOND, {**SECOND, "spectral_norm": True}),
+    "patch": {"patch": 9},
+    "hold_out": {"hold_out": 2},
+    "transforms": {"transforms": "pipeline"},
+    "rescale": {"rescale": (1.0, 0.5)},
+    "blur": {"blur": 2.0},
+    "noise": {"noise": 20.0},
+    "jpeg": {"jpeg": 20},
+    "start_from": {},
+}
+JUDGED = {"discriminator_learning_rate", "generator_every", "pool", "augment"}
+CASES: dict[str, dict[str, Changes | tuple[Changes, Changes]]] = {
+    "pix2pix": TRAINING | PAIRED | ADVERSARIAL | {"l1_weight": {"l1_weight": 50.0}},
+    "cyclegan": FOLDERS
+    | ADVERSARIAL
+    | {
+        "generator": {"generator": "unet", "depth": 3, "blocks": None},
+        "depth": ({"generator": "unet", "depth": 3, "blocks": None}, {"generator": "unet", "depth": 4, "blocks": None}),
+        "channels_in": ({"identity_weight": 0.0}, {"identity_weight": 0.0, "channels_in": 1}),
+        "channels_out": ({"identity_weight": 0.0}, {"identity_weight": 0.0, "channels_out": 1}),
+        "cycle_weight": {"cycle_weight": 5.0},
+        "identity_weight": {"identity_weight": 0.0},
+    },
+    "srgan": SRGAN,
+}
+
+
+def outcome(run: Path) -> tuple[Any, ...]:
+    """Return all that a run has done, but its options and speed: log, weights, and which checkpoints are left."""
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    checkpoint = load_checkpoint(run)
+    weights = [{name: value.numpy().tobytes() for name, value in state.items()} for state in (checkpoint.weights, checkpoint.average)]
+    best = (run / "checkpoints" / "best.json").read_text()
+    return [{**line, "steps_per_second": 0} for line in lines], sorted(path.name for path in (run / "checkpoints").iterdir()), weights, best
+
+
+@pytest.fixture(scope="module")
+def carry_out(
+    make_run: MakeRun, fit: Fit, vgg: Path, photographs: Path, negatives: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, Changes], tuple[Any, ...]]:
+    """Return a function that makes a run once and tells what came of it."""
+    made: dict[str, tuple[Any, ...]] = {}
+    pipeline = tmp_path_factory.mktemp("transforms") / "pipeline.json"
+    pipeline.write_text(json.dumps({"__version__": "2.0.8", "transform": {"__class_fullname__": "VerticalFlip", "p": 1.0}}))
+
+    def carry_out(method: str, changes: Changes) -> tuple[Any, ...]:
+        key = f"{method} {sorted(changes.items(), key=str)}"
+        if key not in made:
+            run = tmp_path_factory.mktemp("run")
+            paths = {"perceptual_weights": str(vgg), "transforms": str(pipeline)}
+            changes = {**ALWAYS, **({} if method == "srgan" else SMALL), **changes, **{name: path for name, path in paths.items() if name in changes}}
+            folders = (photographs,) if method == "srgan" else (photographs, negatives)
+            alone = changes.get("grey") or changes.get("lines")
+            fit(make_run(method, (negatives,) if alone else folders, **changes), run)
+            made[key] = outcome(run)
+        return made[key]
+
+    return carry_out
+
+
+@pytest.mark.parametrize(("method", "name"), [(method, name) for method, cases in CASES.items() for name in cases if name not in ("best", "start_from")])
+def test_option_has_an_effect(method: str, name: str, carry_out: Callable[[str, Changes], tuple[Any, ...]]) -> None:
+    case = CASES[method][name]
+    before, after = case if isinstance(case, tuple) else ({}, case)
+    assert name in after or name in before
+    assert carry_out(method, before) != carry_out(method, after)
+
+
+def test_same_options_do_the_same(make_run: MakeRun, fit: Fit, carry_out: Callable[[str, Changes], tuple[Any, ...]], tmp_path: Path) -> None:
+    for method in CASES:
+        fit(make_run(method, **ALWAYS, **({} if method == "srgan" else SMALL)), tmp_path / method)
+        assert outcome(tmp_path / method) == carry_out(method, {})
+
+
+def test_run_starts_from_the_weights_of_another(make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
+    for method in CASES:
+        fit(make_run(method, average_decay=0.5, learning_rate=1e-2), tmp_path / method)
+        fit(make_run(method, steps=1, learning_rate=1e-30, start_from=str(tmp_path / method)), tmp_path / f"{method}-next")
+        first, second = load_checkpoint(tmp_path / method).average, load_checkpoint(tmp_path / f"{method}-next").weights
+        assert all(torch.equal(value, second[name]) for name, value in first.items() if "num_batches" not in name and "running" not in name)
+
+
+@pytest.mark.parametrize("method", CASES)
+def test_no_option_is_left_untested(method: str) -> None:
+    """The best metric is chosen in test_resume; what every method shares is varied once."""
+    found = installed().methods()[method]
+    names = {item.name for owner in (found.options, found.data, found.training) for item in fields(owner)}
+    assert names == {*TRAINING, *CASES[method], *ELSEWHERE}

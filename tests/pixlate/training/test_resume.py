@@ -1,0 +1,202 @@
+"""Runs that were interrupted end as if they had not been."""
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pixlate.errors import PixlateError
+from pixlate.training.checkpoint import Checkpoint, best, newest
+from pixlate.training.run import RunOptions
+from pixlate.training.starting import load_checkpoint
+
+MakeRun = Callable[..., RunOptions]
+Fit = Callable[..., Any]
+Digests = Callable[[Path], dict[str, str]]
+Lines = Callable[..., list[dict[str, Any]]]
+TWO_STAGES = {"stages": None, "patch": 10, "perceptual_weight": 0.0, "second_pixel_weight": 1.0, "discriminator_channels": 4, "pixel_share": 0.4}
+RUNS: list[tuple[str, dict[str, Any]]] = [
+    ("srgan", {}),
+    ("srgan", {"network": "srresnet", "average_decay": 0.9}),
+    ("srgan", {"tail": "direct", "precision": "bf16-mixed", "gradient_clip": 0.01, "blocks": 2}),
+    ("srgan", {"blur": 1.0, "noise": 5.0, "jpeg": 50, "rescale": (1.0, 0.7), "patch": 8}),
+    ("srgan", {**TWO_STAGES, "spectral_norm": True, "generator_every": 2, "precision": "16-mixed"}),
+    ("srgan", {**TWO_STAGES, "pool": 3, "augment": ("color", "translation"), "grow_from": None, "accumulate": 2}),
+    ("pix2pix", {"pool": 3, "depth": 5, "dropout": 0.5, "average_decay": 0.9}),
+    ("pix2pix", {"augment": ("color", "translation", "cutout"), "accumulate": 2, "pool": 2}),
+    ("pix2pix", {"schedule": "plateau", "patience": 1, "decay": 0.5, "learning_rate": 1e-2, "validate_every": 2}),
+    ("pix2pix", {"grow_from": 16, "pool": 2, "discriminator_layers": 1}),
+    ("pix2pix", {"spectral_norm": True, "discriminator_norm": "none", "objective": "hinge", "discriminator_learning_rate": 1e-3}),
+    ("pix2pix", {"precision": "16-mixed", "schedule": "cosine", "periods": 3, "warm_up": 3}),
+    ("cyclegan", {"pool": 3, "dropout": 0.4, "average_decay": 0.9, "generator_every": 2}),
+    ("cyclegan", {"objective": "wasserstein", "gradient_penalty": 10.0, "pool": None}),
+    ("cyclegan", {"r1": 1.0, "r2": 1.0, "objective": "relativistic", "precision": "bf16-mixed"}),
+]
+
+
+@pytest.mark.parametrize(("method", "changes"), RUNS, ids=[f"{method}-{'-'.join(changes)}" for method, changes in RUNS])
+def test_run_that_crashed_and_was_resumed_ends_bit_equal(
+    method: str, changes: dict[str, Any], make_run: MakeRun, fit: Fit, digests: Digests, lines: Lines, tmp_path: Path
+) -> None:
+    options = make_run(method, steps=9, **{"validate_every": 4, "checkpoint_every": 2, "log_every": 3, **changes})
+    assert fit(options, tmp_path / "undisturbed").finished
+    first = random.randint(2, 8)
+    second = random.randint(first, 9)
+    fit(options, tmp_path / "crashed", crash=first)
+    torch.rand(17)  # the state of the global generator is another one
+    if second < 9:
+        fit(options, tmp_path / "crashed", crash=second if second > first // 2 * 2 else first + 1, resume=True)
+    assert fit(options, tmp_path / "crashed", resume=True).finished
+    assert digests(tmp_path / "crashed") == digests(tmp_path / "undisturbed"), f"crashed at {first} and {second}"
+    logs = [[line | {"steps_per_second": 0} for line in lines(tmp_path / name)] for name in ("crashed", "undisturbed")]
+    assert logs[0] == logs[1]
+
+
+def test_finished_run_resumed_has_nothing_to_do(make_run: MakeRun, fit: Fit, digests: Digests, tmp_path: Path) -> None:
+    fit(make_run(), tmp_path)
+    before = digests(tmp_path)
+    resumed = fit(make_run(), tmp_path, resume=True)
+    assert resumed.finished and resumed.progress == [] and digests(tmp_path) == before
+
+
+def test_leftover_of_a_checkpoint_half_written_is_passed_over(make_run: MakeRun, fit: Fit, digests: Digests, tmp_path: Path) -> None:
+    options = make_run(checkpoint_every=2)
+    fit(options, tmp_path / "undisturbed")
+    fit(options, tmp_path / "crashed", crash=2)
+    part = tmp_path / "crashed" / "checkpoints" / ".step-00000004.part"
+    part.mkdir()
+    (part / "weights.safetensors").write_bytes(b"half")
+    fit(options, tmp_path / "crashed", resume=True)
+    assert digests(tmp_path / "crashed") == digests(tmp_path / "undisturbed") and not part.exists()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(make_run: MakeRun, fit: Fit, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run of eight steps with checkpoints at 4, 6 and 8, of which the one of step 6 and what is older can be taken."""
+    run = tmp_path_factory.mktemp("undisturbed")
+    fit(make_run("pix2pix", steps=8, checkpoint_every=2, keep=3, pool=2), run)
+    return run
+
+
+@pytest.mark.parametrize("file", ["weights.safetensors", "average.safetensors", "optimizers.safetensors", "pool.safetensors", "state.json", "checksums.json"])
+def test_damaged_newest_checkpoint_is_told_and_the_run_goes_on_from_the_one_before(
+    file: str, undisturbed: Path, make_run: MakeRun, fit: Fit, digests: Digests, lines: Lines, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(undisturbed, run)
+    path = run / "checkpoints" / "step-00000008" / file
+    content = bytearray(path.read_bytes())
+    content[random.randrange(len(content))] ^= 1 << random.randrange(8)
+    path.write_bytes(content)
+    resumed = fit(make_run("pix2pix", steps=8, checkpoint_every=2, keep=3, pool=2), run, resume=True)
+    assert [progress.step for progress in resumed.progress] == [7, 8]
+    (message,) = resumed.warnings
+    assert "step-00000008 is damaged and now called damaged-step-00000008; training goes on from the checkpoint before" in message
+    assert {line["message"] for line in lines(run, "warning")} == {message}
+    assert digests(run) == digests(undisturbed)
+    assert (run / "checkpoints" / "damaged-step-00000008").is_dir()
+
+
+def test_run_that_keeps_one_checkpoint_has_none_left_when_it_is_damaged(make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
+    options = make_run(keep=1, checkpoint_every=1, hold_out=0)
+    fit(options, tmp_path)
+    folder = newest(tmp_path / "checkpoints")
+    assert folder is not None and [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step-00000004"]
+    (folder / "average.safetensors").write_bytes(b"damaged")
+    with pytest.raises(PixlateError, match=r"expected a checkpoint in .*checkpoints, found none but damaged ones .*; start the run again with another --out"):
+        fit(options, tmp_path, resume=True)
+
+
+def test_run_without_checkpoint_cannot_be_resumed(make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
+    with pytest.raises(PixlateError, match=r"expected a checkpoint in .*, found none; start the run again"):
+        fit(make_run(), tmp_path, resume=True)
+
+
+def test_resuming_with_other_options_is_refused_and_lists_them(make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
+    fit(make_run(), tmp_path)
+    with pytest.raises(PixlateError, match=r"expected the options that .* was trained with, but channels was 8 and is 5; learning_rate was 0.0001 and is 0.5"):
+        fit(make_run(channels=5, learning_rate=0.5), tmp_path, resume=True)
+    with pytest.raises(PixlateError, match="method was 'srgan' and is 'pix2pix'"):
+        fit(make_run("pix2pix"), tmp_path, resume=True)
+
+
+def test_weights_of_another_network_are_refused(make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
+    fit(make_run(), tmp_path)
+    folder = newest(tmp_path / "checkpoints")
+    assert folder is not None
+    checkpoint = Checkpoint.load(folder)
+    replace(checkpoint, weights={f"{name}.other": value for name, value in checkpoint.weights.items()}).save(folder.parent)
+    with pytest.raises(PixlateError, match="holds those of another network; undo the change of its options"):
+        fit(make_run(), tmp_path, resume=True)
+
+
+def test_options_that_change_no_weight_may_be_changed(make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
+    fit(make_run(steps=6), tmp_path / "undisturbed")
+    fit(make_run(steps=6, checkpoint_every=2), tmp_path / "run", crash=3)
+    changed = make_run(steps=6, checkpoint_every=1, keep=3, log_every=2, workers=2, cache=0, hold_out=1)
+    assert fit(changed, tmp_path / "run", resume=True).finished
+    states = [load_checkpoint(tmp_path / name).weights for name in ("undisturbed", "run")]
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
+def test_loss_scale_is_kept(make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
+    fit(make_run("pix2pix", precision="16-mixed"), tmp_path)
+    scaler = load_checkpoint(tmp_path).state["scaler"]
+    assert scaler["scale"] > 1 and scaler["_growth_tracker"] <= 4
+
+
+def test_best_checkpoint_is_kept_by_the_chosen_metric(make_run: MakeRun, fit: Fit, lines: Lines, tmp_path: Path) -> None:
+    for metric, choose in (("sliced_wasserstein", min), ("luma_correlation", max)):
+        run = tmp_path / metric
+        fit(make_run("cyclegan", steps=8, validate_every=1, keep=1, best=metric, learning_rate=3e-3), run)
+        values = {line["step"]: line[metric] for line in lines(run, "validation")}
+        marked = json.loads((run / "checkpoints" / "best.json").read_text())
+        assert marked["metric"] == metric and values[marked["step"]] == choose(values.values())
+        names = sorted(path.name for path in (run / "checkpoints").glob("step-*"))
+        assert names == sorted({f"step-{marked['step']:08}", "step-00000008"})
+        assert load_checkpoint(run, of_best=True).step == marked["step"] and load_checkpoint(run).step == 8
+
+
+def test_best_survives_a_crash(make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
+    options = make_run("pix2pix", steps=8, validate_every=1, keep=1, checkpoint_every=2, learning_rate=2e-2)
+    fit(options, tmp_path / "undisturbed")
+    fit(options, tmp_path / "crashed", crash=5)
+    fit(options, tmp_path / "crashed", resume=True)
+    marks = [(tmp_path / name / "checkpoints" / "best.json").read_text() for name in ("undisturbed", "crashed")]
+    assert marks[0] == marks[1]
+    folders = [best(tmp_path / name / "checkpoints") for name in ("undisturbed", "crashed")]
+    assert all(folder is not None and folder.is_dir() for folder in folders)
+
+
+def test_best_of_a_run_that_never_validated_is_refused(make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
+    fit(make_run(hold_out=0), tmp_path)
+    with pytest.raises(PixlateError, match="has no best checkpoint; leave out --best"):
+        load_checkpoint(tmp_path, of_best=True)
+
+
+def test_full_disk_stops_the_run_and_keeps_the_checkpoint_before(make_run: MakeRun, fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, calls = Checkpoint._write, []
+
+    def full(self: Checkpoint, part: Path) -> None:
+        calls.append(part)
+        if len(calls) == 2:
+            (part / "weights.safetensors").write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+        write(self, part)
+
+    options = make_run(steps=6, checkpoint_every=2, hold_out=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "_write", full)
+        with pytest.raises(PixlateError, match=r"step-00000004 cannot be written .*No space left.*; the one before is kept: make room"):
+            fit(options, tmp_path / "full")
+    assert [path.name for path in (tmp_path / "full" / "checkpoints").iterdir()] == ["step-00000002"]
+    assert fit(options, tmp_path / "full", resume=True).finished
+    fit(options, tmp_path / "undisturbed")
+    states = [load_checkpoint(tmp_path / name).weights for name in ("undisturbed", "full")]
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())

@@ -1,0 +1,67 @@
+"""The code of ``docs/write_a_plugin.md``, exactly as it stands there, is installed, tested, trained, exported and used."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pixlate.testing import make_photographs
+
+PAGE = (Path(__file__).parent.parent / "docs/write_a_plugin.md").read_text()
+FILES = re.findall(r"^`([^`\n]+)`:\n\n```\w+\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+MOST_LINES = 60
+
+
+def test_page_needs_no_more_lines_of_python_than_it_says() -> None:
+    sources = [text for name, text in FILES if name.endswith(".py") and not Path(name).name.startswith("test_")]
+    lines = sum(len([line for line in text.splitlines() if line.strip()]) for text in sources)
+    (said,) = re.findall(r"in (\d+) lines of Python", PAGE)
+    assert lines == int(said) <= MOST_LINES
+    assert all(ast.parse(text) for text in sources)
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``photos/`` and the package of the page in it."""
+    folder = tmp_path_factory.mktemp("workplace")
+    make_photographs(folder / "photos", 5, 60, 70)
+    for name, text in FILES:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+def test_commands_of_the_page_make_a_model_that_converts(workplace: Path) -> None:
+    (block,) = re.findall(r"^```sh\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    site = workplace / "site"
+    environment = {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    printed: dict[str, str] = {}
+    for command in block.splitlines():
+        words = command.split(" --licence ")[0].split()
+        if words[0] == "pip":  # into a folder of its own, beside the installed Pixlate
+            words = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(site), words[-1]]
+        else:
+            words = ["-m", *words]
+        done = subprocess.run([sys.executable, *words], cwd=workplace, env=environment, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        printed[words[1]] = printed.get(words[1], "") + done.stdout
+    assert "pixlate-regression 1.0.0" in printed["pixlate"]
+    for path in sorted((workplace / "photos").iterdir()):
+        with Image.open(path) as photograph, Image.open(workplace / "out" / path.name) as translated:
+            assert translated.size == photograph.size and translated.mode == "RGB" and translated.tobytes() != photograph.tobytes()
+    tested = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "pixlate-regression/test_regression.py"],
+        cwd=workplace,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert tested.returncode == 0 and "1 passed" in tested.stdout, tested.stdout

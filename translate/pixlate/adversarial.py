@@ -1,0 +1,176 @@
+"""What adversarial translations between images of one size share: networks and losses from their options."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pixlate.gan import GAN, MAIN_GENERATOR, Losses
+from pixlate.losses import discriminator_loss, feature_matching, generator_loss, gradient_penalty, total_variation, zero_centred_penalty
+from pixlate.networks.discriminator import Discriminator
+from pixlate.networks.initialisation import initialise
+from pixlate.networks.multiscale import MultiScale
+from pixlate.networks.patchgan import PatchGAN, PixelDiscriminator
+from pixlate.networks.resnet import ResNet
+from pixlate.networks.symmetric import Symmetric, SymmetricInput
+from pixlate.networks.unet import UNet
+from pixlate.options import AdversarialOptions
+from pixlate.spec import ModelSpec
+
+HALVED = ("vanilla", "least-squares")
+"""Objectives whose discriminator losses are the mean of the real and the generated term, as published with Pix2Pix and CycleGAN; others are sums."""
+MINIMUM_HALO = 32
+"""Least context, in pixels, of tiles that are blended."""
+MAXIMUM_HALO = 128
+"""Largest context of tiles that are blended, where the network itself reaches further."""
+
+
+def build_generator(options: AdversarialOptions, channels_in: int, channels_out: int) -> nn.Module:
+    """Return the generator the options describe, for images in [0, 1], with its first weights."""
+    network = (
+        UNet(channels_in, channels_out, options.depth, options.channels, options.norm, options.dropout, options.upsampling, options.attention)
+        if options.generator == "unet"
+        else ResNet(
+            channels_in,
+            channels_out,
+            options.blocks,
+            options.channels,
+            options.downsamplings,
+            options.norm,
+            options.dropout,
+            options.upsampling,
+            options.attention,
+            options.skip,
+        )
+    )
+    initialise(network, options.initialisation, options.initial_gain)
+    return Symmetric(network)
+
+
+def build_discriminator(options: AdversarialOptions, channels: int) -> nn.Module:
+    """Return the discriminators the options describe, as one network for images in [0, 1], with its first weights."""
+    kinds = [MultiScale([_discriminator(kind, options, channels) for _ in range(options.discriminator_scales)]) for kind in options.discriminator]
+    jury = Jury(kinds)
+    initialise(jury, options.initialisation, options.initial_gain)
+    return SymmetricInput(jury)
+
+
+class Jury(nn.Module):
+    """Discriminators of several kinds that judge the same images."""
+
+    def __init__(self, members: Sequence[MultiScale]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return the logits of every member at every scale."""
+        return [logits for member in self.members for logits in member(images)]
+
+    def features(self, images: Tensor) -> list[list[Tensor]]:
+        """Return the features of every member at every scale, logits last."""
+        return [features for member in self.members for features in member.features(images)]  # type: ignore[operator]
+
+
+class AdversarialGAN(GAN):
+    """Generators and discriminators made from :class:`~pixlate.AdversarialOptions`, and the terms of their losses.
+
+    Args:
+        method: Name of the method, for the spec.
+        options: Networks and losses.
+        generators: Made by :func:`build_generator`, by direction.
+        discriminators: Made by :func:`build_discriminator`, by what they judge.
+    """
+
+    def __init__(self, method: str, options: AdversarialOptions, generators: Mapping[str, nn.Module], discriminators: Mapping[str, nn.Module]) -> None:
+        super().__init__(generators, discriminators)
+        self.method, self.options = method, options
+
+    def spec(self, generator: str = MAIN_GENERATOR) -> ModelSpec:
+        """Return channels, sizes, tiling and norm mode of a generator."""
+        options, network = self.options, self.generators[generator].network
+        channels = (options.channels_in, options.channels_out)
+        channels_in, channels_out = channels if generator == MAIN_GENERATOR else channels[::-1]
+        assert isinstance(network, UNet | ResNet)
+        reach = -(-network.halo // network.multiple) * network.multiple  # tiles begin where the network's halvings do
+        return ModelSpec(
+            method=self.method,
+            direction=generator.replace("_", "-"),
+            channels_in=channels_in,
+            channels_out=channels_out,
+            multiple=network.multiple,
+            minimum=network.minimum,
+            tiling_exact=network.exact,
+            halo=reach if network.exact else min(max(reach, MINIMUM_HALO), MAXIMUM_HALO),
+            norm="none" if options.norm == "none" else "running" if options.norm == "batch" else "per-image",
+        )
+
+    def compiled(self) -> list[nn.Module]:
+        """Return the generators, and the discriminators where no penalty differentiates their gradients."""
+        penalised = self.options.gradient_penalty or self.options.r1 or self.options.r2
+        return [*self.generators.values(), *([] if penalised else self.discriminators.values())]
+
+    def discriminator_terms(self, name: str, real: Tensor, fake: Tensor) -> Losses:
+        """Return what a discriminator minimises, images given: its objective and the penalties that are asked for."""
+        options = self.options
+        logits_real, logits_fake = self.judge(name, real), self.judge(name, fake)
+        half = 0.5 if options.objective in HALVED else 1.0
+        losses = {f"discriminator_{name}": half * discriminator_loss(options.objective, logits_real, logits_fake, options.smoothing)}
+        if options.gradient_penalty:
+            losses[f"gradient_penalty_{name}"] = options.gradient_penalty * gradient_penalty(self.discriminators[name], real, fake)
+        if options.r1:
+            losses[f"r1_{name}"] = options.r1 * zero_centred_penalty(self.discriminators[name], real)
+        if options.r2:
+            losses[f"r2_{name}"] = options.r2 * zero_centred_penalty(self.discriminators[name], fake)
+        return losses
+
+    def generator_terms(self, name: str, real: Tensor, fake: Tensor) -> Losses:
+        """Return what a generator minimises against a discriminator: its objective, and feature matching where that is asked for."""
+        options = self.options
+        losses: Losses = {}
+        if options.feature_matching:
+            seed = int(torch.randint(2**31, ()))
+            features = self._features(name, fake, seed)
+            with torch.no_grad():
+                features_real = self._features(name, real, seed)
+            logits: Any = [scale[-1] for scale in features]
+            losses[f"feature_matching_{name}"] = options.feature_matching * feature_matching(features, features_real)
+        else:
+            logits = self.judge(name, fake)
+        logits_real = self.judge(name, real) if options.objective == "relativistic" else None
+        return {f"adversarial_{name}": options.adversarial_weight * generator_loss(options.objective, logits, logits_real)} | losses
+
+    def smoothness(self, name: str, fake: Tensor) -> Losses:
+        """Return the total variation of an image on the range [-1, 1], where it is asked for."""
+        return {f"total_variation_{name}": self.options.total_variation * total_variation(2 * fake)} if self.options.total_variation else {}
+
+    def verdict(self, name: str, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """Return all logits of a discriminator for real and for generated images, (batch, positions)."""
+        first, second = (torch.cat([logits.flatten(1) for logits in self.judge(name, images)], dim=1) for images in (real, fake))
+        return first, second
+
+    def _features(self, name: str, images: Tensor, seed: int) -> list[list[Tensor]]:
+        """Return a discriminator's features of images that are augmented as the seed has it, so that those of two batches compare."""
+        with torch.random.fork_rng([images.device] if images.is_cuda else []):
+            torch.manual_seed(seed)
+            shown = self.augment(images)
+        found: list[list[Tensor]] = self.discriminators[name].features(shown)  # type: ignore[operator]
+        return found
+
+
+def to_symmetric(images: Tensor) -> Tensor:
+    """Return images in [0, 1] on the range [-1, 1], where the published weights of losses hold."""
+    return 2 * images - 1
+
+
+def _discriminator(kind: str, options: AdversarialOptions, channels: int) -> Discriminator:
+    if kind == "pixel":
+        return PixelDiscriminator(channels, options.discriminator_channels, options.discriminator_norm, options.spectral_norm)
+    return PatchGAN(
+        channels,
+        options.discriminator_channels,
+        options.discriminator_layers,
+        options.discriminator_norm,
+        options.spectral_norm,
+        options.attention,
+    )

@@ -1,0 +1,25 @@
+"""Files that one process at a time holds."""
+
+import errno
+import sys
+from io import FileIO
+
+
+def lock_file(file: FileIO) -> None:
+    """Hold a file for this process until it is closed or the process ends, however it ends.
+
+    Raises:
+        BlockingIOError: Another process holds it.
+    """
+    if sys.platform == "win32":
+        import msvcrt
+
+        try:
+            file.seek(0)  # the same byte, however long the file has grown
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError as error:  # Windows says "permission denied"
+            raise BlockingIOError(errno.EWOULDBLOCK, error.strerror) from error
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

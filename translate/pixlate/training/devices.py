@@ -1,0 +1,66 @@
+"""Where training runs: one device, or several processes that share each batch."""
+
+import os
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from pixlate.errors import PixlateError
+from pixlate.options import TrainingOptions
+
+
+def open_fabric(options: TrainingOptions) -> Fabric:
+    """Return the launched Fabric of this process; with ``--devices N`` the other processes are started here, under torchrun they are there already.
+
+    Raises:
+        PixlateError: The device is not there, or the batch cannot be shared by so many processes.
+    """
+    kind, _, index = options.device.partition(":")
+    if kind == "auto":
+        kind = "cuda" if torch.cuda.is_available() else "cpu"
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise PixlateError(
+            f"expected CUDA for --device {options.device}, but PyTorch {torch.__version__} finds none; run `pixlate doctor`, or use --device cpu"
+        )
+    processes, nodes = _processes(options)
+    if kind == "cuda" and max(int(index or 0), processes - 1) >= torch.cuda.device_count():
+        raise PixlateError(
+            f"expected one of the {torch.cuda.device_count()} GPUs, counted from 0, got --device {options.device} and --devices {processes}; choose fewer"
+        )
+    world = processes * nodes
+    if options.batch % (options.accumulate * world):
+        raise PixlateError(f"expected --batch to be a multiple of --accumulate times {world} processes, got {options.batch}; choose a multiple")
+    fabric = Fabric(accelerator=kind, devices=[int(index)] if index else processes, num_nodes=nodes, strategy="ddp" if world > 1 else "auto")
+    fabric.launch()
+    return fabric
+
+
+def is_main_process() -> bool:
+    """Return whether this process is the one that writes and speaks, which holds before :func:`open_fabric` too."""
+    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
+
+
+def average_gradients(fabric: Fabric, parameters: list[Tensor]) -> None:
+    """Replace the gradients by their mean over all processes, in one message; alone, do nothing."""
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if fabric.world_size == 1 or not gradients:
+        return
+    flat = fabric.all_reduce(torch.cat([gradient.flatten() for gradient in gradients]), reduce_op="mean")
+    assert isinstance(flat, Tensor)
+    for gradient, mean in zip(gradients, torch.split(flat, [gradient.numel() for gradient in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
+
+
+def _processes(options: TrainingOptions) -> tuple[int, int]:
+    """Return the processes on this machine and the number of machines.
+
+    Raises:
+        PixlateError: torchrun started another number than ``--devices`` asks for.
+    """
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return options.devices, 1
+    processes, world = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
+    if options.devices not in (1, processes):
+        raise PixlateError(f"expected --devices {processes}, as many as torchrun started here, got {options.devices}; leave it out")
+    return processes, world // processes

@@ -1,0 +1,259 @@
+"""The networks of a run with their optimisers, averages and pools, and the way of one step."""
+
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from pixlate.data import Batch
+from pixlate.data.loader import Loader
+from pixlate.data.opening import open_data
+from pixlate.errors import PixlateError
+from pixlate.gan import GAN, Images, Losses, Player
+from pixlate.options import check_used
+from pixlate.training.augment import DiffAugment
+from pixlate.training.averaging import WeightAverage
+from pixlate.training.checkpoint import Checkpoint, optimizer_state
+from pixlate.training.devices import average_gradients
+from pixlate.training.growing import Growth
+from pixlate.training.monitor import Monitor
+from pixlate.training.pool import ImagePool
+from pixlate.training.run import RunOptions
+from pixlate.training.schedules import Schedule
+
+PRECISIONS = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+FOLLOWED = 4096
+"""Weights of each player, evenly spread, by which the monitor sees whether it moves."""
+
+
+@dataclass
+class Turn:
+    """A player with what the engine keeps for it."""
+
+    player: Player
+    optimizer: Adam
+    parameters: list[nn.Parameter]
+    """Those it trains; what a method froze stays frozen."""
+    rate: float
+    """Initial learning rate."""
+
+
+class Trainer:
+    """Makes one step after the other, whatever the method; knows nothing of run folders and screens.
+
+    Args:
+        options: What to train, and how.
+        fabric: Launched; tells device and processes.
+
+    Raises:
+        PixlateError: Images, networks and options do not fit together.
+    """
+
+    def __init__(self, options: RunOptions, fabric: Fabric) -> None:
+        self.options, self.fabric = options.training, fabric
+        self.warnings: deque[str] = deque()
+        torch.manual_seed(self.options.seed)
+        self.gan: GAN = options.method.build(options.method_options)
+        spec = self.gan.spec()
+        self.data = open_data(options.method.pairing, options.folders, options.data, spec)
+        self.steps = self.options.total_steps(self.data.images)
+        judged = max((getattr(module, "minimum", 1) for module in self.gan.discriminators.modules()), default=1)
+        self.growth = Growth(self.options.grow_from, options.data.patch, self.steps, spec, judged)
+        self.loader = Loader(self.data, options.data, self.warnings.append, pin=fabric.device.type == "cuda")
+        self.gan.to(fabric.device)
+        if self.options.channels_last:
+            self.gan.to(memory_format=torch.channels_last)
+        self.average = WeightAverage(self.gan, self.options.average_decay)
+        self.gan.prepare(fabric.device)
+        if self.options.augment:
+            self.gan.augment = DiffAugment(self.options.augment)
+        if self.options.compile:
+            for network in self.gan.compiled():
+                network.compile()
+        self.turns = {name: turn for name, player in self.gan.players().items() if (turn := self._turn(player)).parameters}
+        against = any(turn.player.adversary for turn in self.turns.values())
+        check_used(self.options, against, "discriminators", "discriminator_learning_rate", "generator_every", "pool", "augment")
+        self.schedule = Schedule(self.options, self.steps)
+        self.pool = ImagePool(self.options.pool)
+        self.monitor = Monitor()
+        self.scaler = torch.amp.GradScaler(fabric.device.type, enabled=self.options.precision == "16-mixed")
+        self._seen: tuple[Batch, Images] = ({}, {})
+        self._followed: dict[str, Tensor] = {}
+
+    def step(self, step: int) -> Losses:
+        """Let each player make one update, adversaries first; return all losses, detached. Steps are counted from 0.
+
+        All that is random is seeded with (seed, step), so that a resumed run goes the very way it would have gone.
+        """
+        self.gan.train()
+        self.gan.begin_step(step, self.steps)
+        self._seed(step)
+        batch = self.data.finish(self._batch(step))
+        self._prefetch(step + 1)
+        parts = [dict(zip(batch, part, strict=True)) for part in zip(*(images.chunk(self.options.accumulate) for images in batch.values()), strict=True)]
+        generates = (step + 1) % self.options.generator_every == 0
+        turns = {name: turn for name, turn in self.turns.items() if turn.player.adversary or generates}
+        made = self._generate(step, 0, parts[0], gradient=generates) if len(parts) == 1 else None
+        losses: Losses = {}
+        for turn in turns.values():
+            losses |= self._update(step, turn, parts, made)
+            if not turn.player.adversary:
+                made = None  # its graph is used up, and its weights have changed
+        if losses:
+            self.scaler.update()
+        self.average.update(self.gan, step)
+        return losses
+
+    def observe(self, step: int) -> list[str]:
+        """Return what looks unhealthy after a step, in words, each once a run."""
+        batch, images = self._seen
+        movement = {}
+        with torch.no_grad():
+            for name, turn in self.turns.items():
+                now = _sampled(turn.parameters)
+                if name in self._followed:
+                    movement[name] = float((now - self._followed[name]).norm() / now.norm().clamp_min(1e-12))
+                self._followed[name] = now
+            self.gan.eval()
+            with self._autocast():
+                verdicts = self.gan.verdicts(batch, images) if images else {}
+            self.gan.train()
+        return self.monitor.observe(step, verdicts, images.get("target"), batch.get("target"), movement)
+
+    def checkpoint(self, done: int, state: dict[str, Any]) -> Checkpoint:
+        """Return everything a run needs to go on after ``done`` steps; ``state`` is kept with it.
+
+        Raises:
+            PixlateError: A weight is not finite.
+        """
+        require_finite({name: float(value.detach().abs().max()) for name, value in self.gan.named_parameters()}, done)
+        optimizers = {name: optimizer_state(turn.optimizer) for name, turn in self.turns.items()}
+        own = {"schedule": self.schedule.state(), "scaler": self.scaler.state_dict(), "monitor": self.monitor.state()}
+        return Checkpoint(done, _cpu(self.gan.state_dict()), _cpu(self.average.module.state_dict()), optimizers, _cpu(self.pool.state()), state | own)
+
+    def restore(self, checkpoint: Checkpoint, origin: Path) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            PixlateError: It holds another network.
+        """
+        try:
+            self.gan.load_state_dict(checkpoint.weights)
+            self.average.module.load_state_dict(checkpoint.average)
+            for name, turn in self.turns.items():
+                turn.optimizer.load_state_dict(checkpoint.optimizers[name])
+                _lay_out(turn.optimizer)
+            self.schedule.restore(checkpoint.state["schedule"])
+            self.monitor.restore(checkpoint.state["monitor"])
+            if self.scaler.is_enabled():
+                self.scaler.load_state_dict(checkpoint.state["scaler"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise PixlateError(
+                f"expected the weights of {origin}, but its checkpoint holds those of another network; undo the change of its options"
+            ) from error
+        self.pool.restore({name: images.to(self.fabric.device) for name, images in checkpoint.pool.items()})
+        self._followed = {name: _sampled(turn.parameters).detach() for name, turn in self.turns.items()}
+
+    def _turn(self, player: Player) -> Turn:
+        parameters = [parameter for parameter in player.module.parameters() if parameter.requires_grad]
+        rate = (player.adversary and self.options.discriminator_learning_rate) or self.options.learning_rate
+        return Turn(player, Adam(parameters or [torch.zeros(1)], rate, self.options.betas, fused=True), parameters, rate)
+
+    def _batch(self, step: int) -> Batch:
+        """Return this process's share of the batch of a step, on its device."""
+        layout = torch.channels_last if self.options.channels_last else torch.contiguous_format
+        batch = self.loader.batch(*self._draws(step))
+        return {name: images.to(self.fabric.device, memory_format=layout, non_blocking=True) for name, images in batch.items()}
+
+    def _prefetch(self, step: int) -> None:
+        if step < self.steps:
+            self.loader.prefetch(*self._draws(step))
+
+    def _draws(self, step: int) -> tuple[Any, int]:
+        share = self.options.batch // self.fabric.world_size
+        draws = self.data.draw(step * self.options.batch, self.options.batch, self.options.seed)
+        return draws[self.fabric.global_rank * share :][:share], self.growth.side(step)
+
+    def _seed(self, step: int, part: int = 0) -> None:
+        torch.manual_seed(int(np.random.SeedSequence([self.options.seed, step, self.fabric.global_rank, part]).generate_state(1, np.uint64)[0] >> 1))
+
+    def _generate(self, step: int, part: int, batch: Batch, gradient: bool) -> Images:
+        """Return the generators' images; the same chance rules however often a part is generated within a step."""
+        self._seed(step, part)
+        with torch.set_grad_enabled(gradient), self._autocast():
+            return self.gan.generate(batch)
+
+    def _autocast(self) -> torch.autocast:
+        dtype = PRECISIONS[self.options.precision]
+        return torch.autocast(self.fabric.device.type, dtype, enabled=dtype != torch.float32)
+
+    def _update(self, step: int, turn: Turn, parts: list[Batch], made: Images | None) -> Losses:
+        """Minimise the sum of one player's losses by one update; return the losses."""
+        player = turn.player
+        for other in self.turns.values():
+            if other.player.adversary:
+                for parameter in other.parameters:
+                    parameter.requires_grad_(other is turn)
+        turn.optimizer.zero_grad()
+        losses: Losses = {}
+        for index, part in enumerate(parts):
+            images = made if made is not None else self._generate(step, index, part, gradient=not player.adversary)
+            with self._autocast():
+                if player.adversary:
+                    shown = {name: image.detach() for name, image in self.gan.judged(part, images).items()}
+                    own = player.losses(part, self.pool.query(shown))
+                else:
+                    own = player.losses(part, images)
+            self._seen = (part, {name: image.detach() for name, image in images.items()})
+            if not own:
+                return {}
+            self.scaler.scale(torch.stack(list(own.values())).sum() / len(parts)).backward()  # type: ignore[no-untyped-call]
+            for name, value in own.items():
+                losses[name] = losses.get(name, 0) + value.detach() / len(parts)
+        average_gradients(self.fabric, list(turn.parameters))
+        if self.options.gradient_clip:
+            self.scaler.unscale_(turn.optimizer)
+            nn.utils.clip_grad_norm_(turn.parameters, self.options.gradient_clip)
+        for group in turn.optimizer.param_groups:
+            group["lr"] = turn.rate * self.schedule.factor(step)
+        self.scaler.step(turn.optimizer)
+        return losses
+
+
+def require_finite(values: dict[str, float], step: int) -> None:
+    """Refuse numbers that are not.
+
+    Raises:
+        PixlateError: Names them.
+    """
+    wrong = [name for name, value in values.items() if not np.isfinite(value)]
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise PixlateError(
+            f"not finite at step {step}: {', '.join(wrong[:3])}{more}; the last checkpoint is kept: lower --learning-rate or set --gradient-clip"
+        )
+
+
+def _cpu(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors of their own, which safetensors asks for."""
+    return {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in state.items()}
+
+
+def _lay_out(optimizer: Adam) -> None:
+    """Bring what an optimiser keeps for a weight into the weight's memory layout, which a checkpoint does not hold and fused updates rely on."""
+    for parameter, values in optimizer.state.items():
+        for name, value in values.items():
+            if value.shape == parameter.shape:
+                values[name] = torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
+
+
+def _sampled(parameters: list[nn.Parameter]) -> Tensor:
+    """Return some thousand weights, evenly spread."""
+    share = max(1, FOLLOWED // len(parameters))
+    return torch.cat([values.flatten()[:: max(1, values.numel() // share)] for values in parameters]).float()
