@@ -3,7 +3,7 @@
 The plain loop is written here as the published code bases have it: 32 bits, PyTorch's usual memory layout, torchvision transforms in a
 DataLoader. Both sides train the published Pix2Pix (U-Net-256) and CycleGAN (ResNet-9) at 256x256, each in a process of its own, and take turns.
 
-Run: ``PIXLATE_DATA=... python benchmarks/bench_train.py [--device cuda] [--turns 2]``
+Run: ``PIXLATE_DATA=... python benchmarks/bench_train.py [--device cuda] [--turns 2] [--compile]``
 """
 
 import argparse
@@ -32,13 +32,13 @@ from pixlate.training.engine import Progress, train
 from pixlate.training.run import RunOptions
 
 FOLDERS = {"pix2pix": ("sketches/train", "photos/train"), "cyclegan": ("photos/train", "night")}
-STEPS = {"cpu": {"pix2pix": 12, "cyclegan": 4}, "cuda": {"pix2pix": 300, "cyclegan": 100}}
+STEPS = {"cpu": {"pix2pix": 10, "cyclegan": 3}, "cuda": {"pix2pix": 300, "cyclegan": 100}}
 WARM_UP = {"cpu": 2, "cuda": 50}
 ENGINE: dict[str, dict[str, Any]] = {
     "engine, 32 bits": {},
     "engine, bfloat16": {"precision": "bf16-mixed"},
-    "engine, bfloat16, compiled": {"precision": "bf16-mixed", "compile": True},
 }
+COMPILED: dict[str, dict[str, Any]] = {"engine, bfloat16, compiled": {"precision": "bf16-mixed", "compile": True}}
 ASKED = {"cpu": 1.15, "cuda": 3.0}
 
 
@@ -47,6 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--turns", type=int, default=2)
+    parser.add_argument("--compile", action="store_true", help="measure torch.compile, too, which takes minutes to begin on a CPU")
     parser.add_argument("--side", help=argparse.SUPPRESS)
     parser.add_argument("--method", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
@@ -57,7 +58,7 @@ def main() -> None:
         return
     rows = []
     for method in FOLDERS:
-        times: dict[str, list[float]] = {side: [] for side in ("plain", *ENGINE)}
+        times: dict[str, list[float]] = {side: [] for side in ("plain", *ENGINE, *(COMPILED if chosen.compile else {}))}
         for _ in range(chosen.turns):
             for side in times:
                 command = [sys.executable, __file__, "--side", side, "--method", method, "--device", chosen.device]
@@ -75,7 +76,9 @@ def main() -> None:
 def engine(side: str, method: str, device: str, steps: int) -> list[float]:
     """Return the seconds of each step of the engine."""
     offered = installed().methods()[method]
-    training = replace(offered.training(), steps=steps, device=device, validate_every=10**9, checkpoint_every=10**9, log_every=10**9, **ENGINE[side])
+    training = replace(
+        offered.training(), steps=steps, device=device, validate_every=10**9, checkpoint_every=10**9, log_every=10**9, **{**ENGINE, **COMPILED}[side]
+    )
     folders = tuple(data() / folder for folder in FOLDERS[method])
     seen = [time.perf_counter()]
 

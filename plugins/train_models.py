@@ -15,6 +15,8 @@ PLUGINS = Path(__file__).parent
 RUNS = Path("runs")
 PHOTOGRAPHS = "BSDS500 train (200 photographs)"
 MORE_PHOTOGRAPHS = "BSDS500 train and test (400 photographs), Urban100 at half size (100 photographs)"
+DRAWINGS = f"{PHOTOGRAPHS} with human contours and line drawings"
+DAYS_AND_NIGHTS = f"{PHOTOGRAPHS} and 200 other photographs graded as night, unpaired"
 LICENCE = "non-commercial research and education, as the training photographs"
 
 
@@ -33,6 +35,8 @@ class Recipe:
     """Names of the models by generator; a recipe without any only starts another."""
     start: str = ""
     """Recipe whose weights are started from."""
+    step: int = 0
+    """The checkpoint that is exported; 0 is the last."""
 
     @property
     def home(self) -> Path:
@@ -62,13 +66,16 @@ RECIPES = (
     Recipe("upscale-x2", "srgan", reduced, MORE_PHOTOGRAPHS),
     Recipe("upscale-x2-clean", "srgan", reduced, MORE_PHOTOGRAPHS, {"source_to_target": "upscale-x2"}, start="upscale-x2"),
     Recipe("upscale-x4", "srgan", reduced, MORE_PHOTOGRAPHS, {"source_to_target": "upscale-x4"}, start="upscale-x2"),
-    Recipe("sketch-to-photo", "pix2pix", pairs, f"{PHOTOGRAPHS} with human contours and line drawings", {"source_to_target": "sketch-to-photo"}),
+    Recipe("sketch-to-photo-first", "pix2pix", pairs, DRAWINGS),
+    Recipe("sketch-to-photo", "pix2pix", pairs, DRAWINGS, {"source_to_target": "sketch-to-photo"}, start="sketch-to-photo-first", step=3250),
+    Recipe("day-to-night-first", "cyclegan", days_and_nights, DAYS_AND_NIGHTS),
     Recipe(
         "day-to-night",
         "cyclegan",
         days_and_nights,
-        f"{PHOTOGRAPHS} and 200 other photographs graded as night, unpaired",
+        DAYS_AND_NIGHTS,
         {"source_to_target": "day-to-night", "target_to_source": "night-to-day"},
+        start="day-to-night-first",
     ),
 )
 
@@ -103,7 +110,8 @@ def make(recipe: Recipe, data: Path) -> None:
     for generator, model in recipe.models.items():
         path = recipe.home / "models" / f"{model}.onnx"
         half = ["--half-weights"] if recipe.method == "pix2pix" else []
-        pixlate("export", folder, path, "--generator", generator, "--data", recipe.data, "--licence", LICENCE, *half)
+        chosen = folder / "checkpoints" / f"step-{recipe.step:08}" if recipe.step else folder
+        pixlate("export", chosen, path, "--generator", generator, "--data", recipe.data, "--licence", LICENCE, *half)
 
 
 def pixlate(*arguments: str | Path) -> None:

@@ -1,6 +1,8 @@
 """The code of ``docs/write_a_plugin.md``, exactly as it stands there, is installed, tested, trained, exported and used."""
 
 import ast
+import dataclasses
+import importlib
 import os
 import re
 import subprocess
@@ -8,9 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
-from pixlate.testing import make_photographs
+from pixlate.testing import check_method, make_photographs, small_options
 
 PAGE = (Path(__file__).parent.parent / "docs/write_a_plugin.md").read_text()
 FILES = re.findall(r"^`([^`\n]+)`:\n\n```\w+\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
@@ -18,11 +21,25 @@ MOST_LINES = 60
 
 
 def test_page_needs_no_more_lines_of_python_than_it_says() -> None:
-    sources = [text for name, text in FILES if name.endswith(".py") and not Path(name).name.startswith("test_")]
+    sources = [text for name, text in FILES if name.endswith(".py") and not Path(name).name.startswith(("test_", "adversarial"))]
     lines = sum(len([line for line in text.splitlines() if line.strip()]) for text in sources)
     (said,) = re.findall(r"in (\d+) lines of Python", PAGE)
     assert lines == int(said) <= MOST_LINES
     assert all(ast.parse(text) for text in sources)
+
+
+def test_adversary_of_the_page_keeps_the_contract(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(workplace / "pixlate-regression")
+    package, adversarial = (importlib.import_module(name) for name in ("pixlate_regression", "pixlate_regression.adversarial"))
+    (method,) = package.pixlate_methods()
+    judged = dataclasses.replace(method, build=adversarial.Adversarial)
+    check_method(judged)
+    gan = adversarial.Adversarial(small_options(judged))
+    batch = {name: torch.rand(1, 3, 32, 32) for name in ("source", "target")}
+    real, generated = gan.verdicts(batch, gan.generate(batch))["target"]
+    assert real.shape == generated.shape == (1, 1, 6, 6)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "pixlate_regression"]:
+        monkeypatch.delitem(sys.modules, name)
 
 
 @pytest.fixture(scope="module")

@@ -47,7 +47,10 @@ def export_run(
     Raises:
         PixlateError: No such generator or checkpoint, or the file's pictures differ from PyTorch's; nothing is written.
     """
-    chosen, run = (run, run.parent.parent) if is_checkpoint(run) else (run, run)
+    chosen = run.resolve()
+    if is_checkpoint(chosen) and best:
+        raise PixlateError(f"expected a run with --best, got one of its checkpoints, {run}; leave out --best, or name the run")
+    run = chosen.parent.parent if is_checkpoint(chosen) else run
     options = RunOptions.load(run, installed().methods())
     gan = options.method.build(options.method_options)
     checkpoint = load_checkpoint(chosen, best)

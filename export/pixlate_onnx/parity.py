@@ -38,7 +38,7 @@ class ParityReport:
     @property
     def largest(self) -> float:
         """The largest difference of all."""
-        return max(difference.largest for difference in self.differences)
+        return float(np.max([difference.largest for difference in self.differences]))  # a number that is none stays none
 
     def require(self) -> None:
         """Refuse a file whose pictures differ.

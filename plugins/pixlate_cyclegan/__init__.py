@@ -1,6 +1,7 @@
 """CycleGAN: translation learnt from two sets of images, with the ready models ``day-to-night`` and ``night-to-day``."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pixlate
@@ -28,3 +29,11 @@ def pixlate_methods() -> Iterable[pixlate.Method]:
         build=build,
         training=CycleGANTraining,
     )
+
+
+@pixlate.hookimpl
+def pixlate_models() -> Iterable[pixlate.ModelCard]:
+    """Offer the models trained by ``recipes/``."""
+    folder = Path(__file__).parent / "models"
+    for name, summary in (("day-to-night", "gives photographs the light of night"), ("night-to-day", "gives dark photographs the light of day")):
+        yield pixlate.ModelCard(name, summary, folder / f"{name}.onnx", folder / "day-to-night.md")

@@ -1,6 +1,7 @@
 """Pix2Pix: translation learnt from pairs, with the ready model ``sketch-to-photo``."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pixlate
@@ -28,3 +29,10 @@ def pixlate_methods() -> Iterable[pixlate.Method]:
         build=build,
         training=Pix2PixTraining,
     )
+
+
+@pixlate.hookimpl
+def pixlate_models() -> Iterable[pixlate.ModelCard]:
+    """Offer the model trained by ``recipes/``."""
+    folder = Path(__file__).parent / "models"
+    yield pixlate.ModelCard("sketch-to-photo", "colours line drawings like photographs", folder / "sketch-to-photo.onnx", folder / "sketch-to-photo.md")

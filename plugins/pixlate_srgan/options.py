@@ -55,6 +55,8 @@ class SRGANOptions:
         check_most(self, pixel_share=1)
         check_used(self, self.network == "msrresnet", "--network msrresnet", "tail")
         check_used(self, self.stages == "both", "--stages both", "pixel_share")
+        if self.stages == "both" and not 0 < self.pixel_share < 1:
+            raise PixlateError(f"expected --pixel-share between 0 and 1, got {self.pixel_share}; use --stages pixel or adversarial for one stage alone")
         second = ("second_pixel_weight", "perceptual_weight", "adversarial_weight", "objective", "discriminator", "discriminator_channels", "spectral_norm")
         check_used(self, self.second, "--stages both or adversarial", *second)
         check_used(self, self.second and self.perceptual_weight > 0, "--perceptual-weight above 0", "perceptual_layer", "perceptual_weights")

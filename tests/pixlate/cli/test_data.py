@@ -19,10 +19,10 @@ def test_sound_folders_give_0_and_a_summary(monkeypatch: pytest.MonkeyPatch, cap
     source, target = make_photographs(tmp_path / "source", 3), make_photographs(tmp_path / "target", 3, seed=1)
     assert run(monkeypatch, source, target) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "paired: sources and targets matched by name, 3 pairs"
+    assert lines[0] == "paired: sources and targets matched by name, 3 pairs; where they are not, say what they are with --pairing"
     assert lines[1] == f"{source}: 3 images, width 96 to 96 (median 96), height 96 to 96 (median 96) pixels"
     assert lines[2] == "    by channels: 3 of 3; by bits of a sample: 3 of 8"
-    assert lines[-1] == "ok       nothing that training would stumble over"
+    assert lines[-1] == "ok       no problems"
 
 
 def test_problems_give_1_and_a_sentence_each(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

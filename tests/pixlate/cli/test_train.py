@@ -1,5 +1,6 @@
 """``pixlate train`` as a user meets it: options, refusals, signals, crashes."""
 
+import io
 import json
 import os
 import random
@@ -15,8 +16,10 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image, ImageOps
+from rich.console import Console
 
 from pixlate.cli import main
+from pixlate.cli import train as train_command
 from pixlate.testing import make_photographs
 from pixlate.training.checkpoint import Checkpoint, newest
 from pixlate.training.run import Log
@@ -232,6 +235,52 @@ def test_training_prints_what_validation_gives_and_what_comes_next(photographs: 
     assert "done; look at" in capsys.readouterr().err.replace("\n", " "), "nothing was measured this time"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["pix2pixx", "a", "b", "--out", "z"], "expected a method (cyclegan, pix2pix, srgan), got 'pix2pixx'; did you mean pix2pix?"),
+        (["nothing"], "got 'nothing'; `pixlate plugins` lists what is installed"),
+        (["--resumee", "RUN"], "got '--resumee'; did you mean --resume?"),
+        (["cyclegan", "--resume", "RUN"], "expected --resume without a method, which the run knows; write: pixlate train --resume RUN"),
+        (["--resume", "RUN", "--steps", "9"], "got also '--steps 9'; write: pixlate train --resume RUN"),
+    ],
+)
+def test_word_that_is_no_method_is_named(arguments: list[str], sentence: str, pixlate: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert pixlate("train", *arguments) == 2
+    assert sentence in refusal(capsys)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_bar_shows_step_time_left_and_rate_beside_any_number_of_losses(width: int) -> None:
+    console = Console(width=width, file=io.StringIO(), force_terminal=True, color_system=None)
+    now = iter(range(1000))
+    bar = train_command._progress_bar(console)
+    bar.get_time = lambda: float(next(now))
+    task = bar.add_task("cyclegan", total=200_000, losses=train_command._losses({f"adversarial_of_the_{index}": 1.5 for index in range(12)} | {"l1": 0.25}))
+    for step in range(100, 140):
+        bar.update(task, completed=step)
+    console.print(bar.get_renderable())
+    assert isinstance(console.file, io.StringIO)
+    (line,) = console.file.getvalue().splitlines()
+    assert re.search(r"cyclegan .* +139/200000 \d*\D*\d+:\d\d:\d\d [\d.]+/s l1 0\.2500", line) and line.rstrip().endswith("…") and len(line) <= width
+
+
+def test_commands_to_copy_are_whole_lines_and_names_stay_as_they_are(
+    photographs: Path, tmp_path: Path, pixlate: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run[red]x :smile: and a name that is much longer than a terminal of eighty columns"
+    assert pixlate("train", "srgan", photographs, "--out", run, *SMALL, "--steps", 1) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1] == f"pixlate export '{run}' model.onnx" and lines[-2].endswith(f"look at {run / 'report.html'}; next:")
+    assert any(line.startswith("3 training images, 1 held out; 1 steps of 2") for line in lines)
+
+
+def test_grey_sources_for_three_channels_are_remarked(photographs: Path, tmp_path: Path, pixlate: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    for channels in (1, 3):
+        assert pixlate("train", "pix2pix", photographs, "--grey", "--channels-in", channels, "--out", tmp_path, "--depth", 4, "--patch", 15) == 2
+        assert ("--channels-in 1 is smaller" in capsys.readouterr().err) == (channels == 3)
+
+
 def test_training_without_pytorch_says_what_to_install(
     photographs: Path, tmp_path: Path, pixlate: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,14 +320,18 @@ def folders(tmp_path: Path) -> Path:
             r"expected images of at least 32 x 32 pixels \(--patch\) with --resize 0, got smaller ones: \S*000.png",
         ),
         (["cyclegan", "many", "other", "--patch", "30"], "expected --patch to be a multiple of 4 of at least 8, which the network takes, got 30; use 32"),
+        (["pix2pix", "many"], r"expected images that hold source and target side by side, got \S*000.png \(44 x 40\), .*; name two folders, SOURCE TARGET"),
         (["pix2pix", "many", "--channels-in", "5", "--grey"], "expected images of 1 or 3 channels with --grey and --lines, got 5 and 3"),
-        (["pix2pix", "many", "--depth", "6"], "expected --patch to be a multiple of 64, which the network takes, got 32; use 64"),
+        (
+            ["pix2pix", "many", "--grey", "--channels-in", "1", "--depth", "6"],
+            "expected --patch to be a multiple of 64, which the network takes, got 32; use 64",
+        ),
         (["pix2pix", "many", "many", "--patch", "8", "--resize", "8"], "where one holds the other; name two that do not"),
         (
-            ["pix2pix", "many", "--grey", "--patch", "16", "--resize", "16"],
+            ["pix2pix", "many", "--grey", "--channels-in", "1", "--patch", "16", "--resize", "16"],
             "expected patches of at least 24 pixels a side, which the discriminators take, got 16",
         ),
-        (["pix2pix", "many", "--grey", "--start-from", "missing"], "expected a run or a checkpoint with weights, got missing"),
+        (["pix2pix", "many", "--grey", "--channels-in", "1", "--start-from", "missing"], "expected a run or a checkpoint with weights, got missing"),
     ],
 )
 def test_images_that_do_not_fit_print_one_line_and_write_nothing(

@@ -25,7 +25,9 @@ def test_sound_folder_has_counts_sizes_channels_and_no_problems(tmp_path: Path) 
         make_photographs(tmp_path / str(index), 1, height, width, seed=index)
     report = check([tmp_path], None, 0)
     (folder,) = report.folders
-    assert (report.pairing, report.problems, report.notes) == ("degraded", [], [])
+    assert (report.pairing, report.problems) == ("degraded", [])
+    assert report.notes[0] == "training holds out 10 of them, and there are 3: add images or lower --hold-out"
+    assert report.notes[1:] == [f"1 images are smaller than 32 pixels, the default --patch; training leaves them out: {tmp_path / '0' / '000.png'}"]
     assert (folder.images, folder.heights, folder.widths, folder.channels, folder.bits) == (3, (30, 50, 70), (40, 44, 60), {"3": 3}, {"8": 3})
 
 
@@ -65,6 +67,15 @@ def test_unmatched_files_and_pairs_of_two_sizes_are_named(tmp_path: Path) -> Non
     assert shapes.startswith("1 pairs have two shapes and cannot show the same: ") and "/target/001.png; turn or crop" in shapes
     save(tmp_path / "source" / "000.bmp", np.zeros((9, 9), np.uint8))
     assert any("one image of each name" in problem for problem in check([tmp_path / "source", tmp_path / "target"], "paired", 0).problems)
+
+
+def test_images_that_are_not_wide_are_no_pairs_side_by_side(tmp_path: Path) -> None:
+    make_photographs(tmp_path / "high", 12, 100, 120)
+    make_photographs(tmp_path / "wide", 12, 100, 240)
+    assert [check([tmp_path / name], None, 0).pairing for name in ("high", "wide")] == ["degraded", "paired"]
+    (problem,) = check([tmp_path / "high"], "paired", 0).problems
+    assert problem.startswith("12 images are less than 1.3 times as wide as high and cannot hold source and target side by side: ")
+    assert check([tmp_path / "wide"], "paired", 0).problems == []
 
 
 def test_odd_widths_side_by_side_and_halves_smaller_than_the_patch_are_named(tmp_path: Path) -> None:
@@ -120,7 +131,7 @@ def test_pictures_that_look_the_same_are_a_note(tmp_path: Path) -> None:
 def test_plain_pictures_are_not_said_to_look_the_same(tmp_path: Path) -> None:
     for level in range(4):
         save(tmp_path / f"{level}.png", np.full((30, 30, 3), level, np.uint8))
-    assert check([tmp_path], None, 0).notes == []
+    assert not any("look the same" in note for note in check([tmp_path], None, 0).notes)
 
 
 def test_different_photographs_do_not_look_the_same(data: Path) -> None:

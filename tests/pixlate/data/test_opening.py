@@ -25,7 +25,7 @@ def test_each_pairing_opens_its_images(folder: Path) -> None:
     both = [folder / "source", folder / "target"]
     assert isinstance(open_data("unpaired", both, UnpairedOptions(hold_out=1), ModelSpec()), UnpairedImages)
     assert isinstance(open_data("paired", both, PairedOptions(hold_out=1), ModelSpec()), PairedImages)
-    assert isinstance(open_data("paired", both[:1], PairedOptions(hold_out=1), ModelSpec()), PairedImages)
+    assert isinstance(open_data("paired", [make_photographs(folder / "wide", 3, 40, 80)], PairedOptions(hold_out=1), ModelSpec()), PairedImages)
     assert isinstance(open_data("paired", [*both, folder], PairedOptions(hold_out=1, grey=True), ModelSpec()), PairedImages)
     assert isinstance(open_data("degraded", both, DegradedOptions(patch=16, hold_out=1), ModelSpec(scale=4)), DegradedImages)
 
@@ -43,7 +43,7 @@ def test_paired_takes_two_folders_or_one(folder: Path, count: int) -> None:
 
 
 def test_patch_that_the_network_cannot_take_is_refused_with_one_that_it_can(folder: Path) -> None:
-    with pytest.raises(PixlateError, match="--patch to be a multiple of 256, which the network takes, got 300; use 512"):
+    with pytest.raises(PixlateError, match="--patch to be a multiple of 256, which the network takes, got 300; use 512, or a network of fewer halvings"):
         open_data("paired", [folder], PairedOptions(patch=300, resize=300), ModelSpec(multiple=256, minimum=256))
     with pytest.raises(PixlateError, match="a multiple of 4 of at least 16, which the network takes, got 8; use 16"):
         open_data("degraded", [folder], DegradedOptions(patch=8), ModelSpec(multiple=4, minimum=16))

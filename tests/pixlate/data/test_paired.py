@@ -176,6 +176,26 @@ def test_lines_of_images_with_many_channels_are_refused(tmp_path: Path) -> None:
         PairedImages([tmp_path], PairedOptions(grey=True), 3, 5)
 
 
+def test_folder_whose_images_are_not_wide_is_not_cut_in_half(tmp_path: Path) -> None:
+    make_photographs(tmp_path, 3, 100, 120)
+    with pytest.raises(PixlateError, match=r"side by side, got \S*/000\.png \(120 x 100\), .*; name two folders, SOURCE TARGET, or add --grey or --lines 1"):
+        PairedImages([tmp_path], SMALL, 3, 3)
+    for index in range(4):
+        make_photographs(tmp_path / str(index), 1, 100, 130)
+    assert PairedImages([tmp_path], SMALL, 3, 3).images == 7, "most are wide"
+
+
+def test_file_that_cannot_be_read_is_named_with_both_ways_to_go_on(tmp_path: Path) -> None:
+    source, target = negative_pairs(tmp_path, 2)
+    (target / "001.png").write_bytes((target / "001.png").read_bytes()[:-200])
+    images = PairedImages([source, target], PairedOptions(patch=16, resize=20, hold_out=1), 3, 3)
+    with pytest.raises(PixlateError, match=r"/target/001\.png: .*; mend or remove it, or add --damaged skip$"):
+        list(images.validation())
+    (target / "001.png").write_bytes(b"")
+    with pytest.raises(PixlateError, match=r"/target/001\.png: .*; mend or remove it, or add --damaged skip$"):
+        PairedImages([source, target], SMALL, 3, 3)
+
+
 def test_stacks_of_channels_are_paired_and_others_among_them_refused_by_name(tmp_path: Path) -> None:
     for index in range(2):
         for folder, channels in (("source", 5), ("target", 2)):

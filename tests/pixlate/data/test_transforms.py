@@ -105,3 +105,18 @@ def test_files_that_are_no_pipeline_are_refused(tmp_path: Path, save_pipeline: C
         Transforms(str(tmp_path / "missing.json"))
     with pytest.raises(PixlateError, match=r"expected a pipeline that albumentations 2.* can load"):
         Transforms(save_pipeline("RandomCrop", height="high", p=1.0))
+
+
+def test_yaml_of_nested_aliases_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "pipeline.yaml"
+    levels = [f"l{level}: &l{level} [{', '.join([f'*l{level - 1}'] * 10)}]" for level in range(1, 12)]
+    path.write_text("\n".join(["l0: &l0 [1]", *levels, "transform: {__class_fullname__: Compose, p: 1.0, transforms: *l11}"]))
+    with pytest.raises(PixlateError, match=r"pipeline\.yaml: expected a pipeline of at most 100000 values, got more; save it again"):
+        Transforms(str(path))
+
+
+def test_file_that_is_too_large_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "pipeline.json"
+    path.write_text(" " * 1_000_001)
+    with pytest.raises(PixlateError, match="expected a pipeline of at most 1000000 bytes, got 1000001; save it again"):
+        Transforms(str(path))

@@ -14,12 +14,12 @@ def layers(*values: int) -> list[Tensor]:
     return [torch.full((1, 2**index, 2), float(value)) for index, value in enumerate(values)]
 
 
-def test_layers_count_alike_and_logits_do_not_count() -> None:
-    assert feature_matching(layers(1, 2, 100), layers(0, 5, -100)).item() == (1 + 3) / 2
+def test_layers_are_summed_and_logits_do_not_count() -> None:
+    assert feature_matching(layers(1, 2, 100), layers(0, 5, -100)).item() == 1 + 3
 
 
 def test_scales_count_alike() -> None:
-    assert feature_matching([layers(1, 9), layers(0, 0, 0, 9)], [layers(0, 0), layers(1, 2, 3, 0)]).item() == (1 + 2) / 2
+    assert feature_matching([layers(1, 9), layers(0, 0, 0, 9)], [layers(0, 0), layers(1, 2, 3, 0)]).item() == (1 + (1 + 2 + 3)) / 2
 
 
 def test_gradient_reaches_the_generated_features_alone() -> None:

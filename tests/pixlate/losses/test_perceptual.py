@@ -136,7 +136,7 @@ def test_weights_that_cannot_be_had_are_named_with_their_place_and_the_option(er
     monkeypatch.setattr(torch.hub, "download_url_to_file", download)
     with pytest.raises(PixlateError) as raised:
         load_vgg19()
-    assert f"put vgg19-dcbb9e9d.pth into {hub}, or name a copy of it with --perceptual-weights" in str(raised.value)
+    assert f"put vgg19-dcbb9e9d.pth into {hub}, name a copy of it with --perceptual-weights, or train without: --stages pixel, or " in str(raised.value)
     assert str(error) in str(raised.value)
 
 
@@ -178,3 +178,10 @@ def test_what_cannot_be_compared_is_refused() -> None:
 def test_losses_import_no_torchvision() -> None:
     script = "import sys, pixlate.losses; sys.exit('torchvision' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False, timeout=120).returncode == 0
+
+
+def test_file_that_would_run_code_is_refused_without_advice_to_run_it(tmp_path: Path) -> None:
+    torch.save({"features.0.weight": nn.Conv2d(3, 64, 3)}, tmp_path / "vgg.pth")
+    with pytest.raises(PixlateError, match=r"vgg\.pth, but it cannot be read \(Weights only load failed\); use torchvision's") as raised:
+        load_vgg19(tmp_path / "vgg.pth", "conv1_2")
+    assert "weights_only" not in str(raised.value)

@@ -89,7 +89,7 @@ def test_best_checkpoint_is_kept_whatever_its_age(tmp_path: Path) -> None:
     for step in range(1, 6):
         some_checkpoint(step).save(tmp_path)
         if step in (1, 2):
-            mark_best(tmp_path, step, "psnr_luma", 20.0 + step)
+            mark_best(tmp_path, {"step": step, "metric": "psnr_luma", "value": 20.0 + step})
         keep_newest(tmp_path, 1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.json", "step-00000002", "step-00000005"]
     assert best(tmp_path) == tmp_path / "step-00000002"
@@ -126,8 +126,8 @@ def test_damaged_checkpoints_are_put_aside_and_the_newest_whole_one_is_loaded(tm
     assert sorted(path.name for path in tmp_path.iterdir()) == ["damaged-step-00000002", "damaged-step-00000003", "step-00000001"]
     for step, sentence in zip((3, 2), sentences, strict=True):
         assert re.fullmatch(
-            rf"weights.safetensors does not have its checksum: .*step-{step:08} is damaged and now called damaged-step-{step:08}; "
-            "training goes on from the checkpoint before",
+            rf"weights.safetensors does not have its checksum: .*step-{step:08} is damaged and was put aside as damaged-step-{step:08}; "
+            "the checkpoint before it is used",
             sentence,
         )
 
@@ -170,6 +170,7 @@ def test_full_disk_leaves_the_checkpoint_before_and_says_so_in_a_sentence(tmp_pa
     command = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path)]
     sentence, left = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout.splitlines()
     assert re.fullmatch(
-        r"the checkpoint .*step-00000002 cannot be written \(.*\); the one before is kept: make room, then `pixlate train --resume .*`", sentence
+        r"the checkpoint .*step-00000002 cannot be written \(.*\); those before are kept: make room, then `pixlate train --resume .*`, or begin again where there is none yet",
+        sentence,
     )
     assert left == "1 ['step-00000001']"

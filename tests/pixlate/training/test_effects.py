@@ -20,6 +20,7 @@ ALWAYS: Changes = {"steps": 4, "checkpoint_every": 2, "keep": 2}
 SMALL: Changes = {"patch": 16, "resize": 24, "discriminator_layers": 1}
 """Where there are discriminators from the start."""
 PLATEAU: Changes = {"schedule": "plateau", "validate_every": 1, "learning_rate": 0.05}
+GROUPS: Changes = {"discriminator_norm": "group"}
 RESNET: Changes = {"generator": "resnet", "depth": None, "blocks": 1}
 
 TRAINING: dict[str, Changes | tuple[Changes, Changes]] = {
@@ -94,9 +95,9 @@ ADVERSARIAL: dict[str, Changes | tuple[Changes, Changes]] = {
     "objective": {"objective": "hinge"},
     "adversarial_weight": {"adversarial_weight": 2.0},
     "smoothing": {"smoothing": 0.1},
-    "gradient_penalty": {"gradient_penalty": 1.0},
-    "r1": {"r1": 1.0},
-    "r2": {"r2": 1.0},
+    "gradient_penalty": (GROUPS, {**GROUPS, "gradient_penalty": 1.0}),
+    "r1": (GROUPS, {**GROUPS, "r1": 1.0}),
+    "r2": (GROUPS, {**GROUPS, "r2": 1.0}),
     "feature_matching": {"feature_matching": 1.0},
     "total_variation": {"total_variation": 1.0},
 }

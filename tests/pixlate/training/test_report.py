@@ -142,6 +142,12 @@ def test_numbers_over_more_than_three_decades_are_drawn_logarithmically(tmp_path
     assert "(logarithmic)" in " ".join(labels(svg)) and {"1", "0.1", "0.01", "0.001", "1e-4"} <= set(labels(svg))
 
 
+@pytest.mark.parametrize(("least", "logarithmic"), [(0.04, True), (0.06, False)])
+def test_losses_of_very_different_size_share_a_logarithmic_axis(least: float, logarithmic: bool, tmp_path: Path) -> None:
+    (svg,) = report(tmp_path, [losses(step, l1=1.0, adversarial=least) for step in range(5)]).charts().values()
+    assert ("(logarithmic)" in " ".join(labels(svg))) == logarithmic
+
+
 @pytest.mark.parametrize("values", [[1.0, 0.002], [1.0, -1e-5], [5.0, 5.0]])
 def test_other_numbers_are_drawn_linearly(values: list[float], tmp_path: Path) -> None:
     (svg,) = report(tmp_path, [losses(step, pixel=value) for step, value in enumerate(values)]).charts().values()

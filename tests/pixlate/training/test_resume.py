@@ -97,7 +97,7 @@ def test_damaged_newest_checkpoint_is_told_and_the_run_goes_on_from_the_one_befo
     resumed = fit(make_run("pix2pix", steps=8, checkpoint_every=2, keep=3, pool=2), run, resume=True)
     assert [progress.step for progress in resumed.progress] == [7, 8]
     (message,) = resumed.warnings
-    assert "step-00000008 is damaged and now called damaged-step-00000008; training goes on from the checkpoint before" in message
+    assert "step-00000008 is damaged and was put aside as damaged-step-00000008; the checkpoint before it is used" in message
     assert {line["message"] for line in lines(run, "warning")} == {message}
     assert digests(run) == digests(undisturbed)
     assert (run / "checkpoints" / "damaged-step-00000008").is_dir()
@@ -193,10 +193,110 @@ def test_full_disk_stops_the_run_and_keeps_the_checkpoint_before(make_run: MakeR
     options = make_run(steps=6, checkpoint_every=2, hold_out=0)
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoint, "_write", full)
-        with pytest.raises(PixlateError, match=r"step-00000004 cannot be written .*No space left.*; the one before is kept: make room"):
+        with pytest.raises(PixlateError, match=r"step-00000004 cannot be written .*No space left.*; those before are kept: make room"):
             fit(options, tmp_path / "full")
     assert [path.name for path in (tmp_path / "full" / "checkpoints").iterdir()] == ["step-00000002"]
     assert fit(options, tmp_path / "full", resume=True).finished
     fit(options, tmp_path / "undisturbed")
     states = [load_checkpoint(tmp_path / name).weights for name in ("undisturbed", "full")]
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
+def test_run_is_not_resumed_on_other_images(make_run: MakeRun, fit: Fit, photographs: Path, tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    shutil.copytree(photographs, images)
+    options = make_run(folders=(images,), checkpoint_every=2)
+    fit(options, tmp_path / "run", crash=2)
+    shutil.copyfile(next(images.iterdir()), images / "zzz.png")
+    with pytest.raises(PixlateError, match=r"expected the same images as before in .*images, but files were added, removed or renamed"):
+        fit(options, tmp_path / "run", resume=True)
+
+
+def test_images_may_lie_elsewhere_when_a_run_is_resumed(make_run: MakeRun, fit: Fit, digests: Digests, photographs: Path, tmp_path: Path) -> None:
+    fit(make_run(checkpoint_every=2), tmp_path / "undisturbed")
+    shutil.copytree(photographs, tmp_path / "before")
+    fit(make_run(folders=(tmp_path / "before",), checkpoint_every=2), tmp_path / "run", crash=3)
+    (tmp_path / "before").rename(tmp_path / "after")
+    fit(make_run(folders=(tmp_path / "after",), checkpoint_every=2), tmp_path / "run", resume=True)
+    ours, theirs = digests(tmp_path / "run"), digests(tmp_path / "undisturbed")
+    assert ours["weights.safetensors"] == theirs["weights.safetensors"] and ours["optimizers.safetensors"] == theirs["optimizers.safetensors"]
+
+
+def test_best_checkpoint_is_known_after_a_crash_before_it_was_noted(make_run: MakeRun, fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = make_run(steps=8, validate_every=2, checkpoint_every=100, keep=1, learning_rate=1e-2)
+    fit(options, tmp_path / "undisturbed")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pixlate.training.engine.mark_best", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fit(options, tmp_path / "run")
+    fit(options, tmp_path / "run", resume=True)
+    noted = [json.loads((tmp_path / name / "checkpoints" / "best.json").read_text()) for name in ("run", "undisturbed")]
+    assert noted[0] == noted[1] and best(tmp_path / "run" / "checkpoints") is not None
+
+
+def test_folder_that_another_process_trains_into_is_refused(make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
+    from pixlate.training.run import hold
+
+    fit(make_run(checkpoint_every=2), tmp_path, crash=2)
+    with hold(tmp_path), pytest.raises(PixlateError, match=r"another process is training into .*; wait for it, or stop it first"):
+        fit(make_run(checkpoint_every=2), tmp_path, resume=True)
+    assert fit(make_run(checkpoint_every=2), tmp_path, resume=True).finished
+
+
+def test_full_disk_under_the_log_is_one_sentence(make_run: MakeRun, fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pixlate.training.run import Log
+
+    def full(*_: object, **values: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    fit(make_run(checkpoint_every=2), tmp_path, crash=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(Log, "write", full)
+        with pytest.raises(PixlateError, match=r"cannot be written \(No space left on device\); its checkpoints are kept: make room"):
+            fit(make_run(checkpoint_every=2), tmp_path, resume=True)
+    assert fit(make_run(checkpoint_every=2), tmp_path, resume=True).finished
+
+
+@pytest.mark.parametrize("state", [{}, {"options": [], "names": "", "best": None}, {"options": {}, "names": "", "best": 3}])
+def test_strange_state_is_refused_in_a_sentence(state: dict[str, Any], make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
+    fit(make_run(checkpoint_every=2), tmp_path, crash=2)
+    whole = load_checkpoint(tmp_path)
+    replace(whole, state=state).save(tmp_path / "checkpoints")
+    with pytest.raises(PixlateError, match=r"expected the (state|options)"):
+        fit(make_run(checkpoint_every=2), tmp_path, resume=True)
+
+
+def test_pools_of_two_processes_are_both_kept(make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
+    from lightning_fabric import Fabric
+
+    from pixlate.training.trainer import Trainer
+
+    options = make_run("cyclegan", steps=3, pool=2)
+    trainer = Trainer(options, Fabric(accelerator="cpu", devices=1))
+    for step in range(2):
+        trainer.step(step)
+    other = {name: 1 - images for name, images in trainer.pool.state().items()}
+    checkpoint = trainer.checkpoint(2, [trainer.pool.state(), other], {})
+    again = Trainer(options, Fabric(accelerator="cpu", devices=1))
+    again.restore(checkpoint, tmp_path)
+    assert checkpoint.pool.keys() == {"0/source", "0/target", "1/source", "1/target"}
+    assert all(torch.equal(again.pool.state()[name], images) for name, images in trainer.pool.state().items())
+    for both in (trainer, again):
+        both.loader.close()
+
+
+def test_statistics_of_a_norm_that_are_not_finite_are_no_checkpoint(make_run: MakeRun, tmp_path: Path) -> None:
+    from lightning_fabric import Fabric
+
+    from pixlate.training.trainer import Trainer
+
+    trainer = Trainer(make_run("pix2pix"), Fabric(accelerator="cpu", devices=1))
+    name, statistics = next((name, buffer) for name, buffer in trainer.gan.named_buffers() if name.endswith("running_var"))
+    statistics.fill_(float("nan"))
+    with pytest.raises(PixlateError, match=f"not finite at step 1: {name}"):
+        trainer.checkpoint(1, [], {})
+    trainer.loader.close()

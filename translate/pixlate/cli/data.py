@@ -45,14 +45,17 @@ def check(
     report = check_folders(
         folders, pairing, patch, lambda files, count: track(files, "reading images", count, console=console, disable=not console.is_terminal, transient=True)
     )
-    print(json_format.dumps(asdict(report)) if json else _text(report))
+    otherwise = "" if pairing else "; where they are not, say what they are with --pairing"
+    print(json_format.dumps(asdict(report)) if json else _text(report, otherwise))
     return 1 if report.problems else 0
 
 
-def _text(report: Report) -> str:
+def _text(report: Report, otherwise: str) -> str:
     pairs = f", {report.pairs} pairs" if report.pairing == "paired" else ""
-    problems = [f"problem  {problem}" for problem in report.problems] or ["ok       nothing that training would stumble over"]
-    return "\n".join([f"{report.pairing}: {report.layout}{pairs}", *map(_line, report.folders), *(f"note     {note}" for note in report.notes), *problems])
+    problems = [f"problem  {problem}" for problem in report.problems] or ["ok       no problems"]
+    return "\n".join(
+        [f"{report.pairing}: {report.layout}{pairs}{otherwise}", *map(_line, report.folders), *(f"note     {note}" for note in report.notes), *problems]
+    )
 
 
 def _line(folder: FolderReport) -> str:

@@ -1,13 +1,18 @@
 """``pixlate train METHOD FOLDER... --out RUN`` and ``pixlate train --resume RUN``."""
 
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
+from difflib import get_close_matches
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Column
+from rich.text import Text
 
 from pixlate.errors import PixlateError
 from pixlate.extras import import_for
@@ -27,20 +32,34 @@ app = App(name="train", help="Train a method on folders of images.", help_format
 
 
 @app.default
-def resume(*, resume: Path | None = None) -> int:
+def resume(*words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)], resume: Path | None = None) -> int:
     """Go on with a run that was stopped, with the options it was started with.
 
     Parameters
     ----------
+    words
+        What is no method; taken so that it can be named.
     resume
         The run folder.
     """
+    methods = sorted(installed().methods())
+    if words and resume is None:
+        near = get_close_matches(words[0], [*methods, "--resume"], 1)
+        advice = f"did you mean {near[0]}?" if near else "`pixlate plugins` lists what is installed"
+        raise PixlateError(f"expected a method ({', '.join(methods)}), got {words[0]!r}; {advice}")
+    if words:
+        raise PixlateError(f"expected --resume RUN alone, got also {' '.join(words)!r}; write: pixlate train --resume {quote(str(resume))}")
     if resume is None:
-        methods = ", ".join(sorted(installed().methods()))
-        raise PixlateError(f"expected a method ({methods}) or --resume RUN; write: pixlate train srgan photos/ --out runs/first")
+        raise PixlateError(f"expected a method ({', '.join(methods)}) or --resume RUN; write: pixlate train srgan photos/ --out runs/first")
     run_module = import_for("training", "pixlate.training.run")
     options = run_module.RunOptions.load(resume, installed().methods())
     return _train(options, resume, resumed=True)
+
+
+def _refuse_resume(_: type, run: Path | None) -> None:
+    """Refuse ``--resume`` beside a method, before anything is said about options that are missing."""
+    if run is not None:
+        raise PixlateError(f"expected --resume without a method, which the run knows; write: pixlate train --resume {quote(str(run))}")
 
 
 def _command(method: Method) -> Callable[..., int]:
@@ -49,6 +68,7 @@ def _command(method: Method) -> Callable[..., int]:
     def start(
         folders: tuple[Path, ...] = (),
         *,
+        resume: Annotated[Path | None, Parameter(show=False, validator=_refuse_resume)] = None,
         out: Path,
         method_options: Any,
         data: DataOptions,
@@ -59,8 +79,12 @@ def _command(method: Method) -> Callable[..., int]:
         if not folders:
             raise PixlateError(f"expected folders of images, got none; write: pixlate train {method.name} {FOLDERS[method.pairing]} --out runs/first")
         if devices.is_main_process() and out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise PixlateError(f"expected a new or empty folder for --out, but {out} exists; go on with `pixlate train --resume {out}`, or name another")
+            raise PixlateError(
+                f"expected a new or empty folder for --out, but {out} exists; go on with `pixlate train --resume {quote(str(out))}`, or name another"
+            )
         options = run_module.RunOptions(method, method_options, tuple(folder.resolve() for folder in folders), data, training)
+        if devices.is_main_process() and getattr(data, "grey", False) and getattr(method_options, "channels_in", 1) == 3:
+            print("pixlate: --grey gives three equal channels to a network of 3 channels in; --channels-in 1 is smaller", file=sys.stderr)
         return _train(options, out, resumed=False)
 
     start.__doc__ = f"""{method.summary}.
@@ -76,7 +100,7 @@ def _command(method: Method) -> Callable[..., int]:
     start.__annotations__ |= {
         name: Annotated[kind, flat] for name, kind in (("method_options", method.options), ("data", method.data), ("training", method.training))
     }
-    start.__kwdefaults__ = {"method_options": method.options(), "data": method.data(), "training": method.training()}
+    start.__kwdefaults__ = {"resume": None, "method_options": method.options(), "data": method.data(), "training": method.training()}
     return start
 
 
@@ -84,19 +108,40 @@ for offered in installed().methods().values():
     app.command(_command(offered), name=offered.name)
 
 
+class _Rate(ProgressColumn):
+    """Steps a second."""
+
+    def render(self, task: Task) -> Text:
+        """Return nothing before there are two steps to measure between."""
+        return Text(f"{task.speed:.3g}/s" if task.speed else "")
+
+
+def _progress_bar(console: Console) -> Progress:
+    """Return a bar that always shows step, steps, time left and rate; losses get what is left of the line."""
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=10),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        _Rate(),
+        TextColumn("{task.fields[losses]}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+        console=console,
+        expand=True,
+        speed_estimate_period=120,
+    )
+
+
+def _losses(losses: dict[str, float]) -> str:
+    """Return losses for a line that may be cut: short names first, so that more of them are seen."""
+    return "  ".join(f"{name} {losses[name]:.4f}" for name in sorted(losses, key=len))
+
+
 def _train(options: Any, run: Path, resumed: bool) -> int:
     """Train with a progress bar; print what validation gives."""
     engine, devices = import_for("training", "pixlate.training.engine"), import_for("training", "pixlate.training.devices")
-    console = Console(stderr=True, quiet=not devices.is_main_process())
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[losses]}"),
-        console=console,
-    )
+    # Names are printed as they are, and lines uncut: they hold commands to copy.
+    console = Console(stderr=True, quiet=not devices.is_main_process(), markup=False, emoji=False, highlight=False, soft_wrap=True)
+    bar = _progress_bar(console)
     with bar if console.is_terminal else nullcontext():
         task = bar.add_task(options.method.name, total=None, losses="")
         measured = ""
@@ -105,14 +150,17 @@ def _train(options: Any, run: Path, resumed: bool) -> int:
             nonlocal measured
             bar.update(task, completed=progress.step, total=progress.steps)
             if progress.losses:
-                bar.update(task, losses="  ".join(f"{name} {value:.4f}" for name, value in progress.losses.items()))
+                bar.update(task, losses=_losses(progress.losses))
             if progress.figures:
                 measured = ", ".join(f"{name} {value:.2f}" for name, value in progress.figures.items()) + " on held-out images"
                 console.print(f"step {progress.step}: {measured}")
 
-        finished = engine.train(options, run, watch, lambda message: console.print(f"pixlate: {message}", markup=False), resume=resumed)
+        def warn(message: str) -> None:
+            console.print(f"pixlate: {message}")
+
+        finished = engine.train(options, run, watch, warn, resume=resumed, tell=console.print)
     if not finished:
-        console.print(f"stopped; go on with: pixlate train --resume {run}")
+        console.print(f"stopped; go on with:\npixlate train --resume {quote(str(run))}")
         return 130 if devices.is_main_process() else 0  # Fabric kills the first process, at work on its report, where another one fails
-    console.print(f"done{measured and f': {measured}'}; look at {run / 'report.html'}; next: pixlate export {run} model.onnx")
+    console.print(f"done{measured and f': {measured}'}; look at {run / 'report.html'}; next:\npixlate export {quote(str(run))} model.onnx")
     return 0

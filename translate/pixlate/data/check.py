@@ -10,11 +10,15 @@ from typing import Literal
 
 from pixlate.data.examine import Examined, examine, same_look
 from pixlate.data.folders import ARRAY_SUFFIXES, list_images, match_by_name, name_some
-from pixlate.data.sizes import unlike
+from pixlate.data.sizes import LEAST_ASPECT, too_narrow, unlike
 from pixlate.errors import PixlateError
 from pixlate.machine import granted_cores
+from pixlate.method import DATA
+from pixlate.options.data import FolderOptions
 
 Pairing = Literal["paired", "unpaired", "degraded"]
+TWO_SQUARES = 1.9
+"""Width over height from which on one folder of images is taken for two side by side: photographs alone are seldom so wide."""
 SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation"})
 """Names of folders whose images must not be in one another."""
 Progress = Callable[[Iterator[Examined], int], Iterable[Examined]]
@@ -77,6 +81,7 @@ def check(folders: Sequence[Path], pairing: Pairing | None, patch: int, progress
     if kind == "paired":
         _pairs(report, folders, found) if halves == 1 else _side_by_side(report, readable)
     _channels(report, readable)
+    _defaults(report, readable, halves, patch)
     if small := [file.path for file in readable if min(file.height, file.width // halves) < patch]:
         report.problems.append(
             f"{len(small)} images are smaller than a patch of {patch} pixels: {name_some(small)}; lower --patch, train with --resize, or take them out"
@@ -92,7 +97,7 @@ def _deduced(folders: Sequence[Path], lists: Sequence[Sequence[Path]], files: Se
         stems = [{path.relative_to(folder).with_suffix("") for path in paths} for folder, paths in zip(folders, lists, strict=True)]
         return "paired" if 2 * len(stems[0] & stems[1]) >= min(map(len, stems)) else "unpaired"
     readable = [file for each in files for file in each if not file.error]
-    if len(folders) == 1 and readable and all(file.width == 2 * file.height for file in readable):
+    if len(folders) == 1 and 2 * sum(file.width >= TWO_SQUARES * file.height for file in readable) > len(readable):
         return "paired"
     return "degraded"
 
@@ -137,8 +142,28 @@ def _pairs(report: Report, folders: Sequence[Path], found: dict[Path, Examined])
 
 def _side_by_side(report: Report, files: Sequence[Examined]) -> None:
     report.pairs = len(files)
+    narrow = [file.path for file in files if too_narrow(file.height, file.width)]
+    if 2 * len(narrow) > len(files):
+        report.problems.append(
+            f"{len(narrow)} images are less than {LEAST_ASPECT} times as wide as high and cannot hold source and target side by side: {name_some(narrow)}; "
+            "name two folders, SOURCE TARGET, or train with --grey or --lines 1 where these are targets alone"
+        )
     if odd := [file.path for file in files if file.width % 2]:
         report.problems.append(f"{len(odd)} images have an odd width and cannot be halved: {name_some(odd)}; mend them, or name two folders")
+
+
+def _defaults(report: Report, files: Sequence[Examined], halves: int, patch: int) -> None:
+    """Note what the default options would refuse or enlarge."""
+    options = DATA[report.pairing]()
+    count = report.pairs if report.pairing == "paired" else sum(folder.images for folder in report.folders)
+    if report.pairing == "unpaired":
+        count = min(folder.images for folder in report.folders)
+    if count <= options.hold_out:
+        report.notes.append(f"training holds out {options.hold_out} of them, and there are {count}: add images or lower --hold-out")
+    small = [file.path for file in files if min(file.height, file.width // halves) < options.patch]
+    if small and not patch:
+        happens = "--resize enlarges them" if isinstance(options, FolderOptions) else "training leaves them out"
+        report.notes.append(f"{len(small)} images are smaller than {options.patch} pixels, the default --patch; {happens}: {name_some(small)}")
 
 
 def _channels(report: Report, files: Sequence[Examined]) -> None:

@@ -1,5 +1,6 @@
 """Which images a training folder holds."""
 
+import hashlib
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -33,6 +34,16 @@ def list_images(folders: Sequence[Path], suffixes: AbstractSet[str] = TRAINING_S
         for path in images:
             found.setdefault(path.resolve(), path)
     return list(found.values())
+
+
+def digest_names(folders: Sequence[Path]) -> str:
+    """Return the SHA-256 of the images' paths below their folders: whether a folder holds the same files as before, wherever it lies now."""
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in list_images([folder], TRAINING_SUFFIXES | ARRAY_SUFFIXES):
+            digest.update(f"{path.relative_to(folder).as_posix()}\0".encode())
+        digest.update(b"\0")
+    return digest.hexdigest()
 
 
 def match_by_name(source: Path, target: Path) -> tuple[list[tuple[Path, Path]], list[Path]]:

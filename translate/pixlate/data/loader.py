@@ -8,7 +8,7 @@ from typing import Self
 import cv2
 
 from pixlate.data import Batch, Draw, TrainingData, stack
-from pixlate.data.pixels import UnreadableImage
+from pixlate.data.pixels import UnreadableImage, advised
 from pixlate.errors import PixlateError
 from pixlate.machine import granted_cores
 from pixlate.options import DataOptions
@@ -84,7 +84,7 @@ class Loader:
                 return self._data.load(draw, side), skipped
             except UnreadableImage as error:
                 if not self._skip:
-                    raise
+                    raise advised(error) from error
                 skipped.append(f"left out: {error}")
                 if len(skipped) == MOST_SKIPPED:
                     raise PixlateError(f"expected images that can be read, got {MOST_SKIPPED} in a row that cannot, such as {error}") from error

@@ -48,4 +48,5 @@ def _check_patch(patch: int, spec: ModelSpec) -> None:
     fitting = max(spec.multiple, -(-max(patch, spec.minimum) // spec.multiple) * spec.multiple)
     if patch < spec.minimum or patch % spec.multiple:
         least = f" of at least {spec.minimum}" if spec.minimum > spec.multiple else ""
-        raise PixlateError(f"expected --patch to be a multiple of {spec.multiple}{least}, which the network takes, got {patch}; use {fitting}")
+        other = ", or a network of fewer halvings" if spec.multiple > 1 else ""
+        raise PixlateError(f"expected --patch to be a multiple of {spec.multiple}{least}, which the network takes, got {patch}; use {fitting}{other}")

@@ -32,6 +32,11 @@ class UnreadableImage(PixlateError):  # noqa: N818 - says what it is about, like
     """A file that is missing, damaged or no image; names it."""
 
 
+def advised(error: UnreadableImage) -> UnreadableImage:
+    """Return the error with what a user can do about a file that training stops at."""
+    return UnreadableImage(f"{error}; mend or remove it, or add --damaged skip")
+
+
 @contextmanager
 def passing_over(damaged: Literal["stop", "skip"]) -> Iterator[None]:
     """Context in which a file that cannot be read ends what is done with it, and is warned of, where it is to be skipped."""
@@ -39,7 +44,7 @@ def passing_over(damaged: Literal["stop", "skip"]) -> Iterator[None]:
         yield
     except UnreadableImage as error:
         if damaged == "stop":
-            raise
+            raise advised(error) from error
         warnings.warn(f"left out: {error}", stacklevel=3)
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Literal
 
 from pixlate.data.folders import name_some
-from pixlate.data.pixels import UnreadableImage, size_of
+from pixlate.data.pixels import UnreadableImage, advised, size_of
 from pixlate.errors import PixlateError
 
 LARGEST_STRETCH = 0.03
 """Natural logarithm of the ratio of two aspects up to which images have the same shape."""
+LEAST_ASPECT = 1.3
+"""Least width over height of an image that holds a source and a target side by side."""
 
 
 def unlike(first: tuple[int, int], second: tuple[int, int]) -> bool:
@@ -19,8 +21,13 @@ def unlike(first: tuple[int, int], second: tuple[int, int]) -> bool:
     return abs(log(first[0] * second[1] / (first[1] * second[0]))) > LARGEST_STRETCH
 
 
+def too_narrow(height: int, width: int) -> bool:
+    """Tell whether an image is no wider than one picture alone would be, and so hardly holds two side by side."""
+    return width < LEAST_ASPECT * height
+
+
 def check_sizes(samples: Sequence[tuple[Path, ...]], patch: int, damaged: Literal["stop", "skip"], halves: int = 1) -> None:
-    """Refuse images that keep their own size and are smaller than a patch, pairs of two sizes, and halves of two widths.
+    """Refuse images that keep their own size and are smaller than a patch, pairs of two sizes, and images that do not hold two side by side.
 
     Where images are resized, pairs of two shapes are warned of: one of them may be turned.
 
@@ -36,19 +43,27 @@ def check_sizes(samples: Sequence[tuple[Path, ...]], patch: int, damaged: Litera
     small: list[Path] = []
     different: list[str] = []
     odd: list[str] = []
+    narrow: list[str] = []
     for files in samples:
         try:
             sizes = [size_of(path) for path in files]
-        except UnreadableImage:
+        except UnreadableImage as error:
             if damaged == "stop":
-                raise
+                raise advised(error) from error
             continue
         named = " and ".join(f"{path} ({width} x {height})" for path, (height, width) in zip(files, sizes, strict=True))
         small += [path for path, (height, width) in zip(files, sizes, strict=True) if min(height, width // halves) < patch]
         if len(set(sizes)) > 1:
             (different if patch or unlike(sizes[0], sizes[1]) else []).append(named)
+        if halves == 2 and too_narrow(*sizes[0]):
+            narrow.append(f"{files[0]} ({sizes[0][1]} x {sizes[0][0]})")
         if halves == 2 and sizes[0][1] % 2:
             odd.append(f"{files[0]} ({sizes[0][1]} pixels wide)")
+    if 2 * len(narrow) > len(samples):
+        raise PixlateError(
+            f"expected images that hold source and target side by side, got {name_some(narrow)}; "
+            "name two folders, SOURCE TARGET, or add --grey or --lines 1 where these are targets alone"
+        )
     if odd:
         raise PixlateError(
             f"expected a source and a target of one width side by side, got {name_some(odd)}; mend them, or name two folders, of sources and of targets"

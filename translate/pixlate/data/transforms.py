@@ -12,6 +12,11 @@ import numpy as np
 from pixlate.data.pixels import Array, to_unit
 from pixlate.errors import PixlateError
 
+LARGEST_FILE = 1_000_000
+"""Bytes; real pipelines have a few thousand."""
+MOST_VALUES = 100_000
+"""Values of a pipeline, those counted again that a YAML file names again: a few lines of nested aliases stand for billions."""
+
 
 class Transforms:
     """A pipeline written by ``albumentations.save``, done alike to all images of a sample.
@@ -81,6 +86,8 @@ def _read(path: Path) -> dict[str, Any]:
     if path.suffix.lower() not in (".json", ".yaml", ".yml"):
         raise PixlateError(f"expected a .json or .yaml file for --transforms, got {path}; write one with albumentations.save")
     try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise PixlateError(f"{path}: expected a pipeline of at most {LARGEST_FILE} bytes, got {path.stat().st_size}; save it again")
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise PixlateError(f"expected a readable file for --transforms, got {path} ({_short(error)}); check its path") from error
@@ -99,19 +106,26 @@ def _read(path: Path) -> dict[str, Any]:
     return description
 
 
-def _check_classes(value: Any, path: Path) -> None:
-    if isinstance(value, dict):
-        if "__class_fullname__" in value:
-            name, library = value["__class_fullname__"], _albumentations()
-            known = library.core.serialization.SERIALIZABLE_REGISTRY
-            own = known.get(library.core.serialization.shorten_class_name(name)) if isinstance(name, str) else None
-            if own is None or own.__module__.partition(".")[0] != "albumentations":
-                raise PixlateError(f"{path}: expected transforms of albumentations {library.__version__}, got {name!r}; take it out")
-        for inner in value.values():
-            _check_classes(inner, path)
-    elif isinstance(value, list):
-        for inner in value:
-            _check_classes(inner, path)
+def _check_classes(description: Any, path: Path) -> None:
+    """Refuse classes that albumentations does not bring, and more values than a pipeline has."""
+    waiting, seen = [description], 0
+    while waiting:
+        value = waiting.pop()
+        inner = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+        seen += len(inner)
+        if seen > MOST_VALUES:
+            raise PixlateError(f"{path}: expected a pipeline of at most {MOST_VALUES} values, got more; save it again")
+        waiting += inner
+        if isinstance(value, dict) and "__class_fullname__" in value:
+            _check_class(value["__class_fullname__"], path)
+
+
+def _check_class(name: Any, path: Path) -> None:
+    library = _albumentations()
+    known = library.core.serialization.SERIALIZABLE_REGISTRY
+    own = known.get(library.core.serialization.shorten_class_name(name)) if isinstance(name, str) else None
+    if own is None or own.__module__.partition(".")[0] != "albumentations":
+        raise PixlateError(f"{path}: expected transforms of albumentations {library.__version__}, got {name!r}; take it out")
 
 
 def _albumentations() -> Any:

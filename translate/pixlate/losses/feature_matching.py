@@ -12,7 +12,7 @@ Features = Sequence[Tensor] | Sequence[Sequence[Tensor]]
 
 
 def feature_matching(fake: Features, real: Features) -> Tensor:
-    """Return the mean absolute difference of a discriminator's features, averaged over layers and scales (Wang et al. 2018, pix2pixHD, eq. 3).
+    """Return the mean absolute difference of a discriminator's features, summed over layers and averaged over scales (Wang et al. 2018, pix2pixHD, eq. 3).
 
     The logits, which come last, are left out; no gradient reaches the real features.
 
@@ -29,7 +29,7 @@ def feature_matching(fake: Features, real: Features) -> Tensor:
         raise ValueError(
             f"expected features of the same layers, at least one before the logits, got {layers[0]} and {layers[1]} of them; use one discriminator"
         )
-    losses = [torch.stack([l1(one, other.detach()) for one, other in list(zip(*pair, strict=True))[:-1]]).mean() for pair in zip(ours, theirs, strict=True)]
+    losses = [torch.stack([l1(one, other.detach()) for one, other in list(zip(*pair, strict=True))[:-1]]).sum() for pair in zip(ours, theirs, strict=True)]
     return torch.stack(losses).mean()
 
 

@@ -78,7 +78,8 @@ def _published() -> Path:
         except (OSError, RuntimeError) as error:  # no network, no such address, a folder that cannot be written, a wrong hash
             raise PixlateError(
                 f"expected VGG19's weights for the perceptual loss, but {url} cannot be fetched ({error}); "
-                f"put {path.name} into {path.parent}, or name a copy of it with --perceptual-weights"
+                f"put {path.name} into {path.parent}, name a copy of it with --perceptual-weights, "
+                "or train without: --stages pixel, or --perceptual-weight 0 --second-pixel-weight 1"
             ) from error
     return path
 
@@ -94,5 +95,5 @@ def _read(path: Path, names: frozenset[str]) -> dict[str, Tensor]:
             found = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
         return {key.removeprefix(PREFIX): tensor.to(torch.float32, copy=True) for key, tensor in found.items() if key.removeprefix(PREFIX) in names}
     except (OSError, RuntimeError, EOFError, ValueError, LookupError, AttributeError, pickle.UnpicklingError, SafetensorError) as error:
-        reason = str(error).partition("\n")[0]
+        reason = str(error).partition("\n")[0].partition(". ")[0]  # PyTorch goes on with how to run the file's code
         raise PixlateError(f"expected the weights of VGG19 in {path}, but it cannot be read ({reason}); use torchvision's {PUBLISHED}") from error

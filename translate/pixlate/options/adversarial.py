@@ -6,6 +6,8 @@ from typing import Literal
 from pixlate.errors import PixlateError
 from pixlate.options.checks import check_least, check_most, check_types, check_used
 
+LEAST_DROPPED = 5
+"""Least depth of a U-Net that has decoder blocks of full width, which are those that drop features."""
 MOST_CHANNELS = 16
 """Most channels of an image."""
 
@@ -87,7 +89,16 @@ class AdversarialOptions:
         if self.smoothing and self.objective not in ("vanilla", "least-squares"):
             raise PixlateError(f"expected --smoothing with --objective vanilla or least-squares, got it with {self.objective}; leave it out")
         if self.objective == "wasserstein" and not self.gradient_penalty and not self.spectral_norm:
-            raise PixlateError("expected --gradient-penalty or --spectral-norm with --objective wasserstein, got neither; add --gradient-penalty 10")
+            raise PixlateError(
+                "expected --gradient-penalty or --spectral-norm with --objective wasserstein, got neither; add --gradient-penalty 10 --discriminator-norm instance"
+            )
+        penalised = [name for name in ("gradient_penalty", "r1", "r2") if getattr(self, name)]
+        if penalised and self.discriminator_norm == "batch":
+            raise PixlateError(
+                f"expected --discriminator-norm instance, group or none with --{penalised[0].replace('_', '-')}, got batch, which mixes the images whose "
+                "gradients are penalised; add --discriminator-norm instance"
+            )
+        check_used(self, not self.dropout or self.generator == "resnet" or self.depth >= LEAST_DROPPED, f"--depth {LEAST_DROPPED} or more", "dropout")
         check_used(self, self.generator == "unet", "--generator unet", "depth")
         check_used(self, self.generator == "resnet", "--generator resnet", "blocks", "downsamplings", "skip")
         check_used(self, "patch" in self.discriminator, "--discriminator patch", "discriminator_layers")

@@ -1,6 +1,6 @@
 """Checks of options dataclasses: values of the wrong type, out of range, or set where nothing reads them are refused."""
 
-from math import isfinite
+from math import inf
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -70,7 +70,7 @@ def _fits(value: object, hint: Any) -> bool:
         hints = inner[:1] * len(value) if isinstance(value, tuple) and inner[1:] == (...,) else inner
         return isinstance(value, tuple) and len(value) == len(hints) and all(map(_fits, value, hints))
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < inf
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return not isinstance(hint, type) or isinstance(value, hint)

@@ -19,7 +19,7 @@ class TrainingOptions:
     batch: int = 16
     """Images in one step, over all devices."""
     accumulate: int = 1
-    """Parts a batch is split into, one after the other, to save memory; the update is that of the whole batch."""
+    """Parts a batch is split into, one after the other, to save memory; the update is that of the whole batch, but for batch norm, which sees a part."""
     learning_rate: float = 2e-4
     """Step size of Adam at the start of the schedule."""
     discriminator_learning_rate: float = 0.0
@@ -59,7 +59,7 @@ class TrainingOptions:
     device: str = "auto"
     """Where to train: auto, cpu, cuda or cuda:N."""
     devices: int = 1
-    """Processes that share each batch, a GPU each on CUDA; torchrun sets it by itself."""
+    """Processes that share each batch, a GPU each on CUDA; the update is that of the whole batch, but for batch norm, which sees a share. torchrun sets it."""
     seed: int = 0
     """Fixes initial weights, the order and cropping of images, and all other chance."""
     validate_every: int = 1000

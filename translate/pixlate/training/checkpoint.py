@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
+import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from pixlate.errors import PixlateError
 CHECKSUMS = "checksums.json"
 BEST = "best.json"
 STATE = "state.json"
+PARTS = ("weights", "average", "optimizers", "pool")
+_STEP = re.compile(r"step-\d{8,}")
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,11 @@ class Checkpoint:
             if final.exists():
                 shutil.rmtree(final)
             part.rename(final)
+            _settle(folder)
         except (OSError, SafetensorError) as error:
             shutil.rmtree(part, ignore_errors=True)
             raise PixlateError(
-                f"the checkpoint {final} cannot be written ({error}); the one before is kept: make room, then `pixlate train --resume {folder.parent}`"
+                f"the checkpoint {final} cannot be written ({error}); those before are kept: make room, then `pixlate train --resume {folder.parent}`, or begin again where there is none yet"
             ) from error
         return final
 
@@ -83,8 +88,9 @@ class Checkpoint:
             PixlateError: A file is missing or damaged.
         """
         try:
-            for name, digest in json.loads((path / CHECKSUMS).read_text()).items():
-                if _digest(path / name) != digest:
+            digests = json.loads((path / CHECKSUMS).read_text())
+            for name in (STATE, *(f"{part}.safetensors" for part in PARTS)):
+                if _digest(path / name) != digests[name]:
                     raise ValueError(f"{name} does not have its checksum")
             state = json.loads((path / STATE).read_text())
             optimizers: dict[str, dict[str, Any]] = {player: {"param_groups": groups, "state": {}} for player, groups in state["groups"].items()}
@@ -92,9 +98,21 @@ class Checkpoint:
                 player, index, name = key.split("/")
                 optimizers[player]["state"].setdefault(int(index), {})[name] = value
             weights, average, pool = (load_file(path / f"{name}.safetensors") for name in ("weights", "average", "pool"))
+            if type(state["step"]) is not int or not isinstance(state["state"], dict):
+                raise ValueError(f"{STATE} is not that of a checkpoint")
             return cls(state["step"], weights, average, optimizers, pool, state["state"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
             raise PixlateError(f"expected a checkpoint in {path}, but it cannot be read ({error}); name another one") from error
+
+
+def _settle(folder: Path) -> None:
+    """Bring a folder's list of names to the disk, where the system can."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -104,7 +122,7 @@ def is_checkpoint(path: Path) -> bool:
 
 def newest(folder: Path) -> Path | None:
     """Return the finished checkpoint of most steps in a folder, or None where there is none."""
-    return max(folder.glob("step-*"), default=None)
+    return max(_finished(folder), key=_number, default=None)
 
 
 def best(folder: Path) -> Path | None:
@@ -115,17 +133,17 @@ def best(folder: Path) -> Path | None:
         return None
 
 
-def mark_best(folder: Path, step: int, metric: str, value: float) -> None:
-    """Note that the checkpoint of ``step`` validated best."""
+def mark_best(folder: Path, best: Mapping[str, Any]) -> None:
+    """Note which checkpoint validated best: its ``step``, the ``metric`` and its ``value``."""
     part = folder / f".{BEST}.part"
-    part.write_text(json.dumps({"step": step, "metric": metric, "value": value}))
+    part.write_text(json.dumps(best))
     part.replace(folder / BEST)
 
 
 def keep_newest(folder: Path, count: int) -> None:
     """Remove all but the ``count`` newest checkpoints and the best one."""
     kept = best(folder)
-    for path in sorted(folder.glob("step-*"))[:-count]:
+    for path in sorted(_finished(folder), key=_number)[:-count]:
         if path != kept:
             shutil.rmtree(path)
 
@@ -137,16 +155,24 @@ def load_newest(folder: Path) -> tuple[Checkpoint, list[str]]:
         PixlateError: There is none.
     """
     damaged: list[str] = []
-    for path in sorted(folder.glob("step-*"), reverse=True):
+    for path in sorted(_finished(folder), key=_number, reverse=True):
         try:
-            return Checkpoint.load(path), damaged
+            return Checkpoint.load(path), [f"{sentence}; the checkpoint before it is used" for sentence in damaged]
         except PixlateError as error:
             aside = path.with_name(f"damaged-{path.name}")
             shutil.rmtree(aside, ignore_errors=True)
             path.rename(aside)
-            damaged.append(f"{error.__cause__ or error}: {path} is damaged and now called {aside.name}; training goes on from the checkpoint before")
+            damaged.append(f"{error.__cause__ or error}: {path} is damaged and was put aside as {aside.name}")
     more = f" but damaged ones ({'; '.join(damaged)})" if damaged else ""
     raise PixlateError(f"expected a checkpoint in {folder}, found none{more}; start the run again with another --out")
+
+
+def _finished(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("step-*") if _STEP.fullmatch(path.name) and path.is_dir()]
+
+
+def _number(path: Path) -> int:
+    return int(path.name.removeprefix("step-"))
 
 
 def optimizer_state(optimizer: Optimizer) -> dict[str, Any]:

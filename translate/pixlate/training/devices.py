@@ -41,6 +41,15 @@ def is_main_process() -> bool:
     return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
 
 
+def gathered(fabric: Fabric, state: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+    """Return what every process holds, by its number."""
+    if fabric.world_size == 1:
+        return [state]
+    states: list[dict[str, Tensor]] = [{} for _ in range(fabric.world_size)]
+    torch.distributed.all_gather_object(states, {name: images.cpu() for name, images in state.items()})
+    return states
+
+
 def average_gradients(fabric: Fabric, parameters: list[Tensor]) -> None:
     """Replace the gradients by their mean over all processes, in one message; alone, do nothing."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]

@@ -1,5 +1,7 @@
 """The training engine: from the options of a run to its last checkpoint, whatever the method."""
 
+import errno
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,12 +13,13 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from pixlate.data.folders import digest_names
 from pixlate.errors import PixlateError
 from pixlate.gan import Losses
 from pixlate.options import check_used
 from pixlate.plugins import installed
 from pixlate.training.checkpoint import keep_newest, load_newest, mark_best
-from pixlate.training.devices import open_fabric
+from pixlate.training.devices import gathered, open_fabric
 from pixlate.training.records import Records
 from pixlate.training.run import CHECKPOINTS, OPTIONS, RunOptions, hold
 from pixlate.training.signals import StopOnSignal
@@ -37,21 +40,35 @@ class Progress:
 
 
 Watcher = Callable[[Progress], None]
-Warner = Callable[[str], None]
+Teller = Callable[[str], None]
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def train(options: RunOptions, run: Path, watch: Watcher, warn: Warner, resume: bool = False) -> bool:
+def train(options: RunOptions, run: Path, watch: Watcher, warn: Teller, resume: bool = False, tell: Teller = lambda line: None) -> bool:
     """Train to the end of the run; return whether it was reached, which a signal prevents.
 
     SIGTERM and Ctrl-C write a checkpoint before they end the run. Where several processes train, each calls this; the first one writes and speaks.
 
+    Args:
+        options: What to train, and how.
+        run: The run folder.
+        watch: Called after each step.
+        warn: Called with each warning.
+        resume: Whether to go on from the newest checkpoint.
+        tell: Called with lines of information at the start.
+
     Raises:
-        PixlateError: Images, options and networks do not fit together, a loss is not finite, or nothing can be resumed.
+        PixlateError: Images, options and networks do not fit together, a loss is not finite, the disk is full, or nothing can be resumed.
     """
     session = Session(options, run, open_fabric(options.training))
     try:
-        damaged = session.restore() if resume else session.begin()
+        damaged = session.restore() if resume else session.begin(tell)
+        tell(session.described())
         return session.train(watch, warn, damaged)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise PixlateError(f"{run} cannot be written ({error.strerror}); its checkpoints are kept: make room, then `pixlate train --resume {run}`") from error
     finally:
         session.close()
 
@@ -70,14 +87,15 @@ class Session:
         if self.metric not in self.directions:
             raise PixlateError(f"expected --best to be one of {', '.join(self.directions)}, got {self.metric!r}; choose one")
         self.done = 0
-        self.best: float | None = None
+        self.best: dict[str, Any] | None = None
+        self.names = digest_names(options.folders)
         self._held: FileIO | None = None
 
-    def begin(self) -> list[str]:
+    def begin(self, tell: Teller) -> list[str]:
         """Start a new run: take over weights where that is asked for, and write the options; return nothing to warn of."""
         training, trainer = self.options.training, self.trainer
         if training.start_from:
-            take_over(trainer.gan, weights_to_start_from(Path(training.start_from), trainer.gan))
+            tell(f"{take_over(trainer.gan, weights_to_start_from(Path(training.start_from), trainer.gan))} from {training.start_from}")
             trainer.average.reset(trainer.gan)
         if self.fabric.is_global_zero:
             self.run.mkdir(parents=True, exist_ok=True)
@@ -97,12 +115,32 @@ class Session:
         self.fabric.barrier()
         if not self.fabric.is_global_zero:  # after the first process has put damaged ones aside
             checkpoint, damaged = load_newest(self.run / CHECKPOINTS)
-        self.options.require_same(checkpoint.state.get("options", {}), self.run)
+        try:
+            before, names, best = dict(checkpoint.state["options"]), checkpoint.state["names"], checkpoint.state["best"]
+            kept = best is not None and (self.run / CHECKPOINTS / f"step-{best['step']:08d}").is_dir()
+        except (KeyError, TypeError, ValueError) as error:
+            raise PixlateError(f"expected the state of a run in its newest checkpoint, but that of {self.run} lacks {error}; begin a new run") from error
+        self.options.require_same(before, self.run)
+        if names != self.names:
+            raise PixlateError(
+                f"expected the same images as before in {', '.join(map(str, self.options.folders))}, but files were added, removed or renamed since {self.run} "
+                f"began; bring them back, or begin a new run with --start-from {self.run}"
+            )
         self.trainer.restore(checkpoint, self.run / OPTIONS)
-        self.done, self.best = checkpoint.step, checkpoint.state["best"]
+        self.done, self.best = checkpoint.step, best if kept else None
+        if self.fabric.is_global_zero and self.best:  # a process killed after the checkpoint may not have noted it
+            mark_best(self.run / CHECKPOINTS, self.best)
         return damaged
 
-    def train(self, watch: Watcher, warn: Warner, damaged: list[str]) -> bool:
+    def described(self) -> str:
+        """Say in one line what is trained."""
+        training, device = self.options.training, self.fabric.device
+        left = f", from step {self.done} on" if self.done else ""
+        several = f" x {self.fabric.world_size}" if self.fabric.world_size > 1 else ""
+        held_out = f"{self.options.data.hold_out} held out" if self.options.data.hold_out else "none held out"
+        return f"{self.trainer.data.images} training images, {held_out}; {self.trainer.steps} steps of {training.batch}{left}; {device}{several}, {training.precision}"
+
+    def train(self, watch: Watcher, warn: Teller, damaged: list[str]) -> bool:
         """Make the steps that are left; return whether all were made."""
         if not self.fabric.is_global_zero:
             with StopOnSignal() as signals:
@@ -169,19 +207,21 @@ class Session:
         value = validation.figures.get(self.metric)
         if value is None:
             return False
-        better = self.best is None or (value > self.best if self.directions[self.metric] else value < self.best)
-        self.best = value if better else self.best
+        best = self.best["value"] if self.best else None
+        better = math.isfinite(value) and (best is None or (value > best if self.directions[self.metric] else value < best))
+        self.best = {"step": self.done, "metric": self.metric, "value": value} if better else self.best
         self.trainer.schedule.validated(better)
         return better
 
     def _save(self, better: bool) -> None:
         """Write a checkpoint, mark it where it is the best, and remove old ones."""
+        pools = gathered(self.fabric, self.trainer.pool.state())
         if self.fabric.is_global_zero:
-            checkpoint = self.trainer.checkpoint(self.done, {"options": self.options.state(), "best": self.best})
+            checkpoint = self.trainer.checkpoint(self.done, pools, {"options": self.options.state(), "names": self.names, "best": self.best})
             folder = self.run / CHECKPOINTS
             checkpoint.save(folder)
             if better and self.best is not None:
-                mark_best(folder, self.done, self.metric, self.best)
+                mark_best(folder, self.best)
             keep_newest(folder, self.options.training.keep)
         self.fabric.barrier()
 

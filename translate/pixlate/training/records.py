@@ -1,9 +1,11 @@
 """What a run folder tells of itself while it is trained: log, TensorBoard, sample sheets, report."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
+from pixlate.errors import PixlateError
 from pixlate.training.board import Board
 from pixlate.training.report import write_report
 from pixlate.training.run import SAMPLES, Log
@@ -50,7 +52,8 @@ class Records:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._log.__exit__()
         self._board.close()
-        write_report(self.run)
+        with contextlib.suppress(*([] if kind is None else [OSError, PixlateError])):  # what ended the run says more than a report that fails, too
+            write_report(self.run)

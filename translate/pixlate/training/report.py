@@ -12,6 +12,7 @@ from importlib.resources import files
 from io import BytesIO
 from math import ceil, floor, isfinite, log10
 from pathlib import Path
+from statistics import median
 from string import Template
 from typing import Any
 
@@ -28,6 +29,8 @@ HEAVIEST = 900_000
 """Largest sheet on the page, in bytes; eight of these in base64 stay below 10 MB."""
 DECADES = 3
 """A chart whose numbers span more powers of ten than this is drawn on a logarithmic scale."""
+APART = 20
+"""So is one where the median of one curve is more times that of another: the smaller would lie flat on the floor."""
 FLOOR = 6
 """Powers of ten below its largest number where such a chart ends; smaller numbers lie on its floor."""
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 420, 230, 52, 408, 22, 196
@@ -200,7 +203,9 @@ def _chart(title: str, unit: str, series: dict[str, _Series], may_be_logarithmic
     if not points:
         return ""
     values = [value for line in points.values() for _, value in line]
-    axis = _Axis.over(values, may_be_logarithmic)
+    medians = [middle for line in points.values() if (middle := median(value for _, value in line)) > 0]
+    apart = bool(medians) and max(medians) > APART * min(medians)
+    axis = _Axis.over(values, may_be_logarithmic, apart)
     ends = [step for line in points.values() for step, _ in (line[0], line[-1])]
     steps = _Axis(min(ends), max(ends) if max(ends) > min(ends) else min(ends) + 1)
     drawing = [f'<text x="{LEFT}" y="12">{escape(unit)}{" (logarithmic)" if axis.logarithmic else ""}</text>']
@@ -247,12 +252,12 @@ class _Axis:
     logarithmic: bool = False
 
     @classmethod
-    def over(cls, values: Iterable[float], may_be_logarithmic: bool) -> "_Axis":
-        """Return an axis that holds the values, with some room."""
+    def over(cls, values: Iterable[float], may_be_logarithmic: bool, apart: bool) -> "_Axis":
+        """Return an axis that holds the values, with some room; ``apart`` tells whether they are of very different size."""
         ordered = sorted(values)
         low, high = ordered[0], ordered[-1]
         least = next((value for value in ordered if value > 0), high)
-        if may_be_logarithmic and low >= 0 and high > least * 10**DECADES:
+        if may_be_logarithmic and low >= 0 and (apart or high > least * 10**DECADES):
             return cls(max(floor(log10(least)), ceil(log10(high)) - FLOOR), ceil(log10(high)), logarithmic=True)
         if 0 <= low <= high / 2:
             low = 0.0

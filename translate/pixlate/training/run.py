@@ -19,8 +19,8 @@ LOG = "log.jsonl"
 CHECKPOINTS = "checkpoints"
 SAMPLES = "samples"
 LOCK = ".lock"
-CHANGEABLE = frozenset({"device", "workers", "cache", "keep", "log_every", "checkpoint_every"})
-"""Options that a resumed run may change, since they change no weight."""
+CHANGEABLE = frozenset({"folders", "device", "workers", "cache", "damaged", "keep", "log_every", "checkpoint_every"})
+"""Options that a resumed run may change, since they change no weight; that the folders hold the same files is held against the checkpoint's list."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class RunOptions:
         try:
             ((name, table),) = tomllib.loads((run / OPTIONS).read_text(encoding="utf-8"))["train"].items()
             folders = tuple(Path(folder) for folder in table.pop("folders"))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise PixlateError(
                 f"expected a run folder with {OPTIONS}, but {run} has none that can be read ({error}); name the folder given to --out"
             ) from error
@@ -109,7 +109,9 @@ class Log:
         path = run / LOG
         if path.exists():
             part = path.with_name(f".{LOG}.part")
-            part.write_text("".join(line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if _before(line, done)), encoding="utf-8")
+            part.write_text(
+                "".join(line for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True) if _before(line, done)), encoding="utf-8"
+            )
             part.replace(path)
         self._file: TextIO = path.open("a", encoding="utf-8")
 
@@ -129,7 +131,7 @@ def _before(line: str, done: int) -> bool:
     """Return whether a line is whole and of the first ``done`` steps."""
     try:
         return int(json.loads(line)["step"]) <= done
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return False
 
 

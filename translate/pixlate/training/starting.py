@@ -24,6 +24,8 @@ def weights_to_start_from(path: Path, gan: GAN) -> Mapping[str, Tensor]:
         return load_checkpoint(path).average
     try:
         state = load_file(path)
+    except FileNotFoundError as error:
+        raise PixlateError(f"expected a safetensors file for --start-from, but {path} is not there; check its path") from error
     except (OSError, SafetensorError) as error:
         raise PixlateError(f"expected a safetensors file for --start-from, but {path} cannot be read ({error}); save it again") from error
     renamed: Mapping[str, Tensor] | None = installed().manager.hook.pixlate_import_checkpoint(state=state, names=frozenset(gan.state_dict()))
@@ -49,8 +51,10 @@ def load_checkpoint(path: Path, of_best: bool = False) -> Checkpoint:
     return Checkpoint.load(checkpoint)
 
 
-def take_over(gan: GAN, weights: Mapping[str, Tensor]) -> None:
-    """Copy the weights whose name and shape match, such as the body of a generator trained for another scale; counters of steps stay.
+def take_over(gan: GAN, weights: Mapping[str, Tensor]) -> str:
+    """Copy the weights whose name and shape match, such as the body of a generator trained for another scale; say how many.
+
+    Counters of steps stay.
 
     Raises:
         PixlateError: None matches.
@@ -60,3 +64,7 @@ def take_over(gan: GAN, weights: Mapping[str, Tensor]) -> None:
     if not matching:
         raise PixlateError("expected weights of the same network to start from, but no tensor has a matching name and shape; check --start-from")
     gan.load_state_dict(own | matching)
+    new = [name for name, value in own.items() if name not in matching and value.ndim]
+    more = f" and {len(new) - 3} more" if len(new) > 3 else ""
+    left = f" (new: {', '.join(new[:3])}{more})" if new else ""
+    return f"took over {len(matching)} of {len(matching) + len(new)} tensors{left}"

@@ -126,16 +126,18 @@ class Trainer:
             self.gan.train()
         return self.monitor.observe(step, verdicts, images.get("target"), batch.get("target"), movement)
 
-    def checkpoint(self, done: int, state: dict[str, Any]) -> Checkpoint:
-        """Return everything a run needs to go on after ``done`` steps; ``state`` is kept with it.
+    def checkpoint(self, done: int, pools: list[dict[str, Tensor]], state: dict[str, Any]) -> Checkpoint:
+        """Return everything a run needs to go on after ``done`` steps; the ``pools`` of all processes and ``state`` are kept with it.
 
         Raises:
-            PixlateError: A weight is not finite.
+            PixlateError: A weight, or a statistic of a norm, is not finite.
         """
-        require_finite({name: float(value.detach().abs().max()) for name, value in self.gan.named_parameters()}, done)
+        floating = {name: value for name, value in self.gan.state_dict().items() if value.is_floating_point() and value.numel()}
+        require_finite({name: float(value.abs().max()) for name, value in floating.items()}, done)
         optimizers = {name: optimizer_state(turn.optimizer) for name, turn in self.turns.items()}
         own = {"schedule": self.schedule.state(), "scaler": self.scaler.state_dict(), "monitor": self.monitor.state()}
-        return Checkpoint(done, _cpu(self.gan.state_dict()), _cpu(self.average.module.state_dict()), optimizers, _cpu(self.pool.state()), state | own)
+        pool = {f"{rank}/{name}": images for rank, held in enumerate(pools) for name, images in held.items()}
+        return Checkpoint(done, _cpu(self.gan.state_dict()), _cpu(self.average.module.state_dict()), optimizers, _cpu(pool), state | own)
 
     def restore(self, checkpoint: Checkpoint, origin: Path) -> None:
         """Go on from a checkpoint.
@@ -153,11 +155,12 @@ class Trainer:
             self.monitor.restore(checkpoint.state["monitor"])
             if self.scaler.is_enabled():
                 self.scaler.load_state_dict(checkpoint.state["scaler"])
-        except (RuntimeError, ValueError, KeyError) as error:
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise PixlateError(
-                f"expected the weights of {origin}, but its checkpoint holds those of another network; undo the change of its options"
+                f"expected the weights of {origin}, but its checkpoint holds those of another network; undo the change of its options or of the method"
             ) from error
-        self.pool.restore({name: images.to(self.fabric.device) for name, images in checkpoint.pool.items()})
+        own = f"{self.fabric.global_rank}/"
+        self.pool.restore({name.removeprefix(own): images.to(self.fabric.device) for name, images in checkpoint.pool.items() if name.startswith(own)})
         self._followed = {name: _sampled(turn.parameters).detach() for name, turn in self.turns.items()}
 
     def _turn(self, player: Player) -> Turn:
@@ -236,7 +239,8 @@ def require_finite(values: dict[str, float], step: int) -> None:
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise PixlateError(
-            f"not finite at step {step}: {', '.join(wrong[:3])}{more}; the last checkpoint is kept: lower --learning-rate or set --gradient-clip"
+            f"not finite at step {step}: {', '.join(wrong[:3])}{more}; checkpoints are kept: begin a new run with a lower --learning-rate or --gradient-clip 1, "
+            "from the last one with --start-from if you like"
         )
 
 

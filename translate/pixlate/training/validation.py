@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pixlate.contracts import Metric, Sample
 from pixlate.data import TrainingData
+from pixlate.errors import PixlateError
 from pixlate.evaluation.distribution import sliced_wasserstein
 from pixlate.evaluation.metrics import luma_correlation, psnr, psnr_luma
 from pixlate.gan import GAN
@@ -56,16 +57,19 @@ def validate(gan: GAN, data: TrainingData, device: torch.device, metrics: Mappin
     targets: list[NDArray[np.uint8]] = []
     for batch in data.validation():
         source, target = _pixels(batch["source"]), _pixels(batch["target"])
-        output = _pixels(translate(batch["source"].to(device)))
+        translated = translate(batch["source"].to(device))
+        if not bool(torch.isfinite(translated).all()):
+            raise PixlateError("not finite: the pictures of the averaged generator; the last checkpoint is kept: begin a new run with a lower --learning-rate")
+        output = _pixels(translated)
         if data.validated:
-            figures = {name_of_ratio: ratio(output, target, spec.scale)}
+            figures = {name_of_ratio: min(EXACT, ratio(output, target, spec.scale))}
             figures |= {name: metric.compute(output, target) for name, metric in metrics.items()}
         else:
             figures = {"luma_correlation": luma_correlation(output, source)}
             outputs.append(output)
             targets.append(target)
         for name, value in figures.items():
-            values.setdefault(name, []).append(min(float(value), EXACT))
+            values.setdefault(name, []).append(float(value))
         if len(samples) < SHOWN:
             samples.append(Sample(source, output, target))
     means = {name: float(np.mean(each)) for name, each in values.items()}
