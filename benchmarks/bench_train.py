@@ -38,7 +38,7 @@ ENGINE: dict[str, dict[str, Any]] = {
     "engine, 32 bits": {},
     "engine, bfloat16": {"precision": "bf16-mixed"},
 }
-COMPILED: dict[str, dict[str, Any]] = {"engine, bfloat16, compiled": {"precision": "bf16-mixed", "compile": True}}
+COMPILED: dict[str, dict[str, Any]] = {"engine, bfloat16, channels last, compiled": {"precision": "bf16-mixed", "channels_last": True, "compile": True}}
 ASKED = {"cpu": 1.15, "cuda": 3.0}
 
 

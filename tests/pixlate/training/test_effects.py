@@ -44,7 +44,7 @@ TRAINING: dict[str, Changes | tuple[Changes, Changes]] = {
     "augment": {"augment": ("color",)},
     "grow_from": {"grow_from": 8},
     "precision": {"precision": "bf16-mixed"},
-    "channels_last": {"channels_last": False},
+    "channels_last": {"channels_last": True},
     "seed": {"seed": 1},
     "validate_every": {"validate_every": 2},
     "best": {},

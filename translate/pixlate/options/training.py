@@ -52,8 +52,8 @@ class TrainingOptions:
     """Side of the first patches, in source pixels; it doubles up to --patch over the first half of the run, and 0 begins with --patch."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """Arithmetic of the forward and backward pass; weights stay in 32 bits."""
-    channels_last: bool = True
-    """Whether images lie in memory pixel after pixel, which convolutions are mostly faster on."""
+    channels_last: bool = False
+    """Whether images lie in memory pixel after pixel, which GPUs are mostly faster on, and CPUs slower."""
     compile: bool = False
     """Whether torch.compile makes the networks faster, after a minute or more at the start."""
     device: str = "auto"
