@@ -24,6 +24,9 @@ lint: .venv/dev
 bench: .venv/dev
 	$(BIN)/python benchmarks/bench_quality.py
 	$(BIN)/python benchmarks/bench_convert.py
+	$(BIN)/python benchmarks/bench_translation.py
+	$(BIN)/python benchmarks/bench_learning.py
+	$(BIN)/python benchmarks/bench_train.py
 
 # Trains the shipped models anew, all or MODELS="day-to-night ..."; needs PIXLATE_DATA, and hours on two cores.
 models: .venv/dev
