@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from pixlate.contracts import Sample
 
@@ -23,7 +23,7 @@ CAPTION = 32
 def write_sheet(path: Path, samples: Sequence[Sample]) -> None:
     """Draw one row an image, source | output | target, into a PNG file that appears whole or not at all.
 
-    A source of another size than its target is drawn at the target's, pixels repeated. Samples without a target have two columns.
+    A source of another size than its output is drawn at the output's, pixels repeated; a target of another size, which shows another scene, fits into it.
 
     Args:
         path: The file to write; its folder is made.
@@ -35,7 +35,7 @@ def write_sheet(path: Path, samples: Sequence[Sample]) -> None:
     """
     if not samples:
         raise ValueError("expected at least one sample, got none; write no sheet where no images are held out")
-    captions = ("source", "output", "target") if any(sample.target is not None for sample in samples) else ("source", "output")
+    captions = ("source", "output", "target")
     cell = (WIDEST - MARGIN) // len(captions) - MARGIN
     rows = [_row(sample, cell) for sample in samples]
     column = max(image.width for row in rows for image in row)
@@ -52,14 +52,15 @@ def write_sheet(path: Path, samples: Sequence[Sample]) -> None:
 
 
 def _row(sample: Sample, cell: int) -> list[Image.Image]:
-    """Return the images of a row, all of one size that fits into a square of ``cell`` pixels."""
-    images = [_rgb(pixels) for pixels in (sample.source, sample.output, sample.target) if pixels is not None]
-    width, height = images[-1].size
+    """Return the images of a row, which fit into a square of ``cell`` pixels."""
+    source, output, target = (_rgb(pixels) for pixels in (sample.source, sample.output, sample.target))
+    width, height = output.size
     longer = max(width, height)
     enlarged = max(1, SMALLEST // longer)
     shown = (width * enlarged, height * enlarged) if longer <= cell else (max(1, width * cell // longer), max(1, height * cell // longer))
-    images = [image.resize((width, height), Image.Resampling.NEAREST) for image in images]
-    return [image.resize(shown, Image.Resampling.NEAREST if longer <= cell else Image.Resampling.BOX) for image in images]
+    method = Image.Resampling.NEAREST if longer <= cell else Image.Resampling.BOX
+    row = [image.resize(shown, method) for image in (source.resize(output.size, Image.Resampling.NEAREST), output)]
+    return [*row, target.resize(shown, method) if target.size == output.size else ImageOps.contain(target, shown)]
 
 
 def _rgb(pixels: "Pixels") -> Image.Image:
