@@ -16,9 +16,11 @@ from pixlate.spec import METADATA_KEY, ModelSpec, Provenance
 from pixlate.training.checkpoint import is_checkpoint
 from pixlate.training.run import OPTIONS, RunOptions
 from pixlate.training.starting import load_checkpoint
+from pixlate_onnx.options import ExportOptions
 from pixlate_onnx.parity import ParityReport, compare
 
 OPSET = 18
+DEFAULT = ExportOptions()
 
 
 @dataclass(frozen=True)
@@ -72,13 +74,28 @@ def export_gan(gan: GAN, path: Path, generator: str, provenance: Provenance, hal
     """
     if generator not in gan.generators:
         raise PixlateError(f"expected one of the generators {sorted(gan.generators)}, got {generator!r}; choose one for --generator")
+    return export_network(gan.exported(generator), gan.spec(generator).with_provenance(provenance), path, ExportOptions("float", half_weights=half_weights))
+
+
+def export_network(network: nn.Module, spec: ModelSpec, path: Path, options: ExportOptions = DEFAULT) -> Exported:
+    """Write a network of (batch, channels, height, width) in [0, 1], in and out, as an ONNX file, compared with PyTorch first.
+
+    Args:
+        network: What the file holds; a network whose values leave [0, 1] is clamped by the file.
+        spec: What the file says of itself; ``io``, ``precision`` and ``norm`` are set here.
+        path: The file to write; an existing one is replaced only by a whole new one.
+        options: Input, precision, norm mode and opset.
+
+    Raises:
+        PixlateError: The file's pictures differ from PyTorch's, or it cannot be made; nothing is written.
+    """
     if path.is_dir():
         raise PixlateError(f"expected a file to write, but {path} is a folder; name a file in it")
-    network = gan.exported(generator).cpu().eval()
+    half_weights = options.half_weights
+    network = network.cpu().eval()
     if half_weights:
         for parameter in network.parameters():
             parameter.data = parameter.data.half().float()
-    spec = gan.spec(generator).with_provenance(provenance)
     part = path.with_name(f".{path.name}.part.onnx")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

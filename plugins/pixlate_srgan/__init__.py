@@ -1,6 +1,6 @@
 """SRGAN: super-resolution, with the ready models ``upscale-x2`` and ``upscale-x4``."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,11 +35,11 @@ def pixlate_methods() -> Iterable[pixlate.Method]:
 
 
 @pixlate.hookimpl
-def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", names: Set[str]) -> "Mapping[str, Tensor] | None":
+def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", options: pixlate.ImportOptions) -> pixlate.ForeignGenerator | None:
     """Recognise BasicSR's MSRResNet."""
     from pixlate_srgan.foreign import import_basicsr
 
-    return import_basicsr(state, names)
+    return import_basicsr(state)
 
 
 @pixlate.hookimpl

@@ -1,8 +1,10 @@
-"""Weights of other code bases for SRGAN's generators."""
+"""Generators of other code bases that are SRGAN's."""
 
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+import pixlate
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,15 +20,23 @@ _RENAMED = (
 )
 
 
-def import_basicsr(state: "Mapping[str, Tensor]", names: Set[str]) -> "dict[str, Tensor] | None":
-    """Return the weights of BasicSR's MSRResNet under the names of ours with the staged tail, or None where these are not such weights."""
+def import_basicsr(state: "Mapping[str, Tensor]") -> pixlate.ForeignGenerator | None:
+    """Return BasicSR's MSRResNet as ours with the staged tail, or None where these are not its weights."""
     if "conv_first.weight" not in state or "body.0.conv1.weight" not in state or "conv_last.weight" not in state:
         return None
+    from pixlate.networks.srresnet import MSRResNet
+
     stages = sum(f"upconv{number}.weight" in state for number in (1, 2))
     places = {"hr": stages, "last": stages + 2}
     weights = {}
     for key, tensor in state.items():
         for pattern, name in _RENAMED:
             if match := re.fullmatch(pattern, key):
-                weights["generators.source_to_target." + match.expand(name).format(**places)] = tensor
-    return weights if weights.keys() <= names else None
+                weights[match.expand(name).format(**places)] = tensor
+    blocks = len({key.split(".")[1] for key in state if key.startswith("body.")})
+    first = state["upconv1.weight"] if stages else state["conv_hr.weight"]
+    scale = 3 if stages == 1 and len(first) == 9 * first.shape[1] else 2**stages
+    network = MSRResNet(scale, len(state["conv_first.weight"]), blocks)
+    network.load_state_dict(weights)
+    spec = pixlate.ModelSpec(method="srgan", scale=scale, tiling_exact=True, halo=network.halo)
+    return pixlate.ForeignGenerator(f"MSRResNet of {blocks} blocks at scale {scale}, BasicSR", network, spec)

@@ -1,9 +1,11 @@
 """Weights of BasicSR run as they do there."""
 
+import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pixlate import ForeignGenerator, ImportOptions
 from pixlate.networks.srresnet import MSRResNet
 from pixlate.plugins import installed
 from pixlate_srgan.foreign import import_basicsr
@@ -39,18 +41,15 @@ def basicsr_forward(image: Tensor, state: dict[str, Tensor], upsamplings: int) -
     return learned + functional.interpolate(image, scale_factor=2**upsamplings, mode="bilinear", align_corners=False)
 
 
-def test_msrresnet_of_basicsr_gives_its_own_pictures_under_our_names() -> None:
-    for upsamplings in (1, 2):
-        network = MSRResNet(2**upsamplings, CHANNELS, BLOCKS)
-        names = {f"generators.source_to_target.{name}" for name in network.state_dict()}
-        state = basicsr_weights(upsamplings)
-        renamed = import_basicsr(state, names)
-        assert renamed is not None
-        assert renamed.keys() == names
-        network.load_state_dict({name.removeprefix("generators.source_to_target."): tensor for name, tensor in renamed.items()})
-        image = torch.rand(1, 3, 7, 9)
-        torch.testing.assert_close(network(image), basicsr_forward(image, state, upsamplings))
+@pytest.mark.parametrize("upsamplings", [1, 2])
+def test_msrresnet_of_basicsr_gives_its_own_pictures(upsamplings: int) -> None:
+    state = basicsr_weights(upsamplings)
+    foreign = installed().manager.hook.pixlate_import_checkpoint(state=state, options=ImportOptions())
+    assert isinstance(foreign, ForeignGenerator) and isinstance(foreign.network, MSRResNet)
+    assert foreign.spec.scale == 2**upsamplings
+    image = torch.rand(1, 3, 7, 9)
+    torch.testing.assert_close(foreign.network(image), basicsr_forward(image, state, upsamplings))
 
 
 def test_other_weights_are_passed_on() -> None:
-    assert installed().manager.hook.pixlate_import_checkpoint(state={"model.1.weight": torch.zeros(1)}, names=set()) is None
+    assert import_basicsr({"model.1.weight": torch.zeros(1)}) is None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pluggy import HookimplMarker
 
-from pixlate.contracts import Check, Metric, ModelCard, Sample, Translator
+from pixlate.contracts import Check, ForeignGenerator, ImportOptions, Metric, ModelCard, Sample, Translator
 from pixlate.convert import ConvertOptions, convert
 from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.method import Method
@@ -33,7 +33,9 @@ __all__ = [
     "ConvertOptions",
     "DataOptions",
     "DegradedOptions",
+    "ForeignGenerator",
     "ImageFormat",
+    "ImportOptions",
     "Method",
     "Metric",
     "ModelCard",

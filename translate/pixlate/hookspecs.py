@@ -5,13 +5,13 @@ collect values from all plugins; ``pixlate_open_model`` and ``pixlate_import_che
 ``_finished`` only tell. Hooks run once a command, epoch or step, never once an image.
 """
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pluggy import HookspecMarker
 
-from pixlate.contracts import Check, Metric, ModelCard, Sample, Translator
+from pixlate.contracts import Check, ForeignGenerator, ImportOptions, Metric, ModelCard, Sample, Translator
 from pixlate.method import Method
 
 if TYPE_CHECKING:
@@ -104,18 +104,20 @@ def pixlate_metrics() -> Iterable[Metric]:
 
 
 @hookspec(firstresult=True)
-def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", names: Set[str]) -> "Mapping[str, Tensor] | None":
-    """Recognise the weights of another code base by their keys and rename them, or return None where they are none you know.
+def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", options: ImportOptions) -> ForeignGenerator | None:
+    """Recognise a generator of another code base by the keys and shapes of its weights, or return None where it is none you know.
 
-    ``state`` is what a file given to ``--start-from`` holds; ``names`` are those of the networks about to be trained.
+    ``state`` is what the file given to ``pixlate import`` or ``--start-from`` holds, read without running any code in it.
 
     Example::
 
         @pixlate.hookimpl
-        def pixlate_import_checkpoint(state, names):
+        def pixlate_import_checkpoint(state, options):
             if "conv_first.weight" not in state:
                 return None
-            return {rename(key): tensor for key, tensor in state.items()}
+            network = Network(channels=len(state["conv_first.weight"]))
+            network.load_state_dict(state)
+            return pixlate.ForeignGenerator("Network of the other project", network, pixlate.ModelSpec(scale=4))
     """
     raise NotImplementedError
 

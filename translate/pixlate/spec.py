@@ -13,6 +13,7 @@ METADATA_KEY = "pixlate"
 """Key of the ONNX ``metadata_props`` entry that holds the JSON of a :class:`ModelSpec`."""
 Norm = Literal["none", "running", "per-image"]
 Precision = Literal["float32", "float16", "bfloat16", "int8"]
+Io = Literal["float", "uint8"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,9 @@ class ModelSpec:
     """Statistics the normalisation layers use."""
     precision: Precision = "float32"
     """Arithmetic of the weights."""
+    io: Io = "float"
+    """What the model takes and gives: ``float`` is (batch, channels, height, width) in [0, 1]; ``uint8`` is (batch, height, width, channels), with
+    padding to ``multiple`` and ``minimum``, range and rounding inside the model."""
     provenance: Provenance = field(default_factory=Provenance)
     """Data, steps, seed, licence and version."""
 
@@ -71,7 +75,7 @@ class ModelSpec:
                 raise PixlateError(f"model spec: expected {name} to be a text, got {value!r}; export the model again")
         if not isinstance(self.tiling_exact, bool):
             raise PixlateError(f"model spec: expected tiling_exact to be true or false, got {self.tiling_exact!r}; export the model again")
-        for name, known in (("norm", get_args(Norm)), ("precision", get_args(Precision))):
+        for name, known in (("norm", get_args(Norm)), ("precision", get_args(Precision)), ("io", get_args(Io))):
             if getattr(self, name) not in known:
                 raise PixlateError(
                     f"model spec: expected {name} to be one of {', '.join(known)}, got {getattr(self, name)!r}; update Pixlate or export the model again"

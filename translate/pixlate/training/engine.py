@@ -95,7 +95,7 @@ class Session:
         """Start a new run: take over weights where that is asked for, and write the options; return nothing to warn of."""
         training, trainer = self.options.training, self.trainer
         if training.start_from:
-            tell(f"{take_over(trainer.gan, weights_to_start_from(Path(training.start_from), trainer.gan))} from {training.start_from}")
+            tell(f"{take_over(trainer.gan, weights_to_start_from(Path(training.start_from)))} from {training.start_from}")
             trainer.average.reset(trainer.gan)
         if self.fabric.is_global_zero:
             self.run.mkdir(parents=True, exist_ok=True)

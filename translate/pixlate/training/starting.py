@@ -7,14 +7,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from pixlate.contracts import ForeignGenerator, ImportOptions
 from pixlate.errors import PixlateError
-from pixlate.gan import GAN
+from pixlate.gan import GAN, MAIN_GENERATOR
 from pixlate.plugins import installed
 from pixlate.training.checkpoint import Checkpoint, best, is_checkpoint, newest
 from pixlate.training.run import CHECKPOINTS
 
 
-def weights_to_start_from(path: Path, gan: GAN) -> Mapping[str, Tensor]:
+def weights_to_start_from(path: Path) -> Mapping[str, Tensor]:
     """Return the averaged weights of a run or checkpoint, or those of a ``.safetensors`` file of another code base that a plugin recognises.
 
     Raises:
@@ -28,11 +29,10 @@ def weights_to_start_from(path: Path, gan: GAN) -> Mapping[str, Tensor]:
         raise PixlateError(f"expected a safetensors file for --start-from, but {path} is not there; check its path") from error
     except (OSError, SafetensorError) as error:
         raise PixlateError(f"expected a safetensors file for --start-from, but {path} cannot be read ({error}); save it again") from error
-    renamed: Mapping[str, Tensor] | None = installed().manager.hook.pixlate_import_checkpoint(state=state, names=frozenset(gan.state_dict()))
-    if renamed is None:
-        keys = ", ".join(sorted(state)[:3])
-        raise PixlateError(f"no installed plugin recognises the weights of {path} ({keys}, ...) for this network; check --network, --tail and --blocks")
-    return renamed
+    foreign: ForeignGenerator | None = installed().manager.hook.pixlate_import_checkpoint(state=state, options=ImportOptions())
+    if foreign is None:
+        raise PixlateError(f"no installed plugin recognises the weights of {path} ({', '.join(sorted(state)[:3])}, ...); install the plugin that knows them")
+    return {f"generators.{MAIN_GENERATOR}.{name}": tensor for name, tensor in foreign.network.state_dict().items()}
 
 
 def load_checkpoint(path: Path, of_best: bool = False) -> Checkpoint:

@@ -1,0 +1,1 @@
+"""Answers images over HTTP (extra ``[serve]``)."""

@@ -1,0 +1,1 @@
+"""Opens the many community upscalers that spandrel knows (extra ``[spandrel]``)."""
