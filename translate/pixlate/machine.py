@@ -1,16 +1,59 @@
 """What this machine grants the process."""
 
+import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
-_CGROUP = Path("/sys/fs/cgroup/cpu.max")
+from pixlate.errors import PixlateError
+
+CORES = "PIXLATE_CORES"
+"""Environment variable that sets the cores by hand, for a process that shares the machine with others."""
+_CGROUPS = Path("/sys/fs/cgroup")
+_OWN = Path("/proc/self/cgroup")
 
 
 def granted_cores() -> int:
-    """Return the processors this process may use: its affinity, further limited by a container's quota (cgroup v2)."""
+    """Return the processors this process may use: its affinity, further limited by the quota of its containers (cgroup v2 and v1) and by ``PIXLATE_CORES``.
+
+    Raises:
+        PixlateError: ``PIXLATE_CORES`` is no whole number of at least 1.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get(CORES)
+    if asked is not None:
+        if not (asked.isascii() and asked.isdigit() and int(asked) >= 1):
+            raise PixlateError(f"expected {CORES} to be a whole number of at least 1, got {asked!r}; mend or unset the environment variable")
+        return min(cores, int(asked))
+    return max(1, min(cores, math.floor(min(_quotas(), default=cores))))
+
+
+def _quotas() -> Iterator[float]:
+    """Yield the processors that each control group over this process allows; none where there is no limit."""
+    for folder in _groups():
+        for quota, period in (("cpu.max", ""), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
+            try:
+                words = " ".join((folder / name).read_text() for name in (quota, period) if name).split()
+                allowed = int(words[0]) / int(words[1])
+            except (OSError, ValueError, IndexError, ZeroDivisionError):  # no such group, or the quota is "max"
+                continue
+            if allowed > 0:  # version 1 writes -1 for no limit
+                yield allowed
+
+
+def _groups() -> Iterator[Path]:
+    """Yield the folders of this process's control groups: inside a container its own lies at the top."""
+    yield _CGROUPS
+    yield _CGROUPS / "cpu"
     try:
-        quota, period = _CGROUP.read_text().split()
-        return max(1, min(cores, int(quota) // int(period)))
-    except (OSError, ValueError):  # no cgroup v2, or the quota is "max"
-        return cores
+        lines = _OWN.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        top = _CGROUPS / "cpu" if controllers else _CGROUPS
+        parts = [part for part in path.split("/") if part not in ("", "..")]
+        for depth in range(1, len(parts) + 1):
+            yield top.joinpath(*parts[:depth])

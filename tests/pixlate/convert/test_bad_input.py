@@ -5,6 +5,7 @@ import os
 import re
 import struct
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -365,7 +366,8 @@ def test_an_interruption_waits_for_one_tile_and_not_for_a_whole_large_image(tmp_
         nonlocal tiles
         tiles += 1
         if tiles == 2:
-            signal.raise_signal(signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1)  # the model runs in a thread of its own, and is at this tile while the main one hears of it
 
     use(Nearest(before=second_tile))
     save(tmp_path / "in" / "large.png", 400, 400)

@@ -30,8 +30,7 @@ def run(sources: Sequence[Path], out: Path, model: str | Path, options: ConvertO
             raise PixlateError(f"--{option} {file} would take the place of the model; name another file")
     formats = installed().image_formats()
     plan = make_plan(sources, out, options, formats)
-    translator = load_for_pictures(model, options.device)
-    executor = Executor(translator, options.tile, options.batch)
+    executors = load_executors(model, options)
     settings = settings_digest(path, options)
     with ExitStack() as held:
         report = held.enter_context(Report(options.report, len(plan.jobs) + len(plan.failures), plan.ignored))
@@ -39,11 +38,33 @@ def run(sources: Sequence[Path], out: Path, model: str | Path, options: ConvertO
         if sheet is not None:
             held.callback(sheet.discard)
         journal = held.enter_context(Journal(plan.root, settings))
-        report.summary.device = translator.device
-        Conversion(plan, executor, journal, report, options, formats, sheet, watch).run()
+        report.summary.device = options.device if len(split_devices(options.device)) > 1 else executors[0].translator.device
+        Conversion(plan, executors, journal, report, options, formats, sheet, watch).run()
         if sheet is not None:
             sheet.save(report.summary)
     return report.summary
+
+
+def load_executors(model: str | Path, options: ConvertOptions) -> list[Executor]:
+    """Load a model once for each device; one on a GPU stands twice, so that a batch is copied while the one before it is computed."""
+    executors = []
+    for device in split_devices(options.device):
+        executor = Executor(load_for_pictures(model, device), options.tile, options.batch, options.bucket)
+        executors += [executor] * (1 if executor.translator.device == "cpu" else 2)
+    return executors
+
+
+def split_devices(device: str) -> list[str]:
+    """Return the devices that a text such as ``cuda:0,1`` names, one by one.
+
+    Raises:
+        PixlateError: One stands there twice.
+    """
+    kind, colon, numbers = device.partition(":")
+    devices = [f"{kind}:{number}" for number in numbers.split(",")] if colon else [device]
+    if len(set(devices)) < len(devices):
+        raise PixlateError(f"expected each GPU once for --device, got {device}; leave out the second")
+    return devices
 
 
 def load_for_pictures(model: str | Path, device: str) -> Translator:

@@ -1,7 +1,7 @@
 """Runs a translator on images of any size: whole, in batches or in tiles, and in smaller ones when memory runs out."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -11,11 +11,15 @@ from pixlate.convert.tiles import ramps, spans
 from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.images.picture import Pixels
 
-AUTO_TILE = {"cpu": 1024, "cuda": 2048}
+AUTO_TILE = {"cpu": 1024, "gpu": 2048}
 """Side of a tile, in source pixels, where the user names none: about 1.5 GB of features on the CPU."""
-BATCH_PIXELS = {"cpu": 1, "cuda": 8_000_000}
+BATCH_PIXELS = {"cpu": 1, "gpu": 8_000_000}
 """Source pixels of an automatic batch; a batch gains nothing on the CPU."""
+AUTO_BUCKET = {"cpu": 1, "gpu": 64}
+"""Sides are raised to a multiple of this, where the user names none: each new shape costs a GPU a search for its fastest kernels and a batch of its own."""
 LEAST_TILE = 32
+MOST_IMAGES = 64
+"""Most images of an automatic batch."""
 
 
 class Executor:
@@ -25,17 +29,26 @@ class Executor:
         translator: The model.
         tile: Side of a tile in source pixels, ``auto``, or ``off`` for whole images always.
         batch: Most images or tiles at once, or ``auto``.
+        bucket: Sides are raised to a multiple of this by mirroring, and the output is cut again, so that images of many sizes meet few shapes; or
+            ``auto``, or ``off``.
 
     Raises:
         PixlateError: The tile is too small for the context the model needs.
     """
 
-    def __init__(self, translator: Translator, tile: Literal["auto", "off"] | int, batch: Literal["auto"] | int) -> None:
+    def __init__(
+        self,
+        translator: Translator,
+        tile: Literal["auto", "off"] | int,
+        batch: Literal["auto"] | int,
+        bucket: Literal["auto", "off"] | int = "off",
+    ) -> None:
         self.translator = translator
         self.spec = translator.spec
-        kind = translator.device.partition(":")[0]
+        kind = "cpu" if translator.device == "cpu" else "gpu"
         self._batch = batch
-        self._batch_pixels = BATCH_PIXELS.get(kind, 1)
+        self._batch_pixels = BATCH_PIXELS[kind]
+        self._bucket = AUTO_BUCKET[kind] if bucket == "auto" else 1 if bucket == "off" else bucket
         self._fitting_pixels = math.inf
         least = max(2 * self.spec.halo + self.spec.multiple, self.spec.minimum, LEAST_TILE)
         self._least = -(-least // self.spec.multiple) * self.spec.multiple
@@ -43,14 +56,35 @@ class Executor:
             raise PixlateError(
                 f"expected --tile of at least {self._least} pixels, since this model looks {self.spec.halo} pixels around, got {tile}; choose a larger one"
             )
-        self._tile: int | None = None if tile == "off" else AUTO_TILE.get(kind, 1024) if tile == "auto" else tile
+        self._tile: int | None = None if tile == "off" else AUTO_TILE[kind] if tile == "auto" else tile
         if tile == "auto" and self._tile is not None:
             self._tile = max(self._tile, self._least)
 
+    @property
+    def most_at_once(self) -> int:
+        """Most images of any size that run together."""
+        return self._batch if isinstance(self._batch, int) else min(MOST_IMAGES, self._batch_pixels)
+
     def batch_size(self, height: int, width: int) -> int:
         """Return how many images of a size run together."""
-        wanted = self._batch if isinstance(self._batch, int) else min(64, self._batch_pixels // (height * width))
+        wanted = self._batch if isinstance(self._batch, int) else min(MOST_IMAGES, self._batch_pixels // (height * width))
         return int(max(1, min(wanted, self._fitting_pixels // (height * width))))
+
+    def shape(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size at which an image is run: sides that are not cut into tiles are raised to the bucket."""
+        most = math.inf if self._tile is None else self._tile
+        raised = [min(-(-side // self._bucket) * self._bucket, most) if side <= most else side for side in (height, width)]
+        return int(raised[0]), int(raised[1])
+
+    def translate(self, images: Sequence[Pixels], before_each: Callable[[], None] = lambda: None) -> list[Pixels]:
+        """Return the translations of images (height, width, channels_in) of one :meth:`shape`, each at its own size."""
+        sizes = [image.shape[:2] for image in images]
+        height, width = self.shape(*sizes[0])
+        outputs = self(_stacked(images, height, width), before_each)
+        scale = self.spec.scale
+        if all(size == (height, width) for size in sizes):
+            return list(outputs)
+        return [np.ascontiguousarray(output[: rows * scale, : columns * scale]) for output, (rows, columns) in zip(outputs, sizes, strict=True)]
 
     def __call__(self, pixels: Pixels, before_each: Callable[[], None] = lambda: None) -> Pixels:
         """Return the translated images, (batch, height * scale, width * scale, channels_out).
@@ -156,3 +190,17 @@ class Executor:
         if failed <= self._least:
             raise PixlateError(f"the memory of {self.translator.device} does not hold even a tile of {failed} pixels; free some or use --device cpu") from error
         self._tile = max(failed // 2, self._least)
+
+
+def _stacked(images: Sequence[Pixels], height: int, width: int) -> Pixels:
+    """Return images as one array (batch, height, width, channels), mirrored at the right and lower border up to that size.
+
+    Mirroring keeps the statistics that per-image norms see nearest to those of the image itself.
+    """
+    if len(images) == 1 and images[0].shape[:2] == (height, width):
+        return images[0][None]
+    stack = np.empty((len(images), height, width, images[0].shape[2]), images[0].dtype)
+    for place, image in zip(stack, images, strict=True):
+        missing = ((0, height - image.shape[0]), (0, width - image.shape[1]), (0, 0))
+        place[:] = np.pad(image, missing, mode="symmetric") if missing[0][1] or missing[1][1] else image
+    return stack

@@ -29,8 +29,12 @@ class ConvertOptions:
     """Side of the tiles large images are cut into, in source pixels: auto fits the device, off runs every image whole."""
     batch: Literal["auto"] | int = "auto"
     """Images, or tiles, of one size that run together; auto fits the device."""
+    bucket: Literal["auto", "off"] | int = "auto"
+    """Raise sides to a multiple of this, by mirroring, while the model runs, so that images of many sizes meet few shapes; the output is cut again.
+    auto is 64 on GPUs and off on the CPU."""
     device: str = "auto"
-    """Where the model runs: auto, cpu, cuda or cuda:N. A device asked for by name is used or refused."""
+    """Where the model runs: auto, cpu, cuda, cuda:N, several GPUs as cuda:0,1, or the same with tensorrt. A device asked for by name is used or
+    refused."""
     threads: int = 0
     """Threads that read, and as many that write, images; 0 takes one for each core."""
     report: Path | None = None
@@ -55,7 +59,13 @@ class ConvertOptions:
             raise PixlateError(f"expected --sheet to name a .png file, got {self.sheet}; change its ending")
         if not 1 <= self.quality <= 100:
             raise PixlateError(f"expected --quality from 1 to 100, got {self.quality}; choose one in between")
-        for name, value, least in (("batch", self.batch, 1), ("tile", self.tile, 16), ("threads", self.threads, 0), ("max-pixels", self.max_pixels, 1)):
+        for name, value, least in (
+            ("batch", self.batch, 1),
+            ("tile", self.tile, 16),
+            ("bucket", self.bucket, 1),
+            ("threads", self.threads, 0),
+            ("max-pixels", self.max_pixels, 1),
+        ):
             if isinstance(value, int) and value < least:
                 raise PixlateError(f"expected --{name} of at least {least}, got {value}; choose a larger one")
         if self.report is not None and self.report == self.sheet:

@@ -1,19 +1,17 @@
-"""The way of the images: threads read, the model runs in the calling thread, threads write; all queues are bounded in bytes."""
+"""The way of the images: threads read, one thread for each lane of a device runs the model, threads write; all queues are bounded in bytes."""
 
 import errno
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import FrameType
-
-import numpy as np
 
 from pixlate.convert.budget import ByteBudget, Closed
 from pixlate.convert.executor import Executor
@@ -30,6 +28,9 @@ from pixlate.images.picture import Pixels
 
 BUDGET = 256 * 1024 * 1024
 """Bytes of pixels read ahead, and bytes waiting to be written."""
+
+WAKE = 0.2
+"""Most seconds until an interruption is seen."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
@@ -53,12 +54,24 @@ class _Written:
     """None where it was not begun, since the disk is full."""
 
 
+@dataclass(frozen=True)
+class _Translated:
+    """What a translating thread hands over when it is free again."""
+
+    executor: Executor
+    writing: int = 0
+    """Outputs given to the writing threads."""
+    failed: tuple[_Read, ...] = ()
+    error: BaseException | None = None
+    """Why these failed."""
+
+
 class Conversion:
     """One run through a plan.
 
     Args:
         plan: What to convert.
-        executor: Runs the model.
+        executors: Run the model, each in a thread of its own; one that stands twice gets two threads.
         journal: Of the output folder.
         report: Takes every result.
         options: How to read, write and stop.
@@ -70,7 +83,7 @@ class Conversion:
     def __init__(
         self,
         plan: Plan,
-        executor: Executor,
+        executors: Sequence[Executor],
         journal: Journal,
         report: Report,
         options: ConvertOptions,
@@ -78,9 +91,13 @@ class Conversion:
         sheet: Sheet | None,
         watch: Callable[[Report], None],
     ) -> None:
-        self.plan, self.executor, self.journal, self.report = plan, executor, journal, report
+        self.plan, self.journal, self.report = plan, journal, report
         self.options, self.formats, self.sheet, self.watch = options, formats, sheet, watch
-        self._events: SimpleQueue[_Read | _Written | None] = SimpleQueue()
+        self.spec = executors[0].spec
+        self._lanes = len(executors)
+        self._free = list(executors)
+        self._sizing = executors[0]
+        self._events: SimpleQueue[_Read | _Translated | _Written | None] = SimpleQueue()
         self._reading_budget, self._writing_budget = ByteBudget(BUDGET), ByteBudget(BUDGET)
         self._groups: dict[tuple[int, ...], list[_Read]] = {}
         self._reading = self._writing = 0
@@ -98,6 +115,7 @@ class Conversion:
             self._interruptible(),
             ThreadPoolExecutor(workers, "read") as readers,
             ThreadPoolExecutor(workers, "write") as self._writers,
+            ThreadPoolExecutor(self._lanes, "translate") as self._translators,
             self._freed_on_error(),
         ):
             self._loop(jobs, readers)
@@ -105,27 +123,38 @@ class Conversion:
 
     def _loop(self, jobs: Iterator[Job], readers: ThreadPoolExecutor) -> None:
         """Feed the readers and take what comes, until nothing is left in flight."""
-        ahead = 2 * self.options.workers
+        ahead = 2 * self.options.workers + 2 * self._lanes * self._sizing.most_at_once
         while True:
-            while not self._stopping and self._reading < ahead and (job := next(jobs, None)) is not None:
+            while not self._stopping and self._reading + sum(map(len, self._groups.values())) < ahead and (job := next(jobs, None)) is not None:
                 readers.submit(self._read, job)
                 self._reading += 1
             if self._stopping:
                 self._abandon()
-            if not self._reading and not self._writing and not self._groups:
+            if not self._reading and not self._writing and not self._groups and len(self._free) == self._lanes:
                 return
             self._step()
 
     def _step(self) -> None:
         """Take what the threads hand over; when there is nothing, run the fullest group."""
-        if self._groups and self._events.empty():
-            self._translate(max(self._groups, key=lambda shape: len(self._groups[shape])))
+        if self._groups and self._free and self._events.empty():
+            self._dispatch(max(self._groups, key=lambda shape: len(self._groups[shape])))
             return
-        event = self._events.get()
+        try:
+            event = self._events.get(timeout=WAKE)  # a signal that another thread received wakes nobody who waits for ever
+        except Empty:
+            return
         if isinstance(event, _Written):
             self._writing -= 1
             if event.result is not None:
                 self._finish(event.result)
+        elif isinstance(event, _Translated):
+            self._free.append(event.executor)
+            self._writing += event.writing
+            if event.error is not None and not isinstance(event.error, PixlateError | MemoryError):
+                raise event.error
+            for read in event.failed:
+                assert event.error is not None
+                self._finish(Result(read.job.source, read.job.name, "failed", _reason(event.error)))
         elif event is not None:
             self._reading -= 1
             self._receive(event)
@@ -138,11 +167,20 @@ class Conversion:
         if self._stopping:
             self._reading_budget.give_back(read.taken)
             return
-        key = (*read.picture.pixels.shape[:2], read.picture.pixels.dtype.itemsize)
+        size = self._sizing.shape(*read.picture.pixels.shape[:2])
+        key = (*size, read.picture.pixels.dtype.itemsize)
         group = self._groups.setdefault(key, [])
         group.append(read)
-        if len(group) >= self.executor.batch_size(*key[:2]):
-            self._translate(key)
+        if self._free and len(group) >= self._sizing.batch_size(*size):
+            self._dispatch(key)
+
+    def _dispatch(self, key: tuple[int, ...]) -> None:
+        """Give one batch of a group to a free executor."""
+        executor, group = self._free.pop(0), self._groups.pop(key)
+        count = executor.batch_size(*key[:2])
+        if len(group) > count:
+            self._groups[key] = group[count:]
+        self._translators.submit(self._translate, executor, group[:count])
 
     def _read(self, job: Job) -> None:
         """Decode one image, in a reading thread."""
@@ -161,7 +199,7 @@ class Conversion:
             picture = read_picture(path, max_pixels=self.options.max_pixels, formats=self.formats)
             if not taken:  # a plugin's format is not known before it is read
                 taken = self._reading_budget.take(2 * picture.nbytes)
-            refuse_colour(picture, self.executor.spec)
+            refuse_colour(picture, self.spec)
             self._events.put(_Read(job, picture, status, taken))
         except Closed:
             self._events.put(_Read(job))
@@ -186,27 +224,26 @@ class Conversion:
             reason = "the output exists and is not one of this conversion; it was kept: choose another folder, or --on-exists skip or overwrite"
         return Result(job.source, job.name, "failed", reason)
 
-    def _translate(self, key: tuple[int, ...]) -> None:
-        """Run the model on one group and hand the outputs to the writing threads."""
-        group = self._groups.pop(key)
-        spec = self.executor.spec
+    def _translate(self, executor: Executor, group: list[_Read]) -> None:
+        """Run the model on one group and hand the outputs to the writing threads, in a translating thread."""
+        writing, waiting = 0, list(group)
         try:
-            images = [to_model(read.picture, spec) for read in group if read.picture is not None]
-            outputs = self.executor(images[0][None] if len(images) == 1 else np.stack(images), self._go_on)
+            images = [to_model(read.picture, self.spec) for read in group if read.picture is not None]
+            outputs = executor.translate(images, self._go_on)
+            del images
+            while waiting:
+                taken = self._writing_budget.take(2 * outputs[0].nbytes)
+                self._writers.submit(self._write, waiting[0], outputs.pop(0), taken)
+                writing += 1
+                self._reading_budget.give_back(waiting.pop(0).taken)
+            event = _Translated(executor, writing)
         except Closed:
-            for read in group:
-                self._reading_budget.give_back(read.taken)
-            return
-        except (PixlateError, MemoryError) as error:
-            for read in group:
-                self._reading_budget.give_back(read.taken)
-                self._finish(Result(read.job.source, read.job.name, "failed", _reason(error)))
-            return
-        for read, output in zip(group, outputs, strict=True):
-            taken = self._writing_budget.take(2 * output.nbytes)
-            self._writers.submit(self._write, read, output, taken)
-            self._writing += 1
+            event = _Translated(executor, writing)
+        except BaseException as error:  # noqa: BLE001 - what is no failure of these pictures is raised by the loop
+            event = _Translated(executor, writing, tuple(waiting), error)
+        for read in waiting:
             self._reading_budget.give_back(read.taken)
+        self._events.put(event)
 
     def _go_on(self) -> None:
         """End a long translation when the conversion stops."""
@@ -223,8 +260,8 @@ class Conversion:
         try:
             if self._full:
                 raise Closed
-            picture = from_model(output, read.picture, self.executor.spec)
-            picture = to_srgb(picture) if self.options.strip_metadata else with_origin(picture, self.executor.spec)
+            picture = from_model(output, read.picture, self.spec)
+            picture = to_srgb(picture) if self.options.strip_metadata else with_origin(picture, self.spec)
             notes = write_picture(picture, part, job.format, quality=self.options.quality)
             if self.sheet is not None:
                 self.sheet.add(job.name, read.picture, picture)

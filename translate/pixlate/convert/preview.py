@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pixlate.convert.conversion import load_for_pictures, settings_digest
-from pixlate.convert.executor import Executor
+from pixlate.convert.conversion import load_executors, settings_digest
 from pixlate.convert.job import status_of
 from pixlate.convert.journal import Records
 from pixlate.convert.options import ConvertOptions
@@ -49,9 +48,7 @@ def preview(sources: Sequence[Path], out: Path, model: str | Path, options: Conv
     path = find(model)
     formats = installed().image_formats()
     plan = make_plan(sources, out, options, formats)
-    translator = load_for_pictures(model, options.device)
-    Executor(translator, options.tile, options.batch)
-    scale = translator.spec.scale
+    scale = load_executors(model, options)[0].spec.scale
     records = Records(plan.root, settings_digest(path, options))
     return _previews(plan, options, formats, records, scale)
 
