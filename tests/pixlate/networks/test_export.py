@@ -14,6 +14,7 @@ from pixlate.networks.unet import UNet
 MAKERS: dict[str, Callable[[], UNet | ResNet]] = {
     "unet": lambda: UNet(1, 2, depth=3, channels=4, attention=True),
     "resnet": lambda: ResNet(blocks=2, channels=4),
+    "resnet that blurs": lambda: ResNet(blocks=1, channels=4, upsampling="bilinear", halve="blurred", padding="replicate"),
     "resnet with options": lambda: ResNet(blocks=1, channels=4, norm="group", dropout=0.5, upsampling="resize", attention=True, skip=True),
 }
 

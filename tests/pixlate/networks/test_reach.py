@@ -15,6 +15,8 @@ MAKERS: dict[str, Callable[[], Network]] = {
     "resnet without halving": lambda: ResNet(blocks=1, channels=2, downsamplings=0, norm="none"),
     "resnet with three halvings": lambda: ResNet(blocks=1, channels=2, downsamplings=3, norm="none"),
     "resnet that resizes": lambda: ResNet(blocks=1, channels=2, norm="batch", upsampling="resize"),
+    "resnet that blurs": lambda: ResNet(blocks=1, channels=2, norm="batch", upsampling="bilinear", halve="blurred", padding="replicate"),
+    "resnet with zeros beyond the border": lambda: ResNet(blocks=1, channels=2, norm="none", padding="zero"),
     "resnet with skip": lambda: ResNet(blocks=1, channels=2, norm="none", skip=True),
     "unet of depth 2": lambda: UNet(depth=2, channels=2),
     "unet of depth 4": lambda: UNet(depth=4, channels=2, norm="none"),

@@ -77,7 +77,9 @@ def test_images_the_network_cannot_take_are_refused(network: Network, shape: tup
         (lambda: ResNet(downsamplings=-1), "got 9 and -1; choose more"),
         (lambda: ResNet(3, 1, blocks=1, skip=True), "expected as many channels out as in with skip, got 3 and 1"),
         (lambda: ResNet(blocks=1, norm="layer"), "expected a norm of batch, instance, group or none, got 'layer'"),  # type: ignore[arg-type]
-        (lambda: UNet(upsampling="nearest"), "expected an upsampling of transposed or resize, got 'nearest'"),  # type: ignore[arg-type]
+        (lambda: ResNet(halve="pooled"), "expected a halving of strided or blurred, got 'pooled'"),  # type: ignore[arg-type]
+        (lambda: ResNet(padding="mirror"), "expected a padding of reflect, replicate or zero, got 'mirror'"),  # type: ignore[arg-type]
+        (lambda: UNet(upsampling="nearest"), "expected an upsampling of transposed, resize or bilinear, got 'nearest'"),  # type: ignore[arg-type]
     ],
 )
 def test_options_that_make_no_network_are_refused(make: Callable[[], nn.Module], message: str) -> None:

@@ -1,11 +1,13 @@
 """Parts that several networks share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from torch import Tensor, nn
 
-Upsampling = Literal["transposed", "resize"]
+Upsampling = Literal["transposed", "resize", "bilinear"]
+Halving = Literal["strided", "blurred"]
+Padding = Literal["reflect", "replicate", "zero"]
 
 
 class ResidualBlock(nn.Module):
@@ -55,7 +57,8 @@ def doubling(kind: Upsampling, channels: int, out_channels: int, kernel: int, bi
 
     Args:
         kind: ``transposed`` is a transposed convolution of stride 2, as published. ``resize`` repeats pixels and convolves them 3x3, where each
-            output pixel sees the same number of weights, so that no checkerboard arises (Odena et al. 2016).
+            output pixel sees the same number of weights, so that no checkerboard arises (Odena et al. 2016). ``bilinear`` interpolates between
+            pixels instead of repeating them, which is the anti-aliased way of Zhang (2019) with the kernel 1, 3, 3, 1 over repeated borders.
         channels: Channels in.
         out_channels: Channels out.
         kernel: Side of the transposed convolution's kernel, 3 or 4.
@@ -68,7 +71,47 @@ def doubling(kind: Upsampling, channels: int, out_channels: int, kernel: int, bi
         return [nn.ConvTranspose2d(channels, out_channels, kernel, stride=2, padding=1, output_padding=kernel % 2, bias=bias)]
     if kind == "resize":
         return [nn.Upsample(scale_factor=2.0, mode="nearest"), nn.Conv2d(channels, out_channels, 3, padding=1, bias=bias)]
-    raise ValueError(f"expected an upsampling of transposed or resize, got {kind!r}; choose one of these")
+    if kind == "bilinear":
+        return [nn.Upsample(scale_factor=2.0, mode="bilinear", align_corners=False), nn.Conv2d(channels, out_channels, 3, padding=1, bias=bias)]
+    raise ValueError(f"expected an upsampling of transposed, resize or bilinear, got {kind!r}; choose one of these")
+
+
+def halving(kind: Halving, channels: int, out_channels: int, bias: bool, finish: Sequence[nn.Module]) -> list[nn.Module]:
+    """Return layers that halve the sides: (batch, channels, h, w) of even sides to (batch, out_channels, h / 2, w / 2).
+
+    Args:
+        kind: ``strided`` is a 3x3 convolution of stride 2, as published. ``blurred`` convolves at full size and then takes every second pixel of
+            what a kernel 1, 2, 1 blurs over reflected borders, so that nothing is aliased (Zhang 2019, section 3.2).
+        channels: Channels in.
+        out_channels: Channels out.
+        bias: Whether the convolution has a bias.
+        finish: Normalisation and activation, which follow the convolution.
+
+    Raises:
+        ValueError: There is no such way to halve.
+    """
+    if kind == "strided":
+        return [nn.Conv2d(channels, out_channels, 3, stride=2, padding=1, bias=bias), *finish]
+    if kind == "blurred":
+        blur = nn.Sequential(nn.ReflectionPad2d(1), nn.AvgPool2d(2, stride=1), nn.AvgPool2d(2))  # two means of two make 1, 2, 1
+        return [nn.Conv2d(channels, out_channels, 3, padding=1, bias=bias), *finish, blur]
+    raise ValueError(f"expected a halving of strided or blurred, got {kind!r}; choose one of these")
+
+
+def padding_layer(kind: Padding, width: int) -> nn.Module:
+    """Return a layer that adds ``width`` pixels to each side.
+
+    Raises:
+        ValueError: There is no such padding.
+    """
+    match kind:
+        case "reflect":
+            return nn.ReflectionPad2d(width)
+        case "replicate":
+            return nn.ReplicationPad2d(width)
+        case "zero":
+            return nn.ZeroPad2d(width)
+    raise ValueError(f"expected a padding of reflect, replicate or zero, got {kind!r}; choose one of these")
 
 
 def require_images(images: Tensor, channels: int, minimum: int, multiple: int = 1) -> None:

@@ -27,8 +27,12 @@ def field(layers: Iterable[nn.Module], first: int, last: int) -> tuple[int, int]
             stride, padding = layer.stride[0], _padding(layer)
             first, last = -((layer.kernel_size[0] - 1 - padding - first) // stride), (last + padding) // stride
         elif isinstance(layer, nn.Upsample):
-            first, last = first // 2, last // 2
-        elif isinstance(layer, nn.ReflectionPad2d):
+            between = int(layer.mode == "bilinear")  # the neighbour it interpolates with
+            first, last = (first - between) // 2, (last + between) // 2
+        elif isinstance(layer, nn.AvgPool2d):
+            assert isinstance(layer.kernel_size, int) and isinstance(layer.stride, int)
+            first, last = first * layer.stride, last * layer.stride + layer.kernel_size - 1
+        elif isinstance(layer, nn.ReflectionPad2d | nn.ReplicationPad2d | nn.ZeroPad2d):
             first, last = first - layer.padding[0], last - layer.padding[0]
     return first, last
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from pixlate.networks.attention import SelfAttention
-from pixlate.networks.blocks import Upsampling, doubling, require_images
+from pixlate.networks.blocks import Halving, Padding, Upsampling, doubling, halving, padding_layer, require_images
 from pixlate.networks.initialisation import QuietConv2d
 from pixlate.networks.normalisation import PER_IMAGE, Norm, biased, norm_layer
 from pixlate.networks.reach import halo
@@ -28,6 +28,8 @@ class ResNet(nn.Module):
         upsampling: How sides are doubled after the blocks.
         attention: Adds self-attention after the blocks.
         skip: Returns the images plus what was learned, not squashed, and starts as the identity.
+        halve: How sides are halved before the blocks.
+        padding: What the blocks' convolutions see beyond the border.
 
     Attributes:
         multiple: Height and width must be multiples of this.
@@ -52,6 +54,8 @@ class ResNet(nn.Module):
         upsampling: Upsampling = "transposed",
         attention: bool = False,
         skip: bool = False,
+        halve: Halving = "strided",
+        padding: Padding = "reflect",
     ) -> None:
         super().__init__()
         if blocks < 1 or downsamplings < 0:
@@ -68,10 +72,8 @@ class ResNet(nn.Module):
             return [norm_layer(norm, width), nn.ReLU(inplace=True)]
 
         self.head = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(channels_in, channels, 7, bias=bias), *finish(channels))
-        self.downsample = nn.Sequential(
-            *(nn.Sequential(nn.Conv2d(wide, wider, 3, stride=2, padding=1, bias=bias), *finish(wider)) for wide, wider in pairwise(widths))
-        )
-        self.body = nn.Sequential(*(ReflectionBlock(widths[-1], norm, dropout) for _ in range(blocks)))
+        self.downsample = nn.Sequential(*(nn.Sequential(*halving(halve, wide, wider, bias, finish(wider))) for wide, wider in pairwise(widths)))
+        self.body = nn.Sequential(*(PaddedBlock(widths[-1], norm, dropout, padding) for _ in range(blocks)))
         self.attention = SelfAttention(widths[-1]) if attention else nn.Identity()
         self.upsample = nn.Sequential(
             *(nn.Sequential(*doubling(upsampling, wider, wide, 3, bias), *finish(wide)) for wider, wide in pairwise(reversed(widths)))
@@ -89,15 +91,15 @@ class ResNet(nn.Module):
         return images + output if self.skip else output
 
 
-class ReflectionBlock(nn.Module):
-    """Two 3x3 convolutions over reflected borders, added to their input: (batch, channels, height, width) of at least 2x2 to the same shape."""
+class PaddedBlock(nn.Module):
+    """Two 3x3 convolutions over padded borders, added to their input: (batch, channels, height, width) of at least 2x2 to the same shape."""
 
-    def __init__(self, channels: int, norm: Norm, dropout: float) -> None:
+    def __init__(self, channels: int, norm: Norm, dropout: float, padding: Padding) -> None:
         super().__init__()
         bias = biased(norm)
-        layers: list[nn.Module] = [nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3, bias=bias), norm_layer(norm, channels), nn.ReLU(inplace=True)]
+        layers: list[nn.Module] = [padding_layer(padding, 1), nn.Conv2d(channels, channels, 3, bias=bias), norm_layer(norm, channels), nn.ReLU(inplace=True)]
         layers += [nn.Dropout(dropout)] if dropout > 0 else []
-        layers += [nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3, bias=bias), norm_layer(norm, channels)]
+        layers += [padding_layer(padding, 1), nn.Conv2d(channels, channels, 3, bias=bias), norm_layer(norm, channels)]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, features: Tensor) -> Tensor:
