@@ -1,7 +1,8 @@
-"""Files to pictures: by content, upright, at full depth, within a limit, and whole or not at all."""
+"""Files, or their bytes, to pictures: by content, upright, at full depth, within a limit, and whole or not at all."""
 
 from collections.abc import Mapping
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
@@ -28,8 +29,17 @@ def probe(path: Path, max_pixels: int, *, formats: Mapping[str, ImageFormat] = _
         picture = _from_plugin(path, formats[path.suffix.lower()], max_pixels)
         return picture.pixels.shape[1], picture.pixels.shape[0]
     with explained(), path.open("rb") as stream:
-        _, width, height, orientation = _header(stream, path, max_pixels)
-    return (height, width) if orientation >= 5 else (width, height)
+        return _size(stream, path.suffix, max_pixels)
+
+
+def probe_bytes(data: bytes, max_pixels: int) -> tuple[int, int]:
+    """Return width and height of the upright picture from the first bytes of a file.
+
+    Raises:
+        PixlateError: As :func:`decode_picture`, as far as the header tells.
+    """
+    with explained():
+        return _size(BytesIO(data), "", max_pixels)
 
 
 def read_picture(path: Path, *, max_pixels: int, formats: Mapping[str, ImageFormat] = _NO_FORMATS) -> Picture:
@@ -48,27 +58,48 @@ def read_picture(path: Path, *, max_pixels: int, formats: Mapping[str, ImageForm
         return _from_plugin(path, formats[path.suffix.lower()], max_pixels)
     with explained():
         with path.open("rb") as stream:
-            format, _, _, orientation = _header(stream, path, max_pixels)
+            format, _, _, orientation = _header(stream, path.suffix, max_pixels)
             stream.seek(0)
             data = stream.read()
-        if format == "tiff":
-            picture, orientation = tiff.read(data, orientation)
-        elif format == "png":
-            png.check(data)
-            picture = png.read_deep(data) if png.depth(data) == 16 else decode.decoded(data, "png")
-        else:
-            picture = decode.decoded(data, format)
-        return _finished(picture, orientation, _remarks(path, format, data))
+        return _decoded(data, format, orientation, path.suffix)
 
 
-def _header(stream: BinaryIO, path: Path, max_pixels: int) -> tuple[str, int, int, int]:
+def decode_picture(data: bytes, *, max_pixels: int) -> Picture:
+    """Read the first picture of a file's bytes; see :func:`read_picture`. No plugin's format is known here, since nothing has a suffix.
+
+    Raises:
+        PixlateError: The bytes are no image, truncated or damaged, too large, or have samples of more than 16 bits.
+    """
+    with explained():
+        format, _, _, orientation = _header(BytesIO(data), "", max_pixels)
+        return _decoded(data, format, orientation, "")
+
+
+def _size(stream: BinaryIO, suffix: str, max_pixels: int) -> tuple[int, int]:
+    """Return width and height of the upright picture."""
+    _, width, height, orientation = _header(stream, suffix, max_pixels)
+    return (height, width) if orientation >= 5 else (width, height)
+
+
+def _decoded(data: bytes, format: str, orientation: int, suffix: str) -> Picture:
+    if format == "tiff":
+        picture, orientation = tiff.read(data, orientation)
+    elif format == "png":
+        png.check(data)
+        picture = png.read_deep(data) if png.depth(data) == 16 else decode.decoded(data, "png")
+    else:
+        picture = decode.decoded(data, format)
+    return _finished(picture, orientation, _remarks(suffix, format, data))
+
+
+def _header(stream: BinaryIO, suffix: str, max_pixels: int) -> tuple[str, int, int, int]:
     """Return format, width and height as stored, and orientation."""
     head = stream.read(SNIFFED)
     if not head:
         raise PixlateError("the file is empty; copy it again from its source")
     format = sniff(head)
     if format is None:
-        expected = TITLES.get(SUFFIXES.get(path.suffix.lower(), ""), "an image")
+        expected = TITLES.get(SUFFIXES.get(suffix.lower(), ""), "an image")
         raise PixlateError(f"expected {expected}, got a file that is none of {', '.join(TITLES.values())}; leave it out or convert it first")
     if format == "tiff":
         width, height = tiff.size_of(stream)
@@ -104,9 +135,9 @@ def _grey_again(picture: Picture) -> Picture:
     return replace(picture, pixels=np.ascontiguousarray(grey)) if (picture.pixels == grey).all() else picture
 
 
-def _remarks(path: Path, format: str, data: bytes) -> tuple[str, ...]:
+def _remarks(suffix: str, format: str, data: bytes) -> tuple[str, ...]:
     remarks: tuple[str, ...] = ()
-    if SUFFIXES.get(path.suffix.lower(), format) != format:
+    if SUFFIXES.get(suffix.lower(), format) != format:
         remarks += (f"the file is {TITLES[format]} inside, whatever its name says",)
     if format == "avif" and 0 <= (box := data.find(b"av1C")) < len(data) - 6 and data[box + 6] & 0x40:
         remarks += ("10- or 12-bit AVIF read with 8 bits",)

@@ -1,4 +1,4 @@
-"""Pictures to files: everything a format can hold is kept, and a note tells what it cannot."""
+"""Pictures to files, or their bytes: everything a format can hold is kept, and a note tells what it cannot."""
 
 import os
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from pixlate.images.formats import FORMATS, TITLES
 from pixlate.images.picture import Metadata, Picture
 from pixlate.images.samples import on_white, to_8_bits
 
-_SIDES = {"jpeg": 65500, "webp": 16383, "gif": 65535, "avif": 65536}
+LONGEST_SIDES = {"jpeg": 65500, "webp": 16383, "gif": 65535, "avif": 65536}
 """Longest side. libjpeg stops at 65,500, a little before its format does."""
 _SEGMENT = 65533
 """Bytes that fit in one segment of a JPEG file."""
@@ -28,21 +28,43 @@ def write_picture(picture: Picture, path: Path, format: str, *, quality: int = 9
         picture: Upright pixels with what is to go along.
         path: File to write; a file of that name is overwritten. The suffix does not matter.
         format: One of ``FORMATS``.
-        quality: 1 to 100, for JPEG, WebP and AVIF; from 90 on, colours keep their full resolution.
+        quality: As for :func:`encode_picture`.
 
     Returns:
         Notes on what the format could not hold.
 
     Raises:
-        PixlateError: Unknown format or quality, a side too long for the format, or a disk that does not take the file.
+        PixlateError: As :func:`encode_picture`, or a disk that does not take the file.
+    """
+    data, notes = encode_picture(picture, format, quality=quality)
+    try:
+        with path.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        raise PixlateError(f"the file could not be written ({error.strerror}); check the disk and its permissions") from error
+    return notes
+
+
+def encode_picture(picture: Picture, format: str, *, quality: int = 95) -> tuple[bytes, tuple[str, ...]]:
+    """Return the bytes of a picture's file, and notes on what the format could not hold.
+
+    Args:
+        picture: Upright pixels with what is to go along.
+        format: One of ``FORMATS``.
+        quality: 1 to 100, for JPEG, WebP and AVIF; from 90 on, colours keep their full resolution.
+
+    Raises:
+        PixlateError: Unknown format or quality, or a side too long for the format.
     """
     if format not in FORMATS:
         raise PixlateError(f"expected a format of {', '.join(FORMATS)}, got {format!r}; name one of them with --format")
     if not 1 <= quality <= 100:
         raise PixlateError(f"expected a quality of 1 to 100, got {quality}; 95 is a good start")
     height, width = picture.pixels.shape[:2]
-    if max(height, width) > _SIDES.get(format, max(height, width)):
-        raise PixlateError(f"expected sides of at most {_SIDES[format]} pixels in {TITLES[format]}, got {width} x {height}; use --format png")
+    if max(height, width) > LONGEST_SIDES.get(format, max(height, width)):
+        raise PixlateError(f"expected sides of at most {LONGEST_SIDES[format]} pixels in {TITLES[format]}, got {width} x {height}; use --format png")
     metadata, notes = _holdable(picture, format)
     try:
         data, more = _ENCODERS[format](picture, metadata, quality)
@@ -51,14 +73,7 @@ def write_picture(picture: Picture, path: Path, format: str, *, quality: int = 9
     except (OSError, ValueError, RuntimeError) as error:
         other = "tiff" if format == "png" else "png"
         raise PixlateError(f"{TITLES[format]} could not take the picture of {width} x {height} pixels ({error}); use --format {other}") from error
-    try:
-        with path.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except OSError as error:
-        raise PixlateError(f"the file could not be written ({error.strerror}); check the disk and its permissions") from error
-    return notes + more
+    return data, notes + more
 
 
 def _holdable(picture: Picture, format: str) -> tuple[Metadata, tuple[str, ...]]:
