@@ -32,3 +32,4 @@ def pixlate_checks() -> Iterable[pixlate.Check]:
 def pixlate_commands(app: "App") -> None:
     """Add ``pixlate export``."""
     app.command("pixlate_onnx.command:export", name="export", help="Write a trained generator as one ONNX file, checked against PyTorch.")
+    app.command("pixlate_onnx.triton.command:triton", name="triton", help="Write a model repository for Triton Inference Server.")
