@@ -1,6 +1,6 @@
 """CycleGAN: translation learnt from two sets of images, with the ready models ``day-to-night`` and ``night-to-day``."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,8 @@ import pixlate
 from pixlate_cyclegan.options import CycleGANOptions, CycleGANTraining
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from pixlate_cyclegan.model import CycleGAN
 
 
@@ -29,6 +31,14 @@ def pixlate_methods() -> Iterable[pixlate.Method]:
         build=build,
         training=CycleGANTraining,
     )
+
+
+@pixlate.hookimpl
+def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", options: pixlate.ImportOptions) -> pixlate.ForeignGenerator | None:
+    """Recognise the ResNets of pytorch-CycleGAN-and-pix2pix and contrastive-unpaired-translation."""
+    from pixlate_cyclegan.foreign import import_resnet
+
+    return import_resnet(state, options)
 
 
 @pixlate.hookimpl

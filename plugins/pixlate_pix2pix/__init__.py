@@ -1,6 +1,6 @@
 """Pix2Pix: translation learnt from pairs, with the ready model ``sketch-to-photo``."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,8 @@ import pixlate
 from pixlate_pix2pix.options import Pix2PixOptions, Pix2PixTraining
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from pixlate_pix2pix.model import Pix2Pix
 
 
@@ -29,6 +31,14 @@ def pixlate_methods() -> Iterable[pixlate.Method]:
         build=build,
         training=Pix2PixTraining,
     )
+
+
+@pixlate.hookimpl
+def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", options: pixlate.ImportOptions) -> pixlate.ForeignGenerator | None:
+    """Recognise the U-Net of pytorch-CycleGAN-and-pix2pix."""
+    from pixlate_pix2pix.foreign import import_unet
+
+    return import_unet(state, options)
 
 
 @pixlate.hookimpl

@@ -36,10 +36,10 @@ def pixlate_methods() -> Iterable[pixlate.Method]:
 
 @pixlate.hookimpl
 def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", options: pixlate.ImportOptions) -> pixlate.ForeignGenerator | None:
-    """Recognise BasicSR's MSRResNet."""
-    from pixlate_srgan.foreign import import_basicsr
+    """Recognise BasicSR's MSRResNet and the generator of leftthomas/SRGAN."""
+    from pixlate_srgan.foreign import import_basicsr, import_leftthomas
 
-    return import_basicsr(state)
+    return import_basicsr(state) or import_leftthomas(state)
 
 
 @pixlate.hookimpl

@@ -5,38 +5,59 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pixlate
+from pixlate.foreign import renamed, with_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_RENAMED = (
-    (r"conv_first\.(\w+)", r"head.0.\1"),
-    (r"body\.(\d+)\.conv1\.(\w+)", r"body.\1.layers.0.\2"),
-    (r"body\.(\d+)\.conv2\.(\w+)", r"body.\1.layers.2.\2"),
-    (r"upconv1\.(\w+)", r"tail.0.0.0.\1"),
-    (r"upconv2\.(\w+)", r"tail.1.0.0.\1"),
-    (r"conv_hr\.(\w+)", r"tail.{hr}.\1"),
-    (r"conv_last\.(\w+)", r"tail.{last}.\1"),
-)
+_LEFTTHOMAS_BLOCKS = 5
 
 
 def import_basicsr(state: "Mapping[str, Tensor]") -> pixlate.ForeignGenerator | None:
     """Return BasicSR's MSRResNet as ours with the staged tail, or None where these are not its weights."""
-    if "conv_first.weight" not in state or "body.0.conv1.weight" not in state or "conv_last.weight" not in state:
+    first, enlarging = state.get("conv_first.weight"), state.get("upconv1.weight")
+    blocks = _count(state, r"body\.(\d+)\.conv1\.weight")
+    if first is None or enlarging is None or not blocks or first.ndim != 4 or enlarging.ndim != 4:
         return None
     from pixlate.networks.srresnet import MSRResNet
 
-    stages = sum(f"upconv{number}.weight" in state for number in (1, 2))
-    places = {"hr": stages, "last": stages + 2}
-    weights = {}
-    for key, tensor in state.items():
-        for pattern, name in _RENAMED:
-            if match := re.fullmatch(pattern, key):
-                weights[match.expand(name).format(**places)] = tensor
-    blocks = len({key.split(".")[1] for key in state if key.startswith("body.")})
-    first = state["upconv1.weight"] if stages else state["conv_hr.weight"]
-    scale = 3 if stages == 1 and len(first) == 9 * first.shape[1] else 2**stages
-    network = MSRResNet(scale, len(state["conv_first.weight"]), blocks)
-    network.load_state_dict(weights)
+    stages = 2 if "upconv2.weight" in state else 1
+    scale = 3 if stages == 1 and len(enlarging) == 9 * enlarging.shape[1] else 2**stages
+    places = {"conv_first": "head.0", "conv_hr": f"tail.{stages}", "conv_last": f"tail.{stages + 2}"}
+    places |= {f"body.{block}.conv{number + 1}": f"body.{block}.layers.{2 * number}" for block in range(blocks) for number in (0, 1)}
+    places |= {f"upconv{stage + 1}": f"tail.{stage}.0.0" for stage in range(stages)}
+    network = with_weights(lambda: MSRResNet(scale, len(first), blocks), renamed(state, places))
+    if network is None:
+        return None
     spec = pixlate.ModelSpec(method="srgan", scale=scale, tiling_exact=True, halo=network.halo)
     return pixlate.ForeignGenerator(f"MSRResNet of {blocks} blocks at scale {scale}, BasicSR", network, spec)
+
+
+def import_leftthomas(state: "Mapping[str, Tensor]") -> pixlate.ForeignGenerator | None:
+    """Return the generator of leftthomas/SRGAN as ours, or None where these are not its weights."""
+    first = state.get("block1.0.weight")
+    stages = _count(state, r"block8\.(\d+)\.conv\.weight")
+    if first is None or first.ndim != 4 or stages not in (1, 2, 3) or "block7.0.weight" not in state:
+        return None
+    from pixlate_srgan.squashed import SquashedSRResNet
+
+    scale = 2**stages
+    normed = "block7.1.running_mean" in state
+    last = _LEFTTHOMAS_BLOCKS
+    places = {"block1.0": "head.0", "block1.1": "head.1", "block7.0": f"body.{last}", "block7.1": f"body.{last + 1}", f"block8.{stages}": "tail"}
+    for block in range(last):
+        layers = enumerate(("conv1", "bn1", "prelu", "conv2", "bn2"))
+        places |= {f"block{block + 2}.{layer}": f"body.{block}.layers.{index}" for index, layer in layers}
+    for stage in range(stages):
+        places |= {f"block8.{stage}.conv": f"upsample.{stage}.0.0", f"block8.{stage}.prelu": f"upsample.{stage}.1"}
+    network = with_weights(lambda: SquashedSRResNet(scale, len(first), last, normed), renamed(state, places))
+    if network is None:
+        return None
+    spec = pixlate.ModelSpec(method="srgan", scale=scale, tiling_exact=True, halo=network.halo, norm="running")
+    return pixlate.ForeignGenerator(f"SRResNet of {last} blocks at scale {scale}, leftthomas/SRGAN", network, spec)
+
+
+def _count(state: "Mapping[str, Tensor]", pattern: str) -> int:
+    """Return how many keys match, where the numbers in them are those from 0; else 0."""
+    numbers = {int(match[1]) for key in state if (match := re.fullmatch(pattern, key))}
+    return len(numbers) if numbers == set(range(len(numbers))) else 0

@@ -3,35 +3,25 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
-from pixlate.contracts import ForeignGenerator, ImportOptions
+from pixlate.contracts import ImportOptions
 from pixlate.errors import PixlateError
+from pixlate.foreign import SUFFIXES, read_weights, recognise
 from pixlate.gan import GAN, MAIN_GENERATOR
-from pixlate.plugins import installed
 from pixlate.training.checkpoint import Checkpoint, best, is_checkpoint, newest
 from pixlate.training.run import CHECKPOINTS
 
 
 def weights_to_start_from(path: Path) -> Mapping[str, Tensor]:
-    """Return the averaged weights of a run or checkpoint, or those of a ``.safetensors`` file of another code base that a plugin recognises.
+    """Return the averaged weights of a run or checkpoint, or those of a file of another code base that a plugin recognises.
 
     Raises:
         PixlateError: Nothing there that can be read, or no plugin knows its keys.
     """
-    if path.suffix != ".safetensors":
+    if path.suffix.lower() not in SUFFIXES and not path.is_file():
         return load_checkpoint(path).average
-    try:
-        state = load_file(path)
-    except FileNotFoundError as error:
-        raise PixlateError(f"expected a safetensors file for --start-from, but {path} is not there; check its path") from error
-    except (OSError, SafetensorError) as error:
-        raise PixlateError(f"expected a safetensors file for --start-from, but {path} cannot be read ({error}); save it again") from error
-    foreign: ForeignGenerator | None = installed().manager.hook.pixlate_import_checkpoint(state=state, options=ImportOptions())
-    if foreign is None:
-        raise PixlateError(f"no installed plugin recognises the weights of {path} ({', '.join(sorted(state)[:3])}, ...); install the plugin that knows them")
+    foreign = recognise(read_weights(path, "--start-from").tensors, ImportOptions(), path)
     return {f"generators.{MAIN_GENERATOR}.{name}": tensor for name, tensor in foreign.network.state_dict().items()}
 
 

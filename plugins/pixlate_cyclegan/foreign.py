@@ -1,0 +1,160 @@
+"""The ResNets of pytorch-CycleGAN-and-pix2pix (pix2pixHD's global generator is one too) and of contrastive-unpaired-translation."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pixlate
+from pixlate.foreign import norm_of, renamed, translation_spec, with_weights, without_statistics
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_BLOCK = re.compile(r"model\.(\d+)\.conv_block\.")
+_HALVING_BLUR = (1.0, 2.0, 1.0)
+_DOUBLING_BLUR = (1.0, 3.0, 3.0, 1.0)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where the layers of its one long sequence stand."""
+
+    blocks: range
+    """The residual blocks."""
+    halvings: int
+    """Strided or blurred convolutions before them, and as many that double after them."""
+    blurred_halving: bool
+    """Whether each of the former has a blur after its activation."""
+    blurred_doubling: bool
+    """Whether each of the latter has a blur before its convolution."""
+    padded: bool
+    """Whether a layer pads before the convolutions of a block; else they add zeros themselves."""
+    dropout: bool
+    """Whether a layer between the convolutions of a block drops values."""
+
+    @property
+    def last(self) -> int:
+        """The last convolution, which a padding layer precedes."""
+        return self.blocks.stop + self.halvings * (4 if self.blurred_doubling else 3) + 1
+
+    @property
+    def convolutions(self) -> tuple[int, int]:
+        """The convolutions of a block."""
+        return (1, 5 + self.dropout) if self.padded else (0, 3 + self.dropout)
+
+    def places(self) -> dict[str, str]:
+        """Return our name of each of its convolutions and norms."""
+        places = {"model.1": "network.head.1", "model.2": "network.head.2", f"model.{self.last}": "network.tail.1"}
+        for stage in range(self.halvings):
+            down = 4 + stage * (4 if self.blurred_halving else 3)
+            places |= {f"model.{down + layer}": f"network.downsample.{stage}.{layer}" for layer in (0, 1)}
+            up = self.blocks.stop + stage * (4 if self.blurred_doubling else 3)
+            layers = (1, 2) if self.blurred_doubling else (0, 1)
+            places |= {f"model.{up + layer}": f"network.upsample.{stage}.{layer}" for layer in layers}
+        for index, block in enumerate(self.blocks):
+            for convolution, ours in zip(self.convolutions, (1, 5), strict=True):
+                places |= {f"model.{block}.conv_block.{convolution + layer}": f"network.body.{index}.layers.{ours + layer}" for layer in (0, 1)}
+        return places
+
+
+def import_resnet(state: "Mapping[str, Tensor]", options: pixlate.ImportOptions) -> pixlate.ForeignGenerator | None:
+    """Return the ResNet as ours, or None where these are not its weights.
+
+    Raises:
+        PixlateError: Its blur is not the published one, or its padding is known and another one is asked for.
+    """
+    layout = _layout(state)
+    if layout is None:
+        return None
+    first, last = state.get("model.1.weight"), state.get(f"model.{layout.last}.weight")
+    if first is None or last is None or first.ndim != 4 or last.ndim != 4:
+        return None
+    from pixlate.networks.resnet import ResNet
+    from pixlate.networks.symmetric import Symmetric
+
+    norm = norm_of(state, "model.1", "model.2")
+    weights = renamed({key: tensor for key, tensor in state.items() if not key.endswith(".filt")}, layout.places())
+    kept = without_statistics(weights) if norm == "instance" else weights
+    channels_in, channels_out, channels = first.shape[1], len(last), len(first)
+
+    def make() -> Symmetric:
+        network = ResNet(
+            channels_in,
+            channels_out,
+            len(layout.blocks),
+            channels,
+            layout.halvings,
+            norm,
+            upsampling="bilinear" if layout.blurred_doubling else "transposed",
+            halve="blurred" if layout.blurred_halving else "strided",
+            padding=options.padding if layout.padded else "zero",
+        )
+        return Symmetric(network)
+
+    network = with_weights(make, kept, "network.tail.1" if norm == "none" else "")
+    if network is None:
+        return None
+    assert isinstance(network.network, ResNet)
+    _check_blurs(state, layout, channels)
+    _check_padding(layout, options)
+    assumed = [f"direction: {options.direction}, which is told to users of the file; --direction changes it"]
+    if layout.padded:
+        assumed.append(f"padding: {options.padding} in the blocks; --padding changes it")
+    if layout.dropout:
+        assumed.append("dropout: off; its own code draws it anew for each test picture, as no option of Pixlate does")
+    if norm == "batch":
+        assumed.append("norm: statistics of each image, as its own code has them when it tests; --norm running takes those gathered in training")
+    if len(kept) < len(weights):
+        assumed.append(f"norm: instance, so the {len(weights) - len(kept)} running statistics that old versions of PyTorch wrote beside it are left out")
+    project = "contrastive-unpaired-translation" if layout.blurred_halving or layout.blurred_doubling else "pytorch-CycleGAN-and-pix2pix"
+    return pixlate.ForeignGenerator(
+        f"ResNet of {len(layout.blocks)} blocks {f'with {norm} norm' if norm != 'none' else 'without norm'}, {project}",
+        network,
+        translation_spec("cyclegan", network.network, channels_out, norm, options),
+        norm="per-image" if norm == "batch" else "running",
+        assumed=tuple(assumed),
+    )
+
+
+def _layout(state: "Mapping[str, Tensor]") -> _Layout | None:
+    """Return where the layers stand, by the numbers in the names, or None where they are not in that order."""
+    numbers = sorted({int(match[1]) for key in state if (match := _BLOCK.match(key))})
+    if not numbers or numbers != list(range(numbers[0], numbers[-1] + 1)):
+        return None
+    blocks = range(numbers[0], numbers[-1] + 1)
+    blurred_halving, blurred_doubling = "model.7.filt" in state, f"model.{blocks.stop}.filt" in state
+    halvings, rest = divmod(blocks.start - 4, 4 if blurred_halving else 3)
+    within = f"model.{blocks.start}.conv_block"
+    padded = f"{within}.0.weight" not in state
+    dropout = f"{within}.{6 if padded else 4}.weight" in state and f"{within}.{5 if padded else 3}.weight" not in state
+    return _Layout(blocks, halvings, blurred_halving, blurred_doubling, padded, dropout) if rest == 0 and halvings >= 0 else None
+
+
+def _check_blurs(state: "Mapping[str, Tensor]", layout: _Layout, channels: int) -> None:
+    """Refuse blurs that are not those ours computes."""
+    import torch
+
+    expected: dict[str, tuple[int, tuple[float, ...], float]] = {}
+    for stage in range(layout.halvings):
+        if layout.blurred_halving:
+            expected[f"model.{7 + 4 * stage}.filt"] = (2 ** (stage + 1), _HALVING_BLUR, 1.0)
+        if layout.blurred_doubling:
+            expected[f"model.{layout.blocks.stop + 4 * stage}.filt"] = (2 ** (layout.halvings - stage), _DOUBLING_BLUR, 4.0)
+    for key in {key for key in state if key.endswith(".filt")} | expected.keys():
+        found = state.get(key)
+        if found is not None and key in expected:
+            factor, row, gain = expected[key]
+            blur = torch.tensor(row).outer(torch.tensor(row)) * gain / sum(row) ** 2
+            if found.shape == (channels * factor, 1, *blur.shape) and torch.allclose(found, blur.expand_as(found), atol=1e-6):
+                continue
+        raise pixlate.PixlateError(
+            f"expected the blurs of contrastive-unpaired-translation (1, 2, 1 before the blocks and 1, 3, 3, 1 after them), but {key} is "
+            f"{'missing' if found is None else 'another one'}; export it from the code that trained it"
+        )
+
+
+def _check_padding(layout: _Layout, options: pixlate.ImportOptions) -> None:
+    if layout.padded == (options.padding == "zero") and options.padding != "reflect":
+        told = "reflect or replicate: its blocks have padding layers" if layout.padded else "zero: its blocks have no padding layers"
+        raise pixlate.PixlateError(f"expected --padding {told}, got {options.padding}; leave it out")
