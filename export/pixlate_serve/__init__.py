@@ -1,1 +1,16 @@
 """Answers images over HTTP (extra ``[serve]``)."""
+
+from typing import TYPE_CHECKING
+
+import pixlate
+
+if TYPE_CHECKING:
+    from cyclopts import App
+
+USAGE = "Usage: pixlate serve MODEL... [OPTIONS]"
+
+
+@pixlate.hookimpl
+def pixlate_commands(app: "App") -> None:
+    """Add ``pixlate serve``."""
+    app.command("pixlate_serve.command:serve", name="serve", help="Answer images over HTTP with one model or several.", usage=USAGE)

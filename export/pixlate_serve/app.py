@@ -1,0 +1,232 @@
+"""The routes, and what OpenAPI says of them."""
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+import pixlate
+from pixlate_serve.answers import NOTES, PictureResponse
+from pixlate_serve.gate import DRAIN_S, Counted, Guarded, Lingering, refused
+from pixlate_serve.media import MEDIA_TYPES, FormatName, require_image, wanted_format
+from pixlate_serve.metrics import CONTENT_TYPE
+from pixlate_serve.refusals import ClientGone, Refusal, internal, stopping
+from pixlate_serve.served import ServedModel
+from pixlate_serve.service import Service
+from pixlate_serve.uploads import received, unless_gone
+
+SUFFIX = ":translate"
+_IMAGE = {"schema": {"type": "string", "format": "binary"}}
+_REASONS = {
+    400: "The request is not as described here",
+    401: "The token is missing or wrong",
+    404: "No such model",
+    406: "The Accept header names no format that Pixlate writes",
+    408: "The upload came too slowly",
+    413: "Too many bytes or pixels",
+    415: "No image that Pixlate reads",
+    422: "The image is damaged, or the model does not take it",
+    429: "The queue is full; Retry-After tells when to come back",
+    503: "The server is stopping",
+}
+
+
+class Error(BaseModel):
+    """Why there is no image."""
+
+    code: str
+    """For programs."""
+    message: str
+    """One sentence."""
+
+
+class ErrorAnswer(BaseModel):
+    """Body of every answer that is no image."""
+
+    error: Error
+
+
+class ModelDescription(BaseModel):
+    """A served model."""
+
+    name: str
+    method: str
+    direction: str
+    scale: int
+    """Height and width of the answer over those of the upload."""
+    channels_in: int
+    channels_out: int
+    precision: str
+    licence: str
+    device: str
+    max_pixels: int
+    """Largest upload, in pixels."""
+    ready: bool
+
+
+class ModelList(BaseModel):
+    """All served models."""
+
+    models: list[ModelDescription]
+
+
+class State(BaseModel):
+    """Whether the server lives, or takes work."""
+
+    status: str
+
+
+def build_app(service: Service) -> FastAPI:
+    """Return the application of a service that has been started."""
+    app = FastAPI(
+        title="Pixlate",
+        description="Translates images into images. POST an image, and the translated one comes back.",
+        version=pixlate.__version__,
+        redirect_slashes=False,
+        redoc_url=None,
+        middleware=[
+            Middleware(Counted, service=service),
+            Middleware(Lingering, timeout_s=min(DRAIN_S, service.options.timeout_s)),
+            Middleware(Guarded, token=service.token),
+        ],
+        exception_handlers={Refusal: _refusal, ClientGone: _gone, HTTPException: _http, RequestValidationError: _invalid, Exception: _unexpected},
+    )
+    _add_translation(app, service)
+    _add_descriptions(app, service)
+    _add_states(app, service)
+    return app
+
+
+def _add_translation(app: FastAPI, service: Service) -> None:
+    responses: dict[int | str, dict[str, Any]] = {status: {"model": ErrorAnswer, "description": reason} for status, reason in _REASONS.items()}
+    responses[429]["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
+    responses[200] = {
+        "description": "The translated image",
+        "content": dict.fromkeys(MEDIA_TYPES.values(), _IMAGE),
+        "headers": {NOTES: {"schema": {"type": "string"}, "description": "What could not be kept, such as transparency in JPEG"}},
+    }
+    body = {"required": True, "content": dict.fromkeys((*MEDIA_TYPES.values(), "application/octet-stream"), _IMAGE)}
+    security: dict[str, Any] = {"security": [{"bearer": []}]} if service.token else {}
+    _add_security(app, service)
+
+    @app.post(
+        "/v1/models/{name}" + SUFFIX,
+        operation_id="translate",
+        summary="Translate an image",
+        response_class=Response,
+        responses=responses,
+        openapi_extra={"requestBody": body, **security},
+    )
+    async def translate(
+        request: Request,
+        name: Annotated[str, Path(description="A name that /v1/models lists")],
+        format: Annotated[FormatName | None, Query(description="Format of the answer; without it the Accept header tells, or the upload")] = None,
+    ) -> Response:
+        model = service.model(name)
+        request.state.model = name
+        headers = request.headers
+        require_image(headers.get("content-type"), headers.get("content-encoding"))
+        accept = ", ".join(headers.getlist("accept")) or None
+        wanted_format(format, accept, "png")  # refused before the upload is read
+        claim = service.accept()
+        try:
+            data = await received(request.receive, headers.get("content-length"), claim, service.options.max_bytes, service.options.timeout_s)
+            work = asyncio.create_task(service.translate(model, data, lambda source: wanted_format(format, accept, source), claim))
+            del data
+            return PictureResponse(await unless_gone(work, request.receive), claim)
+        except asyncio.CancelledError:
+            claim.release()
+            if service.was_cut_off():
+                raise stopping() from None
+            raise
+        except BaseException:
+            claim.release()
+            raise
+
+
+def _add_descriptions(app: FastAPI, service: Service) -> None:
+    extra: dict[str, Any] = {"security": [{"bearer": []}]} if service.token else {}
+    unknown: dict[int | str, dict[str, Any]] = {404: {"model": ErrorAnswer, "description": _REASONS[404]}}
+
+    @app.get("/v1/models", operation_id="list_models", summary="List the models", openapi_extra=extra)
+    async def list_models() -> ModelList:
+        return ModelList(models=[_described(model) for model in service.models.values()])
+
+    @app.get("/v1/models/{name}", operation_id="describe_model", summary="Describe a model", responses=unknown, openapi_extra=extra)
+    async def describe_model(name: Annotated[str, Path(description="A name that /v1/models lists")]) -> ModelDescription:
+        if name.endswith(SUFFIX):
+            raise HTTPException(405, headers={"Allow": "POST"})
+        return _described(service.model(name))
+
+    @app.get(
+        "/metrics", operation_id="metrics", summary="Metrics for Prometheus", response_class=Response, openapi_extra=extra,
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    )  # fmt: skip
+    async def metrics() -> Response:
+        return Response(service.metrics.page(), headers={"Content-Type": CONTENT_TYPE})
+
+
+def _add_states(app: FastAPI, service: Service) -> None:
+    @app.get("/healthz", operation_id="health", summary="Whether the server lives")
+    async def health() -> State:
+        return State(status="alive")
+
+    @app.get("/readyz", operation_id="readiness", summary="Whether the server takes work", responses={503: {"model": ErrorAnswer}})
+    async def readiness() -> State:
+        if not service.ready:
+            raise Refusal(503, "not_ready", "the models are not warm yet, one has stopped working, or the server is stopping; ask again")
+        return State(status="ready")
+
+
+def _described(model: ServedModel) -> ModelDescription:
+    spec = model.spec
+    return ModelDescription(
+        name=model.name, method=spec.method, direction=spec.direction, scale=spec.scale, channels_in=spec.channels_in, channels_out=spec.channels_out,
+        precision=spec.precision, licence=spec.provenance.licence, device=model.device, max_pixels=model.max_pixels, ready=model.warm.is_set() and model.works,
+    )  # fmt: skip
+
+
+def _add_security(app: FastAPI, service: Service) -> None:
+    """Tell of the token in the OpenAPI document, where one is asked for."""
+    if not service.token:
+        return
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = made()
+        document.setdefault("components", {})["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+async def _refusal(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refusal)
+    return refused(error)
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    return Response(status_code=499)
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    messages = {
+        404: ("not_found", "expected /v1/models, /v1/models/NAME or /v1/models/NAME:translate, got another path; see /docs"),
+        405: ("method_not_allowed", "expected another method for this path; images are sent with POST, everything else is read with GET"),
+    }
+    code, message = messages.get(error.status_code, ("bad_request", str(error.detail)))
+    return refused(Refusal(error.status_code, code, message, error.headers or {}))
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    return refused(Refusal(400, "unknown_format", f"expected ?format= to be one of {', '.join(MEDIA_TYPES)}, got another; change it or leave it out"))
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    return refused(internal())

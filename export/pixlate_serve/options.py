@@ -1,0 +1,110 @@
+"""Options of the server; the string under a field is its help on the command line."""
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from pixlate.errors import PixlateError
+from pixlate.options import check_least, check_most, check_types
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """How models are served."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; one that other machines reach needs a token."""
+    port: int = 8000
+    """Port to listen on; 0 takes a free one and prints it."""
+    token: str = field(default="", repr=False)
+    """Secret that clients send as `Authorization: Bearer TOKEN`; in a file or in PIXLATE_TOKEN it is not seen in the list of processes."""
+    token_file: Path | None = None
+    """File whose first line is the token."""
+    without_token: Annotated[bool, Parameter(negative="")] = False
+    """Listen without a token where other machines can connect: anybody who reaches the port may use it."""
+    device: str = "auto"
+    """Where the models run: auto, cpu, cuda or cuda:N. A device asked for by name is used or refused."""
+    tile: Literal["auto", "off"] | int = "auto"
+    """Side of the tiles large images are cut into, in source pixels: auto fits the device, off runs every image whole."""
+    batch: Literal["auto"] | int = "auto"
+    """Most images of one size that run together; auto fits the device."""
+    batch_wait_ms: float = 2.0
+    """Longest time, in milliseconds, an image waits for others of its size while its batch is not full."""
+    queue: int = 100
+    """Most images that are worked on or wait; more are answered 429."""
+    memory: int = 2_000_000_000
+    """Most bytes of uploads, pixels and answers held at once, 8 for each pixel of source and output; more are answered 429."""
+    max_bytes: int = 50_000_000
+    """Largest upload, in bytes; a larger one is answered 413."""
+    max_pixels: int = 25_000_000
+    """Largest image, in source pixels; a larger one is answered 413 before it is decoded."""
+    quality: int = 95
+    """Quality of JPEG, WebP and AVIF, 1 to 100."""
+    strip_metadata: Annotated[bool, Parameter(negative="")] = False
+    """Drop EXIF, ICC profile (colours are converted to sRGB), XMP and resolution, and write no note of origin."""
+    threads: int = 0
+    """Threads that decode and encode images; 0 takes one for each core."""
+    timeout_s: float = 60.0
+    """Seconds a client may take to send its request, and to go on taking its answer."""
+    grace_s: float = 30.0
+    """Seconds that images already accepted have to be finished in when the server is asked to stop."""
+    log_requests: Annotated[bool, Parameter(negative="")] = False
+    """Print a line for each answer on standard error."""
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_least(self, port=0, batch_wait_ms=0, queue=1, memory=1_000_000, max_bytes=1, max_pixels=1, quality=1, threads=0, timeout_s=0.1, grace_s=0)
+        check_most(self, port=65535, batch_wait_ms=60_000, quality=100)
+        for name, value, least in (("batch", self.batch, 1), ("tile", self.tile, 16)):
+            if isinstance(value, int) and value < least:
+                raise PixlateError(f"expected --{name} of at least {least}, got {value}; raise it")
+        if self.token and self.token_file is not None:
+            raise PixlateError("expected --token or --token-file, got both; leave one of them out")
+        if self.without_token and (self.token or self.token_file is not None):
+            raise PixlateError("expected a token or --without-token, got both; leave one of them out")
+
+
+def token_of(options: ServeOptions, environment: str) -> str:
+    """Return the token clients must send, empty where none is asked for.
+
+    Args:
+        options: Their token or file goes before the environment; ``without_token`` before both.
+        environment: Value of the variable PIXLATE_TOKEN, empty where it is not set.
+
+    Raises:
+        PixlateError: The token cannot stand in a header, or there is none and other machines can connect.
+    """
+    token = options.token or (_read(options.token_file) if options.token_file is not None else environment)
+    if options.without_token:
+        return ""
+    if not token and not is_loopback(options.host):
+        raise PixlateError(
+            f"expected a token, since other machines can connect to --host {options.host}; add --token-file FILE, or --without-token to let anybody in"
+        )
+    if not all("!" <= letter <= "~" for letter in token):
+        raise PixlateError(
+            "expected a token of letters, digits and signs of ASCII without blanks; make one: python -c 'import secrets; print(secrets.token_hex())'"
+        )
+    return token
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can connect to an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _read(path: Path) -> str:
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise PixlateError(f"--token-file {path} cannot be read ({reason}); check its path") from error
+    if not lines or not lines[0].strip():
+        raise PixlateError(f"expected the token in the first line of --token-file {path}, got an empty one; write it there")
+    return lines[0].strip()

@@ -1,0 +1,151 @@
+"""Runs the application: binds the address, loads the models, serves, and stops in order."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import NoReturn
+
+import uvicorn
+
+from pixlate.convert.conversion import load_for_pictures
+from pixlate.errors import PixlateError
+from pixlate_serve.app import build_app
+from pixlate_serve.connections import TimedProtocol
+from pixlate_serve.options import ServeOptions
+from pixlate_serve.service import Service
+
+KEEP_ALIVE_S = 75
+"""How long an idle connection is kept: longer than load balancers do, so that none of them sends into one that is just being closed."""
+_TICK_S = 0.05
+
+
+def run(models: Mapping[str, str], options: ServeOptions, token: str) -> int:
+    """Serve until a signal comes; return the exit code.
+
+    Args:
+        models: Name -> ready model or file.
+        options: How they are served.
+        token: What clients must send, empty where nothing is asked for.
+
+    Raises:
+        PixlateError: The address cannot be had, or a model not be loaded.
+    """
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    with bound(options.host, options.port) as listener:
+        service = Service({name: load_for_pictures(model, options.device) for name, model in models.items()}, options, token)
+        server = Server(service, listener)
+        service.start()
+        asyncio.run(server.serve(sockets=[listener]))
+    if not service.close(timeout_s=1.0):  # the model is in the middle of a picture nobody waits for
+        _leave(server.exit_code)
+    return server.exit_code
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """Return a socket with the address, so that one that is taken is known before models are loaded.
+
+    Raises:
+        PixlateError: The address is taken, or none of this machine.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        raise PixlateError(f"expected --host to be an address of this machine, got {host!r}; write 127.0.0.1, or 0.0.0.0 for all of them") from error
+    family, kind, protocol, _, address = min(found, key=lambda item: item[0] != socket.AF_INET)
+    listener = socket.socket(family, kind, protocol)
+    try:
+        if sys.platform != "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(1)  # two servers may bind, only one may listen
+    except OSError as error:
+        listener.close()
+        raise PixlateError(f"cannot listen on {host} at port {port} ({error.strerror}); choose another --port, or 0 for a free one") from error
+    return listener
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with Pixlate's way of starting and stopping.
+
+    The first signal has new pictures answered 503 and those accepted finished; then the connections are closed.
+    """
+
+    def __init__(self, service: Service, listener: socket.socket) -> None:
+        options = service.options
+        protocol = type("Protocol", (TimedProtocol,), {"timeout_s": options.timeout_s})
+        super().__init__(
+            uvicorn.Config(
+                build_app(service),
+                http=protocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=5,
+            )
+        )
+        self.exit_code = 0
+        self._service, self._listener = service, listener
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen; the address is printed when the models are warm."""
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+        self._tasks.append(asyncio.create_task(self._announce()))
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop in order; at the second signal at once."""
+        loop = self._loop
+        if self._service.stopping or loop is None:
+            _leave(130)
+        self._service.stopping = True
+        loop.call_soon_threadsafe(lambda: self._tasks.append(asyncio.ensure_future(self._finish())))
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take SIGINT and SIGTERM while serving; none is raised again afterwards, since stopping in order is no failure."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    async def _announce(self) -> None:
+        while not self._service.ready and not self._service.stopping:
+            await asyncio.sleep(_TICK_S)
+        host, port = self._listener.getsockname()[:2]
+        address = f"[{host}]" if ":" in host else host
+        names = ", ".join(self._service.models)
+        print(f"serving {names} on http://{address}:{port} (interface: http://{address}:{port}/docs)", flush=True)
+
+    async def _finish(self) -> None:
+        """Wait for what has been accepted, then have uvicorn end."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._service.options.grace_s
+        while self._service.busy and loop.time() < until:
+            await asyncio.sleep(_TICK_S)
+        if self._service.busy:
+            self.exit_code = 1
+            self._service.cut_off()
+            await asyncio.sleep(_TICK_S)
+        self.should_exit = True
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process without waiting for a model that runs."""
+    with suppress(Exception):  # a signal may come in the middle of a line
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,118 @@
+"""From an upload to pixels and from pixels to an answer, by the code that converts folders; runs in the threads of the pool."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pixlate.convert.pictures import from_model, refuse_colour, with_origin
+from pixlate.errors import PixlateError
+from pixlate.images import Picture, to_srgb
+from pixlate.images.formats import TITLES, sniff
+from pixlate.images.picture import Pixels
+from pixlate.images.read import decode_picture, probe_bytes
+from pixlate.images.write import LONGEST_SIDES, encode_picture
+from pixlate.spec import ModelSpec
+from pixlate_serve.refusals import Refusal, too_large_for_memory
+
+ANY_SIZE = 2**62
+"""A limit that lets every header pass; the server's own sentence tells of its limit."""
+BYTES_A_PIXEL = 8
+"""Memory a pixel takes on its way: as decoded and once more as the decoder, the model or the encoder has it."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the first bytes of an upload tell."""
+
+    format: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """An encoded picture."""
+
+    data: bytes
+    format: str
+    notes: tuple[str, ...]
+
+
+def cost(header: Header, spec: ModelSpec) -> int:
+    """Return the bytes a picture takes from its decoding to its answer."""
+    return header.width * header.height * BYTES_A_PIXEL * (1 + spec.scale**2)
+
+
+def most_pixels(spec: ModelSpec, max_pixels: int, memory: int) -> int:
+    """Return the largest picture a model is given: no larger than allowed, and than the memory set aside holds with its upload."""
+    return min(max_pixels, int(0.9 * memory) // (BYTES_A_PIXEL * (1 + spec.scale**2)))
+
+
+def header_of(data: bytes, max_pixels: int) -> Header:
+    """Return format and upright size of an upload.
+
+    Raises:
+        Refusal: 415 no image, 422 a damaged header, 413 too many pixels.
+    """
+    format = sniff(data)
+    if format is None:
+        raise Refusal(415, "no_image", f"expected {', '.join(list(TITLES.values())[:-1])} or GIF, got bytes that are none of them; convert the picture first")
+    with _refused("damaged"):
+        width, height = probe_bytes(data, ANY_SIZE)
+    if width * height > max_pixels:
+        size = f"{width} x {height} = {width * height / 1e6:.6g} million"
+        raise Refusal(413, "too_many_pixels", f"expected at most {max_pixels / 1e6:.6g} million pixels, got {size}; send a smaller picture")
+    return Header(format, width, height)
+
+
+def require_sides(header: Header, format: str, scale: int) -> None:
+    """See that a format holds the answer, before there is one.
+
+    Raises:
+        Refusal: 422, a side would be too long.
+    """
+    width, height = header.width * scale, header.height * scale
+    longest = LONGEST_SIDES.get(format)
+    if longest is not None and max(width, height) > longest:
+        raise Refusal(
+            422, "too_long", f"expected sides of at most {longest} pixels in {TITLES[format]}, the answer would have {width} x {height}; add ?format=png"
+        )
+
+
+def decoded(data: bytes, max_pixels: int, spec: ModelSpec) -> Picture:
+    """Return the picture of an upload.
+
+    Raises:
+        Refusal: 422 damaged or of a kind the model does not take, 413 too large for the memory.
+    """
+    with _refused("damaged"):
+        picture = decode_picture(data, max_pixels=max_pixels)
+    with _refused("wrong_colours"):
+        refuse_colour(picture, spec)
+    return picture
+
+
+def encoded(output: Pixels, source: Picture, spec: ModelSpec, format: str, quality: int, strip_metadata: bool) -> Answer:
+    """Return the file of a translated picture.
+
+    Raises:
+        Refusal: 422 where the format does not take it, 413 where it is too large for the memory.
+    """
+    with _refused("not_writable"):
+        picture = from_model(output, source, spec)
+        picture = to_srgb(picture) if strip_metadata else with_origin(picture, spec)
+        data, notes = encode_picture(picture, format, quality=quality)
+    return Answer(data, format, (*picture.notes, *notes))
+
+
+@contextmanager
+def _refused(code: str) -> Iterator[None]:
+    """Turn what the conversion refuses into an answer."""
+    try:
+        yield
+    except MemoryError as error:
+        raise too_large_for_memory() from error
+    except PixlateError as error:
+        if isinstance(error.__cause__, MemoryError):
+            raise too_large_for_memory() from error
+        raise Refusal(422, code, str(error)) from error
