@@ -1,6 +1,6 @@
 """What plugins are told during training, and what they may add to it."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 import pixlate
 from pixlate.plugins import Plugin, installed
@@ -52,13 +52,14 @@ class Listener:
         yield pixlate.Metric("mae", lambda output, target: float(np.abs(output.astype(float) - target).mean()), higher_is_better=False)
 
     @pixlate.hookimpl
-    def pixlate_import_checkpoint(self, state: Mapping[str, Tensor], names: Set[str]) -> Mapping[str, Tensor] | None:
+    def pixlate_import_checkpoint(self, state: Mapping[str, Tensor]) -> pixlate.ForeignGenerator | None:
         self.states.append(state)
-        return (
-            {name: state["everything"].expand(3 if "tail" in name else 8).clone() for name in names if name.endswith("head.0.bias")}
-            if "everything" in state
-            else None
-        )
+        if "everything" not in state:
+            return None
+        network = nn.Module()
+        network.head = nn.Sequential(nn.Conv2d(3, 8, 3))
+        network.load_state_dict({"head.0.bias": state["everything"].expand(8)}, strict=False)
+        return pixlate.ForeignGenerator("everything", network, pixlate.ModelSpec())
 
 
 def test_plugins_are_told_the_losses_of_each_step(options: RunOptions, plugin: Listener, tmp_path: Path) -> None:
@@ -86,9 +87,12 @@ def test_metrics_of_plugins_are_measured_at_each_validation(options: RunOptions,
     assert '"mae"' in (tmp_path / "run/log.jsonl").read_text()
 
 
-def test_weights_a_plugin_recognises_are_started_from(options: RunOptions, plugin: Listener, tmp_path: Path) -> None:
-    save_file({"everything": torch.tensor([7.0])}, tmp_path / "foreign.safetensors")
-    chosen = replace(options, training=replace(options.training, steps=1, learning_rate=1e-30, start_from=str(tmp_path / "foreign.safetensors")))
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth", ""])
+def test_weights_a_plugin_recognises_are_started_from(options: RunOptions, plugin: Listener, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"foreign{suffix}"
+    state = {"everything": torch.tensor([7.0])}
+    save_file(state, path) if suffix == ".safetensors" else torch.save({"params_ema": state, "params": {"everything": torch.tensor([6.0])}}, path)
+    chosen = replace(options, training=replace(options.training, steps=1, learning_rate=1e-30, start_from=str(path)))
     seen: list[Progress] = []
     train(chosen, tmp_path / "run", seen.append, print)
     from pixlate.training.starting import load_checkpoint
@@ -108,4 +112,14 @@ def test_a_damaged_safetensors_file_is_refused(options: RunOptions, tmp_path: Pa
     (tmp_path / "foreign.safetensors").write_bytes(b"no weights")
     chosen = replace(options, training=replace(options.training, start_from=str(tmp_path / "foreign.safetensors")))
     with pytest.raises(pixlate.PixlateError, match=r"expected a safetensors file for --start-from"):
+        train(chosen, tmp_path / "run", lambda progress: None, print)
+
+
+@pytest.mark.parametrize(("content", "message"), [(None, "is not there; check its path"), (b"no weights", "is damaged or something else")])
+def test_a_pth_file_that_holds_no_weights_is_refused(options: RunOptions, tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "foreign.pth"
+    if content is not None:
+        path.write_bytes(content)
+    chosen = replace(options, training=replace(options.training, start_from=str(path)))
+    with pytest.raises(pixlate.PixlateError, match=rf"expected a PyTorch file for --start-from, but .*foreign\.pth {message}"):
         train(chosen, tmp_path / "run", lambda progress: None, print)
