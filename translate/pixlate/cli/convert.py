@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pixlate.convert import ConvertOptions
 from pixlate.convert import convert as convert_images
 from pixlate.convert.job import printable
+from pixlate.convert.places import shown
 from pixlate.convert.preview import preview
 from pixlate.convert.report import Report, Summary
 from pixlate.errors import PixlateError
@@ -25,7 +26,7 @@ SHOWN = 10
 
 
 def convert(
-    *paths: Annotated[Path, Parameter(name="SOURCE... OUT")],
+    *paths: Annotated[str | Path, Parameter(name="SOURCE... OUT")],
     model: str = "",
     options: Annotated[ConvertOptions | None, Parameter(name="*")] = None,
     json: Annotated[bool, Parameter(negative="")] = False,
@@ -37,7 +38,7 @@ def convert(
     Parameters
     ----------
     paths
-        Files, folders or globs to convert, then the output folder (for a single file also an image file).
+        Files, folders or globs to convert, then the output folder (for a single file also an image file); paths, or URLs such as s3://bucket/photos.
     model
         Required: a ready model's name (see pixlate models) or a model file.
     json
@@ -47,7 +48,7 @@ def convert(
         raise PixlateError("expected a model; write: pixlate convert photos/ out/ --model upscale-x4, and see `pixlate models` for others")
     if len(paths) < 2:
         raise PixlateError(
-            f"expected a source and an output folder, got {' '.join(map(str, paths)) or 'neither'}; write: pixlate convert photos/ out/ --model {model}"
+            f"expected a source and an output folder, got {' '.join(map(shown, paths)) or 'neither'}; write: pixlate convert photos/ out/ --model {model}"
         )
     *sources, out = paths
     chosen = options or ConvertOptions()
@@ -91,7 +92,7 @@ def _rate(summary: Summary, seconds: float) -> str:
     return "  ".join([*parts, *([f"{summary.failed} failed"] if summary.failed else [])])
 
 
-def _print_summary(summary: Summary, out: Path, options: ConvertOptions) -> None:
+def _print_summary(summary: Summary, out: str | Path, options: ConvertOptions) -> None:
     counts = [
         f"{summary.converted} converted"
         + (f" at {summary.converted / max(summary.seconds, 1e-9):.2f} images/s on {summary.device}" if summary.converted else ""),
@@ -102,7 +103,7 @@ def _print_summary(summary: Summary, out: Path, options: ConvertOptions) -> None
         ),
         *([f"{summary.not_reached} not reached"] if summary.not_reached else []),
     ]
-    _say(f"{', '.join(counts)}, into {printable(out)}")
+    _say(f"{', '.join(counts)}, into {printable(shown(out))}")
     if summary.ignored:
         kinds = ", ".join(f"{count} {printable(kind)}" for kind, count in sorted(summary.ignored.items()))
         _say(f"left out, since their names are not those of images Pixlate reads, or hidden: {kinds}")
@@ -123,7 +124,7 @@ def _print_summary(summary: Summary, out: Path, options: ConvertOptions) -> None
         print(f"stopped: {summary.stopped or 'interrupted; the same command continues'}", file=sys.stderr)
 
 
-def _preview(sources: list[Path], out: Path, model: str, options: ConvertOptions, json: bool) -> int:
+def _preview(sources: list[str | Path], out: str | Path, model: str, options: ConvertOptions, json: bool) -> int:
     failed = count = 0
     pixels = 0
     items = preview(sources, out, model, options)

@@ -25,8 +25,8 @@ def convert(
     One bad file never stops the others: it is counted in the summary with its reason. The same call again continues after a crash.
 
     Args:
-        source: Where the images are.
-        out: The output folder; for a single file also an image file.
+        source: Where the images are: paths, or URLs that fsspec opens, as texts.
+        out: The output folder, a path or a URL; for a single file also an image file.
         model: A ready model's name or a model file.
         options: How to convert; ``ConvertOptions(dry_run=True)`` is refused here, see :func:`pixlate.convert.preview.preview`.
         watch: Called after each image.
@@ -38,5 +38,5 @@ def convert(
 
     if not isinstance(options, ConvertOptions | None):
         raise PixlateError(f"expected options to be a pixlate.ConvertOptions, got {options!r}; write pixlate.ConvertOptions(format='png')")
-    sources = [Path(path) for path in ([source] if isinstance(source, str | Path) else source)]
-    return run(sources, Path(out), model, options or ConvertOptions(), watch or (lambda report: None))
+    sources = [source] if isinstance(source, str | Path) else list(source)
+    return run(sources, out, model, options or ConvertOptions(), watch or (lambda report: None))

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from pixlate.contracts import Translator
 from pixlate.convert.executor import Executor
+from pixlate.convert.homes import open_journal
 from pixlate.convert.job import identity
-from pixlate.convert.journal import Journal, digest_file
+from pixlate.convert.journal import digest_file
 from pixlate.convert.options import ConvertOptions
 from pixlate.convert.pipeline import Conversion
+from pixlate.convert.places import locate
 from pixlate.convert.plan import make_plan
 from pixlate.convert.report import Report, Summary
 from pixlate.convert.sheet import Sheet
@@ -20,7 +22,7 @@ from pixlate.models import find, load
 from pixlate.plugins import installed
 
 
-def run(sources: Sequence[Path], out: Path, model: str | Path, options: ConvertOptions, watch: Callable[[Report], None]) -> Summary:
+def run(sources: Sequence[str | Path], out: str | Path, model: str | Path, options: ConvertOptions, watch: Callable[[Report], None]) -> Summary:
     """Convert the sources into ``out``; see :func:`pixlate.convert`."""
     if options.dry_run:
         raise PixlateError("expected a conversion, got dry_run; call pixlate.convert.preview.preview for what would be done")
@@ -29,7 +31,7 @@ def run(sources: Sequence[Path], out: Path, model: str | Path, options: ConvertO
         if file is not None and identity(file) == identity(path):
             raise PixlateError(f"--{option} {file} would take the place of the model; name another file")
     formats = installed().image_formats()
-    plan = make_plan(sources, out, options, formats)
+    plan = make_plan([locate(source) for source in sources], locate(out), options, formats)
     executors = load_executors(model, options)
     settings = settings_digest(path, options)
     with ExitStack() as held:
@@ -37,7 +39,8 @@ def run(sources: Sequence[Path], out: Path, model: str | Path, options: ConvertO
         sheet = Sheet(options.sheet, str(model)) if options.sheet else None
         if sheet is not None:
             held.callback(sheet.discard)
-        journal = held.enter_context(Journal(plan.root, settings))
+        journal = open_journal(plan.root, settings)
+        held.enter_context(journal)
         report.summary.device = options.device if len(split_devices(options.device)) > 1 else executors[0].translator.device
         Conversion(plan, executors, journal, report, options, formats, sheet, watch).run()
         if sheet is not None:

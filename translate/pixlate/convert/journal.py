@@ -8,16 +8,16 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from io import FileIO
 from pathlib import Path
 from threading import Lock
-from typing import Literal, Self
+from typing import Literal, Protocol, Self
 
 from pixlate import locking
-from pixlate.convert.job import HOME, Job, identity, make_folders
+from pixlate.convert.job import HOME, Job, Status, identity, make_folders
 from pixlate.errors import PixlateError
 
 State = Literal["new", "finished", "stale", "foreign", "other settings"]
@@ -41,6 +41,32 @@ class Entry:
     """When the source was last changed, in nanoseconds."""
     settings: str
     """Digest of the model and of the options that shape the output."""
+    md5: str = ""
+    """Second digest, which object stores tell without sending the file; only of outputs at a URL."""
+
+    def line(self) -> bytes:
+        """Return it as the journal has it."""
+        fields = asdict(self)
+        return json.dumps(fields if self.md5 else {name: value for name, value in fields.items() if name != "md5"}).encode() + b"\n"
+
+
+class Home(Protocol):
+    """Where outputs get their names, as the pipeline sees it."""
+
+    parts: Path
+    """Folder of this machine for files being written."""
+
+    def exists(self, name: str) -> bool:
+        """Tell whether anything stands under an output's name."""
+        ...
+
+    def state(self, job: Job, source: Status) -> State:
+        """Tell what stands there; see :meth:`Records.state`."""
+        ...
+
+    def finish(self, job: Job, part: Path, source: Status) -> None:
+        """Record a written file and give it its name."""
+        ...
 
 
 class Records:
@@ -59,18 +85,22 @@ class Records:
         for entry in self._read():
             self._entries.setdefault(entry.name, []).append(entry)
 
+    def exists(self, name: str) -> bool:
+        """Tell whether anything stands under an output's name, a broken link included."""
+        return os.path.lexists(self.root / name)
+
     def knows(self, name: str) -> bool:
         """Tell whether an output of that name is recorded."""
         return name in self._entries
 
-    def state(self, job: Job, source: os.stat_result) -> State:
+    def state(self, job: Job, source: Status) -> State:
         """Tell what stands under the output's name.
 
         ``new``: nothing. ``finished``: our output of this source and these settings. ``stale``: our output, and the source has changed since.
         ``other settings``: our output by another model or option. ``foreign``: a file we did not write, or that was changed since.
         """
         target = self.root / job.name
-        if not os.path.lexists(target):
+        if not self.exists(job.name):
             return "new"
         entry = self._matching(job.name, target)
         if entry is None:
@@ -94,11 +124,7 @@ class Records:
         """Yield the entries, the newest of a name last; a line cut short or damaged by a crash is passed over."""
         try:
             with self.path.open(encoding="utf-8", errors="replace") as lines:
-                for line in lines:
-                    with suppress(ValueError, TypeError):
-                        entry = Entry(**json.loads(line))
-                        if isinstance(entry.name, str):
-                            yield entry
+                yield from parse(lines)
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:
@@ -142,7 +168,7 @@ class Journal(Records):
         with self._file, suppress(OSError):  # on a full or vanished disk the lines as they were written serve as well
             self._sort()
 
-    def finish(self, job: Job, part: Path, source: os.stat_result) -> None:
+    def finish(self, job: Job, part: Path, source: Status) -> None:
         """Record the written ``part`` and give it its name.
 
         Raises:
@@ -152,7 +178,7 @@ class Journal(Records):
         entry = Entry(job.name, part.stat().st_size, digest_file(part), source.st_size, source.st_mtime_ns, self.settings)
         make_folders(target.parent)
         with self._lock:
-            self._append(_line(entry))
+            self._append(entry.line())
         self._entries[job.name] = [*self._entries.get(job.name, []), entry]
         part.replace(target)
         self._entries[job.name] = [entry]
@@ -174,7 +200,7 @@ class Journal(Records):
         """
         with suppress(OSError):
             self.parts.rmdir()
-        lines = b"".join(_line(entry) for name in sorted(self._entries) for entry in self._entries[name])
+        lines = b"".join(entry.line() for name in sorted(self._entries) for entry in self._entries[name])
         if lines == self.path.read_bytes():
             return
         part = self.path.with_suffix(".part")
@@ -189,8 +215,13 @@ class Journal(Records):
             raise
 
 
-def _line(entry: Entry) -> bytes:
-    return json.dumps(asdict(entry)).encode() + b"\n"
+def parse(lines: Iterable[str]) -> Iterator[Entry]:
+    """Yield the entries of a journal; a line cut short or damaged by a crash is passed over."""
+    for line in lines:
+        with suppress(ValueError, TypeError):
+            entry = Entry(**json.loads(line))
+            if isinstance(entry.name, str):
+                yield entry
 
 
 def _unwritable(root: Path, error: OSError) -> PixlateError:

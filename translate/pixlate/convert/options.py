@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pixlate.convert.places import refuse_flattened
 from pixlate.errors import PixlateError
 from pixlate.machine import granted_cores
 from pixlate.options import check_types
@@ -55,6 +56,8 @@ class ConvertOptions:
         for name, path in (("report", self.report), ("sheet", self.sheet)):
             if path is not None and not path.name:
                 raise PixlateError(f"expected --{name} to name a file, got {path}; add the file's name")
+            if path is not None:
+                refuse_flattened(path, f"--{name} to name a file of this machine")
         if self.sheet is not None and self.sheet.suffix.lower() != ".png":
             raise PixlateError(f"expected --sheet to name a .png file, got {self.sheet}; change its ending")
         if not 1 <= self.quality <= 100:

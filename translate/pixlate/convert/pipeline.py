@@ -1,7 +1,6 @@
 """The way of the images: threads read, one thread for each lane of a device runs the model, threads write; all queues are bounded in bytes."""
 
 import errno
-import os
 import signal
 import threading
 import time
@@ -9,20 +8,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import FrameType
 
 from pixlate.convert.budget import ByteBudget, Closed
 from pixlate.convert.executor import Executor
-from pixlate.convert.job import Job, status_of
-from pixlate.convert.journal import Journal
+from pixlate.convert.job import Job, Status
+from pixlate.convert.journal import Home
 from pixlate.convert.options import ConvertOptions
 from pixlate.convert.pictures import from_model, refuse_colour, to_model, with_origin
 from pixlate.convert.plan import Plan
-from pixlate.convert.report import Report, Result
+from pixlate.convert.report import Report, Result, reason_of
+from pixlate.convert.settling import settle
 from pixlate.convert.sheet import Sheet
-from pixlate.errors import PixlateError
+from pixlate.errors import DeviceLost, PixlateError
 from pixlate.images import ImageFormat, Picture, probe, read_picture, to_srgb, write_picture
 from pixlate.images.picture import Pixels
 
@@ -41,7 +40,7 @@ class _Read:
 
     job: Job
     picture: Picture | None = None
-    status: os.stat_result | None = None
+    status: Status | None = None
     taken: int = 0
     result: Result | None = None
 
@@ -84,7 +83,7 @@ class Conversion:
         self,
         plan: Plan,
         executors: Sequence[Executor],
-        journal: Journal,
+        journal: Home,
         report: Report,
         options: ConvertOptions,
         formats: Mapping[str, ImageFormat],
@@ -152,9 +151,13 @@ class Conversion:
             self._writing += event.writing
             if event.error is not None and not isinstance(event.error, PixlateError | MemoryError):
                 raise event.error
+            if isinstance(event.error, DeviceLost):
+                self.report.summary.stopped = f"{event.error}; the same command continues"
+                self._stopping = True
+                return
             for read in event.failed:
                 assert event.error is not None
-                self._finish(Result(read.job.source, read.job.name, "failed", _reason(event.error)))
+                self._finish(Result(read.job.source, read.job.name, "failed", reason_of(event.error)))
         elif event is not None:
             self._reading -= 1
             self._receive(event)
@@ -188,15 +191,16 @@ class Conversion:
         try:
             if self._stopping:
                 raise Closed
-            path, status = Path(job.source), status_of(job.source)
-            settled = self._settle(job, status)
+            status = job.status()
+            settled = settle(job, status, self.journal, self.options.on_exists)
             if settled is not None:
                 self._events.put(_Read(job, result=settled))
                 return
-            if path.suffix.lower() not in self.formats:
-                width, height = probe(path, self.options.max_pixels)
-                taken = self._reading_budget.take(width * height * 8)
-            picture = read_picture(path, max_pixels=self.options.max_pixels, formats=self.formats)
+            with job.at_hand(lambda: self._stopping) as path:
+                if path.suffix.lower() not in self.formats:
+                    width, height = probe(path, self.options.max_pixels)
+                    taken = self._reading_budget.take(width * height * 8)
+                picture = read_picture(path, max_pixels=self.options.max_pixels, formats=self.formats)
             if not taken:  # a plugin's format is not known before it is read
                 taken = self._reading_budget.take(2 * picture.nbytes)
             refuse_colour(picture, self.spec)
@@ -205,24 +209,7 @@ class Conversion:
             self._events.put(_Read(job))
         except BaseException as error:  # noqa: BLE001 - one bad file, or a bug in a decoder, must not stop the others, nor leave them waiting
             self._reading_budget.give_back(taken)
-            self._events.put(_Read(job, result=Result(job.source, job.name, "failed", _reason(error))))
-
-    def _settle(self, job: Job, source: os.stat_result) -> Result | None:
-        """Return the result of a job whose output stands already, or None where there is work to do."""
-        if self.options.on_exists == "overwrite":
-            return None
-        if self.options.on_exists == "skip":
-            return Result(job.source, job.name, "skipped", "the output exists") if os.path.lexists(self.journal.root / job.name) else None
-        state = self.journal.state(job, source)
-        if state in ("new", "stale"):
-            return None
-        if state == "finished":
-            return Result(job.source, job.name, "finished before")
-        if state == "other settings":
-            reason = "the output exists, made with another model or other options; choose another folder, or --on-exists overwrite to replace it"
-        else:
-            reason = "the output exists and is not one of this conversion; it was kept: choose another folder, or --on-exists skip or overwrite"
-        return Result(job.source, job.name, "failed", reason)
+            self._events.put(_Read(job, result=Result(job.source, job.name, "failed", reason_of(error))))
 
     def _translate(self, executor: Executor, group: list[_Read]) -> None:
         """Run the model on one group and hand the outputs to the writing threads, in a translating thread."""
@@ -277,7 +264,7 @@ class Conversion:
             if isinstance(cause, OSError) and cause.errno in _FULL:
                 self.report.summary.stopped = f"the output folder takes no more ({cause.strerror}); free some space and run the same command again"
                 self._full = self._stopping = True
-            result = Result(job.source, job.name, "failed", _reason(error))
+            result = Result(job.source, job.name, "failed", reason_of(error))
         finally:
             self._writing_budget.give_back(taken)
         self._events.put(_Written(result))
@@ -325,14 +312,3 @@ class Conversion:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def _reason(error: BaseException) -> str:
-    """Return one sentence for a failure."""
-    if isinstance(error, PixlateError):
-        return str(error)
-    if isinstance(error, MemoryError):
-        return "the picture or its conversion does not fit in memory; close other programs, use --threads 1 or make it smaller first"
-    if isinstance(error, OSError) and error.strerror:
-        return f"the output cannot be written ({error.strerror}); check space and permissions"
-    return f"unexpected {type(error).__name__}: {error}; please report it with the file"

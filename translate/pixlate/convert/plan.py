@@ -5,11 +5,16 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
+from pixlate.convert.homes import open_records
 from pixlate.convert.job import HOME, Job, identity
 from pixlate.convert.journal import Records
 from pixlate.convert.options import ConvertOptions
+from pixlate.convert.remote import refusal
+from pixlate.convert.remote_journal import RemoteRecords
+from pixlate.convert.remote_walk import find_remote
+from pixlate.convert.url import Url, Version
 from pixlate.convert.walk import find, has_magic, walk
 from pixlate.errors import PixlateError
 from pixlate.images import SUFFIXES, suffix_of
@@ -19,7 +24,7 @@ from pixlate.images import SUFFIXES, suffix_of
 class Plan:
     """What a conversion will do."""
 
-    root: Path
+    root: Path | Url
     """The output folder."""
     jobs: list[Job] = field(default_factory=list)
     failures: list[tuple[str, str]] = field(default_factory=list)
@@ -28,23 +33,29 @@ class Plan:
     """How many files in the source folder were left out, by the ending that names no image, ``hidden`` or ``outputs of an earlier run``."""
 
 
-def make_plan(sources: Sequence[Path], out: Path, options: ConvertOptions, plugin_suffixes: Mapping[str, object]) -> Plan:
+def make_plan(sources: Sequence[Path | Url], out: Path | Url, options: ConvertOptions, plugin_suffixes: Mapping[str, object]) -> Plan:
     """Plan the conversion of files, folders or globs into a folder (or of one file into one file).
 
     Raises:
         PixlateError: Nothing to convert, a source that is the output, or two images that would give one output.
     """
     known = {*SUFFIXES, *plugin_suffixes}
+    if isinstance(out, Url) and "::" in out.name:
+        raise PixlateError(f"expected the output at a URL without ::, got {out}; write into a folder and pack it afterwards")
     if _is_single(sources, out):
         plan = _plan_single(sources[0], out, options)
     elif _is_misspelled(sources, out):
         raise PixlateError(f"the name {out} does not end as an image's ({' '.join(sorted(SUFFIXES))}); mend it, or make a folder of that name first")
-    elif os.path.lexists(out) and not os.path.isdir(out):  # noqa: PTH112 - pathlib raises for a name that is too long
+    elif _kind(out) == "file":
         raise PixlateError(f"expected a folder for the output, got the file {out}; name another folder")
     else:
         plan = Plan(out)
         for source in sources:
-            _add(plan, source, out, options, known)
+            if isinstance(source, Url):
+                for found in find_remote(source, out, plan.failures):
+                    _add_file(plan, str(found.url), found.relative, options, known, found.named, found.url, found.version)
+            else:
+                _add(plan, source, out, options, known)
     _refuse_clashes(plan)
     _refuse_own_images(plan)
     _refuse_replaced(plan, options)
@@ -55,43 +66,75 @@ def make_plan(sources: Sequence[Path], out: Path, options: ConvertOptions, plugi
     return plan
 
 
-def _is_single(sources: Sequence[Path], out: Path) -> bool:
+def _kind(place: Path | Url) -> str:
+    """Tell whether a place is a ``folder``, a ``file`` (or anything else that has a name) or ``nothing``."""
+    if isinstance(place, Path):
+        return "folder" if os.path.isdir(place) else "file" if os.path.lexists(place) else "nothing"  # noqa: PTH112 - pathlib raises for a name that is too long
+    try:
+        return place.kind()
+    except Exception as error:
+        raise refusal(error, str(place)) from error
+
+
+def _ending(place: Path | Url) -> str:
+    return place.pure.suffix if isinstance(place, Url) else place.suffix
+
+
+def _is_single(sources: Sequence[Path | Url], out: Path | Url) -> bool:
     """Tell whether one file is to become one file."""
-    names_file = out.suffix.lower() in SUFFIXES and not os.path.isdir(out)  # noqa: PTH112 - pathlib raises for a name that is too long
-    return names_file and len(sources) == 1 and os.path.lexists(sources[0]) and not os.path.isdir(sources[0])  # noqa: PTH112
+    return len(sources) == 1 and _ending(out).lower() in SUFFIXES and _kind(out) != "folder" and _kind(sources[0]) == "file"
 
 
-def _is_misspelled(sources: Sequence[Path], out: Path) -> bool:
+def _is_misspelled(sources: Sequence[Path | Url], out: Path | Url) -> bool:
     """Tell whether one file is to become what looks like a file, such as ``big.jpgg``."""
-    return len(sources) == 1 and out.suffix.isascii() and out.suffix[1:].isalpha() and not os.path.lexists(out) and os.path.isfile(sources[0])  # noqa: PTH113
+    ending = _ending(out)
+    if len(sources) != 1 or not (ending.isascii() and ending[1:].isalpha()) or _kind(out) != "nothing":
+        return False
+    return _kind(sources[0]) == "file" if isinstance(sources[0], Url) else os.path.isfile(sources[0])  # noqa: PTH113
 
 
-def _plan_single(source: Path, out: Path, options: ConvertOptions) -> Plan:
-    kind = SUFFIXES[out.suffix.lower()]
+def _plan_single(source: Path | Url, out: Path | Url, options: ConvertOptions) -> Plan:
+    kind = SUFFIXES[_ending(out).lower()]
     if options.format not in (None, kind):
         raise PixlateError(f"the name {out} says {kind}, but --format says {options.format}; leave out --format or change the name")
     if options.suffix:
         raise PixlateError(f"--suffix is added to the names in an output folder, but {out} is named in full; leave it out")
-    return Plan(out.parent, [Job(str(source), out.name, kind)])
+    plan = Plan(out.parent)
+    name = out.pure.name if isinstance(out, Url) else out.name
+    if isinstance(source, Url):
+        plan.jobs = [Job(str(found.url), name, kind, (), found.url, found.version) for found in find_remote(source, out, plan.failures)]
+    else:
+        plan.jobs = [Job(str(source), name, kind)]
+    return plan
 
 
-def _add(plan: Plan, source: Path, out: Path, options: ConvertOptions, known: set[str]) -> None:
+def _add(plan: Plan, source: Path, out: Path | Url, options: ConvertOptions, known: set[str]) -> None:
+    output = None if isinstance(out, Url) else out
     if os.path.isdir(source):  # noqa: PTH112 - pathlib raises where a folder above may not be read
-        if identity(source) == identity(out):
+        if output is not None and identity(source) == identity(output):
             raise PixlateError(f"expected an output folder other than the source {source}; name another one")
-        for path in walk(source, out, plan.failures):
+        for path in walk(source, output, plan.failures):
             _add_file(plan, path, Path(path).relative_to(source), options, known)
     elif os.path.lexists(source):
         _add_file(plan, str(source), Path(source.name), options, known, named=True)
     elif has_magic(source):
-        base, found = find(source, out, plan.failures)
-        for path in found:
+        base, files = find(source, output, plan.failures)
+        for path in files:
             _add_file(plan, path, Path(path).relative_to(base), options, known)
     else:
         raise PixlateError(f"expected a file, a folder or a glob, but {source} does not exist; check the path")
 
 
-def _add_file(plan: Plan, path: str, relative: Path, options: ConvertOptions, known: set[str], named: bool = False) -> None:
+def _add_file(
+    plan: Plan,
+    path: str,
+    relative: PurePath,
+    options: ConvertOptions,
+    known: set[str],
+    named: bool = False,
+    url: Url | None = None,
+    version: Version | None = None,
+) -> None:
     ending = relative.suffix.lower()
     if not named and (ending not in known or relative.name.startswith(".")):
         plan.ignored["hidden" if relative.name.startswith(".") else ending or "without an ending"] += 1
@@ -106,12 +149,26 @@ def _add_file(plan: Plan, path: str, relative: Path, options: ConvertOptions, kn
         kind, suffix, notes = "png", ".png", (f"written as PNG, since {ending} can only be read",)
     else:
         raise PixlateError(f"the name of {path} does not tell its format; say how to write it with --format")
-    plan.jobs.append(Job(path, str(relative.with_name(relative.stem + options.suffix + suffix)), kind, notes))
+    target = relative.with_name(relative.stem + options.suffix + suffix)
+    name = target.as_posix() if isinstance(plan.root, Url) else str(target)
+    if isinstance(plan.root, Url) and not name.isascii() and not _is_text(name):
+        plan.failures.append((path, "its name is not text, and a name at a URL must be; rename it"))
+        return
+    plan.jobs.append(Job(path, name, kind, notes, url, version))
+
+
+def _is_text(name: str) -> bool:
+    """Tell whether a name can be written as UTF-8, which those of undecodable bytes cannot."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _refuse_clashes(plan: Plan) -> None:
     """Refuse two images that would give one output, and an output that would stand where a folder of outputs must."""
-    folds = _folds_case(plan.root)
+    folds = not isinstance(plan.root, Url) and _folds_case(plan.root)
     outputs: dict[str, str] = {}
     for job in plan.jobs:
         key = unicodedata.normalize("NFC", job.name).casefold() if folds else os.path.normcase(job.name)
@@ -131,17 +188,17 @@ def _refuse_clashes(plan: Plan) -> None:
 
 def _refuse_own_images(plan: Plan) -> None:
     """Refuse outputs that would replace images to convert; those that an earlier run of the same command made are left out."""
-    sources = {own: job for job in plan.jobs if (own := identity(job.source)) is not None}
+    sources = {own: job for job in plan.jobs if (own := _identity(job)) is not None}
     written: set[Job] = set()
-    recorded: Records | None = None
-    for job in plan.jobs:
-        target = plan.root / job.name
-        replaced = sources.get(own) if (own := identity(target)) is not None else None
+    recorded: Records | RemoteRecords | None = None
+    for job in plan.jobs if sources else ():
+        own = plan.root.child(job.name).identity if isinstance(plan.root, Url) else identity(plan.root / job.name)
+        replaced = sources.get(own) if own is not None else None
         if replaced is None:
             continue
-        if own == identity(job.source):
+        if own == _identity(job):
             raise PixlateError(f"{job.source} would be replaced by its own conversion; give --suffix, such as --suffix _out, or another folder")
-        recorded = recorded or Records(plan.root, "")
+        recorded = recorded or open_records(plan.root, "")
         if not recorded.knows(job.name):
             raise PixlateError(f"{replaced.source} is to be converted, but the conversion of {job.source} would take its name; use another folder or --suffix")
         written.add(replaced)
@@ -150,17 +207,22 @@ def _refuse_own_images(plan: Plan) -> None:
     plan.jobs = [job for job in plan.jobs if job not in written]
 
 
+def _identity(job: Job) -> tuple[object, ...] | None:
+    """Return what tells a source from every other file; None where there is none."""
+    return identity(job.source) if job.url is None else job.url.identity
+
+
 def _refuse_replaced(plan: Plan, options: ConvertOptions) -> None:
     """Refuse a report or sheet that would take the place of an image, of an output or of the journal."""
     for option, path in (("report", options.report), ("sheet", options.sheet)):
         if path is None:
             continue
-        own, home = identity(path), os.path.realpath(plan.root)
-        name = os.path.relpath(os.path.realpath(path), home)
-        if name == os.curdir or Path(name).parts[0] == HOME:
+        own = identity(path)
+        name = None if isinstance(plan.root, Url) else os.path.relpath(os.path.realpath(path), os.path.realpath(plan.root))
+        if name is not None and (name == os.curdir or Path(name).parts[0] == HOME):
             raise PixlateError(f"--{option} {path} would take the place of the output folder or of its journal; name another file")
         for job in plan.jobs:
-            if job.name == name or (own is not None and own == identity(job.source)):
+            if job.name == name or (own is not None and own == _identity(job)):
                 raise PixlateError(f"--{option} {path} would take the place of {'an output' if job.name == name else 'an image'}; name another file")
 
 

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pixlate.convert.conversion import load_executors, settings_digest
-from pixlate.convert.job import status_of
+from pixlate.convert.homes import open_records
 from pixlate.convert.journal import Records
 from pixlate.convert.options import ConvertOptions
+from pixlate.convert.places import locate
 from pixlate.convert.plan import Plan, make_plan
+from pixlate.convert.remote_journal import RemoteRecords
 from pixlate.errors import PixlateError
 from pixlate.images import probe
 from pixlate.models import find
@@ -30,7 +32,7 @@ class Preview:
     action: str
     """Such as ``convert``, ``skip``, ``finished before`` or ``fail: reason``."""
     source_size: tuple[int, int] | None = None
-    """Width and height, in pixels; None where they cannot be told without decoding."""
+    """Width and height, in pixels; None where they cannot be told without decoding or fetching."""
     output_size: tuple[int, int] | None = None
 
     @property
@@ -39,7 +41,7 @@ class Preview:
         return self.action.startswith("fail")
 
 
-def preview(sources: Sequence[Path], out: Path, model: str | Path, options: ConvertOptions) -> Iterator[Preview]:
+def preview(sources: Sequence[str | Path], out: str | Path, model: str | Path, options: ConvertOptions) -> Iterator[Preview]:
     """Yield what would become of each file, from its header; what is refused is refused at once.
 
     Raises:
@@ -47,19 +49,20 @@ def preview(sources: Sequence[Path], out: Path, model: str | Path, options: Conv
     """
     path = find(model)
     formats = installed().image_formats()
-    plan = make_plan(sources, out, options, formats)
+    plan = make_plan([locate(source) for source in sources], locate(out), options, formats)
     scale = load_executors(model, options)[0].spec.scale
-    records = Records(plan.root, settings_digest(path, options))
+    records = open_records(plan.root, settings_digest(path, options))
     return _previews(plan, options, formats, records, scale)
 
 
-def _previews(plan: Plan, options: ConvertOptions, formats: Mapping[str, object], records: Records, scale: int) -> Iterator[Preview]:
+def _previews(plan: Plan, options: ConvertOptions, formats: Mapping[str, object], records: Records | RemoteRecords, scale: int) -> Iterator[Preview]:
     for source, reason in plan.failures:
         yield Preview(source, "", f"fail: {reason}")
     for job in plan.jobs:
         try:
-            status = status_of(job.source)
-            size = None if Path(job.source).suffix.lower() in formats else probe(Path(job.source), options.max_pixels)
+            status = job.status()
+            unknown = job.url is not None or Path(job.source).suffix.lower() in formats
+            size = None if unknown else probe(Path(job.source), options.max_pixels)
             output = (size[0] * scale, size[1] * scale) if size else None
             yield Preview(job.source, job.name, _ACTIONS[options.on_exists][records.state(job, status)], size, output)
         except PixlateError as error:

@@ -160,3 +160,14 @@ def open_part(part: Path, what: str) -> IO[str]:
         return part.open("w", encoding="utf-8")
     except OSError as error:
         raise PixlateError(f"the {what} {path} cannot be written ({error.strerror}); choose another path for --{what}") from error
+
+
+def reason_of(error: BaseException) -> str:
+    """Return one sentence for a failure."""
+    if isinstance(error, PixlateError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "the picture or its conversion does not fit in memory; close other programs, use --threads 1 or make it smaller first"
+    if isinstance(error, OSError) and error.strerror:
+        return f"the output cannot be written ({error.strerror}); check space and permissions"
+    return f"unexpected {type(error).__name__}: {error}; please report it with the file"

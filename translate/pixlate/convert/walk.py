@@ -13,16 +13,16 @@ Failures = list[tuple[str, str]]
 _MAGIC = re.compile(r"[*?\[]")
 
 
-def walk(top: Path, out: Path, failures: Failures, wanted: Callable[[Path], bool] = lambda folder: True) -> Iterator[str]:
+def walk(top: Path, out: Path | None, failures: Failures, wanted: Callable[[Path], bool] = lambda folder: True) -> Iterator[str]:
     """Yield the files below a folder in the order of their names, through links too; the output and hidden folders are left out.
 
     Args:
         top: The folder.
-        out: The output folder, which is passed over where it lies below.
+        out: The output folder, which is passed over where it lies below; None where it is on no disk of this machine.
         failures: Takes the folders that cannot be read and the links that lead back to a folder above them.
         wanted: Tells whether to go into a folder.
     """
-    output = identity(out)
+    output = None if out is None else identity(out)
     levels: list[tuple[tuple[int, int] | None, Iterator[os.DirEntry[str]]]] = []
     entered: str | None = str(top)
     while entered is not None or levels:
@@ -48,7 +48,7 @@ def has_magic(path: Path) -> bool:
     return bool(_MAGIC.search(str(path)))
 
 
-def find(pattern: Path, out: Path, failures: Failures) -> tuple[Path, Iterator[str]]:
+def find(pattern: Path, out: Path | None, failures: Failures) -> tuple[Path, Iterator[str]]:
     """Return the folder a glob starts in, and the files it names: ``**`` stands for any number of folders.
 
     Args:
@@ -69,19 +69,19 @@ def find(pattern: Path, out: Path, failures: Failures) -> tuple[Path, Iterator[s
     def found() -> Iterator[str]:
         if os.path.isdir(base):  # noqa: PTH112 - pathlib raises where a folder above may not be read
             for path in walk(base, out, failures, wanted):
-                if _matches(Path(path).relative_to(base).parts, rest):
+                if is_named(Path(path).relative_to(base).parts, rest):
                     yield path
 
     return base, found()
 
 
-def _matches(parts: tuple[str, ...], like: tuple[str, ...]) -> bool:
-    """Tell whether a path, part by part, is one that a glob names."""
+def is_named(parts: tuple[str, ...], like: tuple[str, ...]) -> bool:
+    """Tell whether a path, part by part, is one that a glob names: ``**`` stands for any number of folders."""
     if not like or not parts:
         return not like and not parts
     if like[0] == "**":
-        return len(like) == 1 or any(_matches(parts[first:], like[1:]) for first in range(len(parts)))
-    return fnmatch.fnmatch(parts[0], like[0]) and _matches(parts[1:], like[1:])
+        return len(like) == 1 or any(is_named(parts[first:], like[1:]) for first in range(len(parts)))
+    return fnmatch.fnmatch(parts[0], like[0]) and is_named(parts[1:], like[1:])
 
 
 def _listed(folder: str, failures: Failures) -> Iterator[os.DirEntry[str]]:

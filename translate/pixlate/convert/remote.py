@@ -1,0 +1,105 @@
+"""What goes wrong with other machines, as sentences; what passes is tried again."""
+
+import errno
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from pixlate.errors import PixlateError
+
+ATTEMPTS = 5
+FIRST_WAIT = 0.5
+"""Seconds before the second attempt; doubled for each further one."""
+_STEP = 0.1
+_BUGS = (TypeError, AttributeError, NameError, AssertionError)
+_FINAL = (
+    PixlateError,
+    FileNotFoundError,
+    FileExistsError,
+    PermissionError,
+    IsADirectoryError,
+    NotADirectoryError,
+    NotImplementedError,
+    ValueError,
+    MemoryError,
+    *_BUGS,
+)
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+"""What a place says that takes no more."""
+_NO_CREDENTIALS = {
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "DefaultCredentialsError",
+    "RefreshError",
+    "ClientAuthenticationError",
+    "TokenRetrievalError",
+}
+_DENIED = {"401", "403", "Forbidden", "Unauthorized", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"}
+
+T = TypeVar("T")
+
+
+def steady(act: Callable[[], T], give_up: Callable[[], bool] = lambda: False) -> T:
+    """Do something over the network, again where it fails for what may pass, after waits that grow.
+
+    Args:
+        act: May be called several times.
+        give_up: Ends the waiting, so that a conversion that stops does not stand still.
+
+    Raises:
+        Exception: What the last attempt raised.
+    """
+    wait = FIRST_WAIT
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return act()
+        except Exception as error:
+            until = time.monotonic() + wait * random.uniform(0.75, 1.25)  # noqa: S311 - spreads the attempts of many machines
+            while time.monotonic() < until and not is_final(error) and not give_up():
+                time.sleep(min(_STEP, wait))
+            if is_final(error) or give_up():
+                raise
+        wait *= 2
+    return act()
+
+
+def is_final(error: BaseException) -> bool:
+    """Tell whether an error will not pass by itself."""
+    if isinstance(error, _FINAL) or _is_about_access(error):
+        return True
+    return isinstance(error, OSError) and error.errno in {*FULL, errno.ENAMETOOLONG}
+
+
+def _is_about_access(error: BaseException) -> bool:
+    if type(error).__name__ in _NO_CREDENTIALS:
+        return True
+    codes = {str(getattr(error, name, "")) for name in ("status", "code", "status_code")}
+    return bool(codes & _DENIED) or any(word in str(error) for word in ("Forbidden", "AccessDenied", "Anonymous caller"))
+
+
+def cause(error: BaseException) -> str:
+    """Return why an operation on a URL failed, for the brackets of a sentence."""
+    if type(error).__name__ in _NO_CREDENTIALS:
+        return f"no credentials: {_words(error)}"
+    if isinstance(error, PermissionError) or _is_about_access(error):
+        return f"access denied: {_words(error)}"
+    if isinstance(error, FileNotFoundError):
+        return "not there"
+    if isinstance(error, NotImplementedError):
+        return "this kind of URL can only be read"
+    return _words(error)
+
+
+def refusal(error: Exception, name: str) -> Exception:
+    """Return the sentence that refuses a conversion, for a place that cannot be used; a bug stays what it is."""
+    if isinstance(error, PixlateError | TypeError | AttributeError | NameError | AssertionError):
+        return error
+    if type(error).__name__ in _NO_CREDENTIALS or isinstance(error, PermissionError) or _is_about_access(error):
+        return PixlateError(f"{name} cannot be used ({cause(error)}); give credentials the way its protocol takes them, see docs/cluster.md")
+    return PixlateError(f"{name} cannot be used ({cause(error)}); check the URL, the network and the credentials")
+
+
+def _words(error: BaseException) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split()).rstrip(".")[:160] or type(error).__name__
