@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from google.protobuf import text_format  # type: ignore[import-untyped]
 from hypothesis import HealthCheck, given, settings
@@ -28,6 +29,7 @@ from pixlate_onnx.triton import TritonOptions, write_model
 from pixlate_onnx.triton import repository as writing
 from pixlate_onnx.triton.command import docker_command
 from pixlate_onnx.triton.config import config_text
+from pixlate_onnx.triton.header import read_header
 from pixlate_onnx.triton.interface import Interface, Tensor, read_interface
 
 Save = Callable[..., Path]
@@ -275,6 +277,42 @@ def test_any_name_is_refused_or_stays_within_its_folder_and_its_quotes(name: str
     assert config.name == chosen and Path(chosen).name == chosen
 
 
+def half_brain(path: Path) -> Path:
+    """Write a model in bfloat16, which ONNX Runtime has no operators for on a CPU, between uint8 pixels."""
+    tensors = [helper.make_tensor_value_info(name, TensorProto.UINT8, ("batch", "height", None, 3)) for name in ("image", "translated")]
+    weight = helper.make_tensor("w", TensorProto.BFLOAT16, (3, 3, 1, 1), np.zeros(9, np.float32))
+    nodes = [
+        helper.make_node("Cast", ["image"], ["half"], to=TensorProto.BFLOAT16),
+        helper.make_node("Transpose", ["half"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["planes", "w"], ["result"]),
+        helper.make_node("Transpose", ["result"], ["pixels"], perm=[0, 2, 3, 1]),
+        helper.make_node("Cast", ["pixels"], ["translated"], to=TensorProto.UINT8),
+    ]
+    model = helper.make_model(helper.make_graph(nodes, "g", tensors[:1], tensors[1:], [weight]), ir_version=10, opset_imports=[helper.make_opsetid("", 22)])
+    helper.set_model_props(model, {"author": "née", METADATA_KEY: ModelSpec(io="uint8", precision="bfloat16", minimum=5).to_json()})
+    onnx.save(model, path)
+    return path
+
+
+def test_file_for_gpus_alone_is_described_from_its_own_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, half_brain(tmp_path / "half.onnx"), tmp_path / "repository", "--tensorrt") == 0
+    assert "so that it was not tried; the server needs a GPU" in capsys.readouterr().out
+    config = parsed(tmp_path / "repository/half/config.pbtxt")
+    for tensor, name in ((config.input[0], "image"), (config.output[0], "translated")):
+        assert (tensor.name, tensor.data_type, list(tensor.dims)) == (name, pb.TYPE_UINT8, [-1, -1, 3])
+    with pytest.raises(PixlateError, match="expected --device gpu, since ONNX Runtime has no operators on CPUs for"):
+        write_model(tmp_path / "half.onnx", tmp_path / "other", TritonOptions(device="cpu"))
+    assert list(config.model_warmup[0].inputs["image"].dims) == [5, 5, 3] and accelerator(config)[1]["precision_mode"] == "BF16"
+
+
+def test_bytes_of_a_file_tell_what_onnx_runtime_tells(save: Save) -> None:
+    for path in (find("upscale-x2"), find("sketch-to-photo"), save(shape=(2, 3, 8, None), spec=None), uint8(save)):
+        session, header = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]), read_header(path.read_bytes())
+        for arguments, ours in ((session.get_inputs(), header.inputs), (session.get_outputs(), header.outputs)):
+            assert [(item.name, item.type, item.shape) for item in arguments] == [tuple(item) for item in ours]
+        assert session.get_modelmeta().custom_metadata_map == header.metadata
+
+
 HOSTILE = ["../evil", "a/b", "..", ".hidden", "a.", 'a" } input { name: "x', "a\nb", "a b", "é", "-rm", "a" * 129, "a\\b", "$(rm)", "\x00"]
 
 
@@ -439,6 +477,14 @@ def test_repository_that_is_a_file_is_refused(save: Save, tmp_path: Path) -> Non
     with pytest.raises(PixlateError, match=r"the repository .*file/below cannot be written \(Not a directory\)"):
         write_model(save(), tmp_path / "file/below")
     assert (tmp_path / "file").read_text() == (tmp_path / "repository/double").read_text() == "mine"
+
+
+def test_repository_that_is_a_url_is_refused(save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PixlateError, match=r"expected a folder on this machine for REPOSITORY, got the URL s3:/bucket/models; write it here"):
+        write_model(path, Path("s3://bucket/models"))
+    assert [item.name for item in tmp_path.iterdir()] == ["double.onnx"]
 
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.ENOSPC])

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pixlate.errors import PixlateError
 from pixlate.models import cards, find
 from pixlate_onnx.triton.config import config_text
 from pixlate_onnx.triton.interface import Interface, read_interface
@@ -39,5 +40,7 @@ def write_model(model: str | Path, repository: Path, options: TritonOptions | No
     path = find(model)
     name = require_name(options.name or (str(model) if str(model) in cards() else path.stem))
     interface = read_interface(path)
+    if options.device == "cpu" and not interface.tried:
+        raise PixlateError(f"expected --device gpu, since ONNX Runtime has no operators on CPUs for {path}; leave out --device cpu, or export in float32")
     text = config_text(name, interface, options)
     return TritonModel(name, interface, write(repository, name, options.version_number, interface, text, options.overwrite))

@@ -38,6 +38,8 @@ def triton(model: str, repository: Path, *, options: Annotated[TritonOptions | N
     print(f"{done.name} takes {_said(done.interface.input)} and gives {_said(done.interface.output)}")
     if not done.interface.batches:
         print("its batch is fixed in the file, so that Triton cannot put requests together (max_batch_size 0)")
+    if not done.interface.tried:
+        print("ONNX Runtime has no operators for it on CPUs, so that it was not tried; the server needs a GPU")
     if done.written.config_differs:
         print(f"kept {printable(done.written.config)}, although the options differ from it; --overwrite writes it anew")
         return 0

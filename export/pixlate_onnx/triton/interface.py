@@ -1,4 +1,4 @@
-"""What a model file takes and gives, read by opening it with ONNX Runtime and running it once at its smallest size."""
+"""What a model file takes and gives, read with ONNX Runtime, which also runs it once at its smallest size."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,8 @@ import onnxruntime
 
 from pixlate.errors import PixlateError
 from pixlate.spec import METADATA_KEY, ModelSpec
-from pixlate_onnx import providers
+from pixlate_onnx.providers import CPU
+from pixlate_onnx.triton.header import read_header
 
 _TYPES: dict[str, tuple[str, type[np.generic]]] = {
     "tensor(uint8)": ("TYPE_UINT8", np.uint8),
@@ -47,7 +48,9 @@ class Interface:
     spec: ModelSpec | None
     """Its metadata, where it has any."""
     smallest: tuple[int, ...]
-    """Shape of the smallest input, of a batch of one where the batch is free; it was tried."""
+    """Shape of the smallest input, of a batch of one where the batch is free."""
+    tried: bool = True
+    """Whether that was run; bfloat16 runs on GPUs only."""
 
     @property
     def batches(self) -> bool:
@@ -71,12 +74,15 @@ def read_interface(path: Path) -> Interface:
     except OSError as error:
         raise PixlateError(f"the model {path} cannot be read ({error.strerror}); check its path") from error
     session = _open(path, model)
-    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if session is None:
+        inputs, outputs, metadata = read_header(model)
+    else:
+        inputs, outputs, metadata = session.get_inputs(), session.get_outputs(), session.get_modelmeta().custom_metadata_map
     if len(inputs) != 1 or any(item.type not in _TYPES or len(item.shape) != 4 for item in (*inputs, outputs[0])):
         found = ", ".join(f"{item.type}{item.shape}" for item in (*inputs, outputs[0]))
         raise PixlateError(f"{path}: expected a model from one image to one, of 4 dimensions each, in uint8 or float, got {found}; choose a model of images")
     given, gives = _tensor(path, inputs[0]), _tensor(path, outputs[0])
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    text = metadata.get(METADATA_KEY)
     spec = ModelSpec.from_json(text) if text else None
     channels_last = given.type == "TYPE_UINT8"
     if spec is not None and (spec.io == "uint8") != channels_last:
@@ -88,12 +94,14 @@ def read_interface(path: Path) -> Interface:
         size if size >= 1 else 1 if place == 0 else UNKNOWN_SIDE if spec is None else -(-spec.minimum // spec.multiple) * spec.multiple
         for place, size in enumerate(given.shape)
     )
-    interface = Interface(model, given, gives, spec, smallest)
-    _try(path, session, interface, (1, 2) if channels_last else (2, 3))
+    interface = Interface(model, given, gives, spec, smallest, session is not None)
+    if session is not None:
+        _try(path, session, interface, (1, 2) if channels_last else (2, 3))
     return interface
 
 
-def _open(path: Path, model: bytes) -> onnxruntime.InferenceSession:
+def _open(path: Path, model: bytes) -> onnxruntime.InferenceSession | None:
+    """Open a file on the CPU; None where ONNX Runtime has no kernels for it there, as for bfloat16."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
@@ -101,24 +109,23 @@ def _open(path: Path, model: bytes) -> onnxruntime.InferenceSession:
     nowhere = str(path.absolute() / "weights")  # otherwise weights in files of the working folder would be found, which Triton will not
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", nowhere)
     try:
-        try:
-            return onnxruntime.InferenceSession(model, options, providers=[providers.CPU], enable_fallback=0)
-        except Exception as error:
-            wanted = providers.choose("auto")[1]
-            if type(error).__name__ != "NotImplemented" or wanted[0][0] == providers.CPU:
-                raise
-            return onnxruntime.InferenceSession(model, options, providers=wanted, enable_fallback=0)
+        return onnxruntime.InferenceSession(model, options, providers=[CPU], enable_fallback=0)
     except Exception as error:
-        reason = " ".join(str(error).rsplit(" : ", maxsplit=1)[-1].split())[:160]
+        if type(error).__name__ == "NotImplemented":
+            return None
+        reason = _short(error)
         if "external data" in reason.lower():
             raise PixlateError(
                 f"{path} keeps its weights in another file, and Triton is given one; write them into one: "
                 'python -c \'import onnx; onnx.save(onnx.load("OLD.onnx"), "NEW.onnx")\''
             ) from error
-        if type(error).__name__ == "NotImplemented":
-            raise PixlateError(f"{path} cannot be opened here ({reason}); run this where there is a GPU, or update onnxruntime") from error
         what = "is empty" if not model else f"of {len(model):,} bytes is damaged, newer than ONNX Runtime {onnxruntime.__version__}, or no ONNX model"
         raise PixlateError(f"the model file {path} {what} ({reason}); download or export it again") from error
+
+
+def _short(error: Exception) -> str:
+    """Return the last part of an ONNX Runtime message, on one line."""
+    return " ".join(str(error).rsplit(" : ", maxsplit=1)[-1].split())[:160]
 
 
 def _tensor(path: Path, item: Any) -> Tensor:
@@ -134,8 +141,7 @@ def _try(path: Path, session: onnxruntime.InferenceSession, interface: Interface
     try:
         output = session.run([interface.output.name], {interface.input.name: np.zeros(interface.smallest, kind)})[0]
     except Exception as error:
-        reason = " ".join(str(error).rsplit(" : ", maxsplit=1)[-1].split())[:160]
-        raise PixlateError(f"{path}: the model cannot take its own smallest input {interface.smallest} ({reason}); export it again") from error
+        raise PixlateError(f"{path}: the model cannot take its own smallest input {interface.smallest} ({_short(error)}); export it again") from error
     scales = {output.shape[side] / interface.smallest[side] for side in sides}
     wanted = {interface.spec.scale} if interface.spec is not None else {max(1, round(max(scales)))}
     if scales != wanted or len(output) != interface.smallest[0]:

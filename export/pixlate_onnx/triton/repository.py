@@ -47,6 +47,8 @@ def write(repository: Path, name: str, version: int, interface: Interface, confi
     """
     if "\0" in str(repository):
         raise PixlateError(f"expected a folder for REPOSITORY, got {str(repository)!r}, which no folder can be called; name another")
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]", str(repository)):  # a path has taken one of the URL's two slashes away
+        raise PixlateError(f"expected a folder on this machine for REPOSITORY, got the URL {repository}; write it here and copy it there")
     folder = repository / name
     target = folder / str(version)
     try:
