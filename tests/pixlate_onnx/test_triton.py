@@ -567,8 +567,35 @@ def test_two_commands_at_once_leave_one_whole_model(save: Save, tmp_path: Path) 
     processes = [subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(3)]
     errors = [process.communicate(timeout=120)[1] for process in processes]
     assert sorted(process.returncode for process in processes) == [0, 2, 2]
-    assert all(error.count("\n") <= 1 and "Traceback" not in error for error in errors)
+    assert sorted(error.partition("double/1 ")[2] for error in errors) == [
+        "",
+        *["is there already; choose another --version-number or --name, or replace it with --overwrite\n"] * 2,
+    ]
     assert sorted(tree(tmp_path / "repository")) == ["double/1/model.onnx", "double/config.pbtxt"]
+
+
+def test_commands_that_replace_one_another_leave_one_whole_model(save: Save, tmp_path: Path) -> None:
+    path = save()
+    script = (
+        "from pathlib import Path\nfrom pixlate_onnx.triton import TritonOptions, write_model\n"
+        f"for _ in range(40): write_model({str(path)!r}, Path({str(tmp_path / 'repository')!r}), TritonOptions(overwrite=True))"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [process.communicate(timeout=120)[1] for process in processes] == [""] * 3
+    assert sorted(tree(tmp_path / "repository")) == ["double/1/model.onnx", "double/config.pbtxt"]
+
+
+@pytest.mark.parametrize("failing", [True, False])
+def test_disk_that_cannot_lock_is_written_all_the_same(failing: bool, save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    if failing:
+        monkeypatch.setattr("fcntl.flock", refuse)
+    (tmp_path / "repository/.double.12345678.partial").mkdir(parents=True)
+    write_model(save(), tmp_path / "repository")
+    assert (tmp_path / "repository/double/config.pbtxt").exists()
+    assert (tmp_path / "repository/.double.12345678.partial").exists() == failing, "another command may be at work on it"
 
 
 def test_what_another_command_writes_meanwhile_is_not_overwritten(save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,35 +49,46 @@ def write(repository: Path, name: str, version: int, interface: Interface, confi
         raise PixlateError(f"expected a folder for REPOSITORY, got {str(repository)!r}, which no folder can be called; name another")
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]", str(repository)):  # a path has taken one of the URL's two slashes away
         raise PixlateError(f"expected a folder on this machine for REPOSITORY, got the URL {repository}; write it here and copy it there")
-    folder = repository / name
-    target = folder / str(version)
+    folder, target = repository / name, repository / name / str(version)
     try:
-        for path, what in ((repository, "REPOSITORY"), (folder, f"the model {name}")):
-            if path.exists() and not path.is_dir():
-                raise PixlateError(f"expected a folder for {what}, but {path} is a file; name another")
-        if target.exists() and not overwrite:
-            raise PixlateError(f"{target} is there already; choose another --version-number or --name, or replace it with --overwrite")
-        before = (folder / CONFIG).read_text("utf-8", "replace") if (folder / CONFIG).exists() else None
-        keep = before is not None and not overwrite
-        if keep and before is not None:
-            _require_fit(folder / CONFIG, before, name, interface)
-        with _made(repository), _partial(repository, name) as partial:
-            (partial / str(version)).mkdir()
-            _write_file(partial / str(version) / MODEL, interface.model)
-            if not keep:
-                _write_file(partial / CONFIG, config.encode())
-            _synchronise(partial / str(version))
-            _synchronise(partial)
-            if folder.exists():
-                _put_into(folder, partial, version, overwrite)
-            else:
-                partial.rename(folder)
-            _synchronise(repository)
+        if repository.exists() and not repository.is_dir():
+            raise PixlateError(f"expected a folder for REPOSITORY, but {repository} is a file; name another")
+        with _made(repository), _alone(repository) as alone:
+            before = _require_room(folder, target, interface, overwrite)
+            keep = before is not None and not overwrite
+            with _partial(repository, name, alone) as partial:
+                (partial / str(version)).mkdir()
+                _write_file(partial / str(version) / MODEL, interface.model)
+                if not keep:
+                    _write_file(partial / CONFIG, config.encode())
+                _synchronise(partial / str(version))
+                _synchronise(partial)
+                if folder.exists():
+                    _put_into(folder, partial, version, overwrite)
+                else:
+                    partial.rename(folder)
+                _synchronise(repository)
     except OSError as error:
         raise PixlateError(
             f"the repository {repository} cannot be written ({error.strerror or error}); check its permissions and the space on its disk"
         ) from error
     return Written(target / MODEL, folder / CONFIG, not keep, keep and before != config)
+
+
+def _require_room(folder: Path, target: Path, interface: Interface, overwrite: bool) -> str | None:
+    """Return the configuration that is there, if any.
+
+    Raises:
+        PixlateError: A file or version is in the way, or a configuration that is to be kept is that of another model.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise PixlateError(f"expected a folder for the model {folder.name}, but {folder} is a file; name another")
+    if target.exists() and not overwrite:
+        raise PixlateError(f"{target} is there already; choose another --version-number or --name, or replace it with --overwrite")
+    before = (folder / CONFIG).read_text("utf-8", "replace") if (folder / CONFIG).exists() else None
+    if before is not None and not overwrite:
+        _require_fit(folder / CONFIG, before, folder.name, interface)
+    return before
 
 
 def _require_fit(path: Path, text: str, name: str, interface: Interface) -> None:
@@ -110,9 +121,29 @@ def _made(repository: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _partial(repository: Path, name: str) -> Iterator[Path]:
-    """Make a hidden folder beside the model's; what a killed command left of one is cleared away, since Triton would take it for a model."""
-    for stale in repository.glob(f".{name}.{'[0-9a-f]' * 8}.partial"):
+def _alone(repository: Path) -> Iterator[bool]:
+    """Wait until no other command writes into the folder; give whether that is certain, which Windows and some network disks do not tell."""
+    if sys.platform == "win32":
+        yield False
+        return
+    import fcntl
+
+    handle = os.open(repository, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            held = True
+        except OSError:
+            held = False
+        yield held
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _partial(repository: Path, name: str, alone: bool) -> Iterator[Path]:
+    """Make a hidden folder beside the model's. What a killed command left of one is cleared away, since Triton would take it for a model."""
+    for stale in repository.glob(f".{name}.{'[0-9a-f]' * 8}.partial") if alone else ():
         shutil.rmtree(stale, ignore_errors=True)
     partial = repository / f".{name}.{secrets.token_hex(4)}.partial"
     partial.mkdir()
