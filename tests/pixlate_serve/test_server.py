@@ -1,0 +1,236 @@
+"""The server as a process: slow and lying clients, connections, and the ways it stops."""
+
+import json
+import re
+import signal
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from tests.pixlate.convert.conftest import nearest, noise
+from tests.pixlate_serve.conftest import PNG, Server, error_of, file, picture, pixels_of
+
+Launch = Callable[..., Server]
+REQUEST = b"POST /v1/models/nearest:translate HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
+
+
+@contextmanager
+def connected(server: Server) -> Iterator[socket.socket]:
+    """Open a connection that gives up after 20 seconds."""
+    with socket.create_connection(server.address, timeout=20) as connection:
+        yield connection
+
+
+def everything(connection: socket.socket) -> bytes:
+    """Return what comes until the server closes the connection."""
+    parts = []
+    try:
+        while part := connection.recv(1 << 16):
+            parts.append(part)
+    except ConnectionResetError:
+        pass
+    return b"".join(parts)
+
+
+def status_of(answer: bytes) -> int:
+    found = re.match(rb"HTTP/1\.1 (\d+) ", answer)
+    return int(found[1]) if found else 0
+
+
+def test_answer_comes_over_the_network_and_the_connection_is_kept(server: Server) -> None:
+    with httpx.Client(base_url=server.url, headers=PNG) as client:
+        for seed in range(3):
+            pixels = noise(6, 9, seed=seed)
+            answer = client.post("/v1/models/nearest:translate", content=file(pixels))
+            assert answer.status_code == 200 and np.array_equal(pixels_of(answer.content), nearest(pixels[None], 2)[0])
+
+
+def test_large_answer_comes_whole(server: Server) -> None:
+    pixels = noise(200, 200)
+    answer = server.translate(file(pixels, quality=50, format="JPEG"), params={"format": "bmp"})
+    assert len(answer.content) == 400 * 400 * 3 + 54
+
+
+@pytest.mark.parametrize("closing", [False, True])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_answer_to_an_upload_that_is_much_too_large_is_not_lost(server: Server, closing: bool, chunked: bool) -> None:
+    headers = PNG | ({"Connection": "close"} if closing else {})
+    content = (bytes(100_000) for _ in range(200)) if chunked else bytes(20_000_000)
+    answer = httpx.post(f"{server.url}/v1/models/nearest:translate", content=content, headers=headers, timeout=30)
+    assert error_of(answer)[:2] == (413, "too_many_bytes")
+
+
+def test_answer_to_a_client_that_closes_its_connection_afterwards_is_not_lost(server: Server) -> None:
+    request = urllib.request.Request(f"{server.url}/v1/models/none:translate", bytes(20_000_000), PNG)
+    with pytest.raises(urllib.error.HTTPError) as answer:
+        urllib.request.urlopen(request, timeout=30)
+    assert answer.value.code == 404 and json.load(answer.value)["error"]["code"] == "unknown_model"
+    answer.value.close()
+
+
+def test_client_that_asks_before_it_sends_is_refused_without_sending(server: Server) -> None:
+    with connected(server) as connection:
+        connection.sendall(REQUEST + b"Expect: 100-continue\r\nContent-Length: 20000000\r\n\r\n")
+        answer = everything(connection)
+    assert status_of(answer) == 413 and b"100 Continue" not in answer
+
+
+def test_client_that_asks_before_it_sends_is_told_to_send(server: Server) -> None:
+    data = picture()
+    with connected(server) as connection:
+        connection.sendall(REQUEST + b"Connection: close\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(data))
+        assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(data)
+        assert status_of(everything(connection)) == 200
+
+
+def test_content_that_is_shorter_than_declared_is_waited_for_and_then_given_up(server: Server) -> None:
+    with connected(server) as connection:
+        connection.sendall(REQUEST + b"Content-Length: 200000\r\n\r\n" + picture())
+        answer = connection.recv(1 << 16)
+    assert status_of(answer) == 408 and b"too_slow" in answer
+    with connected(server) as connection:
+        connection.sendall(REQUEST + b"Content-Length: 200000\r\n\r\n" + picture())
+    assert server.translate(picture()).status_code == 200
+
+
+def test_content_that_is_longer_than_declared_is_no_part_of_the_picture(server: Server) -> None:
+    data = picture()
+    with connected(server) as connection:
+        connection.sendall(REQUEST + b"Content-Length: %d\r\n\r\n" % len(data) + data + b"more\r\n\r\n")
+        first, second = re.findall(rb"HTTP/1\.1 (\d+) ", everything(connection))
+    assert (first, second) == (b"200", b"400")
+
+
+@pytest.mark.parametrize("sent", [
+    b"hello\r\n\r\n",  b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/1.1\r\n\r\n", b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 100_000,
+    REQUEST + b"Content-Length: -1\r\n\r\n", REQUEST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n", REQUEST + b"Content-Length: x\r\n\r\n",
+    REQUEST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", REQUEST + b"Transfer-Encoding: gzip\r\n\r\n",
+])  # fmt: skip
+def test_what_is_no_http_is_a_bad_request_in_json(server: Server, sent: bytes) -> None:
+    with connected(server) as connection:
+        connection.sendall(sent)
+        answer = everything(connection)
+    assert status_of(answer) in (400, 431, 501) and b'"code": "bad_request"' in answer
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /v1/models", REQUEST])
+def test_client_that_never_ends_its_headers_is_cut_off(server: Server, sent: bytes) -> None:
+    with connected(server) as connection:
+        started = time.monotonic()
+        connection.sendall(sent)
+        assert everything(connection) == b""
+        assert time.monotonic() - started < 10
+
+
+def test_client_that_sends_its_headers_drop_by_drop_is_cut_off(server: Server) -> None:
+    started = time.monotonic()
+    with connected(server) as connection, pytest.raises(OSError):
+        for letter in REQUEST * 9:
+            connection.sendall(bytes([letter]))
+            time.sleep(0.05)
+    assert time.monotonic() - started < 10
+
+
+def test_client_that_does_not_take_its_answer_is_cut_off_and_holds_nothing(launch: Launch, model_file: Path) -> None:
+    server = launch(model_file, timeout_s=1)
+    data = file(np.zeros((1500, 1500, 3), np.uint8))
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(server.address)
+        path = REQUEST.replace(b":translate", b":translate?format=bmp")
+        connection.sendall(path + b"Content-Length: %d\r\n\r\n" % len(data) + data)
+        server.wait_for('pixlate_batch_size_count{model="nearest"}', 1)
+        time.sleep(0.2)
+        assert server.metric("pixlate_queue_bytes") > 0
+        server.wait_for("pixlate_queue_bytes", 0, timeout_s=10)
+    assert server.stop() == 0
+
+
+def test_client_that_goes_away_leaves_nothing_behind(server: Server) -> None:
+    data = picture(100, 100)
+    for sent in (b"", data[: len(data) // 2], data):
+        for _ in range(5):
+            with connected(server) as connection:
+                connection.sendall(REQUEST + b"Content-Length: %d\r\n\r\n" % len(data) + sent)
+    server.wait_for("pixlate_queue_depth", 0)
+    server.wait_for("pixlate_queue_bytes", 0)
+
+
+@contextmanager
+def at_work(server: Server, count: int) -> Iterator[list["Future[httpx.Response]"]]:
+    """Have so many pictures accepted that keep the server busy for a while."""
+    with ThreadPoolExecutor(count) as threads:
+        yield [threads.submit(server.translate, picture(120, 160, seed), "upscale-x2") for seed in range(count)]
+
+
+def test_signal_in_the_middle_of_work_has_everything_accepted_answered(launch: Launch) -> None:
+    server = launch("upscale-x2")
+    with at_work(server, 8) as answers:
+        server.wait_for("pixlate_queue_depth", 8)
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        refused = server.translate(picture(), "upscale-x2")
+        assert error_of(refused)[:2] == (503, "stopping")
+        assert httpx.get(f"{server.url}/readyz").status_code == 503 and httpx.get(f"{server.url}/healthz").status_code == 200
+    assert [answer.result().status_code for answer in answers] == [200] * 8
+    assert server.process.wait(30) == 0
+    assert "Traceback" not in server.log.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_idle_server_stops_at_once_with_exit_code_0(launch: Launch, model_file: Path, number: signal.Signals) -> None:
+    server = launch(model_file)
+    with httpx.Client(base_url=server.url) as client:
+        client.get("/healthz")
+        started = time.monotonic()
+        server.process.send_signal(number)
+        assert server.process.wait(20) == 0
+        assert time.monotonic() - started < 5
+    assert server.log.read_text() == ""
+
+
+def test_second_signal_stops_at_once(launch: Launch) -> None:
+    server = launch("upscale-x2")
+    codes: list[int] = []
+
+    def ask() -> None:
+        try:
+            codes.append(server.translate(picture(900, 900), "upscale-x2").status_code)
+        except httpx.HTTPError:
+            codes.append(0)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    server.wait_for("pixlate_queue_depth", 1)
+    server.process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    assert server.process.poll() is None
+    started = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(20) == 130
+    assert time.monotonic() - started < 3
+    thread.join()
+    assert codes == [0]
+
+
+def test_what_the_grace_does_not_suffice_for_is_answered_503_and_the_exit_code_says_so(launch: Launch) -> None:
+    server = launch("upscale-x2", grace_s=0.2)
+    with at_work(server, 4) as answers:
+        server.wait_for("pixlate_queue_depth", 4)
+        started = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        statuses = {answer.result().status_code for answer in answers}
+    assert statuses <= {200, 503} and 503 in statuses
+    assert server.process.wait(20) == 1
+    assert time.monotonic() - started < 10
+    assert "Traceback" not in server.log.read_text()

@@ -1,0 +1,113 @@
+"""The answer is the very picture that Pixlate makes of the upload, with all that came along."""
+
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.pixlate.convert.conftest import Nearest, nearest, noise
+from tests.pixlate_serve.conftest import PNG, Application, error_of, file, picture, pixels_of
+
+import pixlate
+from pixlate.images import FORMATS, Picture, read_picture, write_picture
+from pixlate.images.colour import srgb
+from pixlate.images.read import decode_picture, probe_bytes
+from pixlate.images.write import encode_picture
+from pixlate.spec import ModelSpec
+
+Start = Callable[..., Application]
+
+
+def test_answer_is_the_picture_the_shipped_model_makes(start: Start) -> None:
+    translator = pixlate.load("upscale-x2", "cpu")
+    application = start({"upscale-x2": translator})
+    pixels = noise(24, 32)
+    answer = application.translate(file(pixels), "upscale-x2")
+    assert answer.status_code == 200 and answer.headers["content-type"] == "image/png"
+    assert np.array_equal(pixels_of(answer.content), translator(pixels[None])[0])
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_answer_has_the_format_of_the_upload(start: Start, format: str) -> None:
+    answer = start().translate(picture(format=format.upper()), headers={"Content-Type": f"image/{format}"})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, f"image/{format}")
+    with Image.open(BytesIO(answer.content)) as image:
+        assert (image.format or "").lower() == format and image.size == (18, 12)
+
+
+@pytest.mark.parametrize(("query", "accept", "expected"), [
+    ("?format=jpeg", "image/png", "jpeg"), ("?format=jpg", "*/*", "jpeg"), ("?format=tif", None, "tiff"), ("", "image/webp", "webp"),
+    ("", "image/*", "png"), ("", "image/webp;q=0.4, image/gif;q=0.9", "gif"), ("", "text/html, */*;q=0.1", "png"), ("", "image/gif, image/png", "png"),
+])  # fmt: skip
+def test_format_can_be_named_in_the_query_or_accepted_in_the_header(start: Start, query: str, accept: str | None, expected: str) -> None:
+    answer = start().translate(picture(), headers=PNG | ({"Accept": accept} if accept else {}), query=query)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, f"image/{expected}")
+
+
+def test_format_that_nobody_writes_is_refused_before_the_upload_is_read(start: Start) -> None:
+    application = start()
+    assert error_of(application.translate(picture(), query="?format=heic"))[:2] == (400, "unknown_format")
+    assert error_of(application.translate(picture(), headers=PNG | {"Accept": "text/html, image/png;q=0"}))[:2] == (406, "not_acceptable")
+
+
+def test_sixteen_bits_come_back_as_sixteen(start: Start) -> None:
+    pixels = noise(6, 9, dtype=np.uint16)
+    data, _ = encode_picture(Picture(pixels), "png")
+    assert np.array_equal(pixels_of(start().translate(data).content), nearest(pixels[None], 2)[0])
+
+
+def test_alpha_profile_exif_and_resolution_come_back_and_the_origin_is_noted(start: Start) -> None:
+    rgba, exif = noise(6, 9, 4), Image.Exif()
+    exif[274], exif[271] = 6, "Camera works"
+    answer = start().translate(file(rgba, exif=exif, icc_profile=srgb(), dpi=(300, 300)))
+    back = decode_picture(answer.content, max_pixels=10**6)
+    upright = np.rot90(rgba[:, :, :3], -1)
+    assert np.array_equal(back.pixels, nearest(upright[None], 2)[0])
+    assert back.alpha is not None and back.alpha.shape == (18, 12)
+    assert back.metadata.icc == srgb() and b"Camera works" in back.metadata.exif and round((back.metadata.dpi or (0, 0))[0]) == 300
+    assert b"algorithmicallyEnhanced" in back.metadata.xmp
+
+
+def test_metadata_can_be_left_out(start: Start) -> None:
+    answer = start(strip_metadata=True).translate(file(noise(6, 9), icc_profile=srgb(), dpi=(300, 300)))
+    metadata = decode_picture(answer.content, max_pixels=10**6).metadata
+    assert (metadata.icc, metadata.exif, metadata.xmp, metadata.dpi) == (b"", b"", b"", None)
+
+
+def test_notes_tell_what_the_format_could_not_hold(start: Start) -> None:
+    answer = start().translate(file(noise(6, 9, 4)), query="?format=jpeg")
+    assert answer.headers["pixlate-notes"] == "JPEG holds no transparency; laid on white"
+    assert "pixlate-notes" not in start().translate(picture()).headers
+
+
+def test_quality_is_that_of_the_options(start: Start) -> None:
+    low, high = (len(start(quality=quality).translate(picture(40, 60), query="?format=jpeg").content) for quality in (10, 95))
+    assert low < high / 2
+
+
+def test_grey_picture_stays_grey_and_colour_is_refused_by_a_model_of_grey_ones(start: Start) -> None:
+    grey = noise(6, 9, 1)
+    application = start({"nearest": Nearest(), "grey": Nearest(ModelSpec(scale=2, channels_in=1, channels_out=1, tiling_exact=True, halo=0))})
+    for name in ("nearest", "grey"):
+        assert np.array_equal(pixels_of(application.translate(file(grey), name).content), nearest(grey[None], 2)[0])
+    status, code, message = error_of(application.translate(picture(), "grey"))
+    assert (status, code) == (422, "wrong_colours") and "takes grey pictures" in message
+
+
+def test_large_picture_is_cut_into_tiles_and_is_the_same(start: Start) -> None:
+    pixels, model = noise(100, 70), Nearest()
+    assert np.array_equal(pixels_of(start({"nearest": model}, tile=32).translate(file(pixels)).content), nearest(pixels[None], 2)[0])
+    assert max(max(shape[1:3]) for shape in model.shapes) <= 32
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_bytes_are_decoded_and_encoded_as_files_are(tmp_path: Path, format: str) -> None:
+    path = tmp_path / "x"
+    whole = Picture(noise(6, 9), noise(6, 9, 1)[:, :, 0])
+    notes = write_picture(whole, path, format, quality=80)
+    assert encode_picture(whole, format, quality=80) == (path.read_bytes(), notes)
+    from_file, from_bytes = read_picture(path, max_pixels=100), decode_picture(path.read_bytes(), max_pixels=100)
+    assert np.array_equal(from_file.pixels, from_bytes.pixels) and from_file.metadata == from_bytes.metadata and from_file.notes == from_bytes.notes
+    assert probe_bytes(path.read_bytes(), 100) == (9, 6)
