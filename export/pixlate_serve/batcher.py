@@ -12,7 +12,7 @@ from pixlate.images.picture import Pixels
 from pixlate_serve.refusals import Refusal, internal
 from pixlate_serve.served import ServedModel, log
 
-Key = tuple[str, tuple[int, ...], str]
+Key = tuple[str, tuple[int, int], str]
 Watch = Callable[["Batch"], None]
 
 
@@ -28,10 +28,11 @@ class Ticket:
     wanted: bool = True
     """Whether somebody still waits for it."""
 
-    @property
-    def key(self) -> Key:
-        """What pictures that run together have in common."""
-        return self.model.name, self.pixels.shape, self.pixels.dtype.str
+    key: Key = field(init=False)
+    """What pictures that run together have in common, as it was when this one came."""
+
+    def __post_init__(self) -> None:
+        self.key = self.model.name, self.model.shape(*self.pixels.shape[:2]), self.pixels.dtype.str
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,21 +123,22 @@ class Batcher:
         with self._changed:
             while self._open:
                 now = time.monotonic()
-                due = {key: self._due(tickets) for key, tickets in self._waiting.items()}
+                due = {key: self._due(key, tickets) for key, tickets in self._waiting.items()}
                 ready = [key for key, at in due.items() if at <= now]
                 if ready:
                     return self._take(min(ready, key=lambda key: self._waiting[key][0].arrived))
                 self._changed.wait(min(due.values()) - now if due else None)
         return None
 
-    def _due(self, tickets: deque[Ticket]) -> float:
+    def _due(self, key: Key, tickets: deque[Ticket]) -> float:
+        """Return when a batch is to run: at once where it is full."""
         oldest = tickets[0]
-        full = len(tickets) >= oldest.model.batch_size(*oldest.pixels.shape[:2])
+        full = len(tickets) >= oldest.model.batch_size(*key[1])
         return oldest.arrived if full else oldest.arrived + self._wait_s
 
     def _take(self, key: Key) -> list[Ticket]:
         tickets = self._waiting[key]
-        count = min(len(tickets), tickets[0].model.batch_size(*tickets[0].pixels.shape[:2]))
+        count = min(len(tickets), tickets[0].model.batch_size(*key[1]))
         taken = [tickets.popleft() for _ in range(count)]
         if not tickets:
             del self._waiting[key]

@@ -31,6 +31,9 @@ class ServeOptions:
     """Side of the tiles large images are cut into, in source pixels: auto fits the device, off runs every image whole."""
     batch: Literal["auto"] | int = "auto"
     """Most images of one size that run together; auto fits the device."""
+    bucket: Literal["auto", "off"] | int = "auto"
+    """Sides are raised to a multiple of this by mirroring, and the answer is cut again, so that images of many sizes run together; auto fits
+    the device."""
     batch_wait_ms: float = 2.0
     """Longest time, in milliseconds, an image waits for others of its size while its batch is not full."""
     queue: int = 100
@@ -58,7 +61,7 @@ class ServeOptions:
         check_types(self)
         check_least(self, port=0, batch_wait_ms=0, queue=1, memory=1_000_000, max_bytes=1, max_pixels=1, quality=1, threads=0, timeout_s=0.1, grace_s=0)
         check_most(self, port=65535, batch_wait_ms=60_000, quality=100)
-        for name, value, least in (("batch", self.batch, 1), ("tile", self.tile, 16)):
+        for name, value, least in (("batch", self.batch, 1), ("bucket", self.bucket, 1), ("tile", self.tile, 16)):
             if isinstance(value, int) and value < least:
                 raise PixlateError(f"expected --{name} of at least {least}, got {value}; raise it")
         if self.token and self.token_file is not None:

@@ -27,20 +27,33 @@ class ServedModel:
         translator: The model.
         tile: As for :class:`pixlate.convert.executor.Executor`.
         batch: Likewise.
+        bucket: Likewise.
         max_pixels: Largest picture it is given.
     """
 
-    def __init__(self, name: str, translator: Translator, tile: Literal["auto", "off"] | int, batch: Literal["auto"] | int, max_pixels: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        translator: Translator,
+        tile: Literal["auto", "off"] | int,
+        batch: Literal["auto"] | int,
+        bucket: Literal["auto", "off"] | int,
+        max_pixels: int,
+    ) -> None:
         self.name, self.max_pixels = name, max_pixels
         self.device: str = translator.device
         self.spec: ModelSpec = translator.spec
         self.warm = threading.Event()
         self.works = True
-        self._executor = Executor(translator, tile, batch)
+        self._executor = Executor(translator, tile, batch, bucket)
         self._has_sample = False
 
+    def shape(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size at which a picture is run; those of one such size run together."""
+        return self._executor.shape(height, width)
+
     def batch_size(self, height: int, width: int) -> int:
-        """Return how many pictures of a size run together."""
+        """Return how many pictures run together at a size."""
         return self._executor.batch_size(height, width)
 
     def warm_up(self) -> None:
@@ -49,14 +62,16 @@ class ServedModel:
         self.warm.set()
 
     def run(self, images: list[Pixels], before_each: Callable[[], None]) -> list[Pixels | Refusal]:
-        """Translate pictures of one shape, and tell of each by itself what became of it.
+        """Translate pictures of one :meth:`shape`, and tell of each by itself what became of it.
 
         Args:
             images: Each (height, width, channels_in).
             before_each: Called before each run of the model; what it raises ends the translation.
         """
+        if len({self.shape(*image.shape[:2]) for image in images}) > 1:  # the tiles have become smaller since they came
+            return [outcome for image in images for outcome in self.run([image], before_each)]
         try:
-            outputs = list(self._executor(images[0][None] if len(images) == 1 else np.stack(images), before_each))
+            outputs = self._executor.translate(images, before_each)
         except (PixlateError, OutOfDeviceMemory, MemoryError) as error:
             if len(images) > 1:  # one of them may be at fault
                 return [outcome for image in images for outcome in self.run([image], before_each)]

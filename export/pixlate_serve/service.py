@@ -35,7 +35,7 @@ class Service:
         self.admission = Admission(options.queue, options.memory)
         self.metrics = Metrics(self.admission)
         self.models = {
-            name: ServedModel(name, translator, options.tile, options.batch, most_pixels(translator.spec, options.max_pixels, options.memory))
+            name: ServedModel(name, translator, options.tile, options.batch, options.bucket, most_pixels(translator.spec, options.max_pixels, options.memory))
             for name, translator in translators.items()
         }
         self.stopping = False

@@ -87,6 +87,21 @@ def test_sizes_and_models_are_not_mixed(start: Start) -> None:
     assert [shape[:2] for shape in two.shapes if shape[1] != 32] == [(1, 5)]
 
 
+def test_pictures_of_many_sizes_run_together_where_sides_are_raised_to_a_bucket(start: Start) -> None:
+    model = Nearest()
+    application = start({"nearest": model}, batch=3, bucket=16, batch_wait_ms=5000)
+
+    async def main() -> None:
+        sent = [noise(height, width, seed=height) for height, width in ((20, 17), (32, 30), (25, 32))]
+        async with application.client() as client:
+            answers = await asyncio.gather(*(post(client, file(pixels)) for pixels in sent))
+        for pixels, answer in zip(sent, answers, strict=True):
+            assert np.array_equal(pixels_of(answer.content), nearest(pixels[None], 2)[0])
+
+    asyncio.run(main())
+    assert [shape[:3] for shape in model.shapes[1:]] == [(3, 32, 32)]
+
+
 def test_one_picture_that_fails_does_not_fail_those_it_ran_with(start: Start) -> None:
     def fail(pixels: Pixels) -> None:
         if (pixels == 255).all(axis=(1, 2, 3)).any():
