@@ -30,6 +30,7 @@ def pixlate_checks() -> Iterable[pixlate.Check]:
 
 @pixlate.hookimpl
 def pixlate_commands(app: "App") -> None:
-    """Add ``pixlate export``."""
+    """Add ``pixlate export``, ``pixlate import`` and ``pixlate triton``."""
     app.command("pixlate_onnx.command:export", name="export", help="Write a trained generator as one ONNX file, checked against PyTorch.")
+    app.command("pixlate_onnx.importing:import_weights", name="import", help="Write weights of another code base as one ONNX file, checked against PyTorch.")
     app.command("pixlate_onnx.triton.command:triton", name="triton", help="Write a model repository for Triton Inference Server.")

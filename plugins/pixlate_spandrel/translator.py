@@ -1,0 +1,110 @@
+"""Runs a foreign generator with PyTorch."""
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+import pixlate
+from pixlate.adversarial import MAXIMUM_HALO, MINIMUM_HALO
+from pixlate.images.picture import Pixels
+from pixlate.machine import granted_cores
+
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+
+
+class TorchTranslator:
+    """A generator of another code base, in 32 bits, with the statistics of batch norms that its own code has when it tests.
+
+    Args:
+        foreign: The generator.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        PixlateError: The device cannot be used.
+    """
+
+    def __init__(self, foreign: pixlate.ForeignGenerator, device: str = "auto") -> None:
+        self.device = choose(device)
+        self.spec = foreign.spec
+        self._one_by_one = foreign.spec.norm == "running" and foreign.norm == "per-image"
+        if self._one_by_one:
+            _forget_statistics(foreign.network)
+            self.spec = replace(foreign.spec, norm="per-image", tiling_exact=False, halo=min(max(foreign.spec.halo, MINIMUM_HALO), MAXIMUM_HALO))
+        if self.device == "cpu":
+            torch.set_num_threads(granted_cores())
+        self._network = foreign.network.to(self.device).eval()
+        self._lock = threading.Lock()
+
+    def __call__(self, pixels: Pixels) -> Pixels:
+        """Translate (batch, height, width, channels) of uint8 or uint16; see :class:`pixlate.Translator`."""
+        if pixels.ndim != 4 or pixels.shape[3] != self.spec.channels_in or pixels.dtype not in (np.uint8, np.uint16):
+            raise pixlate.PixlateError(
+                f"expected uint8 or uint16 pixels (batch, height, width, {self.spec.channels_in}), got {pixels.dtype} {pixels.shape}; add a batch axis or convert them"
+            )
+        try:
+            return self._translate(pixels)
+        except torch.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            raise pixlate.OutOfDeviceMemory(f"{self.device} has no memory for {pixels.shape}") from error
+        except RuntimeError as error:
+            text = " ".join(str(error).split())[:160]
+            if any(sign in text.lower() for sign in _OUT_OF_MEMORY):
+                raise pixlate.OutOfDeviceMemory(f"{self.device} has no memory for {pixels.shape}") from error
+            if "CUDA error" in text:
+                raise pixlate.DeviceLost(f"{self.device} answers no more ({text}); run `pixlate doctor`, or use --device cpu") from error
+            raise pixlate.PixlateError(f"the model cannot take an image of {pixels.shape[2]}x{pixels.shape[1]} ({text}); use another size or model") from error
+
+    @torch.inference_mode()
+    def _translate(self, pixels: Pixels) -> Pixels:
+        peak = int(np.iinfo(pixels.dtype).max)
+        given = torch.from_numpy(np.ascontiguousarray(pixels) if pixels.dtype == np.uint8 else pixels.astype(np.int32))
+        # Two threads may run the model, and cuDNN's settings are the process's own. Searching for kernels at each new shape would take longer than it saves.
+        with self._lock, torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False):
+            images = given.to(self.device).permute(0, 3, 1, 2).to(torch.float32) / peak
+            output = self._run(images)
+            finite = bool(torch.isfinite(output).all())
+            levels = (output.clamp(0, 1) * peak + 0.5).to(torch.int32 if peak > 255 else torch.uint8)
+        if not finite:
+            raise pixlate.PixlateError("the model gave values that are not numbers; use another model")
+        return np.ascontiguousarray(levels.permute(0, 2, 3, 1).cpu().numpy().astype(pixels.dtype, copy=False))
+
+    def _run(self, images: Tensor) -> Tensor:
+        """Repeat the last row and column until height and width suit the network, run it and cut its output again."""
+        spec = self.spec
+        batch, _, height, width = images.shape
+        high, wide = (-(-max(side, spec.minimum) // spec.multiple) * spec.multiple for side in (height, width))
+        padded = functional.pad(images, (0, wide - width, 0, high - height), mode="replicate")
+        output = torch.cat([self._network(image) for image in torch.split(padded, 1)]) if self._one_by_one else self._network(padded)
+        expected = (batch, spec.channels_out, high * spec.scale, wide * spec.scale)
+        if tuple(output.shape) != expected:
+            raise pixlate.PixlateError(f"expected the model to give {expected}, got {tuple(output.shape)}; use another model")
+        return output[:, :, : height * spec.scale, : width * spec.scale]
+
+
+def choose(device: str) -> str:
+    """Return the device really used, ``cpu`` or ``cuda:N``.
+
+    Raises:
+        PixlateError: It is misspelled, or asked for and not usable.
+    """
+    kind, colon, index = device.partition(":")
+    if device != "auto" and (kind not in ("cpu", "cuda") or (colon and (kind == "cpu" or not index.isdigit()))):
+        raise pixlate.PixlateError(f"expected --device auto, cpu, cuda or cuda:N for a file of PyTorch weights, got {device!r}; choose one of these")
+    if kind == "cpu" or (device == "auto" and not torch.cuda.is_available()):
+        return "cpu"
+    if not torch.cuda.is_available():
+        raise pixlate.PixlateError(f"expected a GPU for --device {device}, but PyTorch {torch.__version__} finds none; check it with: nvidia-smi")
+    if int(index or 0) >= torch.cuda.device_count():
+        raise pixlate.PixlateError(f"expected one of the {torch.cuda.device_count()} GPUs, counted from 0, got --device {device}; choose one of these")
+    return f"cuda:{int(index or 0)}"
+
+
+def _forget_statistics(network: nn.Module) -> None:
+    """Let batch norms use the statistics of the batch at hand, which is one image."""
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.running_mean = layer.running_var = None
