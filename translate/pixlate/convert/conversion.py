@@ -2,9 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pixlate.contracts import Translator
 from pixlate.convert.executor import Executor
@@ -14,12 +16,16 @@ from pixlate.convert.journal import digest_file
 from pixlate.convert.options import ConvertOptions
 from pixlate.convert.pipeline import Conversion
 from pixlate.convert.places import locate
-from pixlate.convert.plan import make_plan
+from pixlate.convert.plan import Plan, make_plan
 from pixlate.convert.report import Report, Summary
 from pixlate.convert.sheet import Sheet
 from pixlate.errors import PixlateError
+from pixlate.images import ImageFormat
 from pixlate.models import find, load
 from pixlate.plugins import installed
+
+if TYPE_CHECKING:
+    from pixlate.convert.cluster import Cluster
 
 
 def run(sources: Sequence[str | Path], out: str | Path, model: str | Path, options: ConvertOptions, watch: Callable[[Report], None]) -> Summary:
@@ -32,20 +38,32 @@ def run(sources: Sequence[str | Path], out: str | Path, model: str | Path, optio
             raise PixlateError(f"--{option} {file} would take the place of the model; name another file")
     formats = installed().image_formats()
     plan = make_plan([locate(source) for source in sources], locate(out), options, formats)
-    executors = load_executors(model, options)
+    clustered = options.engine == "ray"
+    executors = load_executors(model, replace(options, device="cpu") if clustered else options)  # on a cluster the workers have the device
     settings = settings_digest(path, options)
     with ExitStack() as held:
+        cluster = held.enter_context(_cluster(options, plan, path, settings, formats)) if clustered else None
         report = held.enter_context(Report(options.report, len(plan.jobs) + len(plan.failures), plan.ignored))
         sheet = Sheet(options.sheet, str(model)) if options.sheet else None
         if sheet is not None:
             held.callback(sheet.discard)
         journal = open_journal(plan.root, settings)
         held.enter_context(journal)
-        report.summary.device = options.device if len(split_devices(options.device)) > 1 else executors[0].translator.device
-        Conversion(plan, executors, journal, report, options, formats, sheet, watch).run()
+        if cluster is not None:
+            cluster.run(journal, report, sheet, watch)
+        else:
+            report.summary.device = options.device if len(split_devices(options.device)) > 1 else executors[0].translator.device
+            Conversion(plan, executors, journal, report, options, formats, sheet, watch).run()
         if sheet is not None:
             sheet.save(report.summary)
     return report.summary
+
+
+def _cluster(options: ConvertOptions, plan: Plan, model: Path, settings: str, formats: Mapping[str, ImageFormat]) -> "Cluster":
+    """Connect to a cluster; its modules come in only here, since their workers import this one."""
+    from pixlate.convert.cluster import Cluster
+
+    return Cluster(options, plan, model, settings, formats)
 
 
 def load_executors(model: str | Path, options: ConvertOptions) -> list[Executor]:

@@ -7,7 +7,7 @@ from typing import Literal
 from pixlate.convert.places import refuse_flattened
 from pixlate.errors import PixlateError
 from pixlate.machine import granted_cores
-from pixlate.options import check_types
+from pixlate.options import check_types, check_used
 
 Format = Literal["jpeg", "png", "webp", "tiff", "bmp", "avif", "gif"]
 OnExists = Literal["resume", "skip", "overwrite"]
@@ -38,6 +38,12 @@ class ConvertOptions:
     refused."""
     threads: int = 0
     """Threads that read, and as many that write, images; 0 takes one for each core."""
+    engine: Literal["threads", "ray"] = "threads"
+    """What runs the conversion: threads of this process, or workers of a Ray cluster (needs pixlate[cluster])."""
+    address: str = ""
+    """Of the Ray cluster's head, HOST:PORT, or auto for the one that runs on this machine; without it the command starts one here and stops it."""
+    concurrency: int = 0
+    """Workers of the Ray cluster; 0 takes one for each GPU, or for each four cores where there is none."""
     report: Path | None = None
     """Write what became of each file to this JSON file."""
     fail_fast: bool = False
@@ -60,6 +66,7 @@ class ConvertOptions:
                 refuse_flattened(path, f"--{name} to name a file of this machine")
         if self.sheet is not None and self.sheet.suffix.lower() != ".png":
             raise PixlateError(f"expected --sheet to name a .png file, got {self.sheet}; change its ending")
+        check_used(self, self.engine == "ray", "--engine ray", "address", "concurrency")
         if not 1 <= self.quality <= 100:
             raise PixlateError(f"expected --quality from 1 to 100, got {self.quality}; choose one in between")
         for name, value, least in (
@@ -67,6 +74,7 @@ class ConvertOptions:
             ("tile", self.tile, 16),
             ("bucket", self.bucket, 1),
             ("threads", self.threads, 0),
+            ("concurrency", self.concurrency, 0),
             ("max-pixels", self.max_pixels, 1),
         ):
             if isinstance(value, int) and value < least:

@@ -155,10 +155,18 @@ class RemoteJournal(RemoteRecords):
 
     def finish(self, job: Job, part: Path, source: Status) -> None:
         """Record the written ``part`` and put it under its name; see :func:`give_name`."""
-        self._lock.check()
+        self.check()
         entry = entry_of(job, part, source, self.settings)
         give_name(self.root, entry, part, fresh=not self.exists(job.name))
         self.adopt(entry)
+
+    def check(self) -> None:
+        """See that the folder is still held.
+
+        Raises:
+            PixlateError: Another conversion has taken it over.
+        """
+        self._lock.check()
 
     def adopt(self, entry: Entry) -> None:
         """Take in the entry of a file that stands under its name."""
