@@ -1,6 +1,8 @@
 """``pixlate import`` as a user meets it."""
 
 import os
+import re
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +19,7 @@ from pixlate.cli import main
 from pixlate.networks.resnet import ResNet
 from pixlate.networks.symmetric import Symmetric
 from pixlate.plugins import Plugin, installed
+from pixlate.testing import make_photographs
 
 Import = Callable[..., tuple[int, str, str]]
 
@@ -179,3 +182,26 @@ def test_a_network_that_onnx_cannot_hold_is_refused_with_the_way_out(run: Import
     assert err.startswith("pixlate: Untraceable cannot be written as ONNX: ") and err.count("\n") == 1
     assert err.endswith(f"; or convert with its weights directly: pixlate convert photos/ out/ --model {tmp_path / 'a.pth'}\n")
     assert not (tmp_path / "a.onnx").exists()
+
+
+GUIDE = Path(__file__).parents[2] / "docs/import.md"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", GUIDE.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def test_examples_of_the_guide_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save(published("instance")[1], "latest_net_G.pth")
+    for folder in ("photos", "day", "night"):
+        make_photographs(tmp_path / folder, 2, 24, 32)
+    commands = "".join(blocks("sh")).splitlines()
+    assert len(commands) == 4
+    small = "--channels 4 --blocks 1 --discriminator-channels 4 --discriminator-layers 1 --patch 16 --resize 20 --hold-out 0 --steps 1 --device cpu --workers 1"
+    for command in commands:
+        words = shlex.split(f"{command} {small}" if " train " in command else command)
+        monkeypatch.setattr(sys, "argv", words)
+        assert main() == 0, command
+    for block in blocks("python"):
+        exec(compile(block, GUIDE.name, "exec"), {})
