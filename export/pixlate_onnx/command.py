@@ -1,13 +1,24 @@
 """``pixlate export``: a trained generator as one ONNX file."""
 
 from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
 
 from pixlate.errors import PixlateError
 from pixlate.extras import import_for
+from pixlate_onnx.options import ExportOptions
 
 
 def export(
-    run: Path, model: Path, *, generator: str = "source_to_target", data: str = "", licence: str = "", best: bool = False, half_weights: bool = False
+    run: Path,
+    model: Path,
+    *,
+    options: Annotated[ExportOptions | None, Parameter(name="*")] = None,
+    generator: str = "source_to_target",
+    data: str = "",
+    licence: str = "",
+    best: bool = False,
 ) -> int:
     """Write the averaged generator of a run as an ONNX file, after comparing it with PyTorch at several sizes.
 
@@ -25,13 +36,23 @@ def export(
         Terms of use of the weights, for the file's metadata.
     best
         Take the checkpoint that validated best instead of the newest.
-    half_weights
-        Store the weights in 16 bits, which halves the file; arithmetic stays in 32.
     """
+    require_name(model)
+    exporter = import_for("exporting", "pixlate_onnx.exporter")
+    print_exported(exporter.export_run(run, model, options or ExportOptions(), generator, data, licence, best))
+    return 0
+
+
+def require_name(model: Path) -> None:
+    """Refuse a file whose name does not say that it is ONNX."""
     if model.suffix.lower() != ".onnx":
         raise PixlateError(f"expected a file named *.onnx, got {model}; change its ending")
-    exporter = import_for("exporting", "pixlate_onnx.exporter")
-    exported = exporter.export_run(run, model, generator, data, licence, best, half_weights)
+
+
+def print_exported(exported: Any) -> None:
+    """Print the parity report and what was written."""
+    spec = exported.spec
     print(exported.parity)
-    print(f"wrote {model}, {model.stat().st_size / 1e6:.1f} MB")
-    return 0
+    print(
+        f"wrote {exported.path}, {exported.path.stat().st_size / 1e6:.1f} MB: opset {exported.opset}, {spec.precision}, {spec.io} in and out, norm {spec.norm}"
+    )

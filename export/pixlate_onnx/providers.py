@@ -4,8 +4,11 @@ ONNX Runtime asked for CUDA that cannot load prints an error and runs on the CPU
 """
 
 import ctypes
+import os
 import sys
+from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,31 @@ from pixlate.errors import PixlateError
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
+TENSORRT = "TensorrtExecutionProvider"
 INSTALL_CUDA = "pip install 'pixlate[cuda]'"
+INSTALL_TENSORRT = "pip install tensorrt-cu13"
+KINDS = ("cpu", "cuda", "tensorrt")
+_CUDA_OPTIONS = {
+    "arena_extend_strategy": "kSameAsRequested",  # the next power of two would take up to twice what is needed
+    "cudnn_conv_algo_search": "HEURISTIC",  # the default tries every kernel at each new shape, for seconds
+    "cudnn_conv_use_max_workspace": "1",
+}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A device and how ONNX Runtime is asked for it."""
+
+    device: str
+    """``cpu``, ``cuda:N`` or ``tensorrt:N``."""
+    providers: tuple[tuple[str, dict[str, Any]], ...]
+    """Providers with their options, the one asked for first."""
+
+    @property
+    def gpu(self) -> int | None:
+        """Number of the GPU, or None on the CPU."""
+        _, colon, number = self.device.partition(":")
+        return int(number) if colon else None
 
 
 def gpus() -> int:
@@ -40,35 +67,80 @@ def cuda_problem() -> str | None:
     except OSError as error:
         return f"the NVIDIA driver is not installed ({str(error).split(': ')[0]} is missing); install NVIDIA's driver, or use --device cpu"
     onnxruntime.preload_dlls()
-    folder = Path(onnxruntime.__file__).parent / "capi"
-    for name in ("libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so") if sys.platform == "linux" else ():
-        try:
-            ctypes.CDLL(str(folder / name))
-        except OSError as error:
-            return f"a CUDA library is missing ({str(error).split(': ')[0]}); run: {INSTALL_CUDA}"
-    return None
+    missing = _missing("libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so")
+    return f"a CUDA library is missing ({missing}); run: {INSTALL_CUDA}" if missing else None
 
 
-def choose(device: str) -> tuple[str, list[tuple[str, dict[str, Any]]]]:
-    """Return the device really used, ``cpu`` or ``cuda:N``, and the providers to ask ONNX Runtime for.
+@cache
+def tensorrt_problem() -> str | None:
+    """Return why ONNX Runtime cannot use TensorRT here, with the remedy, or None where it can."""
+    if problem := cuda_problem():
+        return problem
+    if TENSORRT not in onnxruntime.get_available_providers():
+        return f"the installed ONNX Runtime {onnxruntime.__version__} is built without TensorRT; use --device cuda"
+    found = find_spec("tensorrt_libs")  # the libraries of the pip package, which the loader does not find by itself
+    for folder in (found.submodule_search_locations or []) if found else []:
+        for library in sorted(Path(folder).glob("libnvinfer.so*")) + sorted(Path(folder).glob("lib*plugin.so*")) + sorted(Path(folder).glob("libnvonnx*.so*")):
+            ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
+    missing = _missing("libonnxruntime_providers_tensorrt.so")
+    return f"TensorRT is missing ({missing}); run: {INSTALL_TENSORRT}, or use --device cuda" if missing else None
+
+
+def choose(device: str, precision: str = "float32", cache_folder: Path | None = None) -> Chosen:
+    """Return the device really used and the providers to ask ONNX Runtime for.
 
     Args:
-        device: ``auto`` takes the first GPU that works, else the CPU; ``cpu``, ``cuda`` and ``cuda:N`` are taken or refused.
+        device: ``auto`` takes the first GPU that works, else the CPU; ``cpu``, ``cuda``, ``cuda:N``, ``tensorrt`` and ``tensorrt:N`` are taken or refused.
+        precision: The model's; TensorRT computes in 16 bits where the model does.
+        cache_folder: Where TensorRT keeps its engines.
 
     Raises:
         PixlateError: The device is misspelled, or asked for and not usable.
     """
     kind, colon, index = device.partition(":")
-    if device != "auto" and (kind not in ("cpu", "cuda") or (colon and (kind == "cpu" or not index.isdigit()))):
-        raise PixlateError(f"expected --device auto, cpu, cuda or cuda:N, got {device!r}; choose one of these")
+    if device != "auto" and (kind not in KINDS or (colon and (kind == "cpu" or not (index.isascii() and index.isdigit())))):
+        raise PixlateError(f"expected --device auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N, got {device!r}; choose one of these")
     if kind == "cpu":
-        return "cpu", [(CPU, {})]
-    problem = cuda_problem()
+        return Chosen("cpu", ((CPU, {}),))
+    problem = tensorrt_problem() if kind == "tensorrt" else cuda_problem()
     if problem is None:
         number = int(index or 0)
         if number >= gpus():
             raise PixlateError(f"expected one of the {gpus()} GPUs, counted from 0, got --device {device}; choose one of these")
-        return f"cuda:{number}", [(CUDA, {"device_id": number, "arena_extend_strategy": "kSameAsRequested"}), (CPU, {})]
-    if kind == "cuda":
+        cuda = (CUDA, {"device_id": number, **_CUDA_OPTIONS})
+        if kind == "tensorrt":
+            return Chosen(f"tensorrt:{number}", ((TENSORRT, _tensorrt_options(number, precision, cache_folder)), cuda, (CPU, {})))
+        return Chosen(f"cuda:{number}", (cuda, (CPU, {})))
+    if kind != "auto":
         raise PixlateError(f"expected a GPU for --device {device}, but {problem}")
-    return "cpu", [(CPU, {})]
+    return Chosen("cpu", ((CPU, {}),))
+
+
+def _tensorrt_options(number: int, precision: str, cache_folder: Path | None) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "device_id": number,
+        "trt_fp16_enable": precision == "float16",
+        "trt_bf16_enable": precision == "bfloat16",
+        "trt_layer_norm_fp32_fallback": True,
+    }
+    if cache_folder is not None:
+        kept = str(cache_folder)
+        options |= {"trt_engine_cache_enable": True, "trt_engine_cache_path": kept, "trt_timing_cache_enable": True, "trt_timing_cache_path": kept}
+    return options
+
+
+def engine_folder(digest: str) -> Path:
+    """Return the folder in which TensorRT keeps the engines of one model, by the digest of its file."""
+    base = os.environ.get("XDG_CACHE_HOME") or (os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else None)
+    return (Path(base) if base else Path.home() / ".cache") / "pixlate" / "tensorrt" / digest[:16]
+
+
+def _missing(*names: str) -> str:
+    """Return the first library that one of ONNX Runtime's provider libraries lacks, or nothing."""
+    folder = Path(onnxruntime.__file__).parent / "capi"
+    for name in names if sys.platform == "linux" else ():
+        try:
+            ctypes.CDLL(str(folder / name))
+        except OSError as error:
+            return str(error).split(": ")[0]
+    return ""

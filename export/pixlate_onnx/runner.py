@@ -4,57 +4,56 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
-from pixlate.errors import OutOfDeviceMemory, PixlateError
-from pixlate.machine import granted_cores
-from pixlate.spec import METADATA_KEY, ModelSpec, Precision
-from pixlate_onnx import providers
+from pixlate.errors import PixlateError
+from pixlate.spec import METADATA_KEY, Io, ModelSpec, Precision
+from pixlate_onnx.opening import open_session
+from pixlate_onnx.running import Running
 
 if TYPE_CHECKING:
     from pixlate.images.picture import Pixels
 
-_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+_TYPES: dict[str, type[np.generic]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 STRIP = 32
 """Rows converted at once."""
-_OUT_OF_MEMORY = (
-    "failed to allocate memory",
-    "out of memory",
-    "bad_alloc",
-    "bad allocation",
-    "cudaerrormemoryallocation",
-    "alloc_failed",
-    "is smaller than requested bytes",
-)
+TRIAL = 64
+"""Side of the image, in pixels, from which the scale of a file without metadata is found."""
 
 
 class OnnxTranslator:
-    """A generator in an ONNX file: (batch, channels, height, width) in [0, 1] in and out, free batch, height and width.
+    """A generator in an ONNX file with free batch, height and width.
+
+    Files of ``float`` take (batch, channels, height, width) in [0, 1]; range, padding and rounding are done here. Files of ``uint8`` take the pixels
+    as they are and do all of that themselves; pictures of 16 bits are rounded to 8 for them, and widened again.
 
     A file without Pixlate's metadata is opened too: channels are read from its shapes, the scale from a small trial.
 
     Args:
         path: The model file.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N``, ``tensorrt`` or ``tensorrt:N``.
 
     Raises:
         PixlateError: The file is damaged, no image model, or the device cannot be used.
     """
 
     def __init__(self, path: Path, device: str = "auto") -> None:
-        self.device, wanted = providers.choose(device)
-        self._session = _open(path, wanted, self.device)
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        session, chosen = open_session(path, device)
+        self.device = chosen.device
+        inputs = session.get_inputs()
         if len(inputs) != 1 or inputs[0].type not in _TYPES or len(inputs[0].shape) != 4:
             found = ", ".join(f"{item.type}{item.shape}" for item in inputs)
             raise PixlateError(
-                f"{path}: expected a model of one float image (batch, channels, height, width) in [0, 1], got {found}; export it with `pixlate export`"
+                f"{path}: expected a model of one image, float (batch, channels, height, width) in [0, 1] or uint8 (batch, height, width, channels), "
+                f"got {found}; export it with `pixlate export`"
             )
-        self._input, self._type, self._output = inputs[0].name, _TYPES[inputs[0].type], outputs[0].name
+        self._type = _TYPES[inputs[0].type]
         self._batch = inputs[0].shape[0]
-        text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        self._run = Running(session, chosen.gpu, chosen.device)
+        text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         self.spec = ModelSpec.from_json(text) if text else self._read_spec(path, inputs[0].shape)
+        if self.spec.io != self._io:
+            raise PixlateError(f"{path}: expected an input of {self.spec.io}, as its metadata says, got {inputs[0].type}; export the model again")
 
     def __call__(self, pixels: "Pixels") -> "Pixels":
         """Translate (batch, height, width, channels) of uint8 or uint16; see :class:`pixlate.Translator`."""
@@ -62,15 +61,34 @@ class OnnxTranslator:
             raise PixlateError(
                 f"expected uint8 or uint16 pixels (batch, height, width, {self.spec.channels_in}), got {pixels.dtype} {pixels.shape}; add a batch axis or convert them"
             )
+        return self._of_pixels(pixels) if self._io == "uint8" else self._of_planes(pixels)
+
+    @property
+    def _io(self) -> Io:
+        return "uint8" if self._type is np.uint8 else "float"
+
+    def _of_pixels(self, pixels: "Pixels") -> "Pixels":
+        """Run a file of uint8."""
+        from pixlate.images.samples import to_8_bits
+
+        deep = pixels.dtype == np.uint16
+        output = self._run_batches(np.ascontiguousarray(to_8_bits(pixels)))
+        batch, height, width, _ = pixels.shape
+        self._require_shape(output, (batch, height * self.spec.scale, width * self.spec.scale, self.spec.channels_out))
+        return output.astype(np.uint16) * np.uint16(257) if deep else output
+
+    def _of_planes(self, pixels: "Pixels") -> "Pixels":
+        """Run a file of float."""
         height, width = pixels.shape[1:3]
         padded = self._pad(pixels)
         peak = float(np.iinfo(pixels.dtype).max)
         images = np.ascontiguousarray(padded.transpose(0, 3, 1, 2), dtype=np.float32)
         images *= 1 / peak
         output = self._run_batches(images.astype(self._type, copy=False))
-        self._require_shape(output, padded.shape)
+        scale = self.spec.scale
+        self._require_shape(output, (len(padded), self.spec.channels_out, padded.shape[1] * scale, padded.shape[2] * scale))
         try:
-            return _levels(output[:, :, : height * self.spec.scale, : width * self.spec.scale], pixels.dtype)
+            return _levels(output[:, :, : height * scale, : width * scale], pixels.dtype)
         except FloatingPointError as error:
             raise PixlateError(f"the model gave values that are not numbers, as {self.spec.precision} can; use a model of higher precision") from error
 
@@ -81,8 +99,7 @@ class OnnxTranslator:
             return pixels
         return np.pad(pixels, ((0, 0), (0, height - pixels.shape[1]), (0, width - pixels.shape[2]), (0, 0)), mode="edge")
 
-    def _require_shape(self, output: NDArray[Any], given: tuple[int, ...]) -> None:
-        expected = (given[0], self.spec.channels_out, given[1] * self.spec.scale, given[2] * self.spec.scale)
+    def _require_shape(self, output: NDArray[Any], expected: tuple[int, ...]) -> None:
         if output.shape != expected:
             raise PixlateError(f"expected the model to give {expected}, as its metadata says, got {output.shape}; export it again with `pixlate export`")
 
@@ -94,29 +111,23 @@ class OnnxTranslator:
         filled = np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0)), mode="edge")
         return np.concatenate([self._run(portion) for portion in np.split(filled, len(filled) // self._batch)])[: len(images)]
 
-    def _run(self, images: NDArray[Any]) -> NDArray[Any]:
-        try:
-            output: NDArray[Any] = self._session.run([self._output], {self._input: images})[0]
-        except Exception as error:
-            text = str(error)
-            if any(sign in text.lower() for sign in _OUT_OF_MEMORY):
-                raise OutOfDeviceMemory(f"{self.device} has no memory for {images.shape}") from error
-            raise PixlateError(f"the model cannot take an image of {images.shape[3]}x{images.shape[2]} ({_short(text)}); use another size or model") from error
-        return output
-
     def _read_spec(self, path: Path, shape: list[int | str | None]) -> ModelSpec:
-        channels = shape[1]
+        """Find channels and scale of a file without metadata."""
+        last = self._io == "uint8"
+        channels, sides = (shape[3], shape[1:3]) if last else (shape[1], shape[2:])
         if not isinstance(channels, int):
             raise PixlateError(f"{path}: expected a fixed number of channels, got the free dimension {channels!r}; export it with `pixlate export`")
-        height, width = (side if isinstance(side, int) else 64 for side in shape[2:])
-        output = self._run(np.zeros((self._batch if isinstance(self._batch, int) else 1, channels, height, width), self._type))
-        scale, remainder = divmod(output.shape[-1], width) if output.ndim == 4 else (0, 0)
-        if scale < 1 or remainder or output.shape[2] != height * scale:
+        height, width = (side if isinstance(side, int) else TRIAL for side in sides)
+        given = (height, width, channels) if last else (channels, height, width)
+        output = self._run(np.zeros((self._batch if isinstance(self._batch, int) else 1, *given), self._type))
+        found = output.shape if output.ndim != 4 or not last else (output.shape[0], output.shape[3], *output.shape[1:3])
+        scale, remainder = divmod(found[-1], width) if output.ndim == 4 else (0, 0)
+        if scale < 1 or remainder or found[2] != height * scale:
             raise PixlateError(
                 f"{path}: expected an output of a whole multiple of the input's {width}x{height}, got the shape {output.shape}; use a model for images"
             )
-        precision: Precision = "float16" if self._type == np.float16 else "float32"
-        return ModelSpec(scale=scale, channels_in=channels, channels_out=int(output.shape[1]), precision=precision)
+        precision: Precision = "float16" if self._type is np.float16 else "float32"
+        return ModelSpec(scale=scale, channels_in=channels, channels_out=int(found[1]), precision=precision, io=self._io)
 
 
 def _levels(images: NDArray[Any], kind: "np.dtype[np.uint8 | np.uint16]") -> "Pixels":
@@ -140,29 +151,3 @@ def _levels(images: NDArray[Any], kind: "np.dtype[np.uint8 | np.uint16]") -> "Pi
             for channel in range(channels):
                 result[:, top : top + STRIP, :, channel] = levels[:, channel]
     return result
-
-
-def _open(path: Path, wanted: list[tuple[str, dict[str, Any]]], device: str) -> onnxruntime.InferenceSession:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise PixlateError(f"the model {path} cannot be read ({error.strerror}); check its path") from error
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what goes wrong is raised; the log would print it a second time
-    options.intra_op_num_threads = granted_cores()
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # spinning would take the cores that decode and encode
-    try:
-        session = onnxruntime.InferenceSession(data, options, providers=wanted, enable_fallback=0)
-    except Exception as error:
-        what = "is empty" if not data else f"of {len(data):,} bytes is damaged or no ONNX model"
-        raise PixlateError(f"the model file {path} {what} ({_short(str(error))}); download or export it again") from error
-    if session.get_providers()[0] != wanted[0][0]:
-        raise PixlateError(
-            f"expected ONNX Runtime to run on {device}, but it fell back to {session.get_providers()}; run `pixlate doctor`, or use --device cpu"
-        )
-    return session
-
-
-def _short(text: str) -> str:
-    """Return the last part of an ONNX Runtime message, on one line."""
-    return " ".join(text.rsplit(" : ", maxsplit=1)[-1].split())[:160]

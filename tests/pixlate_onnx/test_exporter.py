@@ -1,5 +1,6 @@
 """Exported files: the pictures of PyTorch at every size, all that a user must know, and nothing of the exporting machine."""
 
+import copy
 import json
 import sys
 from dataclasses import replace
@@ -24,10 +25,14 @@ from pixlate.training.run import RunOptions
 from pixlate.training.starting import load_checkpoint
 from pixlate_onnx import exporter
 from pixlate_onnx.exporter import export_gan, export_run
+from pixlate_onnx.graph import trace
+from pixlate_onnx.options import ExportOptions
+from pixlate_onnx.parity import to_levels
 
 METHOD = installed().methods()["srgan"]
 SMALL = replace(METHOD.options(), scale=2, channels=8, blocks=1, stages="pixel")
 ORIGIN = Provenance("photographs", 7, 3, "CC0", "0")
+FLOAT = ExportOptions("float")
 KINDS = [("srresnet", "staged"), ("msrresnet", "staged"), ("msrresnet", "direct")]
 
 
@@ -51,7 +56,7 @@ def make_gan(network: str = "msrresnet", tail: str = "direct", scale: int = 2) -
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_file_agrees_with_pytorch_at_sizes_and_batches_it_was_not_traced_with(network: str, tail: str, scale: int, tmp_path: Path) -> None:
     gan, path = make_gan(network, tail, scale), tmp_path / "new" / "model.onnx"
-    exported = export_gan(gan, path, "source_to_target", ORIGIN)
+    exported = export_gan(gan, path, ORIGIN, FLOAT)
     assert exported.path == path and exported.parity.largest <= 1e-4
     assert [item.name for item in path.parent.iterdir()] == ["model.onnx"]
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -67,20 +72,20 @@ def test_file_agrees_with_pytorch_at_sizes_and_batches_it_was_not_traced_with(ne
     assert ModelSpec.from_json(text) == exported.spec == gan.spec().with_provenance(ORIGIN)
     assert exported.spec.scale == scale and exported.spec.norm == ("running" if network == "srresnet" else "none")
     content = path.read_bytes()
-    for trace in (str(Path.cwd()), "site-packages", str(Path.home()), str(tmp_path), sys.prefix):
-        assert trace.encode() not in content
+    for place in (str(Path.cwd()), "site-packages", str(Path.home()), str(tmp_path), sys.prefix):
+        assert place.encode() not in content
     assert [item.dim_param for item in onnx.load(path).graph.input[0].type.tensor_type.shape.dim] == ["batch", "", "height", "width"]
 
 
 @pytest.fixture(scope="module")
 def traced() -> onnx.ModelProto:
     gan = make_gan()
-    return exporter._trace(gan.exported().eval(), gan.spec().with_provenance(ORIGIN))
+    return trace(gan.exported().eval(), gan.spec(), 18)
 
 
 @pytest.mark.parametrize("reason", ["differs", "not a number", "another shape", "crash"])
 def test_file_that_disagrees_is_not_written_and_leaves_nothing(reason: str, traced: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporter, "_trace", lambda network, spec: traced)
+    monkeypatch.setattr(exporter, "trace", lambda network, spec, opset: copy.deepcopy(traced))
     path = tmp_path / "model.onnx"
     path.write_bytes(b"the one before")
 
@@ -99,24 +104,24 @@ def test_file_that_disagrees_is_not_written_and_leaves_nothing(reason: str, trac
 
     session = onnxruntime.InferenceSession
     monkeypatch.setattr(onnxruntime, "InferenceSession", Other)
-    sentence = "no kernel" if reason == "crash" else "to agree with PyTorch within 0.0001, got .*; nothing was written"
+    sentence = "no kernel" if reason == "crash" else "to agree with PyTorch within 0.0001 and 80 dB, got .*; nothing was written"
     with pytest.raises((PixlateError, RuntimeError), match=sentence):
-        export_gan(make_gan(), path, "source_to_target", ORIGIN)
+        export_gan(make_gan(), path, ORIGIN, FLOAT)
     assert [item.name for item in tmp_path.iterdir()] == ["model.onnx"] and path.read_bytes() == b"the one before"
 
 
 def test_generator_that_is_not_there_and_a_folder_as_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PixlateError, match=r"one of the generators \['source_to_target'\], got 'back'"):
-        export_gan(make_gan(), tmp_path / "model.onnx", "back", ORIGIN)
+        export_gan(make_gan(), tmp_path / "model.onnx", ORIGIN, generator="back")
     (tmp_path / "model.onnx").mkdir()
     with pytest.raises(PixlateError, match=r"expected a file to write, but .* is a folder"):
-        export_gan(make_gan(), tmp_path / "model.onnx", "source_to_target", ORIGIN)
+        export_gan(make_gan(), tmp_path / "model.onnx", ORIGIN, FLOAT)
 
 
 def test_report_names_every_size(traced: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporter, "_trace", lambda network, spec: traced)
-    report = str(export_gan(make_gan(), tmp_path / "model.onnx", "source_to_target", ORIGIN).parity)
-    assert report.startswith("parity with PyTorch (tolerance 0.0001):") and len(report.splitlines()) == 6 and "4x3x64x48" in report
+    monkeypatch.setattr(exporter, "trace", lambda network, spec, opset: copy.deepcopy(traced))
+    report = str(export_gan(make_gan(), tmp_path / "model.onnx", ORIGIN, FLOAT).parity)
+    assert report.startswith("parity with PyTorch (allowed: max 0.0001, least 80 dB):") and len(report.splitlines()) == 6 and "4x3x64x48" in report
 
 
 @pytest.fixture(scope="module")
@@ -152,11 +157,11 @@ def test_averaged_weights_are_exported_and_the_data_is_told(run: Path, tmp_path:
     assert export_run(run, tmp_path / "model.onnx", data="mine").spec.provenance.data == "mine"
     gan = METHOD.build(SMALL)
     gan.load_state_dict(load_checkpoint(run).average)
-    image = torch.rand(1, 3, 9, 9)
+    image = torch.randint(256, (1, 3, 9, 9)) / 255
     with torch.no_grad():
         expected = gan.exported().eval()(image).numpy()
-    (actual,) = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"]).run(None, {"image": image.numpy()})
-    assert np.abs(actual - expected).max() <= 1e-4
+    (actual,) = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"]).run(None, {"image": to_levels(image.numpy())})
+    assert np.abs(actual - to_levels(expected)).max() == 0
 
 
 def test_run_whose_options_were_changed_is_refused(run: Path, tmp_path: Path) -> None:

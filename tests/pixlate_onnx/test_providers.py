@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 
 from pixlate.errors import PixlateError
 from pixlate_onnx import diagnosis, providers
+from pixlate_onnx.providers import Chosen
 from pixlate_onnx.tiny import TINY_MODEL
 
 CUDA_WORKS = providers.cuda_problem() is None
@@ -25,12 +26,12 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_cpu_is_the_cpu() -> None:
-    assert providers.choose("cpu") == ("cpu", [("CPUExecutionProvider", {})])
+    assert providers.choose("cpu") == Chosen("cpu", (("CPUExecutionProvider", {}),))
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:", "cuda:-1", "cuda:1.0", "cpu:0", "auto:1", "", "CUDA", "cuda:0:1"])
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:", "cuda:-1", "cuda:1.0", "cpu:0", "auto:1", "", "CUDA", "cuda:0:1", "cuda:²", "tensorrt:x"])
 def test_device_that_is_misspelled_is_refused(device: str) -> None:
-    with pytest.raises(PixlateError, match=r"expected --device auto, cpu, cuda or cuda:N, got .*; choose one of these"):
+    with pytest.raises(PixlateError, match=r"expected --device auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N, got .*; choose one of these"):
         providers.choose(device)
 
 
@@ -39,22 +40,62 @@ def test_device_that_is_misspelled_is_refused(device: str) -> None:
 def test_cuda_that_does_not_work_is_refused_with_reason_and_remedy(device: str) -> None:
     with pytest.raises(PixlateError, match=f"expected a GPU for --device {device}, but .*(driver|library|built without).*; (run|install|check)"):
         providers.choose(device)
-    assert providers.choose("auto")[0] == "cpu"
+    assert providers.choose("auto").device == "cpu"
 
 
 @pytest.mark.skipif(not CUDA_WORKS, reason="ONNX Runtime finds no CUDA")
 def test_cuda_that_works_is_used(tmp_path: Path) -> None:
     for device in ("auto", "cuda", "cuda:0"):
-        name, wanted = providers.choose(device)
-        session = onnxruntime.InferenceSession(TINY_MODEL, providers=wanted, enable_fallback=0)
-        assert name == "cuda:0" and session.get_providers()[0] == "CUDAExecutionProvider"
+        chosen = providers.choose(device)
+        session = onnxruntime.InferenceSession(TINY_MODEL, providers=list(chosen.providers), enable_fallback=0)
+        assert chosen.device == "cuda:0" and session.get_providers()[0] == "CUDAExecutionProvider"
 
 
 @pytest.mark.usefixtures("driver")
 def test_gpu_is_the_one_asked_for() -> None:
     for device, number in (("auto", 0), ("cuda", 0), ("cuda:1", 1)):
-        name, ((first, options), (second, _)) = providers.choose(device)
-        assert (name, first, options["device_id"], second) == (f"cuda:{number}", "CUDAExecutionProvider", number, "CPUExecutionProvider")
+        chosen = providers.choose(device)
+        (first, options), (second, _) = chosen.providers
+        assert (chosen.device, chosen.gpu, first, options["device_id"], second) == (f"cuda:{number}", number, providers.CUDA, number, providers.CPU)
+        assert options["cudnn_conv_algo_search"] == "HEURISTIC", "an exhaustive search stalls at each new size"
+        assert options["arena_extend_strategy"] == "kSameAsRequested"
+
+
+@pytest.mark.usefixtures("driver")
+def test_tensorrt_keeps_its_engines_and_computes_in_the_models_precision(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(providers, "tensorrt_problem", lambda: None)
+    chosen = providers.choose("tensorrt:1", "float16", tmp_path)
+    assert chosen.device == "tensorrt:1" and [name for name, _ in chosen.providers] == [providers.TENSORRT, providers.CUDA, providers.CPU]
+    options = chosen.providers[0][1]
+    assert (options["device_id"], options["trt_fp16_enable"], options["trt_bf16_enable"]) == (1, True, False)
+    assert options["trt_engine_cache_path"] == options["trt_timing_cache_path"] == str(tmp_path)
+    assert options["trt_engine_cache_enable"] and options["trt_timing_cache_enable"]
+    assert not providers.choose("tensorrt", "float32").providers[0][1]["trt_fp16_enable"], "a model of 32 bits stays one"
+
+
+def test_engines_of_two_models_lie_in_two_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert providers.engine_folder("a" * 64) == tmp_path / "pixlate/tensorrt" / ("a" * 16) != providers.engine_folder("b" * 64)
+
+
+def test_tensorrt_that_is_not_there_is_named_with_the_command_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "cuda_problem", lambda: None)
+    monkeypatch.setattr(providers, "gpus", lambda: 1)
+    monkeypatch.setattr(providers, "tensorrt_problem", providers.tensorrt_problem.__wrapped__)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [providers.TENSORRT, providers.CUDA, providers.CPU])
+
+    def no_library(path: str, mode: int = 0) -> None:
+        raise OSError("libnvinfer.so.10: cannot open shared object file: No such file or directory")
+
+    monkeypatch.setattr("pixlate_onnx.providers.ctypes.CDLL", no_library)
+    monkeypatch.setattr("pixlate_onnx.providers.sys.platform", "linux")
+    with pytest.raises(
+        PixlateError, match=r"for --device tensorrt, but TensorRT is missing \(libnvinfer.so.10\); run: pip install tensorrt-cu13, or use --device cuda"
+    ):
+        providers.choose("tensorrt")
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [providers.CUDA, providers.CPU])
+    with pytest.raises(PixlateError, match="built without TensorRT; use --device cuda"):
+        providers.choose("tensorrt")
 
 
 @pytest.mark.usefixtures("driver")

@@ -17,6 +17,7 @@ from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.images.picture import Pixels
 from pixlate.models import load
 from pixlate.spec import METADATA_KEY, ModelSpec
+from pixlate_onnx.providers import Chosen
 from pixlate_onnx.runner import OnnxTranslator
 
 Side = int | str | None
@@ -102,7 +103,7 @@ def test_image_is_padded_with_its_edge_to_what_the_network_takes_and_cropped_aga
     translator = OnnxTranslator(save(**enlarge(2), spec=spec), "cpu")
     given: list[Any] = []
     run = translator._run
-    translator._run = lambda images: (given.append(images), run(images))[1]  # type: ignore[method-assign,func-returns-value]
+    translator._run = lambda images: (given.append(images), run(images))[1]  # type: ignore[assignment,func-returns-value]
     pixels = noise(2, *size, 3)
     assert np.array_equal(translator(pixels), pixels.repeat(2, 1).repeat(2, 2))
     assert given[0].shape == (2, 3, *padded)
@@ -169,8 +170,8 @@ def test_values_that_are_not_numbers_are_an_error_and_no_black_picture(kind: int
     ("model", "sentence"),
     [
         ({"nodes": [node("Identity")], "shape": ("n", 3, "h"), "out": ("n", 3, "h")}, r"got tensor\(float\)\['n', 3, 'h'\]; export it with"),
-        ({"nodes": [node("Identity")], "kind": TensorProto.INT64}, r"one float image .* got tensor\(int64\)"),
-        ({"nodes": [helper.make_node("Add", ["x", "x0"], ["y"])], "more_inputs": 1}, r"one float image .* got tensor\(float\).*, tensor\(float\)"),
+        ({"nodes": [node("Identity")], "kind": TensorProto.INT64}, r"of one image, float .* got tensor\(int64\)"),
+        ({"nodes": [helper.make_node("Add", ["x", "x0"], ["y"])], "more_inputs": 1}, r"of one image, float .* got tensor\(float\).*, tensor\(float\)"),
         ({"nodes": [node("Identity")], "shape": ("n", "c", "h", "w"), "out": ("n", "c", "h", "w")}, "a fixed number of channels, got the free dimension 'c'"),
         ({"nodes": [node("GlobalAveragePool")], "out": ("n", 3, 1, 1)}, r"a whole multiple of the input's 64x64, got the shape \(1, 3, 1, 1\)"),
         ({"nodes": [node("Flatten")], "out": ("n", "m")}, r"got the shape \(1, 12288\); use a model for images"),
@@ -229,7 +230,7 @@ def test_memory_that_runs_out_is_told_apart_so_that_the_batch_can_be_halved(mess
         def run(self, *arguments: object) -> None:
             raise RuntimeError(message)
 
-    translator._session = Full()
+    translator._run.session = Full()
     with pytest.raises(OutOfDeviceMemory, match=r"cpu has no memory for \(2, 3, 4, 4\)"):
         translator(noise(2, 4, 4, 3))
 
@@ -241,15 +242,15 @@ def test_other_errors_are_no_lack_of_memory(save: Save) -> None:
         def run(self, *arguments: object) -> None:
             raise RuntimeError("[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : Got invalid\n dimensions")
 
-    translator._session = Broken()
+    translator._run.session = Broken()
     with pytest.raises(PixlateError, match=r"cannot take an image of 4x4 \(Got invalid dimensions\)"):
         translator(noise(2, 4, 4, 3))
 
 
 def test_silent_fall_back_to_the_cpu_is_detected(save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(**enlarge(2))
-    asked: list[tuple[str, dict[str, Any]]] = [("CUDAExecutionProvider", {}), ("CPUExecutionProvider", {})]
-    monkeypatch.setattr("pixlate_onnx.runner.providers.choose", lambda device: ("cuda:0", asked))
+    asked = Chosen("cuda:0", (("CUDAExecutionProvider", {}), ("CPUExecutionProvider", {})))
+    monkeypatch.setattr("pixlate_onnx.opening.providers.choose", lambda device: asked)
     session = onnxruntime.InferenceSession
 
     def on_the_cpu(data: bytes, options: object, **more: object) -> object:

@@ -11,7 +11,7 @@ from pluggy import HookimplMarker
 
 from pixlate.contracts import Check, ForeignGenerator, ImportOptions, Metric, ModelCard, Sample, Translator
 from pixlate.convert import ConvertOptions, convert
-from pixlate.errors import OutOfDeviceMemory, PixlateError
+from pixlate.errors import DeviceLost, OutOfDeviceMemory, PixlateError
 from pixlate.method import Method
 from pixlate.options import AdversarialOptions, DataOptions, DegradedOptions, PairedOptions, TrainingOptions, UnpairedOptions
 from pixlate.spec import ModelSpec, Provenance
@@ -33,6 +33,7 @@ __all__ = [
     "ConvertOptions",
     "DataOptions",
     "DegradedOptions",
+    "DeviceLost",
     "ForeignGenerator",
     "ImageFormat",
     "ImportOptions",

@@ -23,7 +23,7 @@ class Translator(Protocol):
 
     @property
     def device(self) -> str:
-        """Where it runs: ``cpu`` or ``cuda:N``."""
+        """Where it runs: ``cpu``, ``cuda:N`` or ``tensorrt:N``."""
         ...
 
     def __call__(self, pixels: "Pixels") -> "Pixels":
@@ -31,6 +31,7 @@ class Translator(Protocol):
 
         Raises:
             OutOfDeviceMemory: The batch does not fit; a smaller one may.
+            DeviceLost: The device has failed; nothing more will run there.
         """
         ...
 

@@ -10,3 +10,7 @@ class PixlateError(Exception):
 
 class OutOfDeviceMemory(RuntimeError):  # noqa: N818 - the name says what happened, as in torch and CuPy
     """Raised by a translator when a batch does not fit; the caller retries with a smaller one."""
+
+
+class DeviceLost(PixlateError):  # noqa: N818 - as above
+    """Raised by a translator when its device answers no more; whatever else would run there would fail too, so a conversion stops."""

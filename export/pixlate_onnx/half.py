@@ -1,0 +1,132 @@
+"""16-bit arithmetic: which nodes compute in half precision, and how to see on a CPU what a GPU makes of them."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import ml_dtypes
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from pixlate.errors import PixlateError
+
+Half = Literal["float16", "bfloat16"]
+_MATRIX = frozenset({"Conv", "Gemm", "MatMul"})
+_FOLLOWING = frozenset({"ConvTranspose", "Relu", "LeakyRelu", "PRelu", "Add", "Concat", "Pad", "DepthToSpace"})
+_OPS: dict[Half, frozenset[str]] = {"float16": _MATRIX | _FOLLOWING, "bfloat16": _MATRIX}
+"""Nodes that compute in half precision. Norms, and whatever else sums or divides, stay in 32 bits. ONNX Runtime's CUDA kernels take bfloat16 in
+matrix products and convolutions, not in transposed ones."""
+_KINDS: dict[Half, tuple[int, type]] = {"float16": (TensorProto.FLOAT16, np.float16), "bfloat16": (TensorProto.BFLOAT16, ml_dtypes.bfloat16)}
+
+
+def halve(model: onnx.ModelProto, half: Half) -> None:
+    """Let matrix products, convolutions and what lies between them compute in 16 bits; norms, input and output stay in 32.
+
+    Raises:
+        PixlateError: A weight is beyond the range of 16 bits.
+    """
+    kind, number = _KINDS[half]
+    graph = model.graph
+    floats = _floats(model)
+    weights = {tensor.name: tensor for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT}
+    in_half: dict[str, str] = {}  # names of 32-bit values -> their names in 16 bits
+    in_full: set[str] = set()
+    nodes: list[onnx.NodeProto] = []
+
+    def wanted(name: str) -> str:
+        """Return the name in 16 bits of a value."""
+        if name not in floats:
+            return name
+        if name not in in_half:
+            in_half[name] = f"{name}.{half}"
+            if name in weights:
+                graph.initializer.append(_converted(weights[name], in_half[name], number, half))
+            else:
+                nodes.append(helper.make_node("Cast", [name], [in_half[name]], to=kind))
+        return in_half[name]
+
+    for node in graph.node:
+        if node.op_type in _OPS[half] and any(name in floats for name in node.output):
+            node.input[:] = [wanted(name) for name in node.input]
+            for index, name in enumerate(node.output):
+                in_half[name] = node.output[index] = f"{name}.{half}"
+            nodes.append(node)
+            continue
+        for name in node.input:
+            if name in in_half and name not in weights and name not in in_full and _made_in_half(nodes, in_half[name]):
+                nodes.append(helper.make_node("Cast", [in_half[name]], [name], to=TensorProto.FLOAT))
+                in_full.add(name)
+        nodes.append(node)
+    for value in graph.output:
+        if value.name in in_half and value.name not in in_full and _made_in_half(nodes, in_half[value.name]):
+            nodes.append(helper.make_node("Cast", [in_half[value.name]], [value.name], to=TensorProto.FLOAT))
+    del graph.node[:]
+    graph.node.extend(nodes)
+    _drop_unused(graph)
+
+
+def emulated(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model that any CPU runs, which rounds to 16 bits wherever the given one does and sums in 32, as the matrix units of GPUs do."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    types = _types(model)
+    halves = {kind for kind, _ in _KINDS.values()}
+    nodes: list[onnx.NodeProto] = []
+    full: dict[str, str] = {}
+    for node in copy.graph.node:
+        if node.op_type == "Cast" or not any(types.get(name) in halves for name in node.output):
+            nodes.append(node)
+            continue
+        for index, name in enumerate(node.input):
+            if types.get(name) in halves:
+                if name not in full:
+                    full[name] = f"{name}.full"
+                    nodes.append(helper.make_node("Cast", [name], [full[name]], to=TensorProto.FLOAT))
+                node.input[index] = full[name]
+        rounded = list(node.output)
+        node.output[:] = [f"{name}.unrounded" for name in rounded]
+        nodes.append(node)
+        nodes += [helper.make_node("Cast", [f"{name}.unrounded"], [name], to=types[name]) for name in rounded]
+    del copy.graph.node[:]
+    copy.graph.node.extend(nodes)
+    return copy
+
+
+def _made_in_half(nodes: list[onnx.NodeProto], name: str) -> bool:
+    """Tell whether a value is computed in 16 bits, and not brought there from 32."""
+    return next(node.op_type != "Cast" for node in reversed(nodes) if name in node.output)
+
+
+def _converted(tensor: onnx.TensorProto, name: str, number: type, half: Half) -> onnx.TensorProto:
+    with np.errstate(over="ignore"):
+        values: NDArray[Any] = numpy_helper.to_array(tensor).astype(number)
+    if not np.isfinite(values.astype(np.float32)).all():
+        raise PixlateError(f"expected weights within the range of {half}, but {tensor.name} is not; use --precision float32 or bfloat16")
+    return numpy_helper.from_array(values, name)
+
+
+def _types(model: onnx.ModelProto) -> dict[str, int]:
+    """Return the element type of every value."""
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    types = {value.name: value.type.tensor_type.elem_type for value in (*graph.value_info, *graph.input, *graph.output)}
+    return types | {tensor.name: tensor.data_type for tensor in graph.initializer}
+
+
+def _floats(model: onnx.ModelProto) -> set[str]:
+    """Return the names of 32-bit values that a node may take in 16: not the factors of a Resize and the like."""
+    fixed = set(_fixed(model.graph))
+    return {name for name, kind in _types(model).items() if kind == TensorProto.FLOAT and name not in fixed}
+
+
+def _fixed(graph: onnx.GraphProto) -> Iterator[str]:
+    for node in graph.node:
+        if node.op_type == "Resize":
+            yield from node.input[1:]
+
+
+def _drop_unused(graph: onnx.GraphProto) -> None:
+    used = {name for node in graph.node for name in node.input}
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)

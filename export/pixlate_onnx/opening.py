@@ -1,0 +1,122 @@
+"""Opens a model file in ONNX Runtime, or says in one sentence why not."""
+
+import hashlib
+import os
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+
+from pixlate.errors import PixlateError
+from pixlate.machine import granted_cores
+from pixlate.spec import METADATA_KEY, ModelSpec
+from pixlate_onnx import providers
+from pixlate_onnx.providers import Chosen
+
+HEAVY = frozenset({"Conv", "ConvTranspose", "Gemm", "InstanceNormalization", "MatMul"})
+"""Nodes that make a GPU worth asking for."""
+
+
+def open_session(path: Path, device: str) -> tuple[onnxruntime.InferenceSession, Chosen]:
+    """Return a session on the device, as many threads as the container grants cores, and the device really used.
+
+    Raises:
+        PixlateError: The file is missing, damaged, not ONNX, too new, lacks its external data, or the device cannot be used.
+    """
+    _require_readable(path)
+    chosen = _with_engines(path, device) if device.startswith("tensorrt") else providers.choose(device)
+    options = _options()
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "0" if chosen.gpu is None else "1")
+    session = _session(path, options, chosen.providers, chosen.device)
+    if session.get_providers()[0] != chosen.providers[0][0]:
+        raise PixlateError(
+            f"expected ONNX Runtime to run on {chosen.device}, but it fell back to {session.get_providers()}; run `pixlate doctor`, or use --device cpu"
+        )
+    if chosen.gpu is not None:
+        _require_on_gpu(path, session, chosen.device)
+    return session, chosen
+
+
+def _options() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what goes wrong is raised; the log would print it a second time
+    options.intra_op_num_threads = granted_cores()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # spinning would take the cores that decode and encode
+    return options
+
+
+def _require_readable(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise PixlateError(f"the model {path} cannot be read ({error.strerror}); check its path") from error
+    if empty:
+        raise PixlateError(f"the model file {path} is empty; download or export it again")
+
+
+def _session(path: Path, options: onnxruntime.SessionOptions, wanted: tuple[tuple[str, dict[str, Any]], ...], device: str) -> onnxruntime.InferenceSession:
+    name = os.fspath(path)
+    source: str | bytes = name if name.isprintable() else path.read_bytes()  # external data is looked for beside a path, which must be Unicode
+    try:
+        return onnxruntime.InferenceSession(source, options, providers=list(wanted), enable_fallback=0)
+    except Exception as error:
+        raise _explained(path, str(error), device) from error
+
+
+def _explained(path: Path, text: str, device: str) -> PixlateError:
+    """Return the sentence for a file that ONNX Runtime does not open."""
+    lower = text.lower()
+    if found := re.search(r"opset (\d+) is under development", lower):
+        return PixlateError(
+            f"the model file {path} uses opset {found[1]}, which ONNX Runtime {onnxruntime.__version__} does not know; "
+            "update ONNX Runtime, or export it with an earlier --opset"
+        )
+    if "unsupported model ir version" in lower:
+        return PixlateError(
+            f"the model file {path} is of a newer ONNX than ONNX Runtime {onnxruntime.__version__} reads ({shortened(text)}); update ONNX Runtime"
+        )
+    if "external" in lower and ("data" in lower or "initializer" in lower):
+        return PixlateError(
+            f"the weights of the model {path} lie in a file beside it, which is missing, cut short or outside its folder ({shortened(text)}); "
+            "bring it along, or export the model as one file"
+        )
+    if "could not find an implementation" in lower or "not_implemented" in lower:
+        return PixlateError(f"{device} cannot run the model {path} ({shortened(text)}); use another device, or a model of --precision float32")
+    return PixlateError(f"the model file {path} of {path.stat().st_size:,} bytes is damaged or no ONNX model ({shortened(text)}); download or export it again")
+
+
+def shortened(text: str) -> str:
+    """Return the last part of an ONNX Runtime message, on one line."""
+    return " ".join(text.rsplit(" : ", maxsplit=1)[-1].split())[:160]
+
+
+def _require_on_gpu(path: Path, session: onnxruntime.InferenceSession, device: str) -> None:
+    """Refuse a model whose heavy nodes ONNX Runtime has put on the CPU without a word.
+
+    Raises:
+        PixlateError: Names the nodes.
+    """
+    tell = getattr(session, "get_provider_graph_assignment_info", None)  # from ONNX Runtime 1.24 on
+    if tell is None:
+        return
+    strayed = {node.op_type for part in tell() if part.ep_name == providers.CPU for node in part.get_nodes()} & HEAVY
+    if strayed:
+        raise PixlateError(
+            f"expected {device} to run all of {path}, but ONNX Runtime has no kernel there for {', '.join(sorted(strayed))} as this file has them; "
+            "export it with --precision float16 or float32, or use --device cpu"
+        )
+
+
+def _with_engines(path: Path, device: str) -> Chosen:
+    """Return TensorRT with a folder for the engines of this very model; says so where there are none yet, since building takes minutes."""
+    folder = providers.engine_folder(hashlib.sha256(path.read_bytes()).hexdigest())
+    plain = providers.choose(device)
+    metadata = _session(path, _options(), plain.providers[1:], plain.device).get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    chosen = providers.choose(device, ModelSpec.from_json(metadata).precision if metadata else "float32", folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not any(folder.glob("*.engine")):
+        warnings.warn(f"TensorRT builds an engine for each new size of {path.name}; this takes minutes, once, and is kept in {folder}", stacklevel=2)
+    return chosen

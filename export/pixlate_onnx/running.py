@@ -1,0 +1,90 @@
+"""One run of a session: arrays in, arrays out, through bound device memory on GPUs."""
+
+import threading
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from pixlate.errors import DeviceLost, OutOfDeviceMemory, PixlateError
+from pixlate_onnx.opening import shortened
+
+_OUT_OF_MEMORY = (
+    "failed to allocate memory",
+    "out of memory",
+    "bad_alloc",
+    "bad allocation",
+    "cudaerrormemoryallocation",
+    "alloc_failed",
+    "is smaller than requested bytes",
+)
+_LOST = ("cuda failure", "cuda error", "cudnn_status", "cudnn failure", "cublas failure", "cublas_status", "no cuda-capable device", "driver shutting down")
+_SHRINK = "memory.enable_memory_arena_shrinkage"
+
+
+class Running:
+    """Runs a session from any thread.
+
+    On a GPU the batch is copied once into device memory that is kept for the next batch of its shape, and the result comes back in one copy. An
+    arena would keep what the largest of all shapes needed, piece by piece: it is shrunk after the first run of each new shape.
+
+    Args:
+        session: The session.
+        gpu: Number of the GPU, or None.
+        device: Name for messages.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession, gpu: int | None, device: str) -> None:
+        self.session, self.device = session, device
+        self._kind, self._number = ("cpu", 0) if gpu is None else ("cuda", gpu)
+        self._input, self._output = session.get_inputs()[0].name, session.get_outputs()[0].name
+        self._bound = threading.local()
+        self._shape: tuple[int, ...] = ()
+        self._shrinking = onnxruntime.RunOptions()
+        self._shrinking.add_run_config_entry(_SHRINK, f"{'cpu' if gpu is None else 'gpu'}:{self._number}")
+
+    def __call__(self, images: NDArray[Any]) -> NDArray[Any]:
+        """Return what the session makes of a batch.
+
+        Raises:
+            OutOfDeviceMemory: The batch does not fit.
+            DeviceLost: The GPU has failed.
+            PixlateError: The model does not take an image of this size.
+        """
+        new, self._shape = images.shape != self._shape, images.shape
+        options = self._shrinking if new else None
+        try:
+            if self._kind == "cpu":
+                output: NDArray[Any] = self.session.run([self._output], {self._input: images}, options)[0]
+                return output
+            return self.bound(images, options)
+        except Exception as error:
+            raise self._explained(images, str(error)) from error
+
+    def bound(self, images: NDArray[Any], options: onnxruntime.RunOptions | None = None) -> NDArray[Any]:
+        """Run through bound memory."""
+        kept = self._bound
+        if getattr(kept, "shape", None) != images.shape:
+            kept.shape = None
+            kept.value = onnxruntime.OrtValue.ortvalue_from_numpy(images, self._kind, self._number)
+            kept.binding = self.session.io_binding()
+            kept.binding.bind_ortvalue_input(self._input, kept.value)
+            kept.shape = images.shape
+        else:
+            kept.value.update_inplace(images)
+        kept.binding.clear_binding_outputs()
+        kept.binding.bind_output(self._output, self._kind, self._number)
+        self.session.run_with_iobinding(kept.binding, options)
+        output: NDArray[Any] = kept.binding.get_outputs()[0].numpy()
+        return output if self._kind != "cpu" else np.array(output)
+
+    def _explained(self, images: NDArray[Any], text: str) -> Exception:
+        lower = text.lower()
+        if any(sign in lower for sign in _OUT_OF_MEMORY):
+            self._bound = threading.local()  # what was bound is let go
+            return OutOfDeviceMemory(f"{self.device} has no memory for {images.shape}")
+        if self._kind == "cuda" and any(sign in lower for sign in _LOST):
+            return DeviceLost(f"{self.device} answers no more ({shortened(text)}); check it with nvidia-smi, or use another --device")
+        height, width = images.shape[1:3] if images.dtype == np.uint8 else images.shape[2:]
+        return PixlateError(f"the model cannot take an image of {width}x{height} ({shortened(text)}); use another size or model")
