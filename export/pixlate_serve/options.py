@@ -32,8 +32,7 @@ class ServeOptions:
     batch: Literal["auto"] | int = "auto"
     """Most images of one size that run together; auto fits the device."""
     bucket: Literal["auto", "off"] | int = "auto"
-    """Sides are raised to a multiple of this by mirroring, and the answer is cut again, so that images of many sizes run together; auto fits
-    the device."""
+    """Sides are raised to a multiple of this, so that images of many sizes run together; the answer is cut again. auto fits the device."""
     batch_wait_ms: float = 2.0
     """Longest time, in milliseconds, an image waits for others of its size while its batch is not full."""
     queue: int = 100
