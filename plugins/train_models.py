@@ -111,7 +111,7 @@ def make(recipe: Recipe, data: Path) -> None:
         path = recipe.home / "models" / f"{model}.onnx"
         half = ["--half-weights"] if recipe.method == "pix2pix" else []
         chosen = folder / "checkpoints" / f"step-{recipe.step:08}" if recipe.step else folder
-        pixlate("export", chosen, path, "--generator", generator, "--data", recipe.data, "--licence", LICENCE, *half)
+        pixlate("export", chosen, path, "--generator", generator, "--data", recipe.data, "--licence", LICENCE, "--io", "float", *half)
 
 
 def pixlate(*arguments: str | Path) -> None:

@@ -1,6 +1,7 @@
 """What an output looks like: its pixels, depth, transparency and metadata, checked by reading it with Pillow, tifffile and by hand."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
-from tests.pixlate.convert.conftest import Nearest, Run, load, noise, save
+from tests.pixlate.convert.conftest import NEAREST, Nearest, Run, load, noise, save
 
 from pixlate.contracts import Translator
 from pixlate.convert.pictures import from_model, refuse_colour, to_model
@@ -53,6 +54,16 @@ def test_sixteen_bits_in_give_sixteen_bits_out(channels: int, name: str, tmp_pat
     found = tifffile.imread(out / name) if name.endswith("tif") else _png16(out / name)
     assert found.dtype == np.uint16
     np.testing.assert_array_equal(found.reshape(12, 14, channels), enlarged(pixels))
+
+
+def test_model_of_8_bits_keeps_the_depth_of_the_file_and_says_that_it_rounded(tmp_path: Path, run: Run, use: Callable[[Translator], Path]) -> None:
+    use(Nearest(replace(NEAREST, io="uint8")))
+    source = tmp_path / "in"
+    source.mkdir()
+    tifffile.imwrite(source / "deep.tif", noise(6, 7, dtype=np.uint16), photometric="rgb")
+    summary = run(source, tmp_path / "out")
+    assert tifffile.imread(tmp_path / "out/deep.tif").dtype == np.uint16
+    assert list(summary.notes) == ["the model takes 8 bits, so 16 were rounded for it; a model exported with --io float keeps them"]
 
 
 def _png16(path: Path) -> Pixels:

@@ -34,7 +34,10 @@ def from_model(pixels: Pixels, source: Picture, spec: ModelSpec) -> Picture:
     if spec.scale > 1 and source.pixels.shape[2] == 1 and pixels.shape[2] > 1:
         pixels = _mean(pixels)
     alpha = None if source.alpha is None else _enlarge(source.alpha, spec.scale)
-    return Picture(pixels, alpha, source.metadata, source.notes)
+    notes = source.notes
+    if spec.io == "uint8" and source.pixels.dtype == np.uint16:
+        notes += ("the model takes 8 bits, so 16 were rounded for it; a model exported with --io float keeps them",)
+    return Picture(pixels, alpha, source.metadata, notes)
 
 
 def with_origin(picture: Picture, spec: ModelSpec) -> Picture:

@@ -1,0 +1,75 @@
+"""The published generators that benchmarks run: their networks, files, and photographs of 256x256."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+import pixlate
+from common import data
+from pixlate import ModelSpec
+from pixlate.networks.initialisation import initialise
+from pixlate.networks.resnet import ResNet
+from pixlate.networks.symmetric import Symmetric
+from pixlate.networks.unet import UNet
+from pixlate_onnx.exporter import Exported, export_network
+from pixlate_onnx.options import ExportOptions
+
+SIDE = 256
+NAMES = ("resnet-9", "unet-256")
+GFLOP = {"resnet-9": 99.1, "unet-256": 12.1}
+"""Arithmetic of one image of 256x256, two for each multiply-add."""
+TEACHER = "day-to-night"
+
+
+def make(name: str) -> tuple[nn.Module, ModelSpec]:
+    """Return a generator with the weights training begins with, and its spec; the same each time."""
+    torch.manual_seed(0)
+    network = ResNet() if name == "resnet-9" else UNet()
+    initialise(network, "normal", 0.02)
+    spec = ModelSpec(multiple=network.multiple, minimum=network.minimum, halo=64, norm="per-image" if name == "resnet-9" else "running")
+    return Symmetric(network).eval(), spec
+
+
+def export(name: str, folder: Path, options: ExportOptions) -> Exported:
+    """Write the file of a generator into a folder."""
+    network, spec = make(name)
+    return export_network(network, spec, folder / f"{name}-{options.precision}-{options.io}.onnx", options)
+
+
+def taught(steps: int = 300, side: int = 64) -> tuple[nn.Module, ModelSpec]:
+    """Return a ResNet-9 that has learnt what the shipped ``day-to-night`` does to photographs, so that its features are those of a trained network."""
+    network, spec = make("resnet-9")
+    teacher, generator = pixlate.load(TEACHER, "cpu"), np.random.default_rng(0)
+    sources = [np.asarray(Image.open(path).convert("RGB")) for path in sorted((data() / "photos/train").glob("*.jpg"))[:60]]
+    targets = [teacher(source[None])[0] for source in sources]
+    optimizer = torch.optim.Adam(network.parameters(), 2e-4, betas=(0.5, 0.999))
+    network.train()
+    for step in range(steps):
+        index = int(generator.integers(len(sources)))
+        top, left = (int(generator.integers(length - side)) for length in sources[index].shape[:2])
+        source, target = (_planes(picture[top : top + side, left : left + side]) for picture in (sources[index], targets[index]))
+        loss = (network(source) - target).abs().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if step % 50 == 0:
+            print(f"teaching ResNet-9: step {step} of {steps}, mean absolute error {loss.item():.3f}")
+    return network.eval(), spec
+
+
+def photographs(folder: Path, count: int, suffix: str = ".png") -> Path:
+    """Write photographs of 256x256 into a folder, cut from the middle; return the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = sorted((data() / "photos/test").glob("*.jpg"))
+    for index in range(count):
+        with Image.open(paths[index % len(paths)]) as image:
+            top, left = (image.height - SIDE) // 2, (image.width - SIDE) // 2
+            image.convert("RGB").crop((left, top, left + SIDE, top + SIDE)).save(folder / f"{index:05}{suffix}", quality=95)
+    return folder
+
+
+def _planes(picture: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)[None])).float() / 255
