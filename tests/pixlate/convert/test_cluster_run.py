@@ -3,6 +3,7 @@
 import errno
 import pickle
 import re
+import signal
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from importlib import import_module
@@ -34,6 +35,7 @@ class Ray:
     """As much of Ray as a worker sees."""
 
     node = "here"
+    stopping = False
 
     def get_runtime_context(self) -> "Ray":
         return self
@@ -43,6 +45,11 @@ class Ray:
 
     def get_actor_id(self) -> str:
         return "actor"
+
+    def get_actor(self, name: str) -> object:
+        if not self.stopping:
+            raise ValueError(name)
+        return self
 
     def get(self, reference: bytes) -> bytes:
         return reference
@@ -61,9 +68,13 @@ class Workers:
 
     share = Share(2, 1, 0)
 
-    def __init__(self, setup: Setup, change: Callable[[int, bool, bytes], list[tuple[int, bool, bytes]]]) -> None:
+    def __init__(self, ray: Ray, setup: Setup, change: Callable[[int, bool, bytes], list[tuple[int, bool, bytes]]]) -> None:
+        self.ray = ray
         self.worker, self.change = Worker(setup, [b"a model"]), change
         self.tasks: list[int] = []
+
+    def stop(self) -> None:
+        self.ray.stopping = True
 
     def answers(self, orders: Sequence[bytes], at_once: int) -> Generator[Any, None, None]:
         for first in range(0, len(orders), at_once):
@@ -77,26 +88,30 @@ class Workers:
 @pytest.fixture
 def setup(tmp_path: Path) -> Setup:
     (tmp_path / "scratch").mkdir()
-    return Setup("stand-in.model", ConvertOptions(threads=2), "", None, 2, str(tmp_path / "scratch"), "here")
+    return Setup("stand-in.model", ConvertOptions(threads=2), "", None, 2, str(tmp_path / "scratch"), "here", "flag")
 
 
 Start = Callable[..., tuple[Summary, Workers]]
 
 
 @pytest.fixture
-def start(setup: Setup, use: Callable[[Translator], Path], tmp_path: Path) -> Start:
+def start(ray: Ray, setup: Setup, use: Callable[[Translator], Path], tmp_path: Path) -> Start:
     """Convert through workers in this process."""
     model = use(Nearest())
 
     def run(
-        source: Path, out: Path, change: Callable[[int, bool, bytes], list[tuple[int, bool, bytes]]] = lambda *row: [row], **options: Any
+        source: Path,
+        out: Path,
+        change: Callable[[int, bool, bytes], list[tuple[int, bool, bytes]]] = lambda *row: [row],
+        watch: Callable[[Report], None] = lambda report: None,
+        **options: Any,
     ) -> tuple[Summary, Workers]:
         chosen = ConvertOptions(threads=2, **options)
         plan, settings = make_plan([source], out, chosen, {}), settings_digest(model, chosen)
-        workers = Workers(replace(setup, settings=settings, options=chosen), change)
+        workers = Workers(ray, replace(setup, settings=settings, options=chosen), change)
         report = Report(None, len(plan.jobs) + len(plan.failures), plan.ignored)
         with Journal(out, settings) as journal:
-            ClusterRun(plan, chosen, {}, workers, journal, report, None, lambda report: None).run()
+            ClusterRun(plan, chosen, {}, workers, journal, report, None, watch).run()
         assert list((tmp_path / "scratch").iterdir()) == []
         return report.summary, workers
 
@@ -185,7 +200,21 @@ def test_a_cluster_that_is_lost_stops_and_keeps_what_is_done(tmp_path: Path, sta
     assert start(source, tmp_path / "out")[0].finished_before == 5
 
 
-def test_who_was_taken_over_stops(tmp_path: Path, setup: Setup, use: Callable[[Translator], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_it_takes_what_is_finished_and_gives_out_no_more(tmp_path: Path, start: Start, ray: Ray) -> None:
+    def interrupt(report: Report) -> None:
+        if report.summary.converted == 7:
+            signal.raise_signal(signal.SIGINT)
+
+    source = folder(tmp_path / "in", 80)
+    summary, _ = start(source, tmp_path / "out", watch=interrupt)
+    assert (summary.interrupted, summary.exit_code) == (True, 130)
+    assert summary.converted == len(outputs(tmp_path / "out")) >= 7
+    assert summary.not_reached == 80 - summary.converted > 30
+    ray.stopping = False
+    assert start(source, tmp_path / "out")[0].converted == 80 - summary.converted
+
+
+def test_who_was_taken_over_stops(tmp_path: Path, ray: Ray, setup: Setup, use: Callable[[Translator], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     use(Nearest())
     source, options = folder(tmp_path / "in", 40), ConvertOptions(threads=2)
     root = locate(f"local://{tmp_path}/out")
@@ -199,7 +228,7 @@ def test_who_was_taken_over_stops(tmp_path: Path, setup: Setup, use: Callable[[T
                 journal._lock._lost = True
             return [(index, last, data)]
 
-        workers = Workers(replace(setup, url=root, options=options), change)
+        workers = Workers(ray, replace(setup, url=root, options=options), change)
         ClusterRun(plan, options, {}, workers, journal, report, None, lambda report: None).run()
         journal._lock._lost = False
     assert "another conversion has taken over" in report.summary.stopped
@@ -318,6 +347,12 @@ def test_what_workers_can_never_have_is_refused(tmp_path: Path) -> None:
             refuse_private(plan, ConvertOptions(engine="ray"))
     with pytest.raises(PixlateError, match="expected --device auto, cpu, cuda or tensorrt with --engine ray, got cuda:1"):
         refuse_private(Plan(tmp_path), ConvertOptions(engine="ray", device="cuda:1"))
+
+
+def test_a_disk_of_each_machine_is_no_output_of_several(tmp_path: Path) -> None:
+    with pytest.raises(PixlateError, match="names a disk of each machine"):
+        cluster._refuse_disks(Plan(locate(f"local://{tmp_path}")))
+    cluster._refuse_disks(Plan(tmp_path))
 
 
 @pytest.mark.parametrize("address", ["ray://host:10001", "host", "host:port", ":6379", "http://host:80"])

@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,7 @@ from typing import Protocol
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
-from tests.pixlate.convert.conftest import Nearest, folder, save, tree
+from tests.pixlate.convert.conftest import Nearest, command, folder, save, tree
 from tests.pixlate.convert.stores import Bucket, Faulty
 
 from pixlate.cli.convert import convert as convert_command
@@ -56,8 +57,9 @@ def empty_stores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[No
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setenv("TMPDIR", str(temporary))
     yield
-    assert list(temporary.iterdir()) == []
+    assert [path for path in temporary.iterdir() if path.name.startswith("pixlate")] == []
 
 
 def fail(monkeypatch: pytest.MonkeyPatch, fault: Callable[[str, str], None], store: type[Faulty] = Bucket) -> None:
@@ -301,6 +303,28 @@ def test_killed_at_any_operation_the_same_command_ends_with_the_same_tree_and_no
         assert (summary.exit_code, summary.finished_before) == (0, len(done))
         assert stored(out, journal=True) == expected
         assert not [path for operation, path in store.calls if operation in ("put", "mv") and path.removeprefix(f"/bucket/out{moment}/") in done]
+
+
+def test_a_process_killed_outright_is_continued_at_once_by_the_same_command(tmp_path: Path, onnx_model: Path) -> None:
+    import time
+
+    source, out = folder(tmp_path / "in", 60, 200, 200), f"local://{tmp_path}/out"
+    process = command(source, out, "--model", onnx_model, "--threads", 1)
+    while process.poll() is None and len(converted(tmp_path / "out")) < 3:
+        time.sleep(0.01)
+    assert process.poll() is None
+    process.kill()
+    process.communicate(timeout=120)
+    done = len(converted(tmp_path / "out"))
+    assert (tmp_path / "out" / ".pixlate" / "lock.json").exists()
+    for path in (tmp_path / "temporary").iterdir():  # a kill leaves them
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    process = command(source, out, "--model", onnx_model)
+    stdout, stderr = process.communicate(timeout=120)
+    assert (process.returncode, stderr) == (0, "")
+    assert f"{60 - done} converted" in stdout
+    assert f"{done} finished before" in stdout
+    assert tree(tmp_path / "out" / ".pixlate").keys() == {"journal.jsonl"}
 
 
 def test_a_kill_between_entry_and_output_leaves_the_old_output_ours(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -61,10 +62,13 @@ class Cluster:
 
     def __enter__(self) -> Self:
         with ExitStack() as held:
+            held.callback(_take_sigterm())
             scratch = "" if self.options.address else held.enter_context(tempfile.TemporaryDirectory(prefix="pixlate-", ignore_cleanup_errors=True))
             self._ray = held.enter_context(connected(self.options.address))
             held.enter_context(quiet_data())
             nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+            if len(nodes) > 1:
+                _refuse_disks(self.plan)
             self.share = divide([int(node.get("CPU", 0)) for node in nodes], int(sum(node.get("GPU", 0) for node in nodes)), self.options)
             root = self.plan.root
             self._setup = Setup(
@@ -75,6 +79,7 @@ class Cluster:
                 self.share.cores,
                 scratch,
                 self._ray.get_runtime_context().get_node_id(),
+                f"pixlate-stop-{secrets.token_hex(8)}",
             )
             self._bytes = self._ray.put(self._model.read_bytes())
             self.device = f"{self._examined()}, {self.share.workers} worker{'s' if self.share.workers > 1 else ''}"
@@ -110,6 +115,10 @@ class Cluster:
         )
         yield from mapped.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
 
+    def stop(self) -> None:
+        """Have the workers end what they have begun, and begin nothing."""
+        self._flag = self._ray.remote(_Flag).options(name=self._setup.flag, num_cpus=0).remote()
+
     def _examined(self) -> str:
         """Return the device that a worker has, after it has loaded the model once."""
         remote = self._ray.remote(examine).options(num_cpus=self.share.cores, num_gpus=self.share.gpus, max_retries=0)
@@ -129,6 +138,10 @@ class Cluster:
         return told["device"]
 
 
+class _Flag:
+    """An actor that does nothing: its name is the message."""
+
+
 def refuse_private(plan: Plan, options: ConvertOptions) -> None:
     """Refuse what workers in other processes can never have.
 
@@ -140,6 +153,16 @@ def refuse_private(plan: Plan, options: ConvertOptions) -> None:
     for url in (plan.root, *(job.url for job in plan.jobs)):
         if isinstance(url, Url) and url.protocol == "memory":
             raise PixlateError(f"{url} lies in the memory of this process, where no worker of a cluster gets at it; use --engine threads")
+
+
+def _refuse_disks(plan: Plan) -> None:
+    """Refuse an output that each machine would write to a disk of its own.
+
+    Raises:
+        PixlateError: It is one.
+    """
+    if isinstance(plan.root, Url) and plan.root.protocol in ("file", "local"):
+        raise PixlateError(f"{plan.root} names a disk of each machine; give the path without the protocol, and this machine writes it")
 
 
 def divide(cores: Sequence[int], gpus: int, options: ConvertOptions) -> Share:
@@ -190,7 +213,6 @@ def connected(address: str) -> Iterator[Any]:
             if ray.is_initialized():
                 _refuse_other(ray, address)
             else:
-                held.callback(_take_sigterm())
                 if address:
                     _refuse_unreachable(address)
                 held.callback(ray.shutdown)

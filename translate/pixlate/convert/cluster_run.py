@@ -31,8 +31,12 @@ AT_ONCE = 16
 """Most images in one task on cores; what a killed worker had of them is done again."""
 AT_ONCE_GPU = 128
 """Most images in one task on a GPU, which does hundreds a second."""
-_PARTING = 2.0
-"""Seconds a cluster may take to notice that nobody listens any more."""
+_TASKS = 10_000
+"""Tasks that Ray Data takes in its stride; a longer folder has larger ones."""
+_PARTING = 120.0
+"""Seconds the workers may take to end what they have begun when the conversion stops; Ray must not be left while one is listened to."""
+_LAST = 2.0
+"""Seconds without an answer after which, then, no more are waited for."""
 _TICK = 0.2
 """Most seconds until an interruption is seen."""
 
@@ -52,6 +56,10 @@ class Workers(Protocol):
     """A cluster, as its driver sees it."""
 
     share: Share
+
+    def stop(self) -> None:
+        """Have the workers end what they have begun, and begin nothing."""
+        ...
 
     def answers(self, orders: Sequence[bytes], at_once: int) -> Generator[Any, None, None]:
         """Yield tables of the workers' rows, as they come."""
@@ -87,7 +95,7 @@ class ClusterRun:
         self.journal, self.report, self.sheet, self.watch = journal, report, sheet, watch
         self._orders: dict[int, Order] = {}
         self._shown = 0
-        self._stopping = False
+        self._stopping = self._full = False
 
     def run(self) -> None:
         """Convert everything; return when nothing is in flight."""
@@ -131,13 +139,13 @@ class ClusterRun:
         """Hand the orders out and take the answers; those without one stay."""
         share = self.workers.share
         most = AT_ONCE_GPU if share.gpus else AT_ONCE
-        at_once = 1 if alone else max(1, min(most, len(self._orders) // (share.workers * 4)))
+        at_once = 1 if alone else max(1, min(most, len(self._orders) // (share.workers * 4)), len(self._orders) // _TASKS)
         orders = [pickle.dumps(order) for order in self._orders.values()]
         try:
-            for table in _streamed(self.workers.answers(orders, at_once), lambda: self._stopping):
+            for table in _streamed(self.workers.answers(orders, at_once), lambda: self._stopping, self.workers.stop):
                 self._check()
                 for index, last, data in zip(*(table[name].to_pylist() for name in ("index", "last", "data")), strict=True):
-                    if not self._stopping:
+                    if not self._full:
                         self._take(index, last, data)
         except PixlateError:
             raise
@@ -156,7 +164,7 @@ class ClusterRun:
                 self.journal.check()
             except PixlateError as error:
                 self.report.summary.stopped = str(error)
-                self._stopping = True
+                self._full = self._stopping = True
 
     def _take(self, index: int, last: bool, data: bytes) -> None:
         """Take one row: a piece of an output, or the answer."""
@@ -174,7 +182,7 @@ class ClusterRun:
             del self._orders[index]
             if isinstance(error, OSError) and error.errno in FULL:
                 self.report.summary.stopped = f"the output folder takes no more ({error.strerror}); free some space and run the same command again"
-                self._stopping = True
+                self._full = self._stopping = True
             self._finish(Result(order.job.source, order.job.name, "failed", reason_of(error)))
 
     def _answer(self, order: Order, answer: Answer) -> None:
@@ -235,8 +243,14 @@ class ClusterRun:
                 signal.signal(number, handler)
 
 
-def _streamed(tables: Generator[Any, None, None], stopping: Callable[[], bool]) -> Iterator[Any]:
-    """Yield what comes, from a thread of its own, so that an interruption need not wait for it; few tables wait at a time."""
+def _streamed(tables: Generator[Any, None, None], stopping: Callable[[], bool], stop: Callable[[], None]) -> Iterator[Any]:
+    """Yield what comes, from a thread of its own, so that an interruption need not wait for it; few tables wait at a time.
+
+    Args:
+        tables: Waits for the workers.
+        stopping: Tells whether to come to an end.
+        stop: Called once, then; what the workers have finished by that time still comes.
+    """
     waiting: queue.Queue[Any] = queue.Queue(2)
     ended = threading.Event()
 
@@ -260,14 +274,20 @@ def _streamed(tables: Generator[Any, None, None], stopping: Callable[[], bool]) 
 
     thread = threading.Thread(target=follow, name="answers", daemon=True)
     thread.start()
+    last = time.monotonic()
+    told = False
     try:
-        while not stopping():
+        while not told or time.monotonic() - last < _LAST:
+            if stopping() and not told:
+                told, last = True, time.monotonic()
+                stop()
             with suppress(queue.Empty):
                 item = waiting.get(timeout=_TICK)
                 if item is None:
                     return
                 if isinstance(item, BaseException):
                     raise item
+                last = time.monotonic()
                 yield item
     finally:
         ended.set()

@@ -10,7 +10,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -33,6 +33,8 @@ from pixlate.plugins import installed
 
 KILLS = 3
 """Times a worker may be killed over one picture."""
+LOOK = 1.0
+"""Seconds between two looks whether the conversion is to stop."""
 PIECE = 32 * 1024 * 1024
 """Most bytes of an output in one row."""
 
@@ -54,6 +56,8 @@ class Setup:
     """Folder for temporary files; empty for the machine's own."""
     node: str
     """Ray's name of the machine the driver runs on."""
+    flag: str
+    """Name of an actor that comes to exist when the conversion is to stop."""
     version: str = pixlate.__version__
 
 
@@ -147,6 +151,9 @@ class Worker:
     def __call__(self, batch: Any) -> Iterator[Any]:
         """Convert the images of a batch (column ``order``); yield tables of ``index``, ``last`` and ``data``: pieces of outputs, then the answer."""
         pyarrow = import_module("pyarrow")
+        if self._is_to_stop():
+            yield pyarrow.table({"index": [-1], "last": [True], "data": pyarrow.array([b""], pyarrow.large_binary())})  # wakes who waits
+            return
         orders: list[Order] = [pickle.loads(text) for text in batch["order"].to_pylist()]  # noqa: S301 - of the driver's making
         with self._begun(f"{orders[0].index} {len(orders)}") as before:
             if len(orders) > 1 and before:
@@ -186,16 +193,28 @@ class Worker:
             options = replace(self._setup.options, on_exists="overwrite", report=None, sheet=None, fail_fast=False)
             conversion = Conversion(plan, self._executors, home, results, options, installed().image_formats(), None, lambda report: None)
             with ThreadPoolExecutor(1) as pool:  # signals are Ray's here, and the pipeline takes them in the main thread only
-                pool.submit(conversion.run).result()
+                running = pool.submit(conversion.run)
+                while not wait([running], timeout=LOOK).done:
+                    if self._is_to_stop():
+                        conversion.stop()
+                running.result()
         for order in orders:
             result = results.results.get(order.job.name)
             if result is None:
-                continue  # its disk is full; the driver has it done elsewhere
+                continue  # it was stopped, or its disk is full; the driver knows what to do
             if result.status == "converted" and order.job.name in home.written:
                 with home.written[order.job.name].open("rb") as file:
                     while piece := file.read(PIECE):
                         yield order.index, False, piece
             yield order.index, True, pickle.dumps(Answer(result, home.entries.get(order.job.name)))
+
+    def _is_to_stop(self) -> bool:
+        """Tell whether the driver has been interrupted, or has had enough."""
+        try:
+            import_module("ray").get_actor(self._setup.flag)
+        except ValueError:
+            return False
+        return True
 
     def _unreadable(self, order: Order) -> str:
         """Return why a source on a disk cannot be read from this machine, if so."""

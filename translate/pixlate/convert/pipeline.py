@@ -60,9 +60,10 @@ class _Translated:
     executor: Executor
     writing: int = 0
     """Outputs given to the writing threads."""
-    failed: tuple[_Read, ...] = ()
+    failed: tuple[tuple[_Read, Exception], ...] = ()
+    """Pictures that could not be translated, and why."""
     error: BaseException | None = None
-    """Why these failed."""
+    """What ends the conversion: the device is lost, or there is a bug."""
 
 
 class Conversion:
@@ -120,6 +121,11 @@ class Conversion:
             self._loop(jobs, readers)
         self.report.summary.seconds = time.monotonic() - started
 
+    def stop(self) -> None:
+        """End early and in order, from any thread: what is being written is finished."""
+        self._stopping = True
+        self._events.put(None)
+
     def _loop(self, jobs: Iterator[Job], readers: ThreadPoolExecutor) -> None:
         """Feed the readers and take what comes, until nothing is left in flight."""
         ahead = 2 * self.options.workers + 2 * self._lanes * self._sizing.most_at_once
@@ -149,15 +155,13 @@ class Conversion:
         elif isinstance(event, _Translated):
             self._free.append(event.executor)
             self._writing += event.writing
-            if event.error is not None and not isinstance(event.error, PixlateError | MemoryError):
-                raise event.error
+            for read, error in event.failed:
+                self._finish(Result(read.job.source, read.job.name, "failed", _reason(error)))
             if isinstance(event.error, DeviceLost):
                 self.report.summary.stopped = f"{event.error}; the same command continues"
                 self._stopping = True
-                return
-            for read in event.failed:
-                assert event.error is not None
-                self._finish(Result(read.job.source, read.job.name, "failed", reason_of(event.error)))
+            elif event.error is not None:
+                raise event.error
         elif event is not None:
             self._reading -= 1
             self._receive(event)
@@ -214,23 +218,39 @@ class Conversion:
     def _translate(self, executor: Executor, group: list[_Read]) -> None:
         """Run the model on one group and hand the outputs to the writing threads, in a translating thread."""
         writing, waiting = 0, list(group)
+        failed: list[tuple[_Read, Exception]] = []
+        fatal: BaseException | None = None
         try:
             images = [to_model(read.picture, self.spec) for read in group if read.picture is not None]
-            outputs = executor.translate(images, self._go_on)
+            outputs = self._outputs(executor, images)
             del images
             while waiting:
-                taken = self._writing_budget.take(2 * outputs[0].nbytes)
-                self._writers.submit(self._write, waiting[0], outputs.pop(0), taken)
-                writing += 1
+                output = outputs.pop(0)
+                if isinstance(output, Exception):
+                    failed.append((waiting[0], output))
+                else:
+                    taken = self._writing_budget.take(2 * output.nbytes)
+                    self._writers.submit(self._write, waiting[0], output, taken)
+                    writing += 1
                 self._reading_budget.give_back(waiting.pop(0).taken)
-            event = _Translated(executor, writing)
         except Closed:
-            event = _Translated(executor, writing)
+            pass
         except BaseException as error:  # noqa: BLE001 - what is no failure of these pictures is raised by the loop
-            event = _Translated(executor, writing, tuple(waiting), error)
+            fatal = error
         for read in waiting:
             self._reading_budget.give_back(read.taken)
-        self._events.put(event)
+        self._events.put(_Translated(executor, writing, tuple(failed), fatal))
+
+    def _outputs(self, executor: Executor, images: list[Pixels]) -> "list[Pixels | Exception]":
+        """Return the translation of each image, or why there is none; where a batch fails, each image runs by itself, since one may be to blame."""
+        try:
+            return list(executor.translate(images, self._go_on))
+        except DeviceLost:
+            raise
+        except (PixlateError, MemoryError) as error:
+            if len(images) == 1:
+                return [error]
+            return [output for image in images for output in self._outputs(executor, [image])]
 
     def _go_on(self) -> None:
         """End a long translation when the conversion stops."""

@@ -102,7 +102,7 @@ class Url:
     def kind(self) -> Literal["folder", "file", "nothing"]:
         """Tell what stands here."""
         info = self.info()
-        return "nothing" if info is None else "folder" if info["type"] == "directory" or (self.is_web and self.path.endswith("/")) else "file"
+        return "nothing" if info is None else "folder" if info.get("type") == "directory" or (self.is_web and self.path.endswith("/")) else "file"
 
     def info(self) -> Mapping[str, Any] | None:
         """Return what the file system tells, or None where there is nothing."""
@@ -122,7 +122,8 @@ class Url:
         return sorted(((relative, info) for relative, info in below if relative), key=lambda item: item[0].split("/"))
 
     def standing(self) -> dict[str, Standing]:
-        """Return what lies directly in this folder, by name."""
+        """Return what lies directly in this folder, by name, as it is now: other processes may have written there."""
+        self.fs.invalidate_cache(self.path)
         try:
             with self._serial():
                 listed: list[Mapping[str, Any]] = steady(lambda: self.fs.ls(self.path, detail=True))
@@ -132,9 +133,9 @@ class Url:
         for info in listed:
             path = str(info["name"]).rstrip("/")
             name = path.rpartition("/")[2]
-            if path == self.path.rstrip("/") or (name in found and info["type"] == "directory"):
+            if path == self.path.rstrip("/") or (name in found and info.get("type") == "directory"):
                 continue
-            found[name] = Standing(-1) if info["type"] == "directory" else Standing(int(info.get("size") or 0), md5_of(info))
+            found[name] = Standing(-1) if info.get("type") == "directory" else Standing(int(info.get("size") or 0), md5_of(info))
         return found
 
     def read(self) -> bytes:
