@@ -43,6 +43,7 @@ def _options() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised; the log would print it a second time
     options.intra_op_num_threads = granted_cores()
+    options.enable_mem_pattern = False  # a pattern is kept for every shape there ever was, and memory grows with a folder of mixed sizes
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # spinning would take the cores that decode and encode
     return options
 

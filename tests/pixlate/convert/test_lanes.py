@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from tests.pixlate.convert.conftest import NEAREST, Nearest, folder, load, nearest, noise, outputs, save
 
 from pixlate.convert import ConvertOptions, conversion, convert
@@ -73,6 +74,28 @@ def test_failure_on_one_device_costs_the_pictures_it_had_and_no_others(fleet: Ca
     summary = fleet(make, source, device="cuda:0,1", bucket="off")
     assert (summary.converted, summary.failed) == (9, 1)
     assert "the GPU has vanished" in summary.failures[0][1]
+
+
+def test_one_picture_that_fails_costs_none_of_its_batch(fleet: Callable[..., Summary], tmp_path: Path) -> None:
+    def fail(pixels: Pixels) -> None:
+        if (pixels == 7).all(axis=(1, 2, 3)).any():
+            raise PixlateError("the model gave values that are not numbers")
+
+    source = folder(tmp_path / "in", 8)
+    Image.fromarray(np.full((6, 9, 3), 7, np.uint8)).save(source / "bad.png")
+    model = Nearest(before=fail)
+    summary = fleet(lambda device: model, source, batch=9)
+    assert (summary.converted, summary.failed) == (8, 1)
+    assert summary.failures[0][0].endswith("bad.png") and "not numbers" in summary.failures[0][1]
+
+
+def test_tile_that_shrinks_after_images_were_grouped_leaves_their_sizes(tmp_path: Path) -> None:
+    images = [noise(*size, seed=index) for index, size in enumerate([(90, 90), (100, 96)])]
+    executor = Executor(Nearest(), "auto", 2, 64)
+    assert executor.shape(90, 90) == executor.shape(100, 96) == (128, 128)
+    executor._tile = 64  # as another lane does, out of memory meanwhile
+    for image, output in zip(images, executor.translate(images), strict=True):
+        np.testing.assert_array_equal(output, nearest(image[None], 2)[0])
 
 
 @settings(max_examples=80, deadline=None)

@@ -79,7 +79,8 @@ class Executor:
     def translate(self, images: Sequence[Pixels], before_each: Callable[[], None] = lambda: None) -> list[Pixels]:
         """Return the translations of images (height, width, channels_in) of one :meth:`shape`, each at its own size."""
         sizes = [image.shape[:2] for image in images]
-        height, width = self.shape(*sizes[0])
+        shapes = [self.shape(*size) for size in sizes]  # they differ where the tile has shrunk since the images were grouped
+        height, width = max(rows for rows, _ in shapes), max(columns for _, columns in shapes)
         outputs = self(_stacked(images, height, width), before_each)
         scale = self.spec.scale
         if all(size == (height, width) for size in sizes):

@@ -156,7 +156,7 @@ class Conversion:
             self._free.append(event.executor)
             self._writing += event.writing
             for read, error in event.failed:
-                self._finish(Result(read.job.source, read.job.name, "failed", _reason(error)))
+                self._finish(Result(read.job.source, read.job.name, "failed", reason_of(error)))
             if isinstance(event.error, DeviceLost):
                 self.report.summary.stopped = f"{event.error}; the same command continues"
                 self._stopping = True
