@@ -1,9 +1,10 @@
 """What a folder of many sizes costs, as whole processes of ``pixlate convert`` that take turns.
 
 - mixed: pixels/s of 200 images of 200 different sizes over pixels/s of 200 images of one size with as many pixels.
+- bucket: PSNR of photographs whose sides were raised to multiples of 64, as GPUs have it, against the same without.
 - memory: peak of 2,000 images of mixed sizes over that of 100.
 
-Run: ``python benchmarks/bench_runner.py``; ``--device cuda`` on a GPU.
+Run: ``PIXLATE_DATA=... python benchmarks/bench_runner.py``; ``--device cuda`` on a GPU.
 """
 
 import argparse
@@ -16,7 +17,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from common import save, timed
+import pixlate
+from common import data, save, timed
+from pixlate.convert.executor import Executor
 
 PIXLATE = [sys.executable, "-m", "pixlate"]
 SIDE = 192
@@ -34,6 +37,7 @@ def main() -> None:
         work = Path(name)
         results: dict[str, Any] = {"device": options.device}
         results["mixed"] = [mixed(work / model, model, options.device, options.rounds) for model in options.models]
+        results["bucket"] = [bucket(model) for model in (*options.models, "upscale-x4", "sketch-to-photo")]
         results["memory"] = memory(work, options.device)
     save("runner", results)
 
@@ -72,6 +76,20 @@ def mixed(work: Path, model: str, device: str, rounds: int) -> dict[str, Any]:
     }
     print(f"{model}: {len(found)} sizes at {row['ratio']} of the pixel rate of one size (required 0.7)")
     return row
+
+
+def bucket(model: str) -> dict[str, Any]:
+    """Return what buckets do to pictures."""
+    translator = pixlate.load(model, "cpu")
+    rows = []
+    for path in sorted((data() / "photos/test").glob("*.jpg"))[:6]:
+        pixels = np.asarray(Image.open(path).convert("RGB"))[: 321 - 8, : 321 - 29]
+        plain, raised = (Executor(translator, "off", 1, size).translate([pixels])[0].astype(np.float64) for size in (1, 64))
+        border = 32 * translator.spec.scale
+        rows.append([-10 * np.log10(max(float(np.mean(error**2)), 1e-12) / 255**2) for error in (plain - raised, (plain - raised)[:-border, :-border])])
+    whole, inner = np.min(rows, axis=0)
+    print(f"{model}: buckets leave at least {whole:.1f} dB, {inner:.1f} dB beyond 32 pixels of the border")
+    return {"model": model, "least_psnr_db": round(whole, 1), "least_inside_db": round(inner, 1)}
 
 
 def memory(work: Path, device: str) -> dict[str, Any]:

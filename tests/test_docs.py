@@ -13,7 +13,7 @@ from PIL import Image
 from pixlate.cli import main
 
 ROOT = Path(__file__).parent.parent
-GUIDES = [ROOT / "README.md", ROOT / "docs/convert.md", ROOT / "docs/train.md", ROOT / "docs/evaluate.md"]
+GUIDES = [ROOT / "README.md", ROOT / "docs/convert.md", ROOT / "docs/train.md", ROOT / "docs/export.md", ROOT / "docs/evaluate.md"]
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_generated_pages_are_current() -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("page", [*GUIDES, ROOT / "docs/plugins.md", ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*GUIDES, *(ROOT / f"docs/{name}.md" for name in ("cluster", "deploy", "import", "plugins", "serve")), ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
 def test_links_of_the_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target

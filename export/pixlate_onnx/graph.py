@@ -1,5 +1,10 @@
 """From a PyTorch network to an ONNX graph: (batch, channels, height, width) in [0, 1] in and out, all sides free."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
+
 import numpy as np
 import onnx
 import torch
@@ -26,16 +31,17 @@ def trace(network: nn.Module, spec: ModelSpec, opset: int) -> onnx.ModelProto:
     free = torch.export.Dim.AUTO
     example = torch.rand(2, spec.channels_in, side, side + spec.multiple)
     try:
-        program = torch.onnx.export(
-            network,
-            (example,),
-            dynamo=True,
-            verbose=False,
-            opset_version=opset,
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_shapes=({0: free, 2: free, 3: free},),
-        )
+        with _quiet():
+            program = torch.onnx.export(
+                network,
+                (example,),
+                dynamo=True,
+                verbose=False,
+                opset_version=opset,
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                dynamic_shapes=({0: free, 2: free, 3: free},),
+            )
     except torch.onnx.errors.OnnxExporterError as error:
         reason = " ".join(str(error.__cause__ or error).split())[:200]
         raise PixlateError(f"PyTorch cannot write this network as ONNX ({reason}); report it to whoever made the network") from error
@@ -95,3 +101,15 @@ def store_in_half(model: onnx.ModelProto) -> None:
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what PyTorch logs and prints of a network it cannot trace from the terminal; the error says it in a sentence."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with redirect_stderr(StringIO()):
+            yield
+    finally:
+        logging.disable(before)

@@ -1,10 +1,6 @@
 """``pixlate import``: weights of another code base as one ONNX file."""
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
 from dataclasses import replace
-from io import StringIO
 from pathlib import Path
 from typing import Annotated
 
@@ -64,8 +60,7 @@ def import_weights(
             print(f"assumed {sentence}")
     spec = foreign.spec.with_provenance(Provenance(data=data, licence=licence, version=pixlate.__version__))
     try:
-        with _quiet():
-            exported = exporter.export_network(foreign.network, spec, model, export_options(foreign, asked))
+        exported = exporter.export_network(foreign.network, spec, model, export_options(foreign, asked))
     except OSError:
         raise
     except Exception as error:  # tracing raises whatever a network does that ONNX has no words for
@@ -77,18 +72,6 @@ def import_weights(
         ) from error
     print_exported(exported)
     return 0
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what PyTorch logs and prints of a network it cannot trace from the terminal; the error says it in a sentence."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with redirect_stderr(StringIO()):
-            yield
-    finally:
-        logging.disable(before)
 
 
 def export_options(foreign: ForeignGenerator, options: ExportOptions) -> ExportOptions:
