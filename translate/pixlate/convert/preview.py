@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pixlate.convert.conversion import load_executors, settings_digest
 from pixlate.convert.homes import open_records
@@ -10,11 +11,13 @@ from pixlate.convert.journal import Records
 from pixlate.convert.options import ConvertOptions
 from pixlate.convert.places import locate
 from pixlate.convert.plan import Plan, make_plan
-from pixlate.convert.remote_journal import RemoteRecords
 from pixlate.errors import PixlateError
 from pixlate.images import probe
 from pixlate.models import find
 from pixlate.plugins import installed
+
+if TYPE_CHECKING:
+    from pixlate.convert.remote_journal import RemoteRecords
 
 _ACTIONS = {
     "resume": {"new": "convert", "stale": "convert again", "finished": "finished before", "foreign": "fail: exists", "other settings": "fail: other settings"},
@@ -55,7 +58,7 @@ def preview(sources: Sequence[str | Path], out: str | Path, model: str | Path, o
     return _previews(plan, options, formats, records, scale)
 
 
-def _previews(plan: Plan, options: ConvertOptions, formats: Mapping[str, object], records: Records | RemoteRecords, scale: int) -> Iterator[Preview]:
+def _previews(plan: Plan, options: ConvertOptions, formats: Mapping[str, object], records: "Records | RemoteRecords", scale: int) -> Iterator[Preview]:
     for source, reason in plan.failures:
         yield Preview(source, "", f"fail: {reason}")
     for job in plan.jobs:
