@@ -1,10 +1,14 @@
 """ONNX: runs model files (with ONNX Runtime alone) and writes them (with PyTorch)."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pixlate
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+# From 1.29 on ONNX Runtime tells its maker of every model that is opened, with its name; it looks at this when it is imported. Who sets it to 0 has it.
 
 if TYPE_CHECKING:
     from cyclopts import App

@@ -1,6 +1,9 @@
 """Model files that cannot be run, and devices that fail, each in one sentence; and runs through bound memory."""
 
+import os
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -114,6 +117,15 @@ def test_file_of_uint8_without_metadata_is_opened_with_a_spec_from_its_shapes(tm
     graph = helper.make_graph([resize], "enlarge", [image], [output], [scales])
     onnx.save(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "model.onnx")
     assert OnnxTranslator(tmp_path / "model.onnx", "cpu").spec == ModelSpec(scale=2, io="uint8")
+
+
+def test_opening_a_model_tells_nobody_and_leaves_no_file(tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "model.onnx").write_bytes(negative().SerializeToString())
+    script = f"import pixlate; assert pixlate.load({str(tmp_path / 'model.onnx')!r}, 'cpu').device == 'cpu'"
+    environment = {name: value for name, value in os.environ.items() if name not in ("ORT_DISABLE_TELEMETRY", "CI")} | {"TMPDIR": str(tmp_path / "tmp")}
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120, env=environment)
+    assert not any((tmp_path / "tmp").iterdir()), "ONNX Runtime's telemetry keeps a session file there"
 
 
 @pytest.fixture
