@@ -22,7 +22,7 @@ from common import data, save, timed
 from pixlate.convert.executor import Executor
 
 PIXLATE = [sys.executable, "-m", "pixlate"]
-SIDE = 192
+SIDE = 128
 """Middle of the sides, in pixels."""
 
 
@@ -31,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--models", nargs="+", default=["upscale-x2", "day-to-night"], help="models to measure")
-    parser.add_argument("--rounds", type=int, default=3, help="turns of each side")
+    parser.add_argument("--rounds", type=int, default=2, help="turns of each side")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)

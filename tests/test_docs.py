@@ -45,7 +45,7 @@ def test_commands_of_the_guides_run(page: Path, workplace: Path, monkeypatch: py
         assert main() == 0, command
 
 
-@pytest.mark.parametrize("page", [page for page in GUIDES if blocks(page, "python")], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [page for page in (*GUIDES, ROOT / "docs/cluster.md") if blocks(page, "python")], ids=lambda page: page.name)
 def test_python_of_the_guides_runs(page: Path, workplace: Path) -> None:
     for block in blocks(page, "python"):
         exec(compile(block, page.name, "exec"), {})
@@ -63,7 +63,11 @@ def test_generated_pages_are_current() -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("page", [*GUIDES, *(ROOT / f"docs/{name}.md" for name in ("cluster", "deploy", "import", "plugins", "serve")), ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [*GUIDES, *(ROOT / f"docs/{name}.md" for name in ("cluster", "deploy", "import", "plugins", "serve")), ROOT / "CONTRIBUTING.md"],
+    ids=lambda page: page.name,
+)
 def test_links_of_the_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
