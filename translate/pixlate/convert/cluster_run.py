@@ -2,15 +2,13 @@
 
 import pickle
 import queue
-import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol
 
 from pixlate.convert.cluster_worker import Answer, Order
@@ -26,6 +24,7 @@ from pixlate.convert.sheet import ROWS, Sheet
 from pixlate.convert.url import Version
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFormat, read_picture
+from pixlate.signals import StopOnSignal
 
 AT_ONCE = 16
 """Most images in one task on cores; what a killed worker had of them is done again."""
@@ -103,7 +102,7 @@ class ClusterRun:
         self.watch(self.report)
         for path, reason in self.plan.failures:
             self._finish(Result(path, "", "failed", reason))
-        with self._interruptible():
+        with StopOnSignal(self._interrupt):
             self._settle()
             for alone in (False, True):  # what was lost with a worker again and again is tried once more, each by itself
                 if self._orders and not self._stopping:
@@ -225,22 +224,9 @@ class ClusterRun:
             self._stopping = True
         self.watch(self.report)
 
-    @contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """Let Ctrl-C and SIGTERM stop the conversion in order, where signals can be caught (the main thread)."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def stop(number: int, frame: FrameType | None) -> None:
-            self.report.summary.interrupted = self._stopping = True
-
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _interrupt(self) -> None:
+        """Stop in order, as Ctrl-C and SIGTERM ask."""
+        self.report.summary.interrupted = self._stopping = True
 
 
 def _streamed(tables: Generator[Any, None, None], stopping: Callable[[], bool], stop: Callable[[], None]) -> Iterator[Any]:

@@ -1,15 +1,12 @@
 """The way of the images: threads read, one thread for each lane of a device runs the model, threads write; all queues are bounded in bytes."""
 
 import errno
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from types import FrameType
 
 from pixlate.convert.budget import ByteBudget, Closed
 from pixlate.convert.executor import Executor
@@ -26,6 +23,7 @@ from pixlate.errors import DeviceLost, PixlateError
 from pixlate.images import ImageFormat, Picture, probe, read_picture, to_srgb, write_picture
 from pixlate.images.jpeg import Decoder, Encoder
 from pixlate.images.picture import Pixels
+from pixlate.signals import StopOnSignal
 
 BUDGET = 256 * 1024 * 1024
 """Bytes of pixels read ahead, and bytes waiting to be written."""
@@ -118,7 +116,7 @@ class Conversion:
         workers = self.options.workers
         jobs = iter(self.plan.jobs)
         with (
-            self._interruptible(),
+            StopOnSignal(self._interrupt),
             ThreadPoolExecutor(workers, "read") as readers,
             ThreadPoolExecutor(workers, "write") as self._writers,
             ThreadPoolExecutor(self._lanes, "translate") as self._translators,
@@ -321,20 +319,7 @@ class Conversion:
             self._writing_budget.close()
             raise
 
-    @contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """Let Ctrl-C and SIGTERM stop the conversion in order, where signals can be caught (the main thread)."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def stop(number: int, frame: FrameType | None) -> None:
-            self.report.summary.interrupted = self._stopping = True
-            self._events.put(None)
-
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _interrupt(self) -> None:
+        """Stop in order, as Ctrl-C and SIGTERM ask."""
+        self.report.summary.interrupted = self._stopping = True
+        self._events.put(None)

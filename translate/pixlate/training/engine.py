@@ -18,11 +18,11 @@ from pixlate.errors import PixlateError
 from pixlate.gan import Losses
 from pixlate.options import check_used
 from pixlate.plugins import installed
+from pixlate.signals import StopOnSignal
 from pixlate.training.checkpoint import keep_newest, load_newest, mark_best
 from pixlate.training.devices import gathered, open_fabric
 from pixlate.training.records import Records
 from pixlate.training.run import CHECKPOINTS, OPTIONS, RunOptions, hold
-from pixlate.training.signals import StopOnSignal
 from pixlate.training.starting import take_over, weights_to_start_from
 from pixlate.training.trainer import Trainer, require_finite
 from pixlate.training.validation import Validation, directions, validate

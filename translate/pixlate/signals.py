@@ -1,16 +1,22 @@
-"""Signals that ask training to stop after the step it is in."""
+"""Signals that ask long work to stop in order."""
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Self
 
 
 class StopOnSignal:
-    """Context in which SIGTERM and SIGINT only ask to stop; outside the main thread, where signals cannot be taken, it does nothing."""
+    """Context in which SIGTERM and SIGINT only ask to stop; outside the main thread, where signals cannot be taken, it does nothing.
 
-    def __init__(self) -> None:
+    Args:
+        tell: Called when one comes, in the main thread.
+    """
+
+    def __init__(self, tell: Callable[[], None] = lambda: None) -> None:
         self.asked = False
+        self._tell = tell
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Self:
@@ -24,3 +30,4 @@ class StopOnSignal:
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
+        self._tell()
