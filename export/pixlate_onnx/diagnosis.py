@@ -32,7 +32,8 @@ def checks() -> Iterator[Check]:
 
 
 def _try(provider: str) -> Check:
-    if provider == providers.CUDA and (problem := providers.cuda_problem()):
+    problem = {providers.CUDA: providers.cuda_problem, providers.TENSORRT: providers.tensorrt_problem}.get(provider, lambda: None)()
+    if problem:
         reason, _, remedy = problem.partition("; ")
         return Check(provider, "note", f"does not load: {reason}", remedy.removeprefix("run: "))
     options = onnxruntime.SessionOptions()

@@ -15,6 +15,12 @@ from pixlate.machine import granted_cores
 from pixlate.plugins import installed
 
 _RUN = ("pixlate", "numpy", "pillow", "imagecodecs", "tifffile", "pluggy", "cyclopts", "rich")
+_EXTRAS = {
+    "URLs": ("remote", ("fsspec",)),
+    "clusters": ("cluster", ("ray",)),
+    "serving": ("serve", ("fastapi", "uvicorn", "prometheus-client")),
+    "community upscalers": ("spandrel", ("spandrel",)),
+}
 _TRAIN = ("torch", "torchvision", "kornia", "albumentations", "lightning-fabric", "safetensors", "tomli-w", "onnx", "onnxscript")
 
 
@@ -40,11 +46,12 @@ def doctor(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
 def _machine() -> Iterator[Check]:
     yield Check("system", "ok", f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {granted_cores()} cores granted")
     yield Check("run time", "ok", ", ".join(f"{name} {version(name)}" for name in _RUN))
-    missing = [name for name in _TRAIN if _version(name) is None]
-    if missing:
-        yield Check("training", "note", f"not installed: {', '.join(missing)}", "pip install 'pixlate[train]'")
-    else:
-        yield Check("training", "ok", ", ".join(f"{name} {_version(name)}" for name in _TRAIN))
+    for title, (extra, names) in {"training": ("train", _TRAIN), **_EXTRAS}.items():
+        missing = [name for name in names if _version(name) is None]
+        if missing:
+            yield Check(title, "note", f"not installed: {', '.join(missing)}", f"pip install 'pixlate[{extra}]'")
+        else:
+            yield Check(title, "ok", ", ".join(f"{name} {_version(name)}" for name in names))
     if find_spec("torch") and find_spec("torchvision"):
         yield _torchvision()
     for plugin in installed().plugins:
