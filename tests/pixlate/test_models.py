@@ -30,9 +30,9 @@ def test_a_folder_is_refused_with_the_command_that_exports_it(tmp_path: Path) ->
 
 
 def test_a_file_no_plugin_opens_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "weights.pth"
+    path = tmp_path / "weights.bin"
     path.write_bytes(b"")
-    with pytest.raises(pixlate.PixlateError, match=r"no installed plugin opens .*weights\.pth"):
+    with pytest.raises(pixlate.PixlateError, match=r"no installed plugin opens .*weights\.bin"):
         pixlate.load(path)
 
 

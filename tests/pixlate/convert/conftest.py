@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +19,11 @@ from pixlate.convert import ConvertOptions, conversion, convert
 from pixlate.convert.report import Report, Summary
 from pixlate.images.picture import Pixels
 from pixlate.spec import METADATA_KEY, ModelSpec
+
+collect_ignore = [
+    name for name, package in (("test_cluster.py", "ray"), ("test_cluster_run.py", "ray"), ("test_remote.py", "fsspec")) if find_spec(package) is None
+]
+"""Tests of extras, where only the run-time packages are installed."""
 
 NEAREST = ModelSpec(method="nearest", scale=2, tiling_exact=True, halo=0)
 
