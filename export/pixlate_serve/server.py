@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import uvicorn
 
-from pixlate.convert.conversion import load_for_pictures
+from pixlate.convert.loading import load_for_pictures
 from pixlate.errors import PixlateError
 from pixlate_serve.app import build_app
 from pixlate_serve.connections import TimedProtocol

@@ -187,7 +187,7 @@ def test_what_fails_on_a_gpu_is_told_apart(
 def test_gpu_that_vanishes_stops_the_conversion_which_goes_on_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from PIL import Image
 
-    from pixlate.convert import conversion
+    from pixlate.convert import loading
 
     for index in range(6):
         (tmp_path / "in").mkdir(exist_ok=True)
@@ -208,7 +208,7 @@ def test_gpu_that_vanishes_stops_the_conversion_which_goes_on_later(tmp_path: Pa
             return translator(pixels)
 
     with monkeypatch.context() as patched:
-        patched.setattr(conversion, "load", lambda model, device: Vanishing())
+        patched.setattr(loading, "load", lambda model, device: Vanishing())
         summary = pixlate.convert(tmp_path / "in", tmp_path / "out", model)
     assert (summary.converted, summary.failed, summary.not_reached, summary.exit_code) == (2, 0, 4, 1)
     assert summary.stopped.endswith("or use another --device; the same command continues")

@@ -12,7 +12,7 @@ from tests.pixlate.convert.conftest import NEAREST, Nearest, command, folder, lo
 
 from pixlate.cli import main
 from pixlate.cli.convert import convert as convert_command
-from pixlate.convert import conversion
+from pixlate.convert import conversion, loading
 from pixlate.convert.executor import Executor
 from pixlate.spec import ModelSpec
 
@@ -260,7 +260,7 @@ def test_a_bug_keeps_its_traceback_and_does_not_hang(tmp_path: Path, monkeypatch
     def buggy(executor: object, *arguments: object) -> None:
         raise ValueError("a bug of ours")
 
-    monkeypatch.setattr(conversion, "load", lambda model, device: Nearest())
+    monkeypatch.setattr(loading, "load", lambda model, device: Nearest())
     monkeypatch.setattr(Executor, "__call__", buggy)
     with pytest.raises(ValueError, match="a bug of ours"):
         convert_command(folder(tmp_path / "in", 9), tmp_path / "out", model=str(save(tmp_path / "model.png")))

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from pixlate.contracts import Translator
-from pixlate.convert import ConvertOptions, conversion, convert
+from pixlate.convert import ConvertOptions, convert, loading
 from pixlate.convert.report import Report, Summary
 from pixlate.images.picture import Pixels
 from pixlate.spec import METADATA_KEY, ModelSpec
@@ -102,7 +102,7 @@ def use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Translator
     def install(translator: Translator) -> Path:
         model = tmp_path / "stand-in.model"
         model.write_bytes(b"a model")
-        monkeypatch.setattr(conversion, "load", lambda model, device: translator)
+        monkeypatch.setattr(loading, "load", lambda model, device: translator)
         return model
 
     return install

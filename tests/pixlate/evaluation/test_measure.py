@@ -10,7 +10,7 @@ from tests.pixlate.convert.conftest import Nearest, nearest, noise, save
 
 from pixlate import extras, hookimpl
 from pixlate.contracts import Metric, Translator
-from pixlate.convert import conversion
+from pixlate.convert import loading
 from pixlate.errors import PixlateError
 from pixlate.evaluation import psnr_luma, sliced_wasserstein
 from pixlate.evaluation.folders import Levels
@@ -28,7 +28,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[Translator], Measure]:
     """Return a function that evaluates a translator of this process."""
 
     def install(translator: Translator) -> Measure:
-        monkeypatch.setattr(conversion, "load", lambda model, device: translator)
+        monkeypatch.setattr(loading, "load", lambda model, device: translator)
         return lambda *folders, **options: evaluate("stand-in", folders, **options)
 
     return install

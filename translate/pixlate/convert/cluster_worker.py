@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import pixlate
-from pixlate.convert.conversion import load_executors
 from pixlate.convert.executor import Executor
 from pixlate.convert.job import Job, Status, status_of
 from pixlate.convert.journal import Entry, State
+from pixlate.convert.loading import load_executors
 from pixlate.convert.options import ConvertOptions
 from pixlate.convert.pipeline import Conversion
 from pixlate.convert.plan import Plan

@@ -2,31 +2,26 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from pixlate.contracts import Translator
-from pixlate.convert.executor import Executor
+from pixlate.convert.cluster import Cluster
 from pixlate.convert.homes import open_journal
 from pixlate.convert.job import identity
 from pixlate.convert.journal import digest_file
 from pixlate.convert.jpeg_choice import Choice, choose
+from pixlate.convert.loading import load_executors, split_devices
 from pixlate.convert.options import ConvertOptions
 from pixlate.convert.pipeline import Conversion
 from pixlate.convert.places import locate
-from pixlate.convert.plan import Plan, make_plan
+from pixlate.convert.plan import make_plan
 from pixlate.convert.report import Report, Summary
 from pixlate.convert.sheet import Sheet
 from pixlate.errors import PixlateError
-from pixlate.images import ImageFormat
-from pixlate.models import find, load
+from pixlate.models import find
 from pixlate.plugins import installed
-
-if TYPE_CHECKING:
-    from pixlate.convert.cluster import Cluster
 
 
 def run(sources: Sequence[str | Path], out: str | Path, model: str | Path, options: ConvertOptions, watch: Callable[[Report], None]) -> Summary:
@@ -44,7 +39,7 @@ def run(sources: Sequence[str | Path], out: str | Path, model: str | Path, optio
     jpeg = Choice() if clustered else choose(options, plan, [executor.translator.device for executor in executors], formats)
     settings = settings_digest(path, options)
     with ExitStack() as held:
-        cluster = held.enter_context(_cluster(options, plan, path, settings, formats)) if clustered else None
+        cluster = held.enter_context(Cluster(options, plan, path, settings, formats)) if clustered else None
         report = held.enter_context(Report(options.report, len(plan.jobs) + len(plan.failures), plan.ignored))
         sheet = Sheet(options.sheet, str(model)) if options.sheet else None
         if sheet is not None:
@@ -60,45 +55,6 @@ def run(sources: Sequence[str | Path], out: str | Path, model: str | Path, optio
         if sheet is not None:
             sheet.save(report.summary)
     return report.summary
-
-
-def _cluster(options: ConvertOptions, plan: Plan, model: Path, settings: str, formats: Mapping[str, ImageFormat]) -> "Cluster":
-    """Connect to a cluster; its modules come in only here, since their workers import this one."""
-    from pixlate.convert.cluster import Cluster
-
-    return Cluster(options, plan, model, settings, formats)
-
-
-def load_executors(model: str | Path, options: ConvertOptions) -> list[Executor]:
-    """Load a model once for each device; one on a GPU stands twice, so that a batch is copied while the one before it is computed."""
-    executors = []
-    for device in split_devices(options.device):
-        executor = Executor(load_for_pictures(model, device), options.tile, options.batch, options.bucket)
-        executors += [executor] * (1 if executor.translator.device == "cpu" else 2)
-    return executors
-
-
-def split_devices(device: str) -> list[str]:
-    """Return the devices that a text such as ``cuda:0,1`` names, one by one.
-
-    Raises:
-        PixlateError: One stands there twice.
-    """
-    kind, colon, numbers = device.partition(":")
-    devices = [f"{kind}:{number}" for number in numbers.split(",")] if colon else [device]
-    if len(set(devices)) < len(devices):
-        raise PixlateError(f"expected each GPU once for --device, got {device}; leave out the second")
-    return devices
-
-
-def load_for_pictures(model: str | Path, device: str) -> Translator:
-    """Load a model and refuse one that takes or makes no grey or RGB pictures."""
-    translator = load(model, device)
-    spec = translator.spec
-    for way, channels in (("takes", spec.channels_in), ("makes", spec.channels_out)):
-        if channels not in (1, 3):
-            raise PixlateError(f"expected a model for pictures of 1 (grey) or 3 (RGB) channels, but {model} {way} {channels}; use another model")
-    return translator
 
 
 def settings_digest(model: Path, options: ConvertOptions) -> str:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pixlate.convert.conversion import load_executors, settings_digest
+from pixlate.convert.conversion import settings_digest
 from pixlate.convert.homes import open_records
 from pixlate.convert.journal import Records
+from pixlate.convert.loading import load_executors
 from pixlate.convert.options import ConvertOptions
 from pixlate.convert.places import locate
 from pixlate.convert.plan import Plan, make_plan

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from pixlate.contracts import Metric
-from pixlate.convert.conversion import load_for_pictures
 from pixlate.convert.executor import Executor
+from pixlate.convert.loading import load_for_pictures
 from pixlate.convert.pictures import from_model
 from pixlate.errors import PixlateError
 from pixlate.evaluation.catalogue import KINDS, Kind, choose
