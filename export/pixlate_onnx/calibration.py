@@ -14,6 +14,9 @@ from pixlate.spec import ModelSpec
 
 MOST_PICTURES = 16
 """Pictures used of a folder, spread evenly over its names."""
+LEAST_PICTURES = 4
+LEAST_SPREAD = 0.02
+"""Least standard deviation of a picture, of a range of 1: one of a single shade tells no layer's range, and any file agrees on it."""
 LARGEST_SIDE = 320
 """Pixels of a picture used on each side, from its middle."""
 MOST_PIXELS = 200_000_000
@@ -27,14 +30,16 @@ class Pictures:
 
     calibrating: Sequence[Planes]
     judging: Sequence[Planes]
-    """A quarter of the pictures, which set no range; the same ones where the folder holds fewer than four."""
+    """A quarter of the pictures, which set no range."""
+    told: str = ""
+    """How many were used, and which were left out and why."""
 
 
 def read_pictures(folder: Path, spec: ModelSpec) -> Pictures:
     """Read pictures of a folder, and of those below it, with the channels a network takes.
 
     Raises:
-        PixlateError: It is no folder, holds no pictures, or none that can be read.
+        PixlateError: It is no folder, or fewer than four pictures in it can be used.
     """
     if not folder.is_dir():
         raise PixlateError(f"expected --calibration to name a folder of typical source images, got {folder}; check its path")
@@ -43,17 +48,20 @@ def read_pictures(folder: Path, spec: ModelSpec) -> Pictures:
         raise PixlateError(f"expected typical source images in {folder} for --calibration, found none; name another folder")
     chosen = [paths[index] for index in sorted({round(place) for place in np.linspace(0, len(paths) - 1, MOST_PICTURES)})]
     found: list[Planes] = []
-    reason = ""
+    left_out: list[str] = []
     for path in chosen:
         try:
             found.append(_planes(path, spec))
         except PixlateError as error:
-            reason = f"{path.name}: {error}"
-    if not found:
-        raise PixlateError(f"expected typical source images in {folder} for --calibration, but none can be used ({reason}); name another folder")
-    if len(found) < 4:
-        return Pictures(found, found)
-    return Pictures([picture for index, picture in enumerate(found) if index % 4], found[::4])
+            left_out.append(f"{path.name}: {error}")
+    if len(found) < LEAST_PICTURES:
+        reason = f" ({left_out[0]}{f', and {len(left_out) - 1} more' if len(left_out) > 1 else ''})" if left_out else ""
+        raise PixlateError(
+            f"expected at least {LEAST_PICTURES} typical source images in {folder} for --calibration, of which a quarter judge, got {len(found)} that can be "
+            f"used{reason}; name another folder"
+        )
+    told = "; ".join([f"calibrated on {len(found) - len(found[::4])} pictures of {len(paths)}, judged by {len(found[::4])} others", *left_out])
+    return Pictures([picture for index, picture in enumerate(found) if index % 4], found[::4], told)
 
 
 def _planes(path: Path, spec: ModelSpec) -> Planes:
@@ -66,6 +74,8 @@ def _planes(path: Path, spec: ModelSpec) -> Planes:
     sides = [min(side, max(LARGEST_SIDE, spec.minimum)) for side in pixels.shape[:2]]
     top, left = ((have - side) // 2 for have, side in zip(pixels.shape, sides, strict=False))
     pixels = pixels[top : top + sides[0], left : left + sides[1]]
+    if pixels.std() < LEAST_SPREAD * 255:
+        raise PixlateError("it is of one shade and tells nothing; leave it out")
     missing = [-(-max(side, spec.minimum) // spec.multiple) * spec.multiple - side for side in sides]
     padded = np.pad(pixels, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="symmetric")
     return np.ascontiguousarray(padded.transpose(2, 0, 1), np.float32) / np.float32(255)

@@ -52,6 +52,8 @@ def require_name(model: Path) -> None:
 def print_exported(exported: Any) -> None:
     """Print the parity report and what was written."""
     spec = exported.spec
+    if exported.calibration:
+        print(exported.calibration)
     print(exported.parity)
     print(
         f"wrote {exported.path}, {exported.path.stat().st_size / 1e6:.1f} MB: opset {exported.opset}, {spec.precision}, {spec.io} in and out, norm {spec.norm}"

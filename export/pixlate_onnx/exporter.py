@@ -1,5 +1,7 @@
 """From a trained run, or any network, to one ONNX file that says everything about itself."""
 
+import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +37,8 @@ class Exported:
     spec: ModelSpec
     parity: ParityReport
     opset: int
+    calibration: str = ""
+    """What int8 was calibrated on."""
 
 
 def export_run(
@@ -96,8 +100,7 @@ def export_network(network: nn.Module, spec: ModelSpec, path: Path, options: Exp
     Raises:
         PixlateError: The file's pictures differ from PyTorch's, or it cannot be made; nothing is written.
     """
-    if path.is_dir():
-        raise PixlateError(f"expected a file to write, but {path} is a folder; name a file in it")
+    _require_place(path)
     network, spec = with_norm(network.cpu().eval(), spec, options.norm)
     spec = replace(spec, io=options.io, precision=options.precision)
     if options.half_weights:
@@ -107,14 +110,44 @@ def export_network(network: nn.Module, spec: ModelSpec, path: Path, options: Exp
     model = finished(_built(network, spec, options, pictures.calibrating if pictures else ()), spec)
     parity = compare(network, model, spec, pictures.judging if pictures else ())
     parity.require()
-    part = path.with_name(f".{path.name}.part.onnx")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(model, path)
+    return Exported(path, spec, parity, options.written_opset, pictures.told if pictures else "")
+
+
+def _require_place(path: Path) -> None:
+    """Refuse a place that cannot be written, before any work.
+
+    Raises:
+        PixlateError: A folder stands under the file's name, or what stands above it is no folder or may not be written.
+    """
+    if path.is_dir():
+        raise PixlateError(f"expected a file to write, but {path} is a folder; name a file in it")
+    above = path.absolute().parent
+    while not os.path.lexists(above):
+        above = above.parent
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        what = "may not be written" if above.is_dir() else "is no folder"
+        raise PixlateError(f"the file {path} cannot be written, since {above} {what}; name another folder or change its permissions")
+
+
+def _write(model: onnx.ModelProto, path: Path) -> None:
+    """Write a file under a name of its own, see it onto the disk, and give it its name."""
+    part: Path | None = None
     try:
-        onnx.save(model, part)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
+        part = Path(name)
+        with os.fdopen(handle, "wb") as file:
+            file.write(model.SerializeToString())
+            file.flush()
+            os.fsync(file.fileno())
+        part.chmod(0o644)
         part.replace(path)
+    except OSError as error:
+        raise PixlateError(f"the file {path} cannot be written ({error.strerror}); make room, or name another folder") from error
     finally:
-        part.unlink(missing_ok=True)
-    return Exported(path, spec, parity, options.written_opset)
+        if part is not None:
+            part.unlink(missing_ok=True)
 
 
 def _built(network: nn.Module, spec: ModelSpec, options: ExportOptions, pictures: Sequence[Planes]) -> onnx.ModelProto:

@@ -47,7 +47,7 @@ def trace(network: nn.Module, spec: ModelSpec, opset: int) -> onnx.ModelProto:
         raise PixlateError(f"PyTorch cannot write this network as ONNX ({reason}); report it to whoever made the network") from error
     assert program is not None
     model: onnx.ModelProto = program.model_proto
-    if model.graph.node[-1].op_type != "Clip":
+    if not _ends_clamped(model.graph):
         _clamp(model.graph)
     name_sides(model.graph.input[0], "batch", "", "height", "width")
     name_sides(model.graph.output[0], "batch", "", "height_out", "width_out")
@@ -76,6 +76,15 @@ def constant(graph: onnx.GraphProto, name: str, value: ArrayLike, kind: type[np.
     """Add a constant to a graph; return its name."""
     graph.initializer.append(numpy_helper.from_array(np.asarray(value, kind), name))
     return name
+
+
+def _ends_clamped(graph: onnx.GraphProto) -> bool:
+    """Tell whether the graph clamps its output to [0, 1] already."""
+    last = next((node for node in graph.node if OUTPUT in node.output), None)
+    if last is None or last.op_type != "Clip":
+        return False
+    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.name in last.input[1:]}
+    return [float(values[name]) if name in values else None for name in last.input[1:]] == [0.0, 1.0]
 
 
 def _clamp(graph: onnx.GraphProto) -> None:

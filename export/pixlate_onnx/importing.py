@@ -58,6 +58,9 @@ def import_weights(
     for sentence in foreign.assumed:
         if asked.norm == "auto" or not sentence.startswith("norm: statistics"):
             print(f"assumed {sentence}")
+    padding = (known or ImportOptions()).padding
+    if padding != "reflect" and not any(sentence.startswith("padding") for sentence in foreign.assumed):
+        raise PixlateError(f"--padding is for ResNets whose blocks have padding layers, got {padding} for {foreign.name}; leave it out")
     spec = foreign.spec.with_provenance(Provenance(data=data, licence=licence, version=pixlate.__version__))
     try:
         exported = exporter.export_network(foreign.network, spec, model, export_options(foreign, asked))

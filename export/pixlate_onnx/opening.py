@@ -76,8 +76,10 @@ def _explained(path: Path, text: str, device: str) -> PixlateError:
             "update ONNX Runtime, or export it with an earlier --opset"
         )
     if "unsupported model ir version" in lower:
+        return PixlateError(f"the model file {path} is of a newer ONNX than ONNX Runtime {onnxruntime.__version__} reads; update ONNX Runtime")
+    if found := re.search(r"no op registered for (\w+) with domain_version of (\d+)", lower):
         return PixlateError(
-            f"the model file {path} is of a newer ONNX than ONNX Runtime {onnxruntime.__version__} reads ({shortened(text)}); update ONNX Runtime"
+            f"the model file {path} uses {found[1]} of opset {found[2]}, which ONNX Runtime {onnxruntime.__version__} does not know; export it with --opset 18"
         )
     if "external" in lower and ("data" in lower or "initializer" in lower):
         return PixlateError(

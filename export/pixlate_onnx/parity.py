@@ -114,6 +114,8 @@ def compare(network: nn.Module, model: onnx.ModelProto, spec: ModelSpec, picture
         image = draw(index % 4 + 1, *size)
         with torch.no_grad():
             expected = run(network, torch.from_numpy(image), spec).numpy()
+        if not np.isfinite(expected).all():
+            raise PixlateError("the network itself gives values that are not numbers in PyTorch; its weights are damaged, or too large where they were rounded")
         actual = session.run(None, {name: image if spec.io == "float" else to_levels(image)})[0]
         differences.append(_difference(image.shape, actual, expected, spec))
     allowed = TOLERANCES[spec.precision]

@@ -98,7 +98,7 @@ def choose(device: str, precision: str = "float32", cache_folder: Path | None = 
         PixlateError: The device is misspelled, or asked for and not usable.
     """
     kind, colon, index = device.partition(":")
-    if device != "auto" and (kind not in KINDS or (colon and (kind == "cpu" or not (index.isascii() and index.isdigit())))):
+    if device != "auto" and (kind not in KINDS or (colon and (kind == "cpu" or not (index.isascii() and index.isdigit() and len(index) < 5)))):
         raise PixlateError(f"expected --device auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N, got {device!r}; choose one of these")
     if kind == "cpu":
         return Chosen("cpu", ((CPU, {}),))

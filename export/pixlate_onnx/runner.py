@@ -52,6 +52,10 @@ class OnnxTranslator:
         self._run = Running(session, chosen.gpu, chosen.device)
         text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         self.spec = ModelSpec.from_json(text) if text else self._read_spec(path, inputs[0].shape)
+        for way, shape, channels in (("takes", inputs[0].shape, self.spec.channels_in), ("gives", session.get_outputs()[0].shape, self.spec.channels_out)):
+            real = shape[3 if self._io == "uint8" else 1] if len(shape) == 4 else None
+            if isinstance(real, int) and real != channels:
+                raise PixlateError(f"{path}: expected {channels} channels, as its metadata says, but the model {way} {real}; export the model again")
         if self.spec.io != self._io:
             raise PixlateError(f"{path}: expected an input of {self.spec.io}, as its metadata says, got {inputs[0].type}; export the model again")
 

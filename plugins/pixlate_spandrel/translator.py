@@ -92,7 +92,7 @@ def choose(device: str) -> str:
         PixlateError: It is misspelled, or asked for and not usable.
     """
     kind, colon, index = device.partition(":")
-    if device != "auto" and (kind not in ("cpu", "cuda") or (colon and (kind == "cpu" or not index.isdigit()))):
+    if device != "auto" and (kind not in ("cpu", "cuda") or (colon and (kind == "cpu" or not (index.isascii() and index.isdigit() and len(index) < 5)))):
         raise pixlate.PixlateError(f"expected --device auto, cpu, cuda or cuda:N for a file of PyTorch weights, got {device!r}; choose one of these")
     if kind == "cpu" or (device == "auto" and not torch.cuda.is_available()):
         return "cpu"

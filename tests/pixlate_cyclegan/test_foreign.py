@@ -263,3 +263,10 @@ def test_missing_weights_are_passed_on(norm: str) -> None:
     for key in state:
         assert import_resnet({name: value for name, value in state.items() if name != key}, ImportOptions()) is None
     assert import_resnet({}, ImportOptions()) is None
+
+
+@pytest.mark.parametrize("far", ["400000000", "300000004", "9" * 5000])
+def test_names_of_millions_of_layers_cost_neither_memory_nor_time(far: str) -> None:
+    weight = torch.zeros(1, 1, 1, 1)
+    for names in (("model.10", f"model.{far}"), (f"model.{far}",)):
+        assert import_resnet({"model.1.weight": weight, **{f"{name}.conv_block.1.weight": weight for name in names}}, ImportOptions()) is None

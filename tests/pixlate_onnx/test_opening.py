@@ -33,6 +33,13 @@ def negative(opset: int = 17, ir: int = 8, weights: int = 3) -> onnx.ModelProto:
     return helper.make_model(graph, ir_version=ir, opset_imports=[helper.make_opsetid("", opset)])
 
 
+def rounding(opset: int) -> onnx.ModelProto:
+    """Return a model of a node that there is from opset 11 on."""
+    model = negative(opset)
+    model.graph.node[0].CopyFrom(helper.make_node("Round", ["x"], ["y"]))
+    return model
+
+
 def with_external(path: Path, location: str) -> Path:
     """Write the model with its weights said to lie at a place."""
     model = negative(weights=512)
@@ -52,9 +59,10 @@ def with_external(path: Path, location: str) -> Path:
     ("model", "sentence"),
     [
         (negative(opset=99), r"uses opset 99, which ONNX Runtime [\d.]+ does not know; update ONNX Runtime, or export it with an earlier --opset"),
-        (negative(ir=99), r"is of a newer ONNX than ONNX Runtime [\d.]+ reads \(.*\); update ONNX Runtime"),
+        (negative(ir=99), r"is of a newer ONNX than ONNX Runtime [\d.]+ reads; update ONNX Runtime"),
+        (rounding(opset=3), r"uses round of opset 3, which ONNX Runtime [\d.]+ does not know; export it with --opset 18"),
     ],
-    ids=["opset", "IR version"],
+    ids=["opset", "IR version", "old opset"],
 )
 def test_file_of_a_newer_onnx_is_refused(model: onnx.ModelProto, sentence: str, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
@@ -126,6 +134,15 @@ def test_opening_a_model_tells_nobody_and_leaves_no_file(tmp_path: Path) -> None
     environment = {name: value for name, value in os.environ.items() if name not in ("ORT_DISABLE_TELEMETRY", "CI")} | {"TMPDIR": str(tmp_path / "tmp")}
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120, env=environment)
     assert not any((tmp_path / "tmp").iterdir()), "ONNX Runtime's telemetry keeps a session file there"
+
+
+@pytest.mark.parametrize(("spec", "sentence"), [(ModelSpec(channels_in=1), "takes 3"), (ModelSpec(channels_out=1), "gives 3")])
+def test_metadata_that_says_other_channels_than_the_file_has_is_refused_at_once(spec: ModelSpec, sentence: str, tmp_path: Path) -> None:
+    model = negative()
+    helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(PixlateError, match=f"expected 1 channels, as its metadata says, but the model {sentence}; export the model again"):
+        OnnxTranslator(tmp_path / "model.onnx", "cpu")
 
 
 @pytest.fixture

@@ -99,6 +99,32 @@ def test_values_beyond_the_range_are_clamped_in_the_file(io: str, tmp_path: Path
     assert OnnxTranslator(tmp_path / "model.onnx", "cpu")(np.array([[[[10, 100, 255]]]], np.uint8)).tolist() == [[[[0, 198, 255]]]]
 
 
+@pytest.mark.parametrize(("least", "most"), [(-1, 1), (0, 6), (0, 1)])
+def test_network_that_ends_in_a_clamp_of_its_own_is_clamped_all_the_same(least: int, most: int, tmp_path: Path) -> None:
+    class Clamped(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return (4 * images - 1).clamp(least, most)
+
+    export_network(Clamped(), ModelSpec(), tmp_path / "model.onnx")
+    assert OnnxTranslator(tmp_path / "model.onnx", "cpu")(np.array([[[[0, 100, 255]]]], np.uint8)).tolist() == [[[[0, 145, 255]]]]
+
+
+def test_network_that_gives_no_numbers_is_told_from_a_wrong_file(tmp_path: Path) -> None:
+    layer = nn.Conv2d(3, 3, 1)
+    layer.weight.data *= float("inf")
+    with pytest.raises(PixlateError, match="the network itself gives values that are not numbers in PyTorch"):
+        export_network(layer, ModelSpec(), tmp_path / "model.onnx")
+
+
+def test_place_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pixlate_onnx import exporter
+
+    monkeypatch.setattr(exporter, "trace", None)  # not reached
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(PixlateError, match=r"the file .*model\.onnx cannot be written, since .*file is no folder; name another folder"):
+        export_network(nn.Conv2d(3, 3, 1), ModelSpec(), tmp_path / "file" / "model.onnx")
+
+
 def test_network_that_onnx_cannot_hold_is_refused_with_one_sentence(tmp_path: Path) -> None:
     class Branching(nn.Module):
         def forward(self, images: Tensor) -> Tensor:

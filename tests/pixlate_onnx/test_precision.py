@@ -206,14 +206,22 @@ def make_damaged(folder: Path) -> Path:
     return folder
 
 
+def make_black(folder: Path) -> Path:
+    make_nothing(folder)
+    for index in range(5):
+        Image.new("RGB", (64, 64)).save(folder / f"{index}.png")
+    return folder
+
+
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
         (lambda folder: folder, r"expected --calibration to name a folder of typical source images, got .*; check its path"),
         (make_nothing, r"expected typical source images in .*, found none; name another folder"),
-        (make_damaged, r"but none can be used \(a\.png: expected PNG, got a file that is none of .*\); name another folder"),
+        (make_damaged, r"expected at least 4 typical source images .*, got 0 that can be used \(a\.png: expected PNG, got a file that is none of .*\)"),
+        (make_black, r"got 0 that can be used \(0\.png: it is of one shade and tells nothing; leave it out, and 4 more\); name another folder"),
     ],
-    ids=["missing", "empty", "damaged"],
+    ids=["missing", "empty", "damaged", "black"],
 )
 def test_calibration_folder_without_pictures_is_refused_before_work_starts(
     make: Callable[[Path], Path], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -230,9 +238,11 @@ def test_a_bad_picture_among_good_ones_is_left_out_and_grey_ones_serve_too(photo
 
     folder = make_damaged(tmp_path / "pictures")
     Image.open(photographs / "000.png").convert("L").save(folder / "grey.png")
-    Image.open(photographs / "001.png").save(folder / "rgb.png")
+    for index in range(3):
+        Image.open(photographs / f"00{index + 1}.png").save(folder / f"rgb-{index}.png")
     pictures = read_pictures(folder, RESNET)
-    assert len(pictures.calibrating) == len(pictures.judging) == 2
+    assert (len(pictures.calibrating), len(pictures.judging)) == (3, 1)
+    assert pictures.told.startswith("calibrated on 3 pictures of 5, judged by 1 others; a.png: expected PNG")
     assert all(picture.shape == (3, 72, 88) and picture.dtype == np.float32 and 0 <= picture.min() <= picture.max() <= 1 for picture in pictures.judging)
 
 

@@ -22,8 +22,8 @@ def granted_cores() -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get(CORES)
     if asked is not None:
-        if not (asked.isascii() and asked.isdigit() and int(asked) >= 1):
-            raise PixlateError(f"expected {CORES} to be a whole number of at least 1, got {asked!r}; mend or unset the environment variable")
+        if not (asked.isascii() and asked.isdigit() and len(asked) < 10 and int(asked) >= 1):
+            raise PixlateError(f"expected {CORES} to be a whole number of at least 1, got {asked[:40]!r}; mend or unset the environment variable")
         return min(cores, int(asked))
     return max(1, min(cores, math.floor(min(_quotas(), default=cores))))
 

@@ -10,8 +10,10 @@ from typing import Annotated, TextIO
 from cyclopts import App, Parameter
 from cyclopts.config import Toml
 
+from pixlate.convert.job import printable
 from pixlate.errors import PixlateError
 from pixlate.plugins import installed
+from pixlate.signals import StopOnSignal
 
 CONVERT_USAGE = "Usage: pixlate convert SOURCE... OUT --model MODEL [OPTIONS]"
 EVALUATE_USAGE = "Usage: pixlate evaluate MODEL FOLDER [FOLDER] [OPTIONS]"
@@ -19,7 +21,7 @@ EVALUATE_USAGE = "Usage: pixlate evaluate MODEL FOLDER [FOLDER] [OPTIONS]"
 
 def build_app() -> App:
     """Return the application with Pixlate's commands and those of the plugins."""
-    app = App(name="pixlate", help="Translate images into images.", help_format="plaintext", version=_version)
+    app = App(name="pixlate", help="Translate images into images.", help_format="plaintext", version=_version, suppress_keyboard_interrupt=False)
     app.command("pixlate.cli.convert:convert", name="convert", help="Convert a folder of images with a model.", usage=CONVERT_USAGE)
     app.command("pixlate.cli.data:app", name="data", help="Check folders of training images.")
     app.command("pixlate.cli.train:app", name="train", help="Train a method on folders of images.")
@@ -51,14 +53,14 @@ def main() -> int:
     """Run the command line; return the exit code. A user's mistake, and what the system refuses (a path, a full disk), prints one line and gives 2."""
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it and Pillow say of damaged metadata, once a file, would fill the screen
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), StopOnSignal(_interrupt):
             warnings.showwarning = _print_warning
             warnings.filterwarnings("ignore", module="PIL")
             result = build_app().meta(sys.argv[1:], result_action="return_value")
             if sys.stdout is not None:
                 sys.stdout.flush()
     except PixlateError as error:
-        print(f"pixlate: {error}", file=sys.stderr)
+        print(f"pixlate: {printable(str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # whoever read the output, such as head, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -72,6 +74,11 @@ def main() -> int:
         print("pixlate: interrupted", file=sys.stderr)
         return 130
     return result if isinstance(result, int) else 0
+
+
+def _interrupt() -> None:
+    """End a command that does not stop in a better order of its own."""
+    raise KeyboardInterrupt
 
 
 def _print_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None, line: str | None = None) -> None:

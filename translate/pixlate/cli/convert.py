@@ -51,6 +51,8 @@ def convert(
             f"expected a source and an output folder, got {' '.join(map(shown, paths)) or 'neither'}; write: pixlate convert photos/ out/ --model {model}"
         )
     *sources, out = paths
+    if str(out).startswith("memory:"):
+        raise PixlateError(f"expected an output that outlasts this command, got {out}, which is this process's memory; name a folder or another URL")
     chosen = options or ConvertOptions()
     if chosen.dry_run:
         return _preview(sources, out, model, chosen, json)

@@ -200,8 +200,10 @@ class Worker:
                 running.result()
         for order in orders:
             result = results.results.get(order.job.name)
+            if result is None and results.summary.stopped:  # its GPU is lost, or its disk is full
+                result = Result(order.job.source, order.job.name, "failed", f"the worker on {socket.gethostname()} stopped: {results.summary.stopped}")
             if result is None:
-                continue  # it was stopped, or its disk is full; the driver knows what to do
+                continue  # the driver has stopped it
             if result.status == "converted" and order.job.name in home.written:
                 with home.written[order.job.name].open("rb") as file:
                     while piece := file.read(PIECE):

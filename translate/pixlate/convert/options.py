@@ -13,6 +13,10 @@ Format = Literal["jpeg", "png", "webp", "tiff", "bmp", "avif", "gif"]
 OnExists = Literal["resume", "skip", "overwrite"]
 
 
+LARGEST_BUCKET = 1024
+"""Largest multiple to which sides are raised: beyond it most of what is computed is thrown away."""
+
+
 @dataclass(frozen=True)
 class ConvertOptions:
     """How a folder is converted."""
@@ -84,6 +88,8 @@ class ConvertOptions:
         ):
             if isinstance(value, int) and value < least:
                 raise PixlateError(f"expected --{name} of at least {least}, got {value}; choose a larger one")
+        if isinstance(self.bucket, int) and self.bucket > LARGEST_BUCKET:
+            raise PixlateError(f"expected --bucket of at most {LARGEST_BUCKET}, got {self.bucket}; choose a smaller one")
         if self.report is not None and self.report == self.sheet:
             raise PixlateError(f"expected two files for --report and --sheet, got {self.report} for both; name another one")
         if "/" in self.suffix or "\\" in self.suffix or "\0" in self.suffix:

@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pixlate.errors import PixlateError
 
@@ -33,7 +33,7 @@ def locate(place: str | Path) -> "Path | Url":
     if isinstance(place, str) and is_url(place):
         return _open(place)
     if isinstance(place, str):
-        return Path(place.removeprefix("file://"))
+        return Path(unquote(place.removeprefix("file://"))) if place.startswith("file://") else Path(place)
     refuse_flattened(place, "a URL")
     return place
 

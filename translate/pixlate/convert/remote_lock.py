@@ -71,7 +71,8 @@ class RemoteLock:
         _held.discard(self._token)
         if not self._lost:
             with suppress(Exception):
-                self._url.remove()
+                if self._read().get("token") == self._token:  # after an outage another conversion may have taken it over
+                    self._url.remove()
 
     def _take(self) -> None:
         found = self._read()
