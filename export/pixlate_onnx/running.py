@@ -20,6 +20,8 @@ _OUT_OF_MEMORY = (
     "is smaller than requested bytes",
 )
 _LOST = ("cuda failure", "cuda error", "cudnn_status", "cudnn failure", "cublas failure", "cublas_status", "no cuda-capable device", "driver shutting down")
+_REFUSED = ("not_supported", "bad_param", "invalid_value")
+"""What the libraries say of work that they do not do, while the GPU is well."""
 _SHRINK = "memory.enable_memory_arena_shrinkage"
 
 
@@ -84,7 +86,7 @@ class Running:
         if any(sign in lower for sign in _OUT_OF_MEMORY):
             self._bound = threading.local()  # what was bound is let go
             return OutOfDeviceMemory(f"{self.device} has no memory for {images.shape}")
-        if self._kind == "cuda" and any(sign in lower for sign in _LOST):
+        if self._kind == "cuda" and any(sign in lower for sign in _LOST) and not any(sign in lower for sign in _REFUSED):
             return DeviceLost(f"{self.device} answers no more ({shortened(text)}); check it with nvidia-smi, or use another --device")
         height, width = images.shape[1:3] if images.dtype == np.uint8 else images.shape[2:]
         return PixlateError(f"the model cannot take an image of {width}x{height} ({shortened(text)}); use another size or model")

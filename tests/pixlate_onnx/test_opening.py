@@ -186,6 +186,7 @@ def failing(text: str) -> Callable[..., None]:
     [
         ("CUDA failure 719: unspecified launch failure ; GPU=0", DeviceLost, "cuda:0 answers no more .*; check it with nvidia-smi, or use another --device"),
         ("CUDNN_STATUS_EXECUTION_FAILED ; GPU=0", DeviceLost, "cuda:0 answers no more"),
+        ("CUDNN_STATUS_NOT_SUPPORTED ; GPU=0", PixlateError, "the model cannot take an image of 4x2"),
         ("CUDA failure 2: out of memory ; GPU=0", OutOfDeviceMemory, "cuda:0 has no memory for"),
         ("CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED", OutOfDeviceMemory, "cuda:0 has no memory for"),
         ("Got invalid dimensions", PixlateError, "the model cannot take an image of 4x2"),
