@@ -1,6 +1,7 @@
 """One run of a session: arrays in, arrays out, through bound device memory on GPUs."""
 
 import threading
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ _OUT_OF_MEMORY = (
 _LOST = ("cuda failure", "cuda error", "cudnn_status", "cudnn failure", "cublas failure", "cublas_status", "no cuda-capable device", "driver shutting down")
 _REFUSED = ("not_supported", "bad_param", "invalid_value")
 """What the libraries say of work that they do not do, while the GPU is well."""
+REMEMBERED = 16
+"""Shapes that may take turns without the arena being shrunk each time."""
 _SHRINK = "memory.enable_memory_arena_shrinkage"
 
 
@@ -42,7 +45,7 @@ class Running:
         self._kind, self._number = ("cpu", 0) if gpu is None else ("cuda", gpu)
         self._input, self._output = session.get_inputs()[0].name, session.get_outputs()[0].name
         self._bound = threading.local()
-        self._shape: tuple[int, ...] = ()
+        self._seen: deque[tuple[int, ...]] = deque(maxlen=REMEMBERED)
         self._shrinking = onnxruntime.RunOptions()
         self._shrinking.add_run_config_entry(_SHRINK, f"{'cpu' if gpu is None else 'gpu'}:{self._number}")
 
@@ -54,8 +57,10 @@ class Running:
             DeviceLost: The GPU has failed.
             PixlateError: The model does not take an image of this size.
         """
-        new, self._shape = images.shape != self._shape, images.shape
-        options = self._shrinking if new else None
+        options = None
+        if images.shape not in self._seen:
+            self._seen.append(images.shape)
+            options = self._shrinking
         try:
             if self._kind == "cpu":
                 output: NDArray[Any] = self.session.run([self._output], {self._input: images}, options)[0]
