@@ -318,3 +318,10 @@ def test_a_network_takes_over_exactly_its_own_weights() -> None:
     assert network is not None and not network.training and torch.equal(network.weight, weights["weight"])
     assert with_weights(lambda: nn.Linear(3, 2), weights | {"more": torch.zeros(1)}) is None
     assert with_weights(lambda: nn.Linear(3, 2), {"weight": weights["weight"]}) is None
+
+
+@pytest.mark.parametrize("kind", [torch.int64, torch.bool, torch.uint8])
+def test_weights_of_whole_numbers_are_refused(kind: torch.dtype, tmp_path: Path) -> None:
+    torch.save({"conv_first.weight": torch.ones(4, 3, 3, 3).to(kind), "steps": torch.tensor(7)}, tmp_path / "model.pth")
+    with pytest.raises(PixlateError, match=r"expected plain weights, but conv_first\.weight of .* is torch\..*; save it as float32"):
+        read_state(tmp_path / "model.pth")
