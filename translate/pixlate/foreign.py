@@ -290,7 +290,7 @@ def _checked(tensors: "Mapping[str, Tensor]", path: Path) -> "dict[str, Tensor]"
     size = sum(4 * value.numel() for value in tensors.values())
     most = _MOST_GROWTH * path.stat().st_size
     for key, value in tensors.items():
-        whole = not value.is_floating_point() and value.ndim > 1  # counters and indices are single numbers or rows of them
+        whole = not value.is_floating_point() and value.ndim > 2  # counters are single numbers, indices of attention are tables
         if value.layout != torch.strided or value.is_quantized or value.is_complex() or value.device.type != "cpu" or whole:
             raise PixlateError(f"expected plain weights, but {shown(key)} of {path} is {value.dtype} ({value.layout}, {value.device}); save it as float32")
     if size > most:
