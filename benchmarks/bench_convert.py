@@ -153,7 +153,7 @@ def memory(work: Path) -> dict[str, Any]:
         source = work / f"{count}"
         source.mkdir()
         for index in range(count):
-            Image.fromarray(random.integers(0, 256, (96, 128, 3), np.uint8)).save(source / f"{index:04}.png")
+            Image.fromarray(random.integers(0, 256, (48, 64, 3), np.uint8)).save(source / f"{index:04}.png")
         peaks[count] = timed([*PIXLATE, "convert", source, work / f"out-{count}", "--model", "upscale-x2"]).peak_mb
     ratio = peaks[MANY] / peaks[100]
     print(f"peak memory: {peaks[100]:.0f} MB for 100 images, {peaks[MANY]:.0f} MB for {MANY:,}, ratio {ratio:.3f} (required at most 1.10)")

@@ -20,6 +20,7 @@ from pixlate.training.run import RunOptions
 from pixlate.training.schedules import Schedule
 from pixlate.training.starting import load_checkpoint
 from pixlate_onnx.exporter import export_run
+from pixlate_onnx.options import ExportOptions
 
 (METHOD,) = pixlate_pix2pix.pixlate_methods()
 SMALL: dict[str, Any] = {
@@ -117,7 +118,7 @@ def test_images_of_any_channels_and_16_bits_are_trained_on_and_exported(suffix: 
                 tifffile.imwrite(path, array(generator, channels), photometric="minisblack", planarconfig="contig")
     chosen = options(tmp_path / "source", tmp_path / "target", channels_in=4, channels_out=2)
     assert fit(chosen, tmp_path / "run")[-1].figures.keys() == {"psnr"}
-    export_run(tmp_path / "run", tmp_path / "model.onnx")
+    export_run(tmp_path / "run", tmp_path / "model.onnx", ExportOptions("float"))
     image = torch.rand(1, 4, 24, 32)
     gan = METHOD.build(chosen.method_options)
     gan.load_state_dict(load_checkpoint(tmp_path / "run").average)
