@@ -48,9 +48,9 @@ def main() -> None:
         source.mkdir()
         for path in photographs:
             shutil.copy(path, source)
-        results: dict[str, Any] = {"generators": [generator(name, work, options.generator_images, options.rounds) for name in options.generators]}
+        results: dict[str, Any] = {"start": start(work), "memory": memory(work)}  # first: a process begun by a large one counts as large
         results["folder"] = [folder(source, work, model, options.rounds) for model in options.models]
-        results |= {"start": start(work), "memory": memory(work)}
+        results["generators"] = [generator(name, work, options.generator_images, options.rounds) for name in options.generators]
     save("convert", results)
 
 
