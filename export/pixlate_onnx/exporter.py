@@ -92,7 +92,8 @@ def export_network(network: nn.Module, spec: ModelSpec, path: Path, options: Exp
     """Write a network of (batch, channels, height, width) in [0, 1], in and out, as an ONNX file, compared with PyTorch first.
 
     Args:
-        network: What the file holds; values beyond [0, 1] are clamped in the file. Half weights round its own.
+        network: What the file holds; values beyond [0, 1] are clamped in the file. With ``half_weights`` its own weights are rounded, and the report
+            compares with PyTorch on the rounded ones.
         spec: What the file says of itself; ``io``, ``precision`` and ``norm`` are set here.
         path: The file to write; an existing one is replaced only by a whole new one.
         options: Input, precision, norm mode and opset.
