@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pluggy import HookimplMarker
 
-from pixlate.contracts import Check, ForeignGenerator, ImportOptions, JpegCodec, Metric, ModelCard, Sample, Translator
+from pixlate.contracts import Check, ForeignGenerator, ImportOptions, Metric, ModelCard, Sample, Translator
 from pixlate.convert import ConvertOptions, convert
 from pixlate.errors import DeviceLost, OutOfDeviceMemory, PixlateError
 from pixlate.method import Method
@@ -37,7 +37,6 @@ __all__ = [
     "ForeignGenerator",
     "ImageFormat",
     "ImportOptions",
-    "JpegCodec",
     "Method",
     "Metric",
     "ModelCard",

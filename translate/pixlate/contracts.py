@@ -1,6 +1,6 @@
 """What a plugin hands to Pixlate, and what it gets."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -10,7 +10,6 @@ from pixlate.spec import ModelSpec
 if TYPE_CHECKING:
     from torch import nn
 
-    from pixlate.images.jpeg import Subsampling
     from pixlate.images.picture import Pixels
 
 
@@ -33,29 +32,6 @@ class Translator(Protocol):
         Raises:
             OutOfDeviceMemory: The batch does not fit; a smaller one may.
             DeviceLost: The device has failed; nothing more will run there.
-        """
-        ...
-
-
-class JpegCodec(Protocol):
-    """Decodes and encodes JPEG on a device, a batch at a time; never called by two threads at once."""
-
-    @property
-    def device(self) -> str:
-        """Where it runs: ``cuda:N``."""
-        ...
-
-    def decode(self, files: Sequence[bytes]) -> "list[Pixels | None]":
-        """Decode whole JPEG files of 8 bits, grey or YCbCr, without metadata, to uint8 (height, width, 1 or 3) in the memory of the CPU.
-
-        None stands for a file that is left to the CPU: it cannot be decoded here, or not as well, such as colours that Pillow would interpolate.
-        """
-        ...
-
-    def encode(self, images: "Sequence[Pixels]", quality: int, subsampling: "Subsampling") -> "list[bytes | None]":
-        """Encode uint8 (height, width, 1 or 3) as JPEG files with the tables of libjpeg at a quality of 1 to 100 and the given subsampling.
-
-        None stands for a picture that is left to the CPU. A file with other tables or another subsampling is not used.
         """
         ...
 

@@ -1,7 +1,7 @@
 """The hooks a plugin may implement, each with an example.
 
 A plugin is a module named by an entry point of the group ``pixlate``; its functions carry ``@pixlate.hookimpl``. Hooks that are plural nouns
-collect values from all plugins; ``pixlate_open_model``, ``pixlate_jpeg_codec`` and ``pixlate_import_checkpoint`` ask until one plugin answers;
+collect values from all plugins; ``pixlate_open_model`` and ``pixlate_import_checkpoint`` ask until one plugin answers;
 the ones that end in ``_finished`` only tell. Hooks run once a command, epoch or step, never once an image.
 """
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pluggy import HookspecMarker
 
-from pixlate.contracts import Check, ForeignGenerator, ImportOptions, JpegCodec, Metric, ModelCard, Sample, Translator
+from pixlate.contracts import Check, ForeignGenerator, ImportOptions, Metric, ModelCard, Sample, Translator
 from pixlate.method import Method
 
 if TYPE_CHECKING:
@@ -60,23 +60,6 @@ def pixlate_open_model(path: Path, device: str) -> Translator | None:
         @pixlate.hookimpl
         def pixlate_open_model(path, device):
             return Invert() if path.suffix == ".model" else None
-    """
-    raise NotImplementedError
-
-
-@hookspec(firstresult=True)
-def pixlate_jpeg_codec(device: str) -> JpegCodec | None:
-    """Offer to decode and encode JPEG on a GPU, or return None where you cannot, so that the next plugin is asked.
-
-    ``device`` is ``cuda:N``, where the model runs. The codec is used only where it gives the CPU's pixels and, unless ``--jpeg gpu`` asks for it,
-    only where it is faster. What it needs comes in here, not when the plugin is imported. A PixlateError tells why a codec that is installed
-    cannot be used.
-
-    Example::
-
-        @pixlate.hookimpl
-        def pixlate_jpeg_codec(device):
-            return Codec(device) if importlib.util.find_spec("fast_jpeg") else None
     """
     raise NotImplementedError
 

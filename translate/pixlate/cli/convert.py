@@ -109,8 +109,6 @@ def _print_summary(summary: Summary, out: str | Path, options: ConvertOptions) -
     if summary.ignored:
         kinds = ", ".join(f"{count} {printable(kind)}" for kind, count in sorted(summary.ignored.items()))
         _say(f"left out, since their names are not those of images Pixlate reads, or hidden: {kinds}")
-    if summary.jpeg:
-        _say(f"JPEG: {summary.jpeg}")
     for note, count in summary.notes.items():
         source = printable(summary.first_noted[note])
         _say(f"note on {source}{f' and {count - 1} more' if count > 1 else ''}: {note}")

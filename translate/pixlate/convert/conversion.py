@@ -11,7 +11,6 @@ from pixlate.convert.cluster import Cluster
 from pixlate.convert.homes import open_journal
 from pixlate.convert.job import identity
 from pixlate.convert.journal import digest_file
-from pixlate.convert.jpeg_choice import Choice, choose
 from pixlate.convert.loading import load_executors, split_devices
 from pixlate.convert.options import ConvertOptions
 from pixlate.convert.pipeline import Conversion
@@ -36,7 +35,6 @@ def run(sources: Sequence[str | Path], out: str | Path, model: str | Path, optio
     plan = make_plan([locate(source) for source in sources], locate(out), options, formats)
     clustered = options.engine == "ray"
     executors = load_executors(model, replace(options, device="cpu") if clustered else options)  # on a cluster the workers have the device
-    jpeg = Choice() if clustered else choose(options, plan, [executor.translator.device for executor in executors], formats)
     settings = settings_digest(path, options)
     with ExitStack() as held:
         cluster = held.enter_context(Cluster(options, plan, path, settings, formats)) if clustered else None
@@ -50,8 +48,7 @@ def run(sources: Sequence[str | Path], out: str | Path, model: str | Path, optio
             cluster.run(journal, report, sheet, watch)
         else:
             report.summary.device = options.device if len(split_devices(options.device)) > 1 else executors[0].translator.device
-            Conversion(plan, executors, journal, report, options, formats, sheet, watch, jpeg).run()
-            report.summary.jpeg = jpeg.told()
+            Conversion(plan, executors, journal, report, options, formats, sheet, watch).run()
         if sheet is not None:
             sheet.save(report.summary)
     return report.summary

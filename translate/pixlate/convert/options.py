@@ -40,9 +40,6 @@ class ConvertOptions:
     device: str = "auto"
     """Where the model runs: auto, cpu, cuda, cuda:N, several GPUs as cuda:0,1, or the same with tensorrt. A device asked for by name is used or
     refused."""
-    jpeg: Literal["auto", "cpu", "gpu"] = "auto"
-    """Where JPEG is decoded and encoded: auto takes the GPU where the model runs on one, torchvision is installed and a measurement on the first
-    files says that it is faster; gpu is used or refused. Files that a GPU would not decode or encode as well stay with the CPU."""
     threads: int = 0
     """Threads that read, and as many that write, images; 0 takes one for each core."""
     engine: Literal["threads", "ray"] = "threads"
@@ -74,8 +71,6 @@ class ConvertOptions:
         if self.sheet is not None and self.sheet.suffix.lower() != ".png":
             raise PixlateError(f"expected --sheet to name a .png file, got {self.sheet}; change its ending")
         check_used(self, self.engine == "ray", "--engine ray", "address", "concurrency")
-        if self.jpeg == "gpu" and self.engine == "ray":
-            raise PixlateError("expected --jpeg auto or cpu with --engine ray, whose workers use the CPU for JPEG, got gpu; leave one of them out")
         if not 1 <= self.quality <= 100:
             raise PixlateError(f"expected --quality from 1 to 100, got {self.quality}; choose one in between")
         for name, value, least in (

@@ -12,7 +12,6 @@ from pixlate.convert.budget import ByteBudget, Closed
 from pixlate.convert.executor import Executor
 from pixlate.convert.job import Job, Status
 from pixlate.convert.journal import Home
-from pixlate.convert.jpeg_choice import Choice
 from pixlate.convert.options import ConvertOptions
 from pixlate.convert.pictures import from_model, refuse_colour, to_model, with_origin
 from pixlate.convert.plan import Plan
@@ -21,7 +20,6 @@ from pixlate.convert.settling import settle
 from pixlate.convert.sheet import Sheet
 from pixlate.errors import DeviceLost, PixlateError
 from pixlate.images import ImageFormat, Picture, probe, read_picture, to_srgb, write_picture
-from pixlate.images.jpeg import Decoder, Encoder
 from pixlate.images.picture import Pixels
 from pixlate.signals import StopOnSignal
 
@@ -78,7 +76,6 @@ class Conversion:
         formats: Plugins' image formats by suffix.
         sheet: Takes the first results, or None.
         watch: Called after each result, in the calling thread.
-        jpeg: Where JPEG is decoded and encoded, if not on the CPU.
     """
 
     def __init__(
@@ -91,13 +88,10 @@ class Conversion:
         formats: Mapping[str, ImageFormat],
         sheet: Sheet | None,
         watch: Callable[[Report], None],
-        jpeg: Choice | None = None,
     ) -> None:
         self.plan, self.journal, self.report = plan, journal, report
         self.options, self.formats, self.sheet, self.watch = options, formats, sheet, watch
         self.spec = executors[0].spec
-        self._decoding: dict[str, Decoder] = {"jpeg_decoder": jpeg.decoder} if jpeg is not None and jpeg.decoder is not None else {}
-        self._encoding: dict[str, Encoder] = {"jpeg_encoder": jpeg.encoder} if jpeg is not None and jpeg.encoder is not None else {}
         self._lanes = len(executors)
         self._free = list(executors)
         self._sizing = executors[0]
@@ -208,7 +202,7 @@ class Conversion:
                 if path.suffix.lower() not in self.formats:
                     width, height = probe(path, self.options.max_pixels)
                     taken = self._reading_budget.take(width * height * 8)
-                picture = read_picture(path, max_pixels=self.options.max_pixels, formats=self.formats, **self._decoding)
+                picture = read_picture(path, max_pixels=self.options.max_pixels, formats=self.formats)
             if not taken:  # a plugin's format is not known before it is read
                 taken = self._reading_budget.take(2 * picture.nbytes)
             refuse_colour(picture, self.spec)
@@ -273,7 +267,7 @@ class Conversion:
                 raise Closed
             picture = from_model(output, read.picture, self.spec)
             picture = to_srgb(picture) if self.options.strip_metadata else with_origin(picture, self.spec)
-            notes = write_picture(picture, part, job.format, quality=self.options.quality, **self._encoding)
+            notes = write_picture(picture, part, job.format, quality=self.options.quality)
             if self.sheet is not None:
                 self.sheet.add(job.name, read.picture, picture)
             sizes = [(pixels.shape[1], pixels.shape[0]) for pixels in (read.picture.pixels, picture.pixels)]

@@ -57,8 +57,6 @@ class Summary:
     interrupted: bool = False
     seconds: float = 0.0
     device: str = ""
-    jpeg: str = ""
-    """Where JPEG was decoded and encoded, and why, where there was a choice."""
     failures: list[tuple[str, str]] = field(default_factory=list)
     """The first failed files with their reasons; the report has all of them."""
     notes: dict[str, int] = field(default_factory=dict)

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
 from pixlate.errors import PixlateError
-from pixlate.images import colour, exif, gif, jpeg
-from pixlate.images.picture import Metadata, Picture, Pixels
+from pixlate.images import colour, exif, gif
+from pixlate.images.picture import Metadata, Picture
 
 _OPENERS: dict[str, Callable[[BinaryIO], ImageFile.ImageFile]] = {
     "jpeg": JpegImagePlugin.JpegImageFile,
@@ -49,19 +49,15 @@ def metadata_of(image: ImageFile.ImageFile) -> Metadata:
     return Metadata(exif=block, icc=info.get("icc_profile") or b"", xmp=xmp.encode() if isinstance(xmp, str) else xmp, dpi=dpi)
 
 
-def decoded(data: bytes, format: str, decoder: jpeg.Decoder | None = None) -> Picture:
+def decoded(data: bytes, format: str) -> Picture:
     """Decode the first frame, as it lies in the file (TIFF: upright, which Pillow sees to), with a note for each further thing that was done.
 
     Args:
         data: The file.
         format: Of the file.
-        decoder: Asked first for the pixels of a JPEG file that is whole and plain.
     """
     with opened(BytesIO(data), format) as image:
         metadata = metadata_of(image)
-        pixels = _pixels_of(decoder, data, image) if decoder is not None and format == "jpeg" else None
-        if pixels is not None:
-            return _counted(Picture(pixels, None, metadata), image, format)
         header_size = image.fp.tell() if image.fp is not None else 0
         image.load()
         if format == "png" and image.mode == "L" and data[24] < 8 and isinstance(clear := image.info.get("transparency"), int):
@@ -70,16 +66,6 @@ def decoded(data: bytes, format: str, decoder: jpeg.Decoder | None = None) -> Pi
             raise ValueError("no end mark")
         metadata = replace(metadata, xmp=gif.xmp_of(data)) if format == "gif" else metadata
         return _counted(_picture(image, metadata), image, format)
-
-
-def _pixels_of(decoder: jpeg.Decoder, data: bytes, image: ImageFile.ImageFile) -> Pixels | None:
-    """Return what a decoder makes of a JPEG file, or None where Pillow is to decode it, or to tell what is wrong with it."""
-    file = jpeg.plain(data)
-    if file is None or (file.frame.width, file.frame.height) != image.size or image.mode != ("L" if file.frame.channels == 1 else "RGB"):
-        return None
-    pixels = decoder(file)
-    whole = pixels is not None and pixels.dtype == np.uint8 and pixels.shape == (file.frame.height, file.frame.width, file.frame.channels)
-    return pixels if whole else None
 
 
 def _counted(picture: Picture, image: ImageFile.ImageFile, format: str) -> Picture:

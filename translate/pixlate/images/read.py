@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 
 from pixlate.errors import PixlateError
-from pixlate.images import colour, decode, exif, jpeg, png, tiff, xmp
+from pixlate.images import colour, decode, exif, png, tiff, xmp
 from pixlate.images.failures import check_size, explained
 from pixlate.images.formats import SNIFFED, SUFFIXES, TITLES, sniff
 from pixlate.images.picture import ImageFormat, Metadata, Picture
@@ -42,14 +42,13 @@ def probe_bytes(data: bytes, max_pixels: int) -> tuple[int, int]:
         return _size(BytesIO(data), "", max_pixels)
 
 
-def read_picture(path: Path, *, max_pixels: int, formats: Mapping[str, ImageFormat] = _NO_FORMATS, jpeg_decoder: jpeg.Decoder | None = None) -> Picture:
+def read_picture(path: Path, *, max_pixels: int, formats: Mapping[str, ImageFormat] = _NO_FORMATS) -> Picture:
     """Read the first picture of a file, upright, 8 or 16 bits, grey or RGB, with alpha and metadata.
 
     Args:
         path: The file; its content tells the format, the suffix only where a plugin has claimed it.
         max_pixels: Most pixels the header may tell; more is refused before decoding.
         formats: Suffix -> format of a plugin.
-        jpeg_decoder: Asked first for the pixels of JPEG files that are whole and plain; all else stays Pillow's.
 
     Raises:
         PixlateError: The file cannot be opened, is no image, is truncated or damaged, is too large or has samples of more than 16 bits.
@@ -62,7 +61,7 @@ def read_picture(path: Path, *, max_pixels: int, formats: Mapping[str, ImageForm
             format, _, _, orientation = _header(stream, path.suffix, max_pixels)
             stream.seek(0)
             data = stream.read()
-        return _decoded(data, format, orientation, path.suffix, jpeg_decoder)
+        return _decoded(data, format, orientation, path.suffix)
 
 
 def decode_picture(data: bytes, *, max_pixels: int) -> Picture:
@@ -82,14 +81,14 @@ def _size(stream: BinaryIO, suffix: str, max_pixels: int) -> tuple[int, int]:
     return (height, width) if orientation >= 5 else (width, height)
 
 
-def _decoded(data: bytes, format: str, orientation: int, suffix: str, jpeg_decoder: jpeg.Decoder | None = None) -> Picture:
+def _decoded(data: bytes, format: str, orientation: int, suffix: str) -> Picture:
     if format == "tiff":
         picture, orientation = tiff.read(data, orientation)
     elif format == "png":
         png.check(data)
         picture = png.read_deep(data) if png.depth(data) == 16 else decode.decoded(data, "png")
     else:
-        picture = decode.decoded(data, format, jpeg_decoder)
+        picture = decode.decoded(data, format)
     return _finished(picture, orientation, _remarks(suffix, format, data))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from pixlate.errors import PixlateError
-from pixlate.images import colour, exif, gif, jpeg, png, tiff
+from pixlate.images import colour, exif, gif, png, tiff
 from pixlate.images.formats import FORMATS, TITLES
 from pixlate.images.picture import Metadata, Picture
 from pixlate.images.samples import on_white, to_8_bits
@@ -21,7 +21,7 @@ _SEGMENT = 65533
 """Bytes that fit in one segment of a JPEG file."""
 
 
-def write_picture(picture: Picture, path: Path, format: str, *, quality: int = 95, jpeg_encoder: jpeg.Encoder | None = None) -> tuple[str, ...]:
+def write_picture(picture: Picture, path: Path, format: str, *, quality: int = 95) -> tuple[str, ...]:
     """Write a picture at exactly ``path``, and see it onto the disk.
 
     Args:
@@ -29,7 +29,6 @@ def write_picture(picture: Picture, path: Path, format: str, *, quality: int = 9
         path: File to write; a file of that name is overwritten. The suffix does not matter.
         format: One of ``FORMATS``.
         quality: As for :func:`encode_picture`.
-        jpeg_encoder: The same.
 
     Returns:
         Notes on what the format could not hold.
@@ -37,7 +36,7 @@ def write_picture(picture: Picture, path: Path, format: str, *, quality: int = 9
     Raises:
         PixlateError: As :func:`encode_picture`, or a disk that does not take the file.
     """
-    data, notes = encode_picture(picture, format, quality=quality, jpeg_encoder=jpeg_encoder)
+    data, notes = encode_picture(picture, format, quality=quality)
     try:
         with path.open("wb") as stream:
             stream.write(data)
@@ -48,14 +47,13 @@ def write_picture(picture: Picture, path: Path, format: str, *, quality: int = 9
     return notes
 
 
-def encode_picture(picture: Picture, format: str, *, quality: int = 95, jpeg_encoder: jpeg.Encoder | None = None) -> tuple[bytes, tuple[str, ...]]:
+def encode_picture(picture: Picture, format: str, *, quality: int = 95) -> tuple[bytes, tuple[str, ...]]:
     """Return the bytes of a picture's file, and notes on what the format could not hold.
 
     Args:
         picture: Upright pixels with what is to go along.
         format: One of ``FORMATS``.
         quality: 1 to 100, for JPEG, WebP and AVIF; from 90 on, colours keep their full resolution.
-        jpeg_encoder: Asked first for the pixels of a JPEG file; taken where it keeps to the quality's tables and subsampling.
 
     Raises:
         PixlateError: Unknown format or quality, or a side too long for the format.
@@ -69,10 +67,7 @@ def encode_picture(picture: Picture, format: str, *, quality: int = 95, jpeg_enc
         raise PixlateError(f"expected sides of at most {LONGEST_SIDES[format]} pixels in {TITLES[format]}, got {width} x {height}; use --format png")
     metadata, notes = _holdable(picture, format)
     try:
-        if format == "jpeg" and jpeg_encoder is not None:
-            data, more = _jpeg(picture, metadata, quality, jpeg_encoder)
-        else:
-            data, more = _ENCODERS[format](picture, metadata, quality)
+        data, more = _ENCODERS[format](picture, metadata, quality)
     except MemoryError as error:
         raise PixlateError("the picture does not fit in memory while it is written; close other programs or write smaller pictures") from error
     except (OSError, ValueError, RuntimeError) as error:
@@ -120,21 +115,14 @@ def _holdable(picture: Picture, format: str) -> tuple[Metadata, tuple[str, ...]]
     return metadata, tuple(notes)
 
 
-def subsampling_at(quality: int) -> jpeg.Subsampling:
+def _subsampling_at(quality: int) -> str:
     """Return how the colours of JPEG and AVIF are stored at a quality."""
     return "4:4:4" if quality >= 90 else "4:2:0"
 
 
-def _jpeg(picture: Picture, metadata: Metadata, quality: int, encoder: jpeg.Encoder | None = None) -> tuple[bytes, tuple[str, ...]]:
+def _jpeg(picture: Picture, metadata: Metadata, quality: int) -> tuple[bytes, tuple[str, ...]]:
     image, notes = _flat(picture, "JPEG")
-    subsampling = subsampling_at(quality)
-    if encoder is not None:
-        samples = np.asarray(image)
-        coded = encoder(samples if samples.ndim == 3 else samples[:, :, None], quality, subsampling)
-        head = _saved(Image.new(image.mode, (1, 1)), "JPEG", metadata, quality=quality, subsampling=subsampling) if coded is not None else b""
-        if coded is not None and (data := jpeg.joined(head, coded, *image.size)) is not None:
-            return data, notes
-    return _saved(image, "JPEG", metadata, quality=quality, subsampling=subsampling), notes
+    return _saved(image, "JPEG", metadata, quality=quality, subsampling=_subsampling_at(quality)), notes
 
 
 def _bmp(picture: Picture, metadata: Metadata, quality: int) -> tuple[bytes, tuple[str, ...]]:
@@ -152,7 +140,7 @@ def _avif(picture: Picture, metadata: Metadata, quality: int) -> tuple[bytes, tu
     # Pillow writes the whole block anew if it finds an orientation in it
     metadata = replace(metadata, exif=exif.without_orientation(metadata.exif))
     # speed 8 instead of Pillow's 6: 6 million pixels in 1.0 s instead of 5.5 s, at 48.1 dB instead of 48.3 and an eighth more bytes
-    return _saved(image, "AVIF", metadata, quality=quality, subsampling=subsampling_at(quality), speed=8), notes
+    return _saved(image, "AVIF", metadata, quality=quality, subsampling=_subsampling_at(quality), speed=8), notes
 
 
 def _gif(picture: Picture, metadata: Metadata, quality: int) -> tuple[bytes, tuple[str, ...]]:
