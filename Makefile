@@ -14,7 +14,7 @@ test: .venv/dev
 test-lowest:
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet --constraint tests/lowest.txt --editable '.[demo]' onnx pytest pytest-timeout hypothesis
-	.venv-lowest/bin/python -m pytest tests/pixlate/images tests/pixlate/convert tests/pixlate/cli/test_lists.py tests/pixlate/cli/test_main.py tests/pixlate/test_models.py tests/pixlate/test_plugins.py
+	.venv-lowest/bin/python -m pytest tests/pixlate/images tests/pixlate/places tests/pixlate/inference tests/pixlate/convert tests/pixlate/cli/test_lists.py tests/pixlate/cli/test_main.py tests/pixlate/plugin/test_manager.py
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -83,7 +83,7 @@ def generator(name: str, work: Path, count: int, rounds: int) -> dict[str, Any]:
     import torch
 
     from generators import export, make, photographs
-    from pixlate_onnx.options import ExportOptions
+    from pixlate_export.options import ExportOptions
 
     source, weights = photographs(work / "photographs-256", count), work / f"{name}.pt"
     torch.save(make(name)[0].state_dict(), weights)
@@ -113,7 +113,7 @@ def bare(model: str, source: Path) -> None:
     """Print the seconds of a plain ONNX Runtime loop over arrays in memory."""
     import onnxruntime
 
-    from pixlate.models import find
+    from pixlate.inference.models import find
 
     session = onnxruntime.InferenceSession(find(model), providers=["CPUExecutionProvider"])
     name, levels = session.get_inputs()[0].name, session.get_inputs()[0].type == "tensor(uint8)"

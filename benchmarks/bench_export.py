@@ -21,8 +21,8 @@ from PIL import Image
 import pixlate
 from common import data, save
 from generators import NAMES, export, photographs, taught
-from pixlate_onnx.exporter import Exported, export_network
-from pixlate_onnx.options import ExportOptions
+from pixlate_export.exporter import Exported, export_network
+from pixlate_export.options import ExportOptions
 
 
 def main() -> None:

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from common import save
-from pixlate.plugins import installed
-from pixlate.testing import make_photographs
+from pixlate.plugin.manager import installed
+from pixlate.plugin.testing import make_photographs
 from pixlate.training.engine import Progress, train
 from pixlate.training.run import RunOptions
 from pixlate.training.starting import load_checkpoint

@@ -19,7 +19,7 @@ from PIL import Image
 
 import pixlate
 from common import data, save, timed
-from pixlate.convert.executor import Executor
+from pixlate.inference.executor import Executor
 
 PIXLATE = [sys.executable, "-m", "pixlate"]
 SIDE = 128

@@ -27,7 +27,7 @@ from pixlate.networks.initialisation import initialise
 from pixlate.networks.patchgan import PatchGAN
 from pixlate.networks.resnet import ResNet
 from pixlate.networks.unet import UNet
-from pixlate.plugins import installed
+from pixlate.plugin.manager import installed
 from pixlate.training.engine import Progress, train
 from pixlate.training.run import RunOptions
 

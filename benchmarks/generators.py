@@ -13,8 +13,8 @@ from pixlate.networks.initialisation import initialise
 from pixlate.networks.resnet import ResNet
 from pixlate.networks.symmetric import Symmetric
 from pixlate.networks.unet import UNet
-from pixlate_onnx.exporter import Exported, export_network
-from pixlate_onnx.options import ExportOptions
+from pixlate_export.exporter import Exported, export_network
+from pixlate_export.options import ExportOptions
 
 SIDE = 256
 NAMES = ("resnet-9", "unet-256")

@@ -30,8 +30,8 @@ import pixlate
 from bench_runner import mixed
 from common import save, timed
 from generators import GFLOP, NAMES, SIDE, export, make, photographs
+from pixlate_export.options import ExportOptions
 from pixlate_onnx import providers
-from pixlate_onnx.options import ExportOptions
 from pixlate_onnx.running import Running
 
 PIXLATE = [sys.executable, "-m", "pixlate"]

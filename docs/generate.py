@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pixlate import hookspecs
 from pixlate.cli import build_app
+from pixlate.plugin import hookspecs
 
 DOCS = Path(__file__).parent
 COMMANDS = (

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 SHELVES = ("translate", "plugins", "export")
 PACKAGES = {path.parent.name: path.parent for shelf in SHELVES for path in sorted((ROOT / shelf).glob("*/__init__.py"))}
 PLUGINS = sorted(path.name for path in (ROOT / "plugins").iterdir() if (path / "__init__.py").is_file())
+EXPORT = sorted(path.name for path in (ROOT / "export").iterdir() if (path / "__init__.py").is_file())
 HEAVY = {
     "torch",
     "torchvision",
@@ -31,16 +32,8 @@ HEAVY = {
 EXTRAS = {"fastapi", "fsspec", "prometheus_client", "ray", "uvicorn"}
 """Packages of extras, which come in only where they are asked for."""
 RUN_TIME = [
-    "translate/pixlate/convert",
-    "translate/pixlate/images",
-    "translate/pixlate/cli",
-    "export/pixlate_onnx/opening.py",
-    "export/pixlate_onnx/options.py",
-    "export/pixlate_onnx/providers.py",
-    "export/pixlate_onnx/runner.py",
-    "export/pixlate_onnx/running.py",
-    "export/pixlate_onnx/triton",
-    "export/pixlate_serve",
+    *(f"translate/pixlate/{room}" for room in ("cli", "convert", "images", "inference", "places", "system")),
+    *(f"export/{package}" for package in ("pixlate_onnx", "pixlate_serve", "pixlate_triton")),
 ]
 
 
@@ -74,8 +67,9 @@ def test_plugin_imports_no_other_package_of_the_house_but_the_core(name: str) ->
     assert packages_imported(PACKAGES[name]) & PACKAGES.keys() <= {"pixlate", name}
 
 
-def test_exporter_imports_no_plugin() -> None:
-    assert packages_imported(PACKAGES["pixlate_onnx"]) & PACKAGES.keys() <= {"pixlate", "pixlate_onnx"}
+@pytest.mark.parametrize("name", EXPORT)
+def test_package_of_the_export_shelf_imports_no_other_package_but_the_core(name: str) -> None:
+    assert packages_imported(PACKAGES[name]) & PACKAGES.keys() <= {"pixlate", name}
 
 
 def test_every_package_carries_the_name_of_the_project() -> None:

@@ -18,8 +18,8 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from pixlate.cli import main
-from pixlate.models import find, load
-from pixlate.spec import METADATA_KEY, ModelSpec
+from pixlate.inference.models import find, load
+from pixlate.plugin.spec import METADATA_KEY, ModelSpec
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs/deploy.md"

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 import pixlate
-from pixlate.data import Batch
-from pixlate.gan import GAN, Images, Losses
-from pixlate.plugins import installed
-from pixlate.testing import check_method, small_options
+from pixlate.plugin.data import Batch
+from pixlate.plugin.gan import GAN, Images, Losses
+from pixlate.plugin.manager import installed
+from pixlate.plugin.testing import check_method, small_options
 
 METHODS = installed().methods()
 

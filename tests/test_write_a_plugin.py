@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pixlate.testing import check_method, make_photographs, small_options
+from pixlate.plugin.testing import check_method, make_photographs, small_options
 
 PAGE = (Path(__file__).parent.parent / "docs/write_a_plugin.md").read_text()
 FILES = re.findall(r"^`([^`\n]+)`:\n\n```\w+\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)

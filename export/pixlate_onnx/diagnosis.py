@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import onnxruntime
 
-from pixlate.contracts import Check
+from pixlate.plugin.check import Check
 from pixlate_onnx import providers
 from pixlate_onnx.tiny import TINY_MODEL
 

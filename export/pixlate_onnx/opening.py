@@ -10,8 +10,8 @@ from typing import Any
 import onnxruntime
 
 from pixlate.errors import PixlateError
-from pixlate.machine import granted_cores
-from pixlate.spec import METADATA_KEY, ModelSpec
+from pixlate.plugin.spec import METADATA_KEY, ModelSpec
+from pixlate.system.cores import granted_cores
 from pixlate_onnx import providers
 from pixlate_onnx.providers import Chosen
 

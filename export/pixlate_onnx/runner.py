@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixlate.errors import PixlateError
-from pixlate.spec import METADATA_KEY, Io, ModelSpec, Precision
+from pixlate.plugin.spec import METADATA_KEY, Io, ModelSpec, Precision
 from pixlate_onnx.opening import open_session
 from pixlate_onnx.running import Running
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pixlate.errors import PixlateError
-from pixlate.models import cards
+from pixlate.inference.models import cards
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """What a segment of a URL holds without escapes, and no ``:``, which ends the name there."""

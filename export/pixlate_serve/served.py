@@ -7,11 +7,11 @@ from typing import Literal
 
 import numpy as np
 
-from pixlate.contracts import Translator
-from pixlate.convert.executor import Executor
 from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.images.picture import Pixels
-from pixlate.spec import ModelSpec
+from pixlate.inference.executor import Executor
+from pixlate.plugin.spec import ModelSpec
+from pixlate.plugin.translator import Translator
 from pixlate_serve.refusals import Refusal, broken, too_large_for_memory
 
 SAMPLE = 32
@@ -25,7 +25,7 @@ class ServedModel:
     Args:
         name: In the URL.
         translator: The model.
-        tile: As for :class:`pixlate.convert.executor.Executor`.
+        tile: As for :class:`pixlate.inference.executor.Executor`.
         batch: Likewise.
         bucket: Likewise.
         max_pixels: Largest picture it is given.

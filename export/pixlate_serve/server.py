@@ -13,8 +13,8 @@ from typing import NoReturn
 
 import uvicorn
 
-from pixlate.convert.loading import load_for_pictures
 from pixlate.errors import PixlateError
+from pixlate.inference.loading import load_for_pictures
 from pixlate_serve.app import build_app
 from pixlate_serve.connections import TimedProtocol
 from pixlate_serve.options import ServeOptions

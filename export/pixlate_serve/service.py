@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
 
-from pixlate.contracts import Translator
-from pixlate.convert.pictures import to_model
-from pixlate.machine import granted_cores
+from pixlate.inference.pictures import to_model
+from pixlate.plugin.translator import Translator
+from pixlate.system.cores import granted_cores
 from pixlate_serve.admission import Admission, Claim
 from pixlate_serve.batcher import Batch, Batcher
 from pixlate_serve.metrics import Metrics

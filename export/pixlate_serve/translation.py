@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pixlate.convert.pictures import from_model, refuse_colour, with_origin
 from pixlate.errors import PixlateError
 from pixlate.images import Picture, to_srgb
 from pixlate.images.formats import TITLES, sniff
 from pixlate.images.picture import Pixels
 from pixlate.images.read import decode_picture, probe_bytes
 from pixlate.images.write import LONGEST_SIDES, encode_picture
-from pixlate.spec import ModelSpec
+from pixlate.inference.pictures import from_model, refuse_colour, with_origin
+from pixlate.plugin.spec import ModelSpec
 from pixlate_serve.refusals import Refusal, too_large_for_memory
 
 ANY_SIZE = 2**62

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pixlate
-from pixlate.foreign import norm_of, renamed, translation_spec, with_weights, without_statistics
+from pixlate.weights.adapting import norm_of, renamed, translation_spec, with_weights, without_statistics
 
 if TYPE_CHECKING:
     from torch import Tensor

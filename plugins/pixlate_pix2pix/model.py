@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from pixlate.adversarial import AdversarialGAN, build_discriminator, build_generator, to_symmetric
-from pixlate.data import Batch
-from pixlate.gan import MAIN_GENERATOR, Images, Losses, Verdicts
 from pixlate.losses import l1
+from pixlate.plugin.data import Batch
+from pixlate.plugin.gan import MAIN_GENERATOR, Images, Losses, Verdicts
 from pixlate_pix2pix.options import Pix2PixOptions
 
 

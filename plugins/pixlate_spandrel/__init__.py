@@ -28,8 +28,9 @@ def pixlate_open_model(path: Path, device: str) -> pixlate.Translator | None:
     """Open files of weights that any plugin recognises, to run them with PyTorch."""
     if path.suffix.lower() not in _SUFFIXES:
         return None
-    from pixlate.extras import import_for
-    from pixlate.foreign import read_state, recognise
+    from pixlate.system.extras import import_for
+    from pixlate.weights.reading import read_state
+    from pixlate.weights.recognition import recognise
 
     translation = import_for("opening a file of PyTorch weights", "pixlate_spandrel.translator")
     foreign = recognise(read_state(path), pixlate.ImportOptions(), path)

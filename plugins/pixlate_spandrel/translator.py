@@ -11,7 +11,7 @@ from torch.nn import functional
 import pixlate
 from pixlate.adversarial import MAXIMUM_HALO, MINIMUM_HALO
 from pixlate.images.picture import Pixels
-from pixlate.machine import granted_cores
+from pixlate.system.cores import granted_cores
 
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pixlate
-from pixlate.foreign import renamed, with_weights
+from pixlate.weights.adapting import renamed, with_weights
 
 if TYPE_CHECKING:
     from torch import Tensor

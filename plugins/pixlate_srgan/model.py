@@ -6,14 +6,14 @@ import torch
 from torch import nn
 
 from pixlate.adversarial import to_symmetric
-from pixlate.data import Batch
-from pixlate.gan import GAN, MAIN_GENERATOR, Images, Losses, Verdicts
 from pixlate.losses import Perceptual, discriminator_loss, generator_loss, l1, load_vgg19, mse
 from pixlate.networks.patchgan import PatchGAN
 from pixlate.networks.srgan_discriminator import SRGANDiscriminator
 from pixlate.networks.srresnet import MSRResNet, SRResNet
 from pixlate.networks.symmetric import SymmetricInput
-from pixlate.spec import ModelSpec
+from pixlate.plugin.data import Batch
+from pixlate.plugin.gan import GAN, MAIN_GENERATOR, Images, Losses, Verdicts
+from pixlate.plugin.spec import ModelSpec
 from pixlate_srgan.options import SRGANOptions
 
 

@@ -11,12 +11,12 @@ from PIL import Image
 
 import pixlate_cyclegan
 from pixlate.errors import PixlateError
-from pixlate.testing import check_method, make_photographs
+from pixlate.plugin.testing import check_method, make_photographs
 from pixlate.training.engine import train
 from pixlate.training.run import RunOptions
 from pixlate.training.schedules import Schedule
 from pixlate.training.starting import load_checkpoint
-from pixlate_onnx.exporter import export_run
+from pixlate_export.exporter import export_run
 
 (METHOD,) = pixlate_cyclegan.pixlate_methods()
 

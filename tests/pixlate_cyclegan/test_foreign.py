@@ -15,7 +15,7 @@ import pixlate
 from pixlate import ForeignGenerator, ImportOptions
 from pixlate.networks.resnet import ResNet
 from pixlate.networks.symmetric import Symmetric
-from pixlate.plugins import installed
+from pixlate.plugin.manager import installed
 from pixlate_cyclegan.foreign import import_resnet
 
 Padding = Literal["reflect", "replicate", "zero"]

@@ -18,7 +18,7 @@ from onnx import TensorProto, helper
 
 import pixlate
 from pixlate.errors import DeviceLost, OutOfDeviceMemory, PixlateError
-from pixlate.spec import METADATA_KEY, ModelSpec
+from pixlate.plugin.spec import METADATA_KEY, ModelSpec
 from pixlate_onnx import opening, providers
 from pixlate_onnx.providers import Chosen
 from pixlate_onnx.runner import OnnxTranslator
@@ -205,7 +205,7 @@ def test_what_fails_on_a_gpu_is_told_apart(
 def test_gpu_that_vanishes_stops_the_conversion_which_goes_on_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from PIL import Image
 
-    from pixlate.convert import loading
+    from pixlate.inference import loading
 
     for index in range(6):
         (tmp_path / "in").mkdir(exist_ok=True)

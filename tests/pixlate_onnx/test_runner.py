@@ -15,8 +15,8 @@ from onnx import TensorProto, helper
 
 from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.images.picture import Pixels
-from pixlate.models import load
-from pixlate.spec import METADATA_KEY, ModelSpec
+from pixlate.inference.models import load
+from pixlate.plugin.spec import METADATA_KEY, ModelSpec
 from pixlate_onnx.providers import Chosen
 from pixlate_onnx.runner import OnnxTranslator
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from pixlate import ForeignGenerator, ImportOptions
 from pixlate.networks.symmetric import Symmetric
 from pixlate.networks.unet import UNet
-from pixlate.plugins import installed
+from pixlate.plugin.manager import installed
 from pixlate_pix2pix.foreign import import_unet
 
 

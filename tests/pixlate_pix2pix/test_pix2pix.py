@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import pixlate_pix2pix
-from pixlate.testing import check_method, make_photographs
+from pixlate.plugin.testing import check_method, make_photographs
 from pixlate.training.engine import Progress, train
 from pixlate.training.run import RunOptions
 from pixlate.training.schedules import Schedule
 from pixlate.training.starting import load_checkpoint
-from pixlate_onnx.exporter import export_run
-from pixlate_onnx.options import ExportOptions
+from pixlate_export.exporter import export_run
+from pixlate_export.options import ExportOptions
 
 (METHOD,) = pixlate_pix2pix.pixlate_methods()
 SMALL: dict[str, Any] = {

@@ -3,7 +3,7 @@
 import numpy as np
 
 import pixlate
-from pixlate.models import cards
+from pixlate.inference.models import cards
 
 MOST_BYTES = 8_000_000
 

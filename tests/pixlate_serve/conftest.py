@@ -17,11 +17,11 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from tests.pixlate.convert.conftest import NEAREST, Nearest, noise, write_onnx
+from tests.pixlate.conftest import NEAREST, Nearest, noise, write_onnx
 
-from pixlate.contracts import Translator
 from pixlate.images.picture import Pixels
 from pixlate.images.read import decode_picture
+from pixlate.plugin.translator import Translator
 from pixlate_serve.app import build_app
 from pixlate_serve.options import ServeOptions
 from pixlate_serve.service import Service

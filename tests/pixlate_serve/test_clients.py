@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import numpy as np
 import pytest
-from tests.pixlate.convert.conftest import nearest
+from tests.pixlate.conftest import nearest
 from tests.pixlate_serve.conftest import PNG, Server, distinct, error_of, file, pixels_of
 
 from pixlate.images.picture import Pixels

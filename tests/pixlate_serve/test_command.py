@@ -8,12 +8,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.pixlate.convert.conftest import write_onnx
+from tests.pixlate.conftest import write_onnx
 from tests.pixlate_serve.conftest import PNG, Server, picture
 
 from pixlate.cli import main
 from pixlate.errors import PixlateError
-from pixlate.spec import ModelSpec
+from pixlate.plugin.spec import ModelSpec
 from pixlate_serve.names import named
 from pixlate_serve.options import ServeOptions
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.pixlate.convert.conftest import noise
+from tests.pixlate.conftest import noise
 from tests.pixlate_serve.conftest import Server, error_of
 
 from pixlate.images import FORMATS, Picture

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.pixlate.convert.conftest import Nearest
+from tests.pixlate.conftest import Nearest
 from tests.pixlate_serve.conftest import Application, picture
 
 import pixlate
-from pixlate.spec import ModelSpec, Provenance
+from pixlate.plugin.spec import ModelSpec, Provenance
 
 Start = Callable[..., Application]
 

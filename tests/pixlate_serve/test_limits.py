@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from tests.pixlate.convert.conftest import Nearest
+from tests.pixlate.conftest import Nearest
 from tests.pixlate_serve.conftest import PNG, Application, error_of, picture
 
 from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.images.picture import Pixels
-from pixlate.spec import ModelSpec
+from pixlate.plugin.spec import ModelSpec
 
 Start = Callable[..., Application]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import httpx
 import numpy as np
 import pytest
-from tests.pixlate.convert.conftest import Nearest, nearest, noise
+from tests.pixlate.conftest import Nearest, nearest, noise
 from tests.pixlate_serve.conftest import PNG, Application, error_of, file, picture, pixels_of
 
 from pixlate.errors import PixlateError

@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from tests.pixlate.convert.conftest import nearest, noise
+from tests.pixlate.conftest import nearest, noise
 from tests.pixlate_serve.conftest import PNG, Server, error_of, file, picture, pixels_of
 
 Launch = Callable[..., Server]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.pixlate.convert.conftest import Nearest, nearest, noise
+from tests.pixlate.conftest import Nearest, nearest, noise
 from tests.pixlate_serve.conftest import PNG, Application, error_of, file, picture, pixels_of
 
 import pixlate
@@ -15,7 +15,7 @@ from pixlate.images import FORMATS, Picture, read_picture, write_picture
 from pixlate.images.colour import srgb
 from pixlate.images.read import decode_picture, probe_bytes
 from pixlate.images.write import encode_picture
-from pixlate.spec import ModelSpec
+from pixlate.plugin.spec import ModelSpec
 
 Start = Callable[..., Application]
 

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 import pixlate
 from pixlate import ImportOptions, PixlateError
 from pixlate.cli import main
-from pixlate.foreign import recognise
 from pixlate.images.picture import Pixels
-from pixlate.testing import make_photographs
+from pixlate.plugin.testing import make_photographs
+from pixlate.weights.recognition import recognise
 from pixlate_spandrel import upscalers
 
 with warnings.catch_warnings():

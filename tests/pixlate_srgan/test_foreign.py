@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from pixlate import ForeignGenerator, ImportOptions
 from pixlate.networks.srresnet import MSRResNet, SRResNet
-from pixlate.plugins import installed
+from pixlate.plugin.manager import installed
 from pixlate_srgan.foreign import import_basicsr, import_leftthomas
 
 CHANNELS, BLOCKS = 8, 2

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import pixlate
-from pixlate.convert.executor import Executor
-from pixlate.plugins import installed
+from pixlate.inference.executor import Executor
+from pixlate.plugin.manager import installed
 
 SIZES = [(1, 1), (1, 200), (211, 1), (2, 3), (69, 70), (97, 131), (150, 233)]
 

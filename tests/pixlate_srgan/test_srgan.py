@@ -13,7 +13,7 @@ from torch.nn import functional
 import pixlate_srgan
 from pixlate.errors import PixlateError
 from pixlate.networks.srresnet import MSRResNet, SRResNet
-from pixlate.testing import check_method
+from pixlate.plugin.testing import check_method
 from pixlate.training.schedules import Schedule
 from pixlate_srgan.options import SRGANOptions
 

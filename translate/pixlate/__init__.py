@@ -9,22 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 from pluggy import HookimplMarker
 
-from pixlate.contracts import Check, ForeignGenerator, ImportOptions, Metric, ModelCard, Sample, Translator
 from pixlate.convert import ConvertOptions, convert
 from pixlate.errors import DeviceLost, OutOfDeviceMemory, PixlateError
-from pixlate.method import Method
 from pixlate.options import AdversarialOptions, DataOptions, DegradedOptions, PairedOptions, TrainingOptions, UnpairedOptions
-from pixlate.spec import ModelSpec, Provenance
+from pixlate.plugin.check import Check
+from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
+from pixlate.plugin.method import Method
+from pixlate.plugin.metric import Metric, Sample
+from pixlate.plugin.model_card import ModelCard
+from pixlate.plugin.spec import ModelSpec, Provenance
+from pixlate.plugin.translator import Translator
 
 if TYPE_CHECKING:
-    from pixlate.gan import GAN
     from pixlate.images import ImageFormat, Picture
-    from pixlate.models import load
+    from pixlate.inference.models import load
+    from pixlate.plugin.gan import GAN
 
 hookimpl = HookimplMarker("pixlate")
 """Marks a plugin's functions as implementations of hooks."""
 
-_LAZY = {"GAN": "pixlate.gan", "ImageFormat": "pixlate.images", "Picture": "pixlate.images", "load": "pixlate.models"}
+_LAZY = {"GAN": "pixlate.plugin.gan", "ImageFormat": "pixlate.images", "Picture": "pixlate.images", "load": "pixlate.inference.models"}
 
 __all__ = [
     "GAN",

@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pixlate.gan import GAN, MAIN_GENERATOR, Losses
 from pixlate.losses import discriminator_loss, feature_matching, generator_loss, gradient_penalty, total_variation, zero_centred_penalty
 from pixlate.networks.discriminator import Discriminator
 from pixlate.networks.initialisation import initialise
@@ -16,7 +15,8 @@ from pixlate.networks.resnet import ResNet
 from pixlate.networks.symmetric import Symmetric, SymmetricInput
 from pixlate.networks.unet import UNet
 from pixlate.options import AdversarialOptions
-from pixlate.spec import ModelSpec
+from pixlate.plugin.gan import GAN, MAIN_GENERATOR, Losses
+from pixlate.plugin.spec import ModelSpec
 
 HALVED = ("vanilla", "least-squares")
 """Objectives whose discriminator losses are the mean of the real and the generated term, as published with Pix2Pix and CycleGAN; others are sums."""

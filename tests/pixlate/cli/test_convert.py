@@ -8,13 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.pixlate.convert.conftest import NEAREST, Nearest, command, folder, load, nearest, noise, outputs, save, tree, write_onnx
+from tests.pixlate.conftest import NEAREST, Nearest, command, folder, load, nearest, noise, outputs, save, tree, write_onnx
 
 from pixlate.cli import main
 from pixlate.cli.convert import convert as convert_command
-from pixlate.convert import conversion, loading
-from pixlate.convert.executor import Executor
-from pixlate.spec import ModelSpec
+from pixlate.convert import conversion
+from pixlate.inference import loading
+from pixlate.inference.executor import Executor
+from pixlate.plugin.spec import ModelSpec
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -158,10 +159,10 @@ def test_a_model_of_four_channels_is_refused(tmp_path: Path, call: Call) -> None
 
 
 def test_an_unknown_model_names_the_known_ones_before_the_folder_is_walked(tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pixlate.contracts import ModelCard
+    from pixlate.plugin.model_card import ModelCard
 
     ready = {name: ModelCard(name, "", tmp_path) for name in ("upscale-x4", "upscale-x2")}
-    monkeypatch.setattr("pixlate.models.installed", type("Plugins", (), {"models": lambda self: ready}))
+    monkeypatch.setattr("pixlate.inference.models.installed", type("Plugins", (), {"models": lambda self: ready}))
     monkeypatch.setattr(conversion, "make_plan", lambda *arguments: pytest.fail("walked"))
     code, _, stderr = call(tmp_path, tmp_path / "out", "--model", "upscale-x8")
     assert code == 2

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pixlate.cli import main
-from pixlate.testing import make_photographs
+from pixlate.plugin.testing import make_photographs
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.pixlate.convert.conftest import NEAREST, nearest, noise, save, write_onnx
+from tests.pixlate.conftest import NEAREST, nearest, noise, save, write_onnx
 
 from pixlate.cli import main
 

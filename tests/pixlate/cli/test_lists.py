@@ -11,8 +11,9 @@ from pixlate.cli import doctor as doctor_module
 from pixlate.cli.doctor import doctor
 from pixlate.cli.models import models
 from pixlate.cli.plugins import plugins
-from pixlate.contracts import Check, ModelCard
-from pixlate.plugins import Plugin, installed
+from pixlate.plugin.check import Check
+from pixlate.plugin.manager import Plugin, installed
+from pixlate.plugin.model_card import ModelCard
 
 
 def printed(capsys: pytest.CaptureFixture[str]) -> str:

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from pixlate.cli import main
 from pixlate.cli import train as train_command
-from pixlate.testing import make_photographs
+from pixlate.plugin.testing import make_photographs
 from pixlate.training.checkpoint import Checkpoint, newest
 from pixlate.training.run import Log
 
@@ -284,7 +284,7 @@ def test_grey_sources_for_three_channels_are_remarked(photographs: Path, tmp_pat
 def test_training_without_pytorch_says_what_to_install(
     photographs: Path, tmp_path: Path, pixlate: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pixlate import extras
+    from pixlate.system import extras
 
     def missing(name: str) -> None:
         raise ImportError("No module named 'torch'", name="torch")

@@ -12,18 +12,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.pixlate.convert.conftest import Nearest, Run, folder, load, outputs, save
+from tests.pixlate.conftest import Nearest, Run, folder, load, outputs, save
 
-from pixlate.contracts import Translator
 from pixlate.convert import conversion, pipeline
 from pixlate.convert.budget import ByteBudget
-from pixlate.convert.executor import Executor
 from pixlate.convert.plan import make_plan
 from pixlate.convert.report import Report
 from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.images import ImageFormat, Picture, probe, read_picture, write_picture
 from pixlate.images.picture import Pixels
-from pixlate.spec import ModelSpec
+from pixlate.inference.executor import Executor
+from pixlate.plugin.spec import ModelSpec
+from pixlate.plugin.translator import Translator
 
 
 def huge_header() -> bytes:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.pixlate.convert.conftest import command, folder, outputs, save, tree
+from tests.pixlate.conftest import command, folder, outputs, save, tree
 
 from pixlate.convert import ConvertOptions, convert
 from pixlate.convert.report import Report, Summary

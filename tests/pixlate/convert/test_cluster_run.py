@@ -12,23 +12,23 @@ from typing import Any
 
 import pyarrow  # type: ignore[import-untyped]
 import pytest
-from tests.pixlate.convert.conftest import Nearest, folder, outputs, save, tree
+from tests.pixlate.conftest import Nearest, folder, outputs, save, tree
 
 import pixlate
-from pixlate.contracts import Translator
 from pixlate.convert import ConvertOptions, cluster, cluster_run, cluster_worker, convert
 from pixlate.convert.cluster import divide, refuse_private
 from pixlate.convert.cluster_run import ClusterRun, Share
 from pixlate.convert.cluster_worker import Answer, Order, Setup, Worker
 from pixlate.convert.conversion import settings_digest
-from pixlate.convert.job import Job
-from pixlate.convert.journal import Journal
-from pixlate.convert.places import locate
 from pixlate.convert.plan import Plan, make_plan
-from pixlate.convert.remote_journal import RemoteJournal
 from pixlate.convert.report import Report, Summary
-from pixlate.convert.url import Url, Version
 from pixlate.errors import PixlateError
+from pixlate.places.job import Job
+from pixlate.places.journal import Journal
+from pixlate.places.locating import locate
+from pixlate.places.remote_journal import RemoteJournal
+from pixlate.places.url import Url, Version
+from pixlate.plugin.translator import Translator
 
 
 class Ray:

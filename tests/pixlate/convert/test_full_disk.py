@@ -10,13 +10,13 @@ from typing import IO
 
 import pytest
 from PIL import Image
-from tests.pixlate.convert.conftest import Run, command, folder, load, outputs, save, tree
+from tests.pixlate.conftest import Run, command, folder, load, outputs, save, tree
 
 from pixlate.convert import pipeline
-from pixlate.convert.journal import Journal
 from pixlate.convert.report import Report
 from pixlate.errors import PixlateError
 from pixlate.images import write_picture
+from pixlate.places.journal import Journal
 
 
 @pytest.fixture

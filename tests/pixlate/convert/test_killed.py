@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.pixlate.convert.conftest import command, folder, load, outputs, stamps, tree
+from tests.pixlate.conftest import command, folder, load, outputs, stamps, tree
 
 KILLS = 20
 COUNT = 100

@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from tests.pixlate.convert.conftest import NEAREST, Nearest, folder, load, nearest, noise, outputs, save
+from tests.pixlate.conftest import NEAREST, Nearest, folder, load, nearest, noise, outputs, save
 
-from pixlate.convert import ConvertOptions, convert, loading
-from pixlate.convert.executor import Executor
-from pixlate.convert.loading import split_devices
+from pixlate.convert import ConvertOptions, convert
 from pixlate.convert.report import Summary
 from pixlate.errors import PixlateError
 from pixlate.images.picture import Pixels
+from pixlate.inference import loading
+from pixlate.inference.executor import Executor
+from pixlate.inference.loading import split_devices
 
 
 @pytest.fixture

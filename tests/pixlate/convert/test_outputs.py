@@ -9,14 +9,14 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
-from tests.pixlate.convert.conftest import NEAREST, Nearest, Run, load, noise, save
+from tests.pixlate.conftest import NEAREST, Nearest, Run, load, noise, save
 
-from pixlate.contracts import Translator
-from pixlate.convert.pictures import from_model, refuse_colour, to_model
 from pixlate.errors import PixlateError
 from pixlate.images import Picture
 from pixlate.images.picture import Pixels
-from pixlate.spec import ModelSpec
+from pixlate.inference.pictures import from_model, refuse_colour, to_model
+from pixlate.plugin.spec import ModelSpec
+from pixlate.plugin.translator import Translator
 
 
 def enlarged(pixels: Pixels, scale: int = 2) -> Pixels:

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from tests.pixlate.convert.conftest import Run, folder, load, outputs, save, stamps, tree
+from tests.pixlate.conftest import Run, folder, load, outputs, save, stamps, tree
 
 from pixlate.convert import ConvertOptions
 from pixlate.convert import plan as plan_module
-from pixlate.convert.job import identity, printable
 from pixlate.convert.plan import Plan, make_plan
 from pixlate.errors import PixlateError
+from pixlate.places.local import identity
+from pixlate.system.text import printable
 
 
 def plan(*sources: Path, out: Path, **options: object) -> Plan:

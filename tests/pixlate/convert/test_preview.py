@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.pixlate.convert.conftest import Nearest, Run, folder, load, save, tree
+from tests.pixlate.conftest import Nearest, Run, folder, load, save, tree
 
-from pixlate.contracts import Translator
 from pixlate.convert import ConvertOptions, convert
 from pixlate.convert.preview import Preview, preview
 from pixlate.convert.sheet import CELL, LABEL, MARGIN, ROWS
 from pixlate.errors import PixlateError
-from pixlate.spec import ModelSpec
+from pixlate.plugin.spec import ModelSpec
+from pixlate.plugin.translator import Translator
 
 
 @pytest.fixture

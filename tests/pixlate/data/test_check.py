@@ -12,7 +12,7 @@ from PIL import Image
 from pixlate.data.check import check
 from pixlate.data.examine import examine, same_look
 from pixlate.errors import PixlateError
-from pixlate.testing import make_photographs
+from pixlate.plugin.testing import make_photographs
 
 
 def save(path: Path, pixels: NDArray[Any]) -> None:

@@ -10,7 +10,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from pixlate.data.degradation import degrade
-from pixlate.testing import make_photographs
+from pixlate.plugin.testing import make_photographs
 
 
 def photographs(folder: Path, count: int, side: int = 48) -> Tensor:

@@ -9,12 +9,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from pixlate.data import Batch, stack
 from pixlate.data.degraded import DegradedImages
 from pixlate.data.pixels import Array
 from pixlate.errors import PixlateError
 from pixlate.options import DegradedOptions
-from pixlate.testing import make_photographs
+from pixlate.plugin.data import Batch, stack
+from pixlate.plugin.testing import make_photographs
 
 SavePipeline = Callable[..., str]
 

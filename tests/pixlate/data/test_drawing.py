@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pixlate.data.drawing import WIDER, draw_lines, random_lines
-from pixlate.testing import make_photographs
+from pixlate.plugin.testing import make_photographs
 
 
 def step(height: int = 64, width: int = 64, dark: int = 60, light: int = 200) -> NDArray[np.uint8]:

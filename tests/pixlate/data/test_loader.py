@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from pixlate.data import Batch, Draw, stack
 from pixlate.data.loader import Loader
 from pixlate.data.paired import PairedImages
 from pixlate.data.unpaired import UnpairedImages
 from pixlate.errors import PixlateError
 from pixlate.options import DataOptions, PairedOptions, UnpairedOptions
-from pixlate.testing import make_photographs
+from pixlate.plugin.data import Batch, Draw, stack
+from pixlate.plugin.testing import make_photographs
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from pixlate.data.paired import PairedImages
 from pixlate.data.unpaired import UnpairedImages
 from pixlate.errors import PixlateError
 from pixlate.options import DegradedOptions, PairedOptions, UnpairedOptions
-from pixlate.spec import ModelSpec
-from pixlate.testing import make_photographs
+from pixlate.plugin.spec import ModelSpec
+from pixlate.plugin.testing import make_photographs
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from PIL import Image
 from pixlate.data.paired import PairedImages
 from pixlate.errors import PixlateError
 from pixlate.options import PairedOptions
-from pixlate.testing import make_photographs
+from pixlate.plugin.testing import make_photographs
 
 SMALL = PairedOptions(patch=16, resize=20, hold_out=0)
 

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pixlate.data import Batch
 from pixlate.data.sampling import epoch_indices, sample_seed
 from pixlate.data.unpaired import UnpairedImages
 from pixlate.errors import PixlateError
 from pixlate.options import UnpairedOptions
-from pixlate.testing import make_photographs
+from pixlate.plugin.data import Batch
+from pixlate.plugin.testing import make_photographs
 
 SMALL = UnpairedOptions(patch=16, resize=20, hold_out=1)
 

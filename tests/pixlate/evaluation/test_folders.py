@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.pixlate.convert.conftest import noise, save
+from tests.pixlate.conftest import noise, save
 
 from pixlate.errors import PixlateError
 from pixlate.evaluation.folders import Layout, degraded, find_images, read

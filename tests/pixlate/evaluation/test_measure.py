@@ -6,18 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.pixlate.convert.conftest import Nearest, nearest, noise, save
+from tests.pixlate.conftest import Nearest, nearest, noise, save
 
-from pixlate import extras, hookimpl
-from pixlate.contracts import Metric, Translator
-from pixlate.convert import loading
+from pixlate import hookimpl
 from pixlate.errors import PixlateError
 from pixlate.evaluation import psnr_luma, sliced_wasserstein
 from pixlate.evaluation.folders import Levels
 from pixlate.evaluation.measure import Evaluation, evaluate
 from pixlate.images.picture import Pixels
-from pixlate.plugins import installed
-from pixlate.spec import ModelSpec
+from pixlate.inference import loading
+from pixlate.plugin.manager import installed
+from pixlate.plugin.metric import Metric
+from pixlate.plugin.spec import ModelSpec
+from pixlate.plugin.translator import Translator
+from pixlate.system import extras
 
 PLAIN = ModelSpec(method="plain", scale=1)
 Measure = Callable[..., Evaluation]

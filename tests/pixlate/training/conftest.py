@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from pixlate.method import Method
-from pixlate.plugins import installed
-from pixlate.testing import make_photographs
+from pixlate.plugin.manager import installed
+from pixlate.plugin.method import Method
+from pixlate.plugin.testing import make_photographs
 from pixlate.training.checkpoint import newest
 from pixlate.training.engine import Progress, train
 from pixlate.training.run import RunOptions

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from pixlate.gan import GAN
+from pixlate.plugin.gan import GAN
 from pixlate.training.averaging import WeightAverage
 
 

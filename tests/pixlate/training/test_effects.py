@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from pixlate.plugins import installed
+from pixlate.plugin.manager import installed
 from pixlate.training.run import RunOptions
 from pixlate.training.starting import load_checkpoint
 

@@ -14,12 +14,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 import pixlate
-from pixlate.data import Batch, stack
 from pixlate.data.degraded import DegradedImages
 from pixlate.errors import PixlateError
 from pixlate.evaluation import psnr_luma
-from pixlate.gan import GAN, Images, Losses
 from pixlate.options import DegradedOptions
+from pixlate.plugin.data import Batch, stack
+from pixlate.plugin.gan import GAN, Images, Losses
 from pixlate.training.checkpoint import Checkpoint, newest
 from pixlate.training.run import RunOptions
 from pixlate.training.starting import load_checkpoint, take_over

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixlate.errors import PixlateError
-from pixlate.spec import ModelSpec
+from pixlate.plugin.spec import ModelSpec
 from pixlate.training.growing import Growth
 from pixlate.training.run import RunOptions
 from pixlate.training.trainer import Trainer

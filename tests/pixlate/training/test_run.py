@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from pixlate.errors import PixlateError
-from pixlate.method import Method
 from pixlate.options import DegradedOptions, TrainingOptions
-from pixlate.plugins import installed
+from pixlate.plugin.manager import installed
+from pixlate.plugin.method import Method
 from pixlate.training.run import OPTIONS, Log, RunOptions
 
 METHODS = installed().methods()

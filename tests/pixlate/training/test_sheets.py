@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from pixlate.contracts import Sample
+from pixlate.plugin.metric import Sample
 from pixlate.training.sheets import CAPTION, MARGIN, SMALLEST, WIDEST, write_sheet
 
 Image8 = NDArray[np.uint8]

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import pixlate
-from pixlate.data import Batch
-from pixlate.gan import GAN, Images, Losses, Player
+from pixlate.plugin.data import Batch
+from pixlate.plugin.gan import GAN, Images, Losses, Player
 from pixlate.training.run import RunOptions
 from pixlate.training.trainer import Trainer
 

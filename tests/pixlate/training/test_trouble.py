@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 import pixlate
-from pixlate.data import Batch
 from pixlate.data.paired import PairedImages
 from pixlate.errors import PixlateError
-from pixlate.gan import GAN, Images, Losses, Verdicts
 from pixlate.options import PairedOptions
+from pixlate.plugin.data import Batch
+from pixlate.plugin.gan import GAN, Images, Losses, Verdicts
 from pixlate.training.checkpoint import newest
 from pixlate.training.run import RunOptions
 

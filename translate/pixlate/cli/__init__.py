@@ -10,10 +10,10 @@ from typing import Annotated, TextIO
 from cyclopts import App, Parameter
 from cyclopts.config import Toml
 
-from pixlate.convert.job import printable
 from pixlate.errors import PixlateError
-from pixlate.plugins import installed
-from pixlate.signals import StopOnSignal
+from pixlate.plugin.manager import installed
+from pixlate.system.signals import StopOnSignal
+from pixlate.system.text import printable
 
 CONVERT_USAGE = "Usage: pixlate convert SOURCE... OUT --model MODEL [OPTIONS]"
 EVALUATE_USAGE = "Usage: pixlate evaluate MODEL FOLDER [FOLDER] [OPTIONS]"

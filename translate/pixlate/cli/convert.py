@@ -15,11 +15,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pixlate.convert import ConvertOptions
 from pixlate.convert import convert as convert_images
-from pixlate.convert.job import printable
-from pixlate.convert.places import shown
 from pixlate.convert.preview import preview
 from pixlate.convert.report import Report, Summary
 from pixlate.errors import PixlateError
+from pixlate.places.locating import shown
+from pixlate.system.text import printable
 
 SHOWN = 10
 """Failures printed; the report has all."""

@@ -10,9 +10,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from pixlate.contracts import Check
-from pixlate.machine import granted_cores
-from pixlate.plugins import installed
+from pixlate.plugin.check import Check
+from pixlate.plugin.manager import installed
+from pixlate.system.cores import granted_cores
 
 _RUN = ("pixlate", "numpy", "pillow", "imagecodecs", "tifffile", "pluggy", "cyclopts", "rich")
 _EXTRAS = {

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pixlate.errors import PixlateError
-from pixlate.models import cards, load
+from pixlate.inference.models import cards, load
 
 
 def models(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from pixlate.plugins import installed
+from pixlate.plugin.manager import installed
 
 
 def plugins(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:

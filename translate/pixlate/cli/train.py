@@ -15,10 +15,10 @@ from rich.table import Column
 from rich.text import Text
 
 from pixlate.errors import PixlateError
-from pixlate.extras import import_for
-from pixlate.method import Method
 from pixlate.options import DataOptions, TrainingOptions
-from pixlate.plugins import installed
+from pixlate.plugin.manager import installed
+from pixlate.plugin.method import Method
+from pixlate.system.extras import import_for
 
 FOLDERS = {"paired": "sketches/ photos/", "unpaired": "day/ night/", "degraded": "photos/"}
 """Examples of the folders a pairing asks for."""

@@ -18,16 +18,16 @@ from typing import Any, Self
 
 from pixlate.convert.cluster_run import ClusterRun, Share
 from pixlate.convert.cluster_worker import Setup, Worker, examine
-from pixlate.convert.journal import Journal
 from pixlate.convert.options import ConvertOptions
 from pixlate.convert.plan import Plan
-from pixlate.convert.remote_journal import RemoteJournal
 from pixlate.convert.report import Report
 from pixlate.convert.sheet import Sheet
-from pixlate.convert.url import Url
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFormat
-from pixlate.machine import granted_cores
+from pixlate.places.journal import Journal
+from pixlate.places.remote_journal import RemoteJournal
+from pixlate.places.url import Url
+from pixlate.system.cores import granted_cores
 
 PATIENCE = 300.0
 """Seconds a busy cluster may take to give the first worker."""

@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pixlate.convert.cluster_worker import Answer, Order
-from pixlate.convert.job import Job
-from pixlate.convert.journal import Journal, digest_file
 from pixlate.convert.options import ConvertOptions
 from pixlate.convert.plan import Plan
-from pixlate.convert.remote import FULL
-from pixlate.convert.remote_journal import RemoteJournal
 from pixlate.convert.report import Report, Result, reason_of
 from pixlate.convert.settling import settle
 from pixlate.convert.sheet import ROWS, Sheet
-from pixlate.convert.url import Version
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFormat, read_picture
-from pixlate.signals import StopOnSignal
+from pixlate.places.job import Job
+from pixlate.places.journal import Journal, digest_file
+from pixlate.places.remote import FULL
+from pixlate.places.remote_journal import RemoteJournal
+from pixlate.places.url import Version
+from pixlate.system.signals import StopOnSignal
 
 AT_ONCE = 16
 """Most images in one task on cores; what a killed worker had of them is done again."""

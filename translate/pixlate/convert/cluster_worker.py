@@ -18,18 +18,19 @@ from pathlib import Path
 from typing import Any
 
 import pixlate
-from pixlate.convert.executor import Executor
-from pixlate.convert.job import Job, Status, status_of
-from pixlate.convert.journal import Entry, State
-from pixlate.convert.loading import load_executors
 from pixlate.convert.options import ConvertOptions
 from pixlate.convert.pipeline import Conversion
 from pixlate.convert.plan import Plan
-from pixlate.convert.remote_journal import entry_of, give_name
 from pixlate.convert.report import Report, Result, reason_of
-from pixlate.convert.url import Url, Version
 from pixlate.errors import PixlateError
-from pixlate.plugins import installed
+from pixlate.inference.executor import Executor
+from pixlate.inference.loading import load_executors
+from pixlate.places.job import Job, Status
+from pixlate.places.journal import Entry, State
+from pixlate.places.local import status_of
+from pixlate.places.remote_journal import entry_of, give_name
+from pixlate.places.url import Url, Version
+from pixlate.plugin.manager import installed
 
 KILLS = 3
 """Times a worker may be killed over one picture."""
@@ -83,7 +84,7 @@ class Answer:
 
 
 class Parts:
-    """The home of a worker's outputs (see :class:`pixlate.convert.journal.Home`): they stay where they were written, or go to a URL."""
+    """The home of a worker's outputs (see :class:`pixlate.places.journal.Home`): they stay where they were written, or go to a URL."""
 
     def __init__(self, folder: Path, setup: Setup, orders: Sequence[Order]) -> None:
         self.parts = folder

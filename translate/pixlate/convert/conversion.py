@@ -8,19 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from pixlate.convert.cluster import Cluster
-from pixlate.convert.homes import open_journal
-from pixlate.convert.job import identity
-from pixlate.convert.journal import digest_file
-from pixlate.convert.loading import load_executors, split_devices
 from pixlate.convert.options import ConvertOptions
 from pixlate.convert.pipeline import Conversion
-from pixlate.convert.places import locate
 from pixlate.convert.plan import make_plan
 from pixlate.convert.report import Report, Summary
 from pixlate.convert.sheet import Sheet
 from pixlate.errors import PixlateError
-from pixlate.models import find
-from pixlate.plugins import installed
+from pixlate.inference.loading import load_executors, split_devices
+from pixlate.inference.models import find
+from pixlate.places.homes import open_journal
+from pixlate.places.journal import digest_file
+from pixlate.places.local import identity
+from pixlate.places.locating import locate
+from pixlate.plugin.manager import installed
 
 
 def run(sources: Sequence[str | Path], out: str | Path, model: str | Path, options: ConvertOptions, watch: Callable[[Report], None]) -> Summary:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pixlate.convert.places import refuse_flattened
 from pixlate.errors import PixlateError
-from pixlate.machine import granted_cores
 from pixlate.options import check_types, check_used
+from pixlate.places.locating import refuse_flattened
+from pixlate.system.cores import granted_cores
 
 Format = Literal["jpeg", "png", "webp", "tiff", "bmp", "avif", "gif"]
 OnExists = Literal["resume", "skip", "overwrite"]

@@ -9,11 +9,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 from pixlate.convert.budget import ByteBudget, Closed
-from pixlate.convert.executor import Executor
-from pixlate.convert.job import Job, Status
-from pixlate.convert.journal import Home
 from pixlate.convert.options import ConvertOptions
-from pixlate.convert.pictures import from_model, refuse_colour, to_model, with_origin
 from pixlate.convert.plan import Plan
 from pixlate.convert.report import Report, Result, reason_of
 from pixlate.convert.settling import settle
@@ -21,7 +17,11 @@ from pixlate.convert.sheet import Sheet
 from pixlate.errors import DeviceLost, PixlateError
 from pixlate.images import ImageFormat, Picture, probe, read_picture, to_srgb, write_picture
 from pixlate.images.picture import Pixels
-from pixlate.signals import StopOnSignal
+from pixlate.inference.executor import Executor
+from pixlate.inference.pictures import from_model, refuse_colour, to_model, with_origin
+from pixlate.places.job import Job, Status
+from pixlate.places.journal import Home
+from pixlate.system.signals import StopOnSignal
 
 BUDGET = 256 * 1024 * 1024
 """Bytes of pixels read ahead, and bytes waiting to be written."""

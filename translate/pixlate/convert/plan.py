@@ -8,19 +8,20 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from pixlate.convert.homes import open_records
-from pixlate.convert.job import HOME, Job, identity
-from pixlate.convert.journal import Records
 from pixlate.convert.options import ConvertOptions
-from pixlate.convert.remote import refusal
-from pixlate.convert.remote_walk import find_remote
-from pixlate.convert.url import Url, Version
-from pixlate.convert.walk import find, has_magic, walk
 from pixlate.errors import PixlateError
 from pixlate.images import SUFFIXES, suffix_of
+from pixlate.places.homes import open_records
+from pixlate.places.job import HOME, Job
+from pixlate.places.journal import Records
+from pixlate.places.local import identity
+from pixlate.places.remote import refusal
+from pixlate.places.remote_walk import find_remote
+from pixlate.places.url import Url, Version
+from pixlate.places.walk import find, has_magic, walk
 
 if TYPE_CHECKING:
-    from pixlate.convert.remote_journal import RemoteRecords
+    from pixlate.places.remote_journal import RemoteRecords
 
 
 @dataclass

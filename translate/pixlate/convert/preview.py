@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixlate.convert.conversion import settings_digest
-from pixlate.convert.homes import open_records
-from pixlate.convert.journal import Records
-from pixlate.convert.loading import load_executors
 from pixlate.convert.options import ConvertOptions
-from pixlate.convert.places import locate
 from pixlate.convert.plan import Plan, make_plan
 from pixlate.errors import PixlateError
 from pixlate.images import probe
-from pixlate.models import find
-from pixlate.plugins import installed
+from pixlate.inference.loading import load_executors
+from pixlate.inference.models import find
+from pixlate.places.homes import open_records
+from pixlate.places.journal import Records
+from pixlate.places.locating import locate
+from pixlate.plugin.manager import installed
 
 if TYPE_CHECKING:
-    from pixlate.convert.remote_journal import RemoteRecords
+    from pixlate.places.remote_journal import RemoteRecords
 
 _ACTIONS = {
     "resume": {"new": "convert", "stale": "convert again", "finished": "finished before", "foreign": "fail: exists", "other settings": "fail: other settings"},

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Literal, Self
 
-from pixlate.convert.job import make_folders
 from pixlate.errors import PixlateError
+from pixlate.places.local import make_folders
 
 Status = Literal["converted", "finished before", "skipped", "failed"]
 

@@ -1,9 +1,9 @@
 """What is done where an output stands already."""
 
-from pixlate.convert.job import Job, Status
-from pixlate.convert.journal import Home
 from pixlate.convert.options import OnExists
 from pixlate.convert.report import Result
+from pixlate.places.job import Job, Status
+from pixlate.places.journal import Home
 
 
 def settle(job: Job, source: Status, home: Home, on_exists: OnExists) -> Result | None:

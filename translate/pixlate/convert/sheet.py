@@ -7,9 +7,9 @@ from threading import Lock
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from pixlate.convert.job import printable
 from pixlate.convert.report import Summary, open_part
 from pixlate.images import Picture
+from pixlate.system.text import printable
 
 CELL = 360
 MARGIN = 12

@@ -12,9 +12,9 @@ from pixlate.data.examine import Examined, examine, same_look
 from pixlate.data.folders import ARRAY_SUFFIXES, list_images, match_by_name, name_some
 from pixlate.data.sizes import LEAST_ASPECT, too_narrow, unlike
 from pixlate.errors import PixlateError
-from pixlate.machine import granted_cores
-from pixlate.method import DATA
 from pixlate.options.data import FolderOptions
+from pixlate.plugin.method import DATA
+from pixlate.system.cores import granted_cores
 
 Pairing = Literal["paired", "unpaired", "degraded"]
 TWO_SQUARES = 1.9

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pixlate.data import Batch, Draw
 from pixlate.data.cache import Images, PixelCache
 from pixlate.data.degradation import degrade
 from pixlate.data.folders import list_images, split_held_out
@@ -18,6 +17,7 @@ from pixlate.data.sampling import sample_seed
 from pixlate.data.transforms import Transforms
 from pixlate.errors import PixlateError
 from pixlate.options import DegradedOptions
+from pixlate.plugin.data import Batch, Draw
 
 LEAST_HELD_OUT = 8
 """Least source height and width of an image that validation measures."""

@@ -7,11 +7,11 @@ from typing import Self
 
 import cv2
 
-from pixlate.data import Batch, Draw, TrainingData, stack
 from pixlate.data.pixels import UnreadableImage, advised
 from pixlate.errors import PixlateError
-from pixlate.machine import granted_cores
 from pixlate.options import DataOptions
+from pixlate.plugin.data import Batch, Draw, TrainingData, stack
+from pixlate.system.cores import granted_cores
 
 MOST_SKIPPED = 100
 """Unreadable files, one after the other, after which a sample is given up."""

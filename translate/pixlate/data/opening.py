@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from pixlate.data import TrainingData
 from pixlate.data.degraded import DegradedImages
 from pixlate.data.paired import PairedImages
 from pixlate.data.unpaired import UnpairedImages
 from pixlate.errors import PixlateError
 from pixlate.options import DataOptions, DegradedOptions, PairedOptions, UnpairedOptions
-from pixlate.spec import ModelSpec
+from pixlate.plugin.data import TrainingData
+from pixlate.plugin.spec import ModelSpec
 
 
 def open_data(pairing: str, folders: Sequence[Path], options: DataOptions, spec: ModelSpec) -> TrainingData:

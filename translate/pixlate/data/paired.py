@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pixlate.data import Batch, Draw
 from pixlate.data.cache import Images, PixelCache
 from pixlate.data.drawing import draw_lines, random_lines
 from pixlate.data.folders import ARRAY_SUFFIXES, list_images, match_by_name, name_some, split_held_out
@@ -16,6 +15,7 @@ from pixlate.data.sizes import check_sizes
 from pixlate.data.transforms import Transforms
 from pixlate.errors import PixlateError
 from pixlate.options import PairedOptions
+from pixlate.plugin.data import Batch, Draw
 
 VALIDATION_THICKNESS = 1.0
 """Standard deviation, in pixels, of the lines that validation draws, so that its figures compare from one to the next."""

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pixlate.data import Batch, Draw
 from pixlate.data.cache import Images, PixelCache
 from pixlate.data.folders import ARRAY_SUFFIXES, check_apart, list_images, split_held_out
 from pixlate.data.patches import cut, resized, size_for, to_tensor, whole
@@ -15,6 +14,7 @@ from pixlate.data.sampling import epoch_indices, sample_seed
 from pixlate.data.sizes import check_sizes
 from pixlate.data.transforms import Transforms
 from pixlate.options import UnpairedOptions
+from pixlate.plugin.data import Batch, Draw
 
 
 class UnpairedImages:

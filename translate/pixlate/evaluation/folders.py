@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pixlate.convert.walk import walk
 from pixlate.errors import PixlateError
 from pixlate.images import SUFFIXES, probe, read_picture
 from pixlate.images.samples import on_white, to_8_bits
-from pixlate.plugins import installed
+from pixlate.places.walk import walk
+from pixlate.plugin.manager import installed
 
 Layout = Literal["auto", "folders", "side-by-side", "degraded", "unpaired"]
 Levels = NDArray[np.uint8]

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from pixlate.contracts import Metric
-from pixlate.convert.executor import Executor
-from pixlate.convert.loading import load_for_pictures
-from pixlate.convert.pictures import from_model
 from pixlate.errors import PixlateError
 from pixlate.evaluation.catalogue import KINDS, Kind, choose
 from pixlate.evaluation.folders import ImageSets, Layout, Levels, find_images, read
 from pixlate.evaluation.meters import Figure, MeanMeter, Meter, SlicedWassersteinMeter
 from pixlate.evaluation.metrics import luma_correlation, psnr_luma
-from pixlate.extras import import_for
 from pixlate.images import Picture
-from pixlate.plugins import installed
+from pixlate.inference.executor import Executor
+from pixlate.inference.loading import load_for_pictures
+from pixlate.inference.pictures import from_model
+from pixlate.plugin.manager import installed
+from pixlate.plugin.metric import Metric
+from pixlate.system.extras import import_for
 
 INCEPTION = ("fid", "kid", "is", "precision", "recall")
 TORCHMETRICS = ("psnr", "ssim", "ms-ssim", "lpips")

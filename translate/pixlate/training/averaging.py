@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import Tensor
 
-from pixlate.gan import GAN
+from pixlate.plugin.gan import GAN
 
 
 class WeightAverage:

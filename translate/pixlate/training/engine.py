@@ -15,10 +15,10 @@ from torch import Tensor
 
 from pixlate.data.folders import digest_names
 from pixlate.errors import PixlateError
-from pixlate.gan import Losses
 from pixlate.options import check_used
-from pixlate.plugins import installed
-from pixlate.signals import StopOnSignal
+from pixlate.plugin.gan import Losses
+from pixlate.plugin.manager import installed
+from pixlate.system.signals import StopOnSignal
 from pixlate.training.checkpoint import keep_newest, load_newest, mark_best
 from pixlate.training.devices import gathered, open_fabric
 from pixlate.training.records import Records

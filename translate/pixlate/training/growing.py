@@ -3,7 +3,7 @@
 import math
 
 from pixlate.errors import PixlateError
-from pixlate.spec import ModelSpec
+from pixlate.plugin.spec import ModelSpec
 
 
 class Growth:

@@ -10,9 +10,9 @@ from typing import Any, Self, TextIO
 import tomli_w
 
 from pixlate.errors import PixlateError
-from pixlate.locking import lock_file
-from pixlate.method import Method
 from pixlate.options import DataOptions, TrainingOptions, check_types
+from pixlate.plugin.method import Method
+from pixlate.system.locking import lock_file
 
 OPTIONS = "options.toml"
 LOG = "log.jsonl"

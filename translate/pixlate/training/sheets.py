@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from pixlate.contracts import Sample
+from pixlate.plugin.metric import Sample
 
 if TYPE_CHECKING:
     from pixlate.images.picture import Pixels

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from torch import Tensor
 
-from pixlate.contracts import ImportOptions
 from pixlate.errors import PixlateError
-from pixlate.foreign import SUFFIXES, read_weights, recognise
-from pixlate.gan import GAN, MAIN_GENERATOR
+from pixlate.plugin.foreign import ImportOptions
+from pixlate.plugin.gan import GAN, MAIN_GENERATOR
 from pixlate.training.checkpoint import Checkpoint, best, is_checkpoint, newest
 from pixlate.training.run import CHECKPOINTS
+from pixlate.weights.reading import SUFFIXES, read_weights
+from pixlate.weights.recognition import recognise
 
 
 def weights_to_start_from(path: Path) -> Mapping[str, Tensor]:

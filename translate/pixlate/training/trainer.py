@@ -11,12 +11,12 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from pixlate.data import Batch
 from pixlate.data.loader import Loader
 from pixlate.data.opening import open_data
 from pixlate.errors import PixlateError
-from pixlate.gan import GAN, Images, Losses, Player
 from pixlate.options import check_used
+from pixlate.plugin.data import Batch
+from pixlate.plugin.gan import GAN, Images, Losses, Player
 from pixlate.training.augment import DiffAugment
 from pixlate.training.averaging import WeightAverage
 from pixlate.training.checkpoint import Checkpoint, optimizer_state

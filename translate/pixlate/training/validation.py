@@ -8,13 +8,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pixlate.contracts import Metric, Sample
-from pixlate.data import TrainingData
 from pixlate.errors import PixlateError
 from pixlate.evaluation.distribution import sliced_wasserstein
 from pixlate.evaluation.metrics import luma_correlation, psnr, psnr_luma
-from pixlate.gan import GAN
-from pixlate.spec import ModelSpec
+from pixlate.plugin.data import TrainingData
+from pixlate.plugin.gan import GAN
+from pixlate.plugin.metric import Metric, Sample
+from pixlate.plugin.spec import ModelSpec
 
 EXACT = 100.0
 """What counts for the infinite PSNR of equal images, in dB."""

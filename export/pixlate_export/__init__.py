@@ -1,0 +1,15 @@
+"""Writes ONNX files, of trained generators and of foreign weights, held against PyTorch first."""
+
+from typing import TYPE_CHECKING
+
+import pixlate
+
+if TYPE_CHECKING:
+    from cyclopts import App
+
+
+@pixlate.hookimpl
+def pixlate_commands(app: "App") -> None:
+    """Add ``pixlate export`` and ``pixlate import``."""
+    app.command("pixlate_export.command:export", name="export", help="Write a trained generator as one ONNX file, checked against PyTorch.")
+    app.command("pixlate_export.importing:import_weights", name="import", help="Write weights of another code base as one ONNX file, checked against PyTorch.")

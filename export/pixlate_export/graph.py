@@ -1,0 +1,124 @@
+"""From a PyTorch network to an ONNX graph: (batch, channels, height, width) in [0, 1] in and out, all sides free."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import ArrayLike
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from pixlate.errors import PixlateError
+from pixlate.plugin.spec import METADATA_KEY, ModelSpec
+
+INPUT, OUTPUT = "image", "translated"
+
+
+def trace(network: nn.Module, spec: ModelSpec, opset: int) -> onnx.ModelProto:
+    """Return the network as a simplified ONNX model with free batch, height and width, clamped to [0, 1].
+
+    PyTorch's exporter folds constants and batch norms into the convolutions before them.
+
+    Raises:
+        PixlateError: PyTorch cannot write the network as ONNX.
+    """
+    side = 2 * max(spec.minimum, spec.multiple, 8)
+    side = -(-side // spec.multiple) * spec.multiple
+    free = torch.export.Dim.AUTO
+    example = torch.rand(2, spec.channels_in, side, side + spec.multiple)
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                network,
+                (example,),
+                dynamo=True,
+                verbose=False,
+                opset_version=opset,
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                dynamic_shapes=({0: free, 2: free, 3: free},),
+            )
+    except torch.onnx.errors.OnnxExporterError as error:
+        reason = " ".join(str(error.__cause__ or error).split())[:200]
+        raise PixlateError(f"PyTorch cannot write this network as ONNX ({reason}); report it to whoever made the network") from error
+    assert program is not None
+    model: onnx.ModelProto = program.model_proto
+    if not _ends_clamped(model.graph):
+        _clamp(model.graph)
+    name_sides(model.graph.input[0], "batch", "", "height", "width")
+    name_sides(model.graph.output[0], "batch", "", "height_out", "width_out")
+    del model.graph.value_info[:]  # shapes in names of the tracer's own, which would contradict the ones above
+    for node in model.graph.node:
+        del node.metadata_props[:]  # stack traces of the exporting machine
+        node.doc_string = ""
+    return model
+
+
+def name_sides(value: onnx.ValueInfoProto, *names: str) -> None:
+    """Name the free sides of an input or output; an empty name leaves a side as it is."""
+    for dimension, name in zip(value.type.tensor_type.shape.dim, names, strict=True):
+        if name:
+            dimension.dim_param = name
+
+
+def finished(model: onnx.ModelProto, spec: ModelSpec) -> onnx.ModelProto:
+    """Put the spec into the model's metadata and check the whole."""
+    helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
+    onnx.checker.check_model(model)
+    return model
+
+
+def constant(graph: onnx.GraphProto, name: str, value: ArrayLike, kind: type[np.generic]) -> str:
+    """Add a constant to a graph; return its name."""
+    graph.initializer.append(numpy_helper.from_array(np.asarray(value, kind), name))
+    return name
+
+
+def _ends_clamped(graph: onnx.GraphProto) -> bool:
+    """Tell whether the graph clamps its output to [0, 1] already."""
+    last = next((node for node in graph.node if OUTPUT in node.output), None)
+    if last is None or last.op_type != "Clip":
+        return False
+    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.name in last.input[1:]}
+    return [float(values[name]) if name in values else None for name in last.input[1:]] == [0.0, 1.0]
+
+
+def _clamp(graph: onnx.GraphProto) -> None:
+    """Let the graph end in [0, 1]."""
+    raw = f"{OUTPUT}.raw"
+    for node in graph.node:
+        node.output[:] = [raw if name == OUTPUT else name for name in node.output]
+        node.input[:] = [raw if name == OUTPUT else name for name in node.input]
+    low, high = (constant(graph, f"{OUTPUT}.{name}", value, np.float32) for name, value in (("least", 0), ("most", 1)))
+    graph.node.append(helper.make_node("Clip", [raw, low, high], [OUTPUT]))
+
+
+def store_in_half(model: onnx.ModelProto) -> None:
+    """Store weights that 16 bits hold exactly in 16 bits, with a node each that brings them back to 32."""
+    casts = []
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        half = values.astype(np.float16) if values.dtype == np.float32 and values.ndim > 0 else values
+        if half.dtype == np.float16 and np.array_equal(half.astype(np.float32), values):
+            name, stored = tensor.name, f"{tensor.name}.half"
+            tensor.CopyFrom(numpy_helper.from_array(half, stored))
+            casts.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what PyTorch logs and prints of a network it cannot trace from the terminal; the error says it in a sentence."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with redirect_stderr(StringIO()):
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,74 @@
+"""8-bit arithmetic for CPUs: convolutions between QuantizeLinear and DequantizeLinear, with ranges found on pictures."""
+
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import onnx
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+
+from pixlate.errors import PixlateError
+from pixlate_export.calibration import Planes
+from pixlate_export.graph import INPUT
+
+_QUANTISED = ("Conv", "MatMul", "Gemm")
+
+
+def quantise(model: onnx.ModelProto, pictures: Sequence[Planes]) -> onnx.ModelProto:
+    """Return the model with its convolutions in 8 bits, weights per channel; the first and the last one, which meet the picture itself, stay in 32.
+
+    Ranges of activations are the least and largest value on the pictures (static calibration; Jacob et al. 2018, section 3).
+
+    Args:
+        model: A graph of (batch, channels, height, width) in [0, 1].
+        pictures: (channels, height, width) in [0, 1], as the network takes them.
+
+    Raises:
+        PixlateError: The network has no convolution between the first and the last.
+    """
+    nodes = [node.name for node in model.graph.node if node.op_type in _QUANTISED]
+    if len(nodes) < 3:
+        raise PixlateError(f"expected a network of more than two convolutions for --precision int8, got {len(nodes)}; use float32")
+    prepared = onnx.shape_inference.infer_shapes(model)
+    with tempfile.TemporaryDirectory() as name, _quiet():
+        path = Path(name) / "int8.onnx"
+        quantize_static(
+            prepared,
+            path,
+            _Reader(pictures),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=list(_QUANTISED),
+            per_channel=True,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            nodes_to_exclude=[nodes[0], nodes[-1]],
+            calibrate_method=CalibrationMethod.MinMax,
+        )
+        return onnx.load(path)
+
+
+class _Reader(CalibrationDataReader):  # type: ignore[misc]
+    """Hands over one picture after the other."""
+
+    def __init__(self, pictures: Sequence[Planes]) -> None:
+        self._rest = iter(pictures)
+
+    def get_next(self) -> dict[str, Any] | None:
+        """Return the next picture as a batch of one, or None at the end."""
+        picture = next(self._rest, None)
+        return None if picture is None else {INPUT: picture[None]}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the quantiser's advice, on pre-processing that PyTorch's exporter has done already, off the screen."""
+    logger = logging.getLogger()
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -1,0 +1,137 @@
+"""The text of a ``config.pbtxt``: Triton's ModelConfig in protobuf's text format."""
+
+from collections.abc import Iterator, Mapping
+
+from pixlate.errors import PixlateError
+from pixlate.system.cores import granted_cores
+from pixlate_triton.interface import Interface, Tensor
+from pixlate_triton.options import TritonOptions
+
+CACHE = "/tensorrt"
+"""Folder in the server's container where TensorRT keeps what it compiled."""
+DEFAULT_BATCH = 8
+_PRECISIONS = {"float32": "FP32", "float16": "FP16", "bfloat16": "BF16", "int8": "INT8"}
+
+
+def config_text(name: str, interface: Interface, options: TritonOptions) -> str:
+    """Return the configuration of a model.
+
+    Args:
+        name: A name that :func:`~pixlate_triton.options.require_name` has passed.
+        interface: What the file takes and gives.
+        options: How to run it.
+
+    Raises:
+        PixlateError: An option asks for batches that the file cannot do.
+    """
+    batch = max_batch(interface, options)
+    parts = [
+        "# Written by `pixlate triton`; the fields are those of Triton's model_config.proto.",
+        f'name: "{name}"',
+        'backend: "onnxruntime"',
+        'default_model_filename: "model.onnx"',
+        f"max_batch_size: {batch}",
+        *_tensors(interface),
+        f"version_policy {{ latest {{ num_versions: {options.served_versions} }} }}",
+        *_instances(options),
+        *(_batching(options) if batch else ()),
+        *_warm_up(interface, batch),
+        *_parameters(interface, options),
+        *(_tensorrt(name, interface, options) if options.tensorrt else ()),
+        "response_cache { enable: false }",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def max_batch(interface: Interface, options: TritonOptions) -> int:
+    """Return the largest batch Triton may make; 0 where images must come in the file's own batches.
+
+    Raises:
+        PixlateError: An option asks for batches and the file's batch is fixed, or a preferred batch is larger than the largest.
+    """
+    if not interface.batches:
+        for option, value in (("--max-batch", options.max_batch), ("--preferred-batch", options.preferred_batch)):
+            if value:
+                raise PixlateError(f"{option} needs a file with a free batch, but this one takes {interface.input.shape}; leave it out, or export it again")
+        return 0
+    batch = options.max_batch or max(DEFAULT_BATCH, *options.preferred_batch, 0)
+    if options.preferred_batch and max(options.preferred_batch) > batch:
+        raise PixlateError(f"expected --preferred-batch of at most --max-batch {batch}, got {max(options.preferred_batch)}; lower it")
+    return batch
+
+
+def threads(options: TritonOptions) -> int:
+    """Return the threads of one instance on a CPU."""
+    return options.threads or max(1, granted_cores() // options.instances)
+
+
+def _tensors(interface: Interface) -> Iterator[str]:
+    yield tensor_text("input", interface.input, interface.batches)
+    yield tensor_text("output", interface.output, interface.batches)
+
+
+def tensor_text(kind: str, tensor: Tensor, batches: bool) -> str:
+    """Return an input or output; its batch is left out where Triton adds it."""
+    dims = ", ".join(str(size) for size in tensor.shape[1 if batches else 0 :])
+    return f'{kind} [ {{ name: "{tensor.name}" data_type: {tensor.type} dims: [ {dims} ] }} ]'
+
+
+def _instances(options: TritonOptions) -> Iterator[str]:
+    chosen = f" gpus: [ {', '.join(map(str, options.gpus))} ]" if options.gpus else ""
+    yield f"instance_group [ {{ count: {options.instances} kind: KIND_{options.device.upper()}{chosen} }} ]"
+
+
+def _batching(options: TritonOptions) -> Iterator[str]:
+    preferred = f"preferred_batch_size: [ {', '.join(map(str, sorted(options.preferred_batch)))} ] " if options.preferred_batch else ""
+    yield f"dynamic_batching {{ {preferred}max_queue_delay_microseconds: {options.queue_delay_us} }}"
+
+
+def _warm_up(interface: Interface, batch: int) -> Iterator[str]:
+    """Run one black image, and where there are batches a full one, before the server says that it is ready."""
+    dims = ", ".join(str(size) for size in interface.smallest[1 if batch else 0 :])
+    for name, count in (("one image", 1), ("full batch", batch)) if batch > 1 else (("one image", 1),):
+        yield (
+            f'model_warmup [ {{ name: "{name}" batch_size: {count} inputs {{ key: "{interface.input.name}" '
+            f"value {{ data_type: {interface.input.type} dims: [ {dims} ] zero_data: true }} }} }} ]"
+        )
+
+
+def _parameters(interface: Interface, options: TritonOptions) -> Iterator[str]:
+    """What Triton's ONNX Runtime backend reads from ``parameters``.
+
+    Its README calls the CUDA settings there deprecated, but where ``parameters`` are present the backend takes them, or their defaults, over those given
+    to the accelerator named cuda; so this is the place that counts.
+    """
+    values: dict[str, str] = {}
+    if -1 in interface.input.shape[1:]:
+        values["enable_mem_pattern"] = "0"  # a plan of memory is kept for every shape ever seen
+    if options.device == "cpu":
+        values["intra_op_thread_count"] = str(threads(options))
+    else:
+        values["cudnn_conv_algo_search"] = "1"  # heuristic: an exhaustive search would stall on every new size
+        values["arena_extend_strategy"] = "1"  # as much as is requested, not the next power of two
+    for key, value in values.items():
+        yield f'parameters {{ key: "{key}" value {{ string_value: "{value}" }} }}'
+
+
+def _tensorrt(name: str, interface: Interface, options: TritonOptions) -> Iterator[str]:
+    precision = _PRECISIONS[interface.spec.precision] if interface.spec else "FP16" if interface.input.type == "TYPE_FP16" else "FP32"
+    values: Mapping[str, str] = {
+        "precision_mode": precision,
+        "max_workspace_size_bytes": str(options.tensorrt_workspace << 20),
+        "trt_engine_cache_enable": "1",
+        "trt_engine_cache_path": cache_folder(name, interface),
+        "trt_timing_cache_enable": "1",
+        "trt_timing_cache_path": CACHE,
+    }
+    parameters = " ".join(f'parameters {{ key: "{key}" value: "{value}" }}' for key, value in values.items())
+    yield f'optimization {{ execution_accelerators {{ gpu_execution_accelerator [ {{ name: "tensorrt" {parameters} }} ] }} }}'
+
+
+def cache_folder(name: str, interface: Interface) -> str:
+    """Return where TensorRT keeps the engines of this very file.
+
+    ONNX Runtime names an engine after the graph and not after its weights, so that a model trained anew would be answered with the old one's engine
+    from a shared folder (microsoft/onnxruntime issue 6455).
+    """
+    return f"{CACHE}/{name}-{interface.digest}"

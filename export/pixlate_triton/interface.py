@@ -1,0 +1,150 @@
+"""What a model file takes and gives, read with ONNX Runtime, which also runs it once at its smallest size."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from pixlate.errors import PixlateError
+from pixlate.plugin.spec import METADATA_KEY, ModelSpec
+from pixlate_triton.header import read_header
+
+_TYPES: dict[str, tuple[str, type[np.generic]]] = {
+    "tensor(uint8)": ("TYPE_UINT8", np.uint8),
+    "tensor(float)": ("TYPE_FP32", np.float32),
+    "tensor(float16)": ("TYPE_FP16", np.float16),
+}
+UNKNOWN_SIDE = 64
+"""Height and width tried where the file does not tell its smallest."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output."""
+
+    name: str
+    """Name in the file."""
+    type: str
+    """Triton's word for its type, such as ``TYPE_UINT8``."""
+    shape: tuple[int, ...]
+    """Batch, height, width and channels in the file's order; -1 is free."""
+
+
+@dataclass(frozen=True)
+class Interface:
+    """What a model file takes and gives."""
+
+    model: bytes
+    """The file."""
+    input: Tensor
+    """The images it takes."""
+    output: Tensor
+    """The images it gives."""
+    spec: ModelSpec | None
+    """Its metadata, where it has any."""
+    smallest: tuple[int, ...]
+    """Shape of the smallest input, of a batch of one where the batch is free."""
+    tried: bool = True
+    """Whether that was run; bfloat16 runs on GPUs only."""
+
+    @property
+    def batches(self) -> bool:
+        """Whether Triton may put images together: the batch is free on both sides."""
+        return self.input.shape[0] == self.output.shape[0] == -1
+
+    @property
+    def digest(self) -> str:
+        """A name for the file's very content."""
+        return sha256(self.model).hexdigest()[:16]
+
+
+def read_interface(path: Path) -> Interface:
+    """Read a model file.
+
+    Raises:
+        PixlateError: It cannot be read, is damaged, keeps weights in other files, or is no model of images.
+    """
+    try:
+        model = path.read_bytes()
+    except OSError as error:
+        raise PixlateError(f"the model {path} cannot be read ({error.strerror}); check its path") from error
+    session = _open(path, model)
+    if session is None:
+        inputs, outputs, metadata = read_header(model)
+    else:
+        inputs, outputs, metadata = session.get_inputs(), session.get_outputs(), session.get_modelmeta().custom_metadata_map
+    if len(inputs) != 1 or any(item.type not in _TYPES or len(item.shape) != 4 for item in (*inputs, outputs[0])):
+        found = ", ".join(f"{item.type}{item.shape}" for item in (*inputs, outputs[0]))
+        raise PixlateError(f"{path}: expected a model from one image to one, of 4 dimensions each, in uint8 or float, got {found}; choose a model of images")
+    given, gives = _tensor(path, inputs[0]), _tensor(path, outputs[0])
+    text = metadata.get(METADATA_KEY)
+    spec = ModelSpec.from_json(text) if text else None
+    channels_last = given.type == "TYPE_UINT8"
+    if spec is not None and (spec.io == "uint8") != channels_last:
+        raise PixlateError(f"{path}: expected {spec.io} pixels, as its metadata says, but the file takes {given.type}; export it again with `pixlate export`")
+    axis = 3 if channels_last else 1
+    if given.shape[axis] < 1:
+        raise PixlateError(f"{path}: expected a fixed number of channels, got a free dimension; export it with `pixlate export`")
+    smallest = tuple(
+        size if size >= 1 else 1 if place == 0 else UNKNOWN_SIDE if spec is None else -(-spec.minimum // spec.multiple) * spec.multiple
+        for place, size in enumerate(given.shape)
+    )
+    interface = Interface(model, given, gives, spec, smallest, session is not None)
+    if session is not None:
+        _try(path, session, interface, (1, 2) if channels_last else (2, 3))
+    return interface
+
+
+def _open(path: Path, model: bytes) -> onnxruntime.InferenceSession | None:
+    """Open a file on the CPU; None where ONNX Runtime has no kernels for it there, as for bfloat16."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # it is only looked at
+    nowhere = str(path.absolute() / "weights")  # otherwise weights in files of the working folder would be found, which Triton will not
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", nowhere)
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+    except Exception as error:
+        if type(error).__name__ == "NotImplemented":
+            return None
+        reason = _short(error)
+        if "external data" in reason.lower():
+            raise PixlateError(
+                f"{path} keeps its weights in another file, and Triton is given one; write them into one: "
+                'python -c \'import onnx; onnx.save(onnx.load("OLD.onnx"), "NEW.onnx")\''
+            ) from error
+        what = "is empty" if not model else f"of {len(model):,} bytes is damaged, newer than ONNX Runtime {onnxruntime.__version__}, or no ONNX model"
+        raise PixlateError(f"the model file {path} {what} ({reason}); download or export it again") from error
+
+
+def _short(error: Exception) -> str:
+    """Return the last part of an ONNX Runtime message, on one line."""
+    return " ".join(str(error).rsplit(" : ", maxsplit=1)[-1].split())[:160]
+
+
+def _tensor(path: Path, item: Any) -> Tensor:
+    """Return an input or output whose name can stand between quotes."""
+    if not item.name or not item.name.isprintable() or any(mark in item.name for mark in "\"'\\"):
+        raise PixlateError(f"{path}: expected names of inputs and outputs without quotes, backslashes and control characters, got {item.name!r}; rename it")
+    return Tensor(item.name, _TYPES[item.type][0], tuple(size if isinstance(size, int) and size > 0 else -1 for size in item.shape))
+
+
+def _try(path: Path, session: onnxruntime.InferenceSession, interface: Interface, sides: Sequence[int]) -> None:
+    """Run the smallest input, which Triton will run before it says that it is ready."""
+    kind = dict(_TYPES.values())[interface.input.type]
+    try:
+        output = session.run([interface.output.name], {interface.input.name: np.zeros(interface.smallest, kind)})[0]
+    except Exception as error:
+        raise PixlateError(f"{path}: the model cannot take its own smallest input {interface.smallest} ({_short(error)}); export it again") from error
+    scales = {output.shape[side] / interface.smallest[side] for side in sides}
+    wanted = {interface.spec.scale} if interface.spec is not None else {max(1, round(max(scales)))}
+    if scales != wanted or len(output) != interface.smallest[0]:
+        raise PixlateError(
+            f"{path}: expected a picture of {interface.spec.scale if interface.spec else 'a whole number of'} times the input's sides, got {output.shape} "
+            f"from {interface.smallest}; choose a model of images, or export it again"
+        )

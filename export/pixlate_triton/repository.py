@@ -1,0 +1,190 @@
+"""Files of a Triton model repository: they appear whole or not at all, and nothing is overwritten unasked."""
+
+import os
+import re
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pixlate.errors import PixlateError
+from pixlate_triton.config import cache_folder, tensor_text
+from pixlate_triton.interface import Interface
+
+MODEL, CONFIG = "model.onnx", "config.pbtxt"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a repository holds now."""
+
+    model: Path
+    """The copied model file, new."""
+    config: Path
+    """The configuration."""
+    config_written: bool
+    """Whether the configuration is new; otherwise that of the other versions holds for this one too."""
+    config_differs: bool
+    """Whether a kept configuration says something else than the options did."""
+
+
+def write(repository: Path, name: str, version: int, interface: Interface, config: str, overwrite: bool) -> Written:
+    """Write a version of a model.
+
+    Args:
+        repository: The folder; made where it is missing.
+        name: The model's folder in it.
+        version: The version's folder in that.
+        interface: The model file and what it takes and gives.
+        config: Text of its configuration.
+        overwrite: Whether a version and configuration that are there may be replaced.
+
+    Raises:
+        PixlateError: Something is in the way, or the folder cannot be written.
+    """
+    if "\0" in str(repository):
+        raise PixlateError(f"expected a folder for REPOSITORY, got {str(repository)!r}, which no folder can be called; name another")
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]", str(repository)):  # a path has taken one of the URL's two slashes away
+        raise PixlateError(f"expected a folder on this machine for REPOSITORY, got the URL {repository}; write it here and copy it there")
+    folder, target = repository / name, repository / name / str(version)
+    try:
+        if repository.exists() and not repository.is_dir():
+            raise PixlateError(f"expected a folder for REPOSITORY, but {repository} is a file; name another")
+        with _made(repository), _alone(repository) as alone:
+            before = _require_room(folder, target, interface, overwrite)
+            keep = before is not None and not overwrite
+            with _partial(repository, name, alone) as partial:
+                (partial / str(version)).mkdir()
+                _write_file(partial / str(version) / MODEL, interface.model)
+                if not keep:
+                    _write_file(partial / CONFIG, config.encode())
+                _synchronise(partial / str(version))
+                _synchronise(partial)
+                if folder.exists():
+                    _put_into(folder, partial, version, overwrite)
+                else:
+                    partial.rename(folder)
+                _synchronise(repository)
+    except OSError as error:
+        raise PixlateError(
+            f"the repository {repository} cannot be written ({error.strerror or error}); check its permissions and the space on its disk"
+        ) from error
+    return Written(target / MODEL, folder / CONFIG, not keep, keep and before != config)
+
+
+def _require_room(folder: Path, target: Path, interface: Interface, overwrite: bool) -> str | None:
+    """Return the configuration that is there, if any.
+
+    Raises:
+        PixlateError: A file or version is in the way, or a configuration that is to be kept is that of another model.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise PixlateError(f"expected a folder for the model {folder.name}, but {folder} is a file; name another")
+    if target.exists() and not overwrite:
+        raise PixlateError(f"{target} is there already; choose another --version-number or --name, or replace it with --overwrite")
+    before = (folder / CONFIG).read_text("utf-8", "replace") if (folder / CONFIG).exists() else None
+    if before is not None and not overwrite:
+        _require_fit(folder / CONFIG, before, folder.name, interface)
+    return before
+
+
+def _require_fit(path: Path, text: str, name: str, interface: Interface) -> None:
+    """Refuse a kept configuration that would not run this file, or run it with another file's compiled weights."""
+    lines = {" ".join(line.split()) for line in text.splitlines()}
+    batches = any(line.startswith("max_batch_size:") and line != "max_batch_size: 0" for line in lines)
+    fits = all(tensor_text(kind, tensor, batches) in lines for kind, tensor in (("input", interface.input), ("output", interface.output)))
+    caches = re.findall(r'"trt_engine_cache_path"\s+value:\s*"([^"]*)"', text)
+    if batches != interface.batches or not fits:
+        raise PixlateError(f"{path} describes other inputs and outputs than this model's; choose another --name, or replace the configuration with --overwrite")
+    if caches and caches != [cache_folder(name, interface)]:
+        raise PixlateError(
+            f"{path} names the TensorRT cache of another version, whose compiled weights Triton would go on using; choose another --name, or write it anew "
+            "with --tensorrt --overwrite"
+        )
+
+
+@contextmanager
+def _made(repository: Path) -> Iterator[None]:
+    """Make the folder; where what follows fails, take away those that were missing."""
+    missing = [path for path in (repository, *repository.parents) if not path.exists()]
+    try:
+        repository.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for path in missing:
+            with suppress(OSError):
+                path.rmdir()
+        raise
+
+
+@contextmanager
+def _alone(repository: Path) -> Iterator[bool]:
+    """Wait until no other command writes into the folder; give whether that is certain, which Windows and some network disks do not tell."""
+    if sys.platform == "win32":
+        yield False
+        return
+    import fcntl
+
+    handle = os.open(repository, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            held = True
+        except OSError:
+            held = False
+        yield held
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _partial(repository: Path, name: str, alone: bool) -> Iterator[Path]:
+    """Make a hidden folder beside the model's. What a killed command left of one is cleared away, since Triton would take it for a model."""
+    for stale in repository.glob(f".{name}.{'[0-9a-f]' * 8}.partial") if alone else ():
+        shutil.rmtree(stale, ignore_errors=True)
+    partial = repository / f".{name}.{secrets.token_hex(4)}.partial"
+    partial.mkdir()
+    try:
+        yield partial
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _put_into(folder: Path, partial: Path, version: int, overwrite: bool) -> None:
+    """Move a version, and the configuration where there is one, into a model's folder."""
+    target, replaced = folder / str(version), partial / "replaced"
+    new = [target, *([folder / CONFIG] if (partial / CONFIG).exists() else [])]
+    if not overwrite and any(path.exists() for path in new):
+        raise PixlateError(f"another command has just written {folder}; look at it, and run this one again")
+    if target.exists():
+        target.rename(replaced)
+    try:
+        (partial / str(version)).rename(target)
+    except OSError:
+        if replaced.exists():
+            replaced.rename(target)
+        raise
+    if (partial / CONFIG).exists():
+        (partial / CONFIG).replace(folder / CONFIG)
+    _synchronise(folder)
+
+
+def _write_file(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _synchronise(folder: Path) -> None:
+    """Have the folder's entries on the disk; Windows opens no folders."""
+    if sys.platform == "win32":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,71 @@
+"""From a name or a path to a translator."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pixlate
+from pixlate.inference.models import find
+
+
+def test_a_ready_model_is_found_by_its_name() -> None:
+    assert find("upscale-x4").name == "upscale-x4.onnx"
+
+
+def test_a_file_is_found_by_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "own.onnx"
+    path.write_bytes(b"")
+    assert find(path) == path
+
+
+def test_an_unknown_name_lists_the_ready_models() -> None:
+    with pytest.raises(pixlate.PixlateError, match=r"upscale-x2, upscale-x4.*got 'upscale-x5'"):
+        pixlate.load("upscale-x5")
+
+
+def test_a_folder_is_refused_with_the_command_that_exports_it(tmp_path: Path) -> None:
+    with pytest.raises(pixlate.PixlateError, match=r"is a folder; export a run with `pixlate export"):
+        pixlate.load(tmp_path)
+
+
+def test_a_file_no_plugin_opens_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.bin"
+    path.write_bytes(b"")
+    with pytest.raises(pixlate.PixlateError, match=r"no installed plugin opens .*weights\.bin"):
+        pixlate.load(path)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_shipped_models_enlarge_both_depths(scale: int, kind: type[np.uint8 | np.uint16]) -> None:
+    translator = pixlate.load(f"upscale-x{scale}", "cpu")
+    pixels = np.full((2, 9, 7, 3), np.iinfo(kind).max // 2, kind)
+    output = translator(pixels)
+    assert output.shape == (2, 9 * scale, 7 * scale, 3)
+    assert output.dtype == kind
+    middle = output[:, 3 * scale : -3 * scale, 3 * scale : -3 * scale].astype(float) / np.iinfo(kind).max
+    np.testing.assert_allclose(middle, 0.5, atol=0.03)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_shipped_models_agree_between_8_and_16_bits(scale: int) -> None:
+    translator = pixlate.load(f"upscale-x{scale}", "cpu")
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 16, 20, 3), np.uint8)
+    fine = translator(pixels.astype(np.uint16) * 257)
+    np.testing.assert_allclose(fine / 257, translator(pixels), atol=0.51)
+
+
+@pytest.mark.parametrize(("scale", "least"), [(2, 37.4), (4, 31.4)])
+def test_shipped_models_reach_their_figure_on_set5(scale: int, least: float, data: Path) -> None:
+    from PIL import Image
+
+    from pixlate.evaluation import psnr_luma
+
+    translator = pixlate.load(f"upscale-x{scale}", "cpu")
+    figures = []
+    for path in sorted((data / "set5").glob(f"*_x{scale}_LR.png")):
+        source, target = (np.array(Image.open(name).convert("RGB")) for name in (path, path.with_name(path.name.replace("_LR", "_HR"))))
+        figures.append(psnr_luma(translator(source[None])[0], target, scale))
+    assert len(figures) == 5
+    assert np.mean(figures) >= least

@@ -1,0 +1,372 @@
+"""The same command again does nothing twice, whatever happened in between, and takes nothing of the user's."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.pixlate.conftest import Run, folder, outputs, save, stamps, tree
+
+from pixlate.convert.report import Summary
+from pixlate.errors import PixlateError
+from pixlate.places.job import Job
+from pixlate.places.journal import Journal, Records, digest_file
+from pixlate.plugin.translator import Translator
+
+JOB = Job("", "a.png", "png")
+
+
+def record(root: Path, journal: Journal, name: str, content: bytes, source: Path) -> None:
+    """Finish one output by hand."""
+    part = journal.parts / "part"
+    part.write_bytes(content)
+    journal.finish(Job(str(source), name, "png"), part, source.stat())
+
+
+def journal_of(out: Path) -> Path:
+    return out / ".pixlate" / "journal.jsonl"
+
+
+def lines(out: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in journal_of(out).read_text().splitlines()]
+
+
+def test_the_same_command_again_does_nothing_and_says_so(tmp_path: Path, run: Run) -> None:
+    source, out = folder(tmp_path / "in", 7), tmp_path / "out"
+    assert run(source, out).converted == 7
+    before, files = stamps(out), tree(out)
+    journal = journal_of(out).stat()
+    summary = run(source, out)
+    assert (summary.converted, summary.finished_before, summary.exit_code) == (0, 7, 0)
+    assert stamps(out) == before
+    assert tree(out) == files
+    assert (journal_of(out).stat().st_ino, journal_of(out).stat().st_mtime_ns) == (journal.st_ino, journal.st_mtime_ns)
+
+
+def test_a_changed_source_is_converted_again_and_the_others_are_not(tmp_path: Path, run: Run) -> None:
+    source, out = folder(tmp_path / "in", 5), tmp_path / "out"
+    run(source, out)
+    before = stamps(out)
+    save(source / "1" / "001.png", 8, 4, seed=99)
+    summary = run(source, out)
+    assert (summary.converted, summary.finished_before) == (1, 4)
+    assert {name for name, stamp in stamps(out).items() if before[name] != stamp} == {"1/001.png"}
+
+
+def test_a_source_that_was_only_touched_is_converted_again(tmp_path: Path, run: Run) -> None:
+    source, out = folder(tmp_path / "in", 2), tmp_path / "out"
+    run(source, out)
+    os.utime(source / "0" / "000.png", ns=(1, 1))
+    assert run(source, out).converted == 1
+    assert run(source, out).finished_before == 2
+
+
+def test_a_foreign_file_is_kept_and_counted_as_a_failure(tmp_path: Path, run: Run) -> None:
+    source, out = folder(tmp_path / "in", 3), tmp_path / "out"
+    foreign = save(out / "0" / "000.png", seed=50)
+    kept = foreign.read_bytes()
+    summary = run(source, out)
+    assert (summary.converted, summary.failed, summary.exit_code) == (2, 1, 1)
+    assert "it was kept" in summary.failures[0][1]
+    assert foreign.read_bytes() == kept
+
+
+def test_an_output_the_user_has_changed_is_theirs(tmp_path: Path, run: Run) -> None:
+    source, out = folder(tmp_path / "in", 2), tmp_path / "out"
+    run(source, out)
+    changed = bytearray((out / "0" / "000.png").read_bytes())
+    changed[-1] ^= 1
+    (out / "0" / "000.png").write_bytes(changed)
+    assert run(source, out).failed == 1
+    assert (out / "0" / "000.png").read_bytes() == changed
+
+
+@pytest.mark.parametrize("kind", ["folder", "broken link", "link to a foreign file"])
+def test_whatever_stands_under_an_outputs_name_is_kept(kind: str, tmp_path: Path, run: Run) -> None:
+    source, out = save(tmp_path / "in" / "a.png").parent, tmp_path / "out"
+    target = out / "a.png"
+    out.mkdir()
+    if kind == "folder":
+        target.mkdir()
+    else:
+        target.symlink_to(tmp_path / "nothing" if kind == "broken link" else save(tmp_path / "mine.png"))
+    for mode in ("resume", "skip"):
+        summary = run(source, out, on_exists=mode)
+        assert (summary.failed, summary.skipped) == ((1, 0) if mode == "resume" else (0, 1))
+        assert target.is_dir() if kind == "folder" else target.is_symlink()
+
+
+def test_skip_keeps_every_existing_file_even_where_the_source_has_changed(tmp_path: Path, run: Run) -> None:
+    source, out = folder(tmp_path / "in", 3), tmp_path / "out"
+    save(out / "0" / "000.png", seed=50)
+    run(source, out)
+    save(source / "1" / "001.png", 8, 4, seed=99)
+    save(source / "new.png")
+    before = stamps(out)
+    summary = run(source, out, on_exists="skip")
+    assert (summary.converted, summary.skipped, summary.failed) == (1, 3, 0)
+    assert {name: stamp for name, stamp in stamps(out).items() if name in before} == before
+
+
+def test_overwrite_replaces_every_file_and_not_what_a_link_leads_to(tmp_path: Path, run: Run) -> None:
+    source, out = folder(tmp_path / "in", 3), tmp_path / "out"
+    mine = save(tmp_path / "mine.png", seed=50)
+    kept = mine.read_bytes()
+    (out / "0").mkdir(parents=True)
+    (out / "0" / "000.png").symlink_to(mine)
+    run(source, out)
+    before = stamps(out)
+    summary = run(source, out, on_exists="overwrite")
+    assert (summary.converted, summary.failed) == (3, 0)
+    assert all(before[name][0] != inode for name, (inode, _) in stamps(out).items())
+    assert mine.read_bytes() == kept
+    assert run(source, out).finished_before == 3
+
+
+def test_overwrite_replaces_a_file_that_is_read_only(tmp_path: Path, run: Run) -> None:
+    source, out = folder(tmp_path / "in", 1), tmp_path / "out"
+    save(out / "0" / "000.png").chmod(0o444)
+    assert run(source, out, on_exists="overwrite").converted == 1
+
+
+@pytest.mark.parametrize("other", [{"quality": 50}, {"strip_metadata": True}, {"model": "another"}])
+def test_other_settings_on_one_folder_are_failures_that_say_so(other: dict[str, object], tmp_path: Path, run: Run, use: Callable[[Translator], Path]) -> None:
+    source, out = folder(tmp_path / "in", 2), tmp_path / "out"
+    run(source, out)
+    before = stamps(out)
+    if "model" in other:
+        other = {"model": tmp_path / "another.model"}
+        (tmp_path / "another.model").write_bytes(b"other weights")
+    summary = run(source, out, **other)
+    assert summary.failed == 2
+    assert all("another model or other options" in reason for _, reason in summary.failures)
+    assert stamps(out) == before
+
+
+@pytest.mark.parametrize("same", [{"threads": 1}, {"batch": 3}, {"tile": 64}])
+def test_options_that_do_not_shape_the_output_change_nothing(same: dict[str, object], tmp_path: Path, run: Run) -> None:
+    source, out = folder(tmp_path / "in", 2), tmp_path / "out"
+    run(source, out)
+    assert run(source, out, **same).finished_before == 2
+
+
+def test_the_finished_tree_does_not_depend_on_the_number_of_threads(tmp_path: Path, use: Callable[[Translator], Path], run: Run) -> None:
+    source = folder(tmp_path / "in", 20)
+    trees = []
+    for threads, batch in ((1, "auto"), (2, "auto"), (7, 4)):
+        assert run(source, tmp_path / f"out{threads}", threads=threads, batch=batch).exit_code == 0
+        trees.append(tree(tmp_path / f"out{threads}"))
+    assert trees[0] == trees[1] == trees[2]
+    assert ".pixlate/journal.jsonl" in trees[0]
+
+
+def test_lines_are_sorted_one_a_name_with_digests_of_the_files(tmp_path: Path, run: Run) -> None:
+    source, out = folder(tmp_path / "in", 9), tmp_path / "out"
+    for _ in range(2):
+        run(source, out, on_exists="overwrite")
+    entries = lines(out)
+    assert [entry["name"] for entry in entries] == sorted(outputs(out))
+    assert all(entry["sha256"] == digest_file(out / str(entry["name"])) for entry in entries)
+    assert tree(out / ".pixlate").keys() == {"journal.jsonl"}
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_a_journal_cut_anywhere_loses_no_more_than_the_line_it_was_cut_in(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
+    root = tmp_path_factory.mktemp("out")
+    source = root / "source"
+    source.write_bytes(b"x")
+    with Journal(root, "settings") as journal:
+        for number in range(4):
+            record(root, journal, f"{number}", b"content" * number, source)
+    whole = journal_of(root).read_bytes()
+    cut = data.draw(st.integers(0, len(whole)))
+    journal_of(root).write_bytes(whole[:cut])
+    complete = len([line for line in whole[:cut].split(b"\n") if line.endswith(b"}")])
+    journal = Journal(root, "settings")  # goes on, and is killed: no clean end
+    record(root, journal, "later", b"more", source)
+    journal._file.close()
+    after = Records(root, "settings")
+    states = [after.state(Job("", name, "png"), source.stat()) for name in ("0", "1", "2", "3", "later")]
+    assert states == ["finished"] * complete + ["foreign"] * (4 - complete) + ["finished"]
+
+
+@settings(max_examples=30, deadline=None)
+@given(noise=st.binary(max_size=60))
+def test_bytes_that_a_crash_has_left_in_the_journal_are_passed_over(noise: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+    root = tmp_path_factory.mktemp("out")
+    source = root / "source"
+    source.write_bytes(b"x")
+    with Journal(root, "settings") as journal:
+        record(root, journal, "a.png", b"content", source)
+    journal_of(root).write_bytes(b'{"name": 1}\n[1]\nnull\n\xff\xfe\0\n' + journal_of(root).read_bytes() + noise)
+    with Journal(root, "settings") as journal:
+        assert journal.state(JOB, source.stat()) == "finished"
+    assert [entry["name"] for entry in lines(root)] == ["a.png"]
+
+
+def test_a_crash_between_line_and_rename_leaves_the_old_output_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal has the new content already, and the old file stands: it is ours still, and stale."""
+    source, root = save(tmp_path / "a.png"), tmp_path / "out"
+    with Journal(root, "settings") as journal:
+        record(root, journal, "a.png", b"old", source)
+    save(source, 3, 3, seed=2)
+    killed = Journal(root, "settings")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", lambda self, target: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            record(root, killed, "a.png", b"new", source)
+    killed._file.close()
+    assert (root / "a.png").read_bytes() == b"old"
+    with Journal(root, "settings") as journal:
+        assert list(journal.parts.iterdir()) == []
+        assert journal.state(JOB, source.stat()) == "stale"
+        record(root, journal, "a.png", b"new", source)
+    assert len(lines(root)) == 1
+    assert Records(root, "settings").state(JOB, source.stat()) == "finished"
+
+
+def test_a_crash_between_line_and_rename_of_a_new_output_leaves_it_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, root = save(tmp_path / "a.png"), tmp_path / "out"
+    killed = Journal(root, "settings")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", lambda self, target: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            record(root, killed, "a.png", b"new", source)
+    killed._file.close()
+    assert Records(root, "settings").state(JOB, source.stat()) == "new"
+
+
+def test_a_crash_after_the_rename_leaves_the_output_finished(tmp_path: Path) -> None:
+    source, root = save(tmp_path / "a.png"), tmp_path / "out"
+    killed = Journal(root, "settings")
+    record(root, killed, "a.png", b"new", source)
+    killed._file.close()
+    assert Records(root, "settings").state(JOB, source.stat()) == "finished"
+
+
+def test_a_rename_that_fails_leaves_the_old_output_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, root = save(tmp_path / "a.png"), tmp_path / "out"
+    with Journal(root, "settings") as journal:
+        record(root, journal, "a.png", b"old", source)
+        save(source, 3, 3, seed=2)
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "replace", lambda self, target: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+            with pytest.raises(OSError, match="No space"):
+                record(root, journal, "a.png", b"new", source)
+    assert Records(root, "settings").state(JOB, source.stat()) == "stale"
+
+
+def test_a_journal_that_could_be_written_in_part_only_goes_on_in_a_line_of_its_own(tmp_path: Path) -> None:
+    class Full:
+        """Takes ten bytes and no more, as a full disk does."""
+
+        def __init__(self, inner: object) -> None:
+            self.inner = inner
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.inner, name)
+
+        def write(self, data: bytes) -> object:
+            return self.inner.write(data[:10])  # type: ignore[attr-defined]
+
+    source, root = save(tmp_path / "a.png"), tmp_path / "out"
+    journal = Journal(root, "settings")
+    real = journal._file
+    journal._file = Full(real)  # type: ignore[assignment]
+    with pytest.raises(OSError, match="No space"):
+        record(root, journal, "a.png", b"a", source)
+    journal._file = real
+    record(root, journal, "b.png", b"b", source)
+    real.close()
+    assert not (root / "a.png").exists()
+    assert Records(root, "settings").state(Job("", "b.png", "png"), source.stat()) == "finished"
+
+
+def test_a_second_conversion_into_one_folder_is_refused(tmp_path: Path, use: Callable[[Translator], Path], run: Run) -> None:
+    source, out = folder(tmp_path / "in", 3), tmp_path / "out"
+    second: list[str] = []
+
+    def try_second(report: object) -> None:
+        if not second:
+            with pytest.raises(PixlateError, match="another conversion is writing into") as caught:
+                run(source, out, report=tmp_path / "second.json")
+            second.append(str(caught.value))
+
+    assert run(source, out, watch=try_second).converted == 3
+    assert second
+    assert not (tmp_path / "second.json").exists()
+    assert run(source, out).finished_before == 3
+
+
+def test_a_refused_second_conversion_leaves_the_first_ones_report_and_parts(tmp_path: Path) -> None:
+    with Journal(tmp_path, "settings") as journal:
+        (journal.parts / "being written").touch()
+        with pytest.raises(PixlateError):
+            Journal(tmp_path, "settings")
+        assert (journal.parts / "being written").exists()
+
+
+def test_whoever_waited_for_the_lock_of_a_sorted_journal_opens_the_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second opens the journal, the first then ends and replaces it: the lock of a file that is gone is worth nothing."""
+    from pixlate.system import locking
+
+    source = save(tmp_path / "a.png")
+    first = Journal(tmp_path, "settings")
+    record(tmp_path, first, "b", b"b", source)
+    record(tmp_path, first, "a", b"a", source)
+    real, tries = locking.lock_file, 0
+
+    def lock(file: object) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            first.__exit__(None)
+        real(file)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(locking, "lock_file", lock)
+    with Journal(tmp_path, "settings") as second:
+        assert tries == 2
+        record(tmp_path, second, "c", b"c", source)
+        with pytest.raises(PixlateError, match="another conversion"):
+            Journal(tmp_path, "settings")
+    assert [line["name"] for line in lines(tmp_path)] == ["a", "b", "c"]
+
+
+def test_the_output_folder_may_be_a_link(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "out").symlink_to("real")
+    source = folder(tmp_path / "in", 3)
+    assert run(source, tmp_path / "out").converted == 3
+    assert run(source, tmp_path / "real").finished_before == 3
+
+
+def test_a_moved_output_folder_and_source_go_on(tmp_path: Path, run: Run) -> None:
+    run(folder(tmp_path / "in", 3), tmp_path / "out")
+    shutil.move(tmp_path / "in", tmp_path / "in2")
+    shutil.move(tmp_path / "out", tmp_path / "out2")
+    assert run(tmp_path / "in2", tmp_path / "out2").finished_before == 3
+
+
+def test_a_deleted_output_is_made_again(tmp_path: Path, run: Run) -> None:
+    source, out = folder(tmp_path / "in", 3), tmp_path / "out"
+    run(source, out)
+    before = tree(out)
+    (out / "1" / "001.png").unlink()
+    summary: Summary = run(source, out)
+    assert (summary.converted, summary.finished_before) == (1, 2)
+    assert tree(out) == before
+
+
+def test_an_output_that_may_not_be_read_is_not_taken_for_ours(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pixlate.places import journal as module
+
+    source, out = folder(tmp_path / "in", 1), tmp_path / "out"
+    run(source, out)
+    monkeypatch.setattr(module, "digest_file", lambda path: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+    with Journal(out, "x") as journal:
+        assert journal.state(Job("", "0/000.png", "png"), (source / "0" / "000.png").stat()) == "foreign"

@@ -1,0 +1,1 @@
+"""Runs models on arrays: finds and opens them, sizes and padding, batches, tiles, memory. No PyTorch."""

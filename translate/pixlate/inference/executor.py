@@ -1,0 +1,207 @@
+"""Runs a translator on images of any size: whole, in batches or in tiles, and in smaller ones when memory runs out."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+
+from pixlate.errors import OutOfDeviceMemory, PixlateError
+from pixlate.images.picture import Pixels
+from pixlate.inference.tiles import ramps, spans
+from pixlate.plugin.translator import Translator
+
+AUTO_TILE = {"cpu": 1024, "gpu": 2048}
+"""Side of a tile, in source pixels, where the user names none: about 1.5 GB of features on the CPU."""
+BATCH_PIXELS = {"cpu": 1, "gpu": 8_000_000}
+"""Source pixels of an automatic batch; a batch gains nothing on the CPU."""
+AUTO_BUCKET = {"cpu": 1, "gpu": 64}
+"""Sides are raised to a multiple of this, where the user names none: each new shape costs a GPU a search for its fastest kernels and a batch of its own."""
+LEAST_TILE = 32
+MOST_IMAGES = 64
+"""Most images of an automatic batch."""
+
+
+class Executor:
+    """Translates (batch, height, width, channels), choosing batch and tile, and remembering what fits.
+
+    Args:
+        translator: The model.
+        tile: Side of a tile in source pixels, ``auto``, or ``off`` for whole images always.
+        batch: Most images or tiles at once, or ``auto``.
+        bucket: Sides are raised to a multiple of this by mirroring, and the output is cut again, so that images of many sizes meet few shapes; or
+            ``auto``, or ``off``.
+
+    Raises:
+        PixlateError: The tile is too small for the context the model needs.
+    """
+
+    def __init__(
+        self,
+        translator: Translator,
+        tile: Literal["auto", "off"] | int,
+        batch: Literal["auto"] | int,
+        bucket: Literal["auto", "off"] | int = "off",
+    ) -> None:
+        self.translator = translator
+        self.spec = translator.spec
+        kind = "cpu" if translator.device == "cpu" else "gpu"
+        self._batch = batch
+        self._batch_pixels = BATCH_PIXELS[kind]
+        self._bucket = AUTO_BUCKET[kind] if bucket == "auto" else 1 if bucket == "off" else bucket
+        self._fitting_pixels = math.inf
+        least = max(2 * self.spec.halo + self.spec.multiple, self.spec.minimum, LEAST_TILE)
+        self._least = -(-least // self.spec.multiple) * self.spec.multiple
+        if isinstance(tile, int) and tile < self._least:
+            raise PixlateError(
+                f"expected --tile of at least {self._least} pixels, since this model looks {self.spec.halo} pixels around, got {tile}; choose a larger one"
+            )
+        self._tile: int | None = None if tile == "off" else AUTO_TILE[kind] if tile == "auto" else tile
+        if tile == "auto" and self._tile is not None:
+            self._tile = max(self._tile, self._least)
+
+    @property
+    def most_at_once(self) -> int:
+        """Most images of any size that run together."""
+        return self._batch if isinstance(self._batch, int) else min(MOST_IMAGES, self._batch_pixels)
+
+    def batch_size(self, height: int, width: int) -> int:
+        """Return how many images of a size run together."""
+        wanted = self._batch if isinstance(self._batch, int) else min(MOST_IMAGES, self._batch_pixels // (height * width))
+        return int(max(1, min(wanted, self._fitting_pixels // (height * width))))
+
+    def shape(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size at which an image is run: sides that are not cut into tiles are raised to the bucket."""
+        most = math.inf if self._tile is None else self._tile
+        raised = [min(-(-side // self._bucket) * self._bucket, most) if side <= most else side for side in (height, width)]
+        return int(raised[0]), int(raised[1])
+
+    def translate(self, images: Sequence[Pixels], before_each: Callable[[], None] = lambda: None) -> list[Pixels]:
+        """Return the translations of images (height, width, channels_in) of one :meth:`shape`, each at its own size."""
+        sizes = [image.shape[:2] for image in images]
+        shapes = [self.shape(*size) for size in sizes]  # they differ where the tile has shrunk since the images were grouped
+        height, width = max(rows for rows, _ in shapes), max(columns for _, columns in shapes)
+        outputs = self(_stacked(images, height, width), before_each)
+        scale = self.spec.scale
+        if all(size == (height, width) for size in sizes):
+            return list(outputs)
+        return [np.ascontiguousarray(output[: rows * scale, : columns * scale]) for output, (rows, columns) in zip(outputs, sizes, strict=True)]
+
+    def __call__(self, pixels: Pixels, before_each: Callable[[], None] = lambda: None) -> Pixels:
+        """Return the translated images, (batch, height * scale, width * scale, channels_out).
+
+        Args:
+            pixels: The images, (batch, height, width, channels_in).
+            before_each: Called before each run of the model; what it raises ends the translation.
+
+        Raises:
+            PixlateError: Even one small tile, or with ``off`` the whole image, does not fit into the device's memory.
+        """
+        height, width = pixels.shape[1:3]
+        if self._tile is not None and max(height, width) > self._tile:
+            images = [self._tiled(image, before_each) for image in pixels]
+            return images[0][None] if len(images) == 1 else np.stack(images)
+        try:
+            return self._batched(pixels, before_each)
+        except OutOfDeviceMemory as error:
+            if self._tile is None:
+                raise PixlateError(
+                    f"the memory of {self.translator.device} does not hold the whole image of {width}x{height}; leave out --tile off or use --device cpu"
+                ) from error
+            self._shrink_tile(max(height, width), error)
+            return self(pixels, before_each)
+
+    def _batched(self, pixels: Pixels, before_each: Callable[[], None]) -> Pixels:
+        """Run at most ``batch_size`` images at once; where memory runs out, half as many pixels from now on.
+
+        Raises:
+            OutOfDeviceMemory: A single one does not fit.
+        """
+        outputs: list[Pixels] = []
+        done = 0
+        height, width = pixels.shape[1:3]
+        while done < len(pixels):
+            count = min(len(pixels) - done, self.batch_size(height, width))
+            before_each()
+            try:
+                outputs.append(self._translated(pixels[done : done + count]))
+            except OutOfDeviceMemory:
+                if count == 1:
+                    raise
+                self._fitting_pixels = count // 2 * height * width
+                continue
+            done += count
+        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+
+    def _translated(self, pixels: Pixels) -> Pixels:
+        """Call the translator, which may be anybody's, and see that it gave what its spec says.
+
+        Raises:
+            PixlateError: It raised, or gave another shape or type.
+        """
+        try:
+            output = self.translator(pixels)
+        except (PixlateError, OutOfDeviceMemory, MemoryError):
+            raise
+        except Exception as error:
+            raise PixlateError(f"the model failed on this picture ({type(error).__name__}: {error}); report it to whoever made the model") from error
+        batch, height, width, _ = pixels.shape
+        expected = (batch, height * self.spec.scale, width * self.spec.scale, self.spec.channels_out)
+        if not isinstance(output, np.ndarray) or output.shape != expected or output.dtype != pixels.dtype:
+            came = f"{output.dtype} {output.shape}" if isinstance(output, np.ndarray) else type(output).__name__
+            raise PixlateError(f"expected {pixels.dtype} {expected} of the model, as its spec says, got {came}; report it to whoever made the model")
+        return output
+
+    def _tiled(self, image: Pixels, before_each: Callable[[], None]) -> Pixels:
+        """Translate one image (height, width, channels) tile by tile."""
+        assert self._tile is not None
+        tile = max(self._tile // self.spec.multiple * self.spec.multiple, self._least)
+        scale, exact, (real_height, real_width) = self.spec.scale, self.spec.tiling_exact, image.shape[:2]
+        grid = self.spec.multiple if exact else 1  # the network's grid must lie in each tile as it lies in the whole image
+        if grid > 1:
+            image = np.pad(image, ((0, -real_height % grid), (0, -real_width % grid), (0, 0)), mode="edge")
+        height, width = image.shape[:2]
+        rows, columns = spans(height, tile, self.spec.halo, grid), spans(width, tile, self.spec.halo, grid)
+        places = [(row, column) for row in range(len(rows)) for column in range(len(columns))]
+        result = np.empty((height * scale, width * scale, self.spec.channels_out), image.dtype if exact else np.float32)
+        if not exact:
+            result[:] = 0.5  # rounds when the sum is cut to whole levels
+            across, down = ([np.repeat(ramp, scale) for ramp in ramps(parts, length)] for parts, length in ((columns, width), (rows, height)))
+        step = self.batch_size(tile, tile)
+        for first in range(0, len(places), step):
+            chosen = places[first : first + step]
+            stack = np.stack([image[rows[row].start : rows[row].stop, columns[column].start : columns[column].stop] for row, column in chosen])
+            try:
+                outputs = self._batched(stack, before_each)
+            except OutOfDeviceMemory as error:
+                self._shrink_tile(max(stack.shape[1:3]), error)
+                return self._tiled(image, before_each)
+            for (row, column), output in zip(chosen, outputs, strict=True):
+                y, x = rows[row], columns[column]
+                if exact:
+                    kept = output[(y.keep - y.start) * scale : (y.until - y.start) * scale, (x.keep - x.start) * scale : (x.until - x.start) * scale]
+                    result[y.keep * scale : y.until * scale, x.keep * scale : x.until * scale] = kept
+                else:
+                    weight = down[row][:, None, None] * across[column][None, :, None]
+                    result[y.start * scale : y.stop * scale, x.start * scale : x.stop * scale] += output * weight
+        return np.ascontiguousarray(result[: real_height * scale, : real_width * scale], image.dtype)
+
+    def _shrink_tile(self, failed: int, error: OutOfDeviceMemory) -> None:
+        """Halve the tile after one of ``failed`` pixels did not fit."""
+        if failed <= self._least:
+            raise PixlateError(f"the memory of {self.translator.device} does not hold even a tile of {failed} pixels; free some or use --device cpu") from error
+        self._tile = max(failed // 2, self._least)
+
+
+def _stacked(images: Sequence[Pixels], height: int, width: int) -> Pixels:
+    """Return images as one array (batch, height, width, channels), mirrored at the right and lower border up to that size.
+
+    Mirroring keeps the statistics that per-image norms see nearest to those of the image itself.
+    """
+    if len(images) == 1 and images[0].shape[:2] == (height, width):
+        return images[0][None]
+    stack = np.empty((len(images), height, width, images[0].shape[2]), images[0].dtype)
+    for place, image in zip(stack, images, strict=True):
+        missing = ((0, height - image.shape[0]), (0, width - image.shape[1]), (0, 0))
+        place[:] = np.pad(image, missing, mode="symmetric") if missing[0][1] or missing[1][1] else image
+    return stack

@@ -1,0 +1,41 @@
+"""Loads a model for pictures, once for each device."""
+
+from pathlib import Path
+
+from pixlate.convert.options import ConvertOptions
+from pixlate.errors import PixlateError
+from pixlate.inference.executor import Executor
+from pixlate.inference.models import load
+from pixlate.plugin.translator import Translator
+
+
+def load_executors(model: str | Path, options: ConvertOptions) -> list[Executor]:
+    """Load a model once for each device; one on a GPU stands twice, so that a batch is copied while the one before it is computed."""
+    executors = []
+    for device in split_devices(options.device):
+        executor = Executor(load_for_pictures(model, device), options.tile, options.batch, options.bucket)
+        executors += [executor] * (1 if executor.translator.device == "cpu" else 2)
+    return executors
+
+
+def split_devices(device: str) -> list[str]:
+    """Return the devices that a text such as ``cuda:0,1`` names, one by one.
+
+    Raises:
+        PixlateError: One stands there twice.
+    """
+    kind, colon, numbers = device.partition(":")
+    devices = [f"{kind}:{number}" for number in numbers.split(",")] if colon else [device]
+    if len(set(devices)) < len(devices):
+        raise PixlateError(f"expected each GPU once for --device, got {device}; leave out the second")
+    return devices
+
+
+def load_for_pictures(model: str | Path, device: str) -> Translator:
+    """Load a model and refuse one that takes or makes no grey or RGB pictures."""
+    translator = load(model, device)
+    spec = translator.spec
+    for way, channels in (("takes", spec.channels_in), ("makes", spec.channels_out)):
+        if channels not in (1, 3):
+            raise PixlateError(f"expected a model for pictures of 1 (grey) or 3 (RGB) channels, but {model} {way} {channels}; use another model")
+    return translator

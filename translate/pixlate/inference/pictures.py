@@ -1,0 +1,63 @@
+"""From a picture to what a model takes, and back."""
+
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image
+
+from pixlate.errors import PixlateError
+from pixlate.images import Picture, add_origin
+from pixlate.images.picture import Pixels
+from pixlate.plugin.spec import ModelSpec
+
+
+def to_model(picture: Picture, spec: ModelSpec) -> Pixels:
+    """Return the pixels (height, width, channels_in) a model takes: grey is repeated for an RGB model."""
+    if picture.pixels.shape[2] == spec.channels_in:
+        return picture.pixels
+    return np.repeat(picture.pixels, spec.channels_in, axis=2)
+
+
+def refuse_colour(picture: Picture, spec: ModelSpec) -> None:
+    """See that a model takes a picture.
+
+    Raises:
+        PixlateError: A colour picture for a model of grey ones.
+    """
+    channels = picture.pixels.shape[2]
+    if channels not in (1, spec.channels_in):
+        raise PixlateError(f"the model takes grey pictures of {spec.channels_in} channel, this one has {channels}; convert it to grey or use another model")
+
+
+def from_model(pixels: Pixels, source: Picture, spec: ModelSpec) -> Picture:
+    """Return the translated picture: grey stays grey under a scale model, alpha is enlarged alike, metadata is the source's."""
+    if spec.scale > 1 and source.pixels.shape[2] == 1 and pixels.shape[2] > 1:
+        pixels = _mean(pixels)
+    alpha = None if source.alpha is None else _enlarge(source.alpha, spec.scale)
+    notes = source.notes
+    if spec.io == "uint8" and source.pixels.dtype == np.uint16:
+        notes += ("the model takes 8 bits, so 16 were rounded for it; a model exported with --io float keeps them",)
+    return Picture(pixels, alpha, source.metadata, notes)
+
+
+def with_origin(picture: Picture, spec: ModelSpec) -> Picture:
+    """Return the picture with the IPTC digital source type in its XMP, added to what was there."""
+    kind = "algorithmicallyEnhanced" if spec.scale > 1 else "compositeWithTrainedAlgorithmicMedia"
+    xmp, note = add_origin(picture.metadata.xmp, kind)
+    return replace(picture, metadata=replace(picture.metadata, xmp=xmp), notes=(*picture.notes, *([note] if note else [])))
+
+
+def _mean(pixels: Pixels) -> Pixels:
+    mean: Pixels = np.rint(pixels.mean(axis=2, dtype=np.float32, keepdims=True)).astype(pixels.dtype)
+    return mean
+
+
+def _enlarge(plane: Pixels, scale: int) -> Pixels:
+    """Enlarge one plane (height, width) bicubically."""
+    if scale == 1:
+        return plane
+    height, width = plane.shape
+    image = Image.fromarray(plane.astype(np.float32))
+    enlarged = np.asarray(image.resize((width * scale, height * scale), Image.Resampling.BICUBIC))
+    whole: Pixels = np.clip(np.rint(enlarged), 0, np.iinfo(plane.dtype).max).astype(plane.dtype)
+    return whole

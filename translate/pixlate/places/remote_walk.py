@@ -1,0 +1,92 @@
+"""Lists the files a URL names: a file, a folder or a glob. Keys of object stores are any text, so each is looked at before it becomes a path."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
+
+from pixlate.errors import PixlateError
+from pixlate.places.remote import refusal
+from pixlate.places.url import Url, Version, version_of
+from pixlate.places.walk import Failures, is_named
+
+_MAGIC = re.compile(r"[*?\[]")
+_WEB_MAGIC = re.compile(r"\*")
+"""In an address of the web ``?`` begins a query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file at a URL."""
+
+    url: Url
+    relative: PurePosixPath
+    """Path below the folder that was named, or below the fixed part of a glob."""
+    version: Version
+    named: bool = False
+    """Whether this very file was named."""
+
+
+def find_remote(source: Url, out: Path | Url, failures: Failures) -> Iterator[Found]:
+    """Return the files a URL names, in the order of their names; hidden folders and the output are passed over.
+
+    Args:
+        source: A file, a folder or a glob.
+        out: The output folder, which is passed over where it lies below.
+        failures: Takes the keys that are no paths.
+
+    Raises:
+        PixlateError: There is nothing, or it cannot be listed.
+    """
+    magic = _WEB_MAGIC if source.is_web else _MAGIC
+    try:
+        kind = source.kind()
+        if kind == "folder":
+            if isinstance(out, Url) and out.identity == source.identity:
+                raise PixlateError(f"expected an output folder other than the source {source}; name another one")
+            return _below(source, None, out, failures)
+        if kind == "file":
+            return iter([Found(source, PurePosixPath(source.pure.name), version_of(source.info() or {}), named=True)])
+        if magic.search(source.path):
+            return _matching(source, magic, out, failures)
+    except Exception as error:
+        raise refusal(error, str(source)) from error
+    raise PixlateError(f"expected a file, a folder or a glob, but {source} does not exist; check the URL")
+
+
+def _matching(pattern: Url, magic: re.Pattern[str], out: Path | Url, failures: Failures) -> Iterator[Found]:
+    parts = pattern.path.split("/")
+    first = next(index for index, part in enumerate(parts) if magic.search(part))
+    like = tuple(parts[first:])
+    base = pattern
+    for _ in like:
+        base = base.parent
+    depth = None if "**" in like else len(like)
+    return (found for found in _below(base, depth, out, failures) if is_named(found.relative.parts, like))
+
+
+def _below(folder: Url, depth: int | None, out: Path | Url, failures: Failures) -> Iterator[Found]:
+    output = ""
+    if isinstance(out, Url) and out.identity[:2] == folder.identity[:2] and out.identity != folder.identity:
+        output = f"{out.path.rstrip('/')}/"
+    found: list[Found] = []
+    for key, info in folder.files(depth):
+        parts = [unquote(part) for part in key.split("/")] if folder.is_web else key.split("/")
+        url = folder.child(key)
+        if any(part.startswith(".") and part not in (".", "..") for part in parts[:-1]) or (output and url.path.startswith(output)):
+            continue
+        reason = _no_path(parts)
+        if reason:
+            failures.append((str(url), reason))
+        else:
+            found.append(Found(url, PurePosixPath(*parts), version_of(info)))
+    return iter(found)
+
+
+def _no_path(parts: list[str]) -> str:
+    """Return why the parts of a key make no path below an output folder, if so."""
+    for part in parts:
+        if part in ("", ".", "..") or "/" in part or "\0" in part:
+            return f"its name has the part {part!r}, of which no path of an output can be made; rename it"
+    return ""

@@ -1,0 +1,298 @@
+"""A place in a file system that fsspec opens: an object store, a server, or the memory of this process."""
+
+import base64
+import binascii
+import hashlib
+import inspect
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from threading import Lock
+from typing import Any, Literal
+from urllib.parse import unquote
+
+from pixlate.convert.budget import Closed
+from pixlate.errors import PixlateError
+from pixlate.places.remote import cause, steady
+
+_WHOLE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "oss", "oci", "tos", "memory"}
+"""Protocols whose objects appear whole, and have no folders to be made. All others are written under a temporary name first."""
+_FTP = Lock()
+"""Of the one protocol whose client is not made for several threads."""
+_CHECKSUMS = ("md5Hash", "content_md5", "content_settings", "ETag", "etag")
+_TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "timeModified", "created")
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What tells one content of a file from another, named as in ``os.stat_result``."""
+
+    st_size: int
+    """Bytes."""
+    st_mtime_ns: int
+    """When it was changed, in nanoseconds, or a number drawn from the store's checksum; 0 where neither is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands under a name."""
+
+    size: int
+    """Bytes; -1 for a folder."""
+    md5: str = ""
+    """MD5 in hexadecimal, where the store tells it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """A file or folder in a file system."""
+
+    fs: Any
+    """The file system, of fsspec."""
+    path: str
+    """As the file system spells it."""
+    name: str
+    """As it is printed."""
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def protocol(self) -> str:
+        """Such as ``s3``."""
+        return self.fs.protocol if isinstance(self.fs.protocol, str) else str(self.fs.protocol[0])
+
+    @property
+    def is_web(self) -> bool:
+        """Whether it is an address of the web, whose parts are quoted."""
+        return self.protocol in {"http", "https"}
+
+    @property
+    def is_object_store(self) -> bool:
+        """Whether a file written here appears whole."""
+        return self.protocol in _WHOLE
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What tells it from every other file."""
+        options = tuple(sorted((name, str(value)) for name, value in self.fs.storage_options.items()))
+        return type(self.fs), options, self.path.rstrip("/")
+
+    @property
+    def pure(self) -> PurePosixPath:
+        """Its path, for its parts, its last part and its ending."""
+        path = self.path.partition("?")[0] if self.is_web else self.path
+        return PurePosixPath(unquote(path) if self.is_web else path)
+
+    @property
+    def parent(self) -> "Url":
+        """The folder it lies in."""
+        above = self.name.rstrip("/").rpartition("/")[0]
+        return Url(self.fs, self.path.rstrip("/").rpartition("/")[0], f"{above}/" if above.endswith(":/") else above)
+
+    def child(self, relative: str) -> "Url":
+        """Return what lies below."""
+        first, chain, rest = self.name.partition("::")
+        return Url(self.fs, f"{self.path.rstrip('/')}/{relative}", f"{first.removesuffix('/')}/{relative}{chain}{rest}")
+
+    def kind(self) -> Literal["folder", "file", "nothing"]:
+        """Tell what stands here."""
+        info = self.info()
+        return "nothing" if info is None else "folder" if info.get("type") == "directory" or (self.is_web and self.path.endswith("/")) else "file"
+
+    def info(self) -> Mapping[str, Any] | None:
+        """Return what the file system tells, or None where there is nothing."""
+        try:
+            with self._serial():
+                found: Mapping[str, Any] = steady(lambda: self.fs.info(self.path))
+        except FileNotFoundError:
+            return None
+        return found
+
+    def files(self, depth: int | None = None) -> list[tuple[str, Mapping[str, Any]]]:
+        """Return the files below with their paths relative to this folder, in the order of the parts of their names."""
+        with self._serial():
+            found: Mapping[str, Mapping[str, Any]] = steady(lambda: self.fs.find(self.path, maxdepth=depth, detail=True))
+        base = self.path.rstrip("/") + "/"
+        below = ((path.removeprefix(base), info) for path, info in found.items() if path.startswith(base) and not path.endswith("/"))
+        return sorted(((relative, info) for relative, info in below if relative), key=lambda item: item[0].split("/"))
+
+    def standing(self) -> dict[str, Standing]:
+        """Return what lies directly in this folder, by name, as it is now: other processes may have written there."""
+        self.fs.invalidate_cache(self.path)
+        try:
+            with self._serial():
+                listed: list[Mapping[str, Any]] = steady(lambda: self.fs.ls(self.path, detail=True))
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        found: dict[str, Standing] = {}
+        for info in listed:
+            path = str(info["name"]).rstrip("/")
+            name = path.rpartition("/")[2]
+            if path == self.path.rstrip("/") or (name in found and info.get("type") == "directory"):
+                continue
+            found[name] = Standing(-1) if info.get("type") == "directory" else Standing(int(info.get("size") or 0), md5_of(info))
+        return found
+
+    def read(self) -> bytes:
+        """Return the content.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+        """
+        with self._serial():
+            content: bytes = steady(lambda: self.fs.cat_file(self.path))
+        return content
+
+    def digest(self) -> str:
+        """Return the SHA-256, for which the file is read from end to end."""
+        with self.at_hand() as path, path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def write(self, content: bytes, create: bool = False) -> None:
+        """Write a small file.
+
+        Raises:
+            FileExistsError: ``create``, and something stands there already, as far as the file system can tell.
+        """
+        if not self.is_object_store:
+            self.parent.make_folder()
+        with self._serial():
+            steady(lambda: self.fs.pipe_file(self.path, content, **self._mode(self.fs.pipe_file, create)))
+
+    def upload(self, part: Path, create: bool, aside: "Url") -> None:
+        """Write a file so that it appears whole.
+
+        Args:
+            part: The file on this machine.
+            create: Whether nothing may stand there.
+            aside: A temporary name on the same file system, for those where a file being written can be seen.
+
+        Raises:
+            FileExistsError: ``create``, and something stands there already.
+        """
+        with self._serial():
+            if self.protocol == "memory":
+                self.fs.pipe_file(self.path, part.read_bytes(), mode="create" if create else "overwrite")
+            elif self.is_object_store:
+                steady(lambda: self.fs.put_file(str(part), self.path, **self._mode(self.fs.put_file, create)))
+            else:
+                self._upload_aside(part, create, aside)
+
+    def _upload_aside(self, part: Path, create: bool, aside: "Url") -> None:
+        steady(aside.parent.make_folder)
+        steady(lambda: self.fs.put_file(str(part), aside.path))
+        steady(self.parent.make_folder)
+        if create and self.fs.exists(self.path):
+            raise FileExistsError(self.path)
+        try:
+            self.fs.mv(aside.path, self.path)
+        except FileNotFoundError:  # an attempt whose answer was lost, if the file is there
+            if self.fs.exists(aside.path) or not self.fs.exists(self.path):
+                raise
+        except OSError:  # some do not rename onto a file
+            if create or not self.fs.exists(self.path):
+                raise
+            self.fs.rm_file(self.path)
+            self.fs.mv(aside.path, self.path)
+
+    def make_folder(self) -> None:
+        """Make the folder and those above it, where there are such."""
+        if not self.is_object_store:
+            self.fs.makedirs(self.path, exist_ok=True)
+
+    def remove(self) -> None:
+        """Remove the file, if it is there."""
+        with self._serial(), suppress(FileNotFoundError):
+            steady(lambda: self.fs.rm_file(self.path))
+
+    def remove_folder(self) -> None:
+        """Remove the folder, if it is there and empty."""
+        if not self.is_object_store:
+            with suppress(Exception):
+                self.fs.rmdir(self.path)
+
+    @contextmanager
+    def at_hand(self, give_up: Callable[[], bool] = lambda: False) -> Iterator[Path]:
+        """Yield a copy on this machine, which is removed at the end.
+
+        Args:
+            give_up: Ends the attempts early.
+
+        Raises:
+            PixlateError: It cannot be fetched. One sentence without the URL.
+            Closed: It cannot be fetched, and the attempts were given up.
+        """
+        ending = self.pure.suffix if self.pure.suffix[1:].isalnum() else ""
+        number, text = tempfile.mkstemp(prefix="pixlate-", suffix=ending)
+        os.close(number)
+        path = Path(text)
+        try:
+            try:
+                with self._serial():
+                    steady(lambda: self.fs.get_file(self.path, text), give_up)
+            except FileNotFoundError as error:
+                raise PixlateError("there is no such file; it may have been moved or renamed since the folder was listed") from error
+            except Exception as error:
+                if give_up():
+                    raise Closed from error
+                raise PixlateError(
+                    f"the file cannot be fetched ({cause(error)}); check the network and the credentials, and run the same command again"
+                ) from error
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _mode(self, function: Callable[..., object], create: bool) -> dict[str, str]:
+        """Return how to ask that nothing is replaced; where the file system has no word for it, look first."""
+        if not create:
+            return {}
+        if "mode" in inspect.signature(function).parameters:
+            return {"mode": "create"}
+        if self.fs.exists(self.path):
+            raise FileExistsError(self.path)
+        return {}
+
+    def _serial(self) -> AbstractContextManager[object]:
+        return _FTP if self.protocol == "ftp" else nullcontext()
+
+
+def version_of(info: Mapping[str, Any]) -> Version:
+    """Return what tells whether a file was changed, from what a file system tells of it: its checksum, or else when it was changed."""
+    size, told = int(info.get("size") or 0), _checksum(info)
+    for name in _TIMES if not told else ():
+        value = info.get(name)
+        if isinstance(value, datetime):
+            return Version(size, round(value.timestamp() * 1e6) * 1000)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return Version(size, int(value * 1e9))
+        if isinstance(value, str) and value:
+            told = value
+            break
+    return Version(size, int.from_bytes(hashlib.sha256(told.encode()).digest()[:7]) if told else 0)
+
+
+def md5_of(info: Mapping[str, Any]) -> str:
+    """Return the MD5 in hexadecimal where a file system tells one, or nothing: not every ``ETag`` is one."""
+    checksum = _checksum(info).strip('"').lower()
+    if len(checksum) == 32 and all(character in "0123456789abcdef" for character in checksum):
+        return checksum
+    with suppress(binascii.Error, ValueError):
+        decoded = base64.b64decode(_checksum(info), validate=True)
+        return decoded.hex() if len(decoded) == 16 else ""
+    return ""
+
+
+def _checksum(info: Mapping[str, Any]) -> str:
+    for name in _CHECKSUMS:
+        value = info.get(name)
+        value = value.get("content_md5") if isinstance(value, Mapping) else value
+        if isinstance(value, bytes | bytearray):
+            return bytes(value).hex()
+        if isinstance(value, str) and value:
+            return value
+    return ""

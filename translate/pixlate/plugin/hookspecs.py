@@ -1,0 +1,166 @@
+"""The hooks a plugin may implement, each with an example.
+
+A plugin is a module named by an entry point of the group ``pixlate``; its functions carry ``@pixlate.hookimpl``. Hooks that are plural nouns
+collect values from all plugins; ``pixlate_open_model`` and ``pixlate_import_checkpoint`` ask until one plugin answers;
+the ones that end in ``_finished`` only tell. Hooks run once a command, epoch or step, never once an image.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pluggy import HookspecMarker
+
+from pixlate.plugin.check import Check
+from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
+from pixlate.plugin.method import Method
+from pixlate.plugin.metric import Metric, Sample
+from pixlate.plugin.model_card import ModelCard
+from pixlate.plugin.translator import Translator
+
+if TYPE_CHECKING:
+    from cyclopts import App
+    from torch import Tensor
+
+    from pixlate.images import ImageFormat
+
+hookspec = HookspecMarker("pixlate")
+
+
+@hookspec
+def pixlate_methods() -> Iterable[Method]:
+    """Offer ways to train.
+
+    Example::
+
+        @pixlate.hookimpl
+        def pixlate_methods():
+            yield pixlate.Method(name="regression", summary="U-Net trained on L1 alone", pairing="paired", options=Options, build=build)
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pixlate_models() -> Iterable[ModelCard]:
+    """Offer ready models that the package ships.
+
+    Example::
+
+        @pixlate.hookimpl
+        def pixlate_models():
+            yield pixlate.ModelCard(name="invert", summary="Negative of a picture", path=Path(__file__).parent / "invert.model")
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def pixlate_open_model(path: Path, device: str) -> Translator | None:
+    """Open a model file, or return None where it is none of yours, so that the next plugin is asked.
+
+    ``device`` is ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. One asked for by name is used or refused with a PixlateError, never replaced.
+
+    Example::
+
+        @pixlate.hookimpl
+        def pixlate_open_model(path, device):
+            return Invert() if path.suffix == ".model" else None
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pixlate_image_formats() -> "Iterable[ImageFormat]":
+    """Offer kinds of image files that Pillow cannot read; files with their suffixes are then found in folders.
+
+    Example::
+
+        @pixlate.hookimpl
+        def pixlate_image_formats():
+            yield pixlate.ImageFormat(name="npy", suffixes=(".npy",), read=lambda path: pixlate.Picture(numpy.load(path)))
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pixlate_checks() -> Iterable[Check]:
+    """Tell ``pixlate doctor`` whether what the plugin needs is there and works.
+
+    Example::
+
+        @pixlate.hookimpl
+        def pixlate_checks():
+            yield pixlate.Check("colour tables", "problem", "tables.bin is missing", remedy="pip install --force-reinstall pixlate-tables")
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pixlate_metrics() -> Iterable[Metric]:
+    """Offer metrics; validation computes each on the held-out images and logs their means.
+
+    Example::
+
+        @pixlate.hookimpl
+        def pixlate_metrics():
+            yield pixlate.Metric(name="mae", compute=lambda output, target: abs(output.astype(float) - target).mean(), higher_is_better=False)
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", options: ImportOptions) -> ForeignGenerator | None:
+    """Recognise a generator of another code base by the keys and shapes of its weights, or return None where it is none you know.
+
+    ``state`` is what the file given to ``pixlate import`` or ``--start-from`` holds, read without running any code in it.
+
+    Example::
+
+        @pixlate.hookimpl
+        def pixlate_import_checkpoint(state, options):
+            if "conv_first.weight" not in state:
+                return None
+            network = Network(channels=len(state["conv_first.weight"]))
+            network.load_state_dict(state)
+            return pixlate.ForeignGenerator("Network of the other project", network, pixlate.ModelSpec(scale=4))
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pixlate_step_finished(run: Path, step: int, losses: Mapping[str, float]) -> None:
+    """Be told the losses of each step of training, counted from 1. Steps are slower where a plugin listens on a GPU: it has to wait for the numbers.
+
+    Example::
+
+        @pixlate.hookimpl
+        def pixlate_step_finished(run, step, losses):
+            if losses["pixel"] > 1:
+                print(f"step {step} of {run}: the loss is high")
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pixlate_epoch_finished(run: Path, step: int, samples: Sequence[Sample]) -> None:
+    """Be shown the held-out images after each validation, which is what ends an epoch where batches are drawn at random.
+
+    Example::
+
+        @pixlate.hookimpl
+        def pixlate_epoch_finished(run, step, samples):
+            Image.fromarray(samples[0].output).save(run / f"sample-{step}.png")
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pixlate_commands(app: "App") -> None:
+    """Add commands to ``pixlate``; import what they need inside them, so that the others start fast.
+
+    Example::
+
+        @pixlate.hookimpl
+        def pixlate_commands(app):
+            app.command("my_package.commands:histogram", name="histogram")
+    """
+    raise NotImplementedError

@@ -1,0 +1,29 @@
+"""Metrics, and the held-out images they and other plugins see."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pixlate.images.picture import Pixels
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that tells how near an output is to its target."""
+
+    name: str
+    """Name in logs, such as ``ssim``."""
+    compute: "Callable[[Pixels, Pixels], float]"
+    """Take an output and its target, uint8 (height, width, channels) of one shape."""
+    higher_is_better: bool = True
+    """Whether a larger number is a better picture."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A held-out image as the generator under training translates it: uint8 (height, width, channels)."""
+
+    source: "Pixels"
+    output: "Pixels"
+    target: "Pixels"

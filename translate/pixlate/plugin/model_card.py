@@ -1,0 +1,18 @@
+"""A ready model that a package ships."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """A ready model that a package ships."""
+
+    name: str
+    """Name for ``--model``."""
+    summary: str
+    """One line for ``pixlate models``."""
+    path: Path
+    """The model file."""
+    card: Path | None = None
+    """Text file that tells data, recipe, figures and licence."""

@@ -1,0 +1,156 @@
+"""Checks that a plugin's author can call from tests of any kind: they need no pytest, and raise AssertionError with a sentence.
+
+For a package that offers methods, this is a whole test file::
+
+    import pixlate.testing
+    from my_package import my_method
+
+
+    def test_method_keeps_the_contract():
+        pixlate.plugin.testing.check_method(my_method)
+"""
+
+import contextlib
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from pixlate.errors import PixlateError
+from pixlate.plugin.method import Method
+
+_SMALL = {"channels": 8, "blocks": 1, "depth": 3, "discriminator_channels": 8, "second_pixel_weight": 1.0, "perceptual_weight": 0.0}
+
+_STEPS = 100
+"""Length of the run that a method is told of."""
+
+
+def small_options(method: Method) -> Any:
+    """Return the method's options with few ``channels``, ``blocks`` and the like, and no weights from elsewhere, where it has these."""
+    names = {item.name for item in fields(method.options)}
+    options = method.options()
+    for name, value in _SMALL.items():
+        with contextlib.suppress(PixlateError):  # such as the depth of another network than the default one
+            options = replace(options, **{name: value}) if name in names else options
+    return options
+
+
+def make_photographs(folder: Path, count: int, height: int = 96, width: int = 96, seed: int = 0) -> Path:
+    """Write PNG pictures with smooth shades and sharp edges into a folder, for training in tests; return the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    generator = np.random.default_rng(seed)
+    across, down = np.meshgrid(np.arange(width), np.arange(height))
+    for index in range(count):
+        coarse = Image.fromarray(generator.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+        pixels = np.array(coarse.resize((width, height), Image.Resampling.BICUBIC))
+        for _ in range(6):  # half planes of other shades
+            angle, offset = generator.uniform(0, 2 * np.pi), generator.uniform(-0.4, 0.4) * min(height, width)
+            beyond = np.cos(angle) * (across - width / 2) + np.sin(angle) * (down - height / 2) > offset
+            pixels[beyond] = pixels[beyond] // 2 + generator.integers(0, 128, 3, dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index:03}.png")
+    return folder
+
+
+def check_method(method: Method, options: Any = None, side: int = 32) -> None:
+    """Check that a method keeps the contract with engine, exporter and converter.
+
+    Its networks are built anew with the same names and weights, it makes a ``target`` of the size its spec says, all losses are finite scalars of
+    different names that move their own player and no other, the exported modules give [0, 1] at the sizes the spec allows, and where
+    tiling is called exact, a tile with the halo of context gives the very pixels of the whole picture.
+
+    Args:
+        method: What the plugin's ``pixlate_methods`` yields.
+        options: An instance of its options; small ones by default, see :func:`small_options`.
+        side: Height and width of the source images, in pixels, raised to what the spec asks for.
+
+    Raises:
+        AssertionError: With what was expected and what came.
+    """
+    import torch
+
+    from pixlate.plugin.gan import GAN, MAIN_GENERATOR
+
+    chosen = small_options(method) if options is None else options
+    torch.manual_seed(0)
+    gan = method.build(chosen)
+    assert isinstance(gan, GAN), f"expected build() to return a pixlate.GAN, got {type(gan).__name__}"
+    gan.prepare(torch.device("cpu"))
+    gan.begin_step(_STEPS - 1, _STEPS)  # the last one, in which every player of a method of several stages takes part
+    torch.manual_seed(0)
+    again = method.build(chosen).state_dict()
+    state = gan.state_dict()
+    assert state.keys() == again.keys(), "expected build() to give the same tensor names each time; a run could not be resumed"
+    assert all(torch.equal(value, again[name]) for name, value in state.items()), "expected the same weights of the same seed; draw them with torch"
+    spec = gan.spec()
+    assert spec.method == method.name, f"expected spec().method to be {method.name!r}, got {spec.method!r}"
+    height = _allowed(side, spec.minimum, spec.multiple)
+    source = torch.rand(2, spec.channels_in, height, height + spec.multiple)
+    target = torch.rand(2, spec.channels_out, height * spec.scale, (height + spec.multiple) * spec.scale)
+    batch = {"source": source, "target": target}
+    images = gan.train().generate(batch)
+    assert "target" in images, f"expected generate() to return a 'target', got {sorted(images)}"
+    assert images["target"].shape == target.shape, f"expected a target of {tuple(target.shape)}, as spec() says, got {tuple(images['target'].shape)}"
+    names = _check_losses(gan, batch)
+    assert len(names) == len(set(names)), f"expected losses of different names, got {names}; the log would lose one"
+    for name in gan.generators:
+        _check_exported(gan, name)
+    assert MAIN_GENERATOR in gan.generators
+
+
+def _check_losses(gan: Any, batch: Any) -> list[str]:
+    """Check that each player's losses are finite scalars and move only that player; return their names."""
+    import torch
+
+    names: list[str] = []
+    players = gan.players()
+    for name, player in players.items():
+        own = list(player.module.named_parameters())
+        adversaries = [other.module for other in players.values() if other.adversary and other is not player]
+        strangers = [other.module for other in players.values() if other is not player] if player.adversary else adversaries
+        gan.requires_grad_(True).zero_grad()
+        for adversary in adversaries:
+            adversary.requires_grad_(False)
+        images = gan.generate(batch)
+        shown = {key: image.detach() for key, image in gan.judged(batch, images).items()} if player.adversary else images
+        losses = player.losses(batch, shown)
+        assert bool(losses) == bool(own), f"expected losses of the {name} if and only if there are any, got {sorted(losses)} for {len(own)} tensors"
+        for loss_name, loss in losses.items():
+            assert loss.ndim == 0 and bool(torch.isfinite(loss)), f"expected the loss {loss_name} to be one finite number, got {loss}"
+        if losses:
+            torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+            still = [key for key, parameter in own if parameter.requires_grad and parameter.grad is None]
+            assert not still, f"expected a gradient for every weight of the {name}, got none for {still}; freeze or remove them"
+            moved = [parameter for stranger in strangers for parameter in stranger.parameters() if parameter.grad is not None]
+            assert not moved, f"expected the losses of the {name} to move no other player"
+        names += losses
+    gan.requires_grad_(True)
+    return names
+
+
+def _check_exported(gan: Any, name: str) -> None:
+    """Check size, range and tiling of what a model file would hold."""
+    import torch
+
+    spec, network = gan.spec(name), gan.exported(name).eval()
+    for side in (1, 7, 16):
+        height, width = _allowed(side, spec.minimum, spec.multiple), _allowed(side + 3, spec.minimum, spec.multiple)
+        with torch.no_grad():
+            output = network(4 * torch.rand(3, spec.channels_in, height, width) - 1.5)
+        expected = (3, spec.channels_out, height * spec.scale, width * spec.scale)
+        assert output.shape == expected, f"{name}: expected {expected}, as spec() says, got {tuple(output.shape)}"
+        assert float(output.min()) >= 0 and float(output.max()) <= 1, f"{name}: expected exported() to give [0, 1], got {output.aminmax()}"
+    if spec.tiling_exact:
+        step = _allowed(max(spec.halo, 1), spec.minimum, spec.multiple)
+        image = torch.rand(1, spec.channels_in, 2 * step, 4 * step)
+        with torch.no_grad():
+            whole, tile = network(image), network(image[..., : 3 * step])
+        width = (3 * step - spec.halo) * spec.scale
+        difference = float((whole[..., :width] - tile[..., :width]).abs().max())
+        assert difference < 1e-5, f"{name}: expected a tile with {spec.halo} pixels of context to be as the whole, got a difference of {difference:.2g}"
+
+
+def _allowed(side: int, minimum: int, multiple: int) -> int:
+    """Return the least size from ``side`` on that a network takes."""
+    return -(-max(side, minimum) // multiple) * multiple

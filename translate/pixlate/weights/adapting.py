@@ -1,0 +1,95 @@
+"""Fits foreign weights to networks of this project: names, statistics, and the spec of what they make."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+from pixlate.plugin.foreign import ImportOptions
+from pixlate.plugin.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from pixlate.networks.normalisation import Norm
+    from pixlate.networks.resnet import ResNet
+    from pixlate.networks.unet import UNet
+
+    Network = TypeVar("Network", bound=nn.Module)
+
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+def renamed(state: "Mapping[str, Tensor]", places: Mapping[str, str]) -> "dict[str, Tensor]":
+    """Return weights by our names: those of the modules in ``places`` change, others keep theirs.
+
+    Args:
+        state: By the foreign names.
+        places: Our name of each foreign module.
+    """
+    weights = {}
+    for key, tensor in state.items():
+        module, _, leaf = key.rpartition(".")
+        weights[f"{places.get(module, f'foreign {module}')}.{leaf}"] = tensor
+    return weights
+
+
+def without_statistics(weights: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
+    """Return weights without running statistics, which torch before 0.4 wrote for instance norm and nobody uses."""
+    return {name: tensor for name, tensor in weights.items() if name.rpartition(".")[2] not in _STATISTICS}
+
+
+def with_weights(make: "Callable[[], Network]", weights: "Mapping[str, Tensor]", only_biased: str = "") -> "Network | None":
+    """Return a network that holds weights, or None where their names or shapes are not all its own.
+
+    Names and shapes are compared before anything is allocated, so that a few bytes that speak of a huge network take no memory. Counters of
+    batch norms that files of torch before 0.4.1 lack are filled in.
+
+    Args:
+        make: Makes the network.
+        weights: By the network's names.
+        only_biased: The one convolution that has a bias, where the others have none and get one of zeros.
+    """
+    import torch
+    from torch import nn
+
+    with torch.device("meta"):
+        network = make()
+    own = network.state_dict()
+    filled = {name: torch.tensor(0) for name in own if name.endswith("num_batches_tracked")} | dict(weights)
+    if only_biased:
+        for name, layer in network.named_modules():
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and name != only_biased:
+                if f"{name}.bias" in filled:
+                    return None
+                filled[f"{name}.bias"] = torch.zeros(layer.out_channels)
+    if own.keys() != filled.keys() or any(value.shape != filled[name].shape for name, value in own.items()):
+        return None
+    network.load_state_dict(filled, assign=True)
+    return network.eval()
+
+
+def translation_spec(method: str, network: "UNet | ResNet", channels_out: int, norm: "Norm", options: ImportOptions) -> ModelSpec:
+    """Return how a generator between images of one size is run: what :class:`~pixlate.adversarial.AdversarialGAN` says of its own."""
+    from pixlate.adversarial import MAXIMUM_HALO, MINIMUM_HALO
+
+    reach = -(-network.halo // network.multiple) * network.multiple
+    return ModelSpec(
+        method=method,
+        direction=options.direction,
+        channels_in=network.channels_in,
+        channels_out=channels_out,
+        multiple=network.multiple,
+        minimum=network.minimum,
+        tiling_exact=network.exact,
+        halo=reach if network.exact else min(max(reach, MINIMUM_HALO), MAXIMUM_HALO),
+        norm={"batch": "running", "none": "none"}.get(norm, "per-image"),  # type: ignore[arg-type]
+    )
+
+
+def norm_of(state: "Mapping[str, Tensor]", convolution: str, following: str) -> "Norm":
+    """Return the norm of a network of pytorch-CycleGAN-and-pix2pix, by one of its convolutions and the layer after it.
+
+    Batch norm has a weight; instance norm has none, and its convolutions are the ones with a bias.
+    """
+    if f"{following}.weight" in state:
+        return "batch"
+    return "instance" if f"{convolution}.bias" in state else "none"

@@ -1,0 +1,195 @@
+"""Weights of other code bases: read without running anything in their file, and recognised by plugins."""
+
+import pickle
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pixlate.errors import PixlateError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    Network = TypeVar("Network", bound=nn.Module)
+
+SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
+"""Endings of files of weights."""
+NESTS = ("params_ema", "params-ema", "params", "state_dict", "model_state_dict", "model", "g_ema", "generator", "netG", "net_g", "G", "net")
+"""Keys under which files hold the weights proper; the first one there is taken, so that averaged weights go first."""
+PREFIXES = ("module.", "_orig_mod.", "generator.", "netG.", "net_g.", "G.")
+"""What wrappers put before every name: DataParallel, torch.compile, and modules that hold a generator."""
+_GENERATORS = PREFIXES[2:]
+_ADVERSARIES = re.compile(r"(discriminator|net_?d|d_|d\.|criterion|loss|perceptual|vgg)", re.IGNORECASE)
+_NESTING = 8
+_MOST_GROWTH = 8
+"""Most bytes of weights in memory for a byte of the file: 8-bit numbers become 32 bits, and a weight may stand under two names."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a file of weights holds."""
+
+    tensors: "dict[str, Tensor]"
+    """Weights by name, on the CPU; floating ones in 32 bits."""
+    left_out: tuple[str, ...] = ()
+    """What else the file holds, by key."""
+
+
+def read_state(path: Path) -> "dict[str, Tensor]":
+    """Return the weights in a file; see :func:`read_weights`."""
+    return read_weights(path).tensors
+
+
+def read_weights(path: Path, option: str = "") -> Weights:
+    """Read a ``.safetensors`` file, or any other as one of ``torch.save``; nothing in it is run.
+
+    Args:
+        path: The file.
+        option: The option that names it, for the sentences of errors.
+
+    Raises:
+        PixlateError: It is missing, damaged, holds code, no weights, or weights that are no numbers.
+    """
+    kind = "safetensors" if path.suffix.lower() == ".safetensors" else "PyTorch"
+    wanted = f"expected a {kind} file{f' for {option}' if option else ''}"
+    if path.is_dir():
+        raise PixlateError(f"{wanted}, but {path} is a folder; name a file in it, or write `pixlate export` for a run of Pixlate's own")
+    if not path.exists():
+        raise PixlateError(f"{wanted}, but {path} is not there; check its path")
+    if not path.is_file():
+        raise PixlateError(f"{wanted}, but {path} is no regular file; name one")
+    if path.stat().st_size == 0:
+        raise PixlateError(f"{wanted}, but {path} is empty; download or save it again")
+    held = _read_safetensors(path, wanted) if kind == "safetensors" else _read_pickled(path, wanted)
+    tensors, left_out = _unwrapped(held, path)
+    return Weights(_checked(tensors, path), tuple(left_out))
+
+
+def shown(key: str) -> str:
+    """Return a key as it can stand in a sentence: short, and without what moves a terminal's cursor."""
+    return key[:60].encode("unicode_escape").decode()
+
+
+def _read_safetensors(path: Path, wanted: str) -> Mapping[Any, Any]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError, ValueError, RuntimeError, MemoryError, KeyError) as error:
+        raise PixlateError(f"{wanted}, but {path} cannot be read ({_line(error)}); download or save it again") from error
+
+
+def _read_pickled(path: Path, wanted: str) -> Mapping[Any, Any]:
+    import warnings
+
+    import torch
+
+    _check_archive(path, wanted)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            held = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if named or re.search(r"(?i)unsupported (class|global)|trying to (call|instantiate)|can only build", str(error)):
+            what = f" ({named[1]})" if named else ""
+            raise PixlateError(
+                f"{wanted} of weights alone, but {path} also holds objects{what}, and reading those can run any code; nothing of it was run: "
+                "ask its author for a .safetensors file, or save `model.state_dict()` alone"
+            ) from error
+        raise PixlateError(f"{wanted}, but {path} is damaged or something else; download or save it again") from error
+    except Exception as error:  # a damaged pickle raises whatever the place of the damage makes it
+        raise PixlateError(f"{wanted}, but {path} is damaged or something else ({_line(error)}); download or save it again") from error
+    if not isinstance(held, Mapping):
+        raise PixlateError(f"{wanted} that holds weights by name, but {path} holds one {type(held).__name__}; save `model.state_dict()`")
+    return held
+
+
+def _check_archive(path: Path, wanted: str) -> None:
+    """Refuse an archive that is cut off, that is a TorchScript program, or that would unpack to more than it is."""
+    with path.open("rb") as file:
+        if file.read(4) != b"PK\x03\x04":
+            return  # of torch before 1.6
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise PixlateError(f"{wanted}, but {path} is cut off or damaged ({_line(error)}); download or save it again") from error
+    if any(re.search(r"(^|/)(constants\.pkl|code/)", entry.filename) for entry in entries):
+        raise PixlateError(f"{wanted} of weights, but {path} is a TorchScript program, which is code; ask for its state_dict, saved with torch.save")
+    if sum(entry.file_size for entry in entries) > path.stat().st_size or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise PixlateError(f"{wanted}, but {path} unpacks to more than it is, which no file of torch.save does; download or save it again")
+
+
+def _unwrapped(held: Mapping[Any, Any], path: Path) -> tuple[dict[str, Any], list[str]]:
+    """Return the tensors by name, without the nests and prefixes around them, and the keys of what else there was."""
+    from torch import Tensor
+
+    left_out: list[str] = []
+    for _ in range(_NESTING):
+        nests = {key: value for key, value in held.items() if isinstance(value, Mapping) and value}
+        name = next((name for name in NESTS if name in nests), None)
+        if name is None and any(isinstance(value, Tensor) for value in held.values()):
+            break
+        if name is None and len(nests) > 1:
+            names = ", ".join(shown(str(key)) for key in list(nests)[:5])
+            raise PixlateError(f"expected the weights of one network, but {path} holds {len(nests)} ({names}); save the one you want by itself")
+        if not nests:
+            break
+        name = name or next(iter(nests))
+        left_out += [shown(str(key)) for key in held if key != name]
+        held = nests[name]
+    tensors = {key: value for key, value in held.items() if isinstance(key, str) and isinstance(value, Tensor)}
+    left_out += [shown(str(key)) for key in held if not (isinstance(key, str) and key in tensors)]
+    if not tensors:
+        names = ", ".join(shown(str(key)) for key in list(held)[:5])
+        raise PixlateError(f"expected weights by name, but {path} holds none ({names or 'nothing'}); save `model.state_dict()`")
+    for prefix in _prefixes(tensors):
+        left_out += [shown(key) for key in tensors if not key.startswith(prefix)]
+        tensors = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+    return tensors, left_out
+
+
+def _prefixes(names: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what stands before every name, from the outside in; and a generator's name where all others are those of losses and discriminators."""
+    left = list(names)
+    while True:
+        for prefix in PREFIXES:
+            others = [name for name in left if not name.startswith(prefix)]
+            if len(others) < len(left) and (not others or (prefix in _GENERATORS and all(map(_ADVERSARIES.match, others)))):
+                left = [name.removeprefix(prefix) for name in left if name.startswith(prefix)]
+                yield prefix
+                break
+        else:
+            return
+
+
+def _checked(tensors: "Mapping[str, Tensor]", path: Path) -> "dict[str, Tensor]":
+    """Return the weights in 32 bits, after refusing what would fill the memory or is no number."""
+    import torch
+
+    size = sum(4 * value.numel() for value in tensors.values())
+    most = _MOST_GROWTH * path.stat().st_size
+    for key, value in tensors.items():
+        whole = not value.is_floating_point() and value.ndim > 2  # counters are single numbers, indices of attention are tables
+        if value.layout != torch.strided or value.is_quantized or value.is_complex() or value.device.type != "cpu" or whole:
+            raise PixlateError(f"expected plain weights, but {shown(key)} of {path} is {value.dtype} ({value.layout}, {value.device}); save it as float32")
+    if size > most:
+        raise PixlateError(f"expected weights as large as their file, but those of {path} would take {size:,} bytes in memory; download or save it again")
+    checked = {}
+    for key, value in tensors.items():
+        weight = value.detach()
+        if weight.is_floating_point():
+            weight = weight.float().contiguous()
+            if not bool(torch.isfinite(weight).all()):
+                raise PixlateError(f"expected numbers, but {shown(key)} of {path} holds NaN or infinity; its training diverged: use an earlier checkpoint")
+        checked[key] = weight
+    return checked
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:160] or type(error).__name__
