@@ -35,13 +35,13 @@ def triton(model: str, repository: Path, *, options: Annotated[TritonOptions | N
     chosen = options or TritonOptions()
     done = write_model(model, repository, chosen)
     print(f"wrote {printable(done.written.model)}, {len(done.interface.model) / 1e6:.1f} MB")
-    print(f"{done.name} takes {_said(done.interface.input)} and gives {_said(done.interface.output)}")
+    print(f"{done.name} takes {', '.join(map(_said, done.interface.inputs))} and gives {_said(done.interface.output)}")
     if not done.interface.batches:
         print("its batch is fixed in the file, so that Triton cannot put requests together (max_batch_size 0)")
     if not done.interface.tried:
         print("ONNX Runtime has no operators for it on CPUs, so that it was not tried; the server needs a GPU")
     if done.written.config_differs:
-        print(f"kept {printable(done.written.config)}, although the options differ from it; --overwrite writes it anew")
+        print(f"kept {printable(done.written.config)}, although the options differ from it; --overwrite writes it again")
         return 0
     print(f"{'wrote' if done.written.config_written else 'kept'} {printable(done.written.config)}")
     if done.interface.batches:

@@ -52,7 +52,7 @@ def max_batch(interface: Interface, options: TritonOptions) -> int:
     if not interface.batches:
         for option, value in (("--max-batch", options.max_batch), ("--preferred-batch", options.preferred_batch)):
             if value:
-                raise PixlateError(f"{option} needs a file with a free batch, but this one takes {interface.input.shape}; leave it out, or export it again")
+                raise PixlateError(f"{option} needs a file with a free batch, but this one takes {interface.inputs[0].shape}; leave it out, or export it again")
         return 0
     batch = options.max_batch or max(DEFAULT_BATCH, *options.preferred_batch, 0)
     if options.preferred_batch and max(options.preferred_batch) > batch:
@@ -66,14 +66,21 @@ def threads(options: TritonOptions) -> int:
 
 
 def _tensors(interface: Interface) -> Iterator[str]:
-    yield tensor_text("input", interface.input, interface.batches)
+    yield from (tensor_text("input", tensor, interface.batches) for tensor in interface.inputs)
     yield tensor_text("output", interface.output, interface.batches)
 
 
 def tensor_text(kind: str, tensor: Tensor, batches: bool) -> str:
-    """Return an input or output; its batch is left out where Triton adds it."""
-    dims = ", ".join(str(size) for size in tensor.shape[1 if batches else 0 :])
-    return f'{kind} [ {{ name: "{tensor.name}" data_type: {tensor.type} dims: [ {dims} ] }} ]'
+    """Return an input or output; its batch is left out where Triton adds it.
+
+    Triton takes no empty ``dims``: a label, of which a batch is a plain list, is sent as one of [1] and given to the model without it.
+    """
+    reshape = " reshape: { shape: [ ] }" if batches and len(tensor.shape) == 1 else ""
+    return f'{kind} [ {{ name: "{tensor.name}" data_type: {tensor.type} dims: [ {_dims(tensor.shape, batches)} ]{reshape} }} ]'
+
+
+def _dims(shape: tuple[int, ...], batches: bool) -> str:
+    return ", ".join(map(str, (shape[1:] or (1,)) if batches else shape))
 
 
 def _instances(options: TritonOptions) -> Iterator[str]:
@@ -88,12 +95,12 @@ def _batching(options: TritonOptions) -> Iterator[str]:
 
 def _warm_up(interface: Interface, batch: int) -> Iterator[str]:
     """Run one black image, and where there are batches a full one, before the server says that it is ready."""
-    dims = ", ".join(str(size) for size in interface.smallest[1 if batch else 0 :])
+    inputs = " ".join(
+        f'inputs {{ key: "{tensor.name}" value {{ data_type: {tensor.type} dims: [ {_dims(shape, batch > 0)} ] zero_data: true }} }}'
+        for tensor, shape in zip(interface.inputs, interface.smallest, strict=True)
+    )
     for name, count in (("one image", 1), ("full batch", batch)) if batch > 1 else (("one image", 1),):
-        yield (
-            f'model_warmup [ {{ name: "{name}" batch_size: {count} inputs {{ key: "{interface.input.name}" '
-            f"value {{ data_type: {interface.input.type} dims: [ {dims} ] zero_data: true }} }} }} ]"
-        )
+        yield f'model_warmup [ {{ name: "{name}" batch_size: {count} {inputs} }} ]'
 
 
 def _parameters(interface: Interface, options: TritonOptions) -> Iterator[str]:
@@ -103,7 +110,7 @@ def _parameters(interface: Interface, options: TritonOptions) -> Iterator[str]:
     to the accelerator named cuda; so this is the place that counts.
     """
     values: dict[str, str] = {}
-    if -1 in interface.input.shape[1:]:
+    if any(-1 in tensor.shape[1:] for tensor in interface.inputs):
         values["enable_mem_pattern"] = "0"  # a plan of memory is kept for every shape ever seen
     if options.device == "cpu":
         values["intra_op_thread_count"] = str(threads(options))
@@ -115,7 +122,7 @@ def _parameters(interface: Interface, options: TritonOptions) -> Iterator[str]:
 
 
 def _tensorrt(name: str, interface: Interface, options: TritonOptions) -> Iterator[str]:
-    precision = _PRECISIONS[interface.spec.precision] if interface.spec else "FP16" if interface.input.type == "TYPE_FP16" else "FP32"
+    precision = _PRECISIONS[interface.spec.precision] if interface.spec else "FP16" if interface.inputs[0].type == "TYPE_FP16" else "FP32"
     values: Mapping[str, str] = {
         "precision_mode": precision,
         "max_workspace_size_bytes": str(options.tensorrt_workspace << 20),
@@ -131,7 +138,7 @@ def _tensorrt(name: str, interface: Interface, options: TritonOptions) -> Iterat
 def cache_folder(name: str, interface: Interface) -> str:
     """Return where TensorRT keeps the engines of this very file.
 
-    ONNX Runtime names an engine after the graph and not after its weights, so that a model trained anew would be answered with the old one's engine
+    ONNX Runtime names an engine after the graph and not after its weights, so that a model trained again would be answered with the old one's engine
     from a shared folder (microsoft/onnxruntime issue 6455).
     """
     return f"{CACHE}/{name}-{interface.digest}"

@@ -4,22 +4,40 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime
 
 from pixlate.errors import PixlateError
 from pixlate.plugin.spec import METADATA_KEY, ModelSpec
-from pixlate_triton.header import read_header
+from pixlate.system.extras import import_for
 
 _TYPES: dict[str, tuple[str, type[np.generic]]] = {
     "tensor(uint8)": ("TYPE_UINT8", np.uint8),
     "tensor(float)": ("TYPE_FP32", np.float32),
     "tensor(float16)": ("TYPE_FP16", np.float16),
+    "tensor(int64)": ("TYPE_INT64", np.int64),
 }
+_PIXELS = ("tensor(uint8)", "tensor(float)", "tensor(float16)")
 UNKNOWN_SIDE = 64
 """Height and width tried where the file does not tell its smallest."""
+
+
+class Value(NamedTuple):
+    """An input or output, in ONNX Runtime's words."""
+
+    name: str
+    type: str
+    shape: list[int | str | None]
+
+
+class Description(NamedTuple):
+    """What a file says of itself."""
+
+    inputs: list[Value]
+    outputs: list[Value]
+    metadata: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -31,7 +49,7 @@ class Tensor:
     type: str
     """Triton's word for its type, such as ``TYPE_UINT8``."""
     shape: tuple[int, ...]
-    """Batch, height, width and channels in the file's order; -1 is free."""
+    """Sizes in the file's order, the batch first; -1 is free."""
 
 
 @dataclass(frozen=True)
@@ -40,21 +58,21 @@ class Interface:
 
     model: bytes
     """The file."""
-    input: Tensor
-    """The images it takes."""
+    inputs: tuple[Tensor, ...]
+    """What it takes: the images first."""
     output: Tensor
     """The images it gives."""
     spec: ModelSpec | None
     """Its metadata, where it has any."""
-    smallest: tuple[int, ...]
-    """Shape of the smallest input, of a batch of one where the batch is free."""
+    smallest: tuple[tuple[int, ...], ...]
+    """Smallest shape of each input, of a batch of one where the batch is free."""
     tried: bool = True
     """Whether that was run; bfloat16 runs on GPUs only."""
 
     @property
     def batches(self) -> bool:
         """Whether Triton may put images together: the batch is free on both sides."""
-        return self.input.shape[0] == self.output.shape[0] == -1
+        return all(tensor.shape[0] == -1 for tensor in (*self.inputs, self.output))
 
     @property
     def digest(self) -> str:
@@ -73,30 +91,50 @@ def read_interface(path: Path) -> Interface:
     except OSError as error:
         raise PixlateError(f"the model {path} cannot be read ({error.strerror}); check its path") from error
     session = _open(path, model)
-    if session is None:
-        inputs, outputs, metadata = read_header(model)
-    else:
-        inputs, outputs, metadata = session.get_inputs(), session.get_outputs(), session.get_modelmeta().custom_metadata_map
-    if len(inputs) != 1 or any(item.type not in _TYPES or len(item.shape) != 4 for item in (*inputs, outputs[0])):
+    inputs, outputs, metadata = described_by_onnx(model) if session is None else described_by_session(session)
+    if len(inputs) != 1 or any(item.type not in _PIXELS or len(item.shape) != 4 for item in (*inputs, outputs[0])):
         found = ", ".join(f"{item.type}{item.shape}" for item in (*inputs, outputs[0]))
         raise PixlateError(f"{path}: expected a model from one image to one, of 4 dimensions each, in uint8 or float, got {found}; choose a model of images")
-    given, gives = _tensor(path, inputs[0]), _tensor(path, outputs[0])
+    taken, gives = tuple(_tensor(path, item) for item in inputs), _tensor(path, outputs[0])
     text = metadata.get(METADATA_KEY)
     spec = ModelSpec.from_json(text) if text else None
-    channels_last = given.type == "TYPE_UINT8"
+    channels_last = taken[0].type == "TYPE_UINT8"
     if spec is not None and (spec.io == "uint8") != channels_last:
-        raise PixlateError(f"{path}: expected {spec.io} pixels, as its metadata says, but the file takes {given.type}; export it again with `pixlate export`")
-    axis = 3 if channels_last else 1
-    if given.shape[axis] < 1:
+        raise PixlateError(
+            f"{path}: expected {spec.io} pixels, as its metadata says, but the file takes {taken[0].type}; export it again with `pixlate export`"
+        )
+    if taken[0].shape[3 if channels_last else 1] < 1:
         raise PixlateError(f"{path}: expected a fixed number of channels, got a free dimension; export it with `pixlate export`")
-    smallest = tuple(
-        size if size >= 1 else 1 if place == 0 else UNKNOWN_SIDE if spec is None else -(-spec.minimum // spec.multiple) * spec.multiple
-        for place, size in enumerate(given.shape)
-    )
-    interface = Interface(model, given, gives, spec, smallest, session is not None)
+    side = UNKNOWN_SIDE if spec is None else -(-spec.minimum // spec.multiple) * spec.multiple
+    smallest = tuple(tuple(size if size >= 1 else side if place else 1 for place, size in enumerate(tensor.shape)) for tensor in taken)
+    interface = Interface(model, taken, gives, spec, smallest, session is not None)
     if session is not None:
         _try(path, session, interface, (1, 2) if channels_last else (2, 3))
     return interface
+
+
+def described_by_session(session: onnxruntime.InferenceSession) -> Description:
+    """Return what ONNX Runtime says of a file."""
+    inputs, outputs = ([Value(item.name, item.type, item.shape) for item in items] for items in (session.get_inputs(), session.get_outputs()))
+    return Description(inputs, outputs, session.get_modelmeta().custom_metadata_map)
+
+
+def described_by_onnx(model: bytes) -> Description:
+    """Return the same of a file that ONNX Runtime opens on GPUs only.
+
+    Raises:
+        PixlateError: The package ``onnx`` is missing.
+    """
+    onnx = import_for("describing a model that ONNX Runtime has no operators for on CPUs", "onnx")
+    loaded = onnx.load_model_from_string(model)
+
+    def value(item: Any) -> Value:
+        tensor = item.type.tensor_type
+        sizes = [size.dim_value if size.HasField("dim_value") else size.dim_param or None for size in tensor.shape.dim]
+        return Value(item.name, f"tensor({onnx.TensorProto.DataType.Name(tensor.elem_type).lower()})", sizes)
+
+    metadata = {entry.key: entry.value for entry in loaded.metadata_props}
+    return Description([value(item) for item in loaded.graph.input], [value(item) for item in loaded.graph.output], metadata)
 
 
 def _open(path: Path, model: bytes) -> onnxruntime.InferenceSession | None:
@@ -127,7 +165,7 @@ def _short(error: Exception) -> str:
     return " ".join(str(error).rsplit(" : ", maxsplit=1)[-1].split())[:160]
 
 
-def _tensor(path: Path, item: Any) -> Tensor:
+def _tensor(path: Path, item: Value) -> Tensor:
     """Return an input or output whose name can stand between quotes."""
     if not item.name or not item.name.isprintable() or any(mark in item.name for mark in "\"'\\"):
         raise PixlateError(f"{path}: expected names of inputs and outputs without quotes, backslashes and control characters, got {item.name!r}; rename it")
@@ -136,15 +174,17 @@ def _tensor(path: Path, item: Any) -> Tensor:
 
 def _try(path: Path, session: onnxruntime.InferenceSession, interface: Interface, sides: Sequence[int]) -> None:
     """Run the smallest input, which Triton will run before it says that it is ready."""
-    kind = dict(_TYPES.values())[interface.input.type]
+    kinds = dict(_TYPES.values())
+    zeros = {tensor.name: np.zeros(shape, kinds[tensor.type]) for tensor, shape in zip(interface.inputs, interface.smallest, strict=True)}
+    smallest = interface.smallest[0]
     try:
-        output = session.run([interface.output.name], {interface.input.name: np.zeros(interface.smallest, kind)})[0]
+        output = session.run([interface.output.name], zeros)[0]
     except Exception as error:
-        raise PixlateError(f"{path}: the model cannot take its own smallest input {interface.smallest} ({_short(error)}); export it again") from error
-    scales = {output.shape[side] / interface.smallest[side] for side in sides}
+        raise PixlateError(f"{path}: the model cannot take its own smallest input {smallest} ({_short(error)}); export it again") from error
+    scales = {output.shape[side] / smallest[side] for side in sides}
     wanted = {interface.spec.scale} if interface.spec is not None else {max(1, round(max(scales)))}
-    if scales != wanted or len(output) != interface.smallest[0]:
+    if scales != wanted or len(output) != smallest[0]:
         raise PixlateError(
             f"{path}: expected a picture of {interface.spec.scale if interface.spec else 'a whole number of'} times the input's sides, got {output.shape} "
-            f"from {interface.smallest}; choose a model of images, or export it again"
+            f"from {smallest}; choose a model of images, or export it again"
         )

@@ -56,7 +56,7 @@ class TritonOptions:
         for name, values, smallest in (("gpus", self.gpus, 0), ("preferred-batch", self.preferred_batch, 1)):
             wrong = [value for value in values if not smallest <= value <= LARGEST or values.count(value) > 1]
             if wrong:
-                raise PixlateError(f"expected every --{name} once, from {smallest} to {LARGEST}, got {wrong[0]}; mend it")
+                raise PixlateError(f"expected every --{name} once, from {smallest} to {LARGEST}, got {wrong[0]}; correct it")
         if self.tensorrt and self.served_versions > 1:
             raise PixlateError(
                 f"expected --served-versions 1 with --tensorrt, got {self.served_versions}: versions would share a cache of compiled weights; use a --name each"

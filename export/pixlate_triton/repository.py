@@ -1,14 +1,11 @@
 """Files of a Triton model repository: they appear whole or not at all, and nothing is overwritten unasked."""
 
+import errno
 import os
 import re
-import secrets
-import shutil
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pixlate.errors import PixlateError
 from pixlate_triton.config import cache_folder, tensor_text
@@ -53,22 +50,19 @@ def write(repository: Path, name: str, version: int, interface: Interface, confi
     try:
         if repository.exists() and not repository.is_dir():
             raise PixlateError(f"expected a folder for REPOSITORY, but {repository} is a file; name another")
-        with _made(repository), _alone(repository) as alone:
-            before = _require_room(folder, target, interface, overwrite)
-            keep = before is not None and not overwrite
-            with _partial(repository, name, alone) as partial:
-                (partial / str(version)).mkdir()
-                _write_file(partial / str(version) / MODEL, interface.model)
-                if not keep:
-                    _write_file(partial / CONFIG, config.encode())
-                _synchronise(partial / str(version))
-                _synchronise(partial)
-                if folder.exists():
-                    _put_into(folder, partial, version, overwrite)
-                else:
-                    partial.rename(folder)
-                _synchronise(repository)
+        before = _require_room(folder, target, interface, overwrite)
+        keep = before is not None and not overwrite
+        repository.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{name}.", suffix=".partial", dir=repository) as temporary:
+            partial = Path(temporary) / name  # a folder in the private one, so that the server may read it
+            (partial / str(version)).mkdir(parents=True)
+            _write_file(partial / str(version) / MODEL, interface.model)
+            if not keep:
+                _write_file(partial / CONFIG, config.encode())
+            _move(partial, folder, version, overwrite)
     except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+            raise PixlateError(f"another command has just written {folder}; look at it, and run this one again") from error
         raise PixlateError(
             f"the repository {repository} cannot be written ({error.strerror or error}); check its permissions and the space on its disk"
         ) from error
@@ -95,81 +89,32 @@ def _require_fit(path: Path, text: str, name: str, interface: Interface) -> None
     """Refuse a kept configuration that would not run this file, or run it with another file's compiled weights."""
     lines = {" ".join(line.split()) for line in text.splitlines()}
     batches = any(line.startswith("max_batch_size:") and line != "max_batch_size: 0" for line in lines)
-    fits = all(tensor_text(kind, tensor, batches) in lines for kind, tensor in (("input", interface.input), ("output", interface.output)))
+    tensors = (*(("input", tensor) for tensor in interface.inputs), ("output", interface.output))
+    fits = all(tensor_text(kind, tensor, batches) in lines for kind, tensor in tensors)
     caches = re.findall(r'"trt_engine_cache_path"\s+value:\s*"([^"]*)"', text)
     if batches != interface.batches or not fits:
         raise PixlateError(f"{path} describes other inputs and outputs than this model's; choose another --name, or replace the configuration with --overwrite")
     if caches and caches != [cache_folder(name, interface)]:
         raise PixlateError(
-            f"{path} names the TensorRT cache of another version, whose compiled weights Triton would go on using; choose another --name, or write it anew "
+            f"{path} names the TensorRT cache of another version, whose compiled weights Triton would go on using; choose another --name, or write it again "
             "with --tensorrt --overwrite"
         )
 
 
-@contextmanager
-def _made(repository: Path) -> Iterator[None]:
-    """Make the folder; where what follows fails, take away those that were missing."""
-    missing = [path for path in (repository, *repository.parents) if not path.exists()]
-    try:
-        repository.mkdir(parents=True, exist_ok=True)
-        yield
-    except BaseException:
-        for path in missing:
-            with suppress(OSError):
-                path.rmdir()
-        raise
-
-
-@contextmanager
-def _alone(repository: Path) -> Iterator[bool]:
-    """Wait until no other command writes into the folder; give whether that is certain, which Windows and some network disks do not tell."""
-    if sys.platform == "win32":
-        yield False
+def _move(partial: Path, folder: Path, version: int, overwrite: bool) -> None:
+    """Move what is written to its place; a rename never replaces a folder that holds anything."""
+    if not folder.exists():
+        partial.rename(folder)
         return
-    import fcntl
-
-    handle = os.open(repository, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            held = True
-        except OSError:
-            held = False
-        yield held
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def _partial(repository: Path, name: str, alone: bool) -> Iterator[Path]:
-    """Make a hidden folder beside the model's. What a killed command left of one is cleared away, since Triton would take it for a model."""
-    for stale in repository.glob(f".{name}.{'[0-9a-f]' * 8}.partial") if alone else ():
-        shutil.rmtree(stale, ignore_errors=True)
-    partial = repository / f".{name}.{secrets.token_hex(4)}.partial"
-    partial.mkdir()
-    try:
-        yield partial
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _put_into(folder: Path, partial: Path, version: int, overwrite: bool) -> None:
-    """Move a version, and the configuration where there is one, into a model's folder."""
-    target, replaced = folder / str(version), partial / "replaced"
-    new = [target, *([folder / CONFIG] if (partial / CONFIG).exists() else [])]
-    if not overwrite and any(path.exists() for path in new):
-        raise PixlateError(f"another command has just written {folder}; look at it, and run this one again")
-    if target.exists():
-        target.rename(replaced)
-    try:
-        (partial / str(version)).rename(target)
-    except OSError:
-        if replaced.exists():
-            replaced.rename(target)
-        raise
-    if (partial / CONFIG).exists():
-        (partial / CONFIG).replace(folder / CONFIG)
-    _synchronise(folder)
+    new, target = partial / CONFIG, folder / CONFIG
+    if not overwrite and new.exists() and target.exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    if overwrite and (folder / str(version)).exists():
+        (partial / str(version) / MODEL).replace(folder / str(version) / MODEL)
+    else:
+        (partial / str(version)).rename(folder / str(version))
+    if new.exists():
+        new.replace(target)
 
 
 def _write_file(path: Path, content: bytes) -> None:
@@ -177,14 +122,3 @@ def _write_file(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _synchronise(folder: Path) -> None:
-    """Have the folder's entries on the disk; Windows opens no folders."""
-    if sys.platform == "win32":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,4 +1,4 @@
-"""Model repositories for Triton Inference Server, written from the model file alone: no protobuf, no PyTorch, no onnx package."""
+"""Model repositories for Triton Inference Server, written from the model file alone, without PyTorch."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -22,7 +22,9 @@ from pixlate.plugin.spec import METADATA_KEY, ModelSpec
 from pixlate.plugin.translator import Translator
 
 collect_ignore = [
-    name for name, package in (("convert/test_cluster.py", "ray"), ("convert/test_cluster_run.py", "ray"), ("places/test_remote.py", "fsspec")) if find_spec(package) is None
+    name
+    for name, package in (("convert/test_cluster.py", "ray"), ("convert/test_cluster_run.py", "ray"), ("places/test_remote.py", "fsspec"))
+    if find_spec(package) is None
 ]
 """Tests of extras, where only the run-time packages are installed."""
 

@@ -3,6 +3,7 @@
 import csv
 import errno
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -28,8 +29,7 @@ from pixlate.plugin.spec import METADATA_KEY, ModelSpec
 from pixlate_triton import repository as writing
 from pixlate_triton.command import docker_command
 from pixlate_triton.config import config_text
-from pixlate_triton.header import read_header
-from pixlate_triton.interface import Interface, Tensor, read_interface
+from pixlate_triton.interface import Interface, Tensor, described_by_onnx, described_by_session, read_interface
 from pixlate_triton.writing import TritonOptions, write_model
 
 Save = Callable[..., Path]
@@ -247,7 +247,7 @@ def test_whatever_the_options_triton_reads_back_what_was_asked(
     last: bool, max_batch: int, preferred: list[int], delay: int, instances: int, gpus: list[int], tensorrt: bool, workspace: int, versions: int, name: str
 ) -> None:
     image = Tensor("image", "TYPE_UINT8" if last else "TYPE_FP32", CHANNELS_LAST if last else CHANNELS_FIRST)
-    interface = Interface(b"model", image, image, ModelSpec(io="uint8" if last else "float"), (1, 1, 1, 3) if last else (1, 3, 1, 1))
+    interface = Interface(b"model", (image,), image, ModelSpec(io="uint8" if last else "float"), ((1, 1, 1, 3) if last else (1, 3, 1, 1),))
     options = TritonOptions(
         max_batch=max(max_batch, *preferred, 1), preferred_batch=tuple(preferred), queue_delay_us=delay, instances=instances, gpus=tuple(gpus),
         tensorrt=tensorrt, tensorrt_workspace=workspace if tensorrt else 4096, served_versions=1 if tensorrt else versions,
@@ -273,7 +273,7 @@ def test_any_name_is_refused_or_stays_within_its_folder_and_its_quotes(name: str
     except PixlateError as error:
         assert "choose one with --name" in str(error) and "\n" not in str(error)
         return
-    config = text_format.Parse(config_text(chosen, Interface(b"", image, image, None, (1, 3, 64, 64)), TritonOptions()), pb.ModelConfig())
+    config = text_format.Parse(config_text(chosen, Interface(b"", (image,), image, None, ((1, 3, 64, 64),)), TritonOptions()), pb.ModelConfig())
     assert config.name == chosen and Path(chosen).name == chosen
 
 
@@ -294,7 +294,7 @@ def half_brain(path: Path) -> Path:
     return path
 
 
-def test_file_for_gpus_alone_is_described_from_its_own_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_file_for_gpus_alone_is_described_by_the_onnx_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(monkeypatch, half_brain(tmp_path / "half.onnx"), tmp_path / "repository", "--tensorrt") == 0
     assert "so that it was not tried; the server needs a GPU" in capsys.readouterr().out
     config = parsed(tmp_path / "repository/half/config.pbtxt")
@@ -305,12 +305,32 @@ def test_file_for_gpus_alone_is_described_from_its_own_bytes(tmp_path: Path, mon
     assert list(config.model_warmup[0].inputs["image"].dims) == [5, 5, 3] and accelerator(config)[1]["precision_mode"] == "BF16"
 
 
-def test_bytes_of_a_file_tell_what_onnx_runtime_tells(save: Save) -> None:
+def test_file_for_gpus_alone_without_the_onnx_package_is_refused_with_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = half_brain(tmp_path / "half.onnx")
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(PixlateError, match=r"describing a model that ONNX Runtime has no operators for on CPUs needs .* onnx is missing; run: pip install"):
+        write_model(path, tmp_path / "repository")
+    assert not (tmp_path / "repository").exists()
+
+
+def test_onnx_package_describes_a_file_as_onnx_runtime_does(save: Save) -> None:
     for path in (find("upscale-x2"), find("sketch-to-photo"), save(shape=(2, 3, 8, None), spec=None), uint8(save)):
-        session, header = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]), read_header(path.read_bytes())
-        for arguments, ours in ((session.get_inputs(), header.inputs), (session.get_outputs(), header.outputs)):
-            assert [(item.name, item.type, item.shape) for item in arguments] == [tuple(item) for item in ours]
-        assert session.get_modelmeta().custom_metadata_map == header.metadata
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        assert described_by_onnx(path.read_bytes()) == described_by_session(session)
+
+
+def test_every_input_is_described_and_warmed_up() -> None:
+    image, mask = Tensor("image", "TYPE_UINT8", CHANNELS_LAST), Tensor("mask", "TYPE_UINT8", (-1, -1, -1, 1))
+    label, noise = Tensor("hair", "TYPE_INT64", (-1,)), Tensor("z", "TYPE_FP32", (-1, 8))
+    interface = Interface(b"", (image, mask, label, noise), image, None, ((1, 4, 4, 3), (1, 4, 4, 1), (1,), (1, 8)))
+    config = text_format.Parse(config_text("m", interface, TritonOptions()), pb.ModelConfig())
+    assert [(item.name, item.data_type, list(item.dims), item.HasField("reshape")) for item in config.input] == [
+        ("image", pb.TYPE_UINT8, [-1, -1, 3], False), ("mask", pb.TYPE_UINT8, [-1, -1, 1], False),
+        ("hair", pb.TYPE_INT64, [1], True), ("z", pb.TYPE_FP32, [8], False),
+    ]  # fmt: skip
+    assert list(config.input[2].reshape.shape) == []
+    for sample in config.model_warmup:
+        assert {name: list(given.dims) for name, given in sample.inputs.items()} == {"image": [4, 4, 3], "mask": [4, 4, 1], "hair": [1], "z": [8]}
 
 
 HOSTILE = ["../evil", "a/b", "..", ".hidden", "a.", 'a" } input { name: "x', "a\nb", "a b", "é", "-rm", "a" * 129, "a\\b", "$(rm)", "\x00"]
@@ -375,7 +395,7 @@ def test_another_version_stands_beside_the_first_and_leaves_the_configuration(sa
     before = tree(repository)
     path = save(spec=ModelSpec(scale=2, method="newer"))
     assert run(monkeypatch, path, repository, "--version-number", 2) == 0
-    assert "config.pbtxt, although the options differ from it; --overwrite writes it anew" in capsys.readouterr().out
+    assert "config.pbtxt, although the options differ from it; --overwrite writes it again" in capsys.readouterr().out
     assert tree(repository) == {**before, "double/2/model.onnx": path.read_bytes()}
 
 
@@ -450,7 +470,7 @@ def test_damaged_file_is_refused_and_writes_nothing(content: bytes, sentence: st
     assert not (tmp_path / "repository").exists()
 
 
-def test_model_with_weights_in_another_file_is_refused_with_the_way_to_mend_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+def test_model_with_weights_in_another_file_is_refused_with_the_command_that_fixes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, FREE) for name in ("x", "y")]
     weight = onnx.numpy_helper.from_array(np.ones((3, 3, 3, 3), np.float32), "w")
     graph = helper.make_graph([helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])], "g", tensors[:1], tensors[1:], [weight])
@@ -488,17 +508,16 @@ def test_repository_that_is_a_url_is_refused(save: Save, tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.ENOSPC])
-@pytest.mark.parametrize("call", ["_write_file", "_synchronise"])
-def test_folder_that_cannot_be_written_leaves_nothing_behind(call: str, code: int, save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_that_cannot_be_written_leaves_nothing_behind(code: int, save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(code, os.strerror(code))
 
     path = save()
     with monkeypatch.context() as patched:
-        patched.setattr(writing, call, refuse)
+        patched.setattr(writing, "_write_file", refuse)
         with pytest.raises(PixlateError, match=rf"cannot be written \({os.strerror(code)}\); check its permissions and the space on its disk"):
             write_model(path, tmp_path / "new/repository")
-    assert not (tmp_path / "new").exists()
+    assert list((tmp_path / "new/repository").iterdir()) == []
     write_model(path, tmp_path / "repository")
     before = tree(tmp_path / "repository")
     monkeypatch.setattr(writing, "_write_file", refuse)
@@ -524,41 +543,33 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 def test_full_disk_is_one_sentence_and_nothing_half_written(disk: Path) -> None:
     with pytest.raises(PixlateError, match="No space left on device"):
         write_model("upscale-x2", disk / "repository")
-    assert list(disk.iterdir()) == []
+    assert list((disk / "repository").iterdir()) == []
 
 
-def test_failed_move_puts_the_replaced_version_back(save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_move_leaves_the_version_that_was_to_be_replaced(save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_model(save(), tmp_path / "repository")
     before = tree(tmp_path / "repository")
-    rename, target = Path.rename, tmp_path / "repository/double/1"
 
-    def refuse_once(self: Path, to: Path) -> Path:
-        if to == target and self.name == "1":
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        return rename(self, to)
+    def refuse(self: Path, to: Path) -> Path:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(Path, "rename", refuse_once)
+    monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises(PixlateError, match="Input/output error"):
         write_model(save(spec=ModelSpec(scale=2, method="newer")), tmp_path / "repository", TritonOptions(overwrite=True))
     assert tree(tmp_path / "repository") == before
 
 
-def test_killed_command_leaves_no_model_and_the_next_one_clears_up(tmp_path: Path) -> None:
+def test_killed_command_leaves_no_model_and_the_next_one_writes_it(tmp_path: Path) -> None:
     script = (
-        "import os, sys, time\nfrom pathlib import Path\nfrom pixlate_triton.writing import repository, write_model\n"
-        "repository._synchronise = lambda folder: (print('written', flush=True), time.sleep(60))\n"
+        "import sys\nfrom pathlib import Path\nfrom pixlate_triton.repository import os\nfrom pixlate_triton.writing import write_model\n"
+        "os.fsync = lambda handle: (print('writing', flush=True), sys.stdin.read())\n"
         f"write_model('upscale-x2', Path({str(tmp_path / 'repository')!r}))"
     )
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None and process.stdout.readline() == "written\n"
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "writing\n"
         process.send_signal(signal.SIGKILL)
     assert not (tmp_path / "repository/upscale-x2").exists()
-    (left,) = (tmp_path / "repository").iterdir()
-    assert left.name.startswith(".upscale-x2.")
-    other = tmp_path / "repository/.upscale-x2.mine.12345678.partial"
-    other.mkdir()
-    write_model("upscale-x2", tmp_path / "repository")
-    assert sorted(path.name for path in (tmp_path / "repository").iterdir()) == [other.name, "upscale-x2"]
+    assert write_model("upscale-x2", tmp_path / "repository").written.config.exists()
 
 
 def test_two_commands_at_once_leave_one_whole_model(save: Save, tmp_path: Path) -> None:
@@ -567,35 +578,9 @@ def test_two_commands_at_once_leave_one_whole_model(save: Save, tmp_path: Path) 
     processes = [subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(3)]
     errors = [process.communicate(timeout=120)[1] for process in processes]
     assert sorted(process.returncode for process in processes) == [0, 2, 2]
-    assert sorted(error.partition("double/1 ")[2] for error in errors) == [
-        "",
-        *["is there already; choose another --version-number or --name, or replace it with --overwrite\n"] * 2,
-    ]
+    refused = re.compile(r"pixlate: .*/double(/1 is there already; choose another .*|; look at it, and run this one again)\n")
+    assert sum(bool(refused.fullmatch(error)) for error in errors) == 2
     assert sorted(tree(tmp_path / "repository")) == ["double/1/model.onnx", "double/config.pbtxt"]
-
-
-def test_commands_that_replace_one_another_leave_one_whole_model(save: Save, tmp_path: Path) -> None:
-    path = save()
-    script = (
-        "from pathlib import Path\nfrom pixlate_triton.writing import TritonOptions, write_model\n"
-        f"for _ in range(40): write_model({str(path)!r}, Path({str(tmp_path / 'repository')!r}), TritonOptions(overwrite=True))"
-    )
-    processes = [subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True) for _ in range(3)]
-    assert [process.communicate(timeout=120)[1] for process in processes] == [""] * 3
-    assert sorted(tree(tmp_path / "repository")) == ["double/1/model.onnx", "double/config.pbtxt"]
-
-
-@pytest.mark.parametrize("failing", [True, False])
-def test_disk_that_cannot_lock_is_written_all_the_same(failing: bool, save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-
-    if failing:
-        monkeypatch.setattr("fcntl.flock", refuse)
-    (tmp_path / "repository/.double.12345678.partial").mkdir(parents=True)
-    write_model(save(), tmp_path / "repository")
-    assert (tmp_path / "repository/double/config.pbtxt").exists()
-    assert (tmp_path / "repository/.double.12345678.partial").exists() == failing, "another command may be at work on it"
 
 
 def test_what_another_command_writes_meanwhile_is_not_overwritten(save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
