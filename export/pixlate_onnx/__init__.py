@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pixlate
@@ -11,12 +12,18 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 @pixlate.hookimpl
-def pixlate_open_model(path: Path, device: str) -> pixlate.Translator | None:
-    """Open any file named ``*.onnx``."""
-    if path.suffix.lower() != ".onnx":
-        return None
+def pixlate_runtimes() -> Iterable[pixlate.Runtime]:
+    """Offer ONNX Runtime for any file named ``*.onnx``."""
+    yield pixlate.Runtime("onnxruntime", (".onnx",), lambda: find_spec("onnxruntime") is not None, _open)
+
+
+def _open(path: Path, device: str, arithmetic: str) -> pixlate.Translator:
     from pixlate_onnx.runner import OnnxTranslator
 
+    if arithmetic != "auto":
+        raise pixlate.PixlateError(
+            f"expected the arithmetic auto for ONNX Runtime, which computes as the file says, got {arithmetic}; export it with --precision"
+        )
     return OnnxTranslator(path, device)
 
 

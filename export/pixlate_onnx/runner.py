@@ -59,8 +59,10 @@ class OnnxTranslator:
         if self.spec.io != self._io:
             raise PixlateError(f"{path}: expected an input of {self.spec.io}, as its metadata says, got {inputs[0].type}; export the model again")
 
-    def __call__(self, pixels: "Pixels") -> "Pixels":
+    def __call__(self, pixels: "Pixels | None", **conditions: NDArray[Any]) -> "Pixels":
         """Translate (batch, height, width, channels) of uint8 or uint16; see :class:`pixlate.Translator`."""
+        if conditions or pixels is None:
+            raise PixlateError(f"expected the image alone, got {', '.join(conditions) or 'none'}; leave out what the model does not take")
         if pixels.ndim != 4 or pixels.shape[3] != self.spec.channels_in or pixels.dtype not in (np.uint8, np.uint16):
             raise PixlateError(
                 f"expected uint8 or uint16 pixels (batch, height, width, {self.spec.channels_in}), got {pixels.dtype} {pixels.shape}; add a batch axis or convert them"

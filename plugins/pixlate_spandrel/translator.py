@@ -39,8 +39,12 @@ class TorchTranslator:
         self._network = foreign.network.to(self.device).eval()
         self._lock = threading.Lock()
 
-    def __call__(self, pixels: Pixels) -> Pixels:
+    def __call__(self, pixels: Pixels | None, **conditions: object) -> Pixels:
         """Translate (batch, height, width, channels) of uint8 or uint16; see :class:`pixlate.Translator`."""
+        if conditions or pixels is None:
+            raise pixlate.PixlateError(
+                f"expected the image alone for a file of PyTorch weights, got {', '.join(conditions) or 'none'}; leave out --set and --mask"
+            )
         if pixels.ndim != 4 or pixels.shape[3] != self.spec.channels_in or pixels.dtype not in (np.uint8, np.uint16):
             raise pixlate.PixlateError(
                 f"expected uint8 or uint16 pixels (batch, height, width, {self.spec.channels_in}), got {pixels.dtype} {pixels.shape}; add a batch axis or convert them"

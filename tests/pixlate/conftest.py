@@ -40,7 +40,8 @@ class Nearest:
     shapes: list[tuple[int, ...]] = field(default_factory=list)
     before: Callable[[Pixels], None] = lambda pixels: None
 
-    def __call__(self, pixels: Pixels) -> Pixels:
+    def __call__(self, pixels: Pixels | None, **conditions: object) -> Pixels:
+        assert pixels is not None
         self.shapes.append(pixels.shape)
         self.before(pixels)
         return nearest(pixels, self.spec.scale)

@@ -49,7 +49,8 @@ def test_automatic_tiles_of_a_large_photograph_give_the_whole_picture_within_one
     class Counting:
         spec, device = translator.spec, translator.device
 
-        def __call__(self, pixels: "NDArray[np.uint8 | np.uint16]") -> "NDArray[np.uint8 | np.uint16]":
+        def __call__(self, pixels: "NDArray[np.uint8 | np.uint16] | None", **conditions: object) -> "NDArray[np.uint8 | np.uint16]":
+            assert pixels is not None
             runs.append(pixels.shape)
             return translator(pixels)
 

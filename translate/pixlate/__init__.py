@@ -17,7 +17,8 @@ from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
 from pixlate.plugin.method import Method
 from pixlate.plugin.metric import Metric, Sample
 from pixlate.plugin.model_card import ModelCard
-from pixlate.plugin.spec import ModelSpec, Provenance
+from pixlate.plugin.runtime import Runtime
+from pixlate.plugin.spec import ModelInput, ModelSpec, Provenance
 from pixlate.plugin.translator import Translator
 
 if TYPE_CHECKING:
@@ -44,12 +45,14 @@ __all__ = [
     "Method",
     "Metric",
     "ModelCard",
+    "ModelInput",
     "ModelSpec",
     "OutOfDeviceMemory",
     "PairedOptions",
     "Picture",
     "PixlateError",
     "Provenance",
+    "Runtime",
     "Sample",
     "TrainingOptions",
     "Translator",

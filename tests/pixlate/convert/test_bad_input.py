@@ -303,7 +303,8 @@ def test_a_model_that_gives_another_shape_or_type_than_its_spec_says_writes_noth
     wrong: Callable[[Pixels], Pixels], tmp_path: Path, run: Run, use: Callable[[Translator], Path]
 ) -> None:
     class Wrong(Nearest):
-        def __call__(self, pixels: Pixels) -> Pixels:
+        def __call__(self, pixels: Pixels | None, **conditions: object) -> Pixels:
+            assert pixels is not None
             return wrong(pixels)
 
     use(Wrong())

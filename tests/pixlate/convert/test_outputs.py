@@ -166,7 +166,8 @@ def test_a_model_of_another_scale_and_colour_for_grey(tmp_path: Path, run: Run, 
     """At scale 1 a translation may colour a grey picture; an enlargement keeps it grey."""
 
     class Red(Nearest):
-        def __call__(self, pixels: Pixels) -> Pixels:
+        def __call__(self, pixels: Pixels | None, **conditions: object) -> Pixels:
+            assert pixels is not None
             out = super().__call__(pixels).copy()
             out[..., 0] = 255
             return out

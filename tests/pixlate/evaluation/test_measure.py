@@ -97,7 +97,8 @@ def test_colour_for_a_model_of_grey_images_is_refused_by_name(tmp_path: Path, us
     save_pair(tmp_path, "a")
 
     class Grey(Nearest):
-        def __call__(self, pixels: Pixels) -> Pixels:
+        def __call__(self, pixels: Pixels | None, **conditions: object) -> Pixels:
+            assert pixels is not None
             return pixels[..., : spec.channels_out]
 
     with pytest.raises(PixlateError, match=rf"expected a grey image in .*a\.png, since the model {verb} those, got RGB"):

@@ -24,7 +24,8 @@ class Box:
         self.radius = radius
         self.spec = ModelSpec(scale=scale, tiling_exact=True, halo=radius if halo is None else halo)
 
-    def __call__(self, pixels: Pixels) -> Pixels:
+    def __call__(self, pixels: Pixels | None, **conditions: object) -> Pixels:
+        assert pixels is not None
         radius = self.radius
         padded = np.pad(pixels.astype(np.int64), ((0, 0), (radius, radius), (radius, radius), (0, 0)))
         windows = np.lib.stride_tricks.sliding_window_view(padded, (2 * radius + 1, 2 * radius + 1), axis=(1, 2))
@@ -43,7 +44,8 @@ class Blocks:
         self.box = Box(radius)
         self.spec = ModelSpec(tiling_exact=True, multiple=multiple, minimum=minimum, halo=radius + multiple - 1)
 
-    def __call__(self, pixels: Pixels) -> Pixels:
+    def __call__(self, pixels: Pixels | None, **conditions: object) -> Pixels:
+        assert pixels is not None
         batch, height, width, channels = pixels.shape
         size = self.spec.multiple
         rows, columns = (-(-max(side, self.spec.minimum) // size) for side in (height, width))
@@ -58,7 +60,8 @@ class Shifted:
     device = "cpu"
     spec = ModelSpec(scale=2, tiling_exact=False, halo=16)
 
-    def __call__(self, pixels: Pixels) -> Pixels:
+    def __call__(self, pixels: Pixels | None, **conditions: object) -> Pixels:
+        assert pixels is not None
         mean = pixels.mean(axis=(1, 2, 3), keepdims=True)
         return nearest(np.rint(pixels * 0.5 + mean * 0.5).astype(pixels.dtype), 2)
 
@@ -72,7 +75,8 @@ class Small:
         self.asked: list[tuple[int, int]] = []
         self.refused = 0
 
-    def __call__(self, pixels: Pixels) -> Pixels:
+    def __call__(self, pixels: Pixels | None, **conditions: object) -> Pixels:
+        assert pixels is not None
         batch, height, width, _ = pixels.shape
         self.asked.append((batch, height * width))
         if batch * height * width > self.most:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixlate.errors import PixlateError
-from pixlate.plugin.spec import ModelSpec, Norm, Precision, Provenance
+from pixlate.plugin.spec import ModelInput, ModelSpec, Norm, Precision, Provenance
 
 counts = st.integers(1, 65_536)
 specs = st.builds(
@@ -91,3 +91,53 @@ def test_wrong_value_is_refused_with_what_came(values: dict[str, Any], sentence:
 def test_provenance_is_replaced_and_nothing_else() -> None:
     spec, origin = ModelSpec(method="srgan", scale=4), Provenance(data="photographs", steps=7)
     assert spec.with_provenance(origin) == replace(spec, provenance=origin)
+
+
+LABEL = ModelInput("hair", "label", choices=("black", "blond"), default="blond")
+MASK = ModelInput("hole", "mask")
+VECTOR = ModelInput("style", "vector", length=2, default=(0.5, -1.0))
+NOISE = ModelInput("noise", "noise", length=8)
+IMAGE = ModelInput("image", "image")
+
+
+def test_inputs_survive_json() -> None:
+    spec = ModelSpec(inputs=(IMAGE, LABEL, MASK, VECTOR, NOISE), padding="reflect")
+    assert ModelSpec.from_json(spec.to_json()) == spec
+    assert spec.conditions == (LABEL, MASK, VECTOR, NOISE)
+
+
+def test_a_spec_without_inputs_takes_the_image_alone_and_pads_by_edges() -> None:
+    spec = ModelSpec.from_json('{"scale": 2}')
+    assert (spec.inputs, spec.conditions, spec.takes_image, spec.padding) == ((), (), True, "edge")
+
+
+def test_inputs_without_an_image_are_a_sampler() -> None:
+    assert not ModelSpec(inputs=(NOISE,)).takes_image
+
+
+@pytest.mark.parametrize(
+    ("inputs", "sentence"),
+    [
+        ([{"name": "depth", "kind": "cloud"}], "kind of the input 'depth' to be one of image, mask, label, vector, noise, got 'cloud'; update Pixlate"),
+        ([{"name": "hair", "kind": "label"}], "choices with names of their own for the label hair, got ()"),
+        ([{"name": "hair", "kind": "label", "choices": ["a", "a"]}], "choices with names of their own for the label hair, got ('a', 'a')"),
+        ([{"name": "hair", "kind": "mask", "choices": ["a"]}], "no choices for the mask hair, got ('a',)"),
+        ([{"name": "style", "kind": "vector"}], "a length of at least 1 for the vector style, got 0"),
+        ([{"name": "z", "kind": "noise"}], "a length of at least 1 for the noise z, got 0"),
+        ([{"name": "image", "kind": "image"}, {"name": "image", "kind": "mask"}], "a name of its own for each input, got 'image' twice"),
+        ([{"name": "image", "kind": "image"}, {"name": "other", "kind": "image"}], "one image among the inputs, got image and other"),
+        ([{"name": "hole", "kind": "mask"}, {"name": "image", "kind": "image"}], "the image to be the first input, got it after hole"),
+        ([{"name": "hole", "kind": "mask"}], "an image beside a mask, got none"),
+        ([{"name": "hole", "kind": "mask", "channels": 3}], "a mask of 1 channel for the input hole, got 3"),
+        ([{"name": "image", "kind": "image", "channels": 4}], "3 channels of the image, got 4"),
+        ([{"name": "pixels", "kind": "mask"}], "and none of format, pixels, seed, self, got 'pixels'"),
+        ([{"name": "a b", "kind": "mask"}], "letters, digits and _, and none of format, pixels, seed, self, got 'a b'"),
+        ([{"name": "hair", "kind": "label", "choices": ["a"], "default": "b"}], "the default of the label hair to be one of its choices"),
+        ([{"name": "style", "kind": "vector", "length": 2, "default": [1]}], "the default of the vector style to be one of its choices or 2 numbers"),
+        ([{"kind": "mask"}], "expected a JSON object"),
+    ],
+)
+def test_wrong_inputs_are_refused_in_one_sentence(inputs: list[dict[str, Any]], sentence: str) -> None:
+    with pytest.raises(PixlateError, match=re.escape(sentence)) as caught:
+        ModelSpec.from_json(json.dumps({"inputs": inputs}))
+    assert "\n" not in str(caught.value)

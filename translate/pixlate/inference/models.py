@@ -39,7 +39,14 @@ def load(model: str | Path, device: str = "auto") -> Translator:
         PixlateError: No such model, no plugin opens the file, or the device cannot be used.
     """
     path = find(model)
+    taking = [runtime for runtime in installed().runtimes().values() if path.suffix.lower() in runtime.suffixes]
+    for runtime in taking:
+        if runtime.available():
+            return runtime.open(path, device, "auto")
     translator: Translator | None = installed().manager.hook.pixlate_open_model(path=path, device=device)
+    if translator is None and taking:
+        names = ", ".join(runtime.name for runtime in taking)
+        raise PixlateError(f"expected a runtime for {path.suffix} files that is installed whole, got {names}, which lacks a library; run `pixlate doctor`")
     if translator is None:
         raise PixlateError(f"no installed plugin opens {path}; expected a file such as model.onnx: install the plugin that made it")
     return translator

@@ -16,6 +16,7 @@ from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
 from pixlate.plugin.method import Method
 from pixlate.plugin.metric import Metric, Sample
 from pixlate.plugin.model_card import ModelCard
+from pixlate.plugin.runtime import Runtime
 from pixlate.plugin.translator import Translator
 
 if TYPE_CHECKING:
@@ -53,9 +54,25 @@ def pixlate_models() -> Iterable[ModelCard]:
     raise NotImplementedError
 
 
+@hookspec
+def pixlate_runtimes() -> Iterable[Runtime]:
+    """Offer ways to run model files; the first that takes a file's suffix and is available opens it.
+
+    Example::
+
+        @pixlate.hookimpl
+        def pixlate_runtimes():
+            def available():
+                return importlib.util.find_spec("my_library") is not None
+
+            yield pixlate.Runtime(name="mine", suffixes=(".mine",), available=available, open=open_mine)
+    """
+    raise NotImplementedError
+
+
 @hookspec(firstresult=True)
 def pixlate_open_model(path: Path, device: str) -> Translator | None:
-    """Open a model file, or return None where it is none of yours, so that the next plugin is asked.
+    """Open a model file that no runtime takes, or return None where it is none of yours, so that the next plugin is asked.
 
     ``device`` is ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. One asked for by name is used or refused with a PixlateError, never replaced.
 

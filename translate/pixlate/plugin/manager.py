@@ -16,6 +16,7 @@ from pixlate.plugin.check import Check
 from pixlate.plugin.method import Method
 from pixlate.plugin.metric import Metric
 from pixlate.plugin.model_card import ModelCard
+from pixlate.plugin.runtime import Runtime
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -79,6 +80,10 @@ class Plugins:
     def models(self) -> dict[str, ModelCard]:
         """Return the ready models of all plugins by name."""
         return self._collect("model", self.manager.hook.pixlate_models)
+
+    def runtimes(self) -> dict[str, Runtime]:
+        """Return the runtimes of all plugins by name, in the order in which they are asked."""
+        return self._collect("runtime", self.manager.hook.pixlate_runtimes)
 
     def image_formats(self) -> "dict[str, ImageFormat]":
         """Return the image formats of all plugins by suffix.

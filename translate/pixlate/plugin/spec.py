@@ -1,7 +1,10 @@
 """What a model file says about itself, so that the file is enough to run it."""
 
 import json
+import re
+from collections import Counter
 from dataclasses import asdict, dataclass, field, fields, replace
+from math import isfinite
 from typing import Any, Literal, Self, get_args
 
 from pixlate.errors import PixlateError
@@ -14,6 +17,62 @@ METADATA_KEY = "pixlate"
 Norm = Literal["none", "running", "per-image"]
 Precision = Literal["float32", "float16", "bfloat16", "int8"]
 Io = Literal["float", "uint8"]
+Padding = Literal["edge", "reflect"]
+InputKind = Literal["image", "mask", "label", "vector", "noise"]
+_RESERVED = ("format", "pixels", "seed", "self")
+"""Names that Python callers and requests to a server use for something else."""
+
+
+@dataclass(frozen=True)
+class ModelInput:
+    """One input of a model: the image, or a condition, which is what a model takes besides it."""
+
+    name: str
+    """Name of the ONNX input, of the keyword argument of the translator, and in ``convert --set NAME=VALUE``."""
+    kind: InputKind
+    """``image``; ``mask``: uint8 or float (batch, height, width, 1), 255 or 1 is what to fill; ``label``: int64 (batch,), index into ``choices``;
+    ``vector`` and ``noise``: float32 (batch, ``length``), noise standard normal."""
+    channels: int = 0
+    """Channels of an image or mask; 0 takes those of the spec for an image and 1 for a mask."""
+    length: int = 0
+    """Numbers of a vector or of noise."""
+    choices: tuple[str, ...] = ()
+    """Names of the values of a label."""
+    default: str | tuple[float, ...] | None = None
+    """Value where the user gives none: one of ``choices``, or the numbers of a vector. Noise is drawn."""
+
+    def __post_init__(self) -> None:
+        for name in ("name", "kind"):
+            _require_text(f"{name} of an input", getattr(self, name))
+        if self.kind not in get_args(InputKind):
+            known = ", ".join(get_args(InputKind))
+            raise PixlateError(f"model spec: expected the kind of the input {self.name!r} to be one of {known}, got {self.kind!r}; update Pixlate")
+        if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", self.name) or self.name in _RESERVED:
+            raise PixlateError(
+                f"model spec: expected inputs named with letters, digits and _, and none of {', '.join(_RESERVED)}, got {self.name!r}; export it under another name"
+            )
+        for name in ("channels", "length"):
+            _require_whole(f"{name} of the input {self.name}", getattr(self, name), 0, LARGEST_SIDE)
+        if self.kind == "mask" and self.channels > 1:
+            raise PixlateError(f"model spec: expected a mask of 1 channel for the input {self.name}, got {self.channels}; export the model again")
+        self._require_values()
+
+    def _require_values(self) -> None:
+        if self.kind in ("vector", "noise") and self.length < 1:
+            raise PixlateError(f"model spec: expected a length of at least 1 for the {self.kind} {self.name}, got {self.length}; export the model again")
+        named = isinstance(self.choices, tuple) and all(isinstance(choice, str) for choice in self.choices) and len({*self.choices}) == len(self.choices)
+        if not named or (self.kind == "label") != bool(self.choices):
+            wanted = "choices with names of their own" if self.kind == "label" else "no choices"
+            raise PixlateError(f"model spec: expected {wanted} for the {self.kind} {self.name}, got {self.choices!r}; export the model again")
+        if self.default is None:
+            return
+        numbers = isinstance(self.default, tuple) and all(type(number) in (int, float) and isfinite(number) for number in self.default)
+        fits = self.default in self.choices if self.kind == "label" else self.kind == "vector" and numbers and len(self.default) == self.length
+        if not fits:
+            raise PixlateError(
+                f"model spec: expected the default of the {self.kind} {self.name} to be one of its choices or {self.length} numbers, got {self.default!r}; "
+                "export the model again"
+            )
 
 
 @dataclass(frozen=True)
@@ -43,7 +102,7 @@ class ModelSpec:
     scale: int = 1
     """Height and width of the output over those of the input."""
     channels_in: int = 3
-    """Channels of the input: 1 grey, 3 RGB."""
+    """Channels of the image: 1 grey, 3 RGB, or any other number."""
     channels_out: int = 3
     """Channels of the output."""
     multiple: int = 1
@@ -51,7 +110,7 @@ class ModelSpec:
     minimum: int = 1
     """Least height and width, in pixels, the network takes; the runner pads."""
     tiling_exact: bool = False
-    """Whether tiles with ``halo`` pixels of context give the very picture of the whole image."""
+    """Whether tiles with ``halo`` pixels of context give exactly the picture of the whole image."""
     halo: int = 32
     """Context, in input pixels, a tile needs on each side."""
     norm: Norm = "none"
@@ -61,8 +120,24 @@ class ModelSpec:
     io: Io = "float"
     """What the model takes and gives: ``float`` is (batch, channels, height, width) in [0, 1]; ``uint8`` is (batch, height, width, channels), with
     padding to ``multiple`` and ``minimum``, range and rounding inside the model."""
+    padding: Padding = "edge"
+    """What the caller of a ``float`` file adds up to ``multiple`` and ``minimum``: ``reflect`` mirrors the image, as far as it reaches; ``edge``, as in files of
+    Pixlate 0.1, repeats its last row and column. A ``uint8`` file does it inside."""
+    inputs: tuple[ModelInput, ...] = ()
+    """The image, if any, and the conditions, in the order of the ONNX inputs; empty where the model takes the image alone. A PyTorch module takes them in
+    this order too, image and mask as (batch, channels, height, width) in [0, 1]."""
     provenance: Provenance = field(default_factory=Provenance)
     """Data, steps, seed, licence and version."""
+
+    @property
+    def takes_image(self) -> bool:
+        """Whether the model takes an image; one that does not draws its outputs from conditions alone."""
+        return not self.inputs or any(each.kind == "image" for each in self.inputs)
+
+    @property
+    def conditions(self) -> tuple[ModelInput, ...]:
+        """Inputs other than the image, in order."""
+        return tuple(each for each in self.inputs if each.kind != "image")
 
     def __post_init__(self) -> None:
         for name in ("scale", "channels_in", "channels_out", "multiple", "minimum"):
@@ -71,15 +146,32 @@ class ModelSpec:
         _require_whole("steps", self.provenance.steps, 0, 2**63)
         texts = {"method": self.method, "direction": self.direction, **{name: getattr(self.provenance, name) for name in ("data", "licence", "version")}}
         for name, value in texts.items():
-            if not isinstance(value, str):
-                raise PixlateError(f"model spec: expected {name} to be a text, got {value!r}; export the model again")
+            _require_text(name, value)
         if not isinstance(self.tiling_exact, bool):
             raise PixlateError(f"model spec: expected tiling_exact to be true or false, got {self.tiling_exact!r}; export the model again")
-        for name, known in (("norm", get_args(Norm)), ("precision", get_args(Precision)), ("io", get_args(Io))):
+        for name, known in (("norm", get_args(Norm)), ("precision", get_args(Precision)), ("io", get_args(Io)), ("padding", get_args(Padding))):
             if getattr(self, name) not in known:
                 raise PixlateError(
                     f"model spec: expected {name} to be one of {', '.join(known)}, got {getattr(self, name)!r}; update Pixlate or export the model again"
                 )
+        self._require_inputs()
+
+    def _require_inputs(self) -> None:
+        if not isinstance(self.inputs, tuple) or not all(isinstance(each, ModelInput) for each in self.inputs):
+            raise PixlateError(f"model spec: expected inputs to be a tuple of ModelInput, got {self.inputs!r}; export the model again")
+        twice = [name for name, count in Counter(each.name for each in self.inputs).items() if count > 1]
+        if twice:
+            raise PixlateError(f"model spec: expected a name of its own for each input, got {twice[0]!r} twice; rename one and export the model again")
+        images = [(place, each) for place, each in enumerate(self.inputs) if each.kind == "image"]
+        if len(images) > 1:
+            names = " and ".join(each.name for _, each in images)
+            raise PixlateError(f"model spec: expected one image among the inputs, got {names}; export a model of one image and conditions")
+        if images and images[0][0] != 0:
+            raise PixlateError(f"model spec: expected the image to be the first input, got it after {self.inputs[0].name}; export the model again")
+        if images and images[0][1].channels not in (0, self.channels_in):
+            raise PixlateError(f"model spec: expected {self.channels_in} channels of the image, got {images[0][1].channels}; export the model again")
+        if not self.takes_image and any(each.kind == "mask" for each in self.inputs):
+            raise PixlateError("model spec: expected an image beside a mask, got none; export the model again")
 
     def to_json(self) -> str:
         """Return the spec as one JSON object."""
@@ -87,7 +179,7 @@ class ModelSpec:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what :meth:`to_json` wrote; keys a newer Pixlate added are passed over.
+        """Read what :meth:`to_json` wrote; keys that a newer Pixlate added are ignored.
 
         Raises:
             PixlateError: The text is not the JSON of a spec.
@@ -95,13 +187,25 @@ class ModelSpec:
         try:
             values: dict[str, Any] = json.loads(text)
             provenance = Provenance(**_known(Provenance, values.pop("provenance", {})))
-            return cls(**_known(cls, values), provenance=provenance)
+            inputs = tuple(_input(each) for each in values.pop("inputs", ()))
+            return cls(**_known(cls, values), provenance=provenance, inputs=inputs)
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise PixlateError(f"model spec: expected a JSON object, got {text[:60]!r} ({error}); export the model again") from error
 
     def with_provenance(self, provenance: Provenance) -> Self:
         """Return the same spec with another origin of the weights."""
         return replace(self, provenance=provenance)
+
+
+def _input(values: dict[str, Any]) -> ModelInput:
+    """Return an input of its JSON, where tuples are lists."""
+    known: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in _known(ModelInput, values).items()}
+    return ModelInput(**known)
+
+
+def _require_text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise PixlateError(f"model spec: expected {name} to be a text, got {value!r}; export the model again")
 
 
 def _require_whole(name: str, value: object, least: int, most: int) -> None:

@@ -18,8 +18,9 @@ class Negative:
     spec = pixlate.ModelSpec(method="negative", tiling_exact=True, halo=0)
     device = "cpu"
 
-    def __call__(self, pixels: "Pixels") -> "Pixels":
+    def __call__(self, pixels: "Pixels | None", **conditions: object) -> "Pixels":
         """Translate pixels of any depth."""
+        assert pixels is not None
         return ~pixels
 
 

@@ -1,0 +1,63 @@
+"""Sizes a network takes: multiple and minimum, padding up to them, and the context of tiles. The one place that computes these.
+
+The graph of uint8 files computes the same (:mod:`pixlate_export.pixels`), and a test compares both.
+"""
+
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixlate.plugin.spec import ModelSpec, Padding
+
+Samples = TypeVar("Samples", bound=np.generic)
+LEAST_TILE = 32
+"""Smallest side of a tile, in pixels."""
+BLENDED_HALO = (32, 128)
+"""Least and most context, in pixels, of tiles that are blended, since no context makes them exact."""
+
+
+def round_up(length: int, multiple: int) -> int:
+    """Return the least multiple that is not below a length."""
+    return -(-length // multiple) * multiple
+
+
+def allowed_side(side: int, spec: ModelSpec) -> int:
+    """Return the least side from this one on that a network takes, in pixels."""
+    return round_up(max(side, spec.minimum), spec.multiple)
+
+
+def allowed_size(height: int, width: int, spec: ModelSpec) -> tuple[int, int]:
+    """Return the least height and width from these on that a network takes."""
+    return allowed_side(height, spec), allowed_side(width, spec)
+
+
+def blended_halo(halo: int) -> int:
+    """Return the context of tiles of a model that sees the whole image and could see as far as ``halo``."""
+    return min(max(halo, BLENDED_HALO[0]), BLENDED_HALO[1])
+
+
+def least_tile(spec: ModelSpec) -> int:
+    """Return the side of the smallest tile that a model takes with its context on both sides."""
+    return round_up(max(2 * spec.halo + spec.multiple, spec.minimum, LEAST_TILE), spec.multiple)
+
+
+def padding_indices(side: int, padded: int, padding: Padding | Literal["symmetric"]) -> NDArray[np.int64]:
+    """Return which of ``side`` rows of an image each of ``padded`` rows shows.
+
+    After those of the image come with ``edge`` the last one again; with ``reflect`` those before the last one, backwards, and where the image ends the
+    first one again; with ``symmetric`` what ``numpy.pad`` has.
+    """
+    rows = np.arange(padded)
+    if padding == "symmetric":
+        return np.pad(rows[:side], (0, max(padded - side, 0)), mode="symmetric")
+    last = side - 1
+    return np.minimum(rows, last) if padding == "edge" else np.maximum(np.minimum(rows, 2 * last - rows), 0)
+
+
+def pad(images: NDArray[Samples], height: int, width: int, padding: Padding | Literal["symmetric"]) -> NDArray[Samples]:
+    """Return (batch, height, width, channels) padded below and on the right; the same array where nothing is missing."""
+    for axis, side in ((1, height), (2, width)):
+        if images.shape[axis] < side:
+            images = images.take(padding_indices(images.shape[axis], side, padding), axis=axis)
+    return images

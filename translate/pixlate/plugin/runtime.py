@@ -1,0 +1,22 @@
+"""A way to run model files of some suffixes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pixlate.plugin.translator import Translator
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Opens model files; of several that take a suffix and are available, the first opens the file."""
+
+    name: str
+    """Name in messages, such as ``onnxruntime``."""
+    suffixes: tuple[str, ...]
+    """Lower-case endings of its files, with the dot."""
+    available: Callable[[], bool]
+    """Whether the library it needs is installed; called before ``open``."""
+    open: Callable[[Path, str, str], Translator]
+    """Return a translator of a file on a device (``auto``, ``cpu``, ``cuda`` or ``cuda:N``) with an arithmetic (``auto`` for that of the file). One asked for
+    by name is used or refused with a PixlateError, never replaced."""
