@@ -85,9 +85,11 @@ class OnnxTranslator:
 
     def _of_planes(self, pixels: "Pixels") -> "Pixels":
         """Run a file of float."""
+        from pixlate.images.samples import full_scale
+
         height, width = pixels.shape[1:3]
         padded = self._pad(pixels)
-        peak = float(np.iinfo(pixels.dtype).max)
+        peak = float(full_scale(pixels))
         images = np.ascontiguousarray(padded.transpose(0, 3, 1, 2), dtype=np.float32)
         images *= 1 / peak
         output = self._run_batches(images.astype(self._type, copy=False))
@@ -136,7 +138,7 @@ class OnnxTranslator:
         return ModelSpec(scale=scale, channels_in=channels, channels_out=int(found[1]), precision=precision, io=self._io)
 
 
-def _levels(images: NDArray[Any], kind: "np.dtype[np.uint8 | np.uint16]") -> "Pixels":
+def _levels(images: NDArray[Any], kind: np.dtype[Any]) -> "Pixels":
     """Return images (batch, channels, height, width) of [0, 1] as rounded levels (batch, height, width, channels).
 
     Strip by strip, so that what a strip needs stays in the processor's cache: five times as fast as whole images.

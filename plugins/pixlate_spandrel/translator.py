@@ -11,6 +11,7 @@ from torch.nn import functional
 import pixlate
 from pixlate.adversarial import MAXIMUM_HALO, MINIMUM_HALO
 from pixlate.images.picture import Pixels
+from pixlate.images.samples import full_scale
 from pixlate.system.cores import granted_cores
 
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
@@ -64,7 +65,7 @@ class TorchTranslator:
 
     @torch.inference_mode()
     def _translate(self, pixels: Pixels) -> Pixels:
-        peak = int(np.iinfo(pixels.dtype).max)
+        peak = full_scale(pixels)
         given = torch.from_numpy(np.ascontiguousarray(pixels) if pixels.dtype == np.uint8 else pixels.astype(np.int32))
         # Two threads may run the model, and cuDNN's settings are the process's own. Searching for kernels at each new shape would take longer than it saves.
         with self._lock, torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False):

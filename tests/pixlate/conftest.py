@@ -54,7 +54,10 @@ def nearest(pixels: Pixels, scale: int) -> Pixels:
 
 def noise(height: int, width: int, channels: int = 3, seed: int = 0, dtype: type[np.uint8] | type[np.uint16] = np.uint8) -> Pixels:
     """Return random samples, (height, width, channels)."""
-    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, (height, width, channels), dtype=dtype, endpoint=True)
+    drawn: Pixels = (
+        np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, (height, width, channels), dtype=dtype, endpoint=True).astype(dtype, copy=False)
+    )
+    return drawn
 
 
 def save(path: Path, height: int = 6, width: int = 9, seed: int = 0) -> Path:

@@ -65,7 +65,8 @@ def enlarge(scale: int, shape: tuple[Side, ...] = ("n", 3, "h", "w")) -> dict[st
 
 
 def noise(*shape: int, dtype: type[np.uint8] | type[np.uint16] = np.uint8) -> Pixels:
-    return np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
+    drawn: Pixels = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True).astype(dtype, copy=False)
+    return drawn
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

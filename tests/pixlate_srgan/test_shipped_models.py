@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import pixlate
+from pixlate.images.picture import Pixels
 from pixlate.inference.executor import Executor
 from pixlate.plugin.manager import installed
 
@@ -49,7 +50,7 @@ def test_automatic_tiles_of_a_large_photograph_give_the_whole_picture_within_one
     class Counting:
         spec, device = translator.spec, translator.device
 
-        def __call__(self, pixels: "NDArray[np.uint8 | np.uint16] | None", **conditions: object) -> "NDArray[np.uint8 | np.uint16]":
+        def __call__(self, pixels: Pixels | None, **conditions: object) -> Pixels:
             assert pixels is not None
             runs.append(pixels.shape)
             return translator(pixels)

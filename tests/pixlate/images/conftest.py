@@ -19,7 +19,10 @@ LIMIT = 10**8
 
 def samples(height: int, width: int, channels: int, dtype: type[np.uint8] | type[np.uint16] = np.uint8, seed: int = 0) -> Pixels:
     """Return random samples, (height, width, channels)."""
-    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, (height, width, channels), dtype=dtype, endpoint=True)
+    drawn: Pixels = (
+        np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, (height, width, channels), dtype=dtype, endpoint=True).astype(dtype, copy=False)
+    )
+    return drawn
 
 
 def photograph(dtype: type[np.uint8] | type[np.uint16] = np.uint8, channels: int = 3) -> Pixels:

@@ -129,6 +129,13 @@ def test_the_limit_holds_for_every_format_and_lets_its_own_size_pass(file: Calla
         read_picture(path, max_pixels=64 * 48 - 1)
 
 
+def test_many_channels_count_against_the_limit_before_they_are_decoded(tmp_path: Path) -> None:
+    write_picture(Picture(np.zeros((10, 10, 9), np.uint8)), tmp_path / "x.tif", "tiff")
+    assert read_picture(tmp_path / "x.tif", max_pixels=225).pixels.shape == (10, 10, 9)
+    with pytest.raises(PixlateError, match=r"at most 0.000896 million samples, 4 for each of --max-pixels, got 10 x 10 of 9 channels"):
+        read_picture(tmp_path / "x.tif", max_pixels=224)
+
+
 @pytest.mark.parametrize("format", ["png", "jpeg", "bmp", "tiff"])
 def test_pillows_own_limit_neither_matters_nor_changes(file: Callable[[str, bytes], Path], format: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = file("x", WHOLE[format, False])

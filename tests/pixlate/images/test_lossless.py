@@ -60,7 +60,7 @@ def test_imagecodecs_and_tifffile_read_what_was_written(tmp_path: Path, dtype: t
     if deep and channels == 1 and with_alpha:
         return  # Pillow knows no 16-bit grey with alpha in TIFF
     with Image.open(tmp_path / "one.tif") as image:  # of 16-bit colour it gives the upper 8 bits
-        assert np.array_equal(np.asarray(image).reshape(expected.shape), expected >> 8 if deep and channels == 3 else expected)
+        assert np.array_equal(np.asarray(image).reshape(expected.shape), expected // 256 if deep and channels == 3 else expected)
 
 
 @pytest.mark.parametrize("compression", [None, "lzw", "adobe_deflate", "zstd", "packbits"])
@@ -107,6 +107,25 @@ def test_an_extra_channel_that_is_no_alpha_is_left_out_and_noted(tmp_path: Path)
     picture = read_picture(tmp_path / "extra.tif", max_pixels=LIMIT)
     assert np.array_equal(picture.pixels, pixels)
     assert picture.alpha is None and picture.notes == ("1 further channel left out",)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [2, 4, 5, 16])
+def test_tiff_of_any_number_of_channels_comes_back_as_it_was(tmp_path: Path, dtype: type[np.uint8], channels: int) -> None:
+    pixels = samples(9, 7, channels, dtype)
+    assert write_picture(Picture(pixels, None, everything()), tmp_path / "x.tif", "tiff") == (
+        "the ICC profile is for another kind of colours and was left out",
+    )
+    for wanted in (0, channels):
+        assert same(read_picture(tmp_path / "x.tif", max_pixels=LIMIT, channels=wanted), Picture(pixels))
+    assert np.array_equal(tifffile.imread(tmp_path / "x.tif"), pixels)
+
+
+def test_rgb_with_opacity_is_four_channels_where_four_are_wanted(tmp_path: Path) -> None:
+    pixels, alpha = photograph(), photograph()[:, :, 0].copy()
+    write_picture(Picture(pixels, alpha), tmp_path / "x.tif", "tiff")
+    assert same(read_picture(tmp_path / "x.tif", max_pixels=LIMIT), Picture(pixels, alpha))
+    assert same(read_picture(tmp_path / "x.tif", max_pixels=LIMIT, channels=4), Picture(np.dstack([pixels, alpha])))
 
 
 def test_12_bit_tiff_is_stretched_to_16(tmp_path: Path) -> None:

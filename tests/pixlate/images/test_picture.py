@@ -12,7 +12,7 @@ def test_a_picture_counts_the_bytes_of_pixels_and_alpha() -> None:
     assert Picture(np.zeros((4, 5, 3), np.uint16), np.zeros((4, 5), np.uint16)).nbytes == 4 * 5 * 4 * 2
 
 
-@pytest.mark.parametrize("pixels", [np.zeros((4, 5), np.uint8), np.zeros((4, 5, 4), np.uint8), np.zeros((0, 5, 3), np.uint8), np.zeros((4, 5, 3), np.float32)])
+@pytest.mark.parametrize("pixels", [np.zeros((4, 5), np.uint8), np.zeros((4, 5, 0), np.uint8), np.zeros((0, 5, 3), np.uint8), np.zeros((4, 5, 3), np.float64)])
 def test_a_picture_refuses_pixels_of_another_shape_or_type(pixels: Pixels) -> None:
     with pytest.raises(ValueError, match="expected pixels of"):
         Picture(pixels)
@@ -22,6 +22,11 @@ def test_a_picture_refuses_pixels_of_another_shape_or_type(pixels: Pixels) -> No
 def test_a_picture_refuses_alpha_unlike_its_pixels(alpha: Pixels) -> None:
     with pytest.raises(ValueError, match="expected alpha"):
         Picture(np.zeros((4, 5, 3), np.uint8), alpha)
+
+
+def test_alpha_belongs_to_grey_and_rgb_pictures_alone() -> None:
+    with pytest.raises(ValueError, match="1 or 3 channels beside alpha, got 5"):
+        Picture(np.zeros((4, 5, 5), np.uint8), np.zeros((4, 5), np.uint8))
 
 
 @pytest.mark.parametrize("dpi", [(0.0, 72.0), (float("nan"), 1.0), (float("inf"), 1.0), (-1.0, 1.0)])

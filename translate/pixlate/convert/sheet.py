@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pixlate.convert.report import Summary, open_part
 from pixlate.images import Picture
+from pixlate.images.samples import to_8_bits
 from pixlate.system.text import printable
 
 CELL = 360
@@ -96,5 +97,5 @@ class Sheet:
 def _rgb(picture: Picture, top: int, bottom: int, left: int, right: int) -> Image.Image:
     """Return a part of a picture as 8-bit RGB."""
     pixels = picture.pixels[top:bottom, left:right]
-    pixels = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
+    pixels = to_8_bits(pixels if pixels.shape[2] in (1, 3) else pixels[:, :, : 3 if pixels.shape[2] > 3 else 1])
     return Image.fromarray(np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else np.ascontiguousarray(pixels))

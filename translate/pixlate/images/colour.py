@@ -23,7 +23,7 @@ def srgb() -> bytes:
 
 def fits(icc: bytes, channels: int) -> bool:
     """Tell whether a profile describes pixels of so many channels."""
-    return icc[16:20] == _SPACES[channels]
+    return icc[16:20] == _SPACES.get(channels)
 
 
 def is_srgb(icc: bytes) -> bool:

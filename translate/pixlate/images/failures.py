@@ -7,6 +7,9 @@ from PIL import Image
 
 from pixlate.errors import PixlateError
 
+SAMPLES_A_PIXEL = 4
+"""Samples that a limit of pixels allows for each of them, as RGB with alpha has."""
+
 
 @contextmanager
 def explained(kind: str = "image") -> Iterator[None]:
@@ -36,8 +39,8 @@ def explained(kind: str = "image") -> Iterator[None]:
         raise PixlateError(f"the {kind} is truncated or damaged ({reason}); copy it again from its source") from error
 
 
-def check_size(width: int, height: int, max_pixels: int) -> None:
-    """Refuse a picture that is empty or has more than ``max_pixels`` pixels, before it is decoded.
+def check_size(width: int, height: int, max_pixels: int, channels: int = 1) -> None:
+    """Refuse a picture that is empty or has more than ``max_pixels`` pixels, or four times as many samples, before it is decoded.
 
     Raises:
         PixlateError: With the size and the option that raises the limit.
@@ -48,4 +51,9 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
         raise PixlateError(
             f"expected at most {max_pixels / 1e6:.6g} million pixels, got {width} x {height} = {width * height / 1e6:.6g} million; "
             "raise the limit with --max-pixels if the file can be trusted"
+        )
+    if width * height * channels > SAMPLES_A_PIXEL * max_pixels:
+        raise PixlateError(
+            f"expected at most {SAMPLES_A_PIXEL * max_pixels / 1e6:.6g} million samples, {SAMPLES_A_PIXEL} for each of --max-pixels, got "
+            f"{width} x {height} of {channels} channels; raise the limit if the file can be trusted"
         )

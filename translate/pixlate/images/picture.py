@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8 | np.uint16]
-"""Samples of 0..255 or 0..65535."""
+Pixels = NDArray[np.uint8 | np.uint16 | np.float32]
+"""Samples (height, width, channels), or (batch, height, width, channels): uint8 of 0..255, uint16 of 0..65535, or float32, linear in whatever
+range the file has and not clipped; what a network or a training set takes is in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ class Picture:
     """One picture, upright: the EXIF orientation has been applied."""
 
     pixels: Pixels
-    """Grey or RGB samples, uint8 or uint16, (height, width, 1) or (height, width, 3)."""
+    """(height, width, channels), one to many: 1 is grey, 3 is RGB, any other number has no colours. uint8, uint16 or float32."""
     alpha: Pixels | None = None
-    """Opacity, (height, width), of the same type as the pixels, not premultiplied."""
+    """Opacity of a grey or RGB picture, (height, width), of the same type as the pixels, not premultiplied."""
     metadata: Metadata = field(default_factory=Metadata)
     """EXIF, ICC profile, XMP and resolution."""
     notes: tuple[str, ...] = ()
@@ -45,10 +46,12 @@ class Picture:
 
     def __post_init__(self) -> None:
         shape, kind = self.pixels.shape, self.pixels.dtype
-        if kind not in (np.uint8, np.uint16):
-            raise ValueError(f"expected pixels of uint8 or uint16, got {kind}; scale them to 0..255 or 0..65535 first")
-        if len(shape) != 3 or shape[2] not in (1, 3) or 0 in shape:
-            raise ValueError(f"expected pixels of (height, width, 1) or (height, width, 3), got {shape}; keep the channel axis of a grey picture")
+        if kind not in (np.uint8, np.uint16, np.float32):
+            raise ValueError(f"expected pixels of uint8, uint16 or float32, got {kind}; convert them first")
+        if len(shape) != 3 or 0 in shape:
+            raise ValueError(f"expected pixels of (height, width, channels), got {shape}; keep the channel axis of a grey picture")
+        if self.alpha is not None and shape[2] not in (1, 3):
+            raise ValueError(f"expected pixels of 1 or 3 channels beside alpha, got {shape[2]}; make the alpha one of the channels")
         if self.alpha is not None and (self.alpha.shape != shape[:2] or self.alpha.dtype != kind):
             raise ValueError(f"expected alpha of {shape[:2]} and {kind} like the pixels, got {self.alpha.shape} and {self.alpha.dtype}; resize or convert it")
 

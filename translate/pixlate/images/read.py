@@ -42,12 +42,14 @@ def probe_bytes(data: bytes, max_pixels: int) -> tuple[int, int]:
         return _size(BytesIO(data), "", max_pixels)
 
 
-def read_picture(path: Path, *, max_pixels: int, formats: Mapping[str, ImageFormat] = _NO_FORMATS) -> Picture:
+def read_picture(path: Path, *, max_pixels: int, channels: int = 0, formats: Mapping[str, ImageFormat] = _NO_FORMATS) -> Picture:
     """Read the first picture of a file, upright, 8 or 16 bits, grey or RGB, with alpha and metadata.
 
     Args:
         path: The file; its content tells the format, the suffix only where a plugin has claimed it.
         max_pixels: Most pixels the header may tell; more is refused before decoding.
+        channels: How many are wanted: for 1 or 3 a TIFF is read as a picture, whose further channels are left out with a note, for any other number as
+            a stack of channels, opacity and pages among them; 0 takes a TIFF for what its tags say.
         formats: Suffix -> format of a plugin.
 
     Raises:
@@ -61,7 +63,7 @@ def read_picture(path: Path, *, max_pixels: int, formats: Mapping[str, ImageForm
             format, _, _, orientation = _header(stream, path.suffix, max_pixels)
             stream.seek(0)
             data = stream.read()
-        return _decoded(data, format, orientation, path.suffix)
+        return _decoded(data, format, orientation, path.suffix, max_pixels, channels)
 
 
 def decode_picture(data: bytes, *, max_pixels: int) -> Picture:
@@ -72,7 +74,7 @@ def decode_picture(data: bytes, *, max_pixels: int) -> Picture:
     """
     with explained():
         format, _, _, orientation = _header(BytesIO(data), "", max_pixels)
-        return _decoded(data, format, orientation, "")
+        return _decoded(data, format, orientation, "", max_pixels)
 
 
 def _size(stream: BinaryIO, suffix: str, max_pixels: int) -> tuple[int, int]:
@@ -81,9 +83,9 @@ def _size(stream: BinaryIO, suffix: str, max_pixels: int) -> tuple[int, int]:
     return (height, width) if orientation >= 5 else (width, height)
 
 
-def _decoded(data: bytes, format: str, orientation: int, suffix: str) -> Picture:
+def _decoded(data: bytes, format: str, orientation: int, suffix: str, max_pixels: int, channels: int = 0) -> Picture:
     if format == "tiff":
-        picture, orientation = tiff.read(data, orientation)
+        picture, orientation = tiff.read(data, orientation, max_pixels, channels)
     elif format == "png":
         png.check(data)
         picture = png.read_deep(data) if png.depth(data) == 16 else decode.decoded(data, "png")

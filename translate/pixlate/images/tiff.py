@@ -8,6 +8,7 @@ import struct
 import zlib
 from dataclasses import replace
 from io import BytesIO
+from math import prod
 from typing import BinaryIO
 
 import numpy as np
@@ -16,8 +17,9 @@ import tifffile
 from pixlate.errors import PixlateError
 from pixlate.images import exif, xmp
 from pixlate.images.decode import decoded
+from pixlate.images.failures import check_size
 from pixlate.images.picture import Metadata, Picture, Pixels
-from pixlate.images.samples import unmultiplied
+from pixlate.images.samples import as_pixels, full_scale, unmultiplied
 from pixlate.images.tags import UNDEFINED, Directory, Field, Order, changed, first_directory, long, short
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, STRIPS, SAMPLES, ROWS, COUNTS, PLANAR = 256, 257, 258, 259, 262, 273, 277, 278, 279, 284
@@ -26,6 +28,8 @@ _GEOGRAPHIC = (33550, 33922, 34264, 34735)
 _PLAIN_COMPRESSIONS = (1, 5, 8, 32946, 32773, 50000)
 """None, LZW, deflate (two numbers), PackBits, Zstandard."""
 _STRIP_BYTES = 1 << 18
+_COLOURS = {2: 3, 5: 4, 6: 3, 8: 3, 9: 3}
+"""Samples of a pixel by photometric interpretation (TIFF 6.0, tag 262): RGB, CMYK, YCbCr, CIELab and ICCLab; the others have one."""
 
 
 def size_of(stream: BinaryIO) -> tuple[int, int]:
@@ -47,10 +51,42 @@ def orientation_of(stream: BinaryIO) -> int:
     return value if 1 <= value <= 8 else xmp.orientation(main.data(XMP)) or 1
 
 
-def read(data: bytes, orientation: int) -> tuple[Picture, int]:
-    """Decode the first page; return it with the orientation that is still to be applied."""
+def is_stack(main: Directory, channels: int) -> bool:
+    """Tell whether the samples of a file are channels that are no picture of grey or RGB with an opacity, for a reader who takes so many (0: any).
+
+    Of two samples the second is an opacity only where the file says so.
+    """
+    if channels:
+        return channels not in (1, 3)
+    samples = main.number(SAMPLES, 1)
+    return samples - _COLOURS.get(main.number(PHOTOMETRIC), 1) > 1 or (samples == 2 and not any(main.numbers(EXTRA)))
+
+
+def read_stack(data: bytes, max_pixels: int) -> Pixels:
+    """Return all channels, as stored, whether they are samples of a pixel, planes or pages: (height, width, channels)."""
+    with tifffile.TiffFile(BytesIO(data)) as file:
+        series = file.series[0]
+        axes, shape = series.axes, series.shape
+        check_size(
+            series.keyframe.imagewidth, series.keyframe.imagelength, max_pixels, prod(shape) // max(1, series.keyframe.imagewidth * series.keyframe.imagelength)
+        )
+        array = np.asarray(series.asarray(maxworkers=1))
+    if axes in ("SYX", "CYX", "IYX", "QYX"):
+        array = np.moveaxis(array, 0, 2)
+    elif axes == "YX":
+        array = array[:, :, None]
+    elif axes not in ("YXS", "YXC"):
+        raise PixlateError(f"expected a TIFF of height, width and channels, got the axes {axes} of {shape}; save one image a file")
+    return as_pixels(array)
+
+
+def read(data: bytes, orientation: int, max_pixels: int, channels: int = 0) -> tuple[Picture, int]:
+    """Decode the first page, or all channels of a stack; return it with the orientation that is still to be applied."""
     stream = BytesIO(data)
     main = first_directory(stream)
+    if is_stack(main, channels):
+        _check_whole(main, len(data))
+        return Picture(read_stack(data, max_pixels), None, metadata_of(stream)), orientation
     bits, layout = main.numbers(BITS, (1,)), main.numbers(SAMPLE_FORMAT, (1,))
     photometric = main.number(PHOTOMETRIC)
     _check_kind(bits, layout)
@@ -97,14 +133,14 @@ def encoded(picture: Picture, metadata: Metadata) -> bytes:
         HEIGHT: long(order, height),
         BITS: short(order, *[depth] * count),
         COMPRESSION: short(order, 8),
-        PHOTOMETRIC: short(order, 1 if channels == 1 else 2),
+        PHOTOMETRIC: short(order, 2 if channels == 3 else 1),
         STRIPS: long(order, *offsets),
         SAMPLES: short(order, count),
         ROWS: long(order, rows),
         COUNTS: long(order, *lengths),
         PLANAR: short(order, 1),
         PREDICTOR: short(order, 2),
-        EXTRA: short(order, 2) if picture.alpha is not None else None,
+        EXTRA: _extra(order, picture),
         SAMPLE_FORMAT: short(order, *[1] * count),
         ICC: Field(UNDEFINED, len(metadata.icc), metadata.icc) if metadata.icc else None,
         XMP: Field(1, len(metadata.xmp), metadata.xmp) if metadata.xmp else None,
@@ -116,9 +152,17 @@ def encoded(picture: Picture, metadata: Metadata) -> bytes:
     return bytes(block)
 
 
+def _extra(order: Order, picture: Picture) -> Field | None:
+    """Return what the samples beyond grey or RGB are: an opacity, or channels of no stated meaning."""
+    if picture.alpha is not None:
+        return short(order, 2)
+    channels = picture.pixels.shape[2]
+    return None if channels in (1, 3) else short(order, *[0] * (channels - 1))
+
+
 def _packed(rows: Pixels, order: Order) -> bytes:
     differences = rows.copy()
-    differences[:, 1:] -= rows[:, :-1]
+    np.subtract(rows[:, 1:], rows[:, :-1], out=differences[:, 1:])
     return zlib.compress(differences.astype(rows.dtype.newbyteorder(order)).tobytes(), 4)
 
 
@@ -138,7 +182,7 @@ def _samples(data: bytes, main: Directory, bits: int, photometric: int) -> tuple
     extras = main.numbers(EXTRA) if EXTRA in main.entries else (2,) * (count - channels)
     pixels: Pixels = np.ascontiguousarray(array[:, :, :channels])
     if photometric == 0:
-        pixels = np.iinfo(pixels.dtype).max - pixels
+        pixels = full_scale(pixels) - pixels
     position = next((index for index, kind in enumerate(extras) if kind in (1, 2) and channels + index < count), None)
     alpha = None if position is None else np.ascontiguousarray(array[:, :, channels + position])
     left_out = count - channels - (alpha is not None)

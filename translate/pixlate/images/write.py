@@ -65,6 +65,10 @@ def encode_picture(picture: Picture, format: str, *, quality: int = 95) -> tuple
     height, width = picture.pixels.shape[:2]
     if max(height, width) > LONGEST_SIDES.get(format, max(height, width)):
         raise PixlateError(f"expected sides of at most {LONGEST_SIDES[format]} pixels in {TITLES[format]}, got {width} x {height}; use --format png")
+    channels, kind = picture.pixels.shape[2], picture.pixels.dtype
+    if kind == np.float32 or (channels not in (1, 3) and format != "tiff"):
+        hint = "use --format tiff" if kind != np.float32 else "scale it to 8 or 16 bits first"
+        raise PixlateError(f"expected a picture of 1 or 3 channels of 8 or 16 bits in {TITLES[format]}, got {channels} of {kind}; {hint}")
     metadata, notes = _holdable(picture, format)
     try:
         data, more = _ENCODERS[format](picture, metadata, quality)

@@ -8,6 +8,7 @@ from PIL import Image
 from pixlate.errors import PixlateError
 from pixlate.images import Picture, add_origin
 from pixlate.images.picture import Pixels
+from pixlate.images.samples import full_scale
 from pixlate.plugin.spec import ModelSpec
 
 
@@ -59,5 +60,5 @@ def _enlarge(plane: Pixels, scale: int) -> Pixels:
     height, width = plane.shape
     image = Image.fromarray(plane.astype(np.float32))
     enlarged = np.asarray(image.resize((width * scale, height * scale), Image.Resampling.BICUBIC))
-    whole: Pixels = np.clip(np.rint(enlarged), 0, np.iinfo(plane.dtype).max).astype(plane.dtype)
+    whole: Pixels = np.clip(enlarged if plane.dtype == np.float32 else np.rint(enlarged), 0, full_scale(plane)).astype(plane.dtype)
     return whole

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 import pixlate
 
 if TYPE_CHECKING:
@@ -21,7 +23,8 @@ class Negative:
     def __call__(self, pixels: "Pixels | None", **conditions: object) -> "Pixels":
         """Translate pixels of any depth."""
         assert pixels is not None
-        return ~pixels
+        opposite: Pixels = np.bitwise_not(pixels)
+        return opposite
 
 
 @pixlate.hookimpl
