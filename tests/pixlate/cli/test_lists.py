@@ -2,12 +2,15 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+import pixlate
 from pixlate.cli import doctor as doctor_module
+from pixlate.cli import train
 from pixlate.cli.doctor import doctor
 from pixlate.cli.models import models
 from pixlate.cli.plugins import plugins
@@ -58,7 +61,7 @@ def test_doctor_tells_versions_and_that_the_cpu_provider_runs(capsys: pytest.Cap
 def test_doctor_prints_the_remedy_under_a_problem_and_gives_1(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installed(), "checks", lambda: [Check("tables", "problem", "missing", "pip install tables")])
     assert doctor() == 1
-    assert "problem  tables: missing\n         mend with: pip install tables\n" in printed(capsys)
+    assert "problem  tables: missing\n         fix with: pip install tables\n" in printed(capsys)
 
 
 def test_doctor_names_missing_training_packages_with_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +69,7 @@ def test_doctor_names_missing_training_packages_with_the_command(capsys: pytest.
     assert doctor() == 0
     text = printed(capsys)
     assert "training: not installed: not-a-package" in text
-    assert "mend with: pip install 'pixlate[train]'" in text
+    assert "fix with: pip install 'pixlate[train]'" in text
 
 
 def test_doctor_names_a_torchvision_that_does_not_fit_torch(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +82,7 @@ def test_doctor_names_a_torchvision_that_does_not_fit_torch(capsys: pytest.Captu
 def test_doctor_names_a_plugin_that_fails_to_import(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installed(), "plugins", [Plugin("bad", "bad-package", "0.1", error="ImportError: no such thing")])
     assert doctor() == 1
-    assert "mend with: pip install --upgrade bad-package" in printed(capsys)
+    assert "fix with: pip install --upgrade bad-package" in printed(capsys)
 
 
 def test_models_names_a_file_that_is_missing_and_lists_the_others(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -89,3 +92,75 @@ def test_models_names_a_file_that_is_missing_and_lists_the_others(capsys: pytest
     out, err = capsys.readouterr()
     assert "upscale-x2: " in out and "upscale-x4: " in out
     assert f"expected the file of the model gone at {tmp_path / 'gone.onnx'}, but it is missing" in err
+
+
+class Broken:
+    """A plugin that offers, beside a good metric, what cannot be used."""
+
+    @pixlate.hookimpl
+    def pixlate_methods(self) -> Iterator[object]:
+        yield 1 / 0
+
+    @pixlate.hookimpl
+    def pixlate_metrics(self) -> Iterator[object]:
+        yield pixlate.Metric("fits", lambda output, target: 1.0)
+        yield "no metric"
+
+    @pixlate.hookimpl
+    def pixlate_models(self) -> Iterator[ModelCard]:
+        yield installed_model()
+
+
+def installed_model() -> ModelCard:
+    return ModelCard("upscale-x4", "the same name", Path("x.onnx"))
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    plugins = installed()
+    module = Broken()
+    monkeypatch.setattr(plugins, "plugins", list(plugins.plugins))
+    monkeypatch.setattr(plugins, "_left_out", {})
+    plugins.add(module, Plugin("broken", "pixlate-broken", "0.3"))
+    yield
+    plugins.manager.unregister(module)
+
+
+@pytest.mark.filterwarnings("ignore:.*broken")
+@pytest.mark.usefixtures("broken")
+def test_plugins_and_doctor_name_what_is_left_out_and_why(capsys: pytest.CaptureFixture[str]) -> None:
+    sentences = [
+        "the plugin broken (pixlate-broken 0.3) failed in pixlate_methods (ZeroDivisionError: division by zero), which is left out from there on",
+        "a metric of the plugin broken (pixlate-broken 0.3) is left out: expected a Metric with a name, got str",
+        "two plugins offer a model named 'upscale-x4': ",
+    ]
+    for command in (plugins, doctor):
+        assert command() == 1
+        text = printed(capsys)
+        assert all(text.count(sentence) == 1 for sentence in sentences)
+    assert plugins(json=True) == 1
+    (row,) = [row for row in json.loads(printed(capsys)) if row["name"] == "broken"]
+    assert row["api"] == 1
+    assert [(part["kind"], part["name"]) for part in row["left_out"]] == [("hook", "pixlate_methods"), ("model", "upscale-x4"), ("metric", "pixlate_metrics")]
+    assert doctor(json=True) == 1
+    assert [check["found"] for check in json.loads(printed(capsys)) if check["name"] == "plugin broken"]
+
+
+@pytest.mark.filterwarnings("ignore:.*broken")
+@pytest.mark.usefixtures("broken")
+def test_a_model_two_plugins_offer_is_marked_and_the_others_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert models() == 1
+    out, err = capsys.readouterr()
+    assert "upscale-x2: " in out and "upscale-x4: " not in out
+    assert err.startswith("two plugins offer a model named 'upscale-x4': ") and err.count("\n") == 1
+    with pytest.raises(pixlate.PixlateError, match=r"two plugins offer a model named 'upscale-x4': .*broken \(pixlate-broken 0\.3\)"):
+        pixlate.load("upscale-x4")
+
+
+@pytest.mark.filterwarnings("ignore:.*broken")
+@pytest.mark.usefixtures("broken")
+def test_a_method_that_was_left_out_is_explained_when_asked_for() -> None:
+    with pytest.raises(
+        pixlate.PixlateError, match=r"expected a method \(.*srgan.*\), got 'unheard'; the plugin broken .* failed in pixlate_methods \(ZeroDivisionError"
+    ):
+        train.resume("unheard")

@@ -1,5 +1,6 @@
 """Plugins: found by entry point, loaded one by one, asked, and refused with both names where they clash."""
 
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -51,34 +52,189 @@ def test_a_plugin_that_fails_to_import_is_left_out_and_named(install: Install) -
     assert (broken.error, good.error) == ("ModuleNotFoundError: No module named 'not_there'", "")
 
 
-def test_a_misspelled_hook_is_an_error_that_lists_the_hooks(install: Install) -> None:
+METHOD = """
+from dataclasses import dataclass
+@dataclass(frozen=True)
+class Options:
+    depth: int = 1
+@dataclass(frozen=True)
+class Clashing:
+    batch: int = 1
+def method(name, options=Options):
+    return pixlate.Method(name=name, summary="a method", pairing="paired", options=options, build=lambda options: None)
+"""
+GOOD = {
+    "method": ("methods", METHOD, "method('good')"),
+    "model": ("models", "from pathlib import Path\n", "pixlate.ModelCard(name='good', summary='', path=Path('good.onnx'))"),
+    "runtime": ("runtimes", "", "pixlate.Runtime(name='good', suffixes=('.good',), available=bool, open=None)"),
+    "image format": ("image_formats", "", "pixlate.ImageFormat(name='good', suffixes=('.good',), read=None)"),
+    "metric": ("metrics", "", "pixlate.Metric(name='good', compute=lambda output, target: 1.0)"),
+    "check": ("checks", "", "pixlate.Check(name='good', status='ok', found='')"),
+}
+"""Hook, setting and expression of a value of each kind that hooks collect."""
+
+
+def offered(plugins: Plugins, kind: str) -> list[str]:
+    if kind == "check":
+        return [check.name for check in plugins.checks()]
+    return [value.name for value in getattr(plugins, f"{kind.replace(' ', '_')}s")().values()]
+
+
+@pytest.mark.parametrize("kind", GOOD)
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        ("yield 7", "is left out: expected a .* with a name, got int"),
+        ("raise KeyError('gone')", r"failed in pixlate_\w+ \(KeyError: 'gone'\)"),
+        ("return None", r"failed in pixlate_\w+ \(TypeError"),
+        ("yield 1 / 0", r"failed in pixlate_\w+ \(ZeroDivisionError"),
+        ("yield pixlate.ModelSpec(scale=0)", r"failed in pixlate_\w+ \(model spec: expected scale"),
+    ],
+)
+def test_a_bad_offer_is_left_out_alone_and_named_once(kind: str, bad: str, reason: str, install: Install) -> None:
+    hook, setting, good = GOOD[kind]
+    broken = install("broken", f"@pixlate.hookimpl\ndef pixlate_{hook}():\n    {bad}\n", "0.3")
+    beside = install("beside", f"{setting}\n@pixlate.hookimpl\ndef pixlate_{hook}():\n    yield {good}\n    {bad.replace('return None', 'yield None')}\n")
+    plugins = Plugins([broken, beside])
+    with pytest.warns(UserWarning) as warned:
+        assert offered(plugins, kind) == ["good"]
+    first = [str(warning.message) for warning in warned if "broken (broken 0.3)" in str(warning.message)]
+    assert len(warned) == 2 and len(first) == 1 and re.search(reason, first[0]) and first[0].endswith("update or uninstall broken")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert offered(plugins, kind) == ["good"]
+        assert {part.plugin.name for part in plugins.left_out()} == {"broken", "beside"}
+
+
+def test_a_method_whose_option_clashes_costs_that_method_only(install: Install) -> None:
+    plugins = Plugins(
+        [
+            install(
+                "mixed",
+                METHOD + "@pixlate.hookimpl\ndef pixlate_methods():\n    yield method('clash', Clashing)\n    yield method('a b')\n    yield method('fits')\n",
+            )
+        ]
+    )
+    with pytest.warns(UserWarning) as warned:
+        assert list(plugins.methods()) == ["fits"]
+    clash, spaced = (str(warning.message) for warning in warned)
+    assert "a method of the plugin mixed (mixed 1.0) is left out: method 'clash': the option 'batch' of Clashing is also one of TrainingOptions" in clash
+    assert "method 'a b': expected a name of letters, digits" in spaced
+    assert plugins.why("method", "clash") == clash
+
+
+def test_a_method_with_a_bad_option_made_at_import_costs_that_method_only(install: Install) -> None:
+    code = METHOD + "METHODS = [method('clash', Clashing), method('fits')]\n@pixlate.hookimpl\ndef pixlate_methods():\n    return METHODS\n"
+    with pytest.warns(UserWarning, match="the option 'batch'"):
+        assert list(Plugins([install("mixed", code)]).methods()) == ["fits"]
+
+
+def test_a_misspelled_hook_is_left_out_alone_with_a_suggestion(install: Install) -> None:
     code = "@pixlate.hookimpl\ndef pixlate_modles():\n    yield 1\n"
-    with pytest.raises(pixlate.PixlateError, match=r"slip \(slip 1\.0\).*pixlate_modles.*pixlate_models"):
-        Plugins([install("slip", code)])
+    with pytest.warns(UserWarning, match=r"pixlate_modles of the plugin slip \(slip 1\.0\) is left out: .*did you mean pixlate_models\?; update slip"):
+        plugins = Plugins([install("slip", MODEL + code)])
+    assert list(plugins.models()) == ["night"]
+    assert plugins.plugins[0].hooks == ("pixlate_models",)
 
 
-def test_a_hook_with_a_wrong_argument_is_an_error(install: Install) -> None:
+def test_a_hook_that_is_gone_costs_that_hook_alone(install: Install) -> None:
+    code = "@pixlate.hookimpl\ndef pixlate_jpeg_codec():\n    return None\n"
+    with pytest.warns(UserWarning, match=r"the hook pixlate_jpeg_codec of the plugin old \(old 0\.1\) is left out: API 2 has it no longer"):
+        assert list(Plugins([install("old", MODEL + code, "0.1")]).models()) == ["night"]
+
+
+def test_an_optional_hook_that_is_not_known_is_ignored(install: Install) -> None:
+    code = "@pixlate.hookimpl(optionalhook=True)\ndef pixlate_of_tomorrow():\n    return None\n"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert list(Plugins([install("new", MODEL + code)]).models()) == ["night"]
+
+
+def test_a_hook_with_a_wrong_argument_is_left_out_alone(install: Install) -> None:
     code = "@pixlate.hookimpl\ndef pixlate_open_model(file):\n    return None\n"
-    with pytest.raises(pixlate.PixlateError, match=r"slip \(slip 1\.0\) does not fit"):
-        Plugins([install("slip", code)])
+    with pytest.warns(UserWarning, match=r"slip \(slip 1\.0\) is left out: expected arguments among \(path, device\), got file"):
+        assert list(Plugins([install("slip", MODEL + code)]).models()) == ["night"]
 
 
-def test_two_plugins_that_offer_one_model_are_refused_by_both_names(install: Install) -> None:
-    plugins = Plugins([install("first", MODEL), install("second", MODEL, "2.0")])
-    with pytest.raises(pixlate.PixlateError, match=r"model named 'night': first \(first 1\.0\) and second \(second 2\.0\); uninstall one"):
-        plugins.models()
+@pytest.mark.parametrize(("api", "older"), [("3", "Pixlate"), ("'two'", "new")])
+def test_a_plugin_of_an_unsupported_api_is_left_out_whole(api: str, older: str, install: Install) -> None:
+    with pytest.warns(UserWarning, match=rf"the plugin new \(new 1\.0\) is left out: it needs plugin API {api}, and this Pixlate has 1 and 2; update {older}$"):
+        plugins = Plugins([install("new", f"PIXLATE_API = {api}\n{MODEL}"), install("old", f"PIXLATE_API = 2\n{MODEL}")])
+    assert list(plugins.models()) == ["night"]
+    assert f"the plugin new (new 1.0) is left out (it needs plugin API {api}" in plugins.why("model", "other")
+    assert [plugin.api for plugin in plugins.plugins if not plugin.error] == [2]
 
 
-def test_two_plugins_of_one_name_are_refused_by_both_distributions(install: Install) -> None:
-    with pytest.raises(pixlate.PixlateError, match=r"two plugins are named 'same': same \(first 1\.0\) and same \(second 1\.0\)"):
-        Plugins([install("first", MODEL, entry="same"), install("second", "", entry="same")])
+@pytest.mark.parametrize("code", ["raise SystemExit(3)", "raise KeyError('x')", "def f(:"])
+def test_a_plugin_that_ends_the_process_when_imported_is_left_out(code: str, install: Install) -> None:
+    with pytest.warns(UserWarning, match="it failed to import"):
+        assert list(Plugins([install("bad", code), install("good", MODEL)]).models()) == ["night"]
 
 
-def test_two_image_formats_that_claim_one_suffix_are_refused(install: Install) -> None:
-    code = "@pixlate.hookimpl\ndef pixlate_image_formats():\n    yield pixlate.ImageFormat(name='{}', suffixes=('.raw',), read=None)\n"
-    plugins = Plugins([install("first", code.format("a")), install("second", code.format("b"))])
-    with pytest.raises(pixlate.PixlateError, match=r"suffix \.raw is claimed by the image formats 'a' and 'b'"):
-        plugins.image_formats()
+def test_a_model_that_two_plugins_offer_is_left_out_and_using_it_names_both(install: Install) -> None:
+    other = MODEL.replace('"night"', '"day"')
+    plugins = Plugins([install("first", MODEL), install("second", MODEL, "2.0"), install("third", other)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert list(plugins.models()) == ["day"]
+    assert re.search(r"model named 'night': first \(first 1\.0\) and second \(second 2\.0\); uninstall one", plugins.why("model", "night"))
+    assert [part.plugin.name for part in plugins.left_out()] == ["first", "second"]
+
+
+def test_two_plugins_of_one_name_are_both_loaded(install: Install) -> None:
+    other = MODEL.replace('"night"', '"day"')
+    plugins = Plugins([install("first", MODEL, entry="same"), install("second", other, entry="same")])
+    assert set(plugins.models()) == {"night", "day"}
+    assert [str(plugin) for plugin in plugins.plugins] == ["same (first 1.0)", "same (second 1.0)"]
+
+
+def test_a_module_of_two_entry_points_is_loaded_once(install: Install) -> None:
+    point, distribution = install("first", MODEL)
+    again = EntryPoint("again", point.value, point.group)
+    with pytest.warns(UserWarning, match=r"the plugin again \(first 1\.0\) is left out: its module is that of the plugin first \(first 1\.0\)"):
+        assert list(Plugins([(point, distribution), (again, distribution)]).models()) == ["night"]
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix", "sentence"), [("b", ".raw", "suffix .raw is claimed by the image formats 'a' of .*first.* and 'b'"), ("a", ".nef", "named 'a'")]
+)
+def test_of_image_formats_that_clash_only_their_files_are_refused(name: str, suffix: str, sentence: str, install: Install, tmp_path: Path) -> None:
+    code = "@pixlate.hookimpl\ndef pixlate_image_formats():\n    yield pixlate.ImageFormat(name='{}', suffixes=('{}',), read=None)\n"
+    clashing = [install("first", code.format("a", ".raw")), install("second", code.format(name, suffix))]
+    plugins = Plugins([*clashing, install("third", code.format("c", ".exr"))])
+    formats = plugins.image_formats()
+    assert formats.keys() == {".raw", suffix, ".exr"} and formats[".exr"].read is None
+    with pytest.raises(pixlate.PixlateError, match=sentence):
+        formats[suffix].read(tmp_path)
+
+
+LISTENER = """
+@pixlate.hookimpl
+def pixlate_step_finished(step, losses):
+    losses.append({})
+    {}
+"""
+
+
+def test_a_listener_that_raises_is_named_once_and_not_called_again(install: Install) -> None:
+    plugins = Plugins([install("bad", LISTENER.format(1, "raise KeyError('gone')")), install("good", LISTENER.format(2, "pass"))])
+    called: list[int] = []
+    with pytest.warns(UserWarning, match=r"the plugin bad \(bad 1\.0\) failed in pixlate_step_finished \(KeyError: 'gone'\); it is not called again"):
+        plugins.report("pixlate_step_finished", run=Path(), step=1, losses=called)
+    plugins.report("pixlate_step_finished", run=Path(), step=2, losses=called)
+    assert sorted(called) == [1, 2, 2] and plugins.listened("pixlate_step_finished")
+    assert not plugins.listened("pixlate_epoch_finished")
+
+
+def test_a_plugin_that_fails_to_open_a_model_does_not_keep_others_from_it(install: Install) -> None:
+    code = "@pixlate.hookimpl\ndef pixlate_open_model(path, device):\n    {}\n"
+    plugins = Plugins([install(name, code.format(body)) for name, body in (("good", "return 'opened'"), ("wrong", "return 5"), ("bad", "return 1 / 0"))])
+    answer, failures = plugins.first("pixlate_open_model", lambda: {"path": Path("a"), "device": "cpu"}, "a translator", lambda answer: answer == "opened")
+    assert answer == "opened"
+    assert failures == [
+        "the plugin bad (bad 1.0) failed on it (ZeroDivisionError: division by zero)",
+        "the plugin wrong (wrong 1.0) returned int instead of a translator",
+    ]
 
 
 def test_the_first_plugin_that_opens_a_model_wins_and_none_passes_on(install: Install) -> None:
@@ -92,13 +248,6 @@ def test_checks_of_all_plugins_reach_doctor(install: Install) -> None:
     code = "@pixlate.hookimpl\ndef pixlate_checks():\n    yield pixlate.Check('tables', 'problem', 'missing', 'pip install tables')\n"
     (check,) = Plugins([install("first", code)]).checks()
     assert (check.name, check.status, check.remedy) == ("tables", "problem", "pip install tables")
-
-
-@pytest.mark.parametrize("body", ["raise KeyError('gone')", "return None", "yield 1 / 0"])
-def test_a_plugin_that_fails_in_a_hook_is_named(body: str, install: Install) -> None:
-    plugins = Plugins([install("bad", f"@pixlate.hookimpl\ndef pixlate_models():\n    {body}\n", "0.2")])
-    with pytest.raises(pixlate.PixlateError, match=r"the plugin bad \(bad 0\.2\) failed in pixlate_models .*update or uninstall bad"):
-        plugins.models()
 
 
 def test_commands_of_a_plugin_that_fails_are_left_out_and_the_others_added(install: Install) -> None:

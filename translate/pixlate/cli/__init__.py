@@ -28,7 +28,7 @@ def build_app() -> App:
     app.command("pixlate.cli.evaluate:evaluate", name="evaluate", help="Tell how good a model is, in numbers.", usage=EVALUATE_USAGE)
     app.command("pixlate.cli.models:models", name="models", help="List the ready models.")
     app.command("pixlate.cli.plugins:plugins", name="plugins", help="List the installed plugins.")
-    app.command("pixlate.cli.doctor:doctor", name="doctor", help="Tell what this machine has, what is missing and how to mend it.")
+    app.command("pixlate.cli.doctor:doctor", name="doctor", help="Report what this machine has, what is missing and how to fix it.")
     installed().add_commands(app)
 
     @app.meta.default

@@ -1,4 +1,4 @@
-"""``pixlate doctor``: what this machine has, what is missing, and the command that mends it."""
+"""``pixlate doctor``: what this machine has, what is missing, and the command that fixes it."""
 
 import json as json_format
 import platform
@@ -11,7 +11,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pixlate.plugin.check import Check
-from pixlate.plugin.manager import installed
+from pixlate.plugin.manager import API, installed
 from pixlate.system.cores import granted_cores
 
 _RUN = ("pixlate", "numpy", "pillow", "imagecodecs", "tifffile", "pluggy", "cyclopts", "rich")
@@ -25,21 +25,21 @@ _TRAIN = ("torch", "torchvision", "kornia", "albumentations", "lightning-fabric"
 
 
 def doctor(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
-    """Tell what this machine has, what is missing and how to mend it; exit code 1 where something installed does not work.
+    """Report what this machine has, what is missing and how to fix it; exit code 1 where something installed does not work.
 
     Parameters
     ----------
     json
         Print one JSON list, for programs.
     """
-    found = [*_machine(), *installed().checks()]
+    found = [*_machine(), *_plugins(), *installed().checks()]
     if json:
         print(json_format.dumps([asdict(check) for check in found]))
     else:
         for check in found:
             print(f"{check.status:8} {check.name}: {check.found}")
             if check.remedy:
-                print(f"         mend with: {check.remedy}")
+                print(f"         fix with: {check.remedy}")
     return 1 if any(check.status == "problem" for check in found) else 0
 
 
@@ -54,14 +54,20 @@ def _machine() -> Iterator[Check]:
             yield Check(title, "ok", ", ".join(f"{name} {_version(name)}" for name in names))
     if find_spec("torch") and find_spec("torchvision"):
         yield _torchvision()
-    for plugin in installed().plugins:
+
+
+def _plugins() -> Iterator[Check]:
+    """Say which plugins work, with the API each was written for, and what is left out of the others."""
+    plugins, left_out = installed().plugins, installed().left_out()
+    apis = ", ".join(f"{plugin.name} (API {plugin.api})" for plugin in plugins if not plugin.error)
+    yield Check("plugins", "ok", apis or "none")
+    for plugin in plugins:
         if plugin.error:
-            yield Check(
-                f"plugin {plugin.name}",
-                "problem",
-                f"{plugin.distribution} {plugin.version} fails to import: {plugin.error}",
-                f"pip install --upgrade {plugin.distribution}",
-            )
+            found = f"{plugin.distribution} {plugin.version} is left out: {plugin.error}"
+            yield Check(f"plugin {plugin.name}", "problem", found, f"pip install --upgrade {'pixlate' if plugin.api > API else plugin.distribution}")
+    sentences = {part.sentence: part.plugin for part in left_out}
+    for sentence, plugin in sentences.items():
+        yield Check(f"plugin {plugin.name}", "problem", sentence)
 
 
 def _torchvision() -> Check:

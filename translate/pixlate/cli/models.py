@@ -9,10 +9,11 @@ from cyclopts import Parameter
 
 from pixlate.errors import PixlateError
 from pixlate.inference.models import cards, load
+from pixlate.plugin.manager import installed
 
 
 def models(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
-    """List the ready models; exit code 1 where one cannot be opened.
+    """List the ready models; exit code 1 where one cannot be opened or used.
 
     Parameters
     ----------
@@ -44,6 +45,9 @@ def models(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
                 f"    scale {spec.scale}, {spec.method}, {spec.precision}, {card.path.stat().st_size / 1e6:.1f} MB, {spec.provenance.licence or 'no licence stated'}"
             )
             print(f"    card: {card.card or 'none'}")
+    for sentence in dict.fromkeys(part.sentence for part in installed().left_out() if part.kind == "model"):
+        print(sentence, file=sys.stderr)
+        broken += 1
     if json:
         print(json_format.dumps(rows))
     elif not rows and not broken:

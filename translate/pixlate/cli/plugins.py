@@ -10,18 +10,21 @@ from pixlate.plugin.manager import installed
 
 
 def plugins(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
-    """List the installed plugins with distribution, version and what they offer; exit code 1 where one failed to import.
+    """List the installed plugins with distribution, version, plugin API and hooks, and what is left out of them; exit code 1 where anything is.
 
     Parameters
     ----------
     json
         Print one JSON list, for programs.
     """
-    found = installed().plugins
+    found, left_out = installed().plugins, installed().left_out()
     if json:
-        print(json_format.dumps([asdict(plugin) for plugin in found]))
+        parts = {plugin: [asdict(part) for part in left_out if part.plugin == plugin] for plugin in found}
+        print(json_format.dumps([asdict(plugin) | {"left_out": parts[plugin]} for plugin in found]))
     else:
         for plugin in found:
             offers = ", ".join(hook.removeprefix("pixlate_") for hook in plugin.hooks)
-            print(f"{plugin.name}  {plugin.distribution} {plugin.version}  {f'left out: {plugin.error}' if plugin.error else offers}")
-    return 1 if any(plugin.error for plugin in found) else 0
+            print(f"{plugin.name}  {plugin.distribution} {plugin.version}  {f'left out: {plugin.error}' if plugin.error else f'API {plugin.api}: {offers}'}")
+        for sentence in dict.fromkeys(part.sentence for part in left_out):
+            print(sentence)
+    return 1 if left_out or any(plugin.error for plugin in found) else 0

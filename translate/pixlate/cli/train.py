@@ -45,7 +45,8 @@ def resume(*words: Annotated[str, Parameter(show=False, allow_leading_hyphen=Tru
     methods = sorted(installed().methods())
     if words and resume is None:
         near = get_close_matches(words[0], [*methods, "--resume"], 1)
-        advice = f"did you mean {near[0]}?" if near else "`pixlate plugins` lists what is installed"
+        left_out = installed().why("method", words[0])
+        advice = f"did you mean {near[0]}?" if near else left_out or "`pixlate plugins` lists what is installed"
         raise PixlateError(f"expected a method ({', '.join(methods)}), got {words[0]!r}; {advice}")
     if words:
         raise PixlateError(f"expected --resume RUN alone, got also {' '.join(words)!r}; write: pixlate train --resume {quote(str(resume))}")

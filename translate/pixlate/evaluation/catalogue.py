@@ -6,6 +6,7 @@ from typing import Literal
 
 from pixlate.errors import PixlateError
 from pixlate.evaluation.folders import ImageSets
+from pixlate.plugin.manager import installed
 
 NEIGHBOURS = 3
 """Nearest neighbours that span the manifold of precision and recall (Kynkäänniemi et al. 2019)."""
@@ -64,7 +65,8 @@ def choose(names: Sequence[str], kinds: Mapping[str, Kind], sets: ImageSets) -> 
     if names:
         for name in names:
             if name not in kinds:
-                raise PixlateError(f"expected metrics among {', '.join(kinds)}, got {name!r}; name them with commas between: --metrics psnr,ssim")
+                reason = installed().why("metric", name) or "name them with commas between: --metrics psnr,ssim"
+                raise PixlateError(f"expected metrics among {', '.join(kinds)}, got {name!r}; {reason}")
             if reason := _misfit(kinds[name], sets):
                 raise PixlateError(reason)
         return [kinds[name] for name in dict.fromkeys(names)], []

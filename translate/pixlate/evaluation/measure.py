@@ -76,8 +76,10 @@ def evaluate(
     translator = load_for_pictures(model, device)
     spec = translator.spec
     sets = find_images(folders, layout, spec.scale)
-    offered = installed().metrics()
+    own = sorted(installed().metrics().keys() & KINDS.keys())
+    offered = {name: metric for name, metric in installed().metrics().items() if name not in own}
     chosen, notes = choose(metrics, KINDS | _kinds_of_plugins(offered), sets)
+    notes += [f"a plugin offers a metric named {name!r}, as Pixlate does, whose own was taken; ask its author for another name" for name in own]
     if inception is not None and not any(kind.name in INCEPTION for kind in chosen):
         raise PixlateError(f"--inception names weights for {', '.join(INCEPTION)}, and none of them is asked for; add --metrics fid, or leave it out")
     metrics_device, meters = _meters(chosen, offered, sets, translator.device, inception)
@@ -114,13 +116,7 @@ def evaluate(
 
 
 def _kinds_of_plugins(offered: Mapping[str, Metric]) -> dict[str, Kind]:
-    """Return the metrics of plugins, which compare pairs.
-
-    Raises:
-        PixlateError: One has the name of a built-in metric.
-    """
-    for name in offered.keys() & KINDS.keys():
-        raise PixlateError(f"a plugin offers a metric named {name!r}, as Pixlate does; uninstall it or ask its author for another name")
+    """Return the metrics of plugins, which compare pairs."""
     return {name: Kind(name, "pairs", metric.higher_is_better) for name, metric in offered.items()}
 
 

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from pixlate.errors import PixlateError
+from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.plugin.manager import installed
 from pixlate.plugin.model_card import ModelCard
+from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.translator import Translator
 
 
@@ -25,7 +26,8 @@ def find(model: str | Path) -> Path:
         return path
     if path.is_dir():
         raise PixlateError(f"expected a model file for --model, but {model} is a folder; export a run with `pixlate export {model} model.onnx`")
-    raise PixlateError(f"expected a model's name ({', '.join(sorted(cards)) or 'none is installed'}) or a file, got {str(model)!r}; see `pixlate models`")
+    reason = installed().why("model", str(model)) or "see `pixlate models`"
+    raise PixlateError(f"expected a model's name ({', '.join(sorted(cards)) or 'none is installed'}) or a file, got {str(model)!r}; {reason}")
 
 
 def load(model: str | Path, device: str = "auto") -> Translator:
@@ -39,17 +41,35 @@ def load(model: str | Path, device: str = "auto") -> Translator:
         PixlateError: No such model, no plugin opens the file, or the device cannot be used.
     """
     path = find(model)
-    taking = [runtime for runtime in installed().runtimes().values() if path.suffix.lower() in runtime.suffixes]
-    for runtime in taking:
-        if runtime.available():
-            return runtime.open(path, device, "auto")
-    translator: Translator | None = installed().manager.hook.pixlate_open_model(path=path, device=device)
-    if translator is None and taking:
-        names = ", ".join(runtime.name for runtime in taking)
-        raise PixlateError(f"expected a runtime for {path.suffix} files that is installed whole, got {names}, which lacks a library; run `pixlate doctor`")
+    failures: list[str] = []
+    lacking = []
+    for runtime in installed().runtimes().values():
+        if path.suffix.lower() not in runtime.suffixes:
+            continue
+        try:
+            if runtime.available():
+                return runtime.open(path, device, "auto")
+            lacking.append(runtime.name)
+        except (PixlateError, OutOfDeviceMemory):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a foreign runtime raises, the others must still be asked
+            failures.append(f"the runtime {runtime.name} failed on it ({type(error).__name__}: {' '.join(str(error).split())[:160]})")
+    translator, more = installed().first("pixlate_open_model", lambda: {"path": path, "device": device}, "a translator", is_translator)
+    if translator is None and (failures := [*failures, *more]):
+        raise PixlateError(f"no installed plugin opens {path}: {'; '.join(failures)}; check that the file is whole, or update the plugin")
+    if translator is None and lacking:
+        raise PixlateError(
+            f"expected a runtime for {path.suffix} files that is installed whole, got {', '.join(lacking)}, which lacks a library; run `pixlate doctor`"
+        )
     if translator is None:
         raise PixlateError(f"no installed plugin opens {path}; expected a file such as model.onnx: install the plugin that made it")
-    return translator
+    opened: Translator = translator
+    return opened
+
+
+def is_translator(value: object) -> bool:
+    """Return whether a plugin's answer can be run."""
+    return callable(value) and isinstance(getattr(value, "spec", None), ModelSpec)
 
 
 def cards() -> dict[str, ModelCard]:

@@ -15,4 +15,4 @@ class Check:
     found: str
     """What was seen."""
     remedy: str = ""
-    """The one command that mends it."""
+    """The one command that fixes it."""

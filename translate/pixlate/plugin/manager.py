@@ -1,14 +1,14 @@
-"""Finds plugins, loads each by itself and asks them."""
+"""Finds plugins, loads each by itself and asks them; what is wrong in one of them is left out alone, with a warning that names it."""
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, distributions
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, TypeVar
 
-from pluggy import HookImpl, PluginManager
-from pluggy import PluginValidationError as InvalidHook
+from pluggy import HookImpl, HookimplOpts, PluginManager
 
 from pixlate.errors import PixlateError
 from pixlate.plugin import hookspecs
@@ -16,6 +16,7 @@ from pixlate.plugin.check import Check
 from pixlate.plugin.method import Method
 from pixlate.plugin.metric import Metric
 from pixlate.plugin.model_card import ModelCard
+from pixlate.plugin.offer import asking
 from pixlate.plugin.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
     from pixlate.images import ImageFormat
 
 GROUP = "pixlate"
+API = 2
+"""The plugin API of this edition; ``docs/plugins.md`` says what each number changed."""
+SUPPORTED = (1, 2)
+"""Values of a plugin's constant ``PIXLATE_API`` that work; a plugin without one is of API 1."""
+_GONE = {"pixlate_jpeg_codec": "API 2 has it no longer: JPEG files are decoded on the CPU"}
+"""Hooks of earlier APIs that are ignored, with what became of them."""
 
 
 class Named(Protocol):
@@ -35,7 +42,8 @@ class Named(Protocol):
         ...
 
 
-Offer = TypeVar("Offer", bound=Named)
+Offered = TypeVar("Offered")
+OfferedByName = TypeVar("OfferedByName", bound=Named)
 
 
 @dataclass(frozen=True)
@@ -51,65 +59,129 @@ class Plugin:
     hooks: tuple[str, ...] = ()
     """Hooks it implements."""
     error: str = ""
-    """Why it was left out, if it was."""
+    """Why it was left out whole, if it was."""
+    api: int = 1
+    """Plugin API it was written for."""
 
     def __str__(self) -> str:
         return f"{self.name} ({self.distribution} {self.version})"
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """Part of a plugin that is not used."""
+
+    plugin: Plugin
+    kind: str
+    """What it is: ``hook``, ``commands``, or what a hook collects, such as ``method``."""
+    name: str
+    """Its name, or that of the hook where it has none."""
+    sentence: str
+    """What is left out, why, and what to do."""
+
+
+class _Hooks(PluginManager):
+    """Pluggy's manager, but a hook that does not fit is left out alone; ``misfits`` has those of the plugin registered last, with the reason."""
+
+    misfits: dict[str, str]
+
+    def register(self, plugin: object, name: str | None = None) -> str | None:
+        """Register the hooks that fit."""
+        self.misfits = {}
+        return super().register(plugin, name)
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> HookimplOpts | None:
+        """Return what a function was marked with, or None where it is no hook that can be called."""
+        options = super().parse_hookimpl_opts(plugin, name)
+        if options is None:
+            return None
+        hook = options["specname"] or name
+        misfit = self._misfit(hook, HookImpl(plugin, name, getattr(plugin, name), options))
+        if misfit and not options["optionalhook"]:
+            self.misfits[hook] = misfit
+        return None if misfit else options
+
+    def _misfit(self, hook: str, implementation: HookImpl) -> str:
+        """Return why a function cannot be called as a hook, if it cannot."""
+        known = [name for name in vars(hookspecs) if name.startswith("pixlate_")]
+        if hook not in known:
+            near = get_close_matches(hook, known, 1)
+            return _GONE.get(hook) or f"there is no such hook{f', did you mean {near[0]}?' if near else ''}"
+        if implementation.wrapper or implementation.hookwrapper:
+            return "it wraps other plugins, which none may"
+        arguments = getattr(self.hook, hook).spec.argnames
+        unknown = [name for name in implementation.argnames if name not in arguments]
+        return f"expected arguments among ({', '.join(arguments)}), got {', '.join(unknown)}" if unknown else ""
+
+
 class Plugins:
     """The loaded plugins.
 
-    One that fails to import is left out with a warning that names its distribution and version.
-
-    Raises:
-        PixlateError: A plugin implements a hook that does not exist, or two distributions name one entry point.
+    A plugin that fails to import, or that needs another plugin API, is left out whole; a hook or a value that is wrong is left out alone. Each
+    is warned of once, with distribution, version and reason. Names that two plugins offer are left out, too, and are an error only when used.
     """
 
     def __init__(self, found: Iterable[tuple[EntryPoint, Distribution]]) -> None:
-        self.manager = PluginManager(GROUP)
+        self.manager = _Hooks(GROUP)
         self.manager.add_hookspecs(hookspecs)
         self.plugins: list[Plugin] = []
+        self._left_out: dict[tuple[Plugin, str, str], LeftOut] = {}
+        self._silent: set[HookImpl] = set()
         for entry, distribution in found:
-            self._add(entry, Plugin(entry.name, distribution.name, distribution.version))
+            plugin = Plugin(entry.name, distribution.name, distribution.version)
+            try:
+                with asking():
+                    module = entry.load()
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a foreign module raises, the others must still load
+                reason = _reason(error)
+                _warn(f"the plugin {plugin} is left out, it failed to import ({reason}); update or uninstall {plugin.distribution}")
+                self.plugins.append(Plugin(plugin.name, plugin.distribution, plugin.version, error=reason))
+                continue
+            self.add(module, plugin)
 
     def methods(self) -> dict[str, Method]:
         """Return the methods of all plugins by name."""
-        return self._collect("method", self.manager.hook.pixlate_methods)
+        return self.collect("method", "pixlate_methods", Method)
 
     def models(self) -> dict[str, ModelCard]:
         """Return the ready models of all plugins by name."""
-        return self._collect("model", self.manager.hook.pixlate_models)
+        return self.collect("model", "pixlate_models", ModelCard)
 
     def runtimes(self) -> dict[str, Runtime]:
         """Return the runtimes of all plugins by name, in the order in which they are asked."""
-        return self._collect("runtime", self.manager.hook.pixlate_runtimes)
+        return self.collect("runtime", "pixlate_runtimes", Runtime)
 
     def image_formats(self) -> "dict[str, ImageFormat]":
-        """Return the image formats of all plugins by suffix.
+        """Return the image formats of all plugins by suffix; one whose name or suffix two formats claim refuses each file."""
+        from pixlate.images import ImageFormat
 
-        Raises:
-            PixlateError: Two formats claim one suffix.
-        """
-        formats: dict[str, ImageFormat] = self._collect("image format", self.manager.hook.pixlate_image_formats)
-        claimed: dict[str, ImageFormat] = {}
-        for offered in formats.values():
+        formats = self.collect("image format", "pixlate_image_formats", ImageFormat)
+        claims: dict[str, list[tuple[Plugin, ImageFormat]]] = {}
+        for owner, offered in self._values("image format", "pixlate_image_formats", ImageFormat):
             for suffix in offered.suffixes:
-                if suffix in claimed:
-                    raise PixlateError(
-                        f"the suffix {suffix} is claimed by the image formats {claimed[suffix].name!r} and {offered.name!r}; uninstall one of them"
-                    )
-                claimed[suffix] = offered
-        return claimed
+                claims.setdefault(suffix, []).append((owner, offered))
+        found = {}
+        for suffix, claiming in claims.items():
+            owner, first = claiming[0]
+            if len(claiming) > 1:
+                both = " and ".join(f"{offered.name!r} of the plugin {each}" for each, offered in claiming)
+                sentence = f"the suffix {suffix} is claimed by the image formats {both}; uninstall one of them"
+                for each, _ in claiming:
+                    self._leave_out(LeftOut(each, "suffix", suffix, sentence), warn=False)
+                found[suffix] = ImageFormat(first.name, (suffix,), _refusing(sentence))
+            elif first.name not in formats:
+                found[suffix] = ImageFormat(first.name, (suffix,), _refusing(self.why("image format", first.name)))
+            else:
+                found[suffix] = first
+        return found
 
     def metrics(self) -> dict[str, Metric]:
         """Return the metrics of all plugins by name."""
-        return self._collect("metric", self.manager.hook.pixlate_metrics)
+        return self.collect("metric", "pixlate_metrics", Metric)
 
     def checks(self) -> list[Check]:
         """Return the findings of all plugins."""
-        implementations = self.manager.hook.pixlate_checks.get_hookimpls()
-        return [check for each in implementations for check in _values(self.origin(each.plugin_name), each)]
+        return [check for _, check in self._values("check", "pixlate_checks", Check)]
 
     def add_commands(self, app: "App") -> None:
         """Let each plugin add its commands; one that fails is named in a warning, and the other commands still work."""
@@ -118,58 +190,175 @@ class Plugins:
                 implementation.function(app)
             except Exception as error:  # noqa: BLE001 - whatever a foreign module raises, help and doctor must still work
                 owner = self.origin(implementation.plugin_name)
-                warnings.warn(f"the commands of the plugin {owner} are left out ({type(error).__name__}: {error}); update it", stacklevel=2)
+                sentence = f"the commands of the plugin {owner} are left out ({_reason(error)}); update it"
+                self._leave_out(LeftOut(owner, "commands", "pixlate_commands", sentence))
+
+    def left_out(self) -> list[LeftOut]:
+        """Ask every plugin for all it offers, and return what is not used of those that are loaded."""
+        for collect in (self.methods, self.models, self.runtimes, self.image_formats, self.metrics, self.checks):
+            collect()
+        return list(self._left_out.values())
+
+    def why(self, kind: str, name: str) -> str:
+        """Return why a name cannot be used, for a sentence that refuses it; nothing where no plugin that is left out may have offered it."""
+        hook = f"pixlate_{kind.replace(' ', '_')}s"
+        named = [each.sentence for each in self._left_out.values() if (each.kind, each.name) == (kind, name)]
+        unnamed = [each.sentence for each in self._left_out.values() if each.name == hook]
+        whole = [f"the plugin {plugin} is left out ({plugin.error})" for plugin in self.plugins if plugin.error]
+        return "; ".join(named[:1] or [*unnamed, *whole])
+
+    def add(self, module: object, plugin: Plugin) -> None:
+        """Take in what a plugin's module offers, but for what does not fit."""
+        api = getattr(module, "PIXLATE_API", 1)
+        error = ""
+        if api not in SUPPORTED:
+            older = "Pixlate" if isinstance(api, int) and api > API else plugin.distribution
+            error = f"it needs plugin API {api!r}, and this Pixlate has {' and '.join(map(str, SUPPORTED))}; update {older}"
+        elif known := self.manager.get_name(module):
+            error = f"its module is that of the plugin {known}"
+        else:
+            try:
+                self.manager.register(module, name=str(plugin))
+            except Exception as raised:  # noqa: BLE001 - a module may hold objects that raise when they are looked at
+                error = _reason(raised)
+        hooks = () if error else tuple(sorted(caller.name for caller in self.manager.get_hookcallers(module) or []))
+        loaded = Plugin(plugin.name, plugin.distribution, plugin.version, hooks, error, api)
+        self.plugins.append(loaded)
+        if error:
+            _warn(f"the plugin {plugin} is left out: {error}")
+            return
+        for hook, reason in self.manager.misfits.items():
+            sentence = f"the hook {hook} of the plugin {plugin} is left out: {reason}; update {plugin.distribution}"
+            self._leave_out(LeftOut(loaded, "hook", hook, sentence))
 
     def origin(self, name: str) -> Plugin:
-        """Return the plugin of that entry point name; one registered by hand, as in a test of a plugin, belongs to no distribution."""
-        return next((plugin for plugin in self.plugins if plugin.name == name), Plugin(name, name, "of no distribution"))
+        """Return the plugin registered under a name; one registered by hand, as in a test of a plugin, belongs to no distribution."""
+        return next((plugin for plugin in self.plugins if name in (str(plugin), plugin.name)), Plugin(name, name, "of no distribution"))
 
-    def _add(self, entry: EntryPoint, plugin: Plugin) -> None:
-        if any(other.name == plugin.name for other in self.plugins):
-            raise PixlateError(f"two plugins are named {plugin.name!r}: {self.origin(plugin.name)} and {plugin}; uninstall one of them")
-        try:
-            module = entry.load()
-        except Exception as error:  # noqa: BLE001 - whatever a foreign module raises, the others must still load
-            reason = f"{type(error).__name__}: {error}"
-            warnings.warn(f"the plugin {plugin} is left out, it failed to import ({reason}); update or uninstall {plugin.distribution}", stacklevel=2)
-            self.plugins.append(Plugin(plugin.name, plugin.distribution, plugin.version, error=reason))
-            return
-        try:
-            self.manager.register(module, name=plugin.name)
-            self.manager.check_pending()
-        except InvalidHook as error:
-            known = ", ".join(sorted(name for name in vars(hookspecs) if name.startswith("pixlate_")))
-            raise PixlateError(
-                f"the plugin {plugin} does not fit Pixlate's hooks: {error}; the hooks are {known}: update or uninstall {plugin.distribution}"
-            ) from error
-        hooks = tuple(sorted(caller.name for caller in self.manager.get_hookcallers(module) or []))
-        self.plugins.append(Plugin(plugin.name, plugin.distribution, plugin.version, hooks))
+    def collect(self, kind: str, hook: str, wanted: type[OfferedByName]) -> dict[str, OfferedByName]:
+        """Ask every plugin for its values of a type and return them by name; a name that two offer is left out.
 
-    def _collect(self, kind: str, hook: Callable[[], object]) -> dict[str, Offer]:
-        """Ask every plugin for its values and refuse two of one name, naming both plugins."""
-        offers: dict[str, Offer] = {}
-        owners: dict[str, Plugin] = {}
-        for implementation in hook.get_hookimpls():  # type: ignore[attr-defined]
+        Args:
+            kind: What they are, for sentences: ``method``.
+            hook: Name of the hook.
+            wanted: Their class.
+        """
+        offers: dict[str, list[tuple[Plugin, OfferedByName]]] = {}
+        for owner, offer in self._values(kind, hook, wanted):
+            offers.setdefault(offer.name, []).append((owner, offer))
+        for name, offering in offers.items():
+            if len(offering) > 1:
+                both = " and ".join(str(owner) for owner, _ in offering)
+                sentence = f"two plugins offer a {kind} named {name!r}: {both}; uninstall one of them"
+                for owner, _ in offering:
+                    self._leave_out(LeftOut(owner, kind, name, sentence), warn=False)
+        return {name: offering[0][1] for name, offering in offers.items() if len(offering) == 1}
+
+    def listened(self, hook: str) -> bool:
+        """Return whether any plugin listens to a hook that ends in ``_finished``."""
+        return any(implementation not in self._silent for implementation in getattr(self.manager.hook, hook).get_hookimpls())
+
+    def report(self, hook: str, **given: object) -> None:
+        """Call every plugin that listens to a hook that ends in ``_finished``; one that raises is named in a warning and not called again."""
+        for implementation in reversed(getattr(self.manager.hook, hook).get_hookimpls()):
+            if implementation in self._silent:
+                continue
+            try:
+                implementation.function(*(given[name] for name in implementation.argnames))
+            except Exception as error:  # noqa: BLE001 - a listener must not end a training of days
+                self._silent.add(implementation)
+                _warn(f"the plugin {self.origin(implementation.plugin_name)} failed in {hook} ({_reason(error)}); it is not called again")
+
+    def first(
+        self, hook: str, given: Callable[[], Mapping[str, object]], wanted: str, fits: Callable[[Any], bool], subject: str = "it"
+    ) -> tuple[Any, list[str]]:
+        """Ask one plugin after the other until one answers, whatever some of them raise.
+
+        Args:
+            hook: Name of the hook.
+            given: Returns the arguments, for each plugin again: what one does to them reaches no other.
+            wanted: What the answer should be, for sentences.
+            fits: Whether an answer is that.
+            subject: The word for what is given.
+
+        Returns:
+            The answer or None, and a sentence for each plugin that failed.
+
+        Raises:
+            PixlateError: A plugin refuses what it was given.
+        """
+        failures = []
+        for implementation in reversed(getattr(self.manager.hook, hook).get_hookimpls()):
+            owner, arguments = self.origin(implementation.plugin_name), given()
+            try:
+                answer = implementation.function(*(arguments[name] for name in implementation.argnames))
+            except PixlateError:
+                raise
+            except Exception as error:  # noqa: BLE001 - another plugin may have the answer
+                failures.append(f"the plugin {owner} failed on {subject} ({_reason(error)})")
+                continue
+            if answer is not None and fits(answer):
+                return answer, failures
+            if answer is not None:
+                failures.append(f"the plugin {owner} returned {type(answer).__name__} instead of {wanted}")
+        return None, failures
+
+    def _values(self, kind: str, hook: str, wanted: type[Offered]) -> Iterator[tuple[Plugin, Offered]]:
+        """Yield what each plugin offers through a hook, but for what raises, is of another type, or cannot be used."""
+        for implementation in getattr(self.manager.hook, hook).get_hookimpls():
             owner = self.origin(implementation.plugin_name)
-            for offer in _values(owner, implementation):
-                if offer.name in offers:
-                    raise PixlateError(f"two plugins offer a {kind} named {offer.name!r}: {owners[offer.name]} and {owner}; uninstall one of them")
-                offers[offer.name], owners[offer.name] = offer, owner
-        return offers
+            values: list[object] = []
+            with asking():
+                try:
+                    for value in implementation.function():  # those before one that raises are kept
+                        values.append(value)
+                except Exception as error:  # noqa: BLE001 - whatever a foreign function raises, the others must still be asked
+                    sentence = (
+                        f"the plugin {owner} failed in {hook} ({_reason(error)}), which is left out from there on; update or uninstall {owner.distribution}"
+                    )
+                    self._leave_out(LeftOut(owner, "hook", hook, sentence))
+            for value in values:
+                if not _is_named(value, wanted):
+                    reason, name = f"expected a {wanted.__name__} with a name, got {type(value).__name__}", hook
+                elif reason := getattr(value, "refusal", ""):
+                    name = value.name
+                else:
+                    yield owner, value
+                    continue
+                sentence = f"a {kind} of the plugin {owner} is left out: {reason}; update or uninstall {owner.distribution}"
+                self._leave_out(LeftOut(owner, kind, name, sentence))
+
+    def _leave_out(self, left_out: LeftOut, warn: bool = True) -> None:
+        """Note what is not used, and warn of it the first time."""
+        key = left_out.plugin, left_out.kind, left_out.name
+        if key not in self._left_out:
+            self._left_out[key] = left_out
+            if warn:
+                _warn(left_out.sentence)
 
 
-def _values(owner: Plugin, implementation: HookImpl) -> list[Any]:
-    """Return what a plugin offers through one hook.
+def _is_named(value: object, wanted: type[Offered]) -> TypeGuard[Any]:
+    """Return whether a value is of a type and has a name."""
+    return isinstance(value, wanted) and isinstance(getattr(value, "name", None), str)
 
-    Raises:
-        PixlateError: It raises, or returns what cannot be walked over; the plugin is named.
-    """
-    try:
-        offers: Iterable[Any] = implementation.function()  # type: ignore[assignment]
-        return list(offers)
-    except Exception as error:
-        name = implementation.function.__name__
-        raise PixlateError(f"the plugin {owner} failed in {name} ({type(error).__name__}: {error}); update or uninstall {owner.distribution}") from error
+
+def _refusing(sentence: str) -> Callable[[Any], Any]:
+    """Return a function that refuses every file with a sentence."""
+
+    def refuse(path: object) -> None:
+        raise PixlateError(sentence)
+
+    return refuse
+
+
+def _reason(error: BaseException) -> str:
+    """Return an error on one line, with its class where it is not a sentence for the user."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, PixlateError) else f"{type(error).__name__}: {text[:160]}"
+
+
+def _warn(sentence: str) -> None:
+    warnings.warn(sentence, stacklevel=3)
 
 
 @cache

@@ -1,11 +1,13 @@
 """A method is a way to train: its options, its published defaults and how its networks are built."""
 
+import re
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pixlate.errors import PixlateError
 from pixlate.options import DataOptions, DegradedOptions, PairedOptions, TrainingOptions, UnpairedOptions
+from pixlate.plugin.offer import Offer
 
 if TYPE_CHECKING:
     from pixlate.plugin.gan import GAN
@@ -18,7 +20,7 @@ _TAKEN = ("folders", "out", "config", "help", "version")
 
 
 @dataclass(frozen=True)
-class Method:
+class Method(Offer):
     """A way to train, offered by a plugin through the hook ``pixlate_methods``."""
 
     name: str
@@ -36,7 +38,10 @@ class Method:
     data: type[DataOptions] = DataOptions
     """PairedOptions, UnpairedOptions or DegradedOptions, as the pairing asks for, or a subclass with the method's defaults; left out, the first of these."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Refuse a method that could not be trained, or whose options clash with others on the command line; see :class:`Offer`."""
+        if not re.fullmatch(r"\w[\w-]*", self.name):
+            raise PixlateError(f"method {self.name!r}: expected a name of letters, digits, _ and -; rename it in the plugin")
         if self.pairing not in DATA:
             raise PixlateError(f"method {self.name!r}: expected a pairing of {', '.join(DATA)}, got {self.pairing!r}; choose one in the plugin")
         if self.data is DataOptions:
@@ -59,3 +64,7 @@ class Method:
                 if item.default is MISSING and item.default_factory is MISSING:
                     raise PixlateError(f"method {self.name!r}: the option {item.name!r} of {owner.__name__} has no default; give it one in the plugin")
                 owners[item.name] = owner.__name__
+            try:
+                owner()
+            except Exception as error:
+                raise PixlateError(f"method {self.name!r}: the defaults of {owner.__name__} are refused ({error}); change them in the plugin") from error

@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pixlate.errors import PixlateError
+from pixlate.plugin.offer import Offer
+
 
 @dataclass(frozen=True)
-class ModelCard:
+class ModelCard(Offer):
     """A ready model that a package ships."""
 
     name: str
@@ -16,3 +19,8 @@ class ModelCard:
     """The model file."""
     card: Path | None = None
     """Text file that tells data, recipe, figures and licence."""
+
+    def check(self) -> None:
+        """Refuse a card without a path; see :class:`Offer`."""
+        if not isinstance(self.path, Path):
+            raise PixlateError(f"model {self.name!r}: expected a pathlib.Path to its file, got {self.path!r}; change it in the plugin")

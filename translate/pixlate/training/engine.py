@@ -156,7 +156,7 @@ class Session:
             self._held.close()
 
     def _steps(self, signals: StopOnSignal, records: Records | None, watch: Watcher) -> bool:
-        training, trainer, hooks = self.options.training, self.trainer, installed().manager.hook
+        training, trainer, plugins = self.options.training, self.trainer, installed()
         first, started = self.done, time.monotonic()
         for step in range(first, trainer.steps):
             losses = trainer.step(step)
@@ -164,8 +164,8 @@ class Session:
             progress = Progress(done, trainer.steps)
             stopping = self._agreed(signals.asked)  # asked once: a signal that comes from here on ends the run after the next step, with its checkpoint
             ending = done == trainer.steps or stopping
-            if records and hooks.pixlate_step_finished.get_hookimpls():
-                hooks.pixlate_step_finished(run=self.run, step=done, losses=_numbers(losses))
+            if records and plugins.listened("pixlate_step_finished"):
+                plugins.report("pixlate_step_finished", run=self.run, step=done, losses=_numbers(losses))
             validating = done % training.validate_every == 0 or done == trainer.steps
             if done % training.log_every == 0 or done % training.checkpoint_every == 0 or validating or ending:
                 progress.losses = self._mean(losses)
@@ -183,7 +183,7 @@ class Session:
                 better = self._better(validation)
                 if records:
                     records.validation(done, validation)
-                    hooks.pixlate_epoch_finished(run=self.run, step=done, samples=validation.samples)
+                    plugins.report("pixlate_epoch_finished", run=self.run, step=done, samples=validation.samples)
             if done % training.checkpoint_every == 0 or ending or better:
                 self._save(better)
             if records:

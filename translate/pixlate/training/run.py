@@ -11,6 +11,7 @@ import tomli_w
 
 from pixlate.errors import PixlateError
 from pixlate.options import DataOptions, TrainingOptions, check_types
+from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
 from pixlate.system.locking import lock_file
 
@@ -76,7 +77,8 @@ class RunOptions:
                 f"expected a run folder with {OPTIONS}, but {run} has none that can be read ({error}); name the folder given to --out"
             ) from error
         if name not in methods:
-            raise PixlateError(f"{run} was trained by the method {name!r}, installed are {sorted(methods)}; install the plugin that offers it")
+            reason = installed().why("method", name) or "install the plugin that offers it"
+            raise PixlateError(f"{run} was trained by the method {name!r}, installed are {sorted(methods)}; {reason}")
         method = methods[name]
         options, data, training = (_take(owner, table) for owner in (method.options, method.data, method.training))
         if table:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pixlate.errors import PixlateError
 from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
@@ -20,22 +20,16 @@ def recognise(state: "Mapping[str, Tensor]", options: ImportOptions, path: Path)
     Raises:
         PixlateError: No plugin knows them, one refuses them, or one fails on them.
     """
-    plugins = installed()
-    failures = []
-    for implementation in reversed(plugins.manager.hook.pixlate_import_checkpoint.get_hookimpls()):
-        given: dict[str, Any] = {"state": dict(state), "options": options}
-        owner = plugins.origin(implementation.plugin_name)
-        try:
-            foreign = implementation.function(*(given[name] for name in implementation.argnames))
-        except PixlateError:
-            raise
-        except Exception as error:  # noqa: BLE001 - weights may be anything, and another plugin may know them
-            failures.append(f"the plugin {owner} failed on them ({type(error).__name__}: {' '.join(str(error).split())[:160]})")
-            continue
-        if isinstance(foreign, ForeignGenerator):
-            return foreign
-        if foreign is not None:
-            failures.append(f"the plugin {owner} returned {type(foreign).__name__} instead of a ForeignGenerator")
+    foreign, failures = installed().first(
+        "pixlate_import_checkpoint",
+        lambda: {"state": dict(state), "options": options},
+        "a ForeignGenerator",
+        lambda answer: isinstance(answer, ForeignGenerator),
+        "them",
+    )
+    if foreign is not None:
+        found: ForeignGenerator = foreign
+        return found
     keys = f"{', '.join(map(shown, sorted(state)[:3]))}{', ...' if len(state) > 3 else ''}"
     if any(key.startswith("generators.") for key in state):
         raise PixlateError(f"expected weights of another code base, but {path} ({keys}) is of a run of Pixlate's own; write `pixlate export RUN MODEL.onnx`")
