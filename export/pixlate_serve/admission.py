@@ -14,7 +14,7 @@ _SHARE = 0.1
 
 
 class Admission:
-    """Counts what is held.
+    """Counts pictures and bytes in progress.
 
     Args:
         places: Most pictures that are worked on or wait.
@@ -45,7 +45,7 @@ class Admission:
             raise self._full("the memory this server sets aside for pictures is taken by others")
 
     def finished(self, seconds: float) -> None:
-        """Be told how long the model took for a picture, to foretell when a place is free."""
+        """Record how long the model took for a picture, to estimate when a place is free."""
         self._mean_s += (seconds - self._mean_s) * (_SHARE if self._mean_s else 1)
 
     def _full(self, reason: str) -> Refusal:

@@ -11,14 +11,13 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 import pixlate
-from pixlate_serve.answers import NOTES, PictureResponse
-from pixlate_serve.gate import DRAIN_S, Counted, Guarded, Lingering, refused
 from pixlate_serve.media import MEDIA_TYPES, FormatName, require_image, wanted_format
 from pixlate_serve.metrics import CONTENT_TYPE
+from pixlate_serve.middleware import DRAIN_S, Counted, Guarded, Lingering, refused
 from pixlate_serve.refusals import ClientGone, Refusal, internal, stopping
 from pixlate_serve.served import ServedModel
 from pixlate_serve.service import Service
-from pixlate_serve.uploads import received, unless_gone
+from pixlate_serve.transfer import NOTES, PictureResponse, received, unless_gone
 
 SUFFIX = ":translate"
 _IMAGE = {"schema": {"type": "string", "format": "binary"}}
@@ -31,7 +30,7 @@ _REASONS = {
     413: "Too many bytes or pixels",
     415: "No image that Pixlate reads",
     422: "The image is damaged, or the model does not take it",
-    429: "The queue is full; Retry-After tells when to come back",
+    429: "The queue is full; Retry-After says when to come back",
     503: "The server is stopping",
 }
 
@@ -125,7 +124,7 @@ def _add_translation(app: FastAPI, service: Service) -> None:
     async def translate(
         request: Request,
         name: Annotated[str, Path(description="A name that /v1/models lists")],
-        format: Annotated[FormatName | None, Query(description="Format of the answer; without it the Accept header tells, or the upload")] = None,
+        format: Annotated[FormatName | None, Query(description="Format of the answer; without it that of the Accept header, or of the upload")] = None,
     ) -> Response:
         model = service.model(name)
         request.state.model = name
@@ -138,7 +137,7 @@ def _add_translation(app: FastAPI, service: Service) -> None:
             data = await received(request.receive, headers.get("content-length"), claim, service.options.max_bytes, service.options.timeout_s)
             work = asyncio.create_task(service.translate(model, data, lambda source: wanted_format(format, accept, source), claim))
             del data
-            return PictureResponse(await unless_gone(work, request.receive), claim)
+            return PictureResponse(await unless_gone(work, request.receive), claim, service.options.timeout_s)
         except asyncio.CancelledError:
             claim.release()
             if service.was_cut_off():

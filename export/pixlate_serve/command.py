@@ -1,19 +1,25 @@
 """``pixlate serve``: images in, images out, over HTTP."""
 
 import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from pixlate.errors import PixlateError
-from pixlate_serve.names import named
+from pixlate.inference.models import cards
 from pixlate_serve.options import ServeOptions, token_of
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""What a segment of a URL holds without escapes, and no ``:``, which ends the name there."""
 
 
 def serve(*models: Annotated[str, Parameter(name="MODEL...")], options: Annotated[ServeOptions | None, Parameter(name="*")] = None) -> int:
     """Answer images over HTTP with one model or several.
 
-    POST an image to /v1/models/NAME:translate and the translated one comes back; /docs tells the rest. SIGTERM or Ctrl-C stops the server after
+    POST an image to /v1/models/NAME:translate and the translated one comes back; /docs describes the rest. SIGTERM or Ctrl-C stops the server after
     what it has accepted is answered; a second one stops it at once. Exit codes: 0 stopped in order, 1 --grace-s was too short,
     2 refused before starting, 130 stopped at once.
 
@@ -30,3 +36,27 @@ def serve(*models: Annotated[str, Parameter(name="MODEL...")], options: Annotate
     except ImportError as error:
         raise PixlateError(f"serving needs FastAPI, uvicorn and prometheus-client, and {error.name} is missing; run: pip install 'pixlate[serve]'") from error
     return run(names, chosen, token)
+
+
+def named(words: Sequence[str]) -> dict[str, str]:
+    """Return name -> ready model or file for words such as ``upscale-x4``, ``models/my.onnx`` and ``my=models/first.onnx``.
+
+    A ready model has its own name, a file that of its stem, unless another is given.
+
+    Raises:
+        PixlateError: No word, a name that cannot stand in a URL, or one name for two models.
+    """
+    if not words:
+        raise PixlateError("expected a model; write: pixlate serve upscale-x4, and see `pixlate models` for others")
+    ready = cards()
+    models: dict[str, str] = {}
+    for word in words:
+        name, equals, model = word.partition("=")
+        if not equals or Path(word).is_file():
+            name, model = (word if word in ready else Path(word).stem), word
+        if not _NAME.fullmatch(name):
+            raise PixlateError(f"expected a name of letters, digits, `.`, `_` and `-`, at most 100, got {name!r}; write: NAME={model}")
+        if name in models:
+            raise PixlateError(f"expected a name for each model, got {name} for {models[name]} and {model}; write: other-name={model}")
+        models[name] = model
+    return models

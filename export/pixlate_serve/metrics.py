@@ -15,7 +15,7 @@ class Metrics:
     """Counters of one server.
 
     Args:
-        admission: Tells how much is held.
+        admission: Knows how much is in progress.
     """
 
     def __init__(self, admission: Admission) -> None:

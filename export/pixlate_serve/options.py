@@ -50,7 +50,7 @@ class ServeOptions:
     threads: int = 0
     """Threads that decode and encode images; 0 takes one for each core."""
     timeout_s: float = 60.0
-    """Seconds a client may take to send its request, and to go on taking its answer."""
+    """Seconds a client may take to send its image, and to take each piece of its answer."""
     grace_s: float = 30.0
     """Seconds that images already accepted have to be finished in when the server is asked to stop."""
     log_requests: Annotated[bool, Parameter(negative="")] = False

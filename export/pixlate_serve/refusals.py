@@ -8,7 +8,7 @@ RETRY_S = 1
 
 
 @dataclass(eq=False)
-class Refusal(Exception):  # noqa: N818 - most are the client's to mend
+class Refusal(Exception):  # noqa: N818 - most are the client's to correct
     """An answer that is no image."""
 
     status: int
@@ -22,7 +22,7 @@ class Refusal(Exception):  # noqa: N818 - most are the client's to mend
         return {"error": {"code": self.code, "message": self.message}}
 
 
-class ClientGone(Exception):  # noqa: N818 - nobody is left to be told
+class ClientGone(Exception):  # noqa: N818 - nobody is left to answer
     """The client closed its connection before its answer was ready."""
 
 

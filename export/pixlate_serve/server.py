@@ -16,7 +16,6 @@ import uvicorn
 from pixlate.errors import PixlateError
 from pixlate.inference.loading import load_for_pictures
 from pixlate_serve.app import build_app
-from pixlate_serve.connections import TimedProtocol
 from pixlate_serve.options import ServeOptions
 from pixlate_serve.service import Service
 
@@ -77,12 +76,10 @@ class Server(uvicorn.Server):
     """
 
     def __init__(self, service: Service, listener: socket.socket) -> None:
-        options = service.options
-        protocol = type("Protocol", (TimedProtocol,), {"timeout_s": options.timeout_s})
         super().__init__(
             uvicorn.Config(
                 build_app(service),
-                http=protocol,
+                http="h11",
                 ws="none",
                 lifespan="off",
                 log_config=None,

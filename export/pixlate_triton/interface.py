@@ -21,7 +21,7 @@ _TYPES: dict[str, tuple[str, type[np.generic]]] = {
 }
 _PIXELS = ("tensor(uint8)", "tensor(float)", "tensor(float16)")
 UNKNOWN_SIDE = 64
-"""Height and width tried where the file does not tell its smallest."""
+"""Height and width tried where the file does not say its smallest."""
 
 
 class Value(NamedTuple):

@@ -1,13 +1,14 @@
 """Servers in this process and in one of their own, and what their clients send."""
 
 import asyncio
+import fcntl
 import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -128,11 +129,19 @@ class Server:
         page = httpx.get(f"{self.url}/metrics", timeout=30).text
         return next((float(line.rpartition(" ")[2]) for line in page.splitlines() if line.startswith(f"{name} ")), 0.0)
 
-    def wait_for(self, name: str, value: float, timeout_s: float = 30) -> None:
+    def wait_for(self, name: str, value: float, timeout_s: float = 60) -> None:
         """Wait until a number of /metrics is reached."""
         until = time.monotonic() + timeout_s
         while (found := self.metric(name)) != value:
             assert time.monotonic() < until, (name, found, value)
+            time.sleep(0.02)
+
+    def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Ask the server to stop, and wait until it has noticed."""
+        self.process.send_signal(number)
+        until = time.monotonic() + 60
+        while httpx.get(f"{self.url}/readyz", timeout=30).status_code != 503:
+            assert time.monotonic() < until
             time.sleep(0.02)
 
     def stop(self, timeout_s: float = 60) -> int:
@@ -171,12 +180,50 @@ def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., S
 
 
 @pytest.fixture(scope="module")
-def server(launch: Callable[..., Server], model_file: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
+def server(launch: Callable[..., Server], model_file: Path) -> Iterator[Server]:
     """One server with the small model, for the tests of a file; it ends in order, and has nothing to complain of."""
-    started = launch(model_file, max_bytes=300_000, max_pixels=40_000, timeout_s=getattr(request.module, "TIMEOUT_S", 60))
+    started = launch(model_file, max_bytes=300_000, max_pixels=40_000)
     yield started
     assert started.stop() == 0
     assert "Traceback" not in started.log.read_text()
+
+
+HELD = """
+import fcntl
+import sys
+from pixlate_serve import server
+from pixlate.cli import main
+
+load = server.load_for_pictures
+
+
+class Held:
+    def __init__(self, translator):
+        self._translator = translator
+
+    def __getattr__(self, name):
+        return getattr(self._translator, name)
+
+    def __call__(self, pixels, **conditions):
+        if pixels.shape[1:3] != (32, 32):  # the picture that warms it up passes
+            with open({path!r}) as gate:
+                fcntl.flock(gate, fcntl.LOCK_SH)
+        return self._translator(pixels, **conditions)
+
+
+server.load_for_pictures = lambda *arguments: Held(load(*arguments))
+sys.exit(main())
+"""
+"""Program of a server whose model waits in the middle of a picture."""
+
+
+@contextmanager
+def held(launch: Callable[..., Server], model: Path, folder: Path, **options: object) -> Iterator[tuple[Server, Callable[[], None]]]:
+    """Launch a server whose model translates nothing until the function that comes with it is called."""
+    path = folder / "gate"
+    with path.open("w") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        yield launch(model, code=HELD.format(path=str(path)), **options), lambda: fcntl.flock(gate, fcntl.LOCK_UN)
 
 
 def distinct(client: int, number: int, height: int = 12, width: int = 20) -> Pixels:

@@ -14,7 +14,7 @@ from tests.pixlate_serve.conftest import PNG, Server, picture
 from pixlate.cli import main
 from pixlate.errors import PixlateError
 from pixlate.plugin.spec import ModelSpec
-from pixlate_serve.names import named
+from pixlate_serve.command import named
 from pixlate_serve.options import ServeOptions
 
 LATE = ("fastapi", "starlette", "uvicorn", "prometheus_client", "pydantic")

@@ -3,10 +3,13 @@
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
 from tests.pixlate_serve.conftest import Server, picture
@@ -47,6 +50,32 @@ def test_curl_examples_translate_an_image(at: Server) -> None:
     for name, format in (("large.jpg", "JPEG"), ("large.png", "PNG")):
         with Image.open(name) as image:
             assert (image.format, image.size) == (format, (64, 48))
+
+
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
+def test_nginx_with_the_limits_of_the_guide_passes_pictures_on_and_cuts_slow_clients_off(at: Server, tmp_path: Path) -> None:
+    (example,) = examples("nginx")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    example = re.sub(r"ssl_\S+ .*\n", "", example.replace(ADDRESS, at.url).replace("443 ssl", f"127.0.0.1:{port}")).replace(
+        "client_header_timeout 10s", "client_header_timeout 1s"
+    )
+    folders = "".join(f"{kind}_temp_path {tmp_path}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    (tmp_path / "nginx.conf").write_text(f"daemon off; master_process off; pid {tmp_path}/pid; events {{}} http {{ access_log off; {folders} {example} }}")
+    with subprocess.Popen([shutil.which("nginx") or "", "-p", tmp_path, "-c", "nginx.conf", "-e", "log"]) as nginx:
+        try:
+            transport = httpx.HTTPTransport(retries=8)  # with exponential backoff, until nginx listens
+            with httpx.Client(transport=transport, base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+                data = picture(24, 32, format="JPEG")
+                assert client.post("/v1/models/upscale-x4:translate", content=data, headers={"Content-Type": "image/jpeg"}).status_code == 200
+            for sent in (b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\n"):
+                with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+                    connection.sendall(sent)
+                    with suppress(ConnectionResetError):
+                        assert connection.recv(1 << 16) == b""
+        finally:
+            nginx.terminate()
 
 
 def test_every_status_the_interface_tells_of_is_in_the_guide() -> None:

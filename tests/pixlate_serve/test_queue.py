@@ -66,15 +66,15 @@ def test_picture_alone_waits_no_longer_than_it_may(start: Start) -> None:
     application = start(batch=4, batch_wait_ms=100)
     started = time.monotonic()
     assert application.translate(picture()).status_code == 200
-    assert 0.1 <= time.monotonic() - started < 5
+    assert 0.1 <= time.monotonic() - started < 30
     started = time.monotonic()
-    assert start(batch=1, batch_wait_ms=10_000).translate(picture()).status_code == 200
-    assert time.monotonic() - started < 5
+    assert start(batch=1, batch_wait_ms=60_000).translate(picture()).status_code == 200
+    assert time.monotonic() - started < 30
 
 
 def test_sizes_and_models_are_not_mixed(start: Start) -> None:
     one, two = Nearest(), Nearest()
-    application = start({"one": one, "two": two}, batch=8, batch_wait_ms=200)
+    application = start({"one": one, "two": two}, batch=8, batch_wait_ms=1000)
 
     async def main() -> None:
         async with application.client() as client:

@@ -4,8 +4,6 @@ import json
 import re
 import signal
 import socket
-import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,18 +15,22 @@ import httpx
 import numpy as np
 import pytest
 from tests.pixlate.conftest import nearest, noise
-from tests.pixlate_serve.conftest import PNG, Server, error_of, file, picture, pixels_of
+from tests.pixlate_serve.conftest import PNG, Server, error_of, file, held, picture, pixels_of
 
 Launch = Callable[..., Server]
-TIMEOUT_S = 3
-"""Of the server of this file."""
 REQUEST = b"POST /v1/models/nearest:translate HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
+
+
+@pytest.fixture(scope="module")
+def impatient(launch: Launch, model_file: Path) -> Server:
+    """A server that gives slow clients one second."""
+    return launch(model_file, timeout_s=1)
 
 
 @contextmanager
 def connected(server: Server) -> Iterator[socket.socket]:
-    """Open a connection that gives up after 20 seconds."""
-    with socket.create_connection(server.address, timeout=20) as connection:
+    """Open a connection that gives up after a minute."""
+    with socket.create_connection(server.address, timeout=60) as connection:
         yield connection
 
 
@@ -95,16 +97,16 @@ def test_client_that_asks_before_it_sends_is_told_to_send(server: Server) -> Non
         assert status_of(everything(connection)) == 200
 
 
-def test_content_that_is_shorter_than_declared_is_waited_for_and_then_given_up(server: Server) -> None:
-    with connected(server) as connection:
+def test_content_that_is_shorter_than_declared_is_waited_for_and_then_given_up(impatient: Server) -> None:
+    with connected(impatient) as connection:
         connection.sendall(REQUEST + b"Content-Length: 200000\r\n\r\n" + picture())
         answer = connection.recv(1 << 16)
         while b"}}" not in answer:
             answer += connection.recv(1 << 16)
     assert status_of(answer) == 408 and b"too_slow" in answer
-    with connected(server) as connection:
+    with connected(impatient) as connection:
         connection.sendall(REQUEST + b"Content-Length: 200000\r\n\r\n" + picture())
-    assert server.translate(picture()).status_code == 200
+    assert impatient.translate(picture()).status_code == 200
 
 
 def test_content_that_is_longer_than_declared_is_no_part_of_the_picture(server: Server) -> None:
@@ -120,44 +122,25 @@ def test_content_that_is_longer_than_declared_is_no_part_of_the_picture(server: 
     REQUEST + b"Content-Length: -1\r\n\r\n", REQUEST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n", REQUEST + b"Content-Length: x\r\n\r\n",
     REQUEST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", REQUEST + b"Transfer-Encoding: gzip\r\n\r\n",
 ])  # fmt: skip
-def test_what_is_no_http_is_a_bad_request_in_json(server: Server, sent: bytes) -> None:
+def test_what_is_no_http_is_a_bad_request(server: Server, sent: bytes) -> None:
     with connected(server) as connection:
         connection.sendall(sent)
         answer = everything(connection)
-    assert status_of(answer) in (400, 431, 501) and b'"code": "bad_request"' in answer
+    assert status_of(answer) in (400, 431, 501)
 
 
-@pytest.mark.parametrize("sent", [b"", b"POST /v1/models", REQUEST])
-def test_client_that_never_ends_its_headers_is_cut_off(server: Server, sent: bytes) -> None:
-    with connected(server) as connection:
-        started = time.monotonic()
-        connection.sendall(sent)
-        assert everything(connection) == b""
-        assert time.monotonic() - started < 10
-
-
-def test_client_that_sends_its_headers_drop_by_drop_is_cut_off(server: Server) -> None:
-    started = time.monotonic()
-    with connected(server) as connection, pytest.raises(OSError):
-        for letter in REQUEST * 9:
-            connection.sendall(bytes([letter]))
-            time.sleep(0.05)
-    assert time.monotonic() - started < 10
-
-
-def test_client_that_does_not_take_its_answer_is_cut_off_and_holds_nothing(launch: Launch, model_file: Path) -> None:
-    server = launch(model_file, timeout_s=1)
+def test_client_that_does_not_take_its_answer_holds_nothing(impatient: Server) -> None:
+    before = impatient.metric('pixlate_pixels_total{model="nearest"}')
     data = file(np.zeros((1500, 1500, 3), np.uint8))
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.connect(server.address)
+        connection.connect(impatient.address)
         path = REQUEST.replace(b":translate", b":translate?format=bmp")
         connection.sendall(path + b"Content-Length: %d\r\n\r\n" % len(data) + data)
-        server.wait_for('pixlate_batch_size_count{model="nearest"}', 1)
-        time.sleep(0.2)
-        assert server.metric("pixlate_queue_bytes") > 0
-        server.wait_for("pixlate_queue_bytes", 0, timeout_s=10)
-    assert server.stop() == 0
+        impatient.wait_for('pixlate_pixels_total{model="nearest"}', before + 1500 * 1500)
+        impatient.wait_for("pixlate_queue_bytes", 0)
+        connection.settimeout(60)
+        assert len(everything(connection)) < 3000 * 3000 * 3
 
 
 def test_client_that_goes_away_leaves_nothing_behind(server: Server) -> None:
@@ -171,70 +154,48 @@ def test_client_that_goes_away_leaves_nothing_behind(server: Server) -> None:
 
 
 @contextmanager
-def at_work(server: Server, count: int) -> Iterator[list["Future[httpx.Response]"]]:
-    """Have so many pictures accepted that keep the server busy for a while."""
+def waiting(server: Server, count: int) -> Iterator[list["Future[httpx.Response]"]]:
+    """Have so many pictures accepted by a server that is held."""
     with ThreadPoolExecutor(count) as threads:
-        yield [threads.submit(server.translate, picture(120, 160, seed), "upscale-x2") for seed in range(count)]
+        answers = [threads.submit(server.translate, picture(seed=seed)) for seed in range(count)]
+        server.wait_for("pixlate_queue_depth", count)
+        yield answers
 
 
-def test_signal_in_the_middle_of_work_has_everything_accepted_answered(launch: Launch) -> None:
-    server = launch("upscale-x2")
-    with at_work(server, 8) as answers:
-        server.wait_for("pixlate_queue_depth", 8)
-        server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
-        refused = server.translate(picture(), "upscale-x2")
-        assert error_of(refused)[:2] == (503, "stopping")
-        assert httpx.get(f"{server.url}/readyz").status_code == 503 and httpx.get(f"{server.url}/healthz").status_code == 200
+def test_signal_in_the_middle_of_work_has_everything_accepted_answered(launch: Launch, model_file: Path, tmp_path: Path) -> None:
+    with held(launch, model_file, tmp_path) as (server, release), waiting(server, 8) as answers:
+        server.signal()
+        assert error_of(server.translate(picture()))[:2] == (503, "stopping")
+        assert httpx.get(f"{server.url}/healthz").status_code == 200
+        release()
     assert [answer.result().status_code for answer in answers] == [200] * 8
-    assert server.process.wait(30) == 0
+    assert server.process.wait(60) == 0
     assert "Traceback" not in server.log.read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_idle_server_stops_at_once_with_exit_code_0(launch: Launch, model_file: Path, number: signal.Signals) -> None:
-    server = launch(model_file)
+    server = launch(model_file, grace_s=3600)
     with httpx.Client(base_url=server.url) as client:
         client.get("/healthz")
-        started = time.monotonic()
         server.process.send_signal(number)
-        assert server.process.wait(20) == 0
-        assert time.monotonic() - started < 5
+        assert server.process.wait(60) == 0
     assert server.log.read_text() == ""
 
 
-def test_second_signal_stops_at_once(launch: Launch) -> None:
-    server = launch("upscale-x2")
-    codes: list[int] = []
-
-    def ask() -> None:
-        try:
-            codes.append(server.translate(picture(900, 900), "upscale-x2").status_code)
-        except httpx.HTTPError:
-            codes.append(0)
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    server.wait_for("pixlate_queue_depth", 1)
-    server.process.send_signal(signal.SIGTERM)
-    time.sleep(0.3)
-    assert server.process.poll() is None
-    started = time.monotonic()
-    server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(20) == 130
-    assert time.monotonic() - started < 3
-    thread.join()
-    assert codes == [0]
-
-
-def test_what_the_grace_does_not_suffice_for_is_answered_503_and_the_exit_code_says_so(launch: Launch) -> None:
-    server = launch("upscale-x2", grace_s=0.2)
-    with at_work(server, 4) as answers:
-        server.wait_for("pixlate_queue_depth", 4)
-        started = time.monotonic()
+def test_second_signal_stops_at_once(launch: Launch, model_file: Path, tmp_path: Path) -> None:
+    with held(launch, model_file, tmp_path, grace_s=3600) as (server, _), waiting(server, 1) as (answer,):
+        server.signal()
+        assert server.process.poll() is None
         server.process.send_signal(signal.SIGTERM)
-        statuses = {answer.result().status_code for answer in answers}
-    assert statuses <= {200, 503} and 503 in statuses
-    assert server.process.wait(20) == 1
-    assert time.monotonic() - started < 10
+        assert server.process.wait(60) == 130
+        with pytest.raises(httpx.HTTPError):
+            answer.result()
+
+
+def test_what_the_grace_does_not_suffice_for_is_answered_503_and_the_exit_code_says_so(launch: Launch, model_file: Path, tmp_path: Path) -> None:
+    with held(launch, model_file, tmp_path, grace_s=0.2) as (server, _), waiting(server, 4) as answers:
+        server.process.send_signal(signal.SIGTERM)
+        assert [answer.result().status_code for answer in answers] == [503] * 4
+        assert server.process.wait(60) == 1
     assert "Traceback" not in server.log.read_text()

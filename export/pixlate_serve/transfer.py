@@ -1,13 +1,24 @@
-"""Receives an upload, never more of it than is allowed."""
+"""Bodies on the wire: an upload, never more of it than is allowed, and an answer, held against the memory until the client has taken it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+import logging
+from itertools import chain
 from typing import Any, TypeVar
 
-from pixlate_serve.admission import Claim
-from pixlate_serve.refusals import ClientGone, Refusal
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+from pixlate_serve.admission import Claim
+from pixlate_serve.media import MEDIA_TYPES
+from pixlate_serve.refusals import ClientGone, Refusal
+from pixlate_serve.translation import Answer
+
+PIECE = 256 * 1024
+"""Bytes sent at once; the next piece waits until the client has taken most of the one before."""
+NOTES = "Pixlate-Notes"
+"""Header with what the user should know of the picture."""
+_MOST_NOTES = 1000
+log = logging.getLogger("pixlate_serve")
 Result = TypeVar("Result")
 
 
@@ -76,3 +87,37 @@ async def _gone(receive: Receive) -> None:
 
 def _too_large(max_bytes: int) -> Refusal:
     return Refusal(413, "too_many_bytes", f"expected an upload of at most {max_bytes:,} bytes, got more; send a smaller picture")
+
+
+class PictureResponse(Response):
+    """An image, sent piece by piece.
+
+    Args:
+        answer: What is sent.
+        claim: Released when it is sent, the client has gone away, or it takes nothing for too long.
+        timeout_s: Seconds for each piece.
+    """
+
+    def __init__(self, answer: Answer, claim: Claim, timeout_s: float) -> None:
+        super().__init__(answer.data, 200, _headers(answer), media_type=MEDIA_TYPES[answer.format])
+        self._claim, self._timeout_s = claim, timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the image; where a piece is not taken in time, leave the rest, so that the server closes the connection."""
+        starts = range(0, len(self.body), PIECE)
+        bodies = ({"type": "http.response.body", "body": bytes(self.body[start : start + PIECE]), "more_body": start < starts[-1]} for start in starts)
+        try:
+            for message in chain([{"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}], bodies):
+                async with asyncio.timeout(self._timeout_s):
+                    await send(message)
+        except TimeoutError:
+            log.warning("a client took nothing of its answer for %g s; its connection is closed", self._timeout_s)
+        finally:
+            self._claim.release()
+
+
+def _headers(answer: Answer) -> dict[str, Any]:
+    headers = {"X-Content-Type-Options": "nosniff"}
+    if answer.notes:
+        headers[NOTES] = "; ".join(answer.notes).encode("ascii", "replace").decode()[:_MOST_NOTES]
+    return headers

@@ -66,7 +66,7 @@ class Lingering:
         """Pass the request on."""
         headers = dict(scope["headers"])
         uploading = b"transfer-encoding" in headers or headers.get(b"content-length", b"0").strip() != b"0"
-        asked = headers.get(b"expect", b"").lower() == b"100-continue"  # the client sends nothing before it is told to
+        asked = headers.get(b"expect", b"").lower() == b"100-continue"  # the client sends nothing before the server answers 100
 
         async def watched() -> MutableMapping[str, Any]:
             nonlocal uploading, asked
@@ -113,5 +113,5 @@ class Guarded:
 
 
 def refused(refusal: Refusal) -> JSONResponse:
-    """Return the answer that tells of a refusal."""
+    """Return the answer for a refusal."""
     return JSONResponse(refusal.body, refusal.status, dict(refusal.headers))
