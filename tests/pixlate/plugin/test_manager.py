@@ -89,6 +89,7 @@ def offered(plugins: Plugins, kind: str) -> list[str]:
         ("return None", r"failed in pixlate_\w+ \(TypeError"),
         ("yield 1 / 0", r"failed in pixlate_\w+ \(ZeroDivisionError"),
         ("yield pixlate.ModelSpec(scale=0)", r"failed in pixlate_\w+ \(model spec: expected scale"),
+        ("yield pixlate.Metric()", "is left out: expected a .* with a name, got Metric|missing 2 required"),
     ],
 )
 def test_a_bad_offer_is_left_out_alone_and_named_once(kind: str, bad: str, reason: str, install: Install) -> None:
@@ -127,6 +128,17 @@ def test_a_method_with_a_bad_option_made_at_import_costs_that_method_only(instal
     code = METHOD + "METHODS = [method('clash', Clashing), method('fits')]\n@pixlate.hookimpl\ndef pixlate_methods():\n    return METHODS\n"
     with pytest.warns(UserWarning, match="the option 'batch'"):
         assert list(Plugins([install("mixed", code)]).methods()) == ["fits"]
+
+
+@pytest.mark.parametrize("kind", GOOD)
+def test_a_value_that_cannot_be_made_costs_that_value_only(kind: str, install: Install) -> None:
+    hook, setting, good = GOOD[kind]
+    bad = good.replace("'good'", "'bad'").replace("('bad'", "('bad', nonsense=1") if kind == "method" else good.replace("name='good'", "name='bad', nonsense=1")
+    code = f"{setting}\n@pixlate.hookimpl\ndef pixlate_{hook}():\n    return [{bad.replace('method(', 'pixlate.Method(')}, {good}]\n"
+    plugins = Plugins([install("mixed", code)])
+    with pytest.warns(UserWarning, match=rf"a {kind} of the plugin mixed \(mixed 1\.0\) is left out: .*unexpected keyword argument 'nonsense'"):
+        assert offered(plugins, kind) == ["good"]
+    assert "nonsense" in plugins.why(kind, "bad")
 
 
 def test_a_misspelled_hook_is_left_out_alone_with_a_suggestion(install: Install) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pixlate.plugin.offer import Offer
+
 Pixels = NDArray[np.uint8 | np.uint16 | np.float32]
 """Samples (height, width, channels), or (batch, height, width, channels): uint8 of 0..255, uint16 of 0..65535, or float32, linear in whatever
 range the file has and not clipped; what a network or a training set takes is in [0, 1]."""
@@ -62,7 +64,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class ImageFormat:
+class ImageFormat(Offer):
     """A kind of image file that Pillow cannot read."""
 
     name: str

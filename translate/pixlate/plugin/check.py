@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from pixlate.plugin.offer import Offer
+
 
 @dataclass(frozen=True)
-class Check:
+class Check(Offer):
     """One finding of ``pixlate doctor``."""
 
     name: str

@@ -38,8 +38,7 @@ class Method(Offer):
     data: type[DataOptions] = DataOptions
     """PairedOptions, UnpairedOptions or DegradedOptions, as the pairing asks for, or a subclass with the method's defaults; left out, the first of these."""
 
-    def check(self) -> None:
-        """Refuse a method that could not be trained, or whose options clash with others on the command line; see :class:`Offer`."""
+    def __post_init__(self) -> None:
         if not re.fullmatch(r"\w[\w-]*", self.name):
             raise PixlateError(f"method {self.name!r}: expected a name of letters, digits, _ and -; rename it in the plugin")
         if self.pairing not in DATA:

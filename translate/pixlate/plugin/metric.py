@@ -4,12 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pixlate.plugin.offer import Offer
+
 if TYPE_CHECKING:
     from pixlate.images.picture import Pixels
 
 
 @dataclass(frozen=True)
-class Metric:
+class Metric(Offer):
     """A number that tells how near an output is to its target."""
 
     name: str

@@ -20,7 +20,6 @@ class ModelCard(Offer):
     card: Path | None = None
     """Text file that tells data, recipe, figures and licence."""
 
-    def check(self) -> None:
-        """Refuse a card without a path; see :class:`Offer`."""
+    def __post_init__(self) -> None:
         if not isinstance(self.path, Path):
             raise PixlateError(f"model {self.name!r}: expected a pathlib.Path to its file, got {self.path!r}; change it in the plugin")

@@ -1,42 +1,42 @@
-"""Values that check themselves, so that a wrong one costs itself alone."""
+"""Values that plugins offer: one that cannot be made costs itself alone."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 _asking: ContextVar[bool] = ContextVar("asking", default=False)
 
 
-class Offer:
-    """Base of the dataclasses that plugins offer.
+class _Made(type):
+    """Makes values; see :class:`Offer`."""
 
-    A value that :meth:`check` refuses raises where it is made. While plugins are loaded and asked it carries the refusal instead, so that a
-    plugin's other values are still made, and the manager leaves out this one.
-    """
-
-    refusal: ClassVar[str] = ""
-    """Why the value cannot be used; set on the value itself."""
-
-    def check(self) -> None:
-        """Refuse a value that cannot be used.
-
-        Raises:
-            PixlateError: Says what is wrong, and what to change in the plugin.
-        """
-
-    def __post_init__(self) -> None:
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         try:
-            self.check()
+            return super().__call__(*args, **kwargs)
         except Exception as error:
             if not _asking.get():
                 raise
-            object.__setattr__(self, "refusal", str(error))
+            value = object.__new__(cast("type[Any]", cls))
+            object.__setattr__(value, "name", kwargs.get("name", args[0] if args else None))
+            object.__setattr__(value, "refusal", " ".join(str(error).split()))
+            return value
+
+
+class Offer(metaclass=_Made):
+    """Base of the dataclasses that plugins offer.
+
+    A value that refuses its arguments raises where it is made, as any does. While plugins are loaded and asked it is made with its name and the
+    refusal alone, so that the plugin's other values are still made, and the manager leaves out this one.
+    """
+
+    refusal: ClassVar[str] = ""
+    """Why the value cannot be used, on the value itself."""
 
 
 @contextmanager
 def asking() -> Iterator[None]:
-    """Let values that are wrong carry their refusal instead of raising it."""
+    """Let values that cannot be made carry their refusal instead of raising it."""
     token = _asking.set(True)
     try:
         yield

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pixlate.plugin.offer import Offer
 from pixlate.plugin.translator import Translator
 
 
 @dataclass(frozen=True)
-class Runtime:
+class Runtime(Offer):
     """Opens model files; of several that take a suffix and are available, the first opens the file."""
 
     name: str
