@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pixlate.errors import PixlateError
 from pixlate.images import SUFFIXES, read_picture
 from pixlate.images.samples import to_8_bits
+from pixlate.inference.sizes import allowed_size, pad
 from pixlate.plugin.spec import ModelSpec
 
 MOST_PICTURES = 16
@@ -76,6 +77,5 @@ def _planes(path: Path, spec: ModelSpec) -> Planes:
     pixels = pixels[top : top + sides[0], left : left + sides[1]]
     if pixels.std() < LEAST_SPREAD * 255:
         raise PixlateError("it is of one shade and tells nothing; leave it out")
-    missing = [-(-max(side, spec.minimum) // spec.multiple) * spec.multiple - side for side in sides]
-    padded = np.pad(pixels, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="symmetric")
+    padded = pad(pixels[None], *allowed_size(sides[0], sides[1], spec), spec.padding)[0]
     return np.ascontiguousarray(padded.transpose(2, 0, 1), np.float32) / np.float32(255)

@@ -103,7 +103,7 @@ def export_network(network: nn.Module, spec: ModelSpec, path: Path, options: Exp
     """
     _require_place(path)
     network, spec = with_norm(network.cpu().eval(), spec, options.norm)
-    spec = replace(spec, io=options.io, precision=options.precision)
+    spec = replace(spec, io=options.io, precision=options.precision, padding="reflect")
     if options.half_weights:
         for parameter in network.parameters():
             parameter.data = parameter.data.half().float()

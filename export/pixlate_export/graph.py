@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from pixlate.errors import PixlateError
+from pixlate.inference.sizes import allowed_side
 from pixlate.plugin.spec import METADATA_KEY, ModelSpec
 
 INPUT, OUTPUT = "image", "translated"
@@ -26,8 +27,7 @@ def trace(network: nn.Module, spec: ModelSpec, opset: int) -> onnx.ModelProto:
     Raises:
         PixlateError: PyTorch cannot write the network as ONNX.
     """
-    side = 2 * max(spec.minimum, spec.multiple, 8)
-    side = -(-side // spec.multiple) * spec.multiple
+    side = allowed_side(2 * max(spec.minimum, spec.multiple, 8), spec)
     free = torch.export.Dim.AUTO
     example = torch.rand(2, spec.channels_in, side, side + spec.multiple)
     try:

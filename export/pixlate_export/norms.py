@@ -7,10 +7,8 @@ from typing import Literal
 from torch import nn
 
 from pixlate.errors import PixlateError
+from pixlate.inference.sizes import blended_halo
 from pixlate.plugin.spec import ModelSpec
-
-BLENDED_HALO = (32, 128)
-"""Least and most context, in pixels, of tiles that are blended, since no context makes them exact."""
 
 
 def with_norm(network: nn.Module, spec: ModelSpec, norm: Literal["auto", "running", "per-image"]) -> tuple[nn.Module, ModelSpec]:
@@ -31,8 +29,7 @@ def with_norm(network: nn.Module, spec: ModelSpec, norm: Literal["auto", "runnin
     for name in batch_norms:
         above, _, own = name.rpartition(".")
         setattr(network.get_submodule(above), own, _per_image(network.get_submodule(name)))
-    least, most = BLENDED_HALO
-    return network, replace(spec, norm="per-image", tiling_exact=False, halo=min(max(spec.halo, least), most))
+    return network, replace(spec, norm="per-image", tiling_exact=False, halo=blended_halo(spec.halo))
 
 
 def _per_image(norm: nn.Module) -> nn.InstanceNorm2d:

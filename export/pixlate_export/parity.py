@@ -10,9 +10,9 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.nn import functional
 
 from pixlate.errors import PixlateError
+from pixlate.inference.sizes import allowed_size, padding_indices
 from pixlate.plugin.spec import ModelSpec, Precision
 from pixlate_export.calibration import Planes
 from pixlate_export.half import emulated
@@ -110,7 +110,7 @@ def compare(network: nn.Module, model: onnx.ModelProto, spec: ModelSpec, picture
     differences = []
     for index, size in enumerate(PICTURE_SIZES if pictures else SIZES):
         if spec.io == "float":
-            size = raised(*size, spec)  # noqa: PLW2901 - the file leaves this to its caller
+            size = allowed_size(*size, spec)  # noqa: PLW2901 - the file leaves this to its caller
         image = draw(index % 4 + 1, *size)
         with torch.no_grad():
             expected = run(network, torch.from_numpy(image), spec).numpy()
@@ -123,17 +123,11 @@ def compare(network: nn.Module, model: onnx.ModelProto, spec: ModelSpec, picture
 
 
 def run(network: nn.Module, image: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
-    """Return what the network makes of images of any size: padded with their edge to what it takes, cut again, in [0, 1]."""
+    """Return what the network makes of images of any size: padded to what it takes, cut again, in [0, 1]."""
     height, width = image.shape[2:]
-    high, wide = raised(height, width, spec)
-    output: torch.Tensor = network(functional.pad(image, (0, wide - width, 0, high - height), mode="replicate"))
+    rows, columns = (padding_indices(*sides, spec.padding) for sides in zip((height, width), allowed_size(height, width, spec), strict=True))
+    output: torch.Tensor = network(image[:, :, rows[:, None], columns])
     return output[:, :, : height * spec.scale, : width * spec.scale].clamp(0, 1)
-
-
-def raised(height: int, width: int, spec: ModelSpec) -> tuple[int, int]:
-    """Return the least size from this one on that the network takes."""
-    first, second = (-(-max(side, spec.minimum) // spec.multiple) * spec.multiple for side in (height, width))
-    return first, second
 
 
 def to_levels(image: NDArray[np.float32]) -> NDArray[np.uint8]:

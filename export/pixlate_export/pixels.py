@@ -13,7 +13,7 @@ LEVELS = 255
 def take_pixels(model: onnx.ModelProto, spec: ModelSpec) -> None:
     """Make a graph of (batch, channels, height, width) in [0, 1] one of uint8 (batch, height, width, channels), in and out, of any height and width.
 
-    The last row and column are repeated up to what the network takes, and what was made of them is cut away again.
+    The image is padded up to what the network takes, as :mod:`pixlate.inference.sizes` does, and what was made of the padding is cut away again.
     """
     graph = model.graph
     inner, outer = f"{INPUT}.network", f"{OUTPUT}.network"
@@ -22,7 +22,8 @@ def take_pixels(model: onnx.ModelProto, spec: ModelSpec) -> None:
         node.output[:] = [outer if name == OUTPUT else name for name in node.output]
     resized = spec.multiple > 1 or spec.minimum > 1
     del graph.value_info[:]  # sides as they were named outside, which are others now
-    nodes = [*_before(graph, inner, spec, resized), *graph.node, *_after(graph, outer, spec, resized)]
+    padding = _indices(graph, spec) if resized else []
+    nodes = [*padding, *_before(graph, INPUT, inner, resized), *graph.node, *_after(graph, outer, spec, resized)]
     del graph.node[:]
     graph.node.extend(nodes)
     sides = ("batch", "height", "width", spec.channels_in), ("batch", "height_out", "width_out", spec.channels_out)
@@ -30,31 +31,45 @@ def take_pixels(model: onnx.ModelProto, spec: ModelSpec) -> None:
         values[0].CopyFrom(helper.make_tensor_value_info(name, TensorProto.UINT8, shape))
 
 
-def _before(graph: onnx.GraphProto, inner: str, spec: ModelSpec, resized: bool) -> list[onnx.NodeProto]:
-    scale = constant(graph, f"{INPUT}.level", 1 / LEVELS, np.float32)
-    last = f"{INPUT}.ranged" if resized else inner
-    nodes = [
-        helper.make_node("Transpose", [INPUT], [f"{INPUT}.planes"], perm=[0, 3, 1, 2]),
-        helper.make_node("Cast", [f"{INPUT}.planes"], [f"{INPUT}.float"], to=TensorProto.FLOAT),
-        helper.make_node("Mul", [f"{INPUT}.float", scale], [last]),
+def _before(graph: onnx.GraphProto, name: str, inner: str, resized: bool) -> list[onnx.NodeProto]:
+    """Return the nodes from uint8 (batch, height, width, channels) to planes of [0, 1] as the network takes them."""
+    scale = constant(graph, f"{name}.level", 1 / LEVELS, np.float32)
+    padded = f"{name}.padded" if resized else name
+    gathered = [
+        helper.make_node("Gather", [name, f"{INPUT}.rows.1"], [f"{name}.taller"], axis=1),
+        helper.make_node("Gather", [f"{name}.taller", f"{INPUT}.rows.2"], [padded], axis=2),
     ]
-    if not resized:
-        return nodes
-    multiple = constant(graph, f"{INPUT}.multiple", [spec.multiple] * 2, np.int64)
-    more = constant(graph, f"{INPUT}.more", [spec.multiple - 1] * 2, np.int64)
-    least = constant(graph, f"{INPUT}.minimum", [spec.minimum] * 2, np.int64)
-    none = constant(graph, f"{INPUT}.no_pads", [0] * 6, np.int64)
     return [
-        *nodes,
-        helper.make_node("Shape", [INPUT], [f"{INPUT}.sides"], start=1, end=3),
-        helper.make_node("Max", [f"{INPUT}.sides", least], [f"{INPUT}.least"]),
-        helper.make_node("Add", [f"{INPUT}.least", more], [f"{INPUT}.reached"]),
-        helper.make_node("Div", [f"{INPUT}.reached", multiple], [f"{INPUT}.count"]),
-        helper.make_node("Mul", [f"{INPUT}.count", multiple], [f"{INPUT}.raised"]),
-        helper.make_node("Sub", [f"{INPUT}.raised", f"{INPUT}.sides"], [f"{INPUT}.missing"]),
-        helper.make_node("Concat", [none, f"{INPUT}.missing"], [f"{INPUT}.pads"], axis=0),
-        helper.make_node("Pad", [last, f"{INPUT}.pads"], [inner], mode="edge"),
+        *(gathered if resized else []),
+        helper.make_node("Transpose", [padded], [f"{name}.planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Cast", [f"{name}.planes"], [f"{name}.float"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", [f"{name}.float", scale], [inner]),
     ]
+
+
+def _indices(graph: onnx.GraphProto, spec: ModelSpec) -> list[onnx.NodeProto]:
+    """Return the nodes that find which row, and which column, of the image is shown at each place of the padded one: ``padding_indices`` in ONNX."""
+    numbers = {"none": 0, "one": 1, "two": 2, "multiple": spec.multiple, "more": spec.multiple - 1, "minimum": spec.minimum}
+    names = {key: constant(graph, f"{INPUT}.{key}", value, np.int64) for key, value in numbers.items()}
+    nodes = [helper.make_node("Shape", [INPUT], [f"{INPUT}.sides"], start=1, end=3)]
+    for axis in (1, 2):
+        where = constant(graph, f"{INPUT}.place.{axis}", axis - 1, np.int64)
+
+        def add(kind: str, made: str, *given: str, axis: int = axis) -> str:
+            nodes.append(helper.make_node(kind, given, [f"{INPUT}.{made}.{axis}"]))
+            return f"{INPUT}.{made}.{axis}"
+
+        side = add("Gather", "side", f"{INPUT}.sides", where)
+        reached = add("Add", "reached", add("Max", "least", side, names["minimum"]), names["more"])
+        raised = add("Mul", "raised", add("Div", "count", reached, names["multiple"]), names["multiple"])
+        places = add("Range", "places", names["none"], raised, names["one"])
+        last = add("Sub", "last", side, names["one"])
+        mirrored = add("Sub", "mirrored", add("Mul", "twice", last, names["two"]), places)
+        if spec.padding == "edge":
+            add("Min", "rows", places, last)
+        else:
+            add("Max", "rows", add("Min", "nearer", places, mirrored), names["none"])
+    return nodes
 
 
 def _after(graph: onnx.GraphProto, outer: str, spec: ModelSpec, resized: bool) -> list[onnx.NodeProto]:

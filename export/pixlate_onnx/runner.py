@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixlate.errors import PixlateError
+from pixlate.inference.sizes import allowed_size, pad
 from pixlate.plugin.spec import METADATA_KEY, Io, ModelSpec, Precision
 from pixlate_onnx.opening import open_session
 from pixlate_onnx.running import Running
@@ -88,7 +89,7 @@ class OnnxTranslator:
         from pixlate.images.samples import full_scale
 
         height, width = pixels.shape[1:3]
-        padded = self._pad(pixels)
+        padded = pad(pixels, *allowed_size(height, width, self.spec), self.spec.padding)
         peak = float(full_scale(pixels))
         images = np.ascontiguousarray(padded.transpose(0, 3, 1, 2), dtype=np.float32)
         images *= 1 / peak
@@ -99,13 +100,6 @@ class OnnxTranslator:
             return _levels(output[:, :, : height * scale, : width * scale], pixels.dtype)
         except FloatingPointError as error:
             raise PixlateError(f"the model gave values that are not numbers, as {self.spec.precision} can; use a model of higher precision") from error
-
-    def _pad(self, pixels: "Pixels") -> "Pixels":
-        """Repeat the last row and column until height and width suit the network."""
-        height, width = (-(-max(side, self.spec.minimum) // self.spec.multiple) * self.spec.multiple for side in pixels.shape[1:3])
-        if (height, width) == pixels.shape[1:3]:
-            return pixels
-        return np.pad(pixels, ((0, 0), (0, height - pixels.shape[1]), (0, width - pixels.shape[2]), (0, 0)), mode="edge")
 
     def _require_shape(self, output: NDArray[Any], expected: tuple[int, ...]) -> None:
         if output.shape != expected:

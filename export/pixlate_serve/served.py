@@ -10,6 +10,7 @@ import numpy as np
 from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.images.picture import Pixels
 from pixlate.inference.executor import Executor
+from pixlate.inference.sizes import allowed_side
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.translator import Translator
 from pixlate_serve.refusals import Refusal, broken, too_large_for_memory
@@ -91,7 +92,7 @@ class ServedModel:
         return Refusal(422, "model_failed", f"the model could not translate this picture of {width} x {height} pixels; use another size or model")
 
     def _runs_sample(self) -> bool:
-        side = -(-max(self.spec.minimum, SAMPLE) // self.spec.multiple) * self.spec.multiple
+        side = allowed_side(SAMPLE, self.spec)
         try:
             self._executor(np.full((1, side, side, self.spec.channels_in), 127, np.uint8))
         except (PixlateError, OutOfDeviceMemory, MemoryError):

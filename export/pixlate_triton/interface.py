@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime
 
 from pixlate.errors import PixlateError
+from pixlate.inference.sizes import allowed_side
 from pixlate.plugin.spec import METADATA_KEY, ModelSpec
 from pixlate.system.extras import import_for
 
@@ -105,7 +106,7 @@ def read_interface(path: Path) -> Interface:
         )
     if taken[0].shape[3 if channels_last else 1] < 1:
         raise PixlateError(f"{path}: expected a fixed number of channels, got a free dimension; export it with `pixlate export`")
-    side = UNKNOWN_SIDE if spec is None else -(-spec.minimum // spec.multiple) * spec.multiple
+    side = UNKNOWN_SIDE if spec is None else allowed_side(1, spec)
     smallest = tuple(tuple(size if size >= 1 else side if place else 1 for place, size in enumerate(tensor.shape)) for tensor in taken)
     interface = Interface(model, taken, gives, spec, smallest, session is not None)
     if session is not None:

@@ -6,12 +6,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 import pixlate
-from pixlate.adversarial import MAXIMUM_HALO, MINIMUM_HALO
 from pixlate.images.picture import Pixels
 from pixlate.images.samples import full_scale
+from pixlate.inference.sizes import allowed_size, blended_halo, padding_indices
 from pixlate.system.cores import granted_cores
 
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
@@ -30,11 +29,11 @@ class TorchTranslator:
 
     def __init__(self, foreign: pixlate.ForeignGenerator, device: str = "auto") -> None:
         self.device = choose(device)
-        self.spec = foreign.spec
+        self.spec = replace(foreign.spec, padding="reflect")
         self._one_by_one = foreign.spec.norm == "running" and foreign.norm == "per-image"
         if self._one_by_one:
             _forget_statistics(foreign.network)
-            self.spec = replace(foreign.spec, norm="per-image", tiling_exact=False, halo=min(max(foreign.spec.halo, MINIMUM_HALO), MAXIMUM_HALO))
+            self.spec = replace(self.spec, norm="per-image", tiling_exact=False, halo=blended_halo(foreign.spec.halo))
         if self.device == "cpu":
             torch.set_num_threads(granted_cores())
         self._network = foreign.network.to(self.device).eval()
@@ -78,11 +77,12 @@ class TorchTranslator:
         return np.ascontiguousarray(levels.permute(0, 2, 3, 1).cpu().numpy().astype(pixels.dtype, copy=False))
 
     def _run(self, images: Tensor) -> Tensor:
-        """Repeat the last row and column until height and width suit the network, run it and cut its output again."""
+        """Mirror the images until height and width suit the network, run it and cut its output again."""
         spec = self.spec
         batch, _, height, width = images.shape
-        high, wide = (-(-max(side, spec.minimum) // spec.multiple) * spec.multiple for side in (height, width))
-        padded = functional.pad(images, (0, wide - width, 0, high - height), mode="replicate")
+        high, wide = allowed_size(height, width, spec)
+        rows, columns = (torch.from_numpy(padding_indices(*sides, spec.padding)).to(images.device) for sides in ((height, high), (width, wide)))
+        padded = images[:, :, rows[:, None], columns] if (high, wide) != (height, width) else images
         output = torch.cat([self._network(image) for image in torch.split(padded, 1)]) if self._one_by_one else self._network(padded)
         expected = (batch, spec.channels_out, high * spec.scale, wide * spec.scale)
         if tuple(output.shape) != expected:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 import pixlate
+from pixlate.inference.sizes import round_up
 
 HALO = 32
 """Context of tiles, in input pixels: most upscalers see farther, but little of it shows."""
@@ -68,7 +69,7 @@ def import_upscaler(state: Mapping[str, Tensor]) -> pixlate.ForeignGenerator | N
         multiple=multiple,
         minimum=max(descriptor.size_requirements.minimum, multiple, 1),
         tiling_exact=False,
-        halo=-(-HALO // multiple) * multiple,
+        halo=round_up(HALO, multiple),
         norm="running" if any(isinstance(layer, nn.BatchNorm2d) for layer in network.modules()) else "none",
     )
     tags = f" ({', '.join(descriptor.tags)})" if descriptor.tags else ""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from pixlate.errors import PixlateError
+from pixlate.inference.sizes import allowed_size, pad
 from pixlate.networks.symmetric import Symmetric
 from pixlate.networks.unet import UNet
 from pixlate.plugin.manager import installed
@@ -48,7 +49,7 @@ SPEC = ModelSpec(scale=2, channels_out=2, multiple=4, minimum=8)
 def halving(tmp_path_factory: pytest.TempPathFactory) -> tuple[nn.Module, Path]:
     network = Halving().eval()
     path = tmp_path_factory.mktemp("model") / "halving.onnx"
-    assert export_network(network, SPEC, path).spec == replace(SPEC, io="uint8")
+    assert export_network(network, SPEC, path).spec == replace(SPEC, io="uint8", padding="reflect")
     return network, path
 
 
@@ -59,14 +60,30 @@ def test_pixels_of_any_size_come_back_as_pytorch_makes_them(halving: tuple[nn.Mo
     pixels = np.random.default_rng(seed).integers(0, 256, (batch, height, width, 3), np.uint8)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {"image": pixels})
-    high, wide = (-(-max(side, 8) // 4) * 4 for side in (height, width))
-    padded = np.pad(pixels, ((0, 0), (0, high - height), (0, wide - width), (0, 0)), mode="edge")
+    padded = pad(pixels, *allowed_size(height, width, SPEC), "reflect")
     with torch.no_grad():
         planes = network(torch.from_numpy(padded.astype(np.float32)).permute(0, 3, 1, 2) / 255).clamp(0, 1)
     expected = (planes * 255).permute(0, 2, 3, 1).numpy()[:, : 2 * height, : 2 * width]
     assert found.dtype == np.uint8 and found.shape == expected.shape == (batch, 2 * height, 2 * width, 2)
     assert np.abs(found - expected).max() <= 0.5 + 1e-3, "rounded to the nearest level"
     np.testing.assert_array_equal(OnnxTranslator(path, "cpu")(pixels), found)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 9), (5, 513), (2, 3), (40, 3)], ids=str)
+def test_float_and_uint8_files_pad_alike_at_any_size(size: tuple[int, int], tmp_path: Path) -> None:
+    class Grown(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return nn.functional.avg_pool2d(images, 4).repeat_interleave(4, 2).repeat_interleave(4, 3)
+
+    spec = ModelSpec(multiple=4, minimum=24)
+    inside, outside = (export_network(Grown(), spec, tmp_path / f"{io}.onnx", ExportOptions(io)).path for io in ("uint8", "float"))
+    pixels = np.random.default_rng(0).integers(0, 256, (2, *size, 3), np.uint8)
+    found = OnnxTranslator(inside, "cpu")(pixels)
+    assert np.abs(found.astype(int) - OnnxTranslator(outside, "cpu")(pixels)).max() <= 1
+    height, width = allowed_size(*size, spec)
+    padded = pad(pixels, height, width, "reflect").astype(np.float64)
+    means = padded.reshape(2, height // 4, 4, width // 4, 4, 3).mean(axis=(2, 4)).repeat(4, 1).repeat(4, 2)
+    assert np.abs(found - means[:, : size[0], : size[1]]).max() <= 0.501
 
 
 def test_pictures_of_16_bits_are_rounded_and_widened_for_a_file_of_8(halving: tuple[nn.Module, Path]) -> None:
@@ -141,7 +158,7 @@ def test_every_installed_method_exports_through_hooks_alone(name: str, tmp_path:
     gan = METHODS[name].build(small_options(METHODS[name]))
     exported = export_gan(gan, tmp_path / "model.onnx", Provenance())
     spec = OnnxTranslator(exported.path, "cpu").spec
-    assert spec == exported.spec == replace(gan.spec(), io="uint8")
+    assert spec == exported.spec == replace(gan.spec(), io="uint8", padding="reflect")
 
 
 def lively_unet() -> nn.Module:

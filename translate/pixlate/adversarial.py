@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pixlate.inference.sizes import blended_halo, round_up
 from pixlate.losses import discriminator_loss, feature_matching, generator_loss, gradient_penalty, total_variation, zero_centred_penalty
 from pixlate.networks.discriminator import Discriminator
 from pixlate.networks.initialisation import initialise
@@ -20,10 +21,6 @@ from pixlate.plugin.spec import ModelSpec
 
 HALVED = ("vanilla", "least-squares")
 """Objectives whose discriminator losses are the mean of the real and the generated term, as published with Pix2Pix and CycleGAN; others are sums."""
-MINIMUM_HALO = 32
-"""Least context, in pixels, of tiles that are blended."""
-MAXIMUM_HALO = 128
-"""Largest context of tiles that are blended, where the network itself reaches further."""
 
 
 def build_generator(options: AdversarialOptions, channels_in: int, channels_out: int) -> nn.Module:
@@ -92,7 +89,7 @@ class AdversarialGAN(GAN):
         channels = (options.channels_in, options.channels_out)
         channels_in, channels_out = channels if generator == MAIN_GENERATOR else channels[::-1]
         assert isinstance(network, UNet | ResNet)
-        reach = -(-network.halo // network.multiple) * network.multiple  # tiles begin where the network's halvings do
+        reach = round_up(network.halo, network.multiple)  # tiles begin where the network's halvings do
         return ModelSpec(
             method=self.method,
             direction=generator.replace("_", "-"),
@@ -101,7 +98,7 @@ class AdversarialGAN(GAN):
             multiple=network.multiple,
             minimum=network.minimum,
             tiling_exact=network.exact,
-            halo=reach if network.exact else min(max(reach, MINIMUM_HALO), MAXIMUM_HALO),
+            halo=reach if network.exact else blended_halo(reach),
             norm="none" if options.norm == "none" else "running" if options.norm == "batch" else "per-image",
         )
 

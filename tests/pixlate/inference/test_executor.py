@@ -10,7 +10,8 @@ from tests.pixlate.conftest import Nearest, nearest, noise
 
 from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.images.picture import Pixels
-from pixlate.inference.executor import LEAST_TILE, Executor
+from pixlate.inference.executor import Executor
+from pixlate.inference.sizes import LEAST_TILE
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.translator import Translator
 

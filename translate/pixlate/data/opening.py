@@ -7,6 +7,7 @@ from pixlate.data.degraded import DegradedImages
 from pixlate.data.paired import PairedImages
 from pixlate.data.unpaired import UnpairedImages
 from pixlate.errors import PixlateError
+from pixlate.inference.sizes import allowed_side
 from pixlate.options import DataOptions, DegradedOptions, PairedOptions, UnpairedOptions
 from pixlate.plugin.data import TrainingData
 from pixlate.plugin.spec import ModelSpec
@@ -45,8 +46,8 @@ def open_data(pairing: str, folders: Sequence[Path], options: DataOptions, spec:
 
 
 def _check_patch(patch: int, spec: ModelSpec) -> None:
-    fitting = max(spec.multiple, -(-max(patch, spec.minimum) // spec.multiple) * spec.multiple)
-    if patch < spec.minimum or patch % spec.multiple:
+    fitting = allowed_side(patch, spec)
+    if patch != fitting:
         least = f" of at least {spec.minimum}" if spec.minimum > spec.multiple else ""
         other = ", or a network of fewer halvings" if spec.multiple > 1 else ""
         raise PixlateError(f"expected --patch to be a multiple of {spec.multiple}{least}, which the network takes, got {patch}; use {fitting}{other}")

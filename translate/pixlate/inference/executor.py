@@ -8,6 +8,7 @@ import numpy as np
 
 from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.images.picture import Pixels
+from pixlate.inference.sizes import least_tile, pad, round_up
 from pixlate.inference.tiles import ramps, spans
 from pixlate.plugin.translator import Translator
 
@@ -17,7 +18,6 @@ BATCH_PIXELS = {"cpu": 1, "gpu": 8_000_000}
 """Source pixels of an automatic batch; a batch gains nothing on the CPU."""
 AUTO_BUCKET = {"cpu": 1, "gpu": 64}
 """Sides are raised to a multiple of this, where the user names none: each new shape costs a GPU a search for its fastest kernels and a batch of its own."""
-LEAST_TILE = 32
 MOST_IMAGES = 64
 """Most images of an automatic batch."""
 
@@ -50,8 +50,7 @@ class Executor:
         self._batch_pixels = BATCH_PIXELS[kind]
         self._bucket = AUTO_BUCKET[kind] if bucket == "auto" else 1 if bucket == "off" else bucket
         self._fitting_pixels = math.inf
-        least = max(2 * self.spec.halo + self.spec.multiple, self.spec.minimum, LEAST_TILE)
-        self._least = -(-least // self.spec.multiple) * self.spec.multiple
+        self._least = least_tile(self.spec)
         if isinstance(tile, int) and tile < self._least:
             raise PixlateError(
                 f"expected --tile of at least {self._least} pixels, since this model looks {self.spec.halo} pixels around, got {tile}; choose a larger one"
@@ -73,7 +72,7 @@ class Executor:
     def shape(self, height: int, width: int) -> tuple[int, int]:
         """Return the size at which an image is run: sides that are not cut into tiles are raised to the bucket."""
         most = math.inf if self._tile is None else self._tile
-        raised = [min(-(-side // self._bucket) * self._bucket, most) if side <= most else side for side in (height, width)]
+        raised = [min(round_up(side, self._bucket), most) if side <= most else side for side in (height, width)]
         return int(raised[0]), int(raised[1])
 
     def translate(self, images: Sequence[Pixels], before_each: Callable[[], None] = lambda: None) -> list[Pixels]:
@@ -158,8 +157,7 @@ class Executor:
         tile = max(self._tile // self.spec.multiple * self.spec.multiple, self._least)
         scale, exact, (real_height, real_width) = self.spec.scale, self.spec.tiling_exact, image.shape[:2]
         grid = self.spec.multiple if exact else 1  # the network's grid must lie in each tile as it lies in the whole image
-        if grid > 1:
-            image = np.pad(image, ((0, -real_height % grid), (0, -real_width % grid), (0, 0)), mode="edge")
+        image = pad(image[None], round_up(real_height, grid), round_up(real_width, grid), self.spec.padding)[0]
         height, width = image.shape[:2]
         rows, columns = spans(height, tile, self.spec.halo, grid), spans(width, tile, self.spec.halo, grid)
         places = [(row, column) for row in range(len(rows)) for column in range(len(columns))]
@@ -202,6 +200,5 @@ def _stacked(images: Sequence[Pixels], height: int, width: int) -> Pixels:
         return images[0][None]
     stack = np.empty((len(images), height, width, images[0].shape[2]), images[0].dtype)
     for place, image in zip(stack, images, strict=True):
-        missing = ((0, height - image.shape[0]), (0, width - image.shape[1]), (0, 0))
-        place[:] = np.pad(image, missing, mode="symmetric") if missing[0][1] or missing[1][1] else image
+        place[:] = pad(image[None], height, width, "symmetric")[0]
     return stack

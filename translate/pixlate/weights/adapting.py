@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
+from pixlate.inference.sizes import blended_halo, round_up
 from pixlate.plugin.foreign import ImportOptions
 from pixlate.plugin.spec import ModelSpec
 
@@ -69,9 +70,7 @@ def with_weights(make: "Callable[[], Network]", weights: "Mapping[str, Tensor]",
 
 def translation_spec(method: str, network: "UNet | ResNet", channels_out: int, norm: "Norm", options: ImportOptions) -> ModelSpec:
     """Return how a generator between images of one size is run: what :class:`~pixlate.adversarial.AdversarialGAN` says of its own."""
-    from pixlate.adversarial import MAXIMUM_HALO, MINIMUM_HALO
-
-    reach = -(-network.halo // network.multiple) * network.multiple
+    reach = round_up(network.halo, network.multiple)
     return ModelSpec(
         method=method,
         direction=options.direction,
@@ -80,7 +79,7 @@ def translation_spec(method: str, network: "UNet | ResNet", channels_out: int, n
         multiple=network.multiple,
         minimum=network.minimum,
         tiling_exact=network.exact,
-        halo=reach if network.exact else min(max(reach, MINIMUM_HALO), MAXIMUM_HALO),
+        halo=reach if network.exact else blended_halo(reach),
         norm={"batch": "running", "none": "none"}.get(norm, "per-image"),  # type: ignore[arg-type]
     )
 
