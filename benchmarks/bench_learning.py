@@ -100,7 +100,7 @@ def cyclegan(folder: Path) -> dict[str, Any]:
 def run_options(name: str, folders: tuple[Path, ...], changes: dict[str, dict[str, Any]]) -> RunOptions:
     """Return the method's defaults with some options changed."""
     method = installed().methods()[name]
-    parts = {"method_options": method.options(), "data": method.data(), "training": method.training()}
+    parts = {"method_options": method.options(), "data": method.data.options(), "training": method.training()}
     chosen: dict[str, Any] = {key: replace(part, **changes[key]) for key, part in parts.items()}
     return RunOptions(method, chosen["method_options"], folders, chosen["data"], chosen["training"])
 

@@ -89,7 +89,7 @@ def engine(side: str, method: str, device: str, steps: int) -> list[float]:
             seen.append(time.perf_counter())
 
     with tempfile.TemporaryDirectory() as run:
-        train(RunOptions(offered, offered.options(), folders, offered.data(hold_out=0), training), Path(run), watch, print)
+        train(RunOptions(offered, offered.options(), folders, offered.data.options(hold_out=0), training), Path(run), watch, print)
     return [after - before for before, after in pairwise(seen)]
 
 

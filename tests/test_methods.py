@@ -34,7 +34,7 @@ def test_every_option_has_a_help_text(name: str) -> None:
     import inspect
     import textwrap
 
-    for owner in (METHODS[name].options, METHODS[name].data, METHODS[name].training):
+    for owner in (METHODS[name].options, METHODS[name].data.options, METHODS[name].training):
         (definition,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
         assert isinstance(definition, ast.ClassDef)
         for field, after in zip(definition.body, [*definition.body[1:], None], strict=True):
@@ -77,7 +77,7 @@ class Adversarial(GAN):
 
 
 def method(gan: type[Adversarial]) -> pixlate.Method:
-    return pixlate.Method("toy", "for tests", "degraded", Options, lambda options: gan(options.channels))
+    return pixlate.Method("toy", "for tests", pixlate.degraded, Options, lambda options: gan(options.channels))
 
 
 def test_contract_takes_a_right_method_with_two_players() -> None:
@@ -181,7 +181,7 @@ def test_contract_refuses_a_wrong_method_with_a_sentence(gan: type[Adversarial],
 
 def test_contract_refuses_what_is_no_gan() -> None:
     with pytest.raises(AssertionError, match=r"a pixlate\.GAN, got Conv2d"):
-        check_method(pixlate.Method("toy", "for tests", "degraded", Options, lambda options: nn.Conv2d(3, 3, 1)))  # type: ignore[arg-type,return-value]
+        check_method(pixlate.Method("toy", "for tests", pixlate.degraded, Options, lambda options: nn.Conv2d(3, 3, 1)))  # type: ignore[arg-type,return-value]
 
 
 def option_types(first: str, **more: Any) -> type[Any]:
@@ -193,14 +193,14 @@ def option_types(first: str, **more: Any) -> type[Any]:
 )
 def test_option_named_like_a_shared_one_is_refused_with_the_plugins_option(name: str, other: str) -> None:
     with pytest.raises(pixlate.PixlateError, match=f"method 'toy': the option '{name}' of Strange is also one of {other}, .*rename it in the plugin"):
-        pixlate.Method("toy", "for tests", "degraded", option_types(name, field=dataclasses.field(default=1)), lambda options: Adversarial(1))
+        pixlate.Method("toy", "for tests", pixlate.degraded, option_types(name, field=dataclasses.field(default=1)), lambda options: Adversarial(1))
 
 
 def test_option_without_a_default_is_refused() -> None:
     with pytest.raises(pixlate.PixlateError, match="the option 'depth' of Strange has no default"):
-        pixlate.Method("toy", "for tests", "degraded", option_types("depth"), lambda options: Adversarial(1))
+        pixlate.Method("toy", "for tests", pixlate.degraded, option_types("depth"), lambda options: Adversarial(1))
 
 
 def test_options_that_are_no_dataclass_are_refused() -> None:
     with pytest.raises(pixlate.PixlateError, match="expected options that are a dataclass"):
-        pixlate.Method("toy", "for tests", "degraded", dict, lambda options: Adversarial(1))
+        pixlate.Method("toy", "for tests", pixlate.degraded, dict, lambda options: Adversarial(1))

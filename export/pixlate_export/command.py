@@ -15,7 +15,7 @@ def export(
     model: Path,
     *,
     options: Annotated[ExportOptions | None, Parameter(name="*")] = None,
-    generator: str = "source_to_target",
+    generator: str = "",
     data: str = "",
     licence: str = "",
     best: bool = False,
@@ -29,7 +29,7 @@ def export(
     model
         The .onnx file to write.
     generator
-        Which of the method's generators.
+        Which of the method's generators, or of what else it exports; by default the first, source_to_target for the built-in methods.
     data
         What it was trained on, for the file's metadata; by default the names of the folders.
     licence

@@ -11,7 +11,7 @@ from torch import nn
 
 import pixlate
 from pixlate.errors import PixlateError
-from pixlate.plugin.gan import GAN, MAIN_GENERATOR
+from pixlate.plugin.gan import GAN
 from pixlate.plugin.manager import installed
 from pixlate.plugin.spec import ModelSpec, Provenance
 from pixlate.training.checkpoint import is_checkpoint
@@ -45,7 +45,7 @@ def export_run(
     run: Path,
     path: Path,
     options: ExportOptions = DEFAULT,
-    generator: str = MAIN_GENERATOR,
+    generator: str = "",
     data: str = "",
     licence: str = "",
     best: bool = False,
@@ -56,7 +56,7 @@ def export_run(
         run: Folder that training wrote, or one of its checkpoints.
         path: The file to write; an existing one is replaced only by a whole new one.
         options: Input, precision, norm mode and opset.
-        generator: Which of the method's generators.
+        generator: Which of the method's exports, which are its generators unless it says otherwise; the first where it is empty.
         data: Tells users what it was trained on; by default the names of the folders.
         licence: Terms of use of the weights.
         best: Whether the checkpoint that validated best is taken instead of the newest.
@@ -69,7 +69,7 @@ def export_run(
         raise PixlateError(f"expected a run with --best, got one of its checkpoints, {run}; leave out --best, or name the run")
     run = chosen.parent.parent if is_checkpoint(chosen) else run
     trained = RunOptions.load(run, installed().methods())
-    gan = trained.method.build(trained.method_options)
+    gan = trained.build()
     checkpoint = load_checkpoint(chosen, best)
     try:
         gan.load_state_dict(checkpoint.average)
@@ -81,11 +81,13 @@ def export_run(
     return export_gan(gan, path, Provenance(origin, checkpoint.step, trained.training.seed, licence, pixlate.__version__), options, generator)
 
 
-def export_gan(gan: GAN, path: Path, provenance: Provenance, options: ExportOptions = DEFAULT, generator: str = MAIN_GENERATOR) -> Exported:
-    """Write one generator of a GAN as an ONNX file; see :func:`export_run`."""
-    if generator not in gan.generators:
-        raise PixlateError(f"expected one of the generators {sorted(gan.generators)}, got {generator!r}; choose one for --generator")
-    return export_network(gan.exported(generator), gan.spec(generator).with_provenance(provenance), path, options)
+def export_gan(gan: GAN, path: Path, provenance: Provenance, options: ExportOptions = DEFAULT, generator: str = "") -> Exported:
+    """Write one of a GAN's exports as an ONNX file; see :func:`export_run`."""
+    exports = gan.exports()
+    chosen = exports.get(generator or next(iter(exports)))
+    if chosen is None:
+        raise PixlateError(f"expected one of the generators {sorted(exports)}, got {generator!r}; choose one for --generator")
+    return export_network(chosen.module, chosen.spec.with_provenance(provenance), path, options)
 
 
 def export_network(network: nn.Module, spec: ModelSpec, path: Path, options: ExportOptions = DEFAULT) -> Exported:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def build(options: CycleGANOptions) -> "CycleGAN":
-    """Return untrained networks; PyTorch comes in only here."""
+    """Return untrained networks; PyTorch is imported only here."""
     from pixlate_cyclegan.model import CycleGAN
 
     return CycleGAN(options)
@@ -26,7 +26,7 @@ def pixlate_methods() -> Iterable[pixlate.Method]:
     yield pixlate.Method(
         name="cyclegan",
         summary="Translation learnt from two sets of images that need not show the same",
-        pairing="unpaired",
+        data=pixlate.unpaired,
         options=CycleGANOptions,
         build=build,
         training=CycleGANTraining,

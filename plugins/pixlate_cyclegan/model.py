@@ -5,7 +5,7 @@ from torch import Tensor
 from pixlate.adversarial import AdversarialGAN, build_discriminator, build_generator, to_symmetric
 from pixlate.losses import l1
 from pixlate.plugin.data import Batch
-from pixlate.plugin.gan import MAIN_GENERATOR, Images, Losses, Verdicts
+from pixlate.plugin.gan import MAIN_GENERATOR, Images, Losses, Player, Verdicts
 from pixlate_cyclegan.options import CycleGANOptions
 
 BACK = "target_to_source"
@@ -19,6 +19,7 @@ class CycleGAN(AdversarialGAN):
         generators = {MAIN_GENERATOR: build_generator(options, source, target), BACK: build_generator(options, target, source)}
         discriminators = {"target": build_discriminator(options, target), "source": build_discriminator(options, source)}
         super().__init__("cyclegan", options, generators, discriminators)
+        self.order = options.order
         self.cycle_weight, self.identity_weight = options.cycle_weight, options.identity_weight
 
     def generate(self, batch: Batch) -> Images:
@@ -46,6 +47,11 @@ class CycleGAN(AdversarialGAN):
         """Return both discriminators' losses, each halved as published."""
         target = self.discriminator_terms("target", batch["target"], images["target"])
         return target | self.discriminator_terms("source", batch["source"], images["source"])
+
+    def players(self) -> dict[str, Player]:
+        """Return generators, then discriminators, as published; the other way round where that is asked for."""
+        players = super().players()
+        return dict(reversed(players.items())) if self.order == "generators-first" else players
 
     def verdicts(self, batch: Batch, images: Images) -> Verdicts:
         """Return what each discriminator says of true and generated images of its domain."""

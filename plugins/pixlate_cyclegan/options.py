@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pixlate.errors import PixlateError
-from pixlate.options import AdversarialOptions, TrainingOptions, check_least
+from pixlate.options import AdversarialOptions, TrainingOptions, check_least, since
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,8 @@ class CycleGANOptions(AdversarialOptions):
     """Weight of the mean absolute difference of an image from its translation there and back, on images in [-1, 1]."""
     identity_weight: float = 5.0
     """Weight of the mean absolute difference that a generator makes to images already of its domain; the weight itself, not a share of --cycle-weight."""
+    order: Literal["generators-first", "discriminators-first"] = since("generators-first", before="discriminators-first")
+    """Which networks a step updates first; generators-first is as published, and shows the discriminators the images made before that update."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

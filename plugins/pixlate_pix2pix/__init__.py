@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def build(options: Pix2PixOptions) -> "Pix2Pix":
-    """Return untrained networks; PyTorch comes in only here."""
+    """Return untrained networks; PyTorch is imported only here."""
     from pixlate_pix2pix.model import Pix2Pix
 
     return Pix2Pix(options)
@@ -26,7 +26,7 @@ def pixlate_methods() -> Iterable[pixlate.Method]:
     yield pixlate.Method(
         name="pix2pix",
         summary="Translation learnt from pairs: sources and targets that show the same",
-        pairing="paired",
+        data=pixlate.paired,
         options=Pix2PixOptions,
         build=build,
         training=Pix2PixTraining,

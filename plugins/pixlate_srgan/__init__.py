@@ -1,6 +1,7 @@
 """SRGAN: super-resolution, with the ready models ``upscale-x2`` and ``upscale-x4``."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def build(options: SRGANOptions) -> "SRGAN":
-    """Return untrained networks; PyTorch comes in only here."""
+    """Return untrained networks; PyTorch is imported only here."""
     from pixlate_srgan.model import SRGAN
 
     return SRGAN(options)
@@ -26,11 +27,10 @@ def pixlate_methods() -> Iterable[pixlate.Method]:
     yield pixlate.Method(
         name="srgan",
         summary="Super-resolution: first on pixel loss, then against a discriminator",
-        pairing="degraded",
+        data=replace(pixlate.degraded, options=SRGANData),
         options=SRGANOptions,
         build=build,
         training=SRGANTraining,
-        data=SRGANData,
     )
 
 

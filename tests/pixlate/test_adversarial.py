@@ -1,7 +1,7 @@
 """Networks and losses of adversarial methods, made from their options."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -80,16 +80,17 @@ def test_smoothing_lowers_the_target_of_real_images_alone(images: tuple[Tensor, 
     assert value(gan.generator_terms("target", real, fake)["adversarial_target"]) == pytest.approx(value((f - 1).square().mean()))
 
 
-def test_penalties_are_weighted_norms_of_the_gradient(images: tuple[Tensor, Tensor]) -> None:
+@pytest.mark.parametrize(("penalty_range", "steepness"), [("unit", 1), ("symmetric", 2)])
+def test_penalties_are_weighted_norms_of_the_gradient(penalty_range: Literal["symmetric", "unit"], steepness: int, images: tuple[Tensor, Tensor]) -> None:
     real, fake = images
-    gan = Toy(replace(SMALL, r1=4.0, r2=6.0, gradient_penalty=10.0))
+    gan = Toy(replace(SMALL, r1=4.0, r2=6.0, gradient_penalty=10.0, penalty_range=penalty_range))
     terms = gan.discriminator_terms("target", real, fake)
     for name, weight, shown in (("r1", 4.0, real), ("r2", 6.0, fake)):
         squares = []
-        for image in shown:  # one by one, by the definition
+        for image in shown:  # one by one, by the definition; on [-1, 1] the same change of a picture is twice as long
             single = image[None].clone().requires_grad_()
             (gradient,) = torch.autograd.grad(logits(gan, single)[0].mean(), single)
-            squares.append(value(gradient.square().sum()))
+            squares.append(value((gradient / steepness).square().sum()))
         assert value(terms[f"{name}_target"]) == pytest.approx(weight * 0.5 * sum(squares) / len(squares), rel=1e-4)
     assert value(terms["gradient_penalty_target"]) > 0
     assert terms.keys() == {"discriminator_target", "gradient_penalty_target", "r1_target", "r2_target"}

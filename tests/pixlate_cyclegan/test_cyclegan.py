@@ -30,13 +30,13 @@ def options(*folders: Path, **values: Any) -> RunOptions:
     values = {"device": "cpu", "workers": 1, **values}
     parts: list[Any] = [
         replace(owner(), **{item.name: values[item.name] for item in fields(owner) if item.name in values})
-        for owner in (METHOD.options, METHOD.data, METHOD.training)
+        for owner in (METHOD.options, METHOD.data.options, METHOD.training)
     ]
     return RunOptions(METHOD, parts[0], folders, parts[1], parts[2])
 
 
 def test_defaults_are_those_of_the_paper() -> None:
-    gan, data, training = METHOD.build(METHOD.options()), METHOD.data(), METHOD.training()
+    gan, data, training = METHOD.build(METHOD.options()), METHOD.data.options(), METHOD.training()
     for network in gan.generators.values():
         assert sum(parameter.numel() for parameter in network.parameters()) == 11_378_179
         norms = [module for module in network.modules() if isinstance(module, torch.nn.InstanceNorm2d)]
@@ -44,7 +44,7 @@ def test_defaults_are_those_of_the_paper() -> None:
     patchgan = 3 * 64 * 16 + 64 + sum(first * second * 16 + second for first, second in ((64, 128), (128, 256), (256, 512))) + 512 * 16 + 1
     assert sorted(gan.generators) == ["source_to_target", "target_to_source"] and sorted(gan.discriminators) == ["source", "target"]
     assert all(sum(parameter.numel() for parameter in judge.parameters()) == patchgan for judge in gan.discriminators.values())
-    assert (data.resize, data.patch, data.mirror) == (286, 256, True)  # type: ignore[attr-defined]
+    assert (data.resize, data.patch, data.mirror) == (286, 256, True)
     assert (training.batch, training.learning_rate, training.betas, training.pool, training.average_decay) == (1, 2e-4, (0.5, 0.999), 50, 0.0)
     assert training.total_steps(1334) == 200 * 1334
     rates = Schedule(training, 200)

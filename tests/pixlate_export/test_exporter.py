@@ -133,7 +133,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         METHOD,
         SMALL,
         (photographs,),
-        METHOD.data(patch=8, hold_out=1),
+        METHOD.data.options(patch=8, hold_out=1),
         replace(METHOD.training(), steps=100, batch=2, device="cpu", checkpoint_every=2, seed=5, average_decay=0.5),
     )
 
@@ -227,7 +227,7 @@ def test_run_without_checkpoint_is_refused(run: Path, tmp_path: Path) -> None:
 def test_best_checkpoint_is_exported_where_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     photographs = make_photographs(tmp_path / "photographs", 3, 48, 56)
     training = replace(METHOD.training(), steps=5, batch=2, device="cpu", validate_every=1, keep=1, learning_rate=0.5)
-    options = RunOptions(METHOD, SMALL, (photographs,), METHOD.data(patch=8, hold_out=1), training)
+    options = RunOptions(METHOD, SMALL, (photographs,), METHOD.data.options(patch=8, hold_out=1), training)
     figures: dict[int, float] = {}
     assert train(options, tmp_path / "run", lambda progress: figures.update({progress.step: progress.figures["psnr_luma"]}), print)
     step = max(figures, key=lambda number: figures[number])

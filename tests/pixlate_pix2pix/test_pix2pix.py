@@ -47,7 +47,7 @@ def options(*folders: Path, **changes: Any) -> RunOptions:
     values = {**SMALL, **changes}
     parts: list[Any] = [
         replace(owner(), **{item.name: values[item.name] for item in fields(owner) if item.name in values})
-        for owner in (METHOD.options, METHOD.data, METHOD.training)
+        for owner in (METHOD.options, METHOD.data.options, METHOD.training)
     ]
     return RunOptions(METHOD, parts[0], folders, parts[1], parts[2])
 
@@ -59,10 +59,10 @@ def fit(chosen: RunOptions, run: Path) -> list[Progress]:
 
 
 def test_defaults_are_those_of_the_paper() -> None:
-    gan, data, training = METHOD.build(METHOD.options()), METHOD.data(), METHOD.training()
+    gan, data, training = METHOD.build(METHOD.options()), METHOD.data.options(), METHOD.training()
     assert sum(parameter.numel() for parameter in gan.generators.parameters()) == 54_413_955
     assert sum(parameter.numel() for parameter in gan.discriminators.parameters()) == 2_768_705
-    assert (data.resize, data.patch, data.mirror) == (286, 256, True)  # type: ignore[attr-defined]
+    assert (data.resize, data.patch, data.mirror) == (286, 256, True)
     assert (training.batch, training.learning_rate, training.betas, training.pool, training.average_decay) == (1, 2e-4, (0.5, 0.999), 0, 0.0)
     steps = training.total_steps(400)
     rates = Schedule(training, steps)

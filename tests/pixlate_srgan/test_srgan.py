@@ -40,7 +40,7 @@ def test_defaults_are_those_of_the_paper() -> None:
     assert (training.learning_rate, training.betas, training.batch, training.steps) == (1e-4, (0.9, 0.999), 16, 1_200_000)
     rates = Schedule(training, training.steps)
     assert [rates.factor(step) for step in (0, 999_999, 1_000_000, 1_099_999, 1_100_000, 1_199_999)] == pytest.approx([1, 1, 1, 1, 0.1, 0.1])
-    assert METHOD.data().patch * METHOD.options().scale == 96
+    assert METHOD.data.options().patch * METHOD.options().scale == 96
     gan.begin_step(999_999, training.steps)
     assert not gan.adversarial
     gan.begin_step(1_000_000, training.steps)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from pluggy import HookimplMarker
 
 from pixlate.convert import ConvertOptions, convert
+from pixlate.data.kinds import degraded, paired, unpaired
 from pixlate.errors import DeviceLost, OutOfDeviceMemory, PixlateError
 from pixlate.options import AdversarialOptions, DataOptions, DegradedOptions, PairedOptions, TrainingOptions, UnpairedOptions
 from pixlate.plugin.check import Check
+from pixlate.plugin.data import DataKind
 from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
 from pixlate.plugin.method import Method
 from pixlate.plugin.metric import Metric, Sample
@@ -24,21 +26,30 @@ from pixlate.plugin.translator import Translator
 if TYPE_CHECKING:
     from pixlate.images import ImageFormat, Picture
     from pixlate.inference.models import load
-    from pixlate.plugin.gan import GAN
+    from pixlate.plugin.gan import GAN, Export, Player
 
 hookimpl = HookimplMarker("pixlate")
 """Marks a plugin's functions as implementations of hooks."""
 
-_LAZY = {"GAN": "pixlate.plugin.gan", "ImageFormat": "pixlate.images", "Picture": "pixlate.images", "load": "pixlate.inference.models"}
+_LAZY = {
+    "Export": "pixlate.plugin.gan",
+    "GAN": "pixlate.plugin.gan",
+    "Player": "pixlate.plugin.gan",
+    "ImageFormat": "pixlate.images",
+    "Picture": "pixlate.images",
+    "load": "pixlate.inference.models",
+}
 
 __all__ = [
     "GAN",
     "AdversarialOptions",
     "Check",
     "ConvertOptions",
+    "DataKind",
     "DataOptions",
     "DegradedOptions",
     "DeviceLost",
+    "Export",
     "ForeignGenerator",
     "ImageFormat",
     "ImportOptions",
@@ -51,6 +62,7 @@ __all__ = [
     "PairedOptions",
     "Picture",
     "PixlateError",
+    "Player",
     "Provenance",
     "Runtime",
     "Sample",
@@ -58,8 +70,11 @@ __all__ = [
     "Translator",
     "UnpairedOptions",
     "convert",
+    "degraded",
     "hookimpl",
     "load",
+    "paired",
+    "unpaired",
 ]
 
 

@@ -113,12 +113,15 @@ class AdversarialGAN(GAN):
         logits_real, logits_fake = self.judge(name, real), self.judge(name, fake)
         half = 0.5 if options.objective in HALVED else 1.0
         losses = {f"discriminator_{name}": half * discriminator_loss(options.objective, logits_real, logits_fake, options.smoothing)}
+        judge: Any = self.discriminators[name]
+        if options.penalty_range == "symmetric" and isinstance(judge, SymmetricInput):
+            judge, real, fake = judge.network, to_symmetric(real), to_symmetric(fake)
         if options.gradient_penalty:
-            losses[f"gradient_penalty_{name}"] = options.gradient_penalty * gradient_penalty(self.discriminators[name], real, fake)
+            losses[f"gradient_penalty_{name}"] = options.gradient_penalty * gradient_penalty(judge, real, fake)
         if options.r1:
-            losses[f"r1_{name}"] = options.r1 * zero_centred_penalty(self.discriminators[name], real)
+            losses[f"r1_{name}"] = options.r1 * zero_centred_penalty(judge, real)
         if options.r2:
-            losses[f"r2_{name}"] = options.r2 * zero_centred_penalty(self.discriminators[name], fake)
+            losses[f"r2_{name}"] = options.r2 * zero_centred_penalty(judge, fake)
         return losses
 
     def generator_terms(self, name: str, real: Tensor, fake: Tensor) -> Losses:

@@ -19,7 +19,7 @@ def test_sound_folders_give_0_and_a_summary(monkeypatch: pytest.MonkeyPatch, cap
     source, target = make_photographs(tmp_path / "source", 3), make_photographs(tmp_path / "target", 3, seed=1)
     assert run(monkeypatch, source, target) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "paired: sources and targets matched by name, 3 pairs; where they are not, say what they are with --pairing"
+    assert lines[0] == "paired: sources and targets matched by name, 3 pairs; where they are not, say what they are with --kind"
     assert lines[1] == f"{source}: 3 images, width 96 to 96 (median 96), height 96 to 96 (median 96) pixels"
     assert lines[2] == "    by channels: 3 of 3; by bits of a sample: 3 of 8"
     assert lines[-1] == "ok       no problems"
@@ -35,9 +35,9 @@ def test_problems_give_1_and_a_sentence_each(monkeypatch: pytest.MonkeyPatch, ca
 
 def test_json_is_one_object_with_the_same_facts(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     make_photographs(tmp_path, 2, 30, 60)
-    assert run(monkeypatch, tmp_path, "--json", "--pairing", "degraded") == 0
+    assert run(monkeypatch, tmp_path, "--json", "--kind", "degraded") == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["pairing"] == "degraded" and report["problems"] == []
+    assert report["kind"] == "degraded" and report["problems"] == []
     assert report["folders"][0] | {"path": ""} == {
         "path": "",
         "images": 2,
@@ -52,6 +52,8 @@ def test_json_is_one_object_with_the_same_facts(monkeypatch: pytest.MonkeyPatch,
     ("arguments", "message"),
     [
         ((), "expected folders of images, got none; write: pixlate data check photos/"),
+        ((".", "--pairing", "paired"), "--pairing is now --kind; write: pixlate data check --kind paired"),
+        ((".", "--kind", "pairs"), "expected --kind to be one of degraded, paired, unpaired, got 'pairs'; choose one, or install the plugin"),
         (("missing",), "expected a folder of images, got missing, which is not there"),
         ((".", "--patch", "-1"), "expected --patch of at least 0, got -1"),
     ],

@@ -11,6 +11,7 @@ from PIL import Image
 
 from pixlate.data.check import check
 from pixlate.data.examine import examine, same_look
+from pixlate.data.kinds import paired, unpaired
 from pixlate.errors import PixlateError
 from pixlate.plugin.testing import make_photographs
 
@@ -25,7 +26,7 @@ def test_sound_folder_has_counts_sizes_channels_and_no_problems(tmp_path: Path) 
         make_photographs(tmp_path / str(index), 1, height, width, seed=index)
     report = check([tmp_path], None, 0)
     (folder,) = report.folders
-    assert (report.pairing, report.problems) == ("degraded", [])
+    assert (report.kind, report.problems) == ("degraded", [])
     assert report.notes[0] == "training holds out 10 of them, and there are 3: add images or lower --hold-out"
     assert report.notes[1:] == [f"1 images are smaller than 32 pixels, the default --patch; training leaves them out: {tmp_path / '0' / '000.png'}"]
     assert (folder.images, folder.heights, folder.widths, folder.channels, folder.bits) == (3, (30, 50, 70), (40, 44, 60), {"3": 3}, {"8": 3})
@@ -40,8 +41,8 @@ def test_pairing_is_found_out_by_names_widths_and_splits(tmp_path: Path) -> None
     make_photographs(tmp_path / "splits" / "train", 2)
     make_photographs(tmp_path / "splits" / "test", 2, seed=3)
     expected = {("a", "b"): "paired", ("a", "c"): "unpaired", ("wide",): "paired", ("a",): "degraded", ("splits/train", "splits/test"): "degraded"}
-    assert {names: check([tmp_path / name for name in names], None, 0).pairing for names in expected} == expected
-    assert check([tmp_path / "a", tmp_path / "b"], "unpaired", 0).pairing == "unpaired"
+    assert {names: check([tmp_path / name for name in names], None, 0).kind for names in expected} == expected
+    assert check([tmp_path / "a", tmp_path / "b"], unpaired, 0).kind == "unpaired"
 
 
 def test_files_that_cannot_be_read_are_named_with_the_reason(tmp_path: Path) -> None:
@@ -49,7 +50,7 @@ def test_files_that_cannot_be_read_are_named_with_the_reason(tmp_path: Path) -> 
     (tmp_path / "001.png").write_bytes((tmp_path / "001.png").read_bytes()[:-200])
     (tmp_path / "002.png").write_bytes(b"")
     (problem,) = check([tmp_path], None, 0).problems
-    assert problem.startswith("2 files cannot be read; mend or remove them, or train with --damaged skip: ")
+    assert problem.startswith("2 files cannot be read; fix or remove them, or train with --damaged skip: ")
     assert "/001.png: the image is truncated or damaged" in problem and "/002.png: the file is empty" in problem
 
 
@@ -66,22 +67,22 @@ def test_unmatched_files_and_pairs_of_two_sizes_are_named(tmp_path: Path) -> Non
     shapes = check([tmp_path / "source", tmp_path / "target"], None, 0).problems[1]
     assert shapes.startswith("1 pairs have two shapes and cannot show the same: ") and "/target/001.png; turn or crop" in shapes
     save(tmp_path / "source" / "000.bmp", np.zeros((9, 9), np.uint8))
-    assert any("one image of each name" in problem for problem in check([tmp_path / "source", tmp_path / "target"], "paired", 0).problems)
+    assert any("one image of each name" in problem for problem in check([tmp_path / "source", tmp_path / "target"], paired, 0).problems)
 
 
 def test_images_that_are_not_wide_are_no_pairs_side_by_side(tmp_path: Path) -> None:
     make_photographs(tmp_path / "high", 12, 100, 120)
     make_photographs(tmp_path / "wide", 12, 100, 240)
-    assert [check([tmp_path / name], None, 0).pairing for name in ("high", "wide")] == ["degraded", "paired"]
-    (problem,) = check([tmp_path / "high"], "paired", 0).problems
+    assert [check([tmp_path / name], None, 0).kind for name in ("high", "wide")] == ["degraded", "paired"]
+    (problem,) = check([tmp_path / "high"], paired, 0).problems
     assert problem.startswith("12 images are less than 1.3 times as wide as high and cannot hold source and target side by side: ")
-    assert check([tmp_path / "wide"], "paired", 0).problems == []
+    assert check([tmp_path / "wide"], paired, 0).problems == []
 
 
 def test_odd_widths_side_by_side_and_halves_smaller_than_the_patch_are_named(tmp_path: Path) -> None:
     make_photographs(tmp_path / "odd", 1, 40, 81)
     make_photographs(tmp_path / "even", 1, 40, 60)
-    problems = check([tmp_path], "paired", 32).problems
+    problems = check([tmp_path], paired, 32).problems
     assert [problem.split(":")[0] for problem in problems] == [
         "1 images have an odd width and cannot be halved",
         "1 images are smaller than a patch of 32 pixels",
@@ -142,8 +143,8 @@ def test_different_photographs_do_not_look_the_same(data: Path) -> None:
 def test_folders_that_do_not_fit_the_pairing_are_refused(tmp_path: Path) -> None:
     make_photographs(tmp_path / "a", 1)
     with pytest.raises(PixlateError, match="expected two folders, SOURCE TARGET, got 1"):
-        check([tmp_path], "unpaired", 0)
+        check([tmp_path], unpaired, 0)
     with pytest.raises(PixlateError, match="or one of images side by side, got 3"):
-        check([tmp_path] * 3, "paired", 0)
+        check([tmp_path] * 3, paired, 0)
     with pytest.raises(PixlateError, match="which is not there; name a folder"):
         check([tmp_path / "missing"], None, 0)

@@ -81,10 +81,10 @@ def make_run(photographs: Path, negatives: Path) -> MakeRun:
         chosen = installed().methods()[method] if isinstance(method, str) else method
         small = {**SHARED, **SMALL.get(chosen.name, SMALL["srgan"])}
         values = {name: value for name, value in {**small, **changes}.items() if value is not None}
-        owners = (chosen.options, chosen.data, chosen.training)
+        owners = (chosen.options, chosen.data.options, chosen.training)
         assert changes.keys() - small.keys() <= {item.name for owner in owners for item in fields(owner)}
         parts: list[Any] = [replace(owner(), **{item.name: values[item.name] for item in fields(owner) if item.name in values}) for owner in owners]
-        return RunOptions(chosen, parts[0], folders or ((photographs,) if chosen.pairing == "degraded" else (photographs, negatives)), parts[1], parts[2])
+        return RunOptions(chosen, parts[0], folders or ((photographs,) if chosen.data.name == "degraded" else (photographs, negatives)), parts[1], parts[2])
 
     return make
 

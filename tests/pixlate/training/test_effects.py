@@ -98,6 +98,7 @@ ADVERSARIAL: dict[str, Changes | tuple[Changes, Changes]] = {
     "gradient_penalty": (GROUPS, {**GROUPS, "gradient_penalty": 1.0}),
     "r1": (GROUPS, {**GROUPS, "r1": 1.0}),
     "r2": (GROUPS, {**GROUPS, "r2": 1.0}),
+    "penalty_range": ({**GROUPS, "r1": 1.0}, {**GROUPS, "r1": 1.0, "penalty_range": "unit"}),
     "feature_matching": {"feature_matching": 1.0},
     "total_variation": {"total_variation": 1.0},
 }
@@ -143,6 +144,7 @@ CASES: dict[str, dict[str, Changes | tuple[Changes, Changes]]] = {
         "channels_out": ({"identity_weight": 0.0}, {"identity_weight": 0.0, "channels_out": 1}),
         "cycle_weight": {"cycle_weight": 5.0},
         "identity_weight": {"identity_weight": 0.0},
+        "order": {"order": "discriminators-first"},
     },
     "srgan": SRGAN,
 }
@@ -207,5 +209,5 @@ def test_run_starts_from_the_weights_of_another(make_run: MakeRun, fit: Fit, tmp
 def test_no_option_is_left_untested(method: str) -> None:
     """The best metric is chosen in test_resume; what every method shares is varied once."""
     found = installed().methods()[method]
-    names = {item.name for owner in (found.options, found.data, found.training) for item in fields(owner)}
+    names = {item.name for owner in (found.options, found.data.options, found.training) for item in fields(owner)}
     assert names == {*TRAINING, *CASES[method], *ELSEWHERE}

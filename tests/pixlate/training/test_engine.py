@@ -55,7 +55,7 @@ class Mix(GAN):
 
 
 def toy(build: Callable[[], GAN]) -> pixlate.Method:
-    return pixlate.Method("toy", "for tests", "degraded", Nothing, lambda options: build())
+    return pixlate.Method("toy", "for tests", pixlate.degraded, Nothing, lambda options: build())
 
 
 def test_steps_are_those_of_adam_computed_by_hand(make_run: MakeRun, fit: Fit, logged: Logged, tmp_path: Path) -> None:
@@ -233,8 +233,8 @@ def test_patches_smaller_than_the_discriminator_takes_are_refused(make_run: Make
             fit(make_run("pix2pix", **changes), tmp_path / "run")
 
 
-def test_methods_of_another_pairing_take_that_data(make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
-    for pairing, metrics in (("paired", {"psnr_luma"}), ("unpaired", {"sliced_wasserstein", "luma_correlation"})):
-        method = pixlate.Method("toy", "for tests", pairing, Nothing, lambda options: Mix(scale=1))  # type: ignore[arg-type]
-        fitted = fit(make_run(method, resize=40, patch=16), tmp_path / pairing)
+def test_methods_of_another_data_kind_take_that_data(make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
+    for kind, metrics in ((pixlate.paired, {"psnr_luma"}), (pixlate.unpaired, {"sliced_wasserstein", "luma_correlation"})):
+        method = pixlate.Method("toy", "for tests", kind, Nothing, lambda options: Mix(scale=1))
+        fitted = fit(make_run(method, resize=40, patch=16), tmp_path / kind.name)
         assert fitted.finished and fitted.progress[-1].figures.keys() == metrics

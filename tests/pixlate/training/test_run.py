@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pixlate.data.kinds import degraded
 from pixlate.errors import PixlateError
 from pixlate.options import DegradedOptions, TrainingOptions
 from pixlate.plugin.manager import installed
@@ -61,7 +62,7 @@ def another(name: str, default: Any) -> Any:
 def test_every_option_comes_back_from_the_run_folder(tmp_path: Path) -> None:
     folders = (Path("/photos/1"), Path("/photos/zwei ü"))
     method = METHODS["srgan"]
-    options = RunOptions(method, other(method.options), folders, other(method.data), other(method.training))
+    options = RunOptions(method, other(method.options), folders, other(method.data.options), other(method.training))
     for part in (options.method_options, options.data, options.training):
         same = {item.name for item in fields(part) if getattr(part, item.name) == item.default}
         assert same <= LEFT, "each is another value than the default"
@@ -72,7 +73,7 @@ def test_every_option_comes_back_from_the_run_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["srgan", "pix2pix", "cyclegan"])
 def test_defaults_of_every_method_come_back_from_the_run_folder(name: str, tmp_path: Path) -> None:
     method = METHODS[name]
-    options = RunOptions(method, method.options(), (Path("/a"), Path("/b")), method.data(), method.training())
+    options = RunOptions(method, method.options(), (Path("/a"), Path("/b")), method.data.options(), method.training())
     options.save(tmp_path)
     assert RunOptions.load(tmp_path, METHODS) == options
 
@@ -85,7 +86,7 @@ class Optional:
 
 @pytest.mark.parametrize("values", [Optional(), Optional(3, ("a", "b"))])
 def test_optional_values_of_a_plugin_come_back(values: Optional, tmp_path: Path) -> None:
-    method = Method("toy", "for tests", "degraded", Optional, lambda options: None)  # type: ignore[arg-type,return-value]
+    method = Method("toy", "for tests", degraded, Optional, lambda options: None)  # type: ignore[arg-type,return-value]
     options = RunOptions(method, values, (), DegradedOptions(), TrainingOptions())
     options.save(tmp_path)
     assert RunOptions.load(tmp_path, {"toy": method}) == options
@@ -94,14 +95,14 @@ def test_optional_values_of_a_plugin_come_back(values: Optional, tmp_path: Path)
 def changed(tmp_path: Path, **values: Any) -> Path:
     """Return a run folder with some lines of its options replaced."""
     method = METHODS["srgan"]
-    RunOptions(method, method.options(), (tmp_path,), method.data(), method.training()).save(tmp_path)
+    RunOptions(method, method.options(), (tmp_path,), method.data.options(), method.training()).save(tmp_path)
     lines = [line for line in (tmp_path / OPTIONS).read_text().splitlines() if line.partition(" = ")[0] not in values]
     (tmp_path / OPTIONS).write_text("\n".join([*lines, *(f"{name} = {json.dumps(value)}" for name, value in values.items())]))
     return tmp_path
 
 
 def test_option_that_the_method_does_not_have_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PixlateError, match=r"options\.toml: srgan has no option stepz; mend the file"):
+    with pytest.raises(PixlateError, match=r"options\.toml: srgan has no option stepz; fix the file"):
         RunOptions.load(changed(tmp_path, stepz=3), METHODS)
 
 
@@ -153,7 +154,7 @@ def test_log_loses_what_a_killed_process_wrote_of_later_steps(tmp_path: Path) ->
 
 def test_options_that_change_no_weight_may_differ_and_others_are_listed(tmp_path: Path) -> None:
     method = METHODS["pix2pix"]
-    options = RunOptions(method, method.options(), (tmp_path,), method.data(), method.training())
+    options = RunOptions(method, method.options(), (tmp_path,), method.data.options(), method.training())
     before = json.loads(json.dumps(options.state()))
     free = replace(options, data=replace(options.data, workers=7, cache=1))
     free = replace(free, training=replace(options.training, device="cpu", keep=9, log_every=3, checkpoint_every=4))
@@ -166,4 +167,4 @@ def test_options_that_change_no_weight_may_differ_and_others_are_listed(tmp_path
         other_options.require_same(before, tmp_path)
     srgan = METHODS["srgan"]
     with pytest.raises(PixlateError, match="method was 'pix2pix' and is 'srgan'"):
-        RunOptions(srgan, srgan.options(), (tmp_path,), srgan.data(), srgan.training()).require_same(before, tmp_path)
+        RunOptions(srgan, srgan.options(), (tmp_path,), srgan.data.options(), srgan.training()).require_same(before, tmp_path)

@@ -3,15 +3,17 @@
 import json as json_format
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.progress import track
 
-from pixlate.data.check import FolderReport, Report
 from pixlate.data.check import check as check_folders
+from pixlate.data.kinds import BUILT_IN
 from pixlate.errors import PixlateError
+from pixlate.plugin.data import DataKind, DataReport, FolderReport
+from pixlate.plugin.manager import installed
 
 app = App(name="data", help="Check folders of training images.", help_format="plaintext")
 
@@ -20,7 +22,8 @@ app = App(name="data", help="Check folders of training images.", help_format="pl
 def check(
     folders: tuple[Path, ...] = (),
     *,
-    pairing: Literal["paired", "unpaired", "degraded"] | None = None,
+    kind: str = "",
+    pairing: Annotated[str | None, Parameter(show=False)] = None,
     patch: int = 0,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -30,8 +33,10 @@ def check(
     ----------
     folders
         Folders as for training: SOURCE TARGET, one of images side by side, or targets alone.
+    kind
+        What the folders hold: paired, unpaired, degraded, or a kind that an installed method brings; found out by names and sizes where it is left out.
     pairing
-        How images belong together; found out by names and sizes where it is left out.
+        What --kind was called in 0.1.
     patch
         Height and width of a training patch, in pixels: smaller images are named; 0 does not look.
     json
@@ -39,22 +44,36 @@ def check(
     """
     if not folders:
         raise PixlateError("expected folders of images, got none; write: pixlate data check photos/")
+    if pairing is not None:
+        raise PixlateError(f"--pairing is now --kind; write: pixlate data check --kind {pairing}")
     if patch < 0:
         raise PixlateError(f"expected --patch of at least 0, got {patch}; raise it")
+    chosen = _named(kind) if kind else None
     console = Console(stderr=True)
     report = check_folders(
-        folders, pairing, patch, lambda files, count: track(files, "reading images", count, console=console, disable=not console.is_terminal, transient=True)
+        folders, chosen, patch, lambda files, count: track(files, "reading images", count, console=console, disable=not console.is_terminal, transient=True)
     )
-    otherwise = "" if pairing else "; where they are not, say what they are with --pairing"
+    otherwise = "" if kind else "; where they are not, say what they are with --kind"
     print(json_format.dumps(asdict(report)) if json else _text(report, otherwise))
     return 1 if report.problems else 0
 
 
-def _text(report: Report, otherwise: str) -> str:
-    pairs = f", {report.pairs} pairs" if report.pairing == "paired" else ""
+def _named(name: str) -> DataKind:
+    """Return the data kind of that name: a built-in one, or that of an installed method."""
+    owners = {(method.data.name, method.data.open): method for method in installed().methods().values() if method.data.name not in BUILT_IN}
+    offered = BUILT_IN | {method.data.name: method.data for method in owners.values()}
+    if name not in offered:
+        raise PixlateError(f"expected --kind to be one of {', '.join(sorted(offered))}, got {name!r}; choose one, or install the plugin that brings it")
+    if len(methods := [method.name for (kind, _), method in owners.items() if kind == name]) > 1:
+        raise PixlateError(f"the methods {' and '.join(methods)} bring data kinds of one name, {name!r}; uninstall the plugin of one of them")
+    return offered[name]
+
+
+def _text(report: DataReport, otherwise: str) -> str:
+    pairs = f", {report.pairs} pairs" if report.pairs else ""
     problems = [f"problem  {problem}" for problem in report.problems] or ["ok       no problems"]
     return "\n".join(
-        [f"{report.pairing}: {report.layout}{pairs}{otherwise}", *map(_line, report.folders), *(f"note     {note}" for note in report.notes), *problems]
+        [f"{report.kind}: {report.layout}{pairs}{otherwise}", *map(_line, report.folders), *(f"note     {note}" for note in report.notes), *problems]
     )
 
 

@@ -20,14 +20,6 @@ from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
 from pixlate.system.extras import import_for
 
-FOLDERS = {"paired": "sketches/ photos/", "unpaired": "day/ night/", "degraded": "photos/"}
-"""Examples of the folders a pairing asks for."""
-EXPLAINED = {
-    "paired": "Sources and targets: two folders whose files have the same names, or one folder of images that hold both side by side",
-    "unpaired": "A folder of sources and a folder of targets, which need not show the same",
-    "degraded": "Folders of photographs; the sources are made by reducing them",
-}
-"""What the folders of a pairing hold."""
 app = App(name="train", help="Train a method on folders of images.", help_format="plaintext")
 
 
@@ -78,7 +70,7 @@ def _command(method: Method) -> Callable[..., int]:
         run_module = import_for("training", "pixlate.training.run")
         devices = import_for("training", "pixlate.training.devices")
         if not folders:
-            raise PixlateError(f"expected folders of images, got none; write: pixlate train {method.name} {FOLDERS[method.pairing]} --out runs/first")
+            raise PixlateError(f"expected folders of images, got none; write: pixlate train {method.name} {method.data.example} --out runs/first")
         if devices.is_main_process() and out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise PixlateError(
                 f"expected a new or empty folder for --out, but {out} exists; go on with `pixlate train --resume {quote(str(out))}`, or name another"
@@ -93,15 +85,15 @@ def _command(method: Method) -> Callable[..., int]:
     Parameters
     ----------
     folders
-        {EXPLAINED[method.pairing]}. Searched recursively.
+        {method.data.summary}. Searched recursively.
     out
         The run folder to write: options, log, TensorBoard, samples, report and checkpoints.
     """
     flat = Parameter(name="*")
     start.__annotations__ |= {
-        name: Annotated[kind, flat] for name, kind in (("method_options", method.options), ("data", method.data), ("training", method.training))
+        name: Annotated[kind, flat] for name, kind in (("method_options", method.options), ("data", method.data.options), ("training", method.training))
     }
-    start.__kwdefaults__ = {"resume": None, "method_options": method.options(), "data": method.data(), "training": method.training()}
+    start.__kwdefaults__ = {"resume": None, "method_options": method.options(), "data": method.data.options(), "training": method.training()}
     return start
 
 

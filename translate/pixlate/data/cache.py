@@ -5,21 +5,22 @@ from threading import Lock
 
 from pixlate.data.pixels import Array
 
-Images = tuple[Array, ...]
+Arrays = tuple[Array, ...]
+"""The images of one sample."""
 
 
 class PixelCache:
-    """Keeps what was read first until it is full, and reads the rest anew each time.
+    """Keeps what was read first until it is full, and reads the rest again each time.
 
     Training goes through all images in random order, so each is as likely to be wanted next: throwing one out for another gains nothing.
     """
 
     def __init__(self, mebibytes: int) -> None:
         self.free = mebibytes * 2**20
-        self._kept: dict[Hashable, Images] = {}
+        self._kept: dict[Hashable, Arrays] = {}
         self._lock = Lock()
 
-    def get(self, key: Hashable, read: Callable[[], Images]) -> Images:
+    def get(self, key: Hashable, read: Callable[[], Arrays]) -> Arrays:
         """Return the images of a key, which are not to be written to; threads may ask at once."""
         if key in self._kept:
             return self._kept[key]

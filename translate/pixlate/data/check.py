@@ -1,112 +1,130 @@
 """Whether folders of images are fit to train on: everything that training would stumble over, at once. Imports no PyTorch."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
-from typing import Literal
 
 from pixlate.data.examine import Examined, examine, same_look
 from pixlate.data.folders import ARRAY_SUFFIXES, list_images, match_by_name, name_some
+from pixlate.data.kinds import degraded, paired, unpaired
+from pixlate.data.pixels import UnreadableImage, size_of
 from pixlate.data.sizes import LEAST_ASPECT, too_narrow, unlike
 from pixlate.errors import PixlateError
-from pixlate.options.data import FolderOptions
-from pixlate.plugin.method import DATA
+from pixlate.options.data import DataOptions, FolderOptions
+from pixlate.plugin.data import DataKind, DataReport, FolderReport, Track
 from pixlate.system.cores import granted_cores
 
-Pairing = Literal["paired", "unpaired", "degraded"]
 TWO_SQUARES = 1.9
 """Width over height from which on one folder of images is taken for two side by side: photographs alone are seldom so wide."""
 SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation"})
 """Names of folders whose images must not be in one another."""
-Progress = Callable[[Iterator[Examined], int], Iterable[Examined]]
+Files = Sequence[Sequence[Examined]]
+"""What was found in the files of each folder, sorted by path."""
 
 
-@dataclass(frozen=True)
-class FolderReport:
-    """What one folder holds; files that cannot be read count as images and nothing else."""
-
-    path: str
-    images: int
-    heights: tuple[int, float, int]
-    """Least, median and greatest, in pixels."""
-    widths: tuple[int, float, int]
-    channels: dict[str, int]
-    """Images by their number of channels."""
-    bits: dict[str, int]
-    """Images by the bits of a sample."""
-
-
-@dataclass
-class Report:
-    """What was found in all folders."""
-
-    pairing: Pairing
-    layout: str
-    """How the images belong together, in words."""
-    folders: list[FolderReport]
-    pairs: int = 0
-    problems: list[str] = field(default_factory=list)
-    """Sentences, each of which says what to do."""
-    notes: list[str] = field(default_factory=list)
-    """What may be meant so."""
-
-
-def check(folders: Sequence[Path], pairing: Pairing | None, patch: int, progress: Progress = lambda files, count: files) -> Report:
-    """Read every image below the folders and tell what training on them would stumble over.
+def check(folders: Sequence[Path], kind: DataKind | None, patch: int, track: Track = lambda files, count: files) -> DataReport:
+    """Read every image below the folders and report what training on them would stumble over.
 
     Args:
         folders: As for training: sources and targets, or targets alone.
-        pairing: How they belong together; None finds out.
+        kind: How they belong together; None chooses among the built-in kinds.
         patch: Height and width of a patch, in pixels; 0 does not look.
-        progress: Given the results as they come, and their number, passes them on.
+        track: Is called with the results as they come, and their number, and passes them on.
 
     Raises:
-        PixlateError: A folder is missing or holds no image, or there are too few or many folders for the pairing.
+        PixlateError: A folder is missing or holds no image, or there are too few or many folders for the kind.
     """
+    chosen = kind or _guessed(folders)
+    report = chosen.check(folders, chosen.options(), patch, track)
+    report.kind = chosen.name
+    return report
+
+
+def check_images(folders: Sequence[Path], options: DataOptions, patch: int, track: Track) -> DataReport:
+    """Check each image by itself."""
+    files = _examined(folders, track)
+    return _report("images", folders, files, options, patch, sum(map(len, files)))
+
+
+def check_degraded(folders: Sequence[Path], options: DataOptions, patch: int, track: Track) -> DataReport:
+    """Check photographs whose sources are made from them."""
+    files = _examined(folders, track)
+    return _report("targets alone", folders, files, options, patch, sum(map(len, files)))
+
+
+def check_unpaired(folders: Sequence[Path], options: DataOptions, patch: int, track: Track) -> DataReport:
+    """Check a folder of sources and one of targets."""
+    files = _examined(folders, track)
+    return _report("sources and targets that need not show the same", folders, files, options, patch, min(map(len, files)))
+
+
+def check_paired(folders: Sequence[Path], options: DataOptions, patch: int, track: Track) -> DataReport:
+    """Check pairs in two folders, or side by side in one."""
+    files = _examined(folders, track)
+    found = {file.path: file for each in files for file in each}
+    problems: list[str] = []
+    notes: list[str] = []
+    if len(folders) == 1:
+        pairs = _check_halves([file for file in found.values() if not file.error], problems)
+        return _report("source and target side by side", folders, files, options, patch, pairs, 2, problems, notes, pairs)
+    pairs = _check_pairs(folders, found, problems, notes)
+    return _report("sources and targets matched by name", folders, files, options, patch, pairs, 1, problems, notes, pairs)
+
+
+def _guessed(folders: Sequence[Path]) -> DataKind:
+    """Find out how images belong together: by names, or by width."""
+    lists = [list_images([folder], ARRAY_SUFFIXES) for folder in folders]
+    names = {folder.name.lower() for folder in folders}
+    if len(folders) == 2 and (len(names) == 1 or not names <= SPLITS):  # sketches/train and photos/train are no splits of one set
+        stems = [{path.relative_to(folder).with_suffix("") for path in paths} for folder, paths in zip(folders, lists, strict=True)]
+        return paired if 2 * len(stems[0] & stems[1]) >= min(map(len, stems)) else unpaired
+    sizes = []
+    for path in lists[0] if len(folders) == 1 else ():
+        with suppress(UnreadableImage):
+            sizes.append(size_of(path))
+    wide = sum(width >= TWO_SQUARES * height for height, width in sizes)
+    return paired if sizes and 2 * wide > len(sizes) else degraded
+
+
+def _examined(folders: Sequence[Path], track: Track) -> Files:
+    """Read all images of the folders, each once."""
     lists = [list_images([folder], ARRAY_SUFFIXES) for folder in folders]
     with ThreadPoolExecutor(granted_cores()) as pool:
         unique = list(dict.fromkeys(path for paths in lists for path in paths))
-        found = {file.path: file for file in progress(pool.map(examine, unique), len(unique))}
-    files = [[found[path] for path in paths] for paths in lists]
-    kind = pairing or _deduced(folders, lists, files)
-    _check_count(kind, len(folders))
-    halves = 2 if kind == "paired" and len(folders) == 1 else 1
-    layout = {"paired": "sources and targets matched by name", "unpaired": "sources and targets that need not show the same", "degraded": "targets alone"}[kind]
-    report = Report(kind, "source and target side by side" if halves == 2 else layout, [_folder(*each) for each in zip(folders, files, strict=True)])
-    readable = [file for file in found.values() if not file.error]
-    _broken(report, list(found.values()))
-    if kind == "paired":
-        _pairs(report, folders, found) if halves == 1 else _side_by_side(report, readable)
+        found = {file.path: file for file in track(pool.map(examine, unique), len(unique))}
+    return [[found[path] for path in paths] for paths in lists]
+
+
+def _report(
+    layout: str,
+    folders: Sequence[Path],
+    files: Files,
+    options: DataOptions,
+    patch: int,
+    samples: int,
+    halves: int = 1,
+    problems: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    pairs: int = 0,
+) -> DataReport:
+    """Return what was found in all files, with the ``problems`` and ``notes`` of how they belong together after those that cannot be read."""
+    report = DataReport(layout, [_folder(*each) for each in zip(folders, files, strict=True)], pairs=pairs)
+    found = list({file.path: file for each in files for file in each}.values())
+    readable = [file for file in found if not file.error]
+    _broken(report, found)
+    report.problems += problems
+    report.notes += notes
     _channels(report, readable)
-    _defaults(report, readable, halves, patch)
+    _defaults(report, options, samples, readable, halves, patch)
     if small := [file.path for file in readable if min(file.height, file.width // halves) < patch]:
         report.problems.append(
             f"{len(small)} images are smaller than a patch of {patch} pixels: {name_some(small)}; lower --patch, train with --resize, or take them out"
         )
     _copies(report, folders, files)
     return report
-
-
-def _deduced(folders: Sequence[Path], lists: Sequence[Sequence[Path]], files: Sequence[Sequence[Examined]]) -> Pairing:
-    """Find out how images belong together: by names, or by width."""
-    names = {folder.name.lower() for folder in folders}
-    if len(folders) == 2 and (len(names) == 1 or not names <= SPLITS):  # sketches/train and photos/train are no splits of one set
-        stems = [{path.relative_to(folder).with_suffix("") for path in paths} for folder, paths in zip(folders, lists, strict=True)]
-        return "paired" if 2 * len(stems[0] & stems[1]) >= min(map(len, stems)) else "unpaired"
-    readable = [file for each in files for file in each if not file.error]
-    if len(folders) == 1 and 2 * sum(file.width >= TWO_SQUARES * file.height for file in readable) > len(readable):
-        return "paired"
-    return "degraded"
-
-
-def _check_count(pairing: Pairing, count: int) -> None:
-    if pairing == "unpaired" and count != 2:
-        raise PixlateError(f"expected two folders, SOURCE TARGET, got {count}; name a folder of sources and one of targets")
-    if pairing == "paired" and count > 2:
-        raise PixlateError(f"expected two folders, SOURCE TARGET, or one of images side by side, got {count}; name two or one")
 
 
 def _folder(folder: Path, files: Sequence[Examined]) -> FolderReport:
@@ -117,56 +135,54 @@ def _folder(folder: Path, files: Sequence[Examined]) -> FolderReport:
     return FolderReport(str(folder), len(files), ranges[0], ranges[1], channels, bits)
 
 
-def _broken(report: Report, files: Sequence[Examined]) -> None:
+def _broken(report: DataReport, files: Sequence[Examined]) -> None:
     if broken := [file.error for file in files if file.error]:
         shown = " | ".join(broken[:10]) + (f" | and {len(broken) - 10} more" if len(broken) > 10 else "")
-        report.problems.append(f"{len(broken)} files cannot be read; mend or remove them, or train with --damaged skip: {shown}")
+        report.problems.append(f"{len(broken)} files cannot be read; fix or remove them, or train with --damaged skip: {shown}")
 
 
-def _pairs(report: Report, folders: Sequence[Path], found: dict[Path, Examined]) -> None:
+def _check_pairs(folders: Sequence[Path], found: dict[Path, Examined], problems: list[str], notes: list[str]) -> int:
+    """Match two folders by name; return the number of pairs."""
     try:
         pairs, alone = match_by_name(*folders)
     except PixlateError as error:  # two files of one name, or one folder in the other
-        report.problems.append(str(error))
-        return
-    report.pairs = len(pairs)
+        problems.append(str(error))
+        return 0
     if alone:
-        report.problems.append(f"{len(alone)} files have no partner of the same name: {name_some(alone)}; add the partners or take them out")
+        problems.append(f"{len(alone)} files have no partner of the same name: {name_some(alone)}; add the partners or take them out")
     both = [(found[source], found[target]) for source, target in pairs if not found[source].error and not found[target].error]
     sizes = [((first.height, first.width), (second.height, second.width), f"{first.path} and {second.path}") for first, second in both]
     if turned := [names for first, second, names in sizes if unlike(first, second)]:
-        report.problems.append(f"{len(turned)} pairs have two shapes and cannot show the same: {name_some(turned)}; turn or crop one of each")
+        problems.append(f"{len(turned)} pairs have two shapes and cannot show the same: {name_some(turned)}; turn or crop one of each")
     if other := [names for first, second, names in sizes if first != second and not unlike(first, second)]:
-        report.notes.append(f"{len(other)} pairs have two sizes, which --resize brings together and --resize 0 refuses: {name_some(other)}")
+        notes.append(f"{len(other)} pairs have two sizes, which --resize brings together and --resize 0 refuses: {name_some(other)}")
+    return len(pairs)
 
 
-def _side_by_side(report: Report, files: Sequence[Examined]) -> None:
-    report.pairs = len(files)
+def _check_halves(files: Sequence[Examined], problems: list[str]) -> int:
+    """Look for images that do not hold two side by side; return the number of pairs."""
     narrow = [file.path for file in files if too_narrow(file.height, file.width)]
     if 2 * len(narrow) > len(files):
-        report.problems.append(
+        problems.append(
             f"{len(narrow)} images are less than {LEAST_ASPECT} times as wide as high and cannot hold source and target side by side: {name_some(narrow)}; "
             "name two folders, SOURCE TARGET, or train with --grey or --lines 1 where these are targets alone"
         )
     if odd := [file.path for file in files if file.width % 2]:
-        report.problems.append(f"{len(odd)} images have an odd width and cannot be halved: {name_some(odd)}; mend them, or name two folders")
+        problems.append(f"{len(odd)} images have an odd width and cannot be halved: {name_some(odd)}; fix them, or name two folders")
+    return len(files)
 
 
-def _defaults(report: Report, files: Sequence[Examined], halves: int, patch: int) -> None:
+def _defaults(report: DataReport, options: DataOptions, samples: int, files: Sequence[Examined], halves: int, patch: int) -> None:
     """Note what the default options would refuse or enlarge."""
-    options = DATA[report.pairing]()
-    count = report.pairs if report.pairing == "paired" else sum(folder.images for folder in report.folders)
-    if report.pairing == "unpaired":
-        count = min(folder.images for folder in report.folders)
-    if count <= options.hold_out:
-        report.notes.append(f"training holds out {options.hold_out} of them, and there are {count}: add images or lower --hold-out")
+    if samples <= options.hold_out:
+        report.notes.append(f"training holds out {options.hold_out} of them, and there are {samples}: add images or lower --hold-out")
     small = [file.path for file in files if min(file.height, file.width // halves) < options.patch]
     if small and not patch:
         happens = "--resize enlarges them" if isinstance(options, FolderOptions) else "training leaves them out"
         report.notes.append(f"{len(small)} images are smaller than {options.patch} pixels, the default --patch; {happens}: {name_some(small)}")
 
 
-def _channels(report: Report, files: Sequence[Examined]) -> None:
+def _channels(report: DataReport, files: Sequence[Examined]) -> None:
     for folder in report.folders:
         kinds = {int(channels) for channels in folder.channels}
         if len(kinds) > 1 and not kinds <= {1, 3}:
@@ -182,7 +198,7 @@ def _channels(report: Report, files: Sequence[Examined]) -> None:
             report.notes.append(f"{folder.path} mixes samples of {', '.join(folder.bits)} bits; each is divided by its own largest value")
 
 
-def _copies(report: Report, folders: Sequence[Path], files: Sequence[Sequence[Examined]]) -> None:
+def _copies(report: DataReport, folders: Sequence[Path], files: Sequence[Sequence[Examined]]) -> None:
     """Tell of pictures that are there twice; worst of all between training and test."""
     places = {file.path: _place(folder, file.path) for folder, each in zip(folders, files, strict=True) for file in each}
     groups: dict[bytes, dict[Path, Examined]] = defaultdict(dict)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pixlate.data.cache import Images, PixelCache
+from pixlate.data.cache import Arrays, PixelCache
 from pixlate.data.drawing import draw_lines, random_lines
 from pixlate.data.folders import ARRAY_SUFFIXES, list_images, match_by_name, name_some, split_held_out
 from pixlate.data.patches import cut, resized, size_for, to_tensor, whole
@@ -96,13 +96,13 @@ class PairedImages:
             )
         return list(pairs)
 
-    def _read(self, files: tuple[Path, ...], keep_aspect: bool) -> Images:
+    def _read(self, files: tuple[Path, ...], keep_aspect: bool) -> Arrays:
         """Return source and target, or the target alone where the source is made from it, at the size patches are cut from."""
         images = self._files(files)
         size = size_for(images[-1], self.options.resize, keep_aspect)
         return tuple(resized(image, *size) for image in images)
 
-    def _files(self, files: tuple[Path, ...]) -> Images:
+    def _files(self, files: tuple[Path, ...]) -> Arrays:
         if self.made:
             return (read_pixels(files[0], self.channels[1]),)
         if len(files) == 2:

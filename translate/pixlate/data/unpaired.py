@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pixlate.data.cache import Images, PixelCache
+from pixlate.data.cache import Arrays, PixelCache
 from pixlate.data.folders import ARRAY_SUFFIXES, check_apart, list_images, split_held_out
 from pixlate.data.patches import cut, resized, size_for, to_tensor, whole
 from pixlate.data.pixels import passing_over, read_pixels
@@ -81,6 +81,6 @@ class UnpairedImages:
                 images = [whole(resized(image, *size_for(image, self.options.resize, keep_aspect=True)), self.multiple) for image in pixels]
                 yield {name: to_tensor(image)[None] for name, image in zip(("source", "target"), images, strict=True)}
 
-    def _read(self, path: Path, channels: int) -> Images:
+    def _read(self, path: Path, channels: int) -> Arrays:
         pixels = read_pixels(path, channels)
         return (resized(pixels, *size_for(pixels, self.options.resize, self.options.keep_aspect)),)

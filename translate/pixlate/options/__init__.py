@@ -1,7 +1,7 @@
 """Options that methods share: frozen dataclasses whose field texts are the help on the command line. No PyTorch."""
 
 from pixlate.options.adversarial import AdversarialOptions
-from pixlate.options.checks import check_least, check_most, check_types, check_used
+from pixlate.options.checks import check_least, check_most, check_types, check_used, since
 from pixlate.options.data import DataOptions, DegradedOptions, PairedOptions, UnpairedOptions
 from pixlate.options.training import TrainingOptions
 
@@ -16,4 +16,5 @@ __all__ = [
     "check_most",
     "check_types",
     "check_used",
+    "since",
 ]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pixlate.errors import PixlateError
-from pixlate.options.checks import check_least, check_most, check_types, check_used
+from pixlate.options.checks import check_least, check_most, check_types, check_used, since
 
 LEAST_DROPPED = 5
 """Least depth of a U-Net that has decoder blocks of full width, which are those that drop features."""
@@ -68,6 +68,8 @@ class AdversarialOptions:
     """Weight of the penalty on the discriminators' gradients at real images."""
     r2: float = 0.0
     """Weight of the penalty on the discriminators' gradients at generated images."""
+    penalty_range: Literal["symmetric", "unit"] = since("symmetric", before="unit")
+    """Range of the images whose gradients these penalties take: symmetric is [-1, 1], as published; unit is [0, 1], where gradients are twice as steep."""
     feature_matching: float = 0.0
     """Weight of the distance between the discriminators' features of real and generated images (pix2pixHD; 10 is usual)."""
     total_variation: float = 0.0

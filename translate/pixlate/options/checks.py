@@ -1,10 +1,36 @@
-"""Checks of options dataclasses: values of the wrong type, out of range, or set where nothing reads them are refused."""
+"""Checks of options dataclasses: values of the wrong type, out of range, or set where nothing reads them are refused; and options that come and go."""
 
+from collections.abc import Mapping
+from dataclasses import field, fields
 from math import inf
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pixlate.errors import PixlateError
+
+_BEFORE = "before"
+"""Key of a field's metadata."""
+
+
+def since(default: Any, before: Any) -> Any:
+    """Return a field of an options dataclass that older runs do not know: they go on with the behaviour they began with.
+
+    Args:
+        default: Value of new runs.
+        before: Value that a run has whose folder does not name the option.
+    """
+    return field(default=default, metadata={_BEFORE: before})
+
+
+def before(owner: type[Any]) -> dict[str, Any]:
+    """Return the fields made by :func:`since`, with the values of runs that do not know them."""
+    return {item.name: item.metadata[_BEFORE] for item in fields(owner) if _BEFORE in item.metadata}
+
+
+def gone(owner: type[Any]) -> Mapping[str, str]:
+    """Return the options that an options class no longer has, and a note for runs that still name them: its class attribute ``GONE``."""
+    notes: Mapping[str, str] = getattr(owner, "GONE", {})
+    return notes
 
 
 def check_types(options: Any) -> None:
@@ -13,7 +39,7 @@ def check_types(options: Any) -> None:
     Raises:
         PixlateError: With the option, what it takes and what came.
     """
-    for name, hint in get_type_hints(type(options)).items():
+    for name, hint in _hints(type(options)).items():
         value = getattr(options, name)
         if not _fits(value, hint):
             raise PixlateError(f"expected --{name.replace('_', '-')} to be {_kind(hint)}, got {value!r}; see --help")
@@ -58,6 +84,12 @@ def check_used(options: Any, used: bool, where: str, *names: str) -> None:
             raise PixlateError(
                 f"expected --{name.replace('_', '-')} with {where} only, got {getattr(options, name)!r} without it; leave one of them out, or add {where}"
             )
+
+
+def _hints(owner: type[Any]) -> dict[str, Any]:
+    """Return the types of the fields."""
+    hints = get_type_hints(owner)
+    return {item.name: hints[item.name] for item in fields(owner)}
 
 
 def _fits(value: object, hint: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What is cut out of the training images, by the way they belong together."""
+"""What is cut out of the training images, by the data kind."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -22,7 +22,7 @@ class DataOptions:
     workers: int = 0
     """Threads that read images ahead of training; 0 takes the cores this process was granted, less one."""
     cache: int = 2048
-    """Decoded images kept in memory, in MiB; 0 reads each anew."""
+    """Decoded images kept in memory, in MiB; 0 reads each again."""
 
     def __post_init__(self) -> None:
         check_types(self)

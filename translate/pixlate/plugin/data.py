@@ -1,14 +1,159 @@
-"""Training data as the engine sees it: draws, samples and batches. PyTorch is imported lazily."""
+"""Training data: what a data kind is, and draws, samples and batches as the engine sees them. PyTorch is imported lazily."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from pixlate.errors import PixlateError
+from pixlate.options.data import DataOptions
+from pixlate.plugin.spec import ModelSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+Role = Literal["image", "mask", "label", "vector", "noise"]
+"""What a tensor of a batch is: image and mask (batch, channels, height, width) in [0, 1], label int64 (batch,), vector and noise float32 (batch, length)."""
+IMAGES: Mapping[str, Role] = MappingProxyType({"source": "image", "target": "image"})
 Batch = dict[str, "Tensor"]
-"""Images by name, ``source`` and ``target``: (batch, channels, height, width) in [0, 1]."""
+"""Tensors by name, with axis 0 the sample; the data kind's ``roles`` say what each is.
+
+Images and masks of a pair share geometry (crop, mirror); changes of colour and memory formats touch images alone.
+"""
+Track = Callable[[Iterator[Any], int], Iterable[Any]]
+"""Is called with results as they come, and their number, and passes them on, as a progress bar does."""
+
+
+@dataclass(frozen=True)
+class FolderReport:
+    """What one folder holds; files that cannot be read count as images and nothing else."""
+
+    path: str
+    images: int
+    heights: tuple[int, float, int]
+    """Least, median and greatest, in pixels."""
+    widths: tuple[int, float, int]
+    channels: dict[str, int]
+    """Images by their number of channels."""
+    bits: dict[str, int]
+    """Images by the bits of a sample."""
+
+
+@dataclass
+class DataReport:
+    """What a check of training folders found."""
+
+    layout: str
+    """How the images belong together, in words."""
+    folders: list[FolderReport]
+    kind: str = ""
+    """Name of the data kind, which the command sets."""
+    pairs: int = 0
+    """Pairs of files that show the same, where the kind has pairs."""
+    problems: list[str] = field(default_factory=list)
+    """Sentences, each of which says what to do."""
+    notes: list[str] = field(default_factory=list)
+    """What may be meant so."""
+
+
+def check_images(folders: Sequence[Path], options: DataOptions, patch: int, track: Track) -> DataReport:
+    """Check each image by itself: damage, size, channels and copies; for kinds without a check of their own."""
+    from pixlate.data.check import check_images
+
+    return check_images(folders, options, patch, track)
+
+
+def no_facts(folders: Sequence[Path], options: DataOptions) -> Mapping[str, Any]:
+    """Return nothing, for kinds whose networks do not depend on the folders."""
+    return {}
+
+
+@dataclass(frozen=True)
+class RandomSample:
+    """Makes random batches of two for tests.
+
+    Args:
+        roles: What the batch holds. ``source`` has the size and channels of the model's input, every other image those of its output, and masks
+            the size of ``source``; labels, vectors and noise are as the spec's input of that name, else of that kind, says.
+    """
+
+    roles: Mapping[str, Role]
+
+    def __call__(self, spec: ModelSpec, side: int = 32) -> Batch:
+        """Return a batch whose source images have a height of at least ``side`` pixels, and another width."""
+        import torch
+
+        from pixlate.inference.sizes import allowed_side
+
+        height = allowed_side(side, spec)
+        size = height, height + spec.multiple
+        batch: Batch = {}
+        for name, role in self.roles.items():
+            match role:
+                case "image":
+                    channels, scale = (spec.channels_in, 1) if name == "source" else (spec.channels_out, spec.scale)
+                    batch[name] = torch.rand(2, channels, size[0] * scale, size[1] * scale)
+                case "mask":
+                    batch[name] = torch.rand(2, 1, *size).round()
+                case _:
+                    batch[name] = random_condition(spec, name, role, 2)
+        return batch
+
+
+def random_condition(spec: ModelSpec, name: str, kind: Role, count: int) -> "Tensor":
+    """Return random labels, or a random vector or noise, for ``count`` samples, as the spec's input of that name, else of that kind, says."""
+    import torch
+
+    inputs = sorted((item for item in spec.inputs if item.kind == kind), key=lambda item: item.name != name)
+    if kind == "label":
+        return torch.randint(len(inputs[0].choices) if inputs else 2, (count,))
+    return torch.randn(count, inputs[0].length if inputs else 8)
+
+
+@dataclass(frozen=True)
+class DataKind:
+    """What training folders hold and how they are read; a value that a method carries as its ``data``.
+
+    :data:`pixlate.paired`, :data:`pixlate.unpaired` and :data:`pixlate.degraded` are built in. A method's own defaults are
+    ``dataclasses.replace(pixlate.degraded, options=MyData)``.
+    """
+
+    name: str
+    """Name on the command line."""
+    summary: str
+    """What the folders hold, for the help; without a full stop."""
+    example: str
+    """Folders as a user would name them, such as ``sketches/ photos/``."""
+    options: type[Any]
+    """Subclass of ``DataOptions``; the string under each field is its help on the command line."""
+    open: Callable[[Sequence[Path], Any, ModelSpec], "TrainingData"]
+    """Return the images of folders, for an instance of ``options`` and what the network takes and gives."""
+    roles: Mapping[str, Role] = field(default_factory=lambda: IMAGES)
+    """What each tensor of a batch is, by its name."""
+    facts: Callable[[Sequence[Path], Any], Mapping[str, Any]] = no_facts
+    """Return what networks must know of the folders, such as names of domains, from listings alone: it is called before anything is built. Texts,
+    numbers and lists of them; kept in ``options.toml`` and checkpoints, and given to ``build(options, facts)``."""
+    check: Callable[[Sequence[Path], Any, int, Track], DataReport] = check_images
+    """Return what training on folders would stumble over, for ``pixlate data check``; the number is the side of a patch, where 0 does not look."""
+    sample: Callable[[ModelSpec], Batch] = RandomSample(IMAGES)
+    """Return a small random batch for tests; left out, made from ``roles``: see :class:`RandomSample`."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.sample, RandomSample):  # by default, and where a kind is made from one of other roles
+            object.__setattr__(self, "sample", RandomSample(self.roles))
+
+    def require_sound(self) -> None:
+        """Refuse a kind that no method could use, when a method is made with it."""
+        if not (isinstance(self.options, type) and issubclass(self.options, DataOptions)):
+            raise PixlateError(f"data kind {self.name!r}: expected options made from DataOptions, got {self.options!r}; write class ...(DataOptions)")
+        if "image" not in self.roles.values():
+            raise PixlateError(f"data kind {self.name!r}: expected a role of image, got {dict(self.roles)}; name it in roles")
+
+    def require_roles(self, batch: Batch) -> None:
+        """Refuse a batch with a tensor that ``roles`` do not name."""
+        if unknown := sorted(batch.keys() - self.roles.keys()):
+            raise PixlateError(f"data kind {self.name!r}: expected batches of {', '.join(self.roles)}, got also {', '.join(unknown)}; give their roles")
 
 
 @dataclass(frozen=True)
@@ -16,7 +161,7 @@ class Draw:
     """One sample of a batch, chosen but not yet read."""
 
     indices: tuple[int, ...]
-    """Which of the training images: one of a pair or a degraded photograph, a source and a target where they are not paired."""
+    """Which of the training images, as the training data counts them: one where source and target belong together, else a source and a target."""
     seed: int
     """Fixes crop, mirroring and all else that is random in reading it."""
 
@@ -39,7 +184,7 @@ class TrainingData(Protocol):
         ...
 
     def load(self, draw: Draw, side: int) -> Batch:
-        """Read one sample, (channels, height, width) each, with source patches of ``side`` pixels; called from several threads.
+        """Read one sample: tensors as in a batch, without axis 0, with source patches of ``side`` pixels; called from several threads.
 
         ``side`` is ``patch`` or, while resolution grows, less: the same content smaller, or a smaller patch of degraded photographs.
 
@@ -58,7 +203,7 @@ class TrainingData(Protocol):
 
 
 def stack(samples: Sequence[Batch]) -> Batch:
-    """Return samples of (channels, height, width) as one batch."""
+    """Return samples as one batch."""
     import torch
 
     return {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}

@@ -1,11 +1,15 @@
 """The contract between a method's networks and the engine."""
 
+import copy
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
+from pixlate.errors import PixlateError
 from pixlate.plugin.data import Batch
 from pixlate.plugin.spec import ModelSpec
 
@@ -17,6 +21,9 @@ Verdicts = dict[str, tuple[Tensor, Tensor]]
 """What each discriminator says of real and of generated images, by its name: larger numbers for what it holds for real."""
 
 MAIN_GENERATOR = "source_to_target"
+"""Name of the generator that is exported unless another is asked for, where a method does not define exports of its own."""
+MakeOptimizer = Callable[[list[nn.Parameter], float, tuple[float, float]], Optimizer]
+"""Makes an optimiser of weights, a learning rate and betas."""
 
 
 @dataclass(frozen=True)
@@ -24,24 +31,60 @@ class Player:
     """One who is updated once a step by an optimiser of its own."""
 
     module: nn.Module
-    """Whose weights are updated."""
+    """Whose weights are updated; several modules in one ``nn.ModuleList`` are updated together."""
     losses: Callable[[Batch, Images], Losses]
     """Return what this player minimises, already weighted; nothing where it sits out the step."""
     adversary: bool = False
-    """Whether it takes the generated images as they are: detached, and mixed with past ones where there is a pool."""
+    """Whether it takes the images made before the first update of the step, detached, and mixed with past ones where there is a pool."""
+    optimizer: MakeOptimizer | None = None
+    """Makes its optimiser; left out, Adam."""
+    learning_rate: float | None = None
+    """Step size at the start of the schedule; left out, that of the run: for adversaries --discriminator-learning-rate where it is given."""
+    betas: tuple[float, float] | None = None
+    """Decay rates of the optimiser's moments; left out, those of the run."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """What one model file is made of."""
+
+    module: nn.Module
+    """Takes the image, (batch, channels, height, width) in [0, 1], then the conditions in the order of ``spec.inputs``; returns images in [0, 1]."""
+    spec: ModelSpec
+    """What the file says of itself; its ``inputs`` name the image and the conditions as batches do."""
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """Return what the module makes of the tensors of a batch that ``spec.inputs`` name; noise that is not there is drawn, the same each time.
+
+        Raises:
+            PixlateError: The batch lacks an input.
+        """
+        found: list[Tensor] = []
+        for item in self.spec.inputs:
+            name = "source" if item.kind == "image" and item.name not in batch else item.name
+            if name in batch:
+                found.append(batch[name])
+            elif item.kind == "noise":
+                some = next(iter(batch.values()))
+                found.append(torch.randn(len(some), item.length, generator=torch.Generator().manual_seed(0)).to(some.device))
+            else:
+                raise PixlateError(f"expected batches that hold {name!r}, which the model takes, got {', '.join(batch)}; add it to those of the data kind")
+        translated: Tensor = self.module(*found or [batch["source"]])
+        return translated
 
 
 class GAN(nn.Module):
     """A method's networks and losses; devices, optimisers, precision, pools and averages belong to the engine.
 
     Args:
-        generators: Networks that translate, by direction; ``source_to_target`` is the one exported unless another is asked for.
+        generators: Networks that translate, by direction; ``source_to_target`` is the one exported unless another is asked for. A method that defines
+            :meth:`exports` names them as it likes.
         discriminators: Networks that judge; empty for methods without an adversary.
     """
 
     def __init__(self, generators: Mapping[str, nn.Module], discriminators: Mapping[str, nn.Module] | None = None) -> None:
         super().__init__()
-        if MAIN_GENERATOR not in generators:
+        if MAIN_GENERATOR not in generators and type(self).exports is GAN.exports:
             raise ValueError(f"expected a generator named {MAIN_GENERATOR!r}, got {sorted(generators)}; name it so")
         self.generators = nn.ModuleDict(generators)
         self.discriminators = nn.ModuleDict(discriminators or {})
@@ -52,8 +95,19 @@ class GAN(nn.Module):
         """Return what a model file of that generator says of itself."""
         raise NotImplementedError(f"{type(self).__name__} must say how its generators are run: define spec()")
 
+    def exports(self) -> Mapping[str, Export]:
+        """Return what can be exported, by the name that ``--generator`` takes; validation and export take the first unless another is asked for.
+
+        By default each generator, clamped, with its spec, ``source_to_target`` first. Override it where what is exported is not what is trained: a
+        label fixed, an encoder and a decoder together.
+        """
+        names = sorted(self.generators, key=lambda name: name != MAIN_GENERATOR)
+        plain = type(self).exported is GAN.exported
+        specs = {name: self.spec(name) for name in names}
+        return {name: Export(clamped(self.generators[name]) if plain and spec.conditions else self.exported(name), spec) for name, spec in specs.items()}
+
     def exported(self, generator: str = MAIN_GENERATOR) -> nn.Module:
-        """Return the module a model file holds: (batch, channels, height, width) in [0, 1] to the same range, clamped."""
+        """Return a generator, clamped to [0, 1], for the default of :meth:`exports` where a model takes the image alone."""
         return nn.Sequential(self.generators[generator], nn.Hardtanh(0.0, 1.0))
 
     def prepare(self, device: torch.device) -> None:
@@ -64,7 +118,7 @@ class GAN(nn.Module):
         """
 
     def begin_step(self, step: int, steps: int) -> None:
-        """Be told the step that begins, counted from 0, and how many there are; for methods of several stages."""
+        """Is called with the step that begins, counted from 0, and how many there are; for methods of several stages."""
 
     def generate(self, batch: Batch) -> Images:
         """Return the generators' images for a batch; ``target`` is what the source becomes."""
@@ -82,9 +136,19 @@ class GAN(nn.Module):
         """Return what discriminators are shown of the generated images; each entry goes through a pool of its own where there is one."""
         return images
 
-    def judge(self, discriminator: str, images: Tensor) -> Tensor:
-        """Return what a discriminator says of images, augmented where that is asked for."""
-        logits: Tensor = self.discriminators[discriminator](self.augment(images))
+    def judge(self, discriminator: str, images: Tensor, *conditions: Tensor) -> Tensor:
+        """Return what a discriminator says of images, and of conditions where it takes any, augmented where that is asked for.
+
+        Masks, (batch, channels, height, width), are moved and cut as the images are; their values, and labels and vectors, stay.
+        """
+        masks = [condition for condition in conditions if condition.ndim == images.ndim]
+        if masks and not isinstance(self.augment, nn.Identity):
+            images, moved = self.augment(images, torch.cat(masks, dim=1))
+            split = iter(moved.split([mask.shape[1] for mask in masks], dim=1))
+            conditions = tuple(next(split) if condition.ndim == images.ndim else condition for condition in conditions)
+        else:
+            images = self.augment(images)
+        logits: Tensor = self.discriminators[discriminator](images, *conditions)
         return logits
 
     def verdicts(self, batch: Batch, images: Images) -> Verdicts:
@@ -92,7 +156,7 @@ class GAN(nn.Module):
         return {}
 
     def players(self) -> dict[str, Player]:
-        """Return who is updated in a step, in this order."""
+        """Return who is updated in a step; the order of the mapping is the order of the updates."""
         return {
             "discriminators": Player(self.discriminators, self.discriminator_losses, adversary=True),
             "generators": Player(self.generators, self.generator_losses),
@@ -101,3 +165,16 @@ class GAN(nn.Module):
     def compiled(self) -> Iterable[nn.Module]:
         """Return the networks that torch.compile may take: not those whose gradients are differentiated again."""
         return [*self.generators.values(), *self.discriminators.values()]
+
+
+def clamped(network: nn.Module) -> nn.Module:
+    """Return a network that takes what this one takes, with weights of the same names, and clamps its images to [0, 1]."""
+    shown = copy.copy(network)
+    shown._forward_hooks = OrderedDict()
+    shown.register_forward_hook(_clamp)
+    return shown
+
+
+def _clamp(module: nn.Module, inputs: tuple[Tensor, ...], images: Tensor) -> Tensor:
+    """Clamp what a module returns, as its forward hook."""
+    return images.clamp(0.0, 1.0)

@@ -36,7 +36,7 @@ def pixlate_methods() -> Iterable[Method]:
 
         @pixlate.hookimpl
         def pixlate_methods():
-            yield pixlate.Method(name="regression", summary="U-Net trained on L1 alone", pairing="paired", options=Options, build=build)
+            yield pixlate.Method(name="regression", summary="U-Net trained on L1 alone", data=pixlate.paired, options=Options, build=build)
     """
     raise NotImplementedError
 

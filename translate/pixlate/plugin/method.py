@@ -1,25 +1,25 @@
 """A method is a way to train: its options, its published defaults and how its networks are built."""
 
+import inspect
 import re
-from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields, is_dataclass
-from typing import TYPE_CHECKING, Any, Literal
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pixlate.errors import PixlateError
-from pixlate.options import DataOptions, DegradedOptions, PairedOptions, TrainingOptions, UnpairedOptions
+from pixlate.options import DataOptions, TrainingOptions
+from pixlate.plugin.data import DataKind
 from pixlate.plugin.offer import Offer
 
 if TYPE_CHECKING:
     from pixlate.plugin.gan import GAN
 
-Pairing = Literal["paired", "unpaired", "degraded"]
-DATA: dict[str, type[DataOptions]] = {"paired": PairedOptions, "unpaired": UnpairedOptions, "degraded": DegradedOptions}
-"""Options of the data, by pairing."""
 _TAKEN = ("folders", "out", "config", "help", "version")
 """Names on the command line of every method."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Method(Offer):
     """A way to train, offered by a plugin through the hook ``pixlate_methods``."""
 
@@ -27,25 +27,53 @@ class Method(Offer):
     """Name on the command line."""
     summary: str
     """One line of help."""
-    pairing: Pairing
-    """How training images belong together: paired, unpaired, or degraded (the source is made from the target)."""
+    data: DataKind
+    """What the training folders hold: ``pixlate.paired``, ``pixlate.unpaired``, ``pixlate.degraded``, one of these with the method's own defaults, as
+    ``dataclasses.replace(pixlate.paired, options=MyData)``, or a kind of the plugin's."""
     options: type[Any]
     """Frozen dataclass; the string under each field is its help on the command line."""
-    build: Callable[[Any], "GAN"]
-    """Return untrained networks for an instance of ``options``; PyTorch is imported only here."""
+    build: Callable[..., "GAN"]
+    """Return untrained networks for an instance of ``options``, and for the facts of the data kind where it takes two arguments; PyTorch is imported
+    only here."""
     training: type[TrainingOptions] = TrainingOptions
     """TrainingOptions, or a subclass whose defaults are the method's published ones."""
-    data: type[DataOptions] = DataOptions
-    """PairedOptions, UnpairedOptions or DegradedOptions, as the pairing asks for, or a subclass with the method's defaults; left out, the first of these."""
+    _pairing: ClassVar[str | None] = None
+    """The word of plugins of 0.1, kept on the value itself until it is checked."""
+
+    def __init__(
+        self,
+        name: str,
+        summary: str,
+        data: DataKind | type[Any] | str | None = None,
+        options: type[Any] | None = None,
+        build: Callable[..., "GAN"] | None = None,
+        training: type[TrainingOptions] = TrainingOptions,
+        *,
+        pairing: str | None = None,
+    ) -> None:
+        if isinstance(data, str):
+            data, pairing = None, data
+        values = {"name": name, "summary": summary, "data": data, "options": options, "build": build, "training": training, "_pairing": pairing}
+        for field, value in values.items():
+            object.__setattr__(self, field, value)
+        self.__post_init__()
+
+    def gan(self, options: Any, facts: Mapping[str, Any]) -> "GAN":
+        """Return untrained networks, for the facts of the folders where ``build`` takes a second argument."""
+        positional = [each for each in inspect.signature(self.build).parameters.values() if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+        second = positional[1:2]
+        takes = bool(second) and (second[0].name == "facts" or second[0].default is second[0].empty)
+        return self.build(options, facts) if takes else self.build(options)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\w[\w-]*", self.name):
             raise PixlateError(f"method {self.name!r}: expected a name of letters, digits, _ and -; rename it in the plugin")
-        if self.pairing not in DATA:
-            raise PixlateError(f"method {self.name!r}: expected a pairing of {', '.join(DATA)}, got {self.pairing!r}; choose one in the plugin")
-        if self.data is DataOptions:
-            object.__setattr__(self, "data", DATA[self.pairing])
-        for owner, base in ((self.training, TrainingOptions), (self.data, DATA[self.pairing]), (self.options, object)):
+        if not callable(self.build):
+            raise PixlateError(f"method {self.name!r}: expected build= with a function that returns networks, got {self.build!r}; give one in the plugin")
+        if not isinstance(self.data, DataKind):
+            object.__setattr__(self, "data", _kind_of(self.name, self._pairing, self.data))
+        self.data.require_sound()
+        for owner, base in ((self.training, TrainingOptions), (self.data.options, object), (self.options, object)):
             if not (isinstance(owner, type) and is_dataclass(owner)):
                 raise PixlateError(f"method {self.name!r}: expected options that are a dataclass, got {owner!r}; write @dataclass(frozen=True) over it")
             if not issubclass(owner, base):
@@ -53,7 +81,7 @@ class Method(Offer):
                     f"method {self.name!r}: expected {owner.__name__} to be made from {base.__name__}; write class {owner.__name__}({base.__name__})"
                 )
         owners = dict.fromkeys(_TAKEN, "pixlate train")
-        for owner in (self.training, self.data, self.options):
+        for owner in (self.training, self.data.options, self.options):
             for item in fields(owner):
                 if item.name in owners:
                     raise PixlateError(
@@ -67,3 +95,28 @@ class Method(Offer):
                 owner()
             except Exception as error:
                 raise PixlateError(f"method {self.name!r}: the defaults of {owner.__name__} are refused ({error}); change them in the plugin") from error
+
+
+def _kind_of(method: str, pairing: str | None, options: type[Any] | None) -> DataKind:
+    """Return the data kind that a plugin of 0.1 means by a word and a class of options.
+
+    Raises:
+        PixlateError: No kind is given, or the word or the class is not of a built-in kind.
+    """
+    from pixlate.data.kinds import BUILT_IN
+
+    if pairing is None or pairing not in BUILT_IN:
+        known = ", ".join(f"pixlate.{name}" for name in BUILT_IN)
+        raise PixlateError(
+            f"method {method!r}: expected data= with a data kind such as {known}, got {options if pairing is None else pairing!r}; give one in the plugin"
+        )
+    kind = BUILT_IN[pairing]
+    written = f"pixlate.{pairing}"
+    if options is not None and options is not DataOptions:
+        if not issubclass(options, kind.options):
+            raise PixlateError(
+                f"method {method!r}: expected {options.__name__} to be made from {kind.options.__name__}; write class {options.__name__}({kind.options.__name__})"
+            )
+        kind, written = replace(kind, options=options), f"dataclasses.replace(pixlate.{pairing}, options={options.__name__})"
+    warnings.warn(f"method {method!r}: pairing={pairing!r} is of the plugin API 1; write data={written}", DeprecationWarning, stacklevel=5)
+    return kind

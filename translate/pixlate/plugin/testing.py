@@ -2,7 +2,7 @@
 
 For a package that offers methods, this is a whole test file::
 
-    import pixlate.testing
+    import pixlate.plugin.testing
     from my_package import my_method
 
 
@@ -11,20 +11,29 @@ For a package that offers methods, this is a whole test file::
 """
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from pixlate.errors import PixlateError
+from pixlate.inference.sizes import allowed_side
+from pixlate.plugin.data import Batch, RandomSample, random_condition
 from pixlate.plugin.method import Method
+from pixlate.plugin.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pixlate.plugin.gan import Export
 
 _SMALL = {"channels": 8, "blocks": 1, "depth": 3, "discriminator_channels": 8, "second_pixel_weight": 1.0, "perceptual_weight": 0.0}
 
 _STEPS = 100
-"""Length of the run that a method is told of."""
+"""Length of the run that a method receives."""
 
 
 def small_options(method: Method) -> Any:
@@ -53,50 +62,78 @@ def make_photographs(folder: Path, count: int, height: int = 96, width: int = 96
     return folder
 
 
-def check_method(method: Method, options: Any = None, side: int = 32) -> None:
+def check_method(method: Method, options: Any = None, side: int = 32, facts: Mapping[str, Any] | None = None) -> None:
     """Check that a method keeps the contract with engine, exporter and converter.
 
-    Its networks are built anew with the same names and weights, it makes a ``target`` of the size its spec says, all losses are finite scalars of
-    different names that move their own player and no other, the exported modules give [0, 1] at the sizes the spec allows, and where
-    tiling is called exact, a tile with the halo of context gives the very pixels of the whole picture.
+    Its networks are built again with the same names and weights; the data kind's sample has the roles it names; it makes a ``target`` of the size its
+    spec says; all losses are finite scalars of different names that move their own player and no other; the exported modules take the image and the
+    conditions of their specs and give [0, 1] at the sizes the spec allows; and where tiling is called exact, a tile with the halo of context gives
+    exactly the pixels of the whole picture.
 
     Args:
         method: What the plugin's ``pixlate_methods`` yields.
         options: An instance of its options; small ones by default, see :func:`small_options`.
-        side: Height and width of the source images, in pixels, raised to what the spec asks for.
+        side: Height and width of the source images, in pixels, raised to what the spec asks for; a data kind with a ``sample`` of its own ignores it.
+        facts: What the data kind would find in folders, where ``build`` takes facts.
 
     Raises:
         AssertionError: With what was expected and what came.
     """
     import torch
 
-    from pixlate.plugin.gan import GAN, MAIN_GENERATOR
+    from pixlate.plugin.gan import GAN
 
     chosen = small_options(method) if options is None else options
     torch.manual_seed(0)
-    gan = method.build(chosen)
+    gan = method.gan(chosen, facts or {})
     assert isinstance(gan, GAN), f"expected build() to return a pixlate.GAN, got {type(gan).__name__}"
     gan.prepare(torch.device("cpu"))
     gan.begin_step(_STEPS - 1, _STEPS)  # the last one, in which every player of a method of several stages takes part
     torch.manual_seed(0)
-    again = method.build(chosen).state_dict()
+    again = method.gan(chosen, facts or {}).state_dict()
     state = gan.state_dict()
     assert state.keys() == again.keys(), "expected build() to give the same tensor names each time; a run could not be resumed"
     assert all(torch.equal(value, again[name]) for name, value in state.items()), "expected the same weights of the same seed; draw them with torch"
-    spec = gan.spec()
-    assert spec.method == method.name, f"expected spec().method to be {method.name!r}, got {spec.method!r}"
-    height = _allowed(side, spec.minimum, spec.multiple)
-    source = torch.rand(2, spec.channels_in, height, height + spec.multiple)
-    target = torch.rand(2, spec.channels_out, height * spec.scale, (height + spec.multiple) * spec.scale)
-    batch = {"source": source, "target": target}
+    exports = gan.exports()
+    for name, export in exports.items():
+        assert export.spec.method == method.name, f"{name}: expected spec().method to be {method.name!r}, got {export.spec.method!r}"
+    spec = next(iter(exports.values())).spec
+    batch = _sample(method, spec, side)
     images = gan.train().generate(batch)
     assert "target" in images, f"expected generate() to return a 'target', got {sorted(images)}"
-    assert images["target"].shape == target.shape, f"expected a target of {tuple(target.shape)}, as spec() says, got {tuple(images['target'].shape)}"
+    if "source" in batch:
+        height, width = batch["source"].shape[2:]
+        expected = (len(batch["source"]), spec.channels_out, height * spec.scale, width * spec.scale)
+        assert images["target"].shape == expected, f"expected a target of {expected}, as spec() says, got {tuple(images['target'].shape)}"
     names = _check_losses(gan, batch)
     assert len(names) == len(set(names)), f"expected losses of different names, got {names}; the log would lose one"
-    for name in gan.generators:
-        _check_exported(gan, name)
-    assert MAIN_GENERATOR in gan.generators
+    for name, export in exports.items():
+        export.module.eval()
+        if export.spec.takes_image:
+            _check_sizes(name, export)
+    name, first = next(iter(exports.items()))
+    with torch.no_grad():
+        given = _checked(name, first(batch))  # as validation calls it
+    assert given.ndim == 4, f"{name}: expected images of (batch, channels, height, width), got {tuple(given.shape)}"
+
+
+def _sample(method: Method, spec: ModelSpec, side: int) -> Batch:
+    """Return a batch of the method's data kind, held against the roles it names."""
+    import torch
+
+    kind = method.data
+    batch = kind.sample(spec, side) if isinstance(kind.sample, RandomSample) else kind.sample(spec)
+    kind.require_roles(batch)
+    for name, values in batch.items():
+        match kind.roles[name]:
+            case "image" | "mask":
+                right = values.ndim == 4 and values.is_floating_point() and bool((values >= 0).all() and (values <= 1).all())
+            case "label":
+                right = values.ndim == 1 and values.dtype == torch.int64
+            case _:
+                right = values.ndim == 2 and values.dtype == torch.float32
+        assert right, f"expected {name!r} to be a batch of the role {kind.roles[name]}, got {tuple(values.shape)} of {values.dtype}"
+    return batch
 
 
 def _check_losses(gan: Any, batch: Any) -> list[str]:
@@ -129,28 +166,35 @@ def _check_losses(gan: Any, batch: Any) -> list[str]:
     return names
 
 
-def _check_exported(gan: Any, name: str) -> None:
-    """Check size, range and tiling of what a model file would hold."""
+def _check_sizes(name: str, export: "Export") -> None:
+    """Check size, range and tiling of what a model file would hold, at several sizes."""
     import torch
 
-    spec, network = gan.spec(name), gan.exported(name).eval()
+    spec = export.spec
+
+    def inputs(count: int, height: int, width: int) -> list[torch.Tensor]:
+        image = 4 * torch.rand(count, spec.channels_in, height, width) - 1.5
+        masks = {"mask": torch.rand(count, 1, height, width).round()}
+        return [image, *(masks[item.kind] if item.kind == "mask" else random_condition(spec, item.name, item.kind, count) for item in spec.conditions)]
+
     for side in (1, 7, 16):
-        height, width = _allowed(side, spec.minimum, spec.multiple), _allowed(side + 3, spec.minimum, spec.multiple)
+        height, width = allowed_side(side, spec), allowed_side(side + 3, spec)
         with torch.no_grad():
-            output = network(4 * torch.rand(3, spec.channels_in, height, width) - 1.5)
+            output = _checked(name, export.module(*inputs(3, height, width)))
         expected = (3, spec.channels_out, height * spec.scale, width * spec.scale)
         assert output.shape == expected, f"{name}: expected {expected}, as spec() says, got {tuple(output.shape)}"
-        assert float(output.min()) >= 0 and float(output.max()) <= 1, f"{name}: expected exported() to give [0, 1], got {output.aminmax()}"
     if spec.tiling_exact:
-        step = _allowed(max(spec.halo, 1), spec.minimum, spec.multiple)
-        image = torch.rand(1, spec.channels_in, 2 * step, 4 * step)
+        step = allowed_side(max(spec.halo, 1), spec)
+        given = inputs(1, 2 * step, 4 * step)
+        cut = [values[..., : 3 * step] if values.ndim == 4 else values for values in given]
         with torch.no_grad():
-            whole, tile = network(image), network(image[..., : 3 * step])
+            whole, tile = export.module(*given), export.module(*cut)
         width = (3 * step - spec.halo) * spec.scale
         difference = float((whole[..., :width] - tile[..., :width]).abs().max())
         assert difference < 1e-5, f"{name}: expected a tile with {spec.halo} pixels of context to be as the whole, got a difference of {difference:.2g}"
 
 
-def _allowed(side: int, minimum: int, multiple: int) -> int:
-    """Return the least size from ``side`` on that a network takes."""
-    return -(-max(side, minimum) // multiple) * multiple
+def _checked(name: str, output: "Tensor") -> "Tensor":
+    """Return images that a module gave, held against their range."""
+    assert float(output.min()) >= 0 and float(output.max()) <= 1, f"{name}: expected exports() to give [0, 1], got {output.aminmax()}"
+    return output

@@ -1,7 +1,7 @@
 """Differentiable changes of what discriminators see, so that few images last longer (DiffAugment, Zhao et al. 2020)."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, overload
 
 import torch
 from torch import Tensor, nn
@@ -36,12 +36,19 @@ class DiffAugment(nn.Module):
             raise ValueError(f"expected kinds of {', '.join(KINDS)}, got {', '.join(sorted(unknown))}; choose among these")
         self.kinds = tuple(kind for kind in KINDS if kind in kinds)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the images changed."""
-        changes = {"color": _color, "translation": _translation, "cutout": _cutout}
+    @overload
+    def forward(self, images: Tensor) -> Tensor: ...
+    @overload
+    def forward(self, images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]: ...
+    def forward(self, images: Tensor, masks: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        """Return the images changed; and masks of theirs, moved and cut alike, with 0 where pixels are gone."""
+        if "color" in self.kinds:
+            images = _color(images)
+        channels = images.shape[1]
+        both = images if masks is None else torch.cat([images, masks + MIDDLE], dim=1)
         for kind in self.kinds:
-            images = changes[kind](images)
-        return images
+            both = both if kind == "color" else {"translation": _translation, "cutout": _cutout}[kind](both)
+        return both if masks is None else (both[:, :channels], both[:, channels:] - MIDDLE)
 
 
 def _color(images: Tensor) -> Tensor:

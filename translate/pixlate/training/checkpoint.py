@@ -176,12 +176,19 @@ def _number(path: Path) -> int:
 
 
 def optimizer_state(optimizer: Optimizer) -> dict[str, Any]:
-    """Return the optimiser's state with its tensors on the CPU."""
+    """Return the optimiser's state with its tensors on the CPU.
+
+    Raises:
+        PixlateError: It keeps something else, which a checkpoint cannot hold.
+    """
     state = optimizer.state_dict()
-    return {
-        "param_groups": state["param_groups"],
-        "state": {index: {name: value.detach().cpu().contiguous() for name, value in values.items()} for index, values in state["state"].items()},
-    }
+    kept: dict[int, dict[str, Tensor]] = {}
+    for index, values in state["state"].items():
+        present = {name: value for name, value in values.items() if value is not None}
+        if other := sorted(name for name, value in present.items() if not isinstance(value, Tensor)):
+            raise PixlateError(f"expected an optimiser whose state is tensors, got {type(optimizer).__name__} with {', '.join(other)}; use another one")
+        kept[index] = {name: value.detach().cpu().contiguous() for name, value in present.items()}
+    return {"param_groups": state["param_groups"], "state": kept}
 
 
 def _digest(path: Path) -> str:

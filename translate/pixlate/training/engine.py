@@ -77,10 +77,11 @@ class Session:
     """One process's work on a run, from a start or a resume to its end or a signal."""
 
     def __init__(self, options: RunOptions, run: Path, fabric: Fabric) -> None:
-        self.options, self.run, self.fabric = options, run, fabric
+        self.options = options = options.with_facts()
+        self.run, self.fabric = run, fabric
         self.trainer = Trainer(options, fabric)
         self.metrics = installed().metrics()
-        self.directions = directions(self.trainer.gan.spec(), self.trainer.data, self.metrics)
+        self.directions = directions(self.trainer.spec, self.trainer.data, self.metrics)
         self.metric = options.training.best or next(iter(self.directions))
         plateau = ["schedule"] if options.training.schedule == "plateau" else []
         check_used(options.training, options.data.hold_out > 0, "--hold-out above 0", "best", *plateau)

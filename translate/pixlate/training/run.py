@@ -2,18 +2,24 @@
 
 import json
 import tomllib
-from dataclasses import asdict, dataclass, fields
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from io import FileIO
 from pathlib import Path
-from typing import Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 import tomli_w
 
 from pixlate.errors import PixlateError
 from pixlate.options import DataOptions, TrainingOptions, check_types
+from pixlate.options.checks import before, gone
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
 from pixlate.system.locking import lock_file
+
+if TYPE_CHECKING:
+    from pixlate.plugin.gan import GAN
 
 OPTIONS = "options.toml"
 LOG = "log.jsonl"
@@ -33,6 +39,16 @@ class RunOptions:
     folders: tuple[Path, ...]
     data: DataOptions
     training: TrainingOptions
+    facts: Mapping[str, Any] | None = None
+    """What the networks must know of the folders, by the method's data kind; None where the folders were not asked yet."""
+
+    def with_facts(self) -> Self:
+        """Return the same options with the facts of the folders, which are listed where that was not done before."""
+        return self if self.facts is not None else replace(self, facts=json.loads(json.dumps(dict(self.method.data.facts(self.folders, self.data)))))
+
+    def build(self) -> "GAN":
+        """Return the method's untrained networks."""
+        return self.method.gan(self.method_options, self.with_facts().facts or {})
 
     def table(self) -> dict[str, Any]:
         """Return all options by name, as TOML and JSON hold them."""
@@ -42,22 +58,30 @@ class RunOptions:
 
     def save(self, run: Path) -> None:
         """Write ``options.toml`` into a run folder."""
-        (run / OPTIONS).write_text(tomli_w.dumps({"train": {self.method.name: self.table()}}), encoding="utf-8")
+        facts = {"facts": dict(self.facts)} if self.facts else {}
+        (run / OPTIONS).write_text(tomli_w.dumps({"train": {self.method.name: self.table()}, **facts}), encoding="utf-8")
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps of the options, to be held against those of a later resume."""
-        return {"method": self.method.name, **self.table()}
+        return {"method": self.method.name, **self.table(), **({"facts": dict(self.facts)} if self.facts else {})}
 
-    def require_same(self, before: dict[str, Any], run: Path) -> None:
+    def require_same(self, then: dict[str, Any], run: Path) -> None:
         """Refuse to go on with other options than a checkpoint was trained with, those aside that change no weight.
+
+        Args:
+            then: The :meth:`state` in the checkpoint; options it does not know have the values of their time, and those that are gone are ignored.
+            run: The run folder, for the message.
 
         Raises:
             PixlateError: Lists the differences.
         """
         now = self.state()
-        names = [name for name in {**before, **now} if name not in CHANGEABLE and before.get(name) != now.get(name)]
+        owners = (self.method.options, self.method.data.options, self.method.training)
+        known = {name: list(value) if isinstance(value, tuple) else value for owner in owners for name, value in (asdict(owner()) | before(owner)).items()}
+        then = known | {name: value for name, value in then.items() if not any(name in gone(owner) for owner in owners)}
+        names = [name for name in {**then, **now} if name not in CHANGEABLE and then.get(name) != now.get(name)]
         if names:
-            listed = "; ".join(f"{name} was {before.get(name)!r} and is {now.get(name)!r}" for name in names)
+            listed = "; ".join(f"{name} was {then.get(name)!r} and is {now.get(name)!r}" for name in names)
             raise PixlateError(
                 f"expected the options that {run} was trained with, but {listed}; undo this in {run / OPTIONS}, or begin a new run with --start-from {run}"
             )
@@ -66,11 +90,15 @@ class RunOptions:
     def load(cls, run: Path, methods: dict[str, Method]) -> "RunOptions":
         """Read ``options.toml`` of a run folder.
 
+        An option that it does not name, since the run is older, has the value of its time; one that is gone is dropped with a note.
+
         Raises:
             PixlateError: It is missing or damaged, its method is not installed, or an option is unknown or of the wrong type.
         """
         try:
-            ((name, table),) = tomllib.loads((run / OPTIONS).read_text(encoding="utf-8"))["train"].items()
+            content = tomllib.loads((run / OPTIONS).read_text(encoding="utf-8"))
+            ((name, table),) = content["train"].items()
+            facts = dict(content["facts"]) if "facts" in content else None
             folders = tuple(Path(folder) for folder in table.pop("folders"))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise PixlateError(
@@ -80,10 +108,10 @@ class RunOptions:
             reason = installed().why("method", name) or "install the plugin that offers it"
             raise PixlateError(f"{run} was trained by the method {name!r}, installed are {sorted(methods)}; {reason}")
         method = methods[name]
-        options, data, training = (_take(owner, table) for owner in (method.options, method.data, method.training))
+        options, data, training = (_take(owner, table) for owner in (method.options, method.data.options, method.training))
         if table:
-            raise PixlateError(f"{run / OPTIONS}: {name} has no option {', '.join(sorted(table))}; mend the file, or install the version that wrote it")
-        return cls(method, options, folders, data, training)
+            raise PixlateError(f"{run / OPTIONS}: {name} has no option {', '.join(sorted(table))}; fix the file, or install the version that wrote it")
+        return cls(method, options, folders, data, training, facts)
 
 
 def hold(run: Path) -> FileIO:
@@ -139,7 +167,9 @@ def _before(line: str, done: int) -> bool:
 
 def _take(owner: type[Any], table: dict[str, Any]) -> Any:
     """Make a dataclass from the entries that are its fields, taken out of ``table``; TOML's lists become tuples."""
-    values = {item.name: table.pop(item.name) for item in fields(owner) if item.name in table}
+    for name in gone(owner).keys() & table.keys():
+        warnings.warn(f"the option {name} = {table.pop(name)!r} of this run is gone: {gone(owner)[name]}", stacklevel=3)
+    values = before(owner) | {item.name: table.pop(item.name) for item in fields(owner) if item.name in table}
     options = owner(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
     check_types(options)
     return options

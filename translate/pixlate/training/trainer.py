@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.optim import Adam
+from torch.optim import Adam, Optimizer
 
+from pixlate.data.kinds import open_data
 from pixlate.data.loader import Loader
-from pixlate.data.opening import open_data
 from pixlate.errors import PixlateError
 from pixlate.options import check_used
 from pixlate.plugin.data import Batch
@@ -37,11 +37,21 @@ class Turn:
     """A player with what the engine keeps for it."""
 
     player: Player
-    optimizer: Adam
+    optimizer: Optimizer
     parameters: list[nn.Parameter]
     """Those it trains; what a method froze stays frozen."""
-    rate: float
-    """Initial learning rate."""
+    rates: list[float]
+    """Initial learning rate of each of the optimiser's groups."""
+
+
+@dataclass
+class _Made:
+    """Images of one part of a batch, made once a step."""
+
+    images: Images | None
+    """With their graph; None where it is not kept, or weights they were made with have been updated."""
+    first: Images
+    """As they were before the first update of the step, detached."""
 
 
 class Trainer:
@@ -59,9 +69,10 @@ class Trainer:
         self.options, self.fabric = options.training, fabric
         self.warnings: deque[str] = deque()
         torch.manual_seed(self.options.seed)
-        self.gan: GAN = options.method.build(options.method_options)
-        spec = self.gan.spec()
-        self.data = open_data(options.method.pairing, options.folders, options.data, spec)
+        self.gan: GAN = options.build()
+        self.kind = options.method.data
+        self.spec = spec = next(iter(self.gan.exports().values())).spec
+        self.data = open_data(self.kind, options.folders, options.data, spec)
         self.steps = self.options.total_steps(self.data.images)
         judged = max((getattr(module, "minimum", 1) for module in self.gan.discriminators.modules()), default=1)
         self.growth = Growth(self.options.grow_from, options.data.patch, self.steps, spec, judged)
@@ -87,7 +98,7 @@ class Trainer:
         self._followed: dict[str, Tensor] = {}
 
     def step(self, step: int) -> Losses:
-        """Let each player make one update, adversaries first; return all losses, detached. Steps are counted from 0.
+        """Let each player make one update, in the method's order; return all losses, detached. Steps are counted from 0.
 
         All that is random is seeded with (seed, step), so that a resumed run goes the very way it would have gone.
         """
@@ -96,15 +107,20 @@ class Trainer:
         self._seed(step)
         batch = self.data.finish(self._batch(step))
         self._prefetch(step + 1)
-        parts = [dict(zip(batch, part, strict=True)) for part in zip(*(images.chunk(self.options.accumulate) for images in batch.values()), strict=True)]
+        parts = [dict(zip(batch, part, strict=True)) for part in zip(*(values.chunk(self.options.accumulate) for values in batch.values()), strict=True)]
         generates = (step + 1) % self.options.generator_every == 0
-        turns = {name: turn for name, turn in self.turns.items() if turn.player.adversary or generates}
-        made = self._generate(step, 0, parts[0], gradient=generates) if len(parts) == 1 else None
+        turns = [turn for turn in self.turns.values() if turn.player.adversary or generates]
+        made: list[_Made | None] = [None] * len(parts)
         losses: Losses = {}
-        for turn in turns.values():
-            losses |= self._update(step, turn, parts, made)
-            if not turn.player.adversary:
-                made = None  # its graph is used up, and its weights have changed
+        for number, turn in enumerate(turns):
+            left = sum(not later.player.adversary for later in turns[number:])
+            own = self._update(step, turn, parts, made, graphs=left > 0 and len(parts) == 1)
+            losses |= own
+            if own and not turn.player.adversary:
+                moved = {id(parameter) for parameter in turn.parameters}
+                for images in filter(None, made):
+                    if left == 1 or (images.images and moved & _weights_behind(images.images)):
+                        images.images = None
         if losses:
             self.scaler.update()
         self.average.update(self.gan, step)
@@ -166,13 +182,19 @@ class Trainer:
     def _turn(self, player: Player) -> Turn:
         parameters = [parameter for parameter in player.module.parameters() if parameter.requires_grad]
         rate = (player.adversary and self.options.discriminator_learning_rate) or self.options.learning_rate
-        return Turn(player, Adam(parameters or [torch.zeros(1)], rate, self.options.betas, fused=True), parameters, rate)
+        rate = rate if player.learning_rate is None else player.learning_rate
+        betas = self.options.betas if player.betas is None else player.betas
+        trained = parameters or [nn.Parameter(torch.zeros(1))]
+        optimizer = player.optimizer(trained, rate, betas) if player.optimizer else Adam(trained, rate, betas, fused=True)
+        return Turn(player, optimizer, parameters, [group["lr"] for group in optimizer.param_groups])
 
     def _batch(self, step: int) -> Batch:
-        """Return this process's share of the batch of a step, on its device."""
-        layout = torch.channels_last if self.options.channels_last else torch.contiguous_format
+        """Return this process's share of the batch of a step, on its device; of its tensors only images may lie channels last."""
         batch = self.loader.batch(*self._draws(step))
-        return {name: images.to(self.fabric.device, memory_format=layout, non_blocking=True) for name, images in batch.items()}
+        self.kind.require_roles(batch)
+        last = {name for name in batch if self.options.channels_last and self.kind.roles[name] == "image"}
+        layouts = {name: torch.channels_last if name in last else torch.contiguous_format for name in batch}
+        return {name: values.to(self.fabric.device, memory_format=layouts[name], non_blocking=True) for name, values in batch.items()}
 
     def _prefetch(self, step: int) -> None:
         if step < self.steps:
@@ -186,45 +208,65 @@ class Trainer:
     def _seed(self, step: int, part: int = 0) -> None:
         torch.manual_seed(int(np.random.SeedSequence([self.options.seed, step, self.fabric.global_rank, part]).generate_state(1, np.uint64)[0] >> 1))
 
-    def _generate(self, step: int, part: int, batch: Batch, gradient: bool) -> Images:
-        """Return the generators' images; the same chance rules however often a part is generated within a step."""
-        self._seed(step, part)
-        with torch.set_grad_enabled(gradient), self._autocast():
-            return self.gan.generate(batch)
+    def _images(self, step: int, index: int, part: Batch, made: list[_Made | None], graphs: bool, turn: Turn) -> Images:
+        """Return the generators' images for a player: those made before, where they hold.
+
+        However often a part is generated within a step, chance is seeded alike.
+        """
+        before = made[index]
+        if before and turn.player.adversary:
+            return before.first
+        if before and before.images is not None:
+            return before.images
+        self._seed(step, index)
+        with torch.set_grad_enabled(graphs or not turn.player.adversary), self._autocast():
+            images = self.gan.generate(part)
+        first = before.first if before else {name: image.detach() for name, image in images.items()}
+        made[index] = _Made(images if graphs else None, first)
+        return images
 
     def _autocast(self) -> torch.autocast:
         dtype = PRECISIONS[self.options.precision]
         return torch.autocast(self.fabric.device.type, dtype, enabled=dtype != torch.float32)
 
-    def _update(self, step: int, turn: Turn, parts: list[Batch], made: Images | None) -> Losses:
-        """Minimise the sum of one player's losses by one update; return the losses."""
+    def _update(self, step: int, turn: Turn, parts: list[Batch], made: list[_Made | None], graphs: bool) -> Losses:
+        """Minimise the sum of one player's losses by one update; return the losses.
+
+        Args:
+            step: The step, from 0.
+            turn: Whose.
+            parts: Of the batch.
+            made: Images of each part, which are kept here.
+            graphs: Whether they are kept with their graph, which takes memory.
+        """
         player = turn.player
         for other in self.turns.values():
             if other.player.adversary:
                 for parameter in other.parameters:
                     parameter.requires_grad_(other is turn)
         turn.optimizer.zero_grad()
+        wanted = [parameter for parameter in turn.parameters if parameter.requires_grad]
         losses: Losses = {}
         for index, part in enumerate(parts):
-            images = made if made is not None else self._generate(step, index, part, gradient=not player.adversary)
+            images = self._images(step, index, part, made, graphs, turn)
+            detached = {name: image.detach() for name, image in images.items()}
             with self._autocast():
                 if player.adversary:
-                    shown = {name: image.detach() for name, image in self.gan.judged(part, images).items()}
-                    own = player.losses(part, self.pool.query(shown))
+                    own = player.losses(part, self.pool.query({name: image.detach() for name, image in self.gan.judged(part, detached).items()}))
                 else:
                     own = player.losses(part, images)
-            self._seen = (part, {name: image.detach() for name, image in images.items()})
-            if not own:
+            self._seen = (part, detached)
+            if not own or not wanted:
                 return {}
-            self.scaler.scale(torch.stack(list(own.values())).sum() / len(parts)).backward()  # type: ignore[no-untyped-call]
+            self.scaler.scale(torch.stack(list(own.values())).sum() / len(parts)).backward(inputs=wanted)  # type: ignore[no-untyped-call]
             for name, value in own.items():
                 losses[name] = losses.get(name, 0) + value.detach() / len(parts)
         average_gradients(self.fabric, list(turn.parameters))
         if self.options.gradient_clip:
             self.scaler.unscale_(turn.optimizer)
             nn.utils.clip_grad_norm_(turn.parameters, self.options.gradient_clip)
-        for group in turn.optimizer.param_groups:
-            group["lr"] = turn.rate * self.schedule.factor(step)
+        for group, rate in zip(turn.optimizer.param_groups, turn.rates, strict=True):
+            group["lr"] = rate * self.schedule.factor(step)
         self.scaler.step(turn.optimizer)
         return losses
 
@@ -249,11 +291,23 @@ def _cpu(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in state.items()}
 
 
-def _lay_out(optimizer: Adam) -> None:
+def _weights_behind(images: Images) -> set[int]:
+    """Return the ``id`` of each weight that images were made with, found in their graph."""
+    waiting: list[Any] = [image.grad_fn for image in images.values()]
+    seen: set[Any] = set()
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            waiting += [earlier for earlier, _ in node.next_functions]
+    return {id(node.variable) for node in seen if hasattr(node, "variable")}
+
+
+def _lay_out(optimizer: Optimizer) -> None:
     """Bring what an optimiser keeps for a weight into the weight's memory layout, which a checkpoint does not hold and fused updates rely on."""
     for parameter, values in optimizer.state.items():
         for name, value in values.items():
-            if value.shape == parameter.shape:
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
                 values[name] = torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
 
 

@@ -36,28 +36,30 @@ def directions(spec: ModelSpec, data: TrainingData, metrics: Mapping[str, Metric
     """Return the names of what :func:`validate` measures, the one that matters most first, and whether a larger number is better."""
     if data.validated:
         return {_ratio(spec): True, **{name: metric.higher_is_better for name, metric in metrics.items()}}
-    return {"sliced_wasserstein": False, "luma_correlation": True}
+    return {"sliced_wasserstein": False, **({"luma_correlation": True} if spec.takes_image else {})}
 
 
 @torch.no_grad()
 def validate(gan: GAN, data: TrainingData, device: torch.device, metrics: Mapping[str, Metric]) -> Validation:
-    """Translate the held-out images with the main generator, as a model file would, and measure them.
+    """Translate the held-out images with the first of the method's exports, as a model file would, and measure them.
 
     Where sources have targets: ``psnr_luma`` (of images that are not RGB ``psnr``) in dB, with ``scale`` pixels of border left out, and the
     plugins' metrics. Where they have none:
-    ``sliced_wasserstein``, how far outputs are from held-out targets as a set, and ``luma_correlation`` of each output with its own source.
+    ``sliced_wasserstein``, how far outputs are from held-out targets as a set, and ``luma_correlation`` of each output with its own source;
+    a model without an image input has no source, and sheets show the target in its place.
     """
-    spec = gan.spec()
+    export = next(iter(gan.exports().values()))
+    export.module.eval()
+    spec = export.spec
     name_of_ratio = _ratio(spec)
     ratio = {"psnr_luma": psnr_luma, "psnr": psnr}[name_of_ratio]
-    translate = gan.exported().eval()
     values: dict[str, list[float]] = {}
     samples: list[Sample] = []
     outputs: list[NDArray[np.uint8]] = []
     targets: list[NDArray[np.uint8]] = []
     for batch in data.validation():
-        source, target = _pixels(batch["source"]), _pixels(batch["target"])
-        translated = translate(batch["source"].to(device))
+        source, target = _pixels(batch["source" if spec.takes_image else "target"]), _pixels(batch["target"])
+        translated = export({name: values.to(device) for name, values in batch.items()})
         if not bool(torch.isfinite(translated).all()):
             raise PixlateError("not finite: the pictures of the averaged generator; the last checkpoint is kept: begin a new run with a lower --learning-rate")
         output = _pixels(translated)
@@ -65,7 +67,7 @@ def validate(gan: GAN, data: TrainingData, device: torch.device, metrics: Mappin
             figures = {name_of_ratio: min(EXACT, ratio(output, target, spec.scale))}
             figures |= {name: metric.compute(output, target) for name, metric in metrics.items()}
         else:
-            figures = {"luma_correlation": luma_correlation(output, source)}
+            figures = {"luma_correlation": luma_correlation(output, source)} if spec.takes_image else {}
             outputs.append(output)
             targets.append(target)
         for name, value in figures.items():

@@ -1,11 +1,11 @@
-"""From a method's pairing to its training images."""
+"""From a method's data kind to its training images."""
 
 from pathlib import Path
 
 import pytest
 
 from pixlate.data.degraded import DegradedImages
-from pixlate.data.opening import open_data
+from pixlate.data.kinds import degraded, open_data, paired, unpaired
 from pixlate.data.paired import PairedImages
 from pixlate.data.unpaired import UnpairedImages
 from pixlate.errors import PixlateError
@@ -21,41 +21,41 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_each_pairing_opens_its_images(folder: Path) -> None:
+def test_each_kind_opens_its_images(folder: Path) -> None:
     both = [folder / "source", folder / "target"]
-    assert isinstance(open_data("unpaired", both, UnpairedOptions(hold_out=1), ModelSpec()), UnpairedImages)
-    assert isinstance(open_data("paired", both, PairedOptions(hold_out=1), ModelSpec()), PairedImages)
-    assert isinstance(open_data("paired", [make_photographs(folder / "wide", 3, 40, 80)], PairedOptions(hold_out=1), ModelSpec()), PairedImages)
-    assert isinstance(open_data("paired", [*both, folder], PairedOptions(hold_out=1, grey=True), ModelSpec()), PairedImages)
-    assert isinstance(open_data("degraded", both, DegradedOptions(patch=16, hold_out=1), ModelSpec(scale=4)), DegradedImages)
+    assert isinstance(open_data(unpaired, both, UnpairedOptions(hold_out=1), ModelSpec()), UnpairedImages)
+    assert isinstance(open_data(paired, both, PairedOptions(hold_out=1), ModelSpec()), PairedImages)
+    assert isinstance(open_data(paired, [make_photographs(folder / "wide", 3, 40, 80)], PairedOptions(hold_out=1), ModelSpec()), PairedImages)
+    assert isinstance(open_data(paired, [*both, folder], PairedOptions(hold_out=1, grey=True), ModelSpec()), PairedImages)
+    assert isinstance(open_data(degraded, both, DegradedOptions(patch=16, hold_out=1), ModelSpec(scale=4)), DegradedImages)
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_unpaired_takes_two_folders(folder: Path, count: int) -> None:
     with pytest.raises(PixlateError, match=f"expected two folders, SOURCE TARGET, got {count}; name"):
-        open_data("unpaired", [folder] * count, UnpairedOptions(), ModelSpec())
+        open_data(unpaired, [folder] * count, UnpairedOptions(), ModelSpec())
 
 
 @pytest.mark.parametrize("count", [0, 3])
 def test_paired_takes_two_folders_or_one(folder: Path, count: int) -> None:
     with pytest.raises(PixlateError, match=f"SOURCE TARGET, or one of images side by side, got {count}; name two or one"):
-        open_data("paired", [folder] * count, PairedOptions(), ModelSpec())
+        open_data(paired, [folder] * count, PairedOptions(), ModelSpec())
 
 
 def test_patch_that_the_network_cannot_take_is_refused_with_one_that_it_can(folder: Path) -> None:
     with pytest.raises(PixlateError, match="--patch to be a multiple of 256, which the network takes, got 300; use 512, or a network of fewer halvings"):
-        open_data("paired", [folder], PairedOptions(patch=300, resize=300), ModelSpec(multiple=256, minimum=256))
+        open_data(paired, [folder], PairedOptions(patch=300, resize=300), ModelSpec(multiple=256, minimum=256))
     with pytest.raises(PixlateError, match="a multiple of 4 of at least 16, which the network takes, got 8; use 16"):
-        open_data("degraded", [folder], DegradedOptions(patch=8), ModelSpec(multiple=4, minimum=16))
+        open_data(degraded, [folder], DegradedOptions(patch=8), ModelSpec(multiple=4, minimum=16))
 
 
-def test_scale_and_channels_must_fit_the_pairing(folder: Path) -> None:
+def test_scale_and_channels_must_fit_the_kind(folder: Path) -> None:
     with pytest.raises(PixlateError, match="expected a network of scale 1 for paired images, got scale 2"):
-        open_data("paired", [folder], PairedOptions(), ModelSpec(scale=2))
+        open_data(paired, [folder], PairedOptions(), ModelSpec(scale=2))
     with pytest.raises(PixlateError, match="3 channels in and out for photographs that are reduced, got 1 and 3"):
-        open_data("degraded", [folder], DegradedOptions(), ModelSpec(channels_in=1))
+        open_data(degraded, [folder], DegradedOptions(), ModelSpec(channels_in=1))
 
 
-def test_options_of_another_pairing_are_a_mistake_of_the_program(folder: Path) -> None:
+def test_options_of_another_kind_are_a_mistake_of_the_program(folder: Path) -> None:
     with pytest.raises(ValueError, match="expected options of paired images, got UnpairedOptions"):
-        open_data("paired", [folder], UnpairedOptions(), ModelSpec())
+        open_data(paired, [folder], UnpairedOptions(), ModelSpec())

@@ -1,0 +1,126 @@
+"""The data kinds that are built in: ``paired``, ``unpaired`` and ``degraded``. PyTorch is imported lazily."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pixlate.errors import PixlateError
+from pixlate.options.data import DataOptions, DegradedOptions, PairedOptions, UnpairedOptions
+from pixlate.plugin.data import DataKind, DataReport, Track, TrainingData
+from pixlate.plugin.spec import ModelSpec
+
+
+def open_data(kind: DataKind, folders: Sequence[Path], options: DataOptions, spec: ModelSpec) -> TrainingData:
+    """Return training images for a network.
+
+    Args:
+        kind: What the folders hold.
+        folders: Folders of images, as the kind has them.
+        options: Of the class that belongs to the kind.
+        spec: What the network takes and gives.
+
+    Raises:
+        PixlateError: The number of folders, the patch or the images do not fit.
+    """
+    if not isinstance(options, kind.options):
+        raise ValueError(f"expected options of {kind.name} images, got {type(options).__name__}; take {kind.options.__name__}")
+    from pixlate.inference.sizes import allowed_side
+
+    fitting = allowed_side(options.patch, spec)
+    if options.patch != fitting:
+        least = f" of at least {spec.minimum}" if spec.minimum > spec.multiple else ""
+        other = ", or a network of fewer halvings" if spec.multiple > 1 else ""
+        raise PixlateError(f"expected --patch to be a multiple of {spec.multiple}{least}, which the network takes, got {options.patch}; use {fitting}{other}")
+    return kind.open(folders, options, spec)
+
+
+def _open_paired(folders: Sequence[Path], options: PairedOptions, spec: ModelSpec) -> TrainingData:
+    from pixlate.data.paired import PairedImages
+
+    _require_scale_1("paired", spec)
+    _check_pair_count(len(folders), alone=options.grey or options.lines == 1)
+    return PairedImages(folders, options, spec.channels_in, spec.channels_out, spec.multiple)
+
+
+def _open_unpaired(folders: Sequence[Path], options: UnpairedOptions, spec: ModelSpec) -> TrainingData:
+    from pixlate.data.unpaired import UnpairedImages
+
+    _require_scale_1("unpaired", spec)
+    _check_two(len(folders))
+    return UnpairedImages(folders[0], folders[1], options, spec.channels_in, spec.channels_out, spec.multiple)
+
+
+def _open_degraded(folders: Sequence[Path], options: DegradedOptions, spec: ModelSpec) -> TrainingData:
+    from pixlate.data.degraded import DegradedImages
+
+    if (spec.channels_in, spec.channels_out) != (3, 3):
+        raise PixlateError(
+            f"expected a network of 3 channels in and out for photographs that are reduced, got {spec.channels_in} and {spec.channels_out}; use RGB"
+        )
+    return DegradedImages(folders, spec.scale, options)
+
+
+def _check_paired(folders: Sequence[Path], options: PairedOptions, patch: int, track: Track) -> DataReport:
+    from pixlate.data.check import check_paired
+
+    _check_pair_count(len(folders))
+    return check_paired(folders, options, patch, track)
+
+
+def _check_unpaired(folders: Sequence[Path], options: UnpairedOptions, patch: int, track: Track) -> DataReport:
+    from pixlate.data.check import check_unpaired
+
+    _check_two(len(folders))
+    return check_unpaired(folders, options, patch, track)
+
+
+def _check_degraded(folders: Sequence[Path], options: DegradedOptions, patch: int, track: Track) -> DataReport:
+    from pixlate.data.check import check_degraded
+
+    return check_degraded(folders, options, patch, track)
+
+
+def _require_scale_1(name: str, spec: ModelSpec) -> None:
+    if spec.scale != 1:
+        raise PixlateError(f"expected a network of scale 1 for {name} images, got scale {spec.scale}; use degraded images")
+
+
+def _check_pair_count(count: int, alone: bool = False) -> None:
+    """Refuse more than two folders, unless targets come ``alone``, and none."""
+    if not count or (count > 2 and not alone):
+        raise PixlateError(f"expected two folders, SOURCE TARGET, or one of images side by side, got {count}; name two or one")
+
+
+def _check_two(count: int) -> None:
+    if count != 2:
+        raise PixlateError(f"expected two folders, SOURCE TARGET, got {count}; name a folder of sources and one of targets")
+
+
+paired = DataKind(
+    name="paired",
+    summary="Sources and targets: two folders whose files have the same names, or one folder of images that hold both side by side",
+    example="sketches/ photos/",
+    options=PairedOptions,
+    open=_open_paired,
+    check=_check_paired,
+)
+"""Sources and targets that show the same."""
+unpaired = DataKind(
+    name="unpaired",
+    summary="A folder of sources and a folder of targets, which need not show the same",
+    example="day/ night/",
+    options=UnpairedOptions,
+    open=_open_unpaired,
+    check=_check_unpaired,
+)
+"""Two sets of images."""
+degraded = DataKind(
+    name="degraded",
+    summary="Folders of photographs; the sources are made by reducing them",
+    example="photos/",
+    options=DegradedOptions,
+    open=_open_degraded,
+    check=_check_degraded,
+)
+"""Photographs whose sources are made from them."""
+BUILT_IN = {kind.name: kind for kind in (paired, unpaired, degraded)}
+"""The data kinds of the core, by name."""
