@@ -61,7 +61,7 @@ class Options:
 class Clashing:
     batch: int = 1
 def method(name, options=Options):
-    return pixlate.Method(name=name, summary="a method", pairing="paired", options=options, build=lambda options: None)
+    return pixlate.Method(name=name, summary="a method", data=pixlate.paired, options=options, build=lambda options: None)
 """
 GOOD = {
     "method": ("methods", METHOD, "method('good')"),
