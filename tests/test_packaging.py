@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import sysconfig
 import tomllib
 import zipfile
 from email.parser import Parser
@@ -37,7 +36,8 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=120)
     (library,) = folder.glob("lib/python*/site-packages")
-    (library / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
+    borrowed = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]  # several where this environment borrows as well
+    (library / "borrowed.pth").write_text("\n".join(borrowed))
     plugin = build_wheel(THIRD_PARTY, tmp_path_factory.mktemp("plugin"))
     install: list[str | Path] = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--ignore-installed", wheel, plugin]
     subprocess.run(install, check=True, capture_output=True, timeout=300)

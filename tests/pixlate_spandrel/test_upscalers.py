@@ -219,17 +219,9 @@ def test_networks_that_return_more_than_the_picture_are_run_as_spandrel_runs_the
 
 
 def test_without_spandrel_the_remedy_is_named_and_nothing_else_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    import importlib.util
-
     import pixlate_spandrel
 
-    found = importlib.util.find_spec
-
-    def missing(name: str, package: str | None = None) -> Any:
-        return None if name == "spandrel" else found(name, package)
-
-    monkeypatch.setattr(importlib.util, "find_spec", missing)
-    monkeypatch.setattr(pixlate_spandrel, "find_spec", missing)
+    monkeypatch.setitem(sys.modules, "spandrel", None)  # as if it were not installed, to whoever looks for it
     with pytest.raises(PixlateError, match=r"no installed plugin recognises .*; many community upscalers need: pip install 'pixlate\[spandrel\]'$"):
         recognise(STATES["Compact"](), ImportOptions(), Path("a.pth"))
     assert pixlate_spandrel.pixlate_open_model(Path("a.onnx"), "cpu") is None
