@@ -43,12 +43,12 @@ def lively(network: Any) -> dict[str, Tensor]:
 
 def rrdbnet() -> dict[str, Tensor]:
     """RRDBNet at scale 4 under the names of Real-ESRGAN."""
-    state = lively(ESRGAN(num_filters=8, num_blocks=2, scale=4))
+    state = lively(ESRGAN(num_filters=8, num_blocks=1, scale=4))
     renamed = {}
     for key, value in state.items():
         for old, new in (
             ("model.0.", "conv_first."),
-            ("model.1.sub.2.", "conv_body."),
+            ("model.1.sub.1.", "conv_body."),
             ("model.1.sub.", "body."),
             ("model.3.", "conv_up1."),
             ("model.6.", "conv_up2."),
@@ -65,7 +65,7 @@ def rrdbnet() -> dict[str, Tensor]:
 def swinir() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a call that newer versions of PyTorch want otherwise
-        return SwinIR(img_size=16, embed_dim=12, depths=[2, 2], num_heads=[2, 2], window_size=8, mlp_ratio=2, upscale=2, upsampler="pixelshuffledirect")
+        return SwinIR(img_size=16, embed_dim=12, depths=[2], num_heads=[2], window_size=8, mlp_ratio=2, upscale=2, upsampler="pixelshuffledirect")
 
 
 STATES: dict[str, Callable[[], dict[str, Tensor]]] = {
