@@ -1,20 +1,29 @@
 # Each target makes its own .venv, on a machine with Python 3.11 or newer and nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
+# A worker for each core that this machine grants; one that has no tests left takes over some of another's.
+PARALLEL := -n auto --dist worksteal
 
-.PHONY: demo test test-lowest lint bench models clean
+.PHONY: demo test test-slow test-all test-lowest lint bench models clean
 
 demo: .venv/demo
 	$(BIN)/python docs/demo.py
 
 test: .venv/dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow'
+
+# Soaks, processes killed over and over, networks that learn.
+test-slow: .venv/dev
+	$(BIN)/python -m pytest $(PARALLEL) -m slow
+
+test-all: .venv/dev
+	$(BIN)/python -m pytest $(PARALLEL)
 
 # The run-time path with the oldest versions pyproject.toml allows.
 test-lowest:
 	$(PYTHON) -m venv .venv-lowest
-	.venv-lowest/bin/python -m pip install --quiet --constraint tests/lowest.txt --editable '.[demo]' onnx pytest pytest-timeout hypothesis
-	.venv-lowest/bin/python -m pytest tests/pixlate/images tests/pixlate/places tests/pixlate/inference tests/pixlate/convert tests/pixlate/cli/test_lists.py tests/pixlate/cli/test_main.py tests/pixlate/plugin/test_manager.py
+	.venv-lowest/bin/python -m pip install --quiet --constraint tests/lowest.txt --editable '.[demo]' onnx pytest pytest-timeout pytest-xdist hypothesis
+	.venv-lowest/bin/python -m pytest $(PARALLEL) tests/pixlate/images tests/pixlate/places tests/pixlate/inference tests/pixlate/convert tests/pixlate/cli/test_lists.py tests/pixlate/cli/test_main.py tests/pixlate/plugin/test_manager.py
 
 lint: .venv/dev
 	$(BIN)/ruff check .

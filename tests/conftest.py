@@ -6,14 +6,22 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+from pixlate.system.cores import CORES, granted_cores
 
-settings.register_profile("pixlate", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # seconds say how busy the machine is
+settings.register_profile("pixlate", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # both depend on what else the machine does
 settings.load_profile("pixlate")
 
-if WORKERS > 1:  # each worker has its share of the cores, and the processes that its tests start have it too; PyTorch reads it when it is imported
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ.setdefault("PIXLATE_CORES", "1")
+if (workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:
+    # The cores are divided among the workers and the processes that their tests start; PyTorch reads its number when it is imported.
+    share = str(max(1, granted_cores() // workers))
+    os.environ[CORES] = share
+    os.environ.setdefault("OMP_NUM_THREADS", share)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return the workers of ``pytest -n auto``."""
+    return granted_cores()
 
 
 @pytest.fixture(scope="session")
