@@ -20,7 +20,14 @@ _TYPES: dict[str, tuple[str, type[np.generic]]] = {
     "tensor(float16)": ("TYPE_FP16", np.float16),
     "tensor(int64)": ("TYPE_INT64", np.int64),
 }
-_PIXELS = ("tensor(uint8)", "tensor(float)", "tensor(float16)")
+_KINDS = {
+    "image": (4, ("tensor(uint8)", "tensor(float)", "tensor(float16)")),
+    "mask": (4, ("tensor(uint8)", "tensor(float)", "tensor(float16)")),
+    "label": (1, ("tensor(int64)",)),
+    "vector": (2, ("tensor(float)",)),
+    "noise": (2, ("tensor(float)",)),
+}
+"""Kind of an input -> its dimensions and types."""
 UNKNOWN_SIDE = 64
 """Height and width tried where the file does not say its smallest."""
 
@@ -60,7 +67,7 @@ class Interface:
     model: bytes
     """The file."""
     inputs: tuple[Tensor, ...]
-    """What it takes: the images first."""
+    """What it takes: the images first, then what its metadata calls conditions."""
     output: Tensor
     """The images it gives."""
     spec: ModelSpec | None
@@ -93,18 +100,15 @@ def read_interface(path: Path) -> Interface:
         raise PixlateError(f"the model {path} cannot be read ({error.strerror}); check its path") from error
     session = _open(path, model)
     inputs, outputs, metadata = described_by_onnx(model) if session is None else described_by_session(session)
-    if len(inputs) != 1 or any(item.type not in _PIXELS or len(item.shape) != 4 for item in (*inputs, outputs[0])):
-        found = ", ".join(f"{item.type}{item.shape}" for item in (*inputs, outputs[0]))
-        raise PixlateError(f"{path}: expected a model from one image to one, of 4 dimensions each, in uint8 or float, got {found}; choose a model of images")
-    taken, gives = tuple(_tensor(path, item) for item in inputs), _tensor(path, outputs[0])
     text = metadata.get(METADATA_KEY)
     spec = ModelSpec.from_json(text) if text else None
-    channels_last = taken[0].type == "TYPE_UINT8"
+    _require_images(path, inputs, outputs[0], spec)
+    taken, gives = tuple(_tensor(path, item) for item in inputs), _tensor(path, outputs[0])
+    verb, pixels = ("takes", taken[0]) if spec is None or spec.takes_image else ("gives", gives)
+    channels_last = pixels.type == "TYPE_UINT8"
     if spec is not None and (spec.io == "uint8") != channels_last:
-        raise PixlateError(
-            f"{path}: expected {spec.io} pixels, as its metadata says, but the file takes {taken[0].type}; export it again with `pixlate export`"
-        )
-    if taken[0].shape[3 if channels_last else 1] < 1:
+        raise PixlateError(f"{path}: expected {spec.io} pixels, as its metadata says, but the file {verb} {pixels.type}; export it again with `pixlate export`")
+    if pixels.shape[3 if channels_last else 1] < 1:
         raise PixlateError(f"{path}: expected a fixed number of channels, got a free dimension; export it with `pixlate export`")
     side = UNKNOWN_SIDE if spec is None else allowed_side(1, spec)
     smallest = tuple(tuple(size if size >= 1 else side if place else 1 for place, size in enumerate(tensor.shape)) for tensor in taken)
@@ -112,6 +116,30 @@ def read_interface(path: Path) -> Interface:
     if session is not None:
         _try(path, session, interface, (1, 2) if channels_last else (2, 3))
     return interface
+
+
+def _require_images(path: Path, inputs: Sequence[Value], output: Value, spec: ModelSpec | None) -> None:
+    """Refuse a file that gives no images, or takes other inputs than an image or those that its metadata lists."""
+
+    def fits(item: Value, kind: str) -> bool:
+        dimensions, types = _KINDS[kind]
+        return len(item.shape) == dimensions and item.type in types
+
+    listed = spec.inputs if spec is not None else ()
+    kinds = [each.kind for each in listed] or ["image"]
+    if (
+        len(inputs) == len(kinds)
+        and all(map(fits, inputs, kinds))
+        and fits(output, "image")
+        and (not listed or [item.name for item in inputs] == [each.name for each in listed])
+    ):
+        return
+    found = ", ".join(f"{item.type}{item.shape}" for item in (*inputs, output))
+    if listed:
+        named = ", ".join(f"{each.name} ({each.kind})" for each in listed)
+        got = ", ".join(item.name for item in inputs)
+        raise PixlateError(f"{path}: expected the inputs {named} and an image as output, as its metadata says, got {got}: {found}; export it again")
+    raise PixlateError(f"{path}: expected a model from one image to one, of 4 dimensions each, in uint8 or float, got {found}; choose a model of images")
 
 
 def described_by_session(session: onnxruntime.InferenceSession) -> Description:
@@ -182,6 +210,8 @@ def _try(path: Path, session: onnxruntime.InferenceSession, interface: Interface
         output = session.run([interface.output.name], zeros)[0]
     except Exception as error:
         raise PixlateError(f"{path}: the model cannot take its own smallest input {smallest} ({_short(error)}); export it again") from error
+    if interface.spec is not None and not interface.spec.takes_image:
+        return
     scales = {output.shape[side] / smallest[side] for side in sides}
     wanted = {interface.spec.scale} if interface.spec is not None else {max(1, round(max(scales)))}
     if scales != wanted or len(output) != smallest[0]:

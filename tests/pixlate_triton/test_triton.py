@@ -8,7 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from tritonclient.grpc import model_config_pb2 as pb  # type: ignore[import-unty
 from pixlate.cli import main
 from pixlate.errors import PixlateError
 from pixlate.inference.models import find, load
-from pixlate.plugin.spec import METADATA_KEY, ModelSpec
+from pixlate.plugin.spec import METADATA_KEY, ModelInput, ModelSpec
 from pixlate_triton import repository as writing
 from pixlate_triton.command import docker_command
 from pixlate_triton.config import config_text
@@ -51,6 +51,7 @@ def save(tmp_path: Path) -> Save:
         axes: tuple[int, int] = (2, 3),
         scale: float = 2,
         names: tuple[str, str] = ("image", "translated"),
+        conditions: Sequence[tuple[str, int, tuple[Any, ...]]] = (),
     ) -> Path:
         scales = np.ones(4, np.float32)
         scales[list(axes)] = scale
@@ -58,7 +59,9 @@ def save(tmp_path: Path) -> Save:
         resize = helper.make_node(
             "Resize", [names[0], "", "scales"], [names[1]], mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"
         )
-        graph = helper.make_graph([resize], "test", [given], [gives], [onnx.numpy_helper.from_array(scales, "scales")])
+        graph = helper.make_graph(
+            [resize], "test", [given, *(helper.make_tensor_value_info(*item) for item in conditions)], [gives], [onnx.numpy_helper.from_array(scales, "scales")]
+        )
         model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
         if spec is not None:
             helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
@@ -331,6 +334,50 @@ def test_every_input_is_described_and_warmed_up() -> None:
     assert list(config.input[2].reshape.shape) == []
     for sample in config.model_warmup:
         assert {name: list(given.dims) for name, given in sample.inputs.items()} == {"image": [4, 4, 3], "mask": [4, 4, 1], "hair": [1], "z": [8]}
+
+
+CONDITIONS = ModelSpec(
+    scale=2,
+    minimum=4,
+    inputs=(
+        ModelInput("image", "image"),
+        ModelInput("hole", "mask"),
+        ModelInput("hair", "label", choices=("dark", "fair")),
+        ModelInput("z", "noise", length=8),
+    ),
+)
+TAKEN = [("hole", TensorProto.UINT8, ("batch", "height", "width", 1)), ("hair", TensorProto.INT64, ("batch",)), ("z", TensorProto.FLOAT, ("batch", 8))]
+
+
+def test_conditions_of_a_model_become_inputs_with_the_image_first(save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    assert run(monkeypatch, save(spec=CONDITIONS, conditions=TAKEN), tmp_path / "repository") == 0
+    assert "hole: uint8 (free, free, free, 1), hair: int64 (free), z: fp32 (free, 8) and gives" in capsys.readouterr().out
+    config = parsed(tmp_path / "repository/double/config.pbtxt")
+    assert [(item.name, list(item.dims)) for item in config.input] == [("image", [3, -1, -1]), ("hole", [-1, -1, 1]), ("hair", [1]), ("z", [8])]
+    assert {name: list(given.dims) for name, given in config.model_warmup[0].inputs.items()} == {"image": [3, 4, 4], "hole": [4, 4, 1], "hair": [1], "z": [8]}
+
+
+def test_model_without_an_image_among_its_inputs_is_described(tmp_path: Path) -> None:
+    spec = ModelSpec(inputs=(ModelInput("z", "noise", length=12),))
+    shape = onnx.numpy_helper.from_array(np.array([-1, 3, 2, 2], np.int64), "shape")
+    given, gives = (helper.make_tensor_value_info(name, TensorProto.FLOAT, sizes) for name, sizes in (("z", ("n", 12)), ("translated", ("n", 3, 2, 2))))
+    graph = helper.make_graph([helper.make_node("Reshape", ["z", "shape"], ["translated"])], "g", [given], [gives], [shape])
+    model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+    helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
+    onnx.save(model, tmp_path / "sampler.onnx")
+    config = parsed(write_model(tmp_path / "sampler.onnx", tmp_path / "repository").written.config)
+    assert (list(config.input[0].dims), list(config.output[0].dims), config.max_batch_size) == ([12], [3, 2, 2], 8)
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [TAKEN[:2], [TAKEN[1], TAKEN[0], TAKEN[2]], [("other", *TAKEN[0][1:]), *TAKEN[1:]], [TAKEN[0], ("hair", TensorProto.FLOAT, ("batch",)), TAKEN[2]]],
+)
+def test_inputs_other_than_those_of_the_metadata_are_refused(conditions: list[Any], save: Save, tmp_path: Path) -> None:
+    with pytest.raises(
+        PixlateError, match=r"expected the inputs image \(image\), hole \(mask\), hair \(label\), z \(noise\) .* got image, .*; export it again"
+    ):
+        write_model(save(spec=CONDITIONS, conditions=conditions), tmp_path / "repository")
 
 
 HOSTILE = ["../evil", "a/b", "..", ".hidden", "a.", 'a" } input { name: "x', "a\nb", "a b", "é", "-rm", "a" * 129, "a\\b", "$(rm)", "\x00"]
