@@ -7,12 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixlate.errors import PixlateError
-from pixlate.inference.sizes import allowed_size, pad
+from pixlate.inference.conditions import Arrays, checked
+from pixlate.inference.sizes import allowed_size, pad, round_up
 from pixlate.plugin.spec import METADATA_KEY, Io, ModelSpec, Precision
 from pixlate_onnx.opening import open_session
 from pixlate_onnx.running import Running
 
 if TYPE_CHECKING:
+    import onnxruntime
+
     from pixlate.images.picture import Pixels
 
 _TYPES: dict[str, type[np.generic]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
@@ -41,63 +44,80 @@ class OnnxTranslator:
     def __init__(self, path: Path, device: str = "auto") -> None:
         session, chosen = open_session(path, device)
         self.device = chosen.device
-        inputs = session.get_inputs()
-        if len(inputs) != 1 or inputs[0].type not in _TYPES or len(inputs[0].shape) != 4:
-            found = ", ".join(f"{item.type}{item.shape}" for item in inputs)
-            raise PixlateError(
-                f"{path}: expected a model of one image, float (batch, channels, height, width) in [0, 1] or uint8 (batch, height, width, channels), "
-                f"got {found}; export it with `pixlate export`"
-            )
-        self._type = _TYPES[inputs[0].type]
+        inputs, (gives, *_) = session.get_inputs(), session.get_outputs()
+        text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        known = ModelSpec.from_json(text) if text else ModelSpec()
+        self._names = [item.name for item in inputs]
+        images = _images(path, inputs, known)
+        pixels = images[0] if known.takes_image else gives  # a sampler's output tells how it gives pixels
+        self._type = _TYPES[pixels.type]
         self._batch = inputs[0].shape[0]
         self._run = Running(session, chosen.gpu, chosen.device)
-        text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-        self.spec = ModelSpec.from_json(text) if text else self._read_spec(path, inputs[0].shape)
-        for way, shape, channels in (("takes", inputs[0].shape, self.spec.channels_in), ("gives", session.get_outputs()[0].shape, self.spec.channels_out)):
+        self.spec = known if text else self._read_spec(path, pixels.shape)
+        self._image = images[0].name if known.takes_image else ""
+        ways = [("takes", images[0].shape, self.spec.channels_in)] if known.takes_image else []
+        for way, shape, channels in (*ways, ("gives", gives.shape, self.spec.channels_out)):
             real = shape[3 if self._io == "uint8" else 1] if len(shape) == 4 else None
             if isinstance(real, int) and real != channels:
                 raise PixlateError(f"{path}: expected {channels} channels, as its metadata says, but the model {way} {real}; export the model again")
         if self.spec.io != self._io:
-            raise PixlateError(f"{path}: expected an input of {self.spec.io}, as its metadata says, got {inputs[0].type}; export the model again")
+            raise PixlateError(f"{path}: expected an input of {self.spec.io}, as its metadata says, got {pixels.type}; export the model again")
 
     def __call__(self, pixels: "Pixels | None", **conditions: NDArray[Any]) -> "Pixels":
         """Translate (batch, height, width, channels) of uint8 or uint16; see :class:`pixlate.Translator`."""
-        if conditions or pixels is None:
-            raise PixlateError(f"expected the image alone, got {', '.join(conditions) or 'none'}; leave out what the model does not take")
+        if (pixels is not None) != self.spec.takes_image:
+            wanted, came = ("pixels", "None") if pixels is None else ("None in place of pixels, since this model takes no image", f"pixels {pixels.shape}")
+            raise PixlateError(f"expected {wanted}, got {came}; change the first argument")
+        if pixels is None:
+            return self._sampled(conditions)
         if pixels.ndim != 4 or pixels.shape[3] != self.spec.channels_in or pixels.dtype not in (np.uint8, np.uint16):
             raise PixlateError(
                 f"expected uint8 or uint16 pixels (batch, height, width, {self.spec.channels_in}), got {pixels.dtype} {pixels.shape}; add a batch axis or convert them"
             )
-        return self._of_pixels(pixels) if self._io == "uint8" else self._of_planes(pixels)
+        fitting = checked(self.spec, len(pixels), (pixels.shape[1], pixels.shape[2]), conditions)
+        return self._of_pixels(pixels, fitting) if self._io == "uint8" else self._of_planes(pixels, fitting)
+
+    def _sampled(self, conditions: Arrays) -> "Pixels":
+        """Run a file without an image input: as many outputs as each condition has entries."""
+        lengths = {len(np.atleast_1d(value)) for value in conditions.values()}
+        if len(lengths) != 1:
+            raise PixlateError(f"expected conditions with one entry for each output, got {sorted(lengths) or 'none'} entries; pass noise=... or its like")
+        output = self._run_batches(checked(self.spec, lengths.pop(), (0, 0), conditions))
+        return output if self._io == "uint8" else self._levels_of(output, np.dtype(np.uint8))
 
     @property
     def _io(self) -> Io:
         return "uint8" if self._type is np.uint8 else "float"
 
-    def _of_pixels(self, pixels: "Pixels") -> "Pixels":
+    def _of_pixels(self, pixels: "Pixels", conditions: Arrays) -> "Pixels":
         """Run a file of uint8."""
         from pixlate.images.samples import to_8_bits
 
         deep = pixels.dtype == np.uint16
-        output = self._run_batches(np.ascontiguousarray(to_8_bits(pixels)))
+        output = self._run_batches({self._image: np.ascontiguousarray(to_8_bits(pixels)), **conditions})
         batch, height, width, _ = pixels.shape
         self._require_shape(output, (batch, height * self.spec.scale, width * self.spec.scale, self.spec.channels_out))
         return output.astype(np.uint16) * np.uint16(257) if deep else output
 
-    def _of_planes(self, pixels: "Pixels") -> "Pixels":
+    def _of_planes(self, pixels: "Pixels", conditions: Arrays) -> "Pixels":
         """Run a file of float."""
         from pixlate.images.samples import full_scale
 
         height, width = pixels.shape[1:3]
-        padded = pad(pixels, *allowed_size(height, width, self.spec), self.spec.padding)
+        sides = allowed_size(height, width, self.spec)
+        padded = pad(pixels, *sides, self.spec.padding)
+        masks = {each.name: pad(conditions[each.name], *sides, self.spec.padding) for each in self.spec.conditions if each.kind == "mask"}
         peak = float(full_scale(pixels))
         images = np.ascontiguousarray(padded.transpose(0, 3, 1, 2), dtype=np.float32)
         images *= 1 / peak
-        output = self._run_batches(images.astype(self._type, copy=False))
+        output = self._run_batches({self._image: images.astype(self._type, copy=False), **conditions, **masks})
         scale = self.spec.scale
         self._require_shape(output, (len(padded), self.spec.channels_out, padded.shape[1] * scale, padded.shape[2] * scale))
+        return self._levels_of(output[:, :, : height * scale, : width * scale], pixels.dtype)
+
+    def _levels_of(self, images: NDArray[Any], kind: np.dtype[Any]) -> "Pixels":
         try:
-            return _levels(output[:, :, : height * scale, : width * scale], pixels.dtype)
+            return _levels(images, kind)
         except FloatingPointError as error:
             raise PixlateError(f"the model gave values that are not numbers, as {self.spec.precision} can; use a model of higher precision") from error
 
@@ -105,13 +125,15 @@ class OnnxTranslator:
         if output.shape != expected:
             raise PixlateError(f"expected the model to give {expected}, as its metadata says, got {output.shape}; export it again with `pixlate export`")
 
-    def _run_batches(self, images: NDArray[Any]) -> NDArray[Any]:
-        """Run the images; a model made for a fixed batch gets them in its portions, the last one filled up with copies."""
-        if not isinstance(self._batch, int) or self._batch == len(images):
-            return self._run(images)
-        missing = -len(images) % self._batch
-        filled = np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0)), mode="edge")
-        return np.concatenate([self._run(portion) for portion in np.split(filled, len(filled) // self._batch)])[: len(images)]
+    def _run_batches(self, inputs: Arrays) -> NDArray[Any]:
+        """Run a batch; a model made for a fixed batch gets it in its portions, the last one filled up with copies."""
+        arrays = [inputs[name] for name in self._names]
+        count = len(arrays[0])
+        if not isinstance(self._batch, int) or self._batch == count:
+            return self._run(*arrays)
+        portions = round_up(count, self._batch) // self._batch
+        taken = np.minimum(np.arange(portions * self._batch), count - 1)
+        return np.concatenate([self._run(*(array[part] for array in arrays)) for part in np.split(taken, portions)])[:count]
 
     def _read_spec(self, path: Path, shape: list[int | str | None]) -> ModelSpec:
         """Find channels and scale of a file without metadata."""
@@ -130,6 +152,28 @@ class OnnxTranslator:
             )
         precision: Precision = "float16" if self._type is np.float16 else "float32"
         return ModelSpec(scale=scale, channels_in=channels, channels_out=int(found[1]), precision=precision, io=self._io)
+
+
+def _images(path: Path, inputs: "list[onnxruntime.NodeArg]", spec: ModelSpec) -> "list[onnxruntime.NodeArg]":
+    """Return the image among a file's inputs, where its spec has one.
+
+    Raises:
+        PixlateError: There are others than the image and the conditions of its spec.
+    """
+    conditions = {each.name for each in spec.conditions}
+    images = [item for item in inputs if item.name not in conditions]
+    found = ", ".join(f"{item.type}{item.shape}" for item in inputs)
+    if len(images) + len(conditions) != len(inputs) or (conditions and len(images) != spec.takes_image):
+        raise PixlateError(
+            f"{path}: expected the inputs {', '.join(['image'] * spec.takes_image + sorted(conditions))}, as its metadata says, got "
+            f"{', '.join(item.name for item in inputs)}; export the model again"
+        )
+    if spec.takes_image and (len(images) != 1 or images[0].type not in _TYPES or len(images[0].shape) != 4):
+        raise PixlateError(
+            f"{path}: expected a model of one image, float (batch, channels, height, width) in [0, 1] or uint8 (batch, height, width, channels), "
+            f"got {found}; export it with `pixlate export`"
+        )
+    return images
 
 
 def _levels(images: NDArray[Any], kind: np.dtype[Any]) -> "Pixels":

@@ -43,14 +43,14 @@ class Running:
     def __init__(self, session: onnxruntime.InferenceSession, gpu: int | None, device: str) -> None:
         self.session, self.device = session, device
         self._kind, self._number = ("cpu", 0) if gpu is None else ("cuda", gpu)
-        self._input, self._output = session.get_inputs()[0].name, session.get_outputs()[0].name
+        self._inputs, self._output = [item.name for item in session.get_inputs()], session.get_outputs()[0].name
         self._bound = threading.local()
-        self._seen: deque[tuple[int, ...]] = deque(maxlen=REMEMBERED)
+        self._seen: deque[tuple[tuple[int, ...], ...]] = deque(maxlen=REMEMBERED)
         self._shrinking = onnxruntime.RunOptions()
         self._shrinking.add_run_config_entry(_SHRINK, f"{'cpu' if gpu is None else 'gpu'}:{self._number}")
 
-    def __call__(self, images: NDArray[Any]) -> NDArray[Any]:
-        """Return what the session makes of a batch.
+    def __call__(self, *arrays: NDArray[Any]) -> NDArray[Any]:
+        """Return what the session makes of a batch, given its inputs in their order.
 
         Raises:
             OutOfDeviceMemory: The batch does not fit.
@@ -58,28 +58,32 @@ class Running:
             PixlateError: The model does not take an image of this size.
         """
         options = None
-        if images.shape not in self._seen:
-            self._seen.append(images.shape)
+        shapes = tuple(array.shape for array in arrays)
+        if shapes not in self._seen:
+            self._seen.append(shapes)
             options = self._shrinking
         try:
             if self._kind == "cpu":
-                output: NDArray[Any] = self.session.run([self._output], {self._input: images}, options)[0]
+                output: NDArray[Any] = self.session.run([self._output], dict(zip(self._inputs, arrays, strict=True)), options)[0]
                 return output
-            return self.bound(images, options)
+            return self.bound(*arrays, options=options)
         except Exception as error:
-            raise self._explained(images, str(error)) from error
+            raise self._explained(arrays[0], str(error)) from error
 
-    def bound(self, images: NDArray[Any], options: onnxruntime.RunOptions | None = None) -> NDArray[Any]:
+    def bound(self, *arrays: NDArray[Any], options: onnxruntime.RunOptions | None = None) -> NDArray[Any]:
         """Run through bound memory."""
         kept = self._bound
-        if getattr(kept, "shape", None) != images.shape:
-            kept.shape = None
-            kept.value = onnxruntime.OrtValue.ortvalue_from_numpy(images, self._kind, self._number)
+        shapes = tuple(array.shape for array in arrays)
+        if getattr(kept, "shapes", None) != shapes:
+            kept.shapes = None
+            kept.values = [onnxruntime.OrtValue.ortvalue_from_numpy(array, self._kind, self._number) for array in arrays]
             kept.binding = self.session.io_binding()
-            kept.binding.bind_ortvalue_input(self._input, kept.value)
-            kept.shape = images.shape
+            for name, value in zip(self._inputs, kept.values, strict=True):
+                kept.binding.bind_ortvalue_input(name, value)
+            kept.shapes = shapes
         else:
-            kept.value.update_inplace(images)
+            for value, array in zip(kept.values, arrays, strict=True):
+                value.update_inplace(array)
         kept.binding.clear_binding_outputs()
         kept.binding.bind_output(self._output, self._kind, self._number)
         self.session.run_with_iobinding(kept.binding, options)
@@ -93,5 +97,7 @@ class Running:
             return OutOfDeviceMemory(f"{self.device} has no memory for {images.shape}")
         if self._kind == "cuda" and any(sign in lower for sign in _LOST) and not any(sign in lower for sign in _REFUSED):
             return DeviceLost(f"{self.device} answers no more ({shortened(text)}); check it with nvidia-smi, or use another --device")
+        if images.ndim != 4:
+            return PixlateError(f"the model cannot take these conditions ({shortened(text)}); use other values or another model")
         height, width = images.shape[1:3] if images.dtype == np.uint8 else images.shape[2:]
         return PixlateError(f"the model cannot take an image of {width}x{height} ({shortened(text)}); use another size or model")

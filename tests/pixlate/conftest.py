@@ -2,11 +2,11 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import onnx
@@ -18,7 +18,7 @@ from pixlate.convert import ConvertOptions, convert
 from pixlate.convert.report import Report, Summary
 from pixlate.images.picture import Pixels
 from pixlate.inference import loading
-from pixlate.plugin.spec import METADATA_KEY, ModelSpec
+from pixlate.plugin.spec import METADATA_KEY, ModelInput, ModelSpec
 from pixlate.plugin.translator import Translator
 
 collect_ignore = [
@@ -154,6 +154,64 @@ def write_onnx(path: Path, spec: ModelSpec | None, channels: int = 3) -> Path:
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString())
     return path
+
+
+def write_conditional(path: Path, inputs: Sequence[ModelInput], **fields: Any) -> Path:
+    """Write a float model whose output is the image where the mask is 0, else the label times 0.25 + the first number of each vector and noise."""
+    spec = ModelSpec(inputs=(*([ModelInput("image", "image")] if fields.pop("image", True) else []), *inputs), tiling_exact=True, halo=0, **fields)
+    side: dict[str, list[str | int]] = {"image": ["batch", 3, "height", "width"], "mask": ["batch", "height", "width", 1], "label": ["batch"]}
+    given = [
+        helper.make_tensor_value_info(each.name, TensorProto.INT64 if each.kind == "label" else TensorProto.FLOAT, side.get(each.kind, ["batch", each.length]))
+        for each in spec.inputs
+    ]
+    constants = {
+        "zero": np.array([0]),
+        "sides": np.array([-1, 1, 1, 1]),
+        "quarter": np.float32(0.25),
+        "one": np.float32(1),
+        "many": np.zeros((1, 3, 4, 4), np.float32),
+    }
+    nodes, values, mask = [], [], None
+    for each in spec.conditions:
+        if each.kind == "mask":
+            nodes.append(helper.make_node("Transpose", [each.name], ["mask.planes"], perm=[0, 3, 1, 2]))
+            mask = "mask.planes"
+            continue
+        if each.kind == "label":
+            nodes += [
+                helper.make_node("Cast", [each.name], [f"{each.name}.float"], to=TensorProto.FLOAT),
+                helper.make_node("Mul", [f"{each.name}.float", "quarter"], [f"{each.name}.1"]),
+            ]
+        else:
+            nodes.append(helper.make_node("Gather", [each.name, "zero"], [f"{each.name}.1"], axis=1))
+        nodes.append(helper.make_node("Reshape", [f"{each.name}.1", "sides"], [f"{each.name}.value"]))
+        values.append(f"{each.name}.value")
+    nodes.append(helper.make_node("Sum", values, ["value"]) if values else helper.make_node("Identity", ["one"], ["value"]))
+    if not spec.takes_image:
+        nodes.append(helper.make_node("Add", ["value", "many"], ["made"]))
+    elif mask is None:
+        nodes.append(helper.make_node("Add", ["value", "image"], ["made"]))
+    else:
+        nodes += [
+            helper.make_node("Sub", ["one", mask], ["kept"]),
+            helper.make_node("Mul", ["kept", "image"], ["background"]),
+            helper.make_node("Mul", [mask, "value"], ["filling"]),
+            helper.make_node("Add", ["background", "filling"], ["made"]),
+        ]
+    nodes.append(helper.make_node("Identity", ["made"], ["translated"]))
+    target = helper.make_tensor_value_info("translated", TensorProto.FLOAT, ["batch", 3, "height2", "width2"])
+    used = {name for node in nodes for name in node.input}
+    initial = [onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items() if name in used]
+    model = helper.make_model(helper.make_graph(nodes, "conditional", given, [target], initial), opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def write_sampler(path: Path) -> Path:
+    """Write a model of 4 x 4 pixels without an image input, whose levels are the first number of its noise."""
+    return write_conditional(path, [ModelInput("z", "noise", length=2)], image=False)
 
 
 def command(*arguments: object) -> subprocess.Popen[str]:

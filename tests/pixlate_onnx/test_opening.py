@@ -175,7 +175,7 @@ def test_runs_through_bound_memory_give_the_same_for_every_shape_and_thread(sess
 
 
 def failing(text: str) -> Callable[..., None]:
-    def fail(*arguments: object) -> None:
+    def fail(*arguments: object, **options: object) -> None:
         raise RuntimeError(text)
 
     return fail

@@ -12,11 +12,12 @@ import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper
+from tests.pixlate.conftest import write_conditional, write_sampler
 
 from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.images.picture import Pixels
 from pixlate.inference.models import load
-from pixlate.plugin.spec import METADATA_KEY, ModelSpec
+from pixlate.plugin.spec import METADATA_KEY, ModelInput, ModelSpec
 from pixlate_onnx.providers import Chosen
 from pixlate_onnx.runner import OnnxTranslator
 
@@ -295,3 +296,56 @@ OnnxTranslator(Path({str(save(**enlarge(2)))!r}), "cpu")(np.zeros((1, 5, 5, 3), 
 assert not {{"torch", "onnx", "onnxscript", "safetensors", "lightning_fabric"}} & sys.modules.keys()
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+
+
+HAIR = ModelInput("hair", "label", choices=("black", "grey", "blond"), default="grey")
+STYLE = ModelInput("style", "vector", length=2)
+
+
+def test_conditions_are_inputs_by_their_names(tmp_path: Path) -> None:
+    translator = OnnxTranslator(write_conditional(tmp_path / "model.onnx", [HAIR, STYLE]), "cpu")
+    output = translator(np.full((2, 3, 4, 3), 51, np.uint8), hair=np.array([0, 2]), style=np.array([[0, 9], [0.2, 9]]))
+    assert output[:, 0, 0, 0].tolist() == [51, 51 + 128 + 51] and output.shape == (2, 3, 4, 3)
+    defaulted = translator(np.zeros((1, 3, 4, 3), np.uint8), style=np.zeros((1, 2)))
+    assert defaulted[0, 0, 0, 0] == 64
+    with pytest.raises(PixlateError, match=r"expected float \(1, 2\) for style, got none; pass style=\.\.\."):
+        translator(np.zeros((1, 3, 4, 3), np.uint8))
+
+
+def test_mask_is_padded_with_its_image(tmp_path: Path) -> None:
+    path = write_conditional(tmp_path / "model.onnx", [ModelInput("hole", "mask"), HAIR], multiple=4, minimum=8, padding="reflect")
+    translator = OnnxTranslator(path, "cpu")
+    pixels, mask = noise(2, 5, 9, 3), (noise(2, 5, 9, 1) > 128).astype(np.uint8) * np.uint8(255)
+    output = translator(pixels, hole=mask, hair=np.array([1, 2]))
+    expected = np.where(mask == 255, np.array([64, 128]).reshape(2, 1, 1, 1), pixels)
+    assert np.abs(output.astype(int) - expected).max() <= 1
+
+
+def test_sampler_takes_no_image_and_gives_an_output_for_each_entry(tmp_path: Path) -> None:
+    translator = OnnxTranslator(write_sampler(tmp_path / "sampler.onnx"), "cpu")
+    output = translator(None, z=np.array([[0, 0], [0.2, 0], [1, 0]], np.float32))
+    assert output.dtype == np.uint8 and output[:, 0, 0, 0].tolist() == [0, 51, 255] and output.shape == (3, 4, 4, 3)
+    with pytest.raises(PixlateError, match="expected None in place of pixels, since this model takes no image"):
+        translator(np.zeros((1, 4, 4, 3), np.uint8))
+    with pytest.raises(PixlateError, match="expected conditions with one entry for each output, got none entries"):
+        translator(None)
+
+
+def test_image_may_not_be_left_out_of_other_models(save: Save) -> None:
+    with pytest.raises(PixlateError, match="expected pixels, got None; change the first argument"):
+        OnnxTranslator(save([node("Identity")]), "cpu")(None)
+
+
+def test_file_of_other_inputs_than_its_spec_is_refused(tmp_path: Path) -> None:
+    path = write_conditional(tmp_path / "model.onnx", [HAIR, STYLE])
+    model = onnx.load(path)
+    helper.set_model_props(model, {METADATA_KEY: ModelSpec(inputs=(ModelInput("image", "image"), HAIR)).to_json()})
+    onnx.save(model, path)
+    with pytest.raises(PixlateError, match="expected the inputs image, hair, as its metadata says, got image, hair, style; export the model again"):
+        OnnxTranslator(path, "cpu")
+    helper.set_model_props(
+        model, {METADATA_KEY: ModelSpec(inputs=(ModelInput("image", "image"), HAIR, STYLE, ModelInput("age", "label", choices=("x",)))).to_json()}
+    )
+    onnx.save(model, path)
+    with pytest.raises(PixlateError, match="expected the inputs image, age, hair, style, as its metadata says"):
+        OnnxTranslator(path, "cpu")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.pixlate.conftest import NEAREST, Nearest, command, folder, load, nearest, noise, outputs, save, tree, write_onnx
+from tests.pixlate.conftest import NEAREST, Nearest, command, folder, load, nearest, noise, outputs, save, tree, write_onnx, write_sampler
 
 from pixlate.cli import main
 from pixlate.cli.convert import convert as convert_command
@@ -149,12 +149,17 @@ def test_a_model_that_is_no_onnx_file_or_a_folder_is_refused(tmp_path: Path, cal
     assert "is a folder; export a run" in stderr
 
 
-def test_a_model_of_four_channels_is_refused(tmp_path: Path, call: Call) -> None:
+def test_a_picture_of_other_channels_than_the_model_takes_fails_with_both_numbers(tmp_path: Path, call: Call) -> None:
     four = write_onnx(tmp_path / "four.onnx", ModelSpec(scale=2, channels_in=4, channels_out=4), channels=4)
-    code, _, stderr = call(save(tmp_path / "in" / "a.png"), tmp_path / "out", "--model", four)
+    code, _, stderr = call(save(tmp_path / "in" / "a.png"), tmp_path / "out", "--model", four, "--format", "tiff")
+    assert code == 1
+    assert "the model takes pictures of 4 channels, this one has 3; convert it or use another model" in stderr
+
+
+def test_a_model_that_takes_no_image_is_refused(tmp_path: Path, call: Call) -> None:
+    code, _, stderr = call(save(tmp_path / "in" / "a.png"), tmp_path / "out", "--model", write_sampler(tmp_path / "sampler.onnx"))
     assert code == 2
-    assert "expected a model for pictures of 1 (grey) or 3 (RGB) channels" in stderr
-    assert "takes 4" in stderr
+    assert "which draws its own; call it from Python: pixlate.load(model)(None, z=...)" in stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.images.picture import Pixels
+from pixlate.inference.conditions import NONE, Arrays, stacked
 from pixlate.inference.sizes import least_tile, pad, round_up
 from pixlate.inference.tiles import ramps, spans
 from pixlate.plugin.translator import Translator
@@ -46,6 +48,7 @@ class Executor:
         self.translator = translator
         self.spec = translator.spec
         kind = "cpu" if translator.device == "cpu" else "gpu"
+        self._masks = {each.name for each in self.spec.conditions if each.kind == "mask"}
         self._batch = batch
         self._batch_pixels = BATCH_PIXELS[kind]
         self._bucket = AUTO_BUCKET[kind] if bucket == "auto" else 1 if bucket == "off" else bucket
@@ -75,42 +78,50 @@ class Executor:
         raised = [min(round_up(side, self._bucket), most) if side <= most else side for side in (height, width)]
         return int(raised[0]), int(raised[1])
 
-    def translate(self, images: Sequence[Pixels], before_each: Callable[[], None] = lambda: None) -> list[Pixels]:
-        """Return the translations of images (height, width, channels_in) of one :meth:`shape`, each at its own size."""
+    def translate(self, images: Sequence[Pixels], before_each: Callable[[], None] = lambda: None, conditions: Sequence[Arrays] = ()) -> list[Pixels]:
+        """Return the translations of images (height, width, channels_in) of one :meth:`shape`, each at its own size.
+
+        Args:
+            images: The images.
+            before_each: As for calls.
+            conditions: Of each image, without a batch axis.
+        """
         sizes = [image.shape[:2] for image in images]
         shapes = [self.shape(*size) for size in sizes]  # they differ where the tile has shrunk since the images were grouped
         height, width = max(rows for rows, _ in shapes), max(columns for _, columns in shapes)
-        outputs = self(_stacked(images, height, width), before_each)
+        fitting = [{name: self._padded(name, value, height, width) for name, value in each.items()} for each in conditions]
+        outputs = self(_stacked(images, height, width), before_each, stacked(fitting))
         scale = self.spec.scale
         if all(size == (height, width) for size in sizes):
             return list(outputs)
         return [np.ascontiguousarray(output[: rows * scale, : columns * scale]) for output, (rows, columns) in zip(outputs, sizes, strict=True)]
 
-    def __call__(self, pixels: Pixels, before_each: Callable[[], None] = lambda: None) -> Pixels:
+    def __call__(self, pixels: Pixels, before_each: Callable[[], None] = lambda: None, conditions: Arrays = NONE) -> Pixels:
         """Return the translated images, (batch, height * scale, width * scale, channels_out).
 
         Args:
             pixels: The images, (batch, height, width, channels_in).
             before_each: Called before each run of the model; what it raises ends the translation.
+            conditions: Inputs of the model besides the image, by name, one entry for each image.
 
         Raises:
             PixlateError: Even one small tile, or with ``off`` the whole image, does not fit into the device's memory.
         """
         height, width = pixels.shape[1:3]
         if self._tile is not None and max(height, width) > self._tile:
-            images = [self._tiled(image, before_each) for image in pixels]
+            images = [self._tiled(image, before_each, {name: value[index] for name, value in conditions.items()}) for index, image in enumerate(pixels)]
             return images[0][None] if len(images) == 1 else np.stack(images)
         try:
-            return self._batched(pixels, before_each)
+            return self._batched(pixels, before_each, conditions)
         except OutOfDeviceMemory as error:
             if self._tile is None:
                 raise PixlateError(
                     f"the memory of {self.translator.device} does not hold the whole image of {width}x{height}; leave out --tile off or use --device cpu"
                 ) from error
             self._shrink_tile(max(height, width), error)
-            return self(pixels, before_each)
+            return self(pixels, before_each, conditions)
 
-    def _batched(self, pixels: Pixels, before_each: Callable[[], None]) -> Pixels:
+    def _batched(self, pixels: Pixels, before_each: Callable[[], None], conditions: Arrays) -> Pixels:
         """Run at most ``batch_size`` images at once; where memory runs out, half as many pixels from now on.
 
         Raises:
@@ -123,7 +134,8 @@ class Executor:
             count = min(len(pixels) - done, self.batch_size(height, width))
             before_each()
             try:
-                outputs.append(self._translated(pixels[done : done + count]))
+                chosen = slice(done, done + count)
+                outputs.append(self._translated(pixels[chosen], {name: value[chosen] for name, value in conditions.items()}))
             except OutOfDeviceMemory:
                 if count == 1:
                     raise
@@ -132,14 +144,14 @@ class Executor:
             done += count
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
 
-    def _translated(self, pixels: Pixels) -> Pixels:
+    def _translated(self, pixels: Pixels, conditions: Arrays) -> Pixels:
         """Call the translator, which may be anybody's, and see that it gave what its spec says.
 
         Raises:
             PixlateError: It raised, or gave another shape or type.
         """
         try:
-            output = self.translator(pixels)
+            output = self.translator(pixels, **conditions)
         except (PixlateError, OutOfDeviceMemory, MemoryError):
             raise
         except Exception as error:
@@ -151,14 +163,15 @@ class Executor:
             raise PixlateError(f"expected {pixels.dtype} {expected} of the model, as its spec says, got {came}; report it to whoever made the model")
         return output
 
-    def _tiled(self, image: Pixels, before_each: Callable[[], None]) -> Pixels:
-        """Translate one image (height, width, channels) tile by tile."""
+    def _tiled(self, image: Pixels, before_each: Callable[[], None], conditions: Arrays) -> Pixels:
+        """Translate one image (height, width, channels) tile by tile; masks are cut alike, other conditions are the same for every tile."""
         assert self._tile is not None
         tile = max(self._tile // self.spec.multiple * self.spec.multiple, self._least)
         scale, exact, (real_height, real_width) = self.spec.scale, self.spec.tiling_exact, image.shape[:2]
         grid = self.spec.multiple if exact else 1  # the network's grid must lie in each tile as it lies in the whole image
-        image = pad(image[None], round_up(real_height, grid), round_up(real_width, grid), self.spec.padding)[0]
-        height, width = image.shape[:2]
+        height, width = round_up(real_height, grid), round_up(real_width, grid)
+        image = pad(image[None], height, width, self.spec.padding)[0]
+        masks = {name: pad(value[None], height, width, self.spec.padding)[0] for name, value in conditions.items() if name in self._masks}
         rows, columns = spans(height, tile, self.spec.halo, grid), spans(width, tile, self.spec.halo, grid)
         places = [(row, column) for row in range(len(rows)) for column in range(len(columns))]
         result = np.empty((height * scale, width * scale, self.spec.channels_out), image.dtype if exact else np.float32)
@@ -168,12 +181,14 @@ class Executor:
         step = self.batch_size(tile, tile)
         for first in range(0, len(places), step):
             chosen = places[first : first + step]
-            stack = np.stack([image[rows[row].start : rows[row].stop, columns[column].start : columns[column].stop] for row, column in chosen])
+            cuts = [(slice(rows[row].start, rows[row].stop), slice(columns[column].start, columns[column].stop)) for row, column in chosen]
+            stack = np.stack([image[cut] for cut in cuts])
+            given = stacked([{name: masks[name][cut] if name in masks else value for name, value in conditions.items()} for cut in cuts])
             try:
-                outputs = self._batched(stack, before_each)
+                outputs = self._batched(stack, before_each, given)
             except OutOfDeviceMemory as error:
                 self._shrink_tile(max(stack.shape[1:3]), error)
-                return self._tiled(image, before_each)
+                return self._tiled(image[:real_height, :real_width], before_each, conditions)
             for (row, column), output in zip(chosen, outputs, strict=True):
                 y, x = rows[row], columns[column]
                 if exact:
@@ -183,6 +198,10 @@ class Executor:
                     weight = down[row][:, None, None] * across[column][None, :, None]
                     result[y.start * scale : y.stop * scale, x.start * scale : x.stop * scale] += output * weight
         return np.ascontiguousarray(result[: real_height * scale, : real_width * scale], image.dtype)
+
+    def _padded(self, name: str, value: NDArray[Any], height: int, width: int) -> NDArray[Any]:
+        """Return a condition of an image, a mask mirrored as its image is."""
+        return pad(value[None], height, width, "symmetric")[0] if name in self._masks else value
 
     def _shrink_tile(self, failed: int, error: OutOfDeviceMemory) -> None:
         """Halve the tile after one of ``failed`` pixels did not fit."""

@@ -32,10 +32,9 @@ def split_devices(device: str) -> list[str]:
 
 
 def load_for_pictures(model: str | Path, device: str) -> Translator:
-    """Load a model and refuse one that takes or makes no grey or RGB pictures."""
+    """Load a model and refuse one that takes no image."""
     translator = load(model, device)
-    spec = translator.spec
-    for way, channels in (("takes", spec.channels_in), ("makes", spec.channels_out)):
-        if channels not in (1, 3):
-            raise PixlateError(f"expected a model for pictures of 1 (grey) or 3 (RGB) channels, but {model} {way} {channels}; use another model")
+    if not translator.spec.takes_image:
+        names = ", ".join(f"{each.name}=..." for each in translator.spec.conditions)
+        raise PixlateError(f"expected a model that takes an image, got {model}, which draws its own; call it from Python: pixlate.load(model)(None, {names})")
     return translator

@@ -13,32 +13,46 @@ from pixlate.plugin.spec import ModelSpec
 
 
 def to_model(picture: Picture, spec: ModelSpec) -> Pixels:
-    """Return the pixels (height, width, channels_in) a model takes: grey is repeated for an RGB model."""
-    if picture.pixels.shape[2] == spec.channels_in:
-        return picture.pixels
-    return np.repeat(picture.pixels, spec.channels_in, axis=2)
+    """Return the pixels (height, width, channels_in) a model takes: grey is repeated for a model of more channels, floating point of [0, 1] rounded to 16 bits."""
+    pixels = _whole(picture.pixels)
+    return pixels if pixels.shape[2] == spec.channels_in else np.repeat(pixels, spec.channels_in, axis=2)
 
 
 def refuse_colour(picture: Picture, spec: ModelSpec) -> None:
     """See that a model takes a picture.
 
     Raises:
-        PixlateError: A colour picture for a model of grey ones.
+        PixlateError: It has other channels, and is not grey.
     """
-    channels = picture.pixels.shape[2]
-    if channels not in (1, spec.channels_in):
-        raise PixlateError(f"the model takes grey pictures of {spec.channels_in} channel, this one has {channels}; convert it to grey or use another model")
+    channels, wanted = picture.pixels.shape[2], spec.channels_in
+    if channels in (1, wanted):
+        return
+    if wanted == 1:
+        raise PixlateError(f"the model takes grey pictures of 1 channel, this one has {channels}; convert it to grey or use another model")
+    raise PixlateError(f"the model takes pictures of {wanted} channels, this one has {channels}; convert it or use another model")
 
 
 def from_model(pixels: Pixels, source: Picture, spec: ModelSpec) -> Picture:
-    """Return the translated picture: grey stays grey under a scale model, alpha is enlarged alike, metadata is the source's."""
-    if spec.scale > 1 and source.pixels.shape[2] == 1 and pixels.shape[2] > 1:
+    """Return the translated picture: grey stays grey under a scale model, alpha is enlarged alike where the output has colours, metadata is the source's."""
+    if spec.scale > 1 and source.pixels.shape[2] == 1 and pixels.shape[2] == spec.channels_in > 1:
         pixels = _mean(pixels)
-    alpha = None if source.alpha is None else _enlarge(source.alpha, spec.scale)
     notes = source.notes
-    if spec.io == "uint8" and source.pixels.dtype == np.uint16:
+    alpha = None if source.alpha is None else _enlarge(_whole(source.alpha), spec.scale)
+    if alpha is not None and pixels.shape[2] not in (1, 3):
+        alpha, notes = None, (*notes, f"the transparency was left out, since the model makes {pixels.shape[2]} channels")
+    if source.pixels.dtype == np.float32:
+        notes += ("floating point samples were rounded to 16 bits of [0, 1] for the model",)
+    if spec.io == "uint8" and source.pixels.dtype != np.uint8:
         notes += ("the model takes 8 bits, so 16 were rounded for it; a model exported with --io float keeps them",)
     return Picture(pixels, alpha, source.metadata, notes)
+
+
+def _whole(samples: Pixels) -> Pixels:
+    """Return samples as whole numbers; floating point of [0, 1], clipped to it, as 16 bits."""
+    if samples.dtype != np.float32:
+        return samples
+    whole: Pixels = np.rint(np.clip(samples, 0, 1) * np.float32(65535)).astype(np.uint16)
+    return whole
 
 
 def with_origin(picture: Picture, spec: ModelSpec) -> Picture:
@@ -60,5 +74,5 @@ def _enlarge(plane: Pixels, scale: int) -> Pixels:
     height, width = plane.shape
     image = Image.fromarray(plane.astype(np.float32))
     enlarged = np.asarray(image.resize((width * scale, height * scale), Image.Resampling.BICUBIC))
-    whole: Pixels = np.clip(enlarged if plane.dtype == np.float32 else np.rint(enlarged), 0, full_scale(plane)).astype(plane.dtype)
+    whole: Pixels = np.clip(np.rint(enlarged), 0, full_scale(plane)).astype(plane.dtype)
     return whole

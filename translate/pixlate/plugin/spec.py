@@ -19,7 +19,7 @@ Precision = Literal["float32", "float16", "bfloat16", "int8"]
 Io = Literal["float", "uint8"]
 Padding = Literal["edge", "reflect"]
 InputKind = Literal["image", "mask", "label", "vector", "noise"]
-_RESERVED = ("format", "pixels", "seed", "self")
+_RESERVED = ("format", "pixels", "seed", "self", "translated")
 """Names that Python callers and requests to a server use for something else."""
 
 
@@ -159,13 +159,18 @@ class ModelSpec:
     def _require_inputs(self) -> None:
         if not isinstance(self.inputs, tuple) or not all(isinstance(each, ModelInput) for each in self.inputs):
             raise PixlateError(f"model spec: expected inputs to be a tuple of ModelInput, got {self.inputs!r}; export the model again")
-        twice = [name for name, count in Counter(each.name for each in self.inputs).items() if count > 1]
-        if twice:
-            raise PixlateError(f"model spec: expected a name of its own for each input, got {twice[0]!r} twice; rename one and export the model again")
         images = [(place, each) for place, each in enumerate(self.inputs) if each.kind == "image"]
         if len(images) > 1:
             names = " and ".join(each.name for _, each in images)
             raise PixlateError(f"model spec: expected one image among the inputs, got {names}; export a model of one image and conditions")
+        twice = [name for name, count in Counter(each.name for each in self.inputs).items() if count > 1]
+        if twice:
+            raise PixlateError(f"model spec: expected a name of its own for each input, got {twice[0]!r} twice; rename one and export the model again")
+        for each in self.inputs:
+            if (each.kind == "image") != (each.name == "image"):
+                raise PixlateError(
+                    f"model spec: expected the image, and nothing else, to be the input named image, got the {each.kind} {each.name}; rename it and export the model again"
+                )
         if images and images[0][0] != 0:
             raise PixlateError(f"model spec: expected the image to be the first input, got it after {self.inputs[0].name}; export the model again")
         if images and images[0][1].channels not in (0, self.channels_in):
