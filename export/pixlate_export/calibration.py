@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixlate.errors import PixlateError
-from pixlate.images import SUFFIXES, read_picture
+from pixlate.images import BUILT_IN, read_picture
 from pixlate.images.samples import to_8_bits
 from pixlate.inference.sizes import allowed_size, pad
 from pixlate.plugin.spec import ModelSpec
@@ -44,7 +44,7 @@ def read_pictures(folder: Path, spec: ModelSpec) -> Pictures:
     """
     if not folder.is_dir():
         raise PixlateError(f"expected --calibration to name a folder of typical source images, got {folder}; check its path")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in BUILT_IN and path.is_file())
     if not paths:
         raise PixlateError(f"expected typical source images in {folder} for --calibration, found none; name another folder")
     chosen = [paths[index] for index in sorted({round(place) for place in np.linspace(0, len(paths) - 1, MOST_PICTURES)})]
@@ -67,7 +67,7 @@ def read_pictures(folder: Path, spec: ModelSpec) -> Pictures:
 
 def _planes(path: Path, spec: ModelSpec) -> Planes:
     """Return the middle of a picture, at least the size that the network takes."""
-    pixels = to_8_bits(read_picture(path, max_pixels=MOST_PIXELS).pixels)
+    pixels = to_8_bits(read_picture(path, max_pixels=MOST_PIXELS, channels=spec.channels_in).pixels)
     if pixels.shape[2] != spec.channels_in:
         if pixels.shape[2] != 1:
             raise PixlateError(f"expected {spec.channels_in} channels, got {pixels.shape[2]}; convert it to grey")

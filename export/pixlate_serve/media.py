@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Literal
 
-from pixlate.convert.options import Format
-from pixlate.images.formats import SUFFIXES
+from pixlate.images.formats import BUILT_IN, named
 from pixlate_serve.refusals import Refusal
 
-MEDIA_TYPES: Mapping[str, str] = MappingProxyType({format: f"image/{format}" for format in get_args(Format)})
+MEDIA_TYPES: Mapping[str, str] = MappingProxyType({name: format.media_type for name, format in named(BUILT_IN).items() if format.media_type})
 """Format -> its media type."""
 FormatName = Literal["jpeg", "jpg", "png", "webp", "tiff", "tif", "bmp", "avif", "gif"]
 """What ``?format=`` takes."""
@@ -40,7 +39,7 @@ def wanted_format(format: FormatName | None, accept: str | None, source: str) ->
         Refusal: 406, the header accepts nothing that Pixlate writes.
     """
     if format is not None:
-        return SUFFIXES[f".{format}"]
+        return BUILT_IN[f".{format}"].name
     ranges = _ranges(accept or "*/*")
     refused = {_FORMATS[media] for media, quality in ranges if not quality and media in _FORMATS}
     offers = [(quality, name) for media, quality in ranges if quality for name in _formats_of(media) if name not in refused]

@@ -5,17 +5,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pixlate.errors import PixlateError
-from pixlate.images import Picture, to_srgb
-from pixlate.images.formats import TITLES, sniff
+from pixlate.images import ImageFile, Picture, to_srgb
+from pixlate.images.formats import BUILT_IN, SNIFFED, named, recognised, writable
 from pixlate.images.picture import Pixels
-from pixlate.images.read import decode_picture, probe_bytes
-from pixlate.images.write import LONGEST_SIDES, encode_picture
+from pixlate.images.write import encode_picture
 from pixlate.inference.pictures import from_model, refuse_colour, with_origin
 from pixlate.plugin.spec import ModelSpec
 from pixlate_serve.refusals import Refusal, too_large_for_memory
 
 ANY_SIZE = 2**62
 """A limit that lets every header pass; the server's own sentence tells of its limit."""
+FORMATS = {suffix: format for suffix, format in BUILT_IN.items() if format.media_type}
+"""Suffix -> format, of those that uploads and answers may have."""
 BYTES_A_PIXEL = 8
 """Memory a pixel takes on its way: as decoded and once more as the decoder, the model or the encoder has it."""
 
@@ -54,15 +55,16 @@ def header_of(data: bytes, max_pixels: int) -> Header:
     Raises:
         Refusal: 415 no image, 422 a damaged header, 413 too many pixels.
     """
-    format = sniff(data)
+    format = recognised(data[:SNIFFED], FORMATS)
     if format is None:
-        raise Refusal(415, "no_image", f"expected {', '.join(list(TITLES.values())[:-1])} or GIF, got bytes that are none of them; convert the picture first")
-    with _refused("damaged"):
-        width, height = probe_bytes(data, ANY_SIZE)
+        titles = [known.title for known in named(FORMATS).values()]
+        raise Refusal(415, "no_image", f"expected {', '.join(titles[:-1])} or {titles[-1]}, got bytes that are none of them; convert the picture first")
+    with _refused("damaged"), ImageFile(data, max_pixels=ANY_SIZE, formats=FORMATS) as file:
+        width, height = file.size
     if width * height > max_pixels:
         size = f"{width} x {height} = {width * height / 1e6:.6g} million"
         raise Refusal(413, "too_many_pixels", f"expected at most {max_pixels / 1e6:.6g} million pixels, got {size}; send a smaller picture")
-    return Header(format, width, height)
+    return Header(format.name, width, height)
 
 
 def require_sides(header: Header, format: str, scale: int) -> None:
@@ -72,11 +74,10 @@ def require_sides(header: Header, format: str, scale: int) -> None:
         Refusal: 422, a side would be too long.
     """
     width, height = header.width * scale, header.height * scale
-    longest = LONGEST_SIDES.get(format)
-    if longest is not None and max(width, height) > longest:
-        raise Refusal(
-            422, "too_long", f"expected sides of at most {longest} pixels in {TITLES[format]}, the answer would have {width} x {height}; add ?format=png"
-        )
+    chosen = writable(format, FORMATS)
+    if chosen.longest_side and max(width, height) > chosen.longest_side:
+        sides = f"sides of at most {chosen.longest_side} pixels in {chosen.title}"
+        raise Refusal(422, "too_long", f"expected {sides}, the answer would have {width} x {height}; add ?format=png")
 
 
 def decoded(data: bytes, max_pixels: int, spec: ModelSpec) -> Picture:
@@ -85,8 +86,8 @@ def decoded(data: bytes, max_pixels: int, spec: ModelSpec) -> Picture:
     Raises:
         Refusal: 422 damaged or of a kind the model does not take, 413 too large for the memory.
     """
-    with _refused("damaged"):
-        picture = decode_picture(data, max_pixels=max_pixels)
+    with _refused("damaged"), ImageFile(data, max_pixels=max_pixels, formats=FORMATS) as file:
+        picture = file.read(spec.channels_in)
     with _refused("wrong_colours"):
         refuse_colour(picture, spec)
     return picture

@@ -20,8 +20,8 @@ import pytest
 from PIL import Image
 from tests.pixlate.conftest import NEAREST, Nearest, noise, write_onnx
 
+from pixlate.images import read_picture
 from pixlate.images.picture import Pixels
-from pixlate.images.read import decode_picture
 from pixlate.plugin.translator import Translator
 from pixlate_serve.app import build_app
 from pixlate_serve.options import ServeOptions
@@ -44,7 +44,7 @@ def file(pixels: Pixels, format: str = "PNG", **options: Any) -> bytes:
 
 def pixels_of(data: bytes) -> Pixels:
     """Return the pixels of a file."""
-    return decode_picture(data, max_pixels=10**8).pixels
+    return read_picture(data, max_pixels=10**8).pixels
 
 
 def error_of(response: httpx.Response) -> tuple[int, str, str]:

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from tests.pixlate.conftest import noise
 from tests.pixlate_serve.conftest import Server, error_of
 
-from pixlate.images import FORMATS, Picture
+from pixlate.images import Picture
 from pixlate.images.write import encode_picture
+from pixlate_serve.media import MEDIA_TYPES
 
-WHOLE = {format: encode_picture(Picture(noise(12, 17), noise(12, 17, 1)[:, :, 0]), format)[0] for format in FORMATS}
+WHOLE = {format: encode_picture(Picture(noise(12, 17), noise(12, 17, 1)[:, :, 0]), format)[0] for format in sorted(MEDIA_TYPES)}
 HEADS = [data[:length] for data in WHOLE.values() for length in (4, 12, 40)]
 QUIET = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -40,7 +41,7 @@ def test_random_bytes_are_refused(client: httpx.Client, content: bytes) -> None:
 
 
 @QUIET
-@given(format=st.sampled_from(FORMATS), share=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255), cut=st.booleans())
+@given(format=st.sampled_from(sorted(MEDIA_TYPES)), share=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255), cut=st.booleans())
 def test_images_with_a_changed_byte_are_translated_or_refused(client: httpx.Client, format: str, share: float, value: int, cut: bool) -> None:
     data = bytearray(WHOLE[format])
     position = int(len(data) * share)

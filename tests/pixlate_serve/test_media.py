@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixlate.images import FORMATS
-from pixlate_serve.media import wanted_format
+from pixlate_serve.media import MEDIA_TYPES, wanted_format
 from pixlate_serve.refusals import Refusal
 
 
@@ -29,6 +28,6 @@ def test_accept_header_names_the_format_and_that_of_the_source_goes_first(accept
 @given(st.text(max_size=80))
 def test_any_accept_header_gives_a_format_or_a_refusal(accept: str) -> None:
     try:
-        assert wanted_format(None, accept, "png") in FORMATS
+        assert wanted_format(None, accept, "png") in MEDIA_TYPES
     except Refusal as refusal:
         assert refusal.status == 406

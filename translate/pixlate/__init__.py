@@ -16,6 +16,7 @@ from pixlate.options import AdversarialOptions, DataOptions, DegradedOptions, Pa
 from pixlate.plugin.check import Check
 from pixlate.plugin.data import DataKind
 from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
+from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.method import Method
 from pixlate.plugin.metric import Metric, Sample
 from pixlate.plugin.model_card import ModelCard
@@ -24,7 +25,7 @@ from pixlate.plugin.spec import ModelInput, ModelSpec, Provenance
 from pixlate.plugin.translator import Translator
 
 if TYPE_CHECKING:
-    from pixlate.images import ImageFormat, Picture
+    from pixlate.images import Picture
     from pixlate.inference.models import load
     from pixlate.plugin.gan import GAN, Export, Player
 
@@ -35,7 +36,6 @@ _LAZY = {
     "Export": "pixlate.plugin.gan",
     "GAN": "pixlate.plugin.gan",
     "Player": "pixlate.plugin.gan",
-    "ImageFormat": "pixlate.images",
     "Picture": "pixlate.images",
     "load": "pixlate.inference.models",
 }

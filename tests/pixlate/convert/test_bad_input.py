@@ -9,6 +9,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +20,10 @@ from pixlate.convert.budget import ByteBudget
 from pixlate.convert.plan import make_plan
 from pixlate.convert.report import Report
 from pixlate.errors import OutOfDeviceMemory, PixlateError
-from pixlate.images import ImageFormat, Picture, probe, read_picture, write_picture
+from pixlate.images import BUILT_IN, ImageFile, Picture, write_picture
 from pixlate.images.picture import Pixels
 from pixlate.inference.executor import Executor
+from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.translator import Translator
 
@@ -104,11 +106,11 @@ def test_a_raised_limit_lets_a_huge_header_through_to_the_decoder(tmp_path: Path
     source.write_bytes(huge_header())
     asked: list[Path] = []
 
-    def decoder(path: Path, **options: object) -> Picture:
-        asked.append(path)
+    def decoder(file: ImageFile, channels: int) -> Picture:
+        asked.append(source)
         raise PixlateError("decoded")
 
-    monkeypatch.setattr(pipeline, "read_picture", decoder)
+    monkeypatch.setattr(ImageFile, "read", decoder)
     assert run(source, tmp_path / "out", max_pixels=4_000_000_000).failures == [(str(source), "decoded")]
     assert asked == [source]
 
@@ -173,15 +175,13 @@ def test_files_that_vanish_after_the_plan_are_reported(tmp_path: Path, run: Run,
 
 def test_a_file_that_vanishes_while_it_is_read_is_reported(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     source = folder(tmp_path / "in", 2)
-    real = probe
 
-    def probed(path: Path, limit: int) -> tuple[int, int]:
-        size = real(path, limit)
+    def opened(path: Path, **options: Any) -> ImageFile:
         if path.name == "000.png":
             path.unlink()
-        return size
+        return ImageFile(path, **options)
 
-    monkeypatch.setattr(pipeline, "probe", probed)
+    monkeypatch.setattr(pipeline, "ImageFile", opened)
     summary = run(source, tmp_path / "out")
     assert (summary.converted, summary.failed) == (1, 1)
     assert "no such file" in summary.failures[0][1]
@@ -189,15 +189,14 @@ def test_a_file_that_vanishes_while_it_is_read_is_reported(tmp_path: Path, run: 
 
 def test_a_file_that_grows_while_it_is_read_is_converted_again_by_the_next_run(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     source = save(tmp_path / "in" / "a.png")
-    real = probe
 
-    def probed(path: Path, limit: int) -> tuple[int, int]:
-        size = real(path, limit)
+    def opened(path: Path, **options: Any) -> ImageFile:
+        file = ImageFile(path, **options)
         save(source, 20, 20, seed=5)  # larger than the header said a moment ago
-        return size
+        return file
 
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline, "probe", probed)
+        patched.setattr(pipeline, "ImageFile", opened)
         assert run(source.parent, tmp_path / "out").converted == 1
     assert run(source.parent, tmp_path / "out").converted == 1
     assert load(tmp_path / "out" / "a.png").size == (40, 40)
@@ -217,25 +216,24 @@ def test_grey_pictures_do_not_fail_with_a_colour_one_of_their_size(tmp_path: Pat
 def test_a_decoder_with_a_bug_costs_its_file_alone(raised: type[BaseException], tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever it raises: a reading thread that ended without a word would leave the conversion waiting for ever."""
     source = folder(tmp_path / "in", 4)
-    real = read_picture
 
-    def buggy(path: Path, **options: object) -> Picture:
+    def buggy(path: Path, **options: Any) -> ImageFile:
         if path.name == "001.png":
             raise raised("boom")
-        return real(path, **options)  # type: ignore[arg-type]
+        return ImageFile(path, **options)
 
-    monkeypatch.setattr(pipeline, "read_picture", buggy)
+    monkeypatch.setattr(pipeline, "ImageFile", buggy)
     summary = run(source, tmp_path / "out")
     assert (summary.converted, summary.failed) == (3, 1)
     assert summary.failures[0][1] == f"unexpected {raised.__name__}: boom; please report it with the file"
 
 
 def test_an_encoder_with_a_bug_costs_its_file_alone(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def buggy(picture: Picture, path: Path, format: str, *, quality: int) -> tuple[str, ...]:
+    def buggy(picture: Picture, path: Path, format: str, **options: Any) -> tuple[str, ...]:
         if len(picture.pixels) == 14:
             path.write_bytes(b"half")
             raise SystemExit("boom")
-        return write_picture(picture, path, format, quality=quality)
+        return write_picture(picture, path, format, **options)
 
     monkeypatch.setattr(pipeline, "write_picture", buggy)
     source = folder(tmp_path / "in", 4)
@@ -253,7 +251,7 @@ def test_a_plugins_format_is_read_within_the_budget(tmp_path: Path, run: Run, mo
     def read(path: Path) -> Picture:
         return Picture(np.zeros((20, 20, 3), np.uint8))
 
-    offered = {".npy": ImageFormat("npy", (".npy",), read)}
+    offered = {**BUILT_IN, ".npy": ImageFormat("npy", (".npy",), read)}
     monkeypatch.setattr(conversion, "installed", type("Plugins", (), {"image_formats": lambda self: offered}))
     monkeypatch.setattr(pipeline, "BUDGET", 1000)
     real = ByteBudget.take

@@ -23,6 +23,7 @@ from pixlate.convert.conversion import settings_digest
 from pixlate.convert.plan import Plan, make_plan
 from pixlate.convert.report import Report, Summary
 from pixlate.errors import PixlateError
+from pixlate.images import BUILT_IN
 from pixlate.places.job import Job
 from pixlate.places.journal import Journal
 from pixlate.places.locating import locate
@@ -107,7 +108,7 @@ def start(ray: Ray, setup: Setup, use: Callable[[Translator], Path], tmp_path: P
         **options: Any,
     ) -> tuple[Summary, Workers]:
         chosen = ConvertOptions(threads=2, **options)
-        plan, settings = make_plan([source], out, chosen, {}), settings_digest(model, chosen)
+        plan, settings = make_plan([source], out, chosen, BUILT_IN), settings_digest(model, chosen)
         workers = Workers(ray, replace(setup, settings=settings, options=chosen), change)
         report = Report(None, len(plan.jobs) + len(plan.failures), plan.ignored)
         with Journal(out, settings) as journal:
@@ -219,7 +220,7 @@ def test_who_was_taken_over_stops(tmp_path: Path, ray: Ray, setup: Setup, use: C
     source, options = folder(tmp_path / "in", 40), ConvertOptions(threads=2)
     root = locate(f"local://{tmp_path}/out")
     assert isinstance(root, Url)
-    plan = make_plan([source], root, options, {})
+    plan = make_plan([source], root, options, BUILT_IN)
     report = Report(None, len(plan.jobs), {})
     with RemoteJournal(root, "") as journal:
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 from PIL import Image
@@ -101,11 +101,11 @@ def test_no_space_for_one_file_stops_and_leaves_no_part(tmp_path: Path, run: Run
     """The same, simulated where a picture is written: half the file, then no more."""
     real, count = write_picture, 0
 
-    def full(picture: object, path: Path, format: str, *, quality: int) -> tuple[str, ...]:
+    def full(picture: object, path: Path, format: str, **options: Any) -> tuple[str, ...]:
         nonlocal count
         count += 1
         if count < 5:
-            return real(picture, path, format, quality=quality)  # type: ignore[arg-type]
+            return real(picture, path, format, **options)  # type: ignore[arg-type]
         path.write_bytes(b"half a pic")
         raise PixlateError("the file could not be written (No space left on device)") from OSError(errno.ENOSPC, "No space left on device")
 

@@ -16,12 +16,13 @@ from pixlate.convert import ConvertOptions
 from pixlate.convert import plan as plan_module
 from pixlate.convert.plan import Plan, make_plan
 from pixlate.errors import PixlateError
+from pixlate.images import BUILT_IN
 from pixlate.places.local import identity
 from pixlate.system.text import printable
 
 
 def plan(*sources: Path, out: Path, **options: object) -> Plan:
-    return make_plan(sources, out, ConvertOptions(**options), {})  # type: ignore[arg-type]
+    return make_plan(sources, out, ConvertOptions(**options), BUILT_IN)  # type: ignore[arg-type]
 
 
 def names(found: Plan) -> list[str]:
@@ -335,7 +336,7 @@ def test_a_report_or_sheet_never_takes_the_place_of_journal_folder_model_link_or
 
 def test_a_misspelled_name_for_a_single_output_is_refused_where_it_would_become_a_folder(tmp_path: Path, run: Run) -> None:
     source = save(tmp_path / "a.png")
-    with pytest.raises(PixlateError, match=r"big\.jpgg does not end as an image's .*mend it, or make a folder of that name first"):
+    with pytest.raises(PixlateError, match=r"big\.jpgg does not end as an image's .*fix it, or make a folder of that name first"):
         run(source, tmp_path / "big.jpgg")
     (tmp_path / "photos.old").mkdir()
     assert run(source, tmp_path / "photos.old").converted == 1

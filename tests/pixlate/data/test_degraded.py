@@ -10,8 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from pixlate.data.degraded import DegradedImages
-from pixlate.data.pixels import Array
 from pixlate.errors import PixlateError
+from pixlate.images import Pixels
 from pixlate.options import DegradedOptions
 from pixlate.plugin.data import Batch, stack
 from pixlate.plugin.testing import make_photographs
@@ -23,7 +23,7 @@ def batch_of(images: DegradedImages, size: int, seed: int) -> Batch:
     return stack([images.load(draw, images.options.patch) for draw in images.draw(0, size, seed)])
 
 
-def planes(pixels: Array) -> Tensor:
+def planes(pixels: Pixels) -> Tensor:
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
 

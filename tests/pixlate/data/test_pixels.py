@@ -11,8 +11,9 @@ from PIL import Image
 
 from pixlate.data.cache import PixelCache
 from pixlate.data.patches import resized, size_for
-from pixlate.data.pixels import Array, UnreadableImage, luma, read_pixels, size_of, to_levels, to_unit
+from pixlate.data.pixels import UnreadableImage, luma, read_pixels, size_of, to_levels, to_unit
 from pixlate.errors import PixlateError
+from pixlate.images import Pixels
 
 
 def samples(channels: int, kind: Any = np.uint8, height: int = 12, width: int = 9) -> NDArray[Any]:
@@ -72,7 +73,7 @@ def test_picture_of_more_samples_than_colours_does_not_lose_them_in_silence(tmp_
 def test_one_channel_is_the_luma_of_bt_601_as_opencv_has_it(kind: Any) -> None:
     import cv2
 
-    pixels: Array = samples(3, kind, 60, 70)
+    pixels: Pixels = samples(3, kind, 60, 70)
     theirs = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(int)
     assert np.abs(luma(pixels)[:, :, 0].astype(int) - theirs).max() <= (1 if kind == np.uint8 else 4)  # OpenCV has 14 bits for the weights
     assert np.allclose(luma(to_unit(pixels))[:, :, 0], theirs / np.iinfo(kind).max, atol=(1 if kind == np.uint8 else 4) / np.iinfo(kind).max)
@@ -101,7 +102,7 @@ def test_deep_pictures_stay_deep_and_rotated_ones_are_upright(tmp_path: Path) ->
 
 def test_unit_range_reaches_both_ends_and_levels_round() -> None:
     for kind in (np.uint8, np.uint16):
-        ends: Array = np.array([[[0], [np.iinfo(kind).max]]], kind)
+        ends: Pixels = np.array([[[0], [np.iinfo(kind).max]]], kind)
         assert to_unit(ends).ravel().tolist() == [0.0, 1.0]
     assert to_levels(np.array([[[128], [129], [65535]]], np.uint16)).ravel().tolist() == [0, 1, 255]
     assert to_levels(np.array([[[0.5], [1.0]]], np.float32)).ravel().tolist() == [128, 255]

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pixlate.data.pixels import Array
 from pixlate.data.transforms import Transforms
 from pixlate.errors import PixlateError
+from pixlate.images import Pixels
 
 
-def image(seed: int = 0, channels: int = 3, side: int = 16) -> Array:
+def image(seed: int = 0, channels: int = 3, side: int = 16) -> Pixels:
     return np.random.default_rng(seed).integers(0, 256, (side, side, channels), dtype=np.uint8)
 
 

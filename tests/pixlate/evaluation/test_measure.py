@@ -11,7 +11,6 @@ from tests.pixlate.conftest import Nearest, nearest, noise, save
 from pixlate import hookimpl
 from pixlate.errors import PixlateError
 from pixlate.evaluation import psnr_luma, sliced_wasserstein
-from pixlate.evaluation.folders import Levels
 from pixlate.evaluation.measure import Evaluation, evaluate
 from pixlate.images.picture import Pixels
 from pixlate.inference import loading
@@ -36,7 +35,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[Translator], Measure]:
     return install
 
 
-def save_pair(root: Path, name: str, height: int = 20, width: int = 24) -> tuple[Levels, Levels]:
+def save_pair(root: Path, name: str, height: int = 20, width: int = 24) -> tuple[Pixels, Pixels]:
     """Write a source and a target of one name that differ; return both."""
     source, target = (noise(height, width, seed=len(name) + offset).astype(np.uint8) for offset in (0, 50))
     for folder, image in (("source", source), ("target", target)):

@@ -16,12 +16,12 @@ from torchvision.models import alexnet
 
 from pixlate.errors import PixlateError
 from pixlate.evaluation.catalogue import KINDS
-from pixlate.evaluation.folders import Levels
 from pixlate.evaluation.similarity import STRIP, Lpips, make, ms_ssim, psnr, ssim
 from pixlate.evaluation.weights import hub_file
+from pixlate.images import Pixels
 
 
-def pair(height: int, width: int, seed: int = 0, amount: int = 40) -> tuple[Levels, Levels]:
+def pair(height: int, width: int, seed: int = 0, amount: int = 40) -> tuple[Pixels, Pixels]:
     """Return a smooth picture and a noisy copy of it."""
     random = np.random.default_rng(seed)
     smooth = gaussian(random.uniform(0, 255, (height, width, 3)), 3, channel_axis=2)  # type: ignore[no-untyped-call]
@@ -30,7 +30,7 @@ def pair(height: int, width: int, seed: int = 0, amount: int = 40) -> tuple[Leve
     return noisy.astype(np.uint8), stretched.astype(np.uint8)
 
 
-def skimage_ssim(first: Levels, second: Levels) -> float:
+def skimage_ssim(first: Pixels, second: Pixels) -> float:
     return float(
         structural_similarity(  # type: ignore[no-untyped-call]
             first, second, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255, channel_axis=2

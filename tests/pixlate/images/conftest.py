@@ -1,6 +1,6 @@
 """Pictures and files that the tests of this folder share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
 
@@ -10,11 +10,20 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
-from pixlate.images import Metadata, Picture, add_origin
+from pixlate.images import BUILT_IN, ImageFile, Metadata, Picture, add_origin
 from pixlate.images.colour import srgb
+from pixlate.images.formats import named
 from pixlate.images.picture import Pixels
+from pixlate.plugin.image_format import ImageFormat
 
 LIMIT = 10**8
+FORMATS = tuple(named(BUILT_IN))
+
+
+def size_of(path: Path, formats: Mapping[str, ImageFormat] = BUILT_IN) -> tuple[int, int]:
+    """Return width and height, which the header tells."""
+    with ImageFile(path, max_pixels=LIMIT, formats=formats) as file:
+        return file.size
 
 
 def samples(height: int, width: int, channels: int, dtype: type[np.uint8] | type[np.uint16] = np.uint8, seed: int = 0) -> Pixels:

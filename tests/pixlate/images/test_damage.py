@@ -15,10 +15,11 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from tests.pixlate.images.conftest import LIMIT, everything, exif_block, photograph, same, saved
+from tests.pixlate.images.conftest import FORMATS, LIMIT, everything, exif_block, photograph, same, saved, size_of
 
 from pixlate.errors import PixlateError
-from pixlate.images import FORMATS, SUFFIXES, ImageFormat, Picture, probe, read_picture, write_picture
+from pixlate.images import BUILT_IN, Picture, read_picture, write_picture
+from pixlate.plugin.image_format import ImageFormat
 
 
 def _written(format: str, dtype: type[np.uint8] | type[np.uint16]) -> bytes:
@@ -80,7 +81,7 @@ def test_half_a_file_is_called_truncated_or_damaged(file: Callable[[str, bytes],
         read_picture(file("half", WHOLE[case][: len(WHOLE[case]) // 2]), max_pixels=LIMIT)
 
 
-@pytest.mark.parametrize("read", [lambda path: read_picture(path, max_pixels=LIMIT), lambda path: probe(path, LIMIT)])
+@pytest.mark.parametrize("read", [lambda path: read_picture(path, max_pixels=LIMIT), size_of])
 def test_what_is_no_image_is_named_for_what_it_is(tmp_path: Path, file: Callable[[str, bytes], Path], read: Callable[[Path], object]) -> None:
     with pytest.raises(PixlateError, match=r"the file is empty"):
         read(file("empty.png", b""))
@@ -115,7 +116,7 @@ def _png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body)) + b"\0\0\0\0IEND\xaeB`\x82"
 
 
-@pytest.mark.parametrize("read", [lambda path: read_picture(path, max_pixels=LIMIT), lambda path: probe(path, LIMIT)])
+@pytest.mark.parametrize("read", [lambda path: read_picture(path, max_pixels=LIMIT), size_of])
 def test_a_header_of_60000_by_60000_is_refused_before_decoding(file: Callable[[str, bytes], Path], read: Callable[[Path], object]) -> None:
     with pytest.raises(PixlateError, match=r"at most 100 million pixels, got 60000 x 60000 = 3600 million; raise the limit with --max-pixels"):
         read(file("bomb.png", _png_header(60_000, 60_000)))
@@ -183,7 +184,7 @@ def test_memory_that_runs_out_is_one_sentence(file: Callable[[str, bytes], Path]
     def exhausted(*arguments: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("pixlate.images.decode.decoded", exhausted)
+    monkeypatch.setattr("pixlate.images.decode.as_stored", exhausted)
     with pytest.raises(PixlateError, match=r"does not fit in memory"):
         read_picture(file("x", WHOLE["jpeg", False]), max_pixels=LIMIT)
 
@@ -206,8 +207,8 @@ def test_four_threads_read_and_write_the_same_as_one(tmp_path: Path) -> None:
 
 
 def test_every_suffix_leads_to_its_format_whatever_its_case(file: Callable[[str, bytes], Path]) -> None:
-    for suffix, format in SUFFIXES.items():
-        assert read_picture(file(f"x{suffix.upper()}", WHOLE[format, False]), max_pixels=LIMIT).notes == ()
+    for suffix, format in BUILT_IN.items():
+        assert read_picture(file(f"x{suffix.upper()}", WHOLE[format.name, False]), max_pixels=LIMIT).notes == ()
 
 
 def test_content_that_differs_from_the_suffix_is_read_and_noted(file: Callable[[str, bytes], Path]) -> None:
@@ -225,7 +226,7 @@ def test_a_plugins_format_is_read_by_the_plugin(file: Callable[[str, bytes], Pat
     formats = {".dots": ImageFormat("dots", (".dots",), _dots)}
     path = file("x.DOTS", b"...")
     assert read_picture(path, max_pixels=LIMIT, formats=formats).pixels.shape == (2, 5, 1)
-    assert probe(path, LIMIT, formats=formats) == (5, 2)
+    assert size_of(path, formats) == (5, 2)
     with pytest.raises(PixlateError, match=r"--max-pixels"):
         read_picture(path, max_pixels=9, formats=formats)
     with pytest.raises(PixlateError, match=r"the dots file is truncated or damaged .too few dots"):
@@ -233,7 +234,7 @@ def test_a_plugins_format_is_read_by_the_plugin(file: Callable[[str, bytes], Pat
 
 
 def test_a_plugin_that_gives_no_picture_is_named(file: Callable[[str, bytes], Path]) -> None:
-    formats = {".odd": ImageFormat("odd", (".odd",), lambda path: path)}  # type: ignore[arg-type, return-value]
+    formats = {".odd": ImageFormat("odd", (".odd",), lambda path: path)}
     with pytest.raises(PixlateError, match=r"expected a Picture from the plugin that reads odd"):
         read_picture(file("x.odd", b"1"), max_pixels=LIMIT, formats=formats)
 

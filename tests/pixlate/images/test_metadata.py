@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import ExifTags, Image, PngImagePlugin
-from tests.pixlate.images.conftest import LIMIT, everything, exif_block, photograph, profile, saved
+from tests.pixlate.images.conftest import FORMATS, LIMIT, everything, exif_block, photograph, profile, saved
 
-from pixlate.images import FORMATS, Metadata, Picture, add_origin, read_picture, write_picture
+from pixlate.images import Metadata, Picture, add_origin, read_picture, write_picture
 from pixlate.images import exif as exif_module
 from pixlate.images.tags import Order
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import ExifTags, Image, ImageOps
-from tests.pixlate.images.conftest import LIMIT, exif_block, photograph, same, saved
+from tests.pixlate.images.conftest import LIMIT, exif_block, photograph, same, saved, size_of
 
-from pixlate.images import Metadata, Picture, probe, read_picture, write_picture
+from pixlate.images import Metadata, Picture, read_picture, write_picture
 from pixlate.images.samples import turned
 
 ORIENTATIONS = range(1, 9)
@@ -54,7 +54,7 @@ def test_orientation_is_applied_once_to_pixels_and_alpha(file: Callable[[str, by
     assert (picture.alpha is not None) == with_alpha
     if picture.alpha is not None:
         assert np.abs(picture.alpha.astype(int) - expected[:, :, 3]).max() <= tolerance
-    assert probe(path, LIMIT) == (expected.shape[1], expected.shape[0])
+    assert size_of(path) == (expected.shape[1], expected.shape[0])
 
     again = path.with_name("again")
     write_picture(picture, again, "png")

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pixlate.images import FORMATS, SUFFIXES, Metadata, Picture, suffix_of
+from pixlate.images import BUILT_IN, Metadata, Picture
+from pixlate.images.formats import named
 from pixlate.images.picture import Pixels
 from pixlate.images.samples import on_white, to_8_bits, unmultiplied
 
@@ -36,8 +37,12 @@ def test_metadata_refuses_a_resolution_that_is_none(dpi: tuple[float, float]) ->
 
 
 def test_every_format_has_a_usual_suffix_that_leads_back_to_it() -> None:
-    assert {SUFFIXES[suffix_of(name)] for name in FORMATS} == set(FORMATS) == set(SUFFIXES.values())
-    assert suffix_of("jpeg") == ".jpg"
+    assert (
+        {BUILT_IN[format.suffixes[0]].name for format in BUILT_IN.values()}
+        == set(named(BUILT_IN))
+        == {"jpeg", "png", "webp", "tiff", "bmp", "avif", "gif", "npy"}
+    )
+    assert named(BUILT_IN)["jpeg"].suffixes[0] == ".jpg"
 
 
 def test_16_bits_round_to_the_nearest_of_8() -> None:

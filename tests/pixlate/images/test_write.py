@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.pixlate.images.conftest import LIMIT, photograph, same
+from tests.pixlate.images.conftest import FORMATS, LIMIT, photograph, same
 
 from pixlate.errors import PixlateError
-from pixlate.images import FORMATS, Picture, read_picture, write_picture
+from pixlate.images import Picture, read_picture, write_picture
 
 
 @pytest.mark.parametrize(("format", "title"), [("jpeg", "JPEG"), ("webp", "WebP"), ("avif", "AVIF"), ("gif", "GIF"), ("bmp", "BMP")])

@@ -23,10 +23,10 @@ from pixlate.convert.plan import Plan
 from pixlate.convert.report import Report
 from pixlate.convert.sheet import Sheet
 from pixlate.errors import PixlateError
-from pixlate.images import ImageFormat
 from pixlate.places.journal import Journal
 from pixlate.places.remote_journal import RemoteJournal
 from pixlate.places.url import Url
+from pixlate.plugin.image_format import ImageFormat
 from pixlate.system.cores import granted_cores
 
 PATIENCE = 300.0
@@ -48,7 +48,7 @@ class Cluster:
         plan: What is to be converted.
         model: The model file.
         settings: Digest of the model and of the options that shape an output.
-        formats: Plugins' image formats by suffix.
+        formats: Image formats by suffix.
 
     Raises:
         PixlateError: Ray is missing, the address does not answer, or the workers cannot convert.

@@ -18,12 +18,13 @@ from pixlate.convert.report import Report, Result, reason_of
 from pixlate.convert.settling import settle
 from pixlate.convert.sheet import ROWS, Sheet
 from pixlate.errors import PixlateError
-from pixlate.images import ImageFormat, read_picture
+from pixlate.images import read_picture
 from pixlate.places.job import Job
 from pixlate.places.journal import Journal, digest_file
 from pixlate.places.remote import FULL
 from pixlate.places.remote_journal import RemoteJournal
 from pixlate.places.url import Version
+from pixlate.plugin.image_format import ImageFormat
 from pixlate.system.signals import StopOnSignal
 
 AT_ONCE = 16
@@ -71,7 +72,7 @@ class ClusterRun:
     Args:
         plan: What to convert.
         options: How to read, write and stop.
-        formats: Plugins' image formats by suffix.
+        formats: Image formats by suffix.
         workers: Translate.
         journal: Of the output folder.
         report: Takes every result.
@@ -210,9 +211,9 @@ class ClusterRun:
             before = read_picture(source, max_pixels=limit, formats=self.formats)
             if isinstance(self.journal, RemoteJournal):
                 with self.journal.root.child(job.name).at_hand() as output:
-                    self.sheet.add(job.name, before, read_picture(output, max_pixels=limit * 256, formats={}))
+                    self.sheet.add(job.name, before, read_picture(output, max_pixels=limit * 256, formats=self.formats))
             else:
-                self.sheet.add(job.name, before, read_picture(part, max_pixels=limit * 256, formats={}))
+                self.sheet.add(job.name, before, read_picture(part, max_pixels=limit * 256, formats=self.formats))
 
     def _part(self, index: int) -> Path:
         return self.journal.parts / f"{index}"

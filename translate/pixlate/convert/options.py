@@ -9,7 +9,6 @@ from pixlate.options import check_types, check_used
 from pixlate.places.locating import refuse_flattened
 from pixlate.system.cores import granted_cores
 
-Format = Literal["jpeg", "png", "webp", "tiff", "bmp", "avif", "gif"]
 OnExists = Literal["resume", "skip", "overwrite"]
 
 
@@ -21,8 +20,8 @@ LARGEST_BUCKET = 1024
 class ConvertOptions:
     """How a folder is converted."""
 
-    format: Format | None = None
-    """Format of the outputs; without it each file keeps its own."""
+    format: str | None = None
+    """Format of the outputs: jpeg, png, webp, tiff, bmp, avif, gif, npy, or one that a plugin writes; without it each file keeps its own."""
     quality: int = 95
     """Quality of JPEG, WebP and AVIF, 1 to 100."""
     suffix: str = ""

@@ -15,12 +15,13 @@ from pixlate.convert.report import Report, Result, reason_of
 from pixlate.convert.settling import settle
 from pixlate.convert.sheet import Sheet
 from pixlate.errors import DeviceLost, PixlateError
-from pixlate.images import ImageFormat, Picture, probe, read_picture, to_srgb, write_picture
+from pixlate.images import ImageFile, Picture, to_srgb, write_picture
 from pixlate.images.picture import Pixels
 from pixlate.inference.executor import Executor
 from pixlate.inference.pictures import from_model, refuse_colour, to_model, with_origin
 from pixlate.places.job import Job, Status
 from pixlate.places.journal import Home
+from pixlate.plugin.image_format import ImageFormat
 from pixlate.system.signals import StopOnSignal
 
 BUDGET = 256 * 1024 * 1024
@@ -73,7 +74,7 @@ class Conversion:
         journal: Of the output folder.
         report: Takes every result.
         options: How to read, write and stop.
-        formats: Plugins' image formats by suffix.
+        formats: Image formats by suffix.
         sheet: Takes the first results, or None.
         watch: Called after each result, in the calling thread.
     """
@@ -198,13 +199,9 @@ class Conversion:
             if settled is not None:
                 self._events.put(_Read(job, result=settled))
                 return
-            with job.at_hand(lambda: self._stopping) as path:
-                if path.suffix.lower() not in self.formats:
-                    width, height = probe(path, self.options.max_pixels)
-                    taken = self._reading_budget.take(width * height * 8)
-                picture = read_picture(path, max_pixels=self.options.max_pixels, formats=self.formats)
-            if not taken:  # a plugin's format is not known before it is read
-                taken = self._reading_budget.take(2 * picture.nbytes)
+            with job.at_hand(lambda: self._stopping) as path, ImageFile(path, max_pixels=self.options.max_pixels, formats=self.formats) as file:
+                taken = self._reading_budget.take(2 * file.nbytes)
+                picture = file.read(self.spec.channels_in)
             refuse_colour(picture, self.spec)
             self._events.put(_Read(job, picture, status, taken))
         except Closed:
@@ -267,7 +264,7 @@ class Conversion:
                 raise Closed
             picture = from_model(output, read.picture, self.spec)
             picture = to_srgb(picture) if self.options.strip_metadata else with_origin(picture, self.spec)
-            notes = write_picture(picture, part, job.format, quality=self.options.quality)
+            notes = write_picture(picture, part, job.format, quality=self.options.quality, formats=self.formats)
             if self.sheet is not None:
                 self.sheet.add(job.name, read.picture, picture)
             sizes = [(pixels.shape[1], pixels.shape[0]) for pixels in (read.picture.pixels, picture.pixels)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pixlate.convert.options import ConvertOptions
 from pixlate.errors import PixlateError
-from pixlate.images import SUFFIXES, suffix_of
+from pixlate.images.formats import writable
 from pixlate.places.homes import open_records
 from pixlate.places.job import HOME, Job
 from pixlate.places.journal import Records
@@ -19,6 +19,7 @@ from pixlate.places.remote import refusal
 from pixlate.places.remote_walk import find_remote
 from pixlate.places.url import Url, Version
 from pixlate.places.walk import find, has_magic, walk
+from pixlate.plugin.image_format import ImageFormat
 
 if TYPE_CHECKING:
     from pixlate.places.remote_journal import RemoteRecords
@@ -37,19 +38,22 @@ class Plan:
     """How many files in the source folder were left out, by the ending that names no image, ``hidden`` or ``outputs of an earlier run``."""
 
 
-def make_plan(sources: Sequence[Path | Url], out: Path | Url, options: ConvertOptions, plugin_suffixes: Mapping[str, object]) -> Plan:
+def make_plan(sources: Sequence[Path | Url], out: Path | Url, options: ConvertOptions, known: Mapping[str, ImageFormat]) -> Plan:
     """Plan the conversion of files, folders or globs into a folder (or of one file into one file).
 
     Raises:
-        PixlateError: Nothing to convert, a source that is the output, or two images that would give one output.
+        PixlateError: Nothing to convert, a source that is the output, two images that would give one output, or a format that is not there.
     """
-    known = {*SUFFIXES, *plugin_suffixes}
+    if options.format is not None:
+        writable(options.format, known)
     if isinstance(out, Url) and "::" in out.name:
         raise PixlateError(f"expected the output at a URL without ::, got {out}; write into a folder and pack it afterwards")
-    if _is_single(sources, out):
-        plan = _plan_single(sources[0], out, options)
+    if _is_single(sources, out, known):
+        plan = _plan_single(sources[0], out, options, known)
     elif _is_misspelled(sources, out):
-        raise PixlateError(f"the name {out} does not end as an image's ({' '.join(sorted(SUFFIXES))}); mend it, or make a folder of that name first")
+        raise PixlateError(
+            f"the name {out} does not end as an image's ({' '.join(sorted(suffix for suffix in known if known[suffix].write))}); fix it, or make a folder of that name first"
+        )
     elif _kind(out) == "file":
         raise PixlateError(f"expected a folder for the output, got the file {out}; name another folder")
     else:
@@ -84,9 +88,10 @@ def _ending(place: Path | Url) -> str:
     return place.pure.suffix if isinstance(place, Url) else place.suffix
 
 
-def _is_single(sources: Sequence[Path | Url], out: Path | Url) -> bool:
+def _is_single(sources: Sequence[Path | Url], out: Path | Url, known: Mapping[str, ImageFormat]) -> bool:
     """Tell whether one file is to become one file."""
-    return len(sources) == 1 and _ending(out).lower() in SUFFIXES and _kind(out) != "folder" and _kind(sources[0]) == "file"
+    format = known.get(_ending(out).lower())
+    return len(sources) == 1 and format is not None and format.write is not None and _kind(out) != "folder" and _kind(sources[0]) == "file"
 
 
 def _is_misspelled(sources: Sequence[Path | Url], out: Path | Url) -> bool:
@@ -97,8 +102,8 @@ def _is_misspelled(sources: Sequence[Path | Url], out: Path | Url) -> bool:
     return _kind(sources[0]) == "file" if isinstance(sources[0], Url) else os.path.isfile(sources[0])  # noqa: PTH113
 
 
-def _plan_single(source: Path | Url, out: Path | Url, options: ConvertOptions) -> Plan:
-    kind = SUFFIXES[_ending(out).lower()]
+def _plan_single(source: Path | Url, out: Path | Url, options: ConvertOptions, known: Mapping[str, ImageFormat]) -> Plan:
+    kind = known[_ending(out).lower()].name
     if options.format not in (None, kind):
         raise PixlateError(f"the name {out} says {kind}, but --format says {options.format}; leave out --format or change the name")
     if options.suffix:
@@ -112,7 +117,7 @@ def _plan_single(source: Path | Url, out: Path | Url, options: ConvertOptions) -
     return plan
 
 
-def _add(plan: Plan, source: Path, out: Path | Url, options: ConvertOptions, known: set[str]) -> None:
+def _add(plan: Plan, source: Path, out: Path | Url, options: ConvertOptions, known: Mapping[str, ImageFormat]) -> None:
     output = None if isinstance(out, Url) else out
     if os.path.isdir(source):  # noqa: PTH112 - pathlib raises where a folder above may not be read
         if output is not None and identity(source) == identity(output):
@@ -134,7 +139,7 @@ def _add_file(
     path: str,
     relative: PurePath,
     options: ConvertOptions,
-    known: set[str],
+    known: Mapping[str, ImageFormat],
     named: bool = False,
     url: Url | None = None,
     version: Version | None = None,
@@ -146,9 +151,10 @@ def _add_file(
     notes: tuple[str, ...] = ()
     kind: str
     if options.format is not None:
-        kind, suffix = options.format, relative.suffix if SUFFIXES.get(ending) == options.format else suffix_of(options.format)
-    elif ending in SUFFIXES:
-        kind, suffix = SUFFIXES[ending], relative.suffix
+        wanted = writable(options.format, known)
+        kind, suffix = wanted.name, relative.suffix if known.get(ending) == wanted else wanted.suffixes[0]
+    elif ending in known and known[ending].write is not None:
+        kind, suffix = known[ending].name, relative.suffix
     elif ending in known:
         kind, suffix, notes = "png", ".png", (f"written as PNG, since {ending} can only be read",)
     else:

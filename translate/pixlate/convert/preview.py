@@ -9,13 +9,17 @@ from pixlate.convert.conversion import settings_digest
 from pixlate.convert.options import ConvertOptions
 from pixlate.convert.plan import Plan, make_plan
 from pixlate.errors import PixlateError
-from pixlate.images import probe
+from pixlate.images import ImageFile
+from pixlate.images.formats import writable
+from pixlate.images.write import require_held
 from pixlate.inference.loading import load_executors
 from pixlate.inference.models import find
 from pixlate.places.homes import open_records
 from pixlate.places.journal import Records
 from pixlate.places.locating import locate
+from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.manager import installed
+from pixlate.plugin.spec import ModelSpec
 
 if TYPE_CHECKING:
     from pixlate.places.remote_journal import RemoteRecords
@@ -54,20 +58,29 @@ def preview(sources: Sequence[str | Path], out: str | Path, model: str | Path, o
     path = find(model)
     formats = installed().image_formats()
     plan = make_plan([locate(source) for source in sources], locate(out), options, formats)
-    scale = load_executors(model, options)[0].spec.scale
+    spec = load_executors(model, options)[0].spec
     records = open_records(plan.root, settings_digest(path, options))
-    return _previews(plan, options, formats, records, scale)
+    return _previews(plan, options, formats, records, spec)
 
 
-def _previews(plan: Plan, options: ConvertOptions, formats: Mapping[str, object], records: "Records | RemoteRecords", scale: int) -> Iterator[Preview]:
+def _previews(
+    plan: Plan, options: ConvertOptions, formats: Mapping[str, ImageFormat], records: "Records | RemoteRecords", spec: ModelSpec
+) -> Iterator[Preview]:
     for source, reason in plan.failures:
         yield Preview(source, "", f"fail: {reason}")
     for job in plan.jobs:
         try:
             status = job.status()
-            unknown = job.url is not None or Path(job.source).suffix.lower() in formats
-            size = None if unknown else probe(Path(job.source), options.max_pixels)
-            output = (size[0] * scale, size[1] * scale) if size else None
+            size = None if job.url is not None else _size(Path(job.source), options, formats)
+            output = (size[0] * spec.scale, size[1] * spec.scale) if size else None
+            if output is not None:
+                require_held(writable(job.format, formats), spec.channels_out, "uint8", output, formats)
             yield Preview(job.source, job.name, _ACTIONS[options.on_exists][records.state(job, status)], size, output)
         except PixlateError as error:
             yield Preview(job.source, job.name, f"fail: {error}")
+
+
+def _size(path: Path, options: ConvertOptions, formats: Mapping[str, ImageFormat]) -> tuple[int, int] | None:
+    """Return width and height from the header; None for a format that has none to read."""
+    with ImageFile(path, max_pixels=options.max_pixels, formats=formats) as file:
+        return None if file.format.probe is None else file.size

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Hashable
 from threading import Lock
 
-from pixlate.data.pixels import Array
+from pixlate.images import Pixels
 
-Arrays = tuple[Array, ...]
+Arrays = tuple[Pixels, ...]
 """The images of one sample."""
 
 

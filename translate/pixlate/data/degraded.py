@@ -12,10 +12,11 @@ from pixlate.data.cache import Arrays, PixelCache
 from pixlate.data.degradation import degrade
 from pixlate.data.folders import list_images, split_held_out
 from pixlate.data.patches import to_tensor
-from pixlate.data.pixels import Array, passing_over, read_pixels, size_of, to_levels
+from pixlate.data.pixels import passing_over, read_pixels, size_of, to_levels
 from pixlate.data.sampling import sample_seed
 from pixlate.data.transforms import Transforms
 from pixlate.errors import PixlateError
+from pixlate.images import Pixels
 from pixlate.options import DegradedOptions
 from pixlate.plugin.data import Batch, Draw
 
@@ -124,7 +125,7 @@ class DegradedImages:
             return [copy for copy in copies if min(copy.height, copy.width) >= least]
         return []
 
-    def _transformed(self, target: Array, top: int, left: int, side: int, seed: int) -> Arrays:
+    def _transformed(self, target: Pixels, top: int, left: int, side: int, seed: int) -> Arrays:
         """Return source and target of a patch that goes through the user's pipeline before it is reduced, with some of its surroundings."""
         height, width = (length // self.scale for length in target.shape[:2])
         rows, columns = (slice(max(0, first - MARGIN), min(length, first + side + MARGIN)) for first, length in ((top, height), (left, width)))

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pixlate.data.pixels import Array, luma, read_own, to_levels
+from pixlate.data.pixels import luma, read_own, to_levels
 from pixlate.errors import PixlateError
+from pixlate.images import Pixels
 
 HASH_SIDE = 8
 """Rows and columns of the perceptual hash."""
@@ -71,7 +72,7 @@ def same_look(files: Sequence[Examined]) -> list[tuple[Examined, Examined]]:
     return list(found.values())
 
 
-def _look(pixels: Array) -> int | None:
+def _look(pixels: Pixels) -> int | None:
     """Return for each of 8 x 8 places whether it is darker than the one to its right."""
     grey = luma(pixels) if pixels.shape[2] == 3 else pixels[:, :, :1]
     small = np.array(Image.fromarray(to_levels(grey)[:, :, 0]).resize((HASH_SIDE + 1, HASH_SIDE), Image.Resampling.BOX), np.int16)

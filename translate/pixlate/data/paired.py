@@ -4,16 +4,18 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pixlate.data.cache import Arrays, PixelCache
 from pixlate.data.drawing import draw_lines, random_lines
 from pixlate.data.folders import ARRAY_SUFFIXES, list_images, match_by_name, name_some, split_held_out
 from pixlate.data.patches import cut, resized, size_for, to_tensor, whole
-from pixlate.data.pixels import Array, Levels, luma, passing_over, read_own, read_pixels, to_levels, with_channels
+from pixlate.data.pixels import luma, passing_over, read_own, read_pixels, to_levels, with_channels
 from pixlate.data.sampling import epoch_indices, sample_seed
 from pixlate.data.sizes import check_sizes
 from pixlate.data.transforms import Transforms
 from pixlate.errors import PixlateError
+from pixlate.images import Pixels
 from pixlate.options import PairedOptions
 from pixlate.plugin.data import Batch, Draw
 
@@ -111,7 +113,7 @@ class PairedImages:
             source, target = self._halves(files[0])
         return source, target
 
-    def _halves(self, path: Path) -> tuple[Array, Array]:
+    def _halves(self, path: Path) -> tuple[Pixels, Pixels]:
         """Return left and right half of an image as source and target."""
         both = read_own(path, self.channels[1])
         middle = both.shape[1] // 2
@@ -121,10 +123,10 @@ class PairedImages:
         )
         return np.ascontiguousarray(source), np.ascontiguousarray(target)
 
-    def _source_of(self, target: Array, draw: Callable[[Levels], Levels]) -> Array:
+    def _source_of(self, target: Pixels, draw: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> Pixels:
         """Return the source that is made from a target: it in grey, or what ``draw`` makes of it."""
         if not self.options.grey:
-            made: Array = draw(to_levels(target))[:, :, None]
+            made: Pixels = draw(to_levels(target))[:, :, None]
         else:
             made = luma(target) if target.shape[2] == 3 else target
         return np.repeat(made, self.channels[0], axis=2)

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pixlate.data.pixels import Array, to_unit
+from pixlate.data.pixels import to_unit
+from pixlate.images import Pixels
 
 
-def resized(pixels: Array, height: int, width: int) -> Array:
+def resized(pixels: Pixels, height: int, width: int) -> Pixels:
     """Return an image at another size: what shrinks is averaged over areas, what grows is interpolated bicubically."""
     less = min(height, pixels.shape[0]), min(width, pixels.shape[1])
     for (rows, columns), how in ((less, cv2.INTER_AREA), ((height, width), cv2.INTER_CUBIC)):
@@ -22,7 +23,7 @@ def resized(pixels: Array, height: int, width: int) -> Array:
     return np.clip(pixels, 0, 1) if pixels.dtype == np.float32 else pixels
 
 
-def size_for(pixels: Array, side: int, keep_aspect: bool) -> tuple[int, int]:
+def size_for(pixels: Pixels, side: int, keep_aspect: bool) -> tuple[int, int]:
     """Return height and width that ``--resize`` gives an image: a square, or the shorter side alone; 0 is the image's own size."""
     height, width = pixels.shape[:2]
     if not side:
@@ -31,7 +32,7 @@ def size_for(pixels: Array, side: int, keep_aspect: bool) -> tuple[int, int]:
     return (round(height * side / shorter), round(width * side / shorter)) if shorter else (side, side)
 
 
-def cut(images: Sequence[Array], patch: int, mirror: bool, generator: np.random.Generator) -> list[Array]:
+def cut(images: Sequence[Pixels], patch: int, mirror: bool, generator: np.random.Generator) -> list[Pixels]:
     """Return the same random patch of images of one size, mirrored left to right half of the time where ``mirror`` is set."""
     height, width = images[0].shape[:2]
     top, left = (int(generator.integers(side - patch + 1)) for side in (height, width))
@@ -39,12 +40,12 @@ def cut(images: Sequence[Array], patch: int, mirror: bool, generator: np.random.
     return [image[top : top + patch, left : left + patch][:, ::step].copy() for image in images]
 
 
-def whole(pixels: Array, multiple: int) -> Array:
+def whole(pixels: Pixels, multiple: int) -> Pixels:
     """Return an image without the rows and columns at its bottom and right that a network cannot take."""
     height, width = (side // multiple * multiple for side in pixels.shape[:2])
     return pixels[:height, :width]
 
 
-def to_tensor(pixels: Array) -> Tensor:
+def to_tensor(pixels: Pixels) -> Tensor:
     """Return an image as (channels, height, width) in [0, 1]."""
     return torch.from_numpy(np.ascontiguousarray(to_unit(pixels).transpose(2, 0, 1)))

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from pixlate.data.pixels import Array, to_unit
+from pixlate.data.pixels import to_unit
 from pixlate.errors import PixlateError
+from pixlate.images import Pixels
 
 LARGEST_FILE = 1_000_000
 """Bytes; real pipelines have a few thousand."""
@@ -37,7 +38,7 @@ class Transforms:
         self._own = threading.local()  # a pipeline holds the state of the call it is in
         self._pipeline(1)
 
-    def __call__(self, images: Sequence[Array], seed: int) -> list[Array]:
+    def __call__(self, images: Sequence[Pixels], seed: int) -> list[Pixels]:
         """Return (height, width, channels) images of one size transformed, with the same chance for each.
 
         Raises:

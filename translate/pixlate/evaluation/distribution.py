@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pixlate.images import Pixels
+
 SIDE = 7
 """Height and width of a patch, in pixels."""
 PATCHES = 16_384
@@ -15,7 +17,7 @@ SEED = 2018
 
 
 def sliced_wasserstein(
-    outputs: Sequence[NDArray[np.uint8]], targets: Sequence[NDArray[np.uint8]], *, patches: int = PATCHES, directions: int = DIRECTIONS, seed: int = SEED
+    outputs: Sequence[Pixels], targets: Sequence[Pixels], *, patches: int = PATCHES, directions: int = DIRECTIONS, seed: int = SEED
 ) -> float:
     """Return the sliced Wasserstein-1 distance of two sets of images on random 7x7 patches of values in [0, 1]; 0 for equal sets.
 
@@ -35,7 +37,7 @@ def sliced_wasserstein(
     return patch_distance(draw(outputs, patches, seed), draw(targets, patches, seed), directions, seed)
 
 
-def draw(images: Sequence[NDArray[np.uint8]], patches: int = PATCHES, seed: int = SEED) -> NDArray[np.float32]:
+def draw(images: Sequence[Pixels], patches: int = PATCHES, seed: int = SEED) -> NDArray[np.float32]:
     """Return ``patches`` flattened patches of a set of images, (patches, 49 * channels) in [0, 1]."""
     if not images:
         raise ValueError("expected at least one image in each set, got none; fill the set first")
@@ -48,7 +50,7 @@ def patches_of_each(images: int, patches: int = PATCHES) -> list[int]:
     return np.diff(np.arange(images + 1) * patches // images).tolist()  # type: ignore[no-any-return]
 
 
-def draw_from(image: NDArray[np.uint8], count: int, seed: int | Sequence[int]) -> NDArray[np.float32]:
+def draw_from(image: Pixels, count: int, seed: int | Sequence[int]) -> NDArray[np.float32]:
     """Return ``count`` flattened patches of one image (height, width, channels) at random places, (count, 49 * channels) in [0, 1]."""
     if image.ndim != 3 or min(image.shape[:2]) < SIDE:
         raise ValueError(f"expected images (height, width, channels) of at least {SIDE}x{SIDE} pixels, got {image.shape}; leave out small ones")

@@ -7,18 +7,15 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from pixlate.errors import PixlateError
-from pixlate.images import SUFFIXES, probe, read_picture
+from pixlate.images import ImageFile, Pixels, read_picture
 from pixlate.images.samples import on_white, to_8_bits
 from pixlate.places.walk import walk
 from pixlate.plugin.manager import installed
 
 Layout = Literal["auto", "folders", "side-by-side", "degraded", "unpaired"]
-Levels = NDArray[np.uint8]
-"""An image, (height, width, channels), grey or RGB."""
 MAX_PIXELS = 10**9
 """Largest image read."""
 NAMED = 5
@@ -47,7 +44,7 @@ class ImageSets:
         """Whether each source has its target."""
         return self.layout != "unpaired"
 
-    def source_and_target(self, index: int) -> tuple[Levels, Levels | None]:
+    def source_and_target(self, index: int) -> tuple[Pixels, Pixels | None]:
         """Read a source and, where there are pairs, its target.
 
         Raises:
@@ -87,7 +84,7 @@ def find_images(folders: Sequence[Path], layout: Layout, scale: int) -> ImageSet
     return _sets(layout, scale, paths, paths, [(_single(path, layout, scale), path) for path in paths])
 
 
-def read(path: Path) -> Levels:
+def read(path: Path) -> Pixels:
     """Read an image as 8 bits, grey (height, width, 1) or RGB (height, width, 3), transparency laid over white.
 
     Raises:
@@ -100,7 +97,7 @@ def read(path: Path) -> Levels:
     return to_8_bits(picture.pixels if picture.alpha is None else on_white(picture.pixels, picture.alpha))
 
 
-def degraded(photograph: Levels, scale: int) -> tuple[Levels, Levels]:
+def degraded(photograph: Pixels, scale: int) -> tuple[Pixels, Pixels]:
     """Return (source, target): the photograph cropped to a multiple of ``scale`` and its reduction by Pillow's BICUBIC, as the training data."""
     height, width = (length // scale * scale for length in photograph.shape[:2])
     target = photograph[:height, :width]
@@ -139,7 +136,7 @@ def _images(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise PixlateError(f"expected a folder of images, got {folder}, which is {'a file' if folder.exists() else 'not there'}; name a folder")
-    known = {*SUFFIXES, *installed().image_formats()}
+    known = installed().image_formats()
     failures: list[tuple[str, str]] = []
     found: dict[str, Path] = {}
     for path in sorted(map(Path, walk(folder, folder, failures))):
@@ -210,6 +207,7 @@ def _size(path: Path) -> tuple[int, int]:
         PixlateError: The file is no image; names it.
     """
     try:
-        return probe(path, MAX_PIXELS, formats=installed().image_formats())
+        with ImageFile(path, max_pixels=MAX_PIXELS, formats=installed().image_formats()) as file:
+            return file.size
     except PixlateError as error:
         raise PixlateError(f"{path} cannot be measured, and the figures would mislead without it: {error}") from error

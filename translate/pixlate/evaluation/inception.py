@@ -15,9 +15,9 @@ from torch_fidelity.metric_prc import prc_features_to_metric
 
 from pixlate.errors import PixlateError
 from pixlate.evaluation.catalogue import NEIGHBOURS, SPLITS, Kind
-from pixlate.evaluation.folders import Levels
 from pixlate.evaluation.meters import Figure
 from pixlate.evaluation.weights import hub_file, read_weights
+from pixlate.images import Pixels
 
 POOLED, LOGITS = "2048", "logits_unbiased"
 SUBSETS, SUBSET_SIZE = 100, 1000
@@ -44,11 +44,11 @@ class InceptionMeter:
         self.outputs: list[tuple[Tensor, Tensor]] = []
         self.targets: list[tuple[Tensor, Tensor]] = []
 
-    def add_output(self, output: Levels, source: Levels, target: Levels | None) -> None:
+    def add_output(self, output: Pixels, source: Pixels, target: Pixels | None) -> None:
         """Keep the features of an output."""
         self.outputs.append(self._features(output))
 
-    def add_target(self, target: Levels) -> None:
+    def add_target(self, target: Pixels) -> None:
         """Keep the features of a target."""
         self.targets.append(self._features(target))
 
@@ -74,7 +74,7 @@ class InceptionMeter:
             value, constants = precision if kind.name == "precision" else recall, f"{NEIGHBOURS} neighbours"
         return Figure(kind.name, value, deviation, kind.higher_is_better, f"{self.library}, {constants}")
 
-    def _features(self, image: Levels) -> tuple[Tensor, Tensor]:
+    def _features(self, image: Pixels) -> tuple[Tensor, Tensor]:
         pooled, logits = self.network(torch.tensor(image, device=self.device).permute(2, 0, 1)[None])
         return pooled.cpu(), logits.cpu()
 

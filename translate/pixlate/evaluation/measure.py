@@ -9,10 +9,10 @@ import numpy as np
 
 from pixlate.errors import PixlateError
 from pixlate.evaluation.catalogue import KINDS, Kind, choose
-from pixlate.evaluation.folders import ImageSets, Layout, Levels, find_images, read
+from pixlate.evaluation.folders import ImageSets, Layout, find_images, read
 from pixlate.evaluation.meters import Figure, MeanMeter, Meter, SlicedWassersteinMeter
 from pixlate.evaluation.metrics import luma_correlation, psnr_luma
-from pixlate.images import Picture
+from pixlate.images import Picture, Pixels
 from pixlate.inference.executor import Executor
 from pixlate.inference.loading import load_for_pictures
 from pixlate.inference.pictures import from_model
@@ -149,7 +149,7 @@ def _meters(chosen: Sequence[Kind], offered: Mapping[str, Metric], sets: ImageSe
     return device, meters
 
 
-def _with_channels(pixels: Levels, channels: int, path: Path, verb: str) -> Levels:
+def _with_channels(pixels: Pixels, channels: int, path: Path, verb: str) -> Pixels:
     """Return an image with the channels a model takes or makes: grey is repeated for RGB.
 
     Raises:
@@ -160,6 +160,6 @@ def _with_channels(pixels: Levels, channels: int, path: Path, verb: str) -> Leve
     return np.repeat(pixels, channels // pixels.shape[2], axis=2)
 
 
-def _rgb(pixels: Levels) -> Levels:
+def _rgb(pixels: Pixels) -> Pixels:
     """Return (height, width, 3); grey is repeated."""
     return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from pixlate.evaluation.catalogue import Kind
 from pixlate.evaluation.distribution import DIRECTIONS, PATCHES, SEED, SIDE, draw_from, patch_distance, patches_of_each
-from pixlate.evaluation.folders import Levels
+from pixlate.images import Pixels
 
-Compute = Callable[[Levels, Levels], float]
+Compute = Callable[[Pixels, Pixels], float]
 """Takes an output and what it is compared with, RGB uint8 (height, width, 3) of one size."""
 
 
@@ -34,11 +34,11 @@ class Figure:
 class Meter(Protocol):
     """Collects what a figure needs. All images are RGB uint8 (height, width, 3)."""
 
-    def add_output(self, output: Levels, source: Levels, target: Levels | None) -> None:
+    def add_output(self, output: Pixels, source: Pixels, target: Pixels | None) -> None:
         """Take an output with its source and, where there are pairs, its target."""
         ...
 
-    def add_target(self, target: Levels) -> None:
+    def add_target(self, target: Pixels) -> None:
         """Take a target, whether it has a source or not."""
         ...
 
@@ -54,13 +54,13 @@ class MeanMeter:
         self.kind, self.compute, self.implementation = kind, compute, implementation
         self.values: list[float] = []
 
-    def add_output(self, output: Levels, source: Levels, target: Levels | None) -> None:
+    def add_output(self, output: Pixels, source: Pixels, target: Pixels | None) -> None:
         """Measure an output."""
         other = source if self.kind.compares == "sources" else target
         assert other is not None
         self.values.append(float(self.compute(output, other)))
 
-    def add_target(self, target: Levels) -> None:
+    def add_target(self, target: Pixels) -> None:
         """Do nothing: the target came with its output."""
 
     def figures(self) -> list[Figure]:
@@ -84,11 +84,11 @@ class SlicedWassersteinMeter:
         self.counts = patches_of_each(outputs), patches_of_each(targets)
         self.patches: tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]] = [], []
 
-    def add_output(self, output: Levels, source: Levels, target: Levels | None) -> None:
+    def add_output(self, output: Pixels, source: Pixels, target: Pixels | None) -> None:
         """Keep patches of an output."""
         self._draw(output, self.counts[0], self.patches[0])
 
-    def add_target(self, target: Levels) -> None:
+    def add_target(self, target: Pixels) -> None:
         """Keep patches of a target."""
         self._draw(target, self.counts[1], self.patches[1])
 
@@ -99,5 +99,5 @@ class SlicedWassersteinMeter:
         return [Figure(self.kind.name, value, None, self.kind.higher_is_better, self.implementation)]
 
     @staticmethod
-    def _draw(image: Levels, counts: Sequence[int], drawn: list[NDArray[np.float32]]) -> None:
+    def _draw(image: Pixels, counts: Sequence[int], drawn: list[NDArray[np.float32]]) -> None:
         drawn.append(draw_from(image, counts[len(drawn)], [SEED, len(drawn)]))

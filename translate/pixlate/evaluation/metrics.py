@@ -5,19 +5,21 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from pixlate.images import Pixels
 
-def luma(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+
+def luma(pixels: Pixels) -> NDArray[np.float64]:
     """Return the Y of ITU-R BT.601 in [16, 235] for 8-bit RGB (height, width, 3), not rounded (MATLAB's ``rgb2ycbcr``)."""
     weights = np.array([65.481, 128.553, 24.966]) / 255
     return pixels.astype(np.float64) @ weights + 16
 
 
-def psnr_luma(output: NDArray[np.uint8], target: NDArray[np.uint8], border: int) -> float:
+def psnr_luma(output: Pixels, target: Pixels, border: int) -> float:
     """Return the peak signal-to-noise ratio of two 8-bit RGB images on luma, in dB; see :func:`psnr`."""
     return _ratio(output, target, border, luma)
 
 
-def psnr(output: NDArray[np.uint8], target: NDArray[np.uint8], border: int = 0) -> float:
+def psnr(output: Pixels, target: Pixels, border: int = 0) -> float:
     """Return the peak signal-to-noise ratio of two 8-bit images (height, width, channels), in dB, ``border`` pixels cropped from each side.
 
     Equal images give infinity.
@@ -28,7 +30,7 @@ def psnr(output: NDArray[np.uint8], target: NDArray[np.uint8], border: int = 0) 
     return _ratio(output, target, border, lambda pixels: pixels.astype(np.float64))
 
 
-def _ratio(output: NDArray[np.uint8], target: NDArray[np.uint8], border: int, measured: Callable[[NDArray[np.uint8]], NDArray[np.float64]]) -> float:
+def _ratio(output: Pixels, target: Pixels, border: int, measured: Callable[[Pixels], NDArray[np.float64]]) -> float:
     if output.shape != target.shape:
         raise ValueError(f"expected two images of one shape, got {output.shape} and {target.shape}; crop one of them")
     if min(output.shape[:2]) <= 2 * border:
@@ -39,7 +41,7 @@ def _ratio(output: NDArray[np.uint8], target: NDArray[np.uint8], border: int, me
     return float("inf") if error == 0 else 10 * float(np.log10(255**2 / error))
 
 
-def luma_correlation(output: NDArray[np.uint8], source: NDArray[np.uint8]) -> float:
+def luma_correlation(output: Pixels, source: Pixels) -> float:
     """Return Pearson's correlation of the luma of two images, -1 to 1: whether a translation without pairs keeps light and dark where they were.
 
     0 where one of them is of one level throughout, which tells nothing of the other.

@@ -12,9 +12,9 @@ from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 from torchvision.models import AlexNet_Weights, alexnet
 
 from pixlate.errors import PixlateError
-from pixlate.evaluation.folders import Levels
 from pixlate.evaluation.meters import Compute
 from pixlate.evaluation.weights import hub_file, read_weights
+from pixlate.images import Pixels
 
 EDGE = 5
 """Pixels on each side where SSIM's window of 11 leaves the image."""
@@ -41,12 +41,12 @@ def make(name: str, device: str) -> tuple[Compute, str]:
     return lpips, f"{version}, AlexNet {lpips.digest}, linear weights 0.1"
 
 
-def psnr(output: Levels, target: Levels, device: str = "cpu") -> float:
+def psnr(output: Pixels, target: Pixels, device: str = "cpu") -> float:
     """Return the peak signal-to-noise ratio of two RGB images in dB; infinity for equal ones."""
     return peak_signal_noise_ratio(_planes(output, device), _planes(target, device), data_range=255.0).item()
 
 
-def ssim(output: Levels, target: Levels, device: str = "cpu") -> float:
+def ssim(output: Pixels, target: Pixels, device: str = "cpu") -> float:
     """Return the structural similarity of two RGB images (Wang et al. 2004), the mean over the channels, at most 1.
 
     As in the paper's code and in scikit-image, only windows that lie wholly inside count. In 64 bits: with 32, the variance of a bright
@@ -55,7 +55,7 @@ def ssim(output: Levels, target: Levels, device: str = "cpu") -> float:
     return _strip_by_strip(_similarity, _planes(output, device).double(), _planes(target, device).double())
 
 
-def ms_ssim(output: Levels, target: Levels, device: str = "cpu") -> float:
+def ms_ssim(output: Pixels, target: Pixels, device: str = "cpu") -> float:
     """Return the multi-scale structural similarity of two RGB images (Wang et al. 2003), 0 to 1.
 
     The terms of each scale are means over the channels and over the windows that lie wholly inside; negative ones count as 0.
@@ -117,13 +117,13 @@ class Lpips:
         self.device = device
         self.metric = LearnedPerceptualImagePatchSimilarity(net_type="alex", normalize=True).to(device)
 
-    def __call__(self, output: Levels, target: Levels) -> float:
+    def __call__(self, output: Pixels, target: Pixels) -> float:
         """Return the distance of two RGB images."""
         self.metric.reset()
         self.metric.update(_planes(output, self.device) / 255, _planes(target, self.device) / 255)
         return float(self.metric.compute())
 
 
-def _planes(image: Levels, device: str) -> Tensor:
+def _planes(image: Pixels, device: str) -> Tensor:
     """Return (1, channels, height, width) in [0, 255], float32."""
     return torch.tensor(image, device=device).permute(2, 0, 1)[None].float()

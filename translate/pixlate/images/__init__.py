@@ -1,10 +1,10 @@
-"""Files <-> pixel arrays: orientation, colour profiles, alpha, depth and metadata of seven formats. Imports no PyTorch."""
+"""Files <-> pixel arrays: orientation, colour profiles, alpha, depth and metadata of eight formats. Imports no PyTorch."""
 
 from pixlate.images.colour import to_srgb
-from pixlate.images.formats import FORMATS, SUFFIXES, suffix_of
-from pixlate.images.picture import ImageFormat, Metadata, Picture
-from pixlate.images.read import probe, read_picture
+from pixlate.images.file import ImageFile, read_picture
+from pixlate.images.formats import BUILT_IN
+from pixlate.images.picture import Metadata, Picture, Pixels
 from pixlate.images.write import write_picture
 from pixlate.images.xmp import add_origin
 
-__all__ = ["FORMATS", "SUFFIXES", "ImageFormat", "Metadata", "Picture", "add_origin", "probe", "read_picture", "suffix_of", "to_srgb", "write_picture"]
+__all__ = ["BUILT_IN", "ImageFile", "Metadata", "Picture", "Pixels", "add_origin", "read_picture", "to_srgb", "write_picture"]

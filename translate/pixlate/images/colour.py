@@ -10,6 +10,7 @@ from PIL import Image, ImageCms
 
 from pixlate.images.picture import Metadata, Picture, Pixels
 
+OTHER = "the ICC profile is for another kind of colours and was left out"
 _SPACES = {1: b"GRAY", 3: b"RGB "}
 """Channels of a picture -> the colour space its profile must have."""
 

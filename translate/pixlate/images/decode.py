@@ -1,40 +1,45 @@
 """Decoding through Pillow: any mode to 8-bit grey or RGB with alpha."""
 
 import re
-from collections.abc import Callable
-from dataclasses import replace
-from io import BytesIO
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL import Image, ImageFile, JpegImagePlugin
 
 from pixlate.errors import PixlateError
-from pixlate.images import colour, exif, gif
+from pixlate.images import colour, exif, gif, png, xmp
 from pixlate.images.picture import Metadata, Picture
+from pixlate.images.samples import turned
+from pixlate.plugin.image_format import Frame, Header, Opened
 
-_OPENERS: dict[str, Callable[[BinaryIO], ImageFile.ImageFile]] = {
-    "jpeg": JpegImagePlugin.JpegImageFile,
-    "png": PngImagePlugin.PngImageFile,
-    "webp": WebPImagePlugin.WebPImageFile,
-    "tiff": TiffImagePlugin.TiffImageFile,
-    "bmp": BmpImagePlugin.BmpImageFile,
-    "avif": AvifImagePlugin.AvifImageFile,
-    "gif": GifImagePlugin.GifImageFile,
-}
+Opener = Callable[[BinaryIO], ImageFile.ImageFile]
 _GREY_MODES = {"1", "L"}
 _COLOUR_MODES = {"CMYK", "LAB", "YCbCr"}
 _ALPHA_MODES = {"LA": "LA", "La": "LA", "PA": "RGBA", "RGBA": "RGBA", "RGBa": "RGBA"}
 
 
-def opened(stream: BinaryIO, format: str) -> ImageFile.ImageFile:
+@dataclass(frozen=True, eq=False)
+class Parsed:
+    """A decoder that has read the header."""
+
+    image: ImageFile.ImageFile
+    metadata: Metadata
+    orientation: int
+
+
+def probe(stream: BinaryIO, opener: Opener) -> Header:
     """Read the header of an image.
 
     The reader of the format is called directly. ``Image.open`` would look at ``Image.MAX_IMAGE_PIXELS``, one number for the whole process,
     and Pixlate has a limit of its own.
     """
-    stream.seek(0)
-    return _OPENERS[format](stream)
+    image = opener(stream)
+    metadata = metadata_of(image)
+    orientation = exif.orientation(metadata.exif) or xmp.orientation(metadata.xmp) or 1
+    width, height = image.size[::-1] if orientation >= 5 else image.size
+    return Header(width, height, parsed=Parsed(image, metadata, orientation))
 
 
 def metadata_of(image: ImageFile.ImageFile) -> Metadata:
@@ -49,32 +54,91 @@ def metadata_of(image: ImageFile.ImageFile) -> Metadata:
     return Metadata(exif=block, icc=info.get("icc_profile") or b"", xmp=xmp.encode() if isinstance(xmp, str) else xmp, dpi=dpi)
 
 
-def decoded(data: bytes, format: str) -> Picture:
-    """Decode the first frame, as it lies in the file (TIFF: upright, which Pillow sees to), with a note for each further thing that was done.
-
-    Args:
-        data: The file.
-        format: Of the file.
-    """
-    with opened(BytesIO(data), format) as image:
-        metadata = metadata_of(image)
-        header_size = image.fp.tell() if image.fp is not None else 0
+def frames(opened: Opened) -> Iterator[Frame]:
+    """Decode the frames of an animation one after another, upright, with a note for each further thing that was done."""
+    parsed: Parsed = opened.header.parsed
+    image = parsed.image
+    image.load()
+    picture = upright(as_stored(image, parsed.metadata), parsed.orientation)
+    duration, count = _duration(image), int(getattr(image, "n_frames", 1))
+    yield Frame(picture, duration, count)
+    for index in range(1, count):
+        image.seek(index)
         image.load()
-        if format == "png" and image.mode == "L" and data[24] < 8 and isinstance(clear := image.info.get("transparency"), int):
-            image.info["transparency"] = clear * 255 // (2 ** data[24] - 1)  # Pillow stretches the pixels to 8 bits, not this number
-        if format == "jpeg" and data.find(b"\xff\xd9", header_size) < 0:  # zeros after a broken copy decode without complaint
-            raise ValueError("no end mark")
-        metadata = replace(metadata, xmp=gif.xmp_of(data)) if format == "gif" else metadata
-        return _counted(_picture(image, metadata), image, format)
+        yield Frame(upright(as_stored(image, parsed.metadata), parsed.orientation), _duration(image), count)
 
 
-def _counted(picture: Picture, image: ImageFile.ImageFile, format: str) -> Picture:
-    """Return the picture with a note where its file holds more of them."""
-    count = _frames(image)
-    return picture if count == 1 else replace(picture, notes=(f"first of {count} {'pictures' if format == 'jpeg' else 'frames'}", *picture.notes))
+def jpeg(opened: Opened) -> Picture:
+    """Decode a JPEG file, of several pictures the first."""
+    parsed: Parsed = opened.header.parsed
+    image = parsed.image
+    header_size = image.fp.tell() if image.fp is not None else 0
+    image.load()
+    if opened.data().find(b"\xff\xd9", header_size) < 0:  # zeros after a broken copy decode without complaint
+        raise ValueError("no end mark")
+    picture = as_stored(image, parsed.metadata)
+    count = _pictures(image)
+    return upright(picture if count == 1 else replace(picture, notes=(f"first of {count} pictures", *picture.notes)), parsed.orientation)
 
 
-def _picture(image: Image.Image, metadata: Metadata) -> Picture:
+def png_frames(opened: Opened) -> Iterator[Frame]:
+    """Decode a PNG file; one of 16 bits at full depth, of an animation of 16 bits the first frame."""
+    parsed: Parsed = opened.header.parsed
+    image, data = parsed.image, opened.data()
+    png.check(data)
+    depth, clear = png.depth(data), image.info.get("transparency")
+    if depth == 16:
+        count = int(getattr(image, "n_frames", 1))
+        notes = () if count == 1 else (f"first of {count} frames",)
+        yield Frame(upright(Picture(*png.deep_samples(data, image.size, clear), parsed.metadata, notes), parsed.orientation))
+        return
+    if image.mode == "L" and depth < 8 and isinstance(clear, int):
+        image.load()
+        image.info["transparency"] = clear * 255 // (2**depth - 1)  # Pillow stretches the pixels to 8 bits, not this number
+    yield from frames(opened)
+
+
+def gif_frames(opened: Opened) -> Iterator[Frame]:
+    """Decode a GIF file, whose XMP packet Pillow does not find."""
+    packet = xmp.upright(gif.xmp_of(opened.data()))
+    for frame in frames(opened):
+        yield replace(frame, picture=replace(frame.picture, metadata=replace(frame.picture.metadata, xmp=packet)))
+
+
+def avif_frames(opened: Opened) -> Iterator[Frame]:
+    """Decode an AVIF file, which gives 8 bits whatever it has."""
+    data = opened.data()
+    deep = 0 <= (box := data.find(b"av1C")) < len(data) - 6 and data[box + 6] & 0x40
+    for frame in frames(opened):
+        notes = ("10- or 12-bit AVIF read with 8 bits",) if deep else ()
+        yield replace(frame, picture=replace(frame.picture, notes=(*notes, *frame.picture.notes)))
+
+
+def upright(picture: Picture, orientation: int) -> Picture:
+    """Turn pixels and alpha upright, and make the metadata say so."""
+    metadata, notes = picture.metadata, picture.notes
+    if metadata.icc and colour.fits(metadata.icc, 1):
+        picture = _grey_again(picture)
+    if metadata.icc and not colour.fits(metadata.icc, picture.pixels.shape[2]):
+        metadata = replace(metadata, icc=b"")
+        notes += (colour.OTHER,)
+    dpi = metadata.dpi[::-1] if metadata.dpi is not None and orientation >= 5 else metadata.dpi
+    return Picture(
+        pixels=turned(picture.pixels, orientation),
+        alpha=None if picture.alpha is None else turned(picture.alpha, orientation),
+        metadata=Metadata(exif=exif.upright(metadata.exif), icc=metadata.icc, xmp=xmp.upright(metadata.xmp), dpi=dpi),
+        notes=notes,
+    )
+
+
+def _grey_again(picture: Picture) -> Picture:
+    """Return one channel of grey pixels that a decoder has given as RGB, so that their grey profile stays right."""
+    grey = picture.pixels[:, :, :1]
+    return replace(picture, pixels=np.ascontiguousarray(grey)) if (picture.pixels == grey).all() else picture
+
+
+def as_stored(image: Image.Image, metadata: Metadata) -> Picture:
+    """Return a decoded image as 8-bit grey or RGB with alpha, not turned yet."""
     icc = metadata.icc
     notes: tuple[str, ...] = ()
     if image.mode in _COLOUR_MODES:
@@ -96,14 +160,17 @@ def _picture(image: Image.Image, metadata: Metadata) -> Picture:
     return Picture(np.ascontiguousarray(array[:, :, :channels]), alpha, replace(metadata, icc=icc), notes)
 
 
-def _frames(image: ImageFile.ImageFile) -> int:
-    if isinstance(image, JpegImagePlugin.JpegImageFile):
-        try:
-            index = image._getmp()
-        except (SyntaxError, KeyError, ValueError):
-            return 1
-        return 1 if index is None else max(1, int(index.get(0xB001, 1)))
-    return int(getattr(image, "n_frames", 1))
+def _duration(image: ImageFile.ImageFile) -> float:
+    return float(image.info.get("duration") or 0)
+
+
+def _pictures(image: ImageFile.ImageFile) -> int:
+    """Return how many pictures a JPEG file says it holds."""
+    try:
+        index = image._getmp() if isinstance(image, JpegImagePlugin.JpegImageFile) else None
+    except (SyntaxError, KeyError, ValueError):
+        return 1
+    return 1 if index is None else max(1, int(index.get(0xB001, 1)))
 
 
 def _positive(dpi: tuple[float, ...] | None) -> tuple[float, float] | None:

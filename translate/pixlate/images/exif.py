@@ -3,7 +3,6 @@
 import struct
 from collections.abc import Mapping
 from io import BytesIO
-from typing import BinaryIO
 
 from pixlate.images.tags import ASCII, SHORT, SIZES, Directory, Field, Order, changed, first_directory, long, rational, short
 
@@ -100,9 +99,8 @@ def empty(order: Order) -> bytes:
     return (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IHI", 8, 0, 0)
 
 
-def from_tiff(stream: BinaryIO) -> bytes:
-    """Return the EXIF block that a TIFF file holds in its directories, without what belongs to the storage of its pixels."""
-    main = first_directory(stream)
+def from_tiff(main: Directory) -> bytes:
+    """Return the EXIF block that a page of a TIFF file holds in its directories, without what belongs to the storage of its pixels."""
     tags = _DESCRIPTIVE & set(main.entries)
     if not tags - {X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT}:
         return b""

@@ -1,54 +1,148 @@
-"""Names, suffixes and first bytes of the image formats."""
+"""The built-in image formats, and how one is found among those that are known."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from types import MappingProxyType
 
-_SUFFIXES_OF = {
-    "jpeg": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "png": (".png", ".apng"),
-    "webp": (".webp",),
-    "tiff": (".tif", ".tiff"),
-    "bmp": (".bmp", ".dib"),
-    "avif": (".avif",),
-    "gif": (".gif",),
-}
+from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
-FORMATS: tuple[str, ...] = tuple(_SUFFIXES_OF)
-"""Names of the formats that are read and written."""
-
-SUFFIXES: Mapping[str, str] = MappingProxyType({suffix: name for name, suffixes in _SUFFIXES_OF.items() for suffix in suffixes})
-"""Lower-case suffix -> format name."""
-
-TITLES: Mapping[str, str] = MappingProxyType({"jpeg": "JPEG", "png": "PNG", "webp": "WebP", "tiff": "TIFF", "bmp": "BMP", "avif": "AVIF", "gif": "GIF"})
-"""Format name -> how a sentence spells it."""
+from pixlate.errors import PixlateError
+from pixlate.images import decode, encode, npy, png, tiff
+from pixlate.plugin.image_format import ImageFormat
 
 SNIFFED = 16
-"""Bytes :func:`sniff` looks at."""
+"""Bytes that tell a format."""
+_ALL = ("exif", "icc", "xmp", "dpi")
 
 
-def suffix_of(format: str) -> str:
-    """Return the usual suffix of a format: ``.jpg`` for ``jpeg``."""
-    return _SUFFIXES_OF[format][0]
+def by_suffix(formats: Iterable[ImageFormat]) -> Mapping[str, ImageFormat]:
+    """Return suffix -> format."""
+    return MappingProxyType({suffix: format for format in formats for suffix in format.suffixes})
 
 
-def sniff(head: bytes) -> str | None:
-    """Return the format that the first bytes of a file tell, or None."""
-    marks = {
-        b"\xff\xd8\xff": "jpeg",
-        b"\x89PNG\r\n\x1a\n": "png",
-        b"II*\0": "tiff",
-        b"MM\0*": "tiff",
-        b"II+\0": "tiff",
-        b"MM\0+": "tiff",
-        b"BM": "bmp",
-        b"GIF87a": "gif",
-        b"GIF89a": "gif",
-    }
-    for mark, name in marks.items():
-        if head.startswith(mark):
-            return name
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "webp"
-    if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis", b"mif1", b"msf1"):
-        return "avif"
-    return None
+JPEG = ImageFormat(
+    name="jpeg",
+    suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"),
+    sniff=lambda head: head.startswith(b"\xff\xd8\xff"),
+    probe=partial(decode.probe, opener=JpegImagePlugin.JpegImageFile),
+    read=decode.jpeg,
+    write=encode.jpeg,
+    longest_side=65500,  # libjpeg stops a little before its format does
+    metadata=_ALL,
+    media_type="image/jpeg",
+)
+PNG = ImageFormat(
+    name="png",
+    suffixes=(".png", ".apng"),
+    sniff=lambda head: head.startswith(b"\x89PNG\r\n\x1a\n"),
+    probe=partial(decode.probe, opener=PngImagePlugin.PngImageFile),
+    read=decode.png_frames,
+    write=png.encoded,
+    dtypes=("uint8", "uint16"),
+    alpha=True,
+    metadata=_ALL,
+    frames="frames",
+    media_type="image/png",
+)
+WEBP = ImageFormat(
+    name="webp",
+    title="WebP",
+    suffixes=(".webp",),
+    sniff=lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP",
+    probe=partial(decode.probe, opener=WebPImagePlugin.WebPImageFile),
+    read=decode.frames,
+    write=encode.webp,
+    longest_side=16383,
+    alpha=True,
+    metadata=_ALL,
+    frames="frames",
+    media_type="image/webp",
+)
+TIFF = ImageFormat(
+    name="tiff",
+    suffixes=(".tif", ".tiff"),
+    sniff=lambda head: head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+    probe=tiff.probe,
+    read=tiff.frames,
+    write=tiff.encoded,
+    channels=(),
+    dtypes=("uint8", "uint16"),
+    alpha=True,
+    metadata=_ALL,
+    frames="pages",
+    media_type="image/tiff",
+)
+BMP = ImageFormat(
+    name="bmp",
+    suffixes=(".bmp", ".dib"),
+    sniff=lambda head: head.startswith(b"BM"),
+    probe=partial(decode.probe, opener=BmpImagePlugin.BmpImageFile),
+    read=decode.frames,
+    write=encode.bmp,
+    metadata=("dpi",),
+    media_type="image/bmp",
+)
+AVIF = ImageFormat(
+    name="avif",
+    suffixes=(".avif",),
+    sniff=lambda head: head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis", b"mif1", b"msf1"),
+    probe=partial(decode.probe, opener=AvifImagePlugin.AvifImageFile),
+    read=decode.avif_frames,
+    write=encode.avif,
+    longest_side=65536,
+    alpha=True,
+    metadata=_ALL,
+    frames="frames",
+    media_type="image/avif",
+)
+GIF = ImageFormat(
+    name="gif",
+    suffixes=(".gif",),
+    sniff=lambda head: head.startswith((b"GIF87a", b"GIF89a")),
+    probe=partial(decode.probe, opener=GifImagePlugin.GifImageFile),
+    read=decode.gif_frames,
+    write=encode.gif_file,
+    longest_side=65535,
+    alpha=True,
+    metadata=("xmp",),
+    frames="frames",
+    media_type="image/gif",
+)
+NPY = ImageFormat(
+    name="npy",
+    suffixes=(".npy",),
+    sniff=lambda head: head.startswith(npy.MAGIC),
+    probe=npy.probe,
+    read=npy.read,
+    write=npy.encoded,
+    channels=(),
+    dtypes=("uint8", "uint16", "float32"),
+)
+
+BUILT_IN: Mapping[str, ImageFormat] = by_suffix((JPEG, PNG, WEBP, TIFF, BMP, AVIF, GIF, NPY))
+"""Suffix -> format, of those that need no plugin."""
+
+
+def named(formats: Mapping[str, ImageFormat]) -> Mapping[str, ImageFormat]:
+    """Return name -> format of suffix -> format."""
+    return {format.name: format for format in formats.values()}
+
+
+def writable(name: str, formats: Mapping[str, ImageFormat]) -> ImageFormat:
+    """Return the format of a name.
+
+    Raises:
+        PixlateError: There is none, or it is only read.
+    """
+    known = {each: format for each, format in named(formats).items() if format.write is not None}
+    if name not in known:
+        raise PixlateError(f"expected a format of {', '.join(known)}, got {name!r}; name one of them with --format")
+    return known[name]
+
+
+def recognised(head: bytes, formats: Mapping[str, ImageFormat], suffix: str = "") -> ImageFormat | None:
+    """Return the format that the first bytes of a file tell, that of the suffix asked first; one without ``sniff`` is told by the suffix."""
+    expected = formats.get(suffix)
+    if expected is not None and (expected.sniff is None or expected.sniff(head)):
+        return expected
+    return next((format for format in formats.values() if format.sniff is not None and format.sniff(head)), None)

@@ -1,14 +1,10 @@
 """A picture in memory: pixels, transparency, and what its file said about itself."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import isfinite
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-
-from pixlate.plugin.offer import Offer
 
 Pixels = NDArray[np.uint8 | np.uint16 | np.float32]
 """Samples (height, width, channels), or (batch, height, width, channels): uint8 of 0..255, uint16 of 0..65535, or float32, linear in whatever
@@ -61,15 +57,3 @@ class Picture:
     def nbytes(self) -> int:
         """Memory of pixels and alpha, in bytes."""
         return self.pixels.nbytes + (0 if self.alpha is None else self.alpha.nbytes)
-
-
-@dataclass(frozen=True)
-class ImageFormat(Offer):
-    """A kind of image file that Pillow cannot read."""
-
-    name: str
-    """Name in reports, such as ``exr``."""
-    suffixes: tuple[str, ...]
-    """Lower-case endings of its files, with the dot."""
-    read: Callable[[Path], Picture]
-    """Return the pixels of a file; raise OSError or ValueError with the reason where it is damaged."""

@@ -10,7 +10,7 @@ import imagecodecs
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from pixlate.images.decode import metadata_of, opened
+from pixlate.images.encode import Encoded, text_xmp
 from pixlate.images.picture import Metadata, Picture, Pixels
 
 LEVEL = 2
@@ -37,32 +37,30 @@ def check(data: bytes) -> None:
         position = end + 4
 
 
-def read_deep(data: bytes) -> Picture:
-    """Decode a 16-bit PNG at full depth."""
-    with opened(BytesIO(data), "png") as image:
-        metadata, transparent = metadata_of(image), image.info.get("transparency")
-        count, (width, height) = int(getattr(image, "n_frames", 1)), image.size
+def deep_samples(data: bytes, size: tuple[int, int], transparent: int | tuple[int, ...] | None) -> tuple[Pixels, Pixels | None]:
+    """Decode a 16-bit PNG of (width, height) at full depth: pixels, and alpha where it has one or a transparent colour."""
     array = imagecodecs.png_decode(data)
-    array = array.reshape((height, width, -1))
+    array = array.reshape((*size[::-1], -1))
     channels = array.shape[2] - (array.shape[2] + 1) % 2
     pixels: Pixels = np.ascontiguousarray(array[:, :, :channels])
     alpha: Pixels | None = np.ascontiguousarray(array[:, :, channels]) if channels < array.shape[2] else None
     if alpha is None and transparent is not None:
         alpha = np.where((pixels == np.array(transparent, dtype=np.uint16)).all(axis=2), 0, 65535).astype(np.uint16)
-    return Picture(pixels, alpha, metadata, () if count == 1 else (f"first of {count} frames",))
+    return pixels, alpha
 
 
-def encoded(picture: Picture, metadata: Metadata) -> bytes:
+def encoded(picture: Picture, quality: int) -> Encoded:
     """Return a PNG file of 8 or 16 bits."""
+    metadata, notes = text_xmp(picture.metadata, "PNG")
     samples = picture.pixels if picture.alpha is None else np.dstack([picture.pixels, picture.alpha])
     if samples.dtype == np.uint8:
-        return _through_pillow(Image.fromarray(samples[:, :, 0] if samples.shape[2] == 1 else samples), metadata)
+        return _through_pillow(Image.fromarray(samples[:, :, 0] if samples.shape[2] == 1 else samples), metadata), notes
     plain: Pixels = np.ndarray(samples.shape, samples.dtype, np.ascontiguousarray(samples).data)  # imagecodecs minds odd strides of axes of length 1
     deep = bytes(imagecodecs.png_encode(plain, level=LEVEL))
     carrier = _through_pillow(Image.new("L" if picture.pixels.shape[2] == 1 else "RGB", (1, 1)), metadata)
     blocks = b"".join(block for name, block in chunks(carrier) if name not in (b"IHDR", b"IDAT", b"IEND"))
     header = 8 + 25
-    return deep[:header] + blocks + b"".join(block for name, block in chunks(deep) if name in (b"IDAT", b"IEND"))
+    return deep[:header] + blocks + b"".join(block for name, block in chunks(deep) if name in (b"IDAT", b"IEND")), notes
 
 
 def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

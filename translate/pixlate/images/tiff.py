@@ -6,6 +6,7 @@ those of the file, so that every offset in it stays right.
 
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
 from math import prod
@@ -13,14 +14,17 @@ from typing import BinaryIO
 
 import numpy as np
 import tifffile
+from PIL import TiffImagePlugin
 
 from pixlate.errors import PixlateError
 from pixlate.images import exif, xmp
-from pixlate.images.decode import decoded
+from pixlate.images.decode import as_stored, metadata_of, upright
+from pixlate.images.encode import Encoded
 from pixlate.images.failures import check_size
 from pixlate.images.picture import Metadata, Picture, Pixels
 from pixlate.images.samples import as_pixels, full_scale, unmultiplied
 from pixlate.images.tags import UNDEFINED, Directory, Field, Order, changed, first_directory, long, short
+from pixlate.plugin.image_format import Frame, Header, Opened
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, STRIPS, SAMPLES, ROWS, COUNTS, PLANAR = 256, 257, 258, 259, 262, 273, 277, 278, 279, 284
 PREDICTOR, TILES, TILE_COUNTS, EXTRA, SAMPLE_FORMAT, XMP, ICC = 317, 324, 325, 338, 339, 700, 34675
@@ -32,21 +36,21 @@ _COLOURS = {2: 3, 5: 4, 6: 3, 8: 3, 9: 3}
 """Samples of a pixel by photometric interpretation (TIFF 6.0, tag 262): RGB, CMYK, YCbCr, CIELab and ICCLab; the others have one."""
 
 
-def size_of(stream: BinaryIO) -> tuple[int, int]:
-    """Return width and height as stored."""
+def probe(stream: BinaryIO) -> Header:
+    """Read the first directory."""
     main = first_directory(stream)
-    return main.number(WIDTH), main.number(HEIGHT)
+    size = main.number(WIDTH), main.number(HEIGHT)
+    width, height = size[::-1] if _orientation(main) >= 5 else size
+    return Header(width, height, main.number(SAMPLES, 1), -(-int(max(main.numbers(BITS, (1,)))) // 8), main)
 
 
-def metadata_of(stream: BinaryIO) -> Metadata:
-    """Return EXIF, ICC profile, XMP and resolution as they stand."""
-    main = first_directory(stream)
-    return Metadata(exif=exif.from_tiff(stream), icc=main.data(ICC), xmp=main.data(XMP).rstrip(b"\0"), dpi=exif.resolution(main))
+def _metadata_of(main: Directory) -> Metadata:
+    """Return EXIF, ICC profile, XMP and resolution as they are."""
+    return Metadata(exif=exif.from_tiff(main), icc=main.data(ICC), xmp=main.data(XMP).rstrip(b"\0"), dpi=exif.resolution(main))
 
 
-def orientation_of(stream: BinaryIO) -> int:
+def _orientation(main: Directory) -> int:
     """Return the orientation, 1 to 8; where the tags do not tell, that of the XMP packet."""
-    main = first_directory(stream)
     value = main.number(exif.ORIENTATION)
     return value if 1 <= value <= 8 else xmp.orientation(main.data(XMP)) or 1
 
@@ -80,38 +84,49 @@ def read_stack(data: bytes, max_pixels: int) -> Pixels:
     return as_pixels(array)
 
 
-def read(data: bytes, orientation: int, max_pixels: int, channels: int = 0) -> tuple[Picture, int]:
-    """Decode the first page, or all channels of a stack; return it with the orientation that is still to be applied."""
-    stream = BytesIO(data)
-    main = first_directory(stream)
-    if is_stack(main, channels):
+def frames(opened: Opened) -> Iterator[Frame]:
+    """Decode the pages, or all channels of a stack as one picture."""
+    main: Directory = opened.header.parsed
+    data = opened.data()
+    if is_stack(main, opened.channels):
         _check_whole(main, len(data))
-        return Picture(read_stack(data, max_pixels), None, metadata_of(stream)), orientation
+        yield Frame(upright(Picture(read_stack(data, opened.max_pixels), None, _metadata_of(main)), _orientation(main)))
+        return
+    pages = _pages(main)
+    for index, page in enumerate(pages):
+        check_size(page.number(WIDTH), page.number(HEIGHT), opened.max_pixels)
+        yield Frame(_page(data, page, index), count=len(pages))
+
+
+def _page(data: bytes, main: Directory, index: int) -> Picture:
     bits, layout = main.numbers(BITS, (1,)), main.numbers(SAMPLE_FORMAT, (1,))
     photometric = main.number(PHOTOMETRIC)
     _check_kind(bits, layout)
     _check_whole(main, len(data))
-    count = _pages(main)
-    notes: tuple[str, ...] = () if count == 1 else (f"first of {count} pages",)
+    notes: tuple[str, ...] = ()
     if any(tag in main.entries for tag in _GEOGRAPHIC):
         notes += ("the geographic reference of the TIFF file was left out",)
-    metadata = metadata_of(stream)
+    metadata = _metadata_of(main)
     grey_or_rgb = photometric in (0, 1, 2) and max(bits) >= 8 and len(set(bits)) == 1
     if max(bits) > 8 and not (grey_or_rgb or photometric == 5):
         raise PixlateError(f"expected grey or RGB samples in a 16-bit TIFF, got photometric interpretation {photometric}; convert the file to 16-bit RGB")
     if grey_or_rgb and (max(bits) > 8 or main.number(COMPRESSION, 1) in _PLAIN_COMPRESSIONS):
-        pixels, alpha, more = _samples(data, main, int(bits[0]), photometric)
-        return Picture(pixels, alpha, metadata, notes + more), orientation
-    picture = decoded(data, "tiff")
+        pixels, alpha, more = _samples(data, main, index, int(bits[0]), photometric)
+        return upright(Picture(pixels, alpha, metadata, notes + more), _orientation(main))
+    with TiffImagePlugin.TiffImageFile(BytesIO(data)) as image:
+        image.seek(index)
+        found = metadata_of(image)
+        image.load()
+        picture = as_stored(image, found)
     if max(bits) > 8:
         notes += ("16-bit CMYK read with 8 bits",)
-    own = tuple(note for note in picture.notes if not note.startswith("first of"))
     metadata = replace(metadata, icc=picture.metadata.icc)
-    return replace(picture, metadata=metadata, notes=notes + own), 1  # Pillow turns TIFF pictures by itself
+    return upright(replace(picture, metadata=metadata, notes=notes + picture.notes), 1)  # Pillow turns TIFF pictures by itself
 
 
-def encoded(picture: Picture, metadata: Metadata) -> bytes:
+def encoded(picture: Picture, quality: int) -> Encoded:
     """Return a TIFF file, deflate-compressed with differences between neighbours; EXIF, ICC profile, XMP and resolution go into its tags."""
+    metadata = picture.metadata
     block = bytearray(metadata.exif or exif.empty("<"))
     main = first_directory(BytesIO(bytes(block)))
     order = main.order
@@ -149,7 +164,7 @@ def encoded(picture: Picture, metadata: Metadata) -> bytes:
         fields |= exif.resolution_fields(order, metadata.dpi)
     offset = changed(block, main, fields, following=0)
     block[4:8] = struct.pack(order + "I", offset)
-    return bytes(block)
+    return bytes(block), ()
 
 
 def _extra(order: Order, picture: Picture) -> Field | None:
@@ -166,9 +181,9 @@ def _packed(rows: Pixels, order: Order) -> bytes:
     return zlib.compress(differences.astype(rows.dtype.newbyteorder(order)).tobytes(), 4)
 
 
-def _samples(data: bytes, main: Directory, bits: int, photometric: int) -> tuple[Pixels, Pixels | None, tuple[str, ...]]:
+def _samples(data: bytes, main: Directory, index: int, bits: int, photometric: int) -> tuple[Pixels, Pixels | None, tuple[str, ...]]:
     with tifffile.TiffFile(BytesIO(data)) as file:
-        page = file.pages.first
+        page = file.pages[index]
         array = page.asarray(maxworkers=1)
     count, width, height = main.number(SAMPLES, 1), main.number(WIDTH), main.number(HEIGHT)
     array = array.reshape((count, height, width)).transpose(1, 2, 0) if main.number(PLANAR, 1) == 2 else array.reshape((height, width, count))
@@ -209,12 +224,13 @@ def _check_whole(main: Directory, size: int) -> None:
             raise ValueError("its pixels lie behind the end of the file")
 
 
-def _pages(main: Directory) -> int:
-    seen = {main.offset}
+def _pages(main: Directory) -> list[Directory]:
+    pages, seen = [main], {main.offset}
     while main.next and main.next not in seen:
         seen.add(main.next)
         try:
             main = Directory(main.stream, main.order, main.next, main.big)
         except (ValueError, struct.error):
             break
-    return len(seen)
+        pages.append(main)
+    return pages

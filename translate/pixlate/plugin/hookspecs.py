@@ -13,6 +13,7 @@ from pluggy import HookspecMarker
 
 from pixlate.plugin.check import Check
 from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
+from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.method import Method
 from pixlate.plugin.metric import Metric, Sample
 from pixlate.plugin.model_card import ModelCard
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from cyclopts import App
     from torch import Tensor
 
-    from pixlate.images import ImageFormat
 
 hookspec = HookspecMarker("pixlate")
 
@@ -86,14 +86,16 @@ def pixlate_open_model(path: Path, device: str) -> Translator | None:
 
 
 @hookspec
-def pixlate_image_formats() -> "Iterable[ImageFormat]":
-    """Offer kinds of image files that Pillow cannot read; files with their suffixes are then found in folders.
+def pixlate_image_formats() -> Iterable[ImageFormat]:
+    """Offer kinds of image files; files with their suffixes are then found in folders, and written where the format has ``write``.
+
+    A format takes the place of a built-in one of the same name or suffix.
 
     Example::
 
         @pixlate.hookimpl
         def pixlate_image_formats():
-            yield pixlate.ImageFormat(name="npy", suffixes=(".npy",), read=lambda path: pixlate.Picture(numpy.load(path)))
+            yield pixlate.ImageFormat(name="raw", suffixes=(".raw",), read=lambda path: pixlate.Picture(rawpy.imread(str(path)).postprocess()))
     """
     raise NotImplementedError
 

@@ -13,6 +13,7 @@ from pluggy import HookImpl, HookimplOpts, PluginManager
 from pixlate.errors import PixlateError
 from pixlate.plugin import hookspecs
 from pixlate.plugin.check import Check
+from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.method import Method
 from pixlate.plugin.metric import Metric
 from pixlate.plugin.model_card import ModelCard
@@ -22,9 +23,9 @@ from pixlate.plugin.runtime import Runtime
 if TYPE_CHECKING:
     from cyclopts import App
 
-    from pixlate.images import ImageFormat
-
 GROUP = "pixlate"
+CORE = "core"
+"""Entry point of what Pixlate offers itself."""
 API = 2
 """The plugin API of this edition; ``docs/plugins.md`` says what each number changed."""
 SUPPORTED = (1, 2)
@@ -151,15 +152,20 @@ class Plugins:
         """Return the runtimes of all plugins by name, in the order in which they are asked."""
         return self.collect("runtime", "pixlate_runtimes", Runtime)
 
-    def image_formats(self) -> "dict[str, ImageFormat]":
-        """Return the image formats of all plugins by suffix; one whose name or suffix two formats claim refuses each file."""
-        from pixlate.images import ImageFormat
+    def image_formats(self) -> dict[str, ImageFormat]:
+        """Return the built-in image formats and those of all plugins by suffix; one whose name or suffix two formats claim refuses each file.
 
-        formats = self.collect("image format", "pixlate_image_formats", ImageFormat)
+        A plugin's takes the place of a built-in one of its name or suffix.
+        """
+        values = list(self._values("image format", "pixlate_image_formats", ImageFormat))
+        taken = {claim for owner, offered in values if owner.name != CORE for claim in (offered.name, *offered.suffixes)}
+        values = [(owner, offered) for owner, offered in values if owner.name != CORE or offered.name not in taken]
+        formats = self._unique("image format", values)
         claims: dict[str, list[tuple[Plugin, ImageFormat]]] = {}
-        for owner, offered in self._values("image format", "pixlate_image_formats", ImageFormat):
+        for owner, offered in values:
             for suffix in offered.suffixes:
-                claims.setdefault(suffix, []).append((owner, offered))
+                if owner.name != CORE or suffix not in taken:
+                    claims.setdefault(suffix, []).append((owner, offered))
         found = {}
         for suffix, claiming in claims.items():
             owner, first = claiming[0]
@@ -243,8 +249,11 @@ class Plugins:
             hook: Name of the hook.
             wanted: Their class.
         """
+        return self._unique(kind, self._values(kind, hook, wanted))
+
+    def _unique(self, kind: str, values: Iterable[tuple[Plugin, OfferedByName]]) -> dict[str, OfferedByName]:
         offers: dict[str, list[tuple[Plugin, OfferedByName]]] = {}
-        for owner, offer in self._values(kind, hook, wanted):
+        for owner, offer in values:
             offers.setdefault(offer.name, []).append((owner, offer))
         for name, offering in offers.items():
             if len(offering) > 1:

@@ -1,0 +1,131 @@
+"""Encoding through Pillow: pictures that a format holds to its bytes, with notes on what of their metadata it does not take."""
+
+from dataclasses import replace
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+
+from pixlate.images import colour, exif, gif
+from pixlate.images.picture import Metadata, Picture
+
+Encoded = tuple[bytes, tuple[str, ...]]
+_SEGMENT = 65533
+"""Bytes that fit in one segment of a JPEG file."""
+
+
+def jpeg(picture: Picture, quality: int) -> Encoded:
+    """Return a JPEG file of grey or RGB pixels."""
+    metadata, notes = picture.metadata, []
+    blocks = {"exif": metadata.exif, "icc": metadata.icc, "xmp": metadata.xmp}
+    for name, most in (("exif", _SEGMENT - 6), ("icc", 255 * (_SEGMENT - 14)), ("xmp", _SEGMENT - 29)):
+        if len(blocks[name]) > most:
+            notes.append(f"the {name.upper()} block of {len(blocks[name]):,} bytes is too long for JPEG and was left out")
+            blocks[name] = b""
+    metadata = Metadata(**blocks, dpi=metadata.dpi)
+    return _saved(_image(picture), "JPEG", metadata, quality=quality, subsampling=_subsampling_at(quality)), tuple(notes)
+
+
+def bmp(picture: Picture, quality: int) -> Encoded:
+    """Return a BMP file of grey or RGB pixels."""
+    return _saved(_image(picture), "BMP", picture.metadata), ()
+
+
+def webp(picture: Picture, quality: int) -> Encoded:
+    """Return a WebP file, which is always RGB."""
+    metadata, notes = _of_rgb(picture.metadata)
+    return _saved(_image(picture), "WEBP", _with_resolution(metadata), quality=quality), notes
+
+
+def avif(picture: Picture, quality: int) -> Encoded:
+    """Return an AVIF file, which is RGB where there is an opacity."""
+    metadata, notes = _of_rgb(picture.metadata) if picture.alpha is not None else (picture.metadata, ())
+    metadata = _with_resolution(metadata)
+    # Pillow writes the whole block again if it finds an orientation in it
+    metadata = replace(metadata, exif=exif.without_orientation(metadata.exif))
+    # speed 8 instead of Pillow's 6: 6 million pixels in 1.0 s instead of 5.5 s, at 48.1 dB instead of 48.3 and an eighth more bytes
+    return _saved(_image(picture), "AVIF", metadata, quality=quality, subsampling=_subsampling_at(quality), speed=8), notes
+
+
+def text_xmp(metadata: Metadata, title: str) -> tuple[Metadata, tuple[str, ...]]:
+    """Return metadata whose XMP is text, as some formats ask for, with a note where it was not."""
+    if _is_text(metadata.xmp):
+        return metadata, ()
+    return replace(metadata, xmp=b""), (f"the XMP packet is not UTF-8 text, which {title} asks for, and was left out",)
+
+
+def gif_file(picture: Picture, quality: int) -> Encoded:
+    """Return a GIF file of at most 256 colours."""
+    metadata, notes = text_xmp(picture.metadata, "GIF")
+    image = _image(picture)
+    transparency: dict[str, int] = {}
+    if picture.alpha is None and image.mode == "RGB":
+        image, exact = _indexed(image, 256)
+        notes += () if exact else ("GIF holds 256 colours",)
+    elif picture.alpha is not None:
+        opaque = np.asarray(image)[:, :, -1]
+        indexed, exact = _indexed(image.convert("RGB"), 255)
+        indexed.paste(255, (0, 0), Image.fromarray(np.where(opaque < 128, 255, 0).astype(np.uint8)))
+        image, transparency = indexed, {"transparency": 255}
+        notes += () if exact else ("GIF holds 256 colours",)
+        notes += ("GIF holds transparency as on or off",) if ((opaque > 0) & (opaque < 255)).any() else ()
+    data = _saved(image, "GIF", Metadata(), optimize=False, **transparency)
+    return gif.with_xmp(data, metadata.xmp) if metadata.xmp else data, notes
+
+
+def _of_rgb(metadata: Metadata) -> tuple[Metadata, tuple[str, ...]]:
+    """Return metadata without the profile of a grey picture that becomes RGB."""
+    if not metadata.icc or colour.fits(metadata.icc, 3):
+        return metadata, ()
+    return replace(metadata, icc=b""), (colour.OTHER,)
+
+
+def _with_resolution(metadata: Metadata) -> Metadata:
+    """Return metadata whose EXIF block says the resolution, for formats that have no other place for it."""
+    if metadata.dpi is None or exif.dpi_of(metadata.exif) is not None:
+        return metadata
+    return replace(metadata, exif=exif.with_resolution(metadata.exif, metadata.dpi))
+
+
+def _subsampling_at(quality: int) -> str:
+    """Return how the colours of JPEG and AVIF are stored at a quality."""
+    return "4:4:4" if quality >= 90 else "4:2:0"
+
+
+def _image(picture: Picture) -> Image.Image:
+    samples = picture.pixels if picture.alpha is None else np.dstack([picture.pixels, picture.alpha])
+    return Image.fromarray(samples[:, :, 0] if samples.shape[2] == 1 else samples)
+
+
+def _indexed(image: Image.Image, colours: int) -> tuple[Image.Image, bool]:
+    """Return an image with a palette of so many colours, and whether it shows the very same picture."""
+    found = image.getcolors(colours)
+    if found is None:
+        return image.quantize(colours), False
+    samples = np.asarray(image).astype(np.uint32)
+    packed = (samples[:, :, 0] << 16) | (samples[:, :, 1] << 8) | samples[:, :, 2]
+    values, indices = np.unique(packed, return_inverse=True)
+    indexed = Image.fromarray(indices.reshape(packed.shape).astype(np.uint8), "P")
+    indexed.putpalette(np.stack([values >> 16, (values >> 8) & 255, values & 255], axis=1).astype(np.uint8).tobytes())
+    return indexed, True
+
+
+def _saved(image: Image.Image, format: str, metadata: Metadata, **options: int | str | bytes | tuple[float, float]) -> bytes:
+    if metadata.exif:
+        options["exif"] = b"Exif\0\0" + metadata.exif
+    if metadata.icc:
+        options["icc_profile"] = metadata.icc
+    if metadata.xmp:
+        options["xmp"] = metadata.xmp
+    if metadata.dpi is not None:
+        options["dpi"] = metadata.dpi
+    stream = BytesIO()
+    image.save(stream, format, **options)
+    return stream.getvalue()
+
+
+def _is_text(xmp: bytes) -> bool:
+    try:
+        return "\0" not in xmp.decode("utf-8")
+    except UnicodeDecodeError:
+        return False

@@ -1,0 +1,151 @@
+"""Files, or their bytes, to pictures: by content, upright, at full depth, within a limit, and whole or not at all."""
+
+import os
+from collections.abc import Generator, Mapping
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from pixlate.errors import PixlateError
+from pixlate.images.failures import check_size, explained
+from pixlate.images.formats import BUILT_IN, SNIFFED, named, recognised
+from pixlate.images.picture import Picture
+from pixlate.plugin.image_format import Frame, Header, ImageFormat, Opened
+
+
+class ImageFile:
+    """An image file, or its bytes, opened once: the header is parsed at once, the pixels are decoded when they are asked for.
+
+    Args:
+        source: The file, or its bytes. The content tells the format, the suffix only where a plugin's format has nothing else.
+        max_pixels: Most pixels the header may tell, and four times as many samples; more is refused before decoding.
+        formats: Suffix -> format: those that are known.
+
+    Raises:
+        PixlateError: The file cannot be opened, is no image, is truncated or damaged, as far as the header tells, or is too large.
+            One sentence without the path, as from all methods.
+    """
+
+    def __init__(self, source: Path | bytes, *, max_pixels: int, formats: Mapping[str, ImageFormat] = BUILT_IN) -> None:
+        self._source, self.max_pixels, self._formats = source, max_pixels, formats
+        self._suffix = source.suffix.lower() if isinstance(source, Path) else ""
+        self._picture: Picture | None = None
+        self.format: ImageFormat
+        self._open()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; a picture that was read stays."""
+        self._stream.close()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the upright picture, in pixels; a format without ``probe`` is decoded for it."""
+        header = self._header or self._decoded_header()
+        return header.width, header.height
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the decoded picture will take, or a little more."""
+        header = self._header or self._decoded_header()
+        return header.width * header.height * max(4, header.channels * header.itemsize)
+
+    def read(self, channels: int = 0) -> Picture:
+        """Return the first picture, upright, at full depth, with alpha and metadata, and a note where there are more.
+
+        Args:
+            channels: How many are wanted. For 1 or 3 a TIFF is read as grey or RGB, its further channels left out with a note; for any other
+                number as a stack of channels, opacity, planes and pages among them; 0 takes it for what its tags say.
+        """
+        frames = self.frames(channels)
+        frame = next(frames, None)
+        frames.close()
+        if frame is None:
+            raise PixlateError(f"the {self.format.title} file holds no picture; copy it again from its source")
+        notes = () if frame.count == 1 else (f"first of {frame.count} {self.format.frames or 'frames'}",)
+        expected = self._formats.get(self._suffix, self.format)
+        if expected is not self.format:
+            notes = (f"the file is {self.format.title} inside, whatever its name says", *notes)
+        return replace(frame.picture, notes=(*notes, *frame.picture.notes)) if notes else frame.picture
+
+    def frames(self, channels: int = 0) -> Generator[Frame, None, None]:
+        """Yield the pictures of the file in their order, each decoded when it is asked for; see :meth:`read`."""
+        if self._status() != self._state:  # written to since
+            self.close()
+            self._open()
+        if self._header is None:
+            self._decoded_header()
+            assert self._picture is not None
+            yield Frame(self._picture)
+            return
+        with explained():
+            found = self.format.read(Opened(self._stream, self._header, self.max_pixels, channels))
+            for frame in [Frame(found)] if isinstance(found, Picture) else found:
+                self._checked(frame.picture if isinstance(frame, Frame) else frame)
+                yield frame
+
+    def _open(self) -> None:
+        with explained():
+            self._stream: BinaryIO = self._source.open("rb") if isinstance(self._source, Path) else BytesIO(self._source)
+        try:
+            with explained():
+                self._state = self._status()
+                self._header = self._parsed()
+        except BaseException:
+            self.close()
+            raise
+
+    def _parsed(self) -> Header | None:
+        """Find the format and parse the header; None where the format has none to parse."""
+        head = self._stream.read(SNIFFED)
+        expected = self._formats.get(self._suffix)
+        if not head and (expected is None or expected.sniff is not None):
+            raise PixlateError("the file is empty; copy it again from its source")
+        found = recognised(head, self._formats, self._suffix)
+        if found is None:
+            titles = ", ".join(format.title for format in named(self._formats).values() if format.sniff is not None)
+            raise PixlateError(f"expected {expected.title if expected else 'an image'}, got a file that is none of {titles}; leave it out or convert it first")
+        self.format = found
+        if found.probe is None:
+            return None
+        self._stream.seek(0)
+        header = found.probe(self._stream)
+        check_size(header.width, header.height, self.max_pixels, header.channels)
+        return header
+
+    def _decoded_header(self) -> Header:
+        """Decode a file whose format has no header to parse."""
+        if self._picture is None:
+            with explained(f"{self.format.name} file"):
+                picture = self.format.read(self._source)
+            self._picture = self._checked(picture)
+        height, width, channels = self._picture.pixels.shape
+        return Header(width, height, channels, self._picture.pixels.itemsize)
+
+    def _checked(self, picture: object) -> Picture:
+        if not isinstance(picture, Picture):
+            raise PixlateError(
+                f"expected a Picture from the plugin that reads {self.format.name}, got {type(picture).__name__}; report it to the plugin's author"
+            )
+        height, width, channels = picture.pixels.shape
+        check_size(width, height, self.max_pixels, channels)
+        return picture
+
+    def _status(self) -> tuple[int, int] | None:
+        """Return what changes when the open file is written to; None for bytes."""
+        if not isinstance(self._source, Path):
+            return None
+        status = os.fstat(self._stream.fileno())
+        return status.st_size, status.st_mtime_ns
+
+
+def read_picture(source: Path | bytes, *, max_pixels: int, formats: Mapping[str, ImageFormat] = BUILT_IN, channels: int = 0) -> Picture:
+    """Return the first picture of a file; see :class:`ImageFile`."""
+    with ImageFile(source, max_pixels=max_pixels, formats=formats) as file:
+        return file.read(channels)
