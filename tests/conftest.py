@@ -1,6 +1,7 @@
 """What tests of every shelf share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,22 @@ def data() -> Path:
     if not folder:
         pytest.skip("PIXLATE_DATA is not set")
     return Path(folder)
+
+
+@pytest.fixture
+def plugins_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Forget, after a test, the plugins that it loaded from single files."""
+    from pixlate.cli.train import app
+    from pixlate.plugin import single_file
+    from pixlate.plugin.manager import installed
+
+    plugins = installed()
+    before, commands = plugins.manager.get_plugins(), set(app)
+    monkeypatch.setattr(plugins, "plugins", list(plugins.plugins))
+    monkeypatch.setattr(plugins, "_left_out", dict(plugins._left_out))
+    yield
+    for module in plugins.manager.get_plugins() - before:
+        plugins.manager.unregister(module)
+    for command in set(app) - commands:
+        del app[command]
+    single_file._loaded.cache_clear()

@@ -19,6 +19,7 @@ def export(
     data: str = "",
     licence: str = "",
     best: bool = False,
+    plugin: Path | None = None,
 ) -> int:
     """Write the averaged generator of a run as an ONNX file, after comparing it with PyTorch at several sizes.
 
@@ -36,10 +37,12 @@ def export(
         Terms of use of the weights, for the file's metadata.
     best
         Take the checkpoint that validated best instead of the newest.
+    plugin
+        The single file whose method the run trained, where it was started with one.
     """
     require_name(model)
     exporter = import_for("exporting", "pixlate_export.exporter")
-    print_exported(exporter.export_run(run, model, options or ExportOptions(), generator, data, licence, best))
+    print_exported(exporter.export_run(run, model, options or ExportOptions(), generator, data, licence, best, plugin))
     return 0
 
 

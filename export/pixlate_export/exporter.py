@@ -49,6 +49,7 @@ def export_run(
     data: str = "",
     licence: str = "",
     best: bool = False,
+    plugin: Path | None = None,
 ) -> Exported:
     """Write the averaged generator of a run as an ONNX file, compared with PyTorch first.
 
@@ -60,6 +61,7 @@ def export_run(
         data: Tells users what it was trained on; by default the names of the folders.
         licence: Terms of use of the weights.
         best: Whether the checkpoint that validated best is taken instead of the newest.
+        plugin: The single file whose method the run trained, where it was started with one.
 
     Raises:
         PixlateError: No such generator or checkpoint, or the file's pictures differ from PyTorch's; nothing is written.
@@ -68,7 +70,7 @@ def export_run(
     if is_checkpoint(chosen) and best:
         raise PixlateError(f"expected a run with --best, got one of its checkpoints, {run}; leave out --best, or name the run")
     run = chosen.parent.parent if is_checkpoint(chosen) else run
-    trained = RunOptions.load(run, installed().methods())
+    trained = RunOptions.load(run, installed().methods(), plugin)
     gan = trained.build()
     checkpoint = load_checkpoint(chosen, best)
     try:

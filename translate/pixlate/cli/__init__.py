@@ -56,7 +56,7 @@ def main() -> int:
         with warnings.catch_warnings(), StopOnSignal(_interrupt):
             warnings.showwarning = _print_warning
             warnings.filterwarnings("ignore", module="PIL")
-            result = build_app().meta(sys.argv[1:], result_action="return_value")
+            result = build_app().meta(_with_single_file(sys.argv[1:]), result_action="return_value")
             if sys.stdout is not None:
                 sys.stdout.flush()
     except PixlateError as error:
@@ -74,6 +74,16 @@ def main() -> int:
         print("pixlate: interrupted", file=sys.stderr)
         return 130
     return result if isinstance(result, int) else 0
+
+
+def _with_single_file(tokens: list[str]) -> list[str]:
+    """Return the command line with a method's name in place of its file in ``train FILE.py``, where it has one."""
+    after = 2 if tokens[:1] == ["--config"] else 1 if tokens and tokens[0].startswith("--config=") else 0
+    if tokens[after : after + 1] != ["train"] or len(tokens) < after + 2:
+        return tokens
+    from pixlate.cli.train import offer_file
+
+    return [*tokens[: after + 1], offer_file(tokens[after + 1]), *tokens[after + 2 :]]
 
 
 def _interrupt() -> None:

@@ -16,15 +16,17 @@ from rich.text import Text
 
 from pixlate.errors import PixlateError
 from pixlate.options import DataOptions, TrainingOptions
+from pixlate.plugin import single_file
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
+from pixlate.plugin.single_file import SingleFile
 from pixlate.system.extras import import_for
 
 app = App(name="train", help="Train a method on folders of images.", help_format="plaintext")
 
 
 @app.default
-def resume(*words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)], resume: Path | None = None) -> int:
+def resume(*words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)], resume: Path | None = None, plugin: Path | None = None) -> int:
     """Go on with a run that was stopped, with the options it was started with.
 
     Parameters
@@ -33,6 +35,8 @@ def resume(*words: Annotated[str, Parameter(show=False, allow_leading_hyphen=Tru
         What is no method; taken so that it can be named.
     resume
         The run folder.
+    plugin
+        The single file whose method the run trains, where it was started with one.
     """
     methods = sorted(installed().methods())
     if words and resume is None:
@@ -45,7 +49,7 @@ def resume(*words: Annotated[str, Parameter(show=False, allow_leading_hyphen=Tru
     if resume is None:
         raise PixlateError(f"expected a method ({', '.join(methods)}) or --resume RUN; write: pixlate train srgan photos/ --out runs/first")
     run_module = import_for("training", "pixlate.training.run")
-    options = run_module.RunOptions.load(resume, installed().methods())
+    options = run_module.RunOptions.load(resume, installed().methods(), plugin)
     return _train(options, resume, resumed=True)
 
 
@@ -55,7 +59,19 @@ def _refuse_resume(_: type, run: Path | None) -> None:
         raise PixlateError(f"expected --resume without a method, which the run knows; write: pixlate train --resume {quote(str(run))}")
 
 
-def _command(method: Method) -> Callable[..., int]:
+def offer_file(word: str) -> str:
+    """Make a command of the method in the file that is named in place of a method; return the method's name, and any other word as it is."""
+    found = single_file.named(word)
+    if found is None:
+        return word
+    file, method = found
+    if method.name in app:
+        del app[method.name]
+    app.command(_command(method, file), name=method.name, usage=f"Usage: pixlate train {word} FOLDER... --out RUN [OPTIONS]")
+    return method.name
+
+
+def _command(method: Method, file: SingleFile | None = None) -> Callable[..., int]:
     """Return the command that trains one method: its options are the fields of three dataclasses."""
 
     def start(
@@ -75,7 +91,7 @@ def _command(method: Method) -> Callable[..., int]:
             raise PixlateError(
                 f"expected a new or empty folder for --out, but {out} exists; go on with `pixlate train --resume {quote(str(out))}`, or name another"
             )
-        options = run_module.RunOptions(method, method_options, tuple(folder.resolve() for folder in folders), data, training)
+        options = run_module.RunOptions(method, method_options, tuple(folder.resolve() for folder in folders), data, training, plugin=file)
         if devices.is_main_process() and getattr(data, "grey", False) and getattr(method_options, "channels_in", 1) == 3:
             print("pixlate: --grey gives three equal channels to a network of 3 channels in; --channels-in 1 is smaller", file=sys.stderr)
         return _train(options, out, resumed=False)
@@ -134,6 +150,7 @@ def _train(options: Any, run: Path, resumed: bool) -> int:
     engine, devices = import_for("training", "pixlate.training.engine"), import_for("training", "pixlate.training.devices")
     # Names are printed as they are, and lines uncut: they hold commands to copy.
     console = Console(stderr=True, quiet=not devices.is_main_process(), markup=False, emoji=False, highlight=False, soft_wrap=True)
+    named = f" --plugin {quote(str(options.plugin.path))}" if options.plugin else ""
     bar = _progress_bar(console)
     with bar if console.is_terminal else nullcontext():
         task = bar.add_task(options.method.name, total=None, losses="")
@@ -153,7 +170,7 @@ def _train(options: Any, run: Path, resumed: bool) -> int:
 
         finished = engine.train(options, run, watch, warn, resume=resumed, tell=console.print)
     if not finished:
-        console.print(f"stopped; go on with:\npixlate train --resume {quote(str(run))}")
+        console.print(f"stopped; go on with:\npixlate train --resume {quote(str(run))}{named}")
         return 130 if devices.is_main_process() else 0  # Fabric kills the first process, at work on its report, where another one fails
-    console.print(f"done{measured and f': {measured}'}; look at {run / 'report.html'}; next:\npixlate export {quote(str(run))} model.onnx")
+    console.print(f"done{measured and f': {measured}'}; look at {run / 'report.html'}; next:\npixlate export {quote(str(run))} model.onnx{named}")
     return 0

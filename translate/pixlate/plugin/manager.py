@@ -213,8 +213,8 @@ class Plugins:
         whole = [f"the plugin {plugin} is left out ({plugin.error})" for plugin in self.plugins if plugin.error]
         return "; ".join(named[:1] or [*unnamed, *whole])
 
-    def add(self, module: object, plugin: Plugin) -> None:
-        """Take in what a plugin's module offers, but for what does not fit."""
+    def add(self, module: object, plugin: Plugin) -> Plugin:
+        """Take in what a plugin's module offers, but for what does not fit; return what is known of it now."""
         api = getattr(module, "PIXLATE_API", 1)
         error = ""
         if api not in SUPPORTED:
@@ -232,24 +232,26 @@ class Plugins:
         self.plugins.append(loaded)
         if error:
             _warn(f"the plugin {plugin} is left out: {error}")
-            return
+            return loaded
         for hook, reason in self.manager.misfits.items():
             sentence = f"the hook {hook} of the plugin {plugin} is left out: {reason}; update {plugin.distribution}"
             self._leave_out(LeftOut(loaded, "hook", hook, sentence))
+        return loaded
 
     def origin(self, name: str) -> Plugin:
         """Return the plugin registered under a name; one registered by hand, as in a test of a plugin, belongs to no distribution."""
         return next((plugin for plugin in self.plugins if name in (str(plugin), plugin.name)), Plugin(name, name, "of no distribution"))
 
-    def collect(self, kind: str, hook: str, wanted: type[OfferedByName]) -> dict[str, OfferedByName]:
+    def collect(self, kind: str, hook: str, wanted: type[OfferedByName], of: Plugin | None = None) -> dict[str, OfferedByName]:
         """Ask every plugin for its values of a type and return them by name; a name that two offer is left out.
 
         Args:
             kind: What they are, for sentences: ``method``.
             hook: Name of the hook.
             wanted: Their class.
+            of: The only plugin whose values are returned.
         """
-        return self._unique(kind, self._values(kind, hook, wanted))
+        return self._unique(kind, (value for value in self._values(kind, hook, wanted) if of in (None, value[0])))
 
     def _unique(self, kind: str, values: Iterable[tuple[Plugin, OfferedByName]]) -> dict[str, OfferedByName]:
         offers: dict[str, list[tuple[Plugin, OfferedByName]]] = {}

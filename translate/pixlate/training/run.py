@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from io import FileIO
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 import tomli_w
@@ -16,6 +17,7 @@ from pixlate.options import DataOptions, TrainingOptions, check_types
 from pixlate.options.checks import before, gone
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
+from pixlate.plugin.single_file import SingleFile, load
 from pixlate.system.locking import lock_file
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ LOG = "log.jsonl"
 CHECKPOINTS = "checkpoints"
 SAMPLES = "samples"
 LOCK = ".lock"
-CHANGEABLE = frozenset({"folders", "device", "workers", "cache", "damaged", "keep", "log_every", "checkpoint_every"})
+CHANGEABLE = frozenset({"folders", "plugin", "device", "workers", "cache", "damaged", "keep", "log_every", "checkpoint_every"})
 """Options that a resumed run may change, since they change no weight; that the folders hold the same files is held against the checkpoint's list."""
 
 
@@ -41,6 +43,8 @@ class RunOptions:
     training: TrainingOptions
     facts: Mapping[str, Any] | None = None
     """What the networks must know of the folders, by the method's data kind; None where the folders were not asked yet."""
+    plugin: SingleFile | None = None
+    """The single file that the method comes from; it must be named again to resume or export the run."""
 
     def with_facts(self) -> Self:
         """Return the same options with the facts of the folders, which are listed where that was not done before."""
@@ -58,12 +62,14 @@ class RunOptions:
 
     def save(self, run: Path) -> None:
         """Write ``options.toml`` into a run folder."""
-        facts = {"facts": dict(self.facts)} if self.facts else {}
-        (run / OPTIONS).write_text(tomli_w.dumps({"train": {self.method.name: self.table()}, **facts}), encoding="utf-8")
+        (run / OPTIONS).write_text(tomli_w.dumps({"train": {self.method.name: self.table()}, **self._facts_and_plugin()}), encoding="utf-8")
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps of the options, to be held against those of a later resume."""
-        return {"method": self.method.name, **self.table(), **({"facts": dict(self.facts)} if self.facts else {})}
+        return {"method": self.method.name, **self.table(), **self._facts_and_plugin()}
+
+    def _facts_and_plugin(self) -> dict[str, Any]:
+        return {**({"facts": dict(self.facts)} if self.facts else {}), **({"plugin": self.plugin.table()} if self.plugin else {})}
 
     def require_same(self, then: dict[str, Any], run: Path) -> None:
         """Refuse to go on with other options than a checkpoint was trained with, those aside that change no weight.
@@ -76,6 +82,8 @@ class RunOptions:
             PixlateError: Lists the differences.
         """
         now = self.state()
+        if then.get("plugin", {}).get("sha256") != now.get("plugin", {}).get("sha256"):
+            raise PixlateError(f"expected the plugin that {run} was trained with, but its SHA-256 is another; bring it back, or begin a new run")
         owners = (self.method.options, self.method.data.options, self.method.training)
         known = {name: list(value) if isinstance(value, tuple) else value for owner in owners for name, value in (asdict(owner()) | before(owner)).items()}
         then = known | {name: value for name, value in then.items() if not any(name in gone(owner) for owner in owners)}
@@ -87,10 +95,15 @@ class RunOptions:
             )
 
     @classmethod
-    def load(cls, run: Path, methods: dict[str, Method]) -> "RunOptions":
+    def load(cls, run: Path, methods: Mapping[str, Method], plugin: Path | None = None) -> "RunOptions":
         """Read ``options.toml`` of a run folder.
 
         An option that it does not name, since the run is older, has the value of its time; one that is gone is dropped with a note.
+
+        Args:
+            run: The folder.
+            methods: Those installed.
+            plugin: The single file that the user names; what the run says of it is compared, and never executed.
 
         Raises:
             PixlateError: It is missing or damaged, its method is not installed, or an option is unknown or of the wrong type.
@@ -99,11 +112,19 @@ class RunOptions:
             content = tomllib.loads((run / OPTIONS).read_text(encoding="utf-8"))
             ((name, table),) = content["train"].items()
             facts = dict(content["facts"]) if "facts" in content else None
+            stored = {"path": str(content["plugin"]["path"]), "sha256": str(content["plugin"]["sha256"])} if "plugin" in content else None
             folders = tuple(Path(folder) for folder in table.pop("folders"))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise PixlateError(
                 f"expected a run folder with {OPTIONS}, but {run} has none that can be read ({error}); name the folder given to --out"
             ) from error
+        if plugin is None and stored:
+            path = quote(stored["path"])
+            raise PixlateError(f"{run} was trained by the single file {path}, which is executed only where it is named; add: --plugin {path}")
+        if plugin is not None and not stored:
+            raise PixlateError(f"expected a run of a single file for --plugin, but {run} was trained by the installed method {name}; leave out --plugin")
+        file = load(plugin, stored) if plugin else None
+        methods = file.methods if file else methods
         if name not in methods:
             reason = installed().why("method", name) or "install the plugin that offers it"
             raise PixlateError(f"{run} was trained by the method {name!r}, installed are {sorted(methods)}; {reason}")
@@ -111,7 +132,7 @@ class RunOptions:
         options, data, training = (_take(owner, table) for owner in (method.options, method.data.options, method.training))
         if table:
             raise PixlateError(f"{run / OPTIONS}: {name} has no option {', '.join(sorted(table))}; fix the file, or install the version that wrote it")
-        return cls(method, options, folders, data, training, facts)
+        return cls(method, options, folders, data, training, facts, file)
 
 
 def hold(run: Path) -> FileIO:
