@@ -1,6 +1,6 @@
 """Parts that several networks share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 from torch import Tensor, nn
@@ -112,6 +112,28 @@ def padding_layer(kind: Padding, width: int) -> nn.Module:
         case "zero":
             return nn.ZeroPad2d(width)
     raise ValueError(f"expected a padding of reflect, replicate or zero, got {kind!r}; choose one of these")
+
+
+def require_layers(layers: Sequence[int], last: int) -> None:
+    """Refuse numbers of layers that a network does not have.
+
+    Raises:
+        ValueError: One is below 0 or above ``last``.
+    """
+    if wrong := [layer for layer in layers if not 0 <= layer <= last]:
+        raise ValueError(f"expected layers from 0, the images, to {last}, the output, got {wrong}; choose among these")
+
+
+def run_layers(images: Tensor, stages: Iterable[nn.Module], layers: Sequence[int]) -> dict[int, Tensor]:
+    """Run stages one after another, as far as the layers ask for; return the layers by number: 0 is the images, 1 what the first stage makes of them."""
+    found = {0: images}
+    features = images
+    for layer, stage in enumerate(stages, 1):
+        if layer > max(layers, default=0):
+            break
+        features = stage(features)
+        found[layer] = features
+    return found
 
 
 def require_images(images: Tensor, channels: int, minimum: int, multiple: int = 1) -> None:

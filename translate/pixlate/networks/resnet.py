@@ -1,11 +1,12 @@
 """The generator of CycleGAN."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 from torch import Tensor, nn
 
 from pixlate.networks.attention import SelfAttention
-from pixlate.networks.blocks import Halving, Padding, Upsampling, doubling, halving, padding_layer, require_images
+from pixlate.networks.blocks import Halving, Padding, Upsampling, doubling, halving, padding_layer, require_images, require_layers, run_layers
 from pixlate.networks.initialisation import QuietConv2d
 from pixlate.networks.normalisation import PER_IMAGE, Norm, biased, norm_layer
 from pixlate.networks.reach import halo
@@ -35,6 +36,7 @@ class ResNet(nn.Module):
         multiple: Height and width must be multiples of this.
         minimum: Least height and width: reflection needs more pixels than it adds.
         halo: Input pixels around an output pixel that convolutions let it depend on.
+        layers: Number of the last layer of :meth:`features`.
         exact: Whether in evaluation mode tiles with that halo, cut at multiples, give the picture of the whole image: not where instance or group
             norm or attention look at all of it.
 
@@ -80,6 +82,7 @@ class ResNet(nn.Module):
         )
         last = QuietConv2d(channels, channels_out, 7) if skip else nn.Conv2d(channels, channels_out, 7)
         self.tail = nn.Sequential(nn.ReflectionPad2d(3), last, nn.Identity() if skip else nn.Tanh())
+        self.layers = len(self._stages()) + 1
         self.halo = halo(self.modules(), self.multiple)
         self.exact = norm not in PER_IMAGE and not attention
 
@@ -89,6 +92,25 @@ class ResNet(nn.Module):
         features = self.attention(self.body(self.downsample(self.head(images))))
         output: Tensor = self.tail(self.upsample(features))
         return images + output if self.skip else output
+
+    def features(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
+        """Return what layers make of the images, in the order asked for, such as for PatchNCE; nothing is computed beyond the last of them.
+
+        Layer 0 is the images, 1 the first convolution, then each halving, each block, each doubling, and last the output: with 2 halvings and 9
+        blocks 2 and 3, 4 to 12, 13 and 14, and 15.
+        """
+        require_images(images, self.channels_in, self.minimum, self.multiple)
+        require_layers(layers, self.layers)
+        found = run_layers(images, self._stages(), layers)
+        if self.layers in layers:
+            output: Tensor = self.tail(found[self.layers - 1])
+            found[self.layers] = images + output if self.skip else output
+        return [found[layer] for layer in layers]
+
+    def _stages(self) -> list[nn.Module]:
+        """Return all that runs before the last convolution, by layer."""
+        *blocks, last = self.body
+        return [self.head, *self.downsample, *blocks, nn.Sequential(last, self.attention), *self.upsample]
 
 
 class PaddedBlock(nn.Module):

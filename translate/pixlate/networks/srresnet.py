@@ -1,13 +1,14 @@
 """Super-resolution generators: the paper's SRResNet and its modern variant without normalisation."""
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pixlate.networks.blocks import ResidualBlock, SubPixelUpsample, upsampling_stages
+from pixlate.networks.blocks import ResidualBlock, SubPixelUpsample, require_layers, run_layers, upsampling_stages
 from pixlate.networks.initialisation import scaled_kaiming
 
 Tail = Literal["staged", "direct"]
@@ -39,6 +40,8 @@ class SRResNet(nn.Module):
         )
         self.upsample = nn.Sequential(*(nn.Sequential(SubPixelUpsample(channels, channels, stage), nn.PReLU()) for stage in stages))
         self.tail = nn.Conv2d(channels, 3, 9, padding=4)
+        self.layers = blocks + len(stages) + 3
+        """Number of the last layer of :meth:`features`."""
         self.halo = 4 + 2 * blocks + 1 + _tail_halo(stages, 4)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -46,6 +49,21 @@ class SRResNet(nn.Module):
         features = self.head(images)
         enlarged: Tensor = self.tail(self.upsample(features + self.body(features)))
         return enlarged
+
+    def features(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
+        """Return what layers make of the images, in the order asked for; nothing is computed beyond the last of them.
+
+        Layer 0 is the images, 1 the first convolution, then each block, the sum of the body and the first convolution, each enlargement, and last the output.
+        """
+        require_layers(layers, self.layers)
+        *blocks, convolution, norm = self.body
+        found = run_layers(images, [self.head, *blocks], layers)
+        joined = len(blocks) + 2
+        if max(layers, default=0) >= joined:
+            total = found[1] + norm(convolution(found[joined - 1]))
+            after = run_layers(total, [*self.upsample, self.tail], [layer - joined for layer in layers])
+            found |= {joined + layer: features for layer, features in after.items()}
+        return [found[layer] for layer in layers]
 
 
 class MSRResNet(nn.Module):
@@ -69,6 +87,8 @@ class MSRResNet(nn.Module):
     def __init__(self, scale: int = 4, channels: int = 64, blocks: int = 16, tail: Tail = "staged") -> None:
         super().__init__()
         self.scale = scale
+        self.layers = blocks + 2
+        """Number of the last layer of :meth:`features`."""
         activation = partial(nn.LeakyReLU, 0.1, inplace=True)
         stages = upsampling_stages(scale)
         self.head = nn.Sequential(nn.Conv2d(3, channels, 3, padding=1), activation())
@@ -88,6 +108,18 @@ class MSRResNet(nn.Module):
         enlarged = functional.interpolate(images, scale_factor=float(self.scale), mode="bilinear", align_corners=False)
         learned: Tensor = self.tail(self.body(self.head(images)))
         return learned + enlarged
+
+    def features(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
+        """Return what layers make of the images, in the order asked for; nothing is computed beyond the last of them.
+
+        Layer 0 is the images, 1 the first convolution, then each block, and last the output.
+        """
+        require_layers(layers, self.layers)
+        found = run_layers(images, [self.head, *self.body], layers)
+        if self.layers in layers:
+            enlarged = functional.interpolate(images, scale_factor=float(self.scale), mode="bilinear", align_corners=False)
+            found[self.layers] = self.tail(found[self.layers - 1]) + enlarged
+        return [found[layer] for layer in layers]
 
 
 def _tail_halo(stages: list[int], reach: int) -> int:

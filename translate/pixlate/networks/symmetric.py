@@ -1,5 +1,6 @@
 """Networks of the range [-1, 1], as the papers have them, for images in [0, 1]."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -16,6 +17,12 @@ class Symmetric(nn.Module):
         """Return the translated images."""
         translated: Tensor = self.network(images * 2 - 1)
         return (translated + 1) / 2
+
+    def features(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
+        """Return what the network's layers make of the images; the last layer, the output, is in [0, 1] as the images are, others as the network has them."""
+        network: Any = self.network
+        found: list[Tensor] = network.features(images * 2 - 1, layers)
+        return [(features + 1) / 2 if layer == network.layers else features for layer, features in zip(layers, found, strict=True)]
 
 
 class SymmetricInput(nn.Module):

@@ -1,10 +1,12 @@
 """The generator of Pix2Pix."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from pixlate.networks.attention import SelfAttention
-from pixlate.networks.blocks import Upsampling, doubling, require_images
+from pixlate.networks.blocks import Upsampling, doubling, require_images, require_layers
 from pixlate.networks.normalisation import PER_IMAGE, Norm, biased, norm_layer
 from pixlate.networks.reach import halo
 
@@ -37,6 +39,7 @@ class UNet(nn.Module):
         multiple: Height and width must be multiples of this.
         minimum: Least height and width.
         halo: Input pixels around an output pixel that convolutions let it depend on.
+        layers: Number of the last layer of :meth:`features`.
         exact: Whether in evaluation mode tiles with that halo, cut at multiples, give the picture of the whole image: not where instance or group
             norm or attention look at all of it.
 
@@ -79,18 +82,30 @@ class UNet(nn.Module):
             self.decoder.append(nn.Sequential(*layers))
         self.decoder.append(nn.Sequential(nn.ReLU(inplace=True), *doubling(upsampling, 2 * widths[0], channels_out, 4, bias=True), nn.Tanh()))
 
+        self.layers = 2 * depth
         self.halo = halo(self.modules(), self.multiple)
         self.exact = norm not in PER_IMAGE and not attention
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the translated images."""
+        return self.features(images, [self.layers])[0]
+
+    def features(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
+        """Return what layers make of the images, in the order asked for; nothing is computed beyond the last of them.
+
+        Layer 0 is the images, 1 to ``depth`` the halvings, and ``depth`` + 1 to 2 ``depth`` the doublings, of which the last is the output.
+        """
         require_images(images, self.channels_in, self.minimum, self.multiple)
-        features: Tensor = images
+        require_layers(layers, self.layers)
+        features, found = images, {0: images}
         passed: list[Tensor] = []
-        for down in self.encoder:
-            features = down(features)
-            passed.append(features)
-        features = self.decoder[0](passed.pop())
-        for up in self.decoder[1:]:
-            features = up(torch.cat([passed.pop(), features], dim=1))
-        return features
+        depth, last = len(self.encoder), max(layers, default=0)
+        for layer, stage in enumerate([*self.encoder, *self.decoder], 1):
+            if layer > last:
+                break
+            features = stage(features if layer <= depth + 1 else torch.cat([passed.pop(), features], dim=1))
+            if layer < depth:
+                passed.append(features)
+            if layer in layers:
+                found[layer] = features.clone() if layer == depth < last else features  # the decoder begins with a ReLU in place
+        return [found[layer] for layer in layers]
