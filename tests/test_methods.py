@@ -204,3 +204,51 @@ def test_option_without_a_default_is_refused() -> None:
 def test_options_that_are_no_dataclass_are_refused() -> None:
     with pytest.raises(pixlate.PixlateError, match="expected options that are a dataclass"):
         pixlate.Method("toy", "for tests", pixlate.degraded, dict, lambda options: Adversarial(1))
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairs(pixlate.PairedOptions):
+    """Data of a method of 0.1."""
+
+    lines: float = 0.5
+
+
+def test_word_and_class_of_a_plugin_of_0_1_make_a_data_kind_with_a_warning_that_says_what_to_write() -> None:
+    sentence = r"method 'toy': pairing='paired' is of the plugin API 1; write data=dataclasses.replace\(pixlate.paired, options=Pairs\)"
+    with pytest.warns(DeprecationWarning, match=sentence) as warned:
+        old = pixlate.Method(name="toy", summary="for tests", pairing="paired", options=Options, build=lambda options: Adversarial(1), data=Pairs)
+    assert warned[0].filename == __file__, "the plugin's line"
+    assert old.data == dataclasses.replace(pixlate.paired, options=Pairs) and dataclasses.replace(old, name="other").data == old.data
+    with pytest.warns(DeprecationWarning, match="method 'toy': pairing='degraded' is of the plugin API 1; write data=pixlate.degraded"):
+        assert pixlate.Method("toy", "for tests", "degraded", Options, lambda options: Adversarial(1)).data == pixlate.degraded
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        ({}, "expected data= with a data kind such as pixlate.paired, pixlate.unpaired, pixlate.degraded, got None"),
+        ({"pairing": "pairs"}, "expected data= with a data kind such as .*, got 'pairs'"),
+        ({"pairing": "degraded", "data": Pairs}, "expected Pairs to be made from DegradedOptions"),
+        ({"data": dataclasses.replace(pixlate.paired, options=Options)}, "data kind 'paired': expected options made from DataOptions, got .*Options"),
+        ({"data": dataclasses.replace(pixlate.paired, roles={"x": "label"})}, "data kind 'paired': expected a role of image, got {'x': 'label'}"),
+    ],
+)
+def test_method_without_a_data_kind_that_can_be_used_is_refused(data: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(pixlate.PixlateError, match=sentence):
+        pixlate.Method(name="toy", summary="for tests", options=Options, build=lambda options: Adversarial(1), **data)
+
+
+def test_build_is_given_the_facts_where_it_takes_two_arguments() -> None:
+    seen: list[Any] = []
+
+    def with_facts(options: Options, facts: dict[str, Any]) -> Adversarial:
+        seen.append(facts)
+        return Adversarial(1)
+
+    def of_0_1(options: Options, pretrained: bool = False) -> Adversarial:
+        seen.append(pretrained)
+        return Adversarial(1)
+
+    for build in (with_facts, of_0_1):
+        pixlate.Method("toy", "for tests", pixlate.degraded, Options, build).gan(Options(), {"domains": ["a"]})
+    assert seen == [{"domains": ["a"]}, False]

@@ -95,7 +95,7 @@ def test_reverse_swaps_two_folders(tmp_path: Path) -> None:
 
 def test_odd_width_side_by_side_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "odd.png", np.zeros((20, 41, 3), np.uint8))
-    with pytest.raises(PixlateError, match=r"one width side by side, got .*/odd\.png \(41 pixels wide\); mend them, or name two folders"):
+    with pytest.raises(PixlateError, match=r"one width side by side, got .*/odd\.png \(41 pixels wide\); fix them, or name two folders"):
         PairedImages([tmp_path], SMALL, 3, 3)
 
 
@@ -108,7 +108,7 @@ def test_halves_smaller_than_a_patch_are_refused_without_resize(tmp_path: Path) 
 def test_pair_of_two_sizes_is_refused_without_resize_and_brought_together_with_it(tmp_path: Path) -> None:
     source, target = negative_pairs(tmp_path, 2)
     save(target / "001.png", np.zeros((60, 80, 3), np.uint8))
-    with pytest.raises(PixlateError, match=r"one size with --resize 0, got .*/source/001\.png \(40 x 30\) and .*/target/001\.png \(80 x 60\); mend them"):
+    with pytest.raises(PixlateError, match=r"one size with --resize 0, got .*/source/001\.png \(40 x 30\) and .*/target/001\.png \(80 x 60\); fix them"):
         PairedImages([source, target], PairedOptions(patch=16, resize=0, hold_out=0), 3, 3)
     images = PairedImages([source, target], PairedOptions(patch=16, resize=20, keep_aspect=True, hold_out=0), 3, 3)
     assert {image.shape for draw in images.draw(0, 4, 0) for image in images.load(draw, 16).values()} == {(3, 16, 16)}
@@ -189,10 +189,10 @@ def test_file_that_cannot_be_read_is_named_with_both_ways_to_go_on(tmp_path: Pat
     source, target = negative_pairs(tmp_path, 2)
     (target / "001.png").write_bytes((target / "001.png").read_bytes()[:-200])
     images = PairedImages([source, target], PairedOptions(patch=16, resize=20, hold_out=1), 3, 3)
-    with pytest.raises(PixlateError, match=r"/target/001\.png: .*; mend or remove it, or add --damaged skip$"):
+    with pytest.raises(PixlateError, match=r"/target/001\.png: .*; fix or remove it, or add --damaged skip$"):
         list(images.validation())
     (target / "001.png").write_bytes(b"")
-    with pytest.raises(PixlateError, match=r"/target/001\.png: .*; mend or remove it, or add --damaged skip$"):
+    with pytest.raises(PixlateError, match=r"/target/001\.png: .*; fix or remove it, or add --damaged skip$"):
         PairedImages([source, target], SMALL, 3, 3)
 
 

@@ -45,6 +45,19 @@ def test_deep_and_mixed_images_go_through_in_unit_range(save_pipeline: Callable[
     assert np.allclose(first * 255, image()[:, ::-1], atol=1e-3) and np.array_equal(first, second)
 
 
+def test_masks_are_moved_with_their_images_and_keep_their_values(tmp_path: Path) -> None:
+    import albumentations
+
+    path = tmp_path / "pipeline.json"
+    albumentations.save(albumentations.Compose([albumentations.HorizontalFlip(p=1.0), albumentations.InvertImg(p=1.0)]), path)
+    mask = (image(1, channels=1) > 127).astype(np.uint8) * 255
+    deep = image().astype(np.uint16) * 257
+    for source in (image(), deep):
+        changed, other, moved = Transforms(str(path))([source, source], 0, [mask])
+        assert np.array_equal(changed, other) and not np.array_equal(changed, source)
+        assert np.array_equal(moved, mask[:, ::-1]) and moved.dtype == np.uint8
+
+
 @pytest.mark.parametrize("channels", [1, 2, 5])
 def test_any_number_of_channels_is_flipped(channels: int, save_pipeline: Callable[..., str]) -> None:
     (changed,) = Transforms(save_pipeline("HorizontalFlip", p=1.0))([image(channels=channels)], 0)
@@ -59,7 +72,7 @@ def test_pipeline_that_changes_the_size_is_refused_by_name(save_pipeline: Callab
 
 def test_pipeline_that_fails_on_the_images_is_named(save_pipeline: Callable[..., str]) -> None:
     transforms = Transforms(save_pipeline("RandomCrop", height=99, width=99, p=1.0))
-    with pytest.raises(PixlateError, match=r"pipeline\.json: the pipeline fails on patches of \(16, 16, 3\) \(.*\); mend the file"):
+    with pytest.raises(PixlateError, match=r"pipeline\.json: the pipeline fails on patches of \(16, 16, 3\) \(.*\); fix the file"):
         transforms([image()], 0)
 
 

@@ -16,6 +16,20 @@ def test_no_kinds_give_the_very_images() -> None:
     assert DiffAugment(())(images) is images
 
 
+def test_masks_are_moved_and_cut_with_their_images_and_keep_their_values() -> None:
+    images = seeded_images(8, 3, 16, 16)
+    images[:, :, 4:8, 4:8] = 1.0
+    masks = torch.zeros(8, 1, 16, 16)
+    masks[:, :, 4:8, 4:8] = 1.0
+    torch.manual_seed(0)
+    changed, moved = DiffAugment(("translation", "cutout"))(images, masks)
+    assert set(moved.unique().tolist()) == {0.0, 1.0} and not torch.equal(moved, masks)
+    assert bool((changed[moved.expand(-1, 3, -1, -1) == 1] == 1).all()), "where the mask is, the square of the image is"
+    torch.manual_seed(0)
+    _, kept = DiffAugment(("color",))(images, masks)
+    assert torch.equal(kept, masks)
+
+
 def test_unknown_kind_is_refused() -> None:
     with pytest.raises(ValueError, match="expected kinds of color, translation, cutout, got colour; choose among these"):
         DiffAugment(("colour",))  # type: ignore[arg-type]

@@ -2,15 +2,16 @@
 
 import json
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import pytest
 
 from pixlate.data.kinds import degraded
 from pixlate.errors import PixlateError
-from pixlate.options import DegradedOptions, TrainingOptions
+from pixlate.options import DegradedOptions, TrainingOptions, since
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
 from pixlate.training.run import OPTIONS, Log, RunOptions
@@ -168,3 +169,52 @@ def test_options_that_change_no_weight_may_differ_and_others_are_listed(tmp_path
     srgan = METHODS["srgan"]
     with pytest.raises(PixlateError, match="method was 'pix2pix' and is 'srgan'"):
         RunOptions(srgan, srgan.options(), (tmp_path,), srgan.data.options(), srgan.training()).require_same(before, tmp_path)
+
+
+@dataclass(frozen=True)
+class Grown:
+    """Options of a method that gained one and lost one."""
+
+    depth: int = 3
+    kernel: Literal["large", "small"] = since("large", before="small")
+    sides: tuple[int, ...] = (4, 4)
+    GONE: ClassVar[Mapping[str, str]] = {"tables": "the tables are always used"}
+
+
+GROWN = Method("toy", "for tests", degraded, Grown, lambda options: None)  # type: ignore[arg-type,return-value]
+
+
+def write_old(tmp_path: Path, *lines: str) -> dict[str, Any]:
+    """Write the options of a run that knows neither ``kernel`` nor ``sides``; return what its checkpoints hold of them."""
+    RunOptions(GROWN, Grown(), (tmp_path,), DegradedOptions(), TrainingOptions()).save(tmp_path)
+    kept = [line for line in (tmp_path / OPTIONS).read_text().replace("sides = [\n    4,\n    4,\n]\n", "").splitlines() if not line.startswith("kernel")]
+    (tmp_path / OPTIONS).write_text("\n".join([*kept, *lines]))
+    return {"method": "toy", **tomllib.loads((tmp_path / OPTIONS).read_text())["train"]["toy"]}
+
+
+def test_option_that_an_older_run_does_not_know_has_the_value_of_its_time(tmp_path: Path) -> None:
+    then = write_old(tmp_path)
+    options = RunOptions.load(tmp_path, {"toy": GROWN})
+    assert options.method_options == Grown(kernel="small") and Grown() == Grown(kernel="large")
+    options.require_same(then, tmp_path)
+    with pytest.raises(PixlateError, match="kernel was 'small' and is 'large'; undo this"):
+        replace(options, method_options=Grown()).require_same(then, tmp_path)
+    with pytest.raises(PixlateError, match=r"sides was \[4, 4\] and is \[4, 5\]; undo this"):
+        replace(options, method_options=replace(options.method_options, sides=(4, 5))).require_same(then, tmp_path)
+    options.save(tmp_path)
+    assert RunOptions.load(tmp_path, {"toy": GROWN}) == options, "and keeps it"
+
+
+def test_option_that_is_gone_is_dropped_with_a_note(tmp_path: Path) -> None:
+    then = write_old(tmp_path, "tables = true")
+    with pytest.warns(UserWarning, match="the option tables = True of this run is gone: the tables are always used"):
+        options = RunOptions.load(tmp_path, {"toy": GROWN})
+    options.require_same(then, tmp_path)
+
+
+def test_facts_come_back_and_must_stay_the_same(tmp_path: Path) -> None:
+    options = RunOptions(GROWN, Grown(), (tmp_path,), DegradedOptions(), TrainingOptions(), {"domains": ["a", "b"]})
+    options.save(tmp_path)
+    assert RunOptions.load(tmp_path, {"toy": GROWN}) == options
+    with pytest.raises(PixlateError, match=r"facts was .*'a', 'b'.* and is .*'a', 'c'"):
+        replace(options, facts={"domains": ["a", "c"]}).require_same(options.state(), tmp_path)

@@ -25,7 +25,7 @@ class UnreadableImage(PixlateError):  # noqa: N818 - says what it is about, like
 
 def advised(error: UnreadableImage) -> UnreadableImage:
     """Return the error with what a user can do about a file that training stops at."""
-    return UnreadableImage(f"{error}; mend or remove it, or add --damaged skip")
+    return UnreadableImage(f"{error}; fix or remove it, or add --damaged skip")
 
 
 @contextmanager

@@ -66,7 +66,7 @@ def check_sizes(samples: Sequence[tuple[Path, ...]], patch: int, damaged: Litera
         )
     if odd:
         raise PixlateError(
-            f"expected a source and a target of one width side by side, got {name_some(odd)}; mend them, or name two folders, of sources and of targets"
+            f"expected a source and a target of one width side by side, got {name_some(odd)}; fix them, or name two folders, of sources and of targets"
         )
     if different and not patch:
         warnings.warn(
@@ -75,7 +75,7 @@ def check_sizes(samples: Sequence[tuple[Path, ...]], patch: int, damaged: Litera
             stacklevel=3,
         )
     elif different:
-        raise PixlateError(f"expected the two of a pair to have one size with --resize 0, got {name_some(different)}; mend them, or set --resize")
+        raise PixlateError(f"expected the two of a pair to have one size with --resize 0, got {name_some(different)}; fix them, or set --resize")
     if small:
         raise PixlateError(
             f"expected images of at least {patch} x {patch} pixels (--patch) with --resize 0, got smaller ones: {name_some(small)}; "

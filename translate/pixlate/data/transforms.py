@@ -20,7 +20,7 @@ MOST_VALUES = 100_000
 
 
 class Transforms:
-    """A pipeline written by ``albumentations.save``, done alike to all images of a sample.
+    """A pipeline written by ``albumentations.save``, done alike to all images and masks of a sample.
 
     Only transforms that albumentations itself brings are made: a file names classes, and must not choose which code runs.
 
@@ -38,8 +38,8 @@ class Transforms:
         self._own = threading.local()  # a pipeline holds the state of the call it is in
         self._pipeline(1)
 
-    def __call__(self, images: Sequence[Pixels], seed: int) -> list[Pixels]:
-        """Return (height, width, channels) images of one size transformed, with the same chance for each.
+    def __call__(self, images: Sequence[Pixels], seed: int, masks: Sequence[Pixels] = ()) -> list[Pixels]:
+        """Return (height, width, channels) images of one size transformed, with the same chance for each, and then their masks, which are only moved.
 
         Raises:
             PixlateError: The pipeline fails on them or changes their size or channels; names its file.
@@ -47,13 +47,14 @@ class Transforms:
         images = [to_unit(image) if image.dtype == np.uint16 else image for image in images]  # albumentations knows 8 bits and [0, 1]
         if len({image.dtype for image in images}) > 1:
             images = [to_unit(image) for image in images]
-        pipeline = self._pipeline(len(images))
+        pipeline = self._pipeline(len(images), len(masks))
         pipeline.set_random_seed(seed)
-        names = _names(len(images))
+        names = _names(len(images), len(masks))
+        images = [*images, *masks]
         try:
             given = pipeline(**dict(zip(names, images, strict=True)))
         except Exception as error:
-            raise PixlateError(f"{self.path}: the pipeline fails on patches of {images[0].shape} ({_short(error)}); mend the file") from error
+            raise PixlateError(f"{self.path}: the pipeline fails on patches of {images[0].shape} ({_short(error)}); fix the file") from error
         changed = [np.asarray(given[name]) for name in names]
         for before, after in zip(images, changed, strict=True):
             if after.shape != before.shape or after.dtype != before.dtype:
@@ -63,23 +64,24 @@ class Transforms:
                 )
         return [np.clip(image, 0, 1) if image.dtype == np.float32 else image for image in changed]
 
-    def _pipeline(self, count: int) -> Any:
-        """Return this thread's pipeline for so many images at once."""
-        made: dict[int, Any] = self._own.__dict__.setdefault("made", {})
-        if count not in made:
+    def _pipeline(self, images: int, masks: int = 0) -> Any:
+        """Return this thread's pipeline for so many images and masks at once."""
+        made: dict[tuple[int, int], Any] = self._own.__dict__.setdefault("made", {})
+        if (images, masks) not in made:
             library = _albumentations()
             try:
                 loaded = library.from_dict(self._description)
-                made[count] = library.Compose([loaded], additional_targets=dict.fromkeys(_names(count)[1:], "image"))
+                more = {name: "mask" if name.startswith("mask") else "image" for name in _names(images, masks)[1:]}
+                made[images, masks] = library.Compose([loaded], additional_targets=more)
             except Exception as error:
                 raise PixlateError(
                     f"{self.path}: expected a pipeline that albumentations {library.__version__} can load ({_short(error)}); save it again"
                 ) from error
-        return made[count]
+        return made[images, masks]
 
 
-def _names(count: int) -> list[str]:
-    return ["image", *(f"image{index}" for index in range(1, count))]
+def _names(images: int, masks: int) -> list[str]:
+    return ["image", *(f"image{index}" for index in range(1, images)), *(f"mask{index}" for index in range(masks))]
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -99,11 +99,11 @@ def _relativistic(better: Tensor, worse: Tensor) -> Tensor:
 
 
 def _over_scales(loss: Callable[..., Tensor], *logits: Logits) -> Tensor:
-    """Return the mean over scales of a loss, in 32 bits: sums over many patches lose too much in 16."""
+    """Return the mean over scales of a loss, in at least 32 bits: sums over many patches lose too much in 16."""
     scales = [[given] if isinstance(given, Tensor) else list(given) for given in logits]
     if len({len(scale) for scale in scales}) > 1 or not scales[0]:
         raise ValueError(f"expected logits of the same scales, at least one, got {[len(scale) for scale in scales]}; pass those of one discriminator")
-    return torch.stack([loss(*(given.float() for given in scale)) for scale in zip(*scales, strict=True)]).mean()
+    return torch.stack([loss(*(given if given.dtype == torch.float64 else given.float() for given in scale)) for scale in zip(*scales, strict=True)]).mean()
 
 
 def _unknown(objective: str) -> ValueError:
