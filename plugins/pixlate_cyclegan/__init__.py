@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from pixlate_cyclegan.model import CycleGAN
 
+PIXLATE_API = 2
+
 
 def build(options: CycleGANOptions) -> "CycleGAN":
     """Return untrained networks; PyTorch is imported only here."""

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from pixlate_pix2pix.model import Pix2Pix
 
+PIXLATE_API = 2
+
 
 def build(options: Pix2PixOptions) -> "Pix2Pix":
     """Return untrained networks; PyTorch is imported only here."""

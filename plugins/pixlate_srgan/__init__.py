@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from pixlate_srgan.model import SRGAN
 
+PIXLATE_API = 2
+
 
 def build(options: SRGANOptions) -> "SRGAN":
     """Return untrained networks; PyTorch is imported only here."""
