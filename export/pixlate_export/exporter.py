@@ -24,7 +24,7 @@ from pixlate_export.int8 import quantise
 from pixlate_export.norms import with_norm
 from pixlate_export.options import ExportOptions
 from pixlate_export.parity import ParityReport, compare
-from pixlate_export.pixels import take_pixels
+from pixlate_export.pixels import take_masks, take_pixels
 
 DEFAULT = ExportOptions()
 
@@ -106,6 +106,8 @@ def export_network(network: nn.Module, spec: ModelSpec, path: Path, options: Exp
         PixlateError: The file's pictures differ from PyTorch's, or it cannot be made; nothing is written.
     """
     _require_place(path)
+    if options.calibration is not None and not spec.takes_image:
+        raise PixlateError("expected a model that takes an image for --precision int8, got one that draws its own; use another precision")
     network, spec = with_norm(network.cpu().eval(), spec, options.norm)
     spec = replace(spec, io=options.io, precision=options.precision, padding="reflect")
     if options.half_weights:
@@ -162,10 +164,12 @@ def _built(network: nn.Module, spec: ModelSpec, options: ExportOptions, pictures
         case "float16" | "bfloat16":
             halve(model, options.precision)
         case "int8":
-            model = quantise(model, pictures)
+            model = quantise(model, pictures, spec)
         case "float32":
             if options.half_weights:
                 store_in_half(model)
     if options.io == "uint8":
         take_pixels(model, spec)
+    else:
+        take_masks(model, spec)
     return model

@@ -15,12 +15,15 @@ from torch import nn
 from pixlate.errors import PixlateError
 from pixlate.inference.sizes import allowed_side
 from pixlate.plugin.spec import METADATA_KEY, ModelSpec
+from pixlate_export.conditions import drawn, to_module
 
 INPUT, OUTPUT = "image", "translated"
 
 
 def trace(network: nn.Module, spec: ModelSpec, opset: int) -> onnx.ModelProto:
     """Return the network as a simplified ONNX model with free batch, height and width, clamped to [0, 1].
+
+    Its inputs are the image, if the network takes one, and the conditions by name, masks as (batch, 1, height, width) in [0, 1].
 
     PyTorch's exporter folds constants and batch norms into the convolutions before them.
 
@@ -29,18 +32,20 @@ def trace(network: nn.Module, spec: ModelSpec, opset: int) -> onnx.ModelProto:
     """
     side = allowed_side(2 * max(spec.minimum, spec.multiple, 8), spec)
     free = torch.export.Dim.AUTO
-    example = torch.rand(2, spec.channels_in, side, side + spec.multiple)
+    images = [torch.rand(2, spec.channels_in, side, side + spec.multiple)] if spec.takes_image else []
+    examples = (*images, *to_module(spec, drawn(spec, 2, side, side + spec.multiple)))
+    names = [*([INPUT] if spec.takes_image else []), *(each.name for each in spec.conditions)]
     try:
         with _quiet():
             program = torch.onnx.export(
                 network,
-                (example,),
+                examples,
                 dynamo=True,
                 verbose=False,
                 opset_version=opset,
-                input_names=[INPUT],
+                input_names=names,
                 output_names=[OUTPUT],
-                dynamic_shapes=({0: free, 2: free, 3: free},),
+                dynamic_shapes=tuple({0: free, 2: free, 3: free} if example.ndim == 4 else {0: free} for example in examples),
             )
     except torch.onnx.errors.OnnxExporterError as error:
         reason = " ".join(str(error.__cause__ or error).split())[:200]
@@ -49,8 +54,9 @@ def trace(network: nn.Module, spec: ModelSpec, opset: int) -> onnx.ModelProto:
     model: onnx.ModelProto = program.model_proto
     if not _ends_clamped(model.graph):
         _clamp(model.graph)
-    name_sides(model.graph.input[0], "batch", "", "height", "width")
-    name_sides(model.graph.output[0], "batch", "", "height_out", "width_out")
+    for value in model.graph.input:
+        name_sides(value, "batch", "", *(("height", "width") if len(value.type.tensor_type.shape.dim) == 4 else ()))
+    name_sides(model.graph.output[0], "batch", "", *(("height_out", "width_out") if spec.takes_image else ("", "")))
     del model.graph.value_info[:]  # shapes in names of the tracer's own, which would contradict the ones above
     for node in model.graph.node:
         del node.metadata_props[:]  # stack traces of the exporting machine
@@ -60,7 +66,7 @@ def trace(network: nn.Module, spec: ModelSpec, opset: int) -> onnx.ModelProto:
 
 def name_sides(value: onnx.ValueInfoProto, *names: str) -> None:
     """Name the free sides of an input or output; an empty name leaves a side as it is."""
-    for dimension, name in zip(value.type.tensor_type.shape.dim, names, strict=True):
+    for dimension, name in zip(value.type.tensor_type.shape.dim, names, strict=False):
         if name:
             dimension.dim_param = name
 

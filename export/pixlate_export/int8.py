@@ -11,13 +11,15 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 from pixlate.errors import PixlateError
+from pixlate.plugin.spec import ModelSpec
 from pixlate_export.calibration import Planes
+from pixlate_export.conditions import drawn, to_module
 from pixlate_export.graph import INPUT
 
 _QUANTISED = ("Conv", "MatMul", "Gemm")
 
 
-def quantise(model: onnx.ModelProto, pictures: Sequence[Planes]) -> onnx.ModelProto:
+def quantise(model: onnx.ModelProto, pictures: Sequence[Planes], spec: ModelSpec) -> onnx.ModelProto:
     """Return the model with its convolutions in 8 bits, weights per channel; the first and the last one, which meet the picture itself, stay in 32.
 
     Ranges of activations are the least and largest value on the pictures (static calibration; Jacob et al. 2018, section 3).
@@ -25,6 +27,7 @@ def quantise(model: onnx.ModelProto, pictures: Sequence[Planes]) -> onnx.ModelPr
     Args:
         model: A graph of (batch, channels, height, width) in [0, 1].
         pictures: (channels, height, width) in [0, 1], as the network takes them.
+        spec: Of the network; its conditions are drawn at random for each picture.
 
     Raises:
         PixlateError: The network has no convolution between the first and the last.
@@ -38,7 +41,7 @@ def quantise(model: onnx.ModelProto, pictures: Sequence[Planes]) -> onnx.ModelPr
         quantize_static(
             prepared,
             path,
-            _Reader(pictures),
+            _Reader(pictures, spec),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(_QUANTISED),
             per_channel=True,
@@ -53,13 +56,16 @@ def quantise(model: onnx.ModelProto, pictures: Sequence[Planes]) -> onnx.ModelPr
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
     """Hands over one picture after the other."""
 
-    def __init__(self, pictures: Sequence[Planes]) -> None:
-        self._rest = iter(pictures)
+    def __init__(self, pictures: Sequence[Planes], spec: ModelSpec) -> None:
+        self._spec, self._rest = spec, enumerate(pictures)
 
     def get_next(self) -> dict[str, Any] | None:
         """Return the next picture as a batch of one, or None at the end."""
-        picture = next(self._rest, None)
-        return None if picture is None else {INPUT: picture[None]}
+        index, picture = next(self._rest, (0, None))
+        if picture is None:
+            return None
+        conditions = to_module(self._spec, drawn(self._spec, 1, picture.shape[1], picture.shape[2], index))
+        return {INPUT: picture[None], **{each.name: value.numpy() for each, value in zip(self._spec.conditions, conditions, strict=True)}}
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from pixlate.errors import PixlateError
 from pixlate.inference.sizes import allowed_size, padding_indices
 from pixlate.plugin.spec import ModelSpec, Precision
 from pixlate_export.calibration import Planes
+from pixlate_export.conditions import Arrays, drawn, to_file, to_module
+from pixlate_export.graph import INPUT
 from pixlate_export.half import emulated
 
 SIZES = ((7, 9), (16, 16), (33, 20), (64, 48), (101, 77))
@@ -105,28 +107,33 @@ def compare(network: nn.Module, model: onnx.ModelProto, spec: ModelSpec, picture
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     content = (emulated(model) if half else model).SerializeToString()
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
     draw = _from(pictures) if pictures else _noise(spec)
     differences = []
     for index, size in enumerate(PICTURE_SIZES if pictures else SIZES):
         if spec.io == "float":
             size = allowed_size(*size, spec)  # noqa: PLW2901 - the file leaves this to its caller
         image = draw(index % 4 + 1, *size)
+        conditions = drawn(spec, index % 4 + 1, *size, index)
         with torch.no_grad():
-            expected = run(network, torch.from_numpy(image), spec).numpy()
+            expected = run(network, torch.from_numpy(image), spec, conditions).numpy()
         if not np.isfinite(expected).all():
             raise PixlateError("the network itself gives values that are not numbers in PyTorch; its weights are damaged, or too large where they were rounded")
-        actual = session.run(None, {name: image if spec.io == "float" else to_levels(image)})[0]
-        differences.append(_difference(image.shape, actual, expected, spec))
+        given = {INPUT: image if spec.io == "float" else to_levels(image)} if spec.takes_image else {}
+        actual = session.run(None, given | to_file(spec, conditions))[0]
+        differences.append(_difference(image.shape if spec.takes_image else expected.shape, actual, expected, spec))
     allowed = TOLERANCES[spec.precision]
     return ParityReport(tuple(differences), Tolerance(max(allowed.largest, 1.01 * LEVEL), min(allowed.psnr, 55)) if spec.io == "uint8" else allowed)
 
 
-def run(network: nn.Module, image: torch.Tensor, spec: ModelSpec) -> torch.Tensor:
-    """Return what the network makes of images of any size: padded to what it takes, cut again, in [0, 1]."""
+def run(network: nn.Module, image: torch.Tensor, spec: ModelSpec, conditions: Arrays) -> torch.Tensor:
+    """Return what the network makes of images of any size: padded to what it takes, cut again, in [0, 1]; of conditions alone where it takes no image."""
+    others = to_module(spec, conditions)
+    if not spec.takes_image:
+        sampled: torch.Tensor = network(*others)
+        return sampled.clamp(0, 1)
     height, width = image.shape[2:]
     rows, columns = (padding_indices(*sides, spec.padding) for sides in zip((height, width), allowed_size(height, width, spec), strict=True))
-    output: torch.Tensor = network(image[:, :, rows[:, None], columns])
+    output: torch.Tensor = network(*(value[:, :, rows[:, None], columns] if value.ndim == 4 else value for value in (image, *others)))
     return output[:, :, : height * spec.scale, : width * spec.scale].clamp(0, 1)
 
 

@@ -1,5 +1,7 @@
 """Puts what surrounds a network into the file: uint8 pixels in and out, range, padding, cropping and rounding."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
@@ -13,22 +15,46 @@ LEVELS = 255
 def take_pixels(model: onnx.ModelProto, spec: ModelSpec) -> None:
     """Make a graph of (batch, channels, height, width) in [0, 1] one of uint8 (batch, height, width, channels), in and out, of any height and width.
 
-    The image is padded up to what the network takes, as :mod:`pixlate.inference.sizes` does, and what was made of the padding is cut away again.
+    The image and masks are padded up to what the network takes, as :mod:`pixlate.inference.sizes` does, and what was made of the padding is cut away
+    again.
     """
     graph = model.graph
-    inner, outer = f"{INPUT}.network", f"{OUTPUT}.network"
-    for node in graph.node:
-        node.input[:] = [inner if name == INPUT else outer if name == OUTPUT else name for name in node.input]
-        node.output[:] = [outer if name == OUTPUT else name for name in node.output]
-    resized = spec.multiple > 1 or spec.minimum > 1
+    resized = spec.takes_image and (spec.multiple > 1 or spec.minimum > 1)
+    names = [*([INPUT] if spec.takes_image else []), *(each.name for each in spec.conditions if each.kind == "mask")]
+    outer = f"{OUTPUT}.network"
+    _rename(graph, {name: f"{name}.network" for name in names} | {OUTPUT: outer})
     del graph.value_info[:]  # sides as they were named outside, which are others now
-    padding = _indices(graph, spec) if resized else []
-    nodes = [*padding, *_before(graph, INPUT, inner, resized), *graph.node, *_after(graph, outer, spec, resized)]
+    before = [node for name in names for node in _before(graph, name, f"{name}.network", resized)]
+    nodes = [*(_indices(graph, spec) if resized else []), *before, *graph.node, *_after(graph, outer, spec, resized)]
     del graph.node[:]
     graph.node.extend(nodes)
-    sides = ("batch", "height", "width", spec.channels_in), ("batch", "height_out", "width_out", spec.channels_out)
-    for values, name, shape in ((graph.input, INPUT, sides[0]), (graph.output, OUTPUT, sides[1])):
-        values[0].CopyFrom(helper.make_tensor_value_info(name, TensorProto.UINT8, shape))
+    for value in graph.input:
+        if value.name in names:
+            shape = ("batch", "height", "width", spec.channels_in if value.name == INPUT else 1)
+            value.CopyFrom(helper.make_tensor_value_info(value.name, TensorProto.UINT8, shape))
+    sides = [side.dim_param or side.dim_value for side in graph.output[0].type.tensor_type.shape.dim]
+    shape = ("batch", "height_out", "width_out", spec.channels_out) if spec.takes_image else (sides[0], *sides[2:], sides[1])
+    graph.output[0].CopyFrom(helper.make_tensor_value_info(OUTPUT, TensorProto.UINT8, shape))
+
+
+def take_masks(model: onnx.ModelProto, spec: ModelSpec) -> None:
+    """Make the masks of a float graph (batch, height, width, 1), as files take them."""
+    graph = model.graph
+    names = [each.name for each in spec.conditions if each.kind == "mask"]
+    _rename(graph, {name: f"{name}.network" for name in names})
+    nodes = [*(helper.make_node("Transpose", [name], [f"{name}.network"], perm=[0, 3, 1, 2]) for name in names), *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    for value in graph.input:
+        if value.name in names:
+            value.CopyFrom(helper.make_tensor_value_info(value.name, TensorProto.FLOAT, ("batch", "height", "width", 1)))
+
+
+def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    """Give values other names in all nodes."""
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
 
 
 def _before(graph: onnx.GraphProto, name: str, inner: str, resized: bool) -> list[onnx.NodeProto]:
