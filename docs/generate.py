@@ -14,6 +14,7 @@ DOCS = Path(__file__).parent
 COMMANDS = (
     (),
     ("convert",),
+    ("convert", "--engine", "ray"),
     ("train",),
     ("train", "pix2pix"),
     ("train", "cyclegan"),
@@ -33,9 +34,8 @@ COMMANDS = (
 def cli_page() -> str:
     """Return the help of every command."""
     parts = ["# Commands", "", "Made from the code by `docs/generate.py`.", ""]
-    app = build_app()
     for command in COMMANDS:
-        page = io.StringIO()
+        app, page = build_app(command), io.StringIO()
         app.meta([*command, "--help"], console=Console(file=page, width=110, color_system=None, force_terminal=False), result_action="return_value")
         text = "\n".join(line.rstrip() for line in page.getvalue().strip().splitlines())
         parts += [f"## pixlate {' '.join(command)}".rstrip(), "", "```text", text, "```", ""]

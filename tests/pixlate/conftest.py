@@ -4,7 +4,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,13 +19,6 @@ from pixlate.images.picture import Pixels
 from pixlate.inference import loading
 from pixlate.plugin.spec import METADATA_KEY, ModelInput, ModelSpec
 from pixlate.plugin.translator import Translator
-
-collect_ignore = [
-    name
-    for name, package in (("convert/test_cluster.py", "ray"), ("convert/test_cluster_run.py", "ray"), ("places/test_remote.py", "fsspec"))
-    if find_spec(package) is None
-]
-"""Tests of extras, where only the run-time packages are installed."""
 
 NEAREST = ModelSpec(method="nearest", scale=2, tiling_exact=True, halo=0)
 

@@ -7,12 +7,11 @@ package imports no PyTorch.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pluggy import HookimplMarker
-
 from pixlate.convert import ConvertOptions, convert
 from pixlate.data.kinds import degraded, paired, unpaired
 from pixlate.errors import DeviceLost, OutOfDeviceMemory, PixlateError
 from pixlate.options import AdversarialOptions, DataOptions, DegradedOptions, PairedOptions, TrainingOptions, UnpairedOptions
+from pixlate.plugin import hookimpl
 from pixlate.plugin.check import Check
 from pixlate.plugin.data import DataKind
 from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
     from pixlate.images import Picture
     from pixlate.inference.models import load
     from pixlate.plugin.gan import GAN, Export, Player
-
-hookimpl = HookimplMarker("pixlate")
-"""Marks a plugin's functions as implementations of hooks."""
 
 _LAZY = {
     "Export": "pixlate.plugin.gan",

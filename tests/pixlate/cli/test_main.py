@@ -59,7 +59,7 @@ def test_an_options_file_that_is_missing_is_named(run: Run, capsys: pytest.Captu
 
 
 def test_interrupting_gives_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted() -> None:
+    def interrupted(tokens: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("pixlate.cli.build_app", interrupted)
@@ -77,7 +77,7 @@ def test_train_without_a_method_names_those_installed(run: Run, capsys: pytest.C
 
 
 def test_what_the_system_refuses_is_one_line_with_the_path(run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused() -> None:
+    def refused(tokens: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", "/somewhere/run")
 
     monkeypatch.setattr("pixlate.cli.build_app", refused)

@@ -13,16 +13,18 @@ from PIL import Image
 from tests.pixlate.conftest import Run, folder, load, outputs, save, stamps, tree
 
 from pixlate.convert import ConvertOptions
-from pixlate.convert import plan as plan_module
 from pixlate.convert.plan import Plan, make_plan
 from pixlate.errors import PixlateError
 from pixlate.images import BUILT_IN
-from pixlate.places.local import identity
+from pixlate.places import paths
+from pixlate.places.local import LocalStore
+from pixlate.places.locating import locate
+from pixlate.places.paths import identity
 from pixlate.system.text import printable
 
 
 def plan(*sources: Path, out: Path, **options: object) -> Plan:
-    return make_plan(sources, out, ConvertOptions(**options), BUILT_IN)  # type: ignore[arg-type]
+    return make_plan([locate(source) for source in sources], locate(out), ConvertOptions(**options), BUILT_IN)  # type: ignore[arg-type]
 
 
 def names(found: Plan) -> list[str]:
@@ -232,7 +234,7 @@ def test_names_that_differ_by_case_alone_are_refused_on_a_disk_that_does_not_tel
 ) -> None:
     save(tmp_path / "in" / first)
     save(tmp_path / "in" / second)
-    monkeypatch.setattr(plan_module, "_folds_case", lambda root: True)
+    monkeypatch.setattr(LocalStore, "folds_case", lambda store: True)
     with pytest.raises(PixlateError, match=r"would both give .* upper from lower case"):
         plan(tmp_path / "in", out=tmp_path / "out")
 
@@ -240,10 +242,10 @@ def test_names_that_differ_by_case_alone_are_refused_on_a_disk_that_does_not_tel
 def test_a_disk_that_folds_case_is_recognised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Such a disk is not at hand: one that finds ``NAME`` for ``name`` is simulated where a path is looked up."""
     (tmp_path / "name").touch()
-    assert not plan_module._folds_case(tmp_path / "not" / "there")
+    assert not paths.folds_case(tmp_path / "not" / "there")
     real = identity
-    monkeypatch.setattr(plan_module, "identity", lambda path: real(Path(path).with_name(Path(path).name.lower())))
-    assert plan_module._folds_case(tmp_path / "not" / "there")
+    monkeypatch.setattr(paths, "identity", lambda path: real(Path(path).with_name(Path(path).name.lower())))
+    assert paths.folds_case(tmp_path / "not" / "there")
 
 
 def test_the_output_inside_the_source_is_not_read_on_a_second_run(tmp_path: Path, run: Run) -> None:

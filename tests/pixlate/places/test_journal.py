@@ -14,7 +14,9 @@ from tests.pixlate.conftest import Run, folder, outputs, save, stamps, tree
 from pixlate.convert.report import Summary
 from pixlate.errors import PixlateError
 from pixlate.places.job import Job
-from pixlate.places.journal import Journal, Records, digest_file
+from pixlate.places.journal import Journal, Records
+from pixlate.places.local import LocalStore
+from pixlate.places.paths import digest_file
 from pixlate.plugin.translator import Translator
 
 JOB = Job("", "a.png", "png")
@@ -25,6 +27,11 @@ def record(root: Path, journal: Journal, name: str, content: bytes, source: Path
     part = journal.parts / "part"
     part.write_bytes(content)
     journal.finish(Job(str(source), name, "png"), part, source.stat())
+
+
+def held(journal: Journal) -> LocalStore:
+    assert isinstance(journal.store, LocalStore)
+    return journal.store
 
 
 def journal_of(out: Path) -> Path:
@@ -180,17 +187,17 @@ def test_a_journal_cut_anywhere_loses_no_more_than_the_line_it_was_cut_in(data: 
     root = tmp_path_factory.mktemp("out")
     source = root / "source"
     source.write_bytes(b"x")
-    with Journal(root, "settings") as journal:
+    with Journal(LocalStore(root), "settings") as journal:
         for number in range(4):
             record(root, journal, f"{number}", b"content" * number, source)
     whole = journal_of(root).read_bytes()
     cut = data.draw(st.integers(0, len(whole)))
     journal_of(root).write_bytes(whole[:cut])
     complete = len([line for line in whole[:cut].split(b"\n") if line.endswith(b"}")])
-    journal = Journal(root, "settings")  # goes on, and is killed: no clean end
+    journal = Journal(LocalStore(root), "settings")  # goes on, and is killed: no clean end
     record(root, journal, "later", b"more", source)
-    journal._file.close()
-    after = Records(root, "settings")
+    held(journal)._file.close()
+    after = Records(LocalStore(root), "settings")
     states = [after.state(Job("", name, "png"), source.stat()) for name in ("0", "1", "2", "3", "later")]
     assert states == ["finished"] * complete + ["foreign"] * (4 - complete) + ["finished"]
 
@@ -201,10 +208,10 @@ def test_bytes_that_a_crash_has_left_in_the_journal_are_passed_over(noise: bytes
     root = tmp_path_factory.mktemp("out")
     source = root / "source"
     source.write_bytes(b"x")
-    with Journal(root, "settings") as journal:
+    with Journal(LocalStore(root), "settings") as journal:
         record(root, journal, "a.png", b"content", source)
     journal_of(root).write_bytes(b'{"name": 1}\n[1]\nnull\n\xff\xfe\0\n' + journal_of(root).read_bytes() + noise)
-    with Journal(root, "settings") as journal:
+    with Journal(LocalStore(root), "settings") as journal:
         assert journal.state(JOB, source.stat()) == "finished"
     assert [entry["name"] for entry in lines(root)] == ["a.png"]
 
@@ -212,53 +219,53 @@ def test_bytes_that_a_crash_has_left_in_the_journal_are_passed_over(noise: bytes
 def test_a_crash_between_line_and_rename_leaves_the_old_output_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The journal has the new content already, and the old file stands: it is ours still, and stale."""
     source, root = save(tmp_path / "a.png"), tmp_path / "out"
-    with Journal(root, "settings") as journal:
+    with Journal(LocalStore(root), "settings") as journal:
         record(root, journal, "a.png", b"old", source)
     save(source, 3, 3, seed=2)
-    killed = Journal(root, "settings")
+    killed = Journal(LocalStore(root), "settings")
     with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", lambda self, target: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             record(root, killed, "a.png", b"new", source)
-    killed._file.close()
+    held(killed)._file.close()
     assert (root / "a.png").read_bytes() == b"old"
-    with Journal(root, "settings") as journal:
+    with Journal(LocalStore(root), "settings") as journal:
         assert list(journal.parts.iterdir()) == []
         assert journal.state(JOB, source.stat()) == "stale"
         record(root, journal, "a.png", b"new", source)
     assert len(lines(root)) == 1
-    assert Records(root, "settings").state(JOB, source.stat()) == "finished"
+    assert Records(LocalStore(root), "settings").state(JOB, source.stat()) == "finished"
 
 
 def test_a_crash_between_line_and_rename_of_a_new_output_leaves_it_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, root = save(tmp_path / "a.png"), tmp_path / "out"
-    killed = Journal(root, "settings")
+    killed = Journal(LocalStore(root), "settings")
     with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", lambda self, target: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             record(root, killed, "a.png", b"new", source)
-    killed._file.close()
-    assert Records(root, "settings").state(JOB, source.stat()) == "new"
+    held(killed)._file.close()
+    assert Records(LocalStore(root), "settings").state(JOB, source.stat()) == "new"
 
 
 def test_a_crash_after_the_rename_leaves_the_output_finished(tmp_path: Path) -> None:
     source, root = save(tmp_path / "a.png"), tmp_path / "out"
-    killed = Journal(root, "settings")
+    killed = Journal(LocalStore(root), "settings")
     record(root, killed, "a.png", b"new", source)
-    killed._file.close()
-    assert Records(root, "settings").state(JOB, source.stat()) == "finished"
+    held(killed)._file.close()
+    assert Records(LocalStore(root), "settings").state(JOB, source.stat()) == "finished"
 
 
 def test_a_rename_that_fails_leaves_the_old_output_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, root = save(tmp_path / "a.png"), tmp_path / "out"
-    with Journal(root, "settings") as journal:
+    with Journal(LocalStore(root), "settings") as journal:
         record(root, journal, "a.png", b"old", source)
         save(source, 3, 3, seed=2)
         with monkeypatch.context() as patched:
             patched.setattr(Path, "replace", lambda self, target: (_ for _ in ()).throw(OSError(28, "No space left on device")))
             with pytest.raises(OSError, match="No space"):
                 record(root, journal, "a.png", b"new", source)
-    assert Records(root, "settings").state(JOB, source.stat()) == "stale"
+    assert Records(LocalStore(root), "settings").state(JOB, source.stat()) == "stale"
 
 
 def test_a_journal_that_could_be_written_in_part_only_goes_on_in_a_line_of_its_own(tmp_path: Path) -> None:
@@ -275,16 +282,16 @@ def test_a_journal_that_could_be_written_in_part_only_goes_on_in_a_line_of_its_o
             return self.inner.write(data[:10])  # type: ignore[attr-defined]
 
     source, root = save(tmp_path / "a.png"), tmp_path / "out"
-    journal = Journal(root, "settings")
-    real = journal._file
-    journal._file = Full(real)  # type: ignore[assignment]
+    journal = Journal(LocalStore(root), "settings")
+    real = held(journal)._file
+    held(journal)._file = Full(real)  # type: ignore[assignment]
     with pytest.raises(OSError, match="No space"):
         record(root, journal, "a.png", b"a", source)
-    journal._file = real
+    held(journal)._file = real
     record(root, journal, "b.png", b"b", source)
     real.close()
     assert not (root / "a.png").exists()
-    assert Records(root, "settings").state(Job("", "b.png", "png"), source.stat()) == "finished"
+    assert Records(LocalStore(root), "settings").state(Job("", "b.png", "png"), source.stat()) == "finished"
 
 
 def test_a_second_conversion_into_one_folder_is_refused(tmp_path: Path, use: Callable[[Translator], Path], run: Run) -> None:
@@ -304,10 +311,10 @@ def test_a_second_conversion_into_one_folder_is_refused(tmp_path: Path, use: Cal
 
 
 def test_a_refused_second_conversion_leaves_the_first_ones_report_and_parts(tmp_path: Path) -> None:
-    with Journal(tmp_path, "settings") as journal:
+    with Journal(LocalStore(tmp_path), "settings") as journal:
         (journal.parts / "being written").touch()
         with pytest.raises(PixlateError):
-            Journal(tmp_path, "settings")
+            Journal(LocalStore(tmp_path), "settings")
         assert (journal.parts / "being written").exists()
 
 
@@ -316,7 +323,7 @@ def test_whoever_waited_for_the_lock_of_a_sorted_journal_opens_the_new_one(tmp_p
     from pixlate.system import locking
 
     source = save(tmp_path / "a.png")
-    first = Journal(tmp_path, "settings")
+    first = Journal(LocalStore(tmp_path), "settings")
     record(tmp_path, first, "b", b"b", source)
     record(tmp_path, first, "a", b"a", source)
     real, tries = locking.lock_file, 0
@@ -329,11 +336,11 @@ def test_whoever_waited_for_the_lock_of_a_sorted_journal_opens_the_new_one(tmp_p
         real(file)  # type: ignore[arg-type]
 
     monkeypatch.setattr(locking, "lock_file", lock)
-    with Journal(tmp_path, "settings") as second:
+    with Journal(LocalStore(tmp_path), "settings") as second:
         assert tries == 2
         record(tmp_path, second, "c", b"c", source)
         with pytest.raises(PixlateError, match="another conversion"):
-            Journal(tmp_path, "settings")
+            Journal(LocalStore(tmp_path), "settings")
     assert [line["name"] for line in lines(tmp_path)] == ["a", "b", "c"]
 
 
@@ -363,10 +370,10 @@ def test_a_deleted_output_is_made_again(tmp_path: Path, run: Run) -> None:
 
 
 def test_an_output_that_may_not_be_read_is_not_taken_for_ours(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pixlate.places import journal as module
+    from pixlate.places import local as module
 
     source, out = folder(tmp_path / "in", 1), tmp_path / "out"
     run(source, out)
     monkeypatch.setattr(module, "digest_file", lambda path: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
-    with Journal(out, "x") as journal:
+    with Journal(LocalStore(out), "x") as journal:
         assert journal.state(Job("", "0/000.png", "png"), (source / "0" / "000.png").stat()) == "foreign"

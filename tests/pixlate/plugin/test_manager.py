@@ -68,6 +68,11 @@ GOOD = {
     "model": ("models", "from pathlib import Path\n", "pixlate.ModelCard(name='good', summary='', path=Path('good.onnx'))"),
     "runtime": ("runtimes", "", "pixlate.Runtime(name='good', suffixes=('.good',), available=bool, open=None)"),
     "image format": ("image_formats", "", "pixlate.ImageFormat(name='good', suffixes=('.good',), read=None)"),
+    "engine": (
+        "engines",
+        "from dataclasses import dataclass\nfrom pixlate.plugin.engine import Engine\n@dataclass(frozen=True)\nclass Own:\n    pass\n",
+        "Engine(name='good', summary='', options=Own, run=None)",
+    ),
     "metric": ("metrics", "", "pixlate.Metric(name='good', compute=lambda output, target: 1.0)"),
     "check": ("checks", "", "pixlate.Check(name='good', status='ok', found='')"),
 }

@@ -3,7 +3,10 @@
 import logging
 import os
 import sys
+import tomllib
 import warnings
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -19,10 +22,14 @@ CONVERT_USAGE = "Usage: pixlate convert SOURCE... OUT --model MODEL [OPTIONS]"
 EVALUATE_USAGE = "Usage: pixlate evaluate MODEL FOLDER [FOLDER] [OPTIONS]"
 
 
-def build_app() -> App:
-    """Return the application with Pixlate's commands and those of the plugins."""
+def build_app(tokens: Sequence[str] = ()) -> App:
+    """Return the application with Pixlate's commands and those of the plugins.
+
+    Args:
+        tokens: The command line, whose ``--engine`` decides which options ``convert`` has.
+    """
     app = App(name="pixlate", help="Translate images into images.", help_format="plaintext", version=_version, suppress_keyboard_interrupt=False)
-    app.command("pixlate.cli.convert:convert", name="convert", help="Convert a folder of images with a model.", usage=CONVERT_USAGE)
+    app.command(_convert(tokens), name="convert", help="Convert a folder of images with a model.", usage=CONVERT_USAGE)
     app.command("pixlate.cli.data:app", name="data", help="Check folders of training images.")
     app.command("pixlate.cli.train:app", name="train", help="Train a method on folders of images.")
     app.command("pixlate.cli.evaluate:evaluate", name="evaluate", help="Tell how good a model is, in numbers.", usage=EVALUATE_USAGE)
@@ -49,6 +56,24 @@ def build_app() -> App:
     return app
 
 
+def _convert(tokens: Sequence[str]) -> str | Callable[..., int]:
+    """Return the command ``convert``: imported when it is called, unless it has options of an engine."""
+    words = list(tokens)
+    named = [words[at].partition("=")[2] or "".join(words[at + 1 : at + 2]) for at in range(len(words)) if words[at].partition("=")[0] == "--engine"]
+    files = [words[at].partition("=")[2] or "".join(words[at + 1 : at + 2]) for at in range(len(words)) if words[at].partition("=")[0] == "--config"]
+    if "convert" in words and files and not named:
+        with suppress(OSError, ValueError):  # which reading it for the command line will report
+            named = [str(tomllib.loads(Path(files[-1]).read_text(encoding="utf-8")).get("convert", {}).get("engine", ""))]
+    if "convert" not in words or not named or named[-1] in ("", "threads"):
+        return "pixlate.cli.convert:convert"
+    engine = installed().engines().get(named[-1])
+    if engine is None:
+        return "pixlate.cli.convert:convert"
+    from pixlate.cli.convert import with_options
+
+    return with_options(engine)
+
+
 def main() -> int:
     """Run the command line; return the exit code. A user's mistake, and what the system refuses (a path, a full disk), prints one line and gives 2."""
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it and Pillow say of damaged metadata, once a file, would fill the screen
@@ -56,7 +81,8 @@ def main() -> int:
         with warnings.catch_warnings(), StopOnSignal(_interrupt):
             warnings.showwarning = _print_warning
             warnings.filterwarnings("ignore", module="PIL")
-            result = build_app().meta(_with_single_file(sys.argv[1:]), result_action="return_value")
+            words = _with_single_file(sys.argv[1:])
+            result = build_app(words).meta(words, result_action="return_value")
             if sys.stdout is not None:
                 sys.stdout.flush()
     except PixlateError as error:

@@ -3,11 +3,13 @@
 import json as json_format
 import sys
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import timedelta
+from inspect import Signature, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -18,8 +20,9 @@ from pixlate.convert import convert as convert_images
 from pixlate.convert.preview import preview
 from pixlate.convert.report import Report, Summary
 from pixlate.errors import PixlateError
-from pixlate.places.locating import shown
-from pixlate.system.text import printable
+from pixlate.places.locating import locate
+from pixlate.plugin.engine import Engine
+from pixlate.system.text import printable, shown
 
 SHOWN = 10
 """Failures printed; the report has all."""
@@ -28,8 +31,10 @@ SHOWN = 10
 def convert(
     *paths: Annotated[str | Path, Parameter(name="SOURCE... OUT")],
     model: str = "",
+    engine: str = "threads",
     options: Annotated[ConvertOptions | None, Parameter(name="*")] = None,
     json: Annotated[bool, Parameter(negative="")] = False,
+    engine_options: Annotated[Any, Parameter(parse=False)] = None,
 ) -> int:
     """Convert a folder of images with a model.
 
@@ -41,6 +46,9 @@ def convert(
         Files, folders or globs to convert, then the output folder (for a single file also an image file); paths, or URLs such as s3://bucket/photos.
     model
         Required: a ready model's name (see pixlate models) or a model file.
+    engine
+        What runs the conversion: the threads of this process, or an engine of a plugin, such as ray for workers of a Ray cluster (needs
+        pixlate[cluster]). The options of an engine are listed by --engine NAME --help.
     json
         Print the summary (with --dry-run, the files) as one JSON document on standard output, for programs.
     """
@@ -51,7 +59,7 @@ def convert(
             f"expected a source and an output folder, got {' '.join(map(shown, paths)) or 'neither'}; write: pixlate convert photos/ out/ --model {model}"
         )
     *sources, out = paths
-    if str(out).startswith("memory:"):
+    if isinstance(out, str) and locate(out).reach == "process":
         raise PixlateError(f"expected an output that outlasts this command, got {out}, which is this process's memory; name a folder or another URL")
     chosen = options or ConvertOptions()
     if chosen.dry_run:
@@ -76,12 +84,37 @@ def convert(
             rate = _rate(summary, time.monotonic() - started)
             progress.update(task, total=summary.planned, completed=summary.planned - summary.not_reached, rate=rate)
 
-        summary = convert_images(sources, out, model, chosen, watch)
+        summary = convert_images(sources, out, model, chosen, watch, engine if engine_options is None else engine_options)
     if json:
         print(json_format.dumps(asdict(summary) | {"exit_code": summary.exit_code}))
     else:
         _print_summary(summary, out, chosen)
     return summary.exit_code
+
+
+def with_options(engine: Engine) -> Callable[..., int]:
+    """Return the command with the options of an engine, which are fields of a dataclass.
+
+    Raises:
+        PixlateError: One of them is an option of the command, too.
+    """
+    taken = {"model", "engine", "options", "json", "config", "help", "version", *(item.name for item in fields(ConvertOptions))}
+    for item in fields(engine.options):
+        if item.name in taken:
+            raise PixlateError(f"engine {engine.name!r}: the option {item.name!r} is also one of pixlate convert; rename it in the plugin")
+
+    def start(*paths: str | Path, engine_options: Any, **named: Any) -> int:
+        return convert(*paths, engine_options=engine_options, **named)
+
+    kind: Any = engine.options
+    own = Annotated[kind, Parameter(name="*", group=f"Options of --engine {engine.name}")]
+    parameters = [
+        item.replace(annotation=own, default=engine.options()) if item.name == "engine_options" else item for item in signature(convert).parameters.values()
+    ]
+    start.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    start.__annotations__ = convert.__annotations__ | {"engine_options": own}
+    start.__doc__ = convert.__doc__
+    return start
 
 
 def _rate(summary: Summary, seconds: float) -> str:

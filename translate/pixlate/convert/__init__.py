@@ -19,24 +19,26 @@ def convert(
     model: str | Path,
     options: ConvertOptions | None = None,
     watch: "Callable[[Report], None] | None" = None,
+    engine: object = "threads",
 ) -> "Summary":
     """Convert a file, a folder, a glob or several of them; return what became of the images.
 
     One bad file never stops the others: it is counted in the summary with its reason. The same call again continues after a crash.
 
     Args:
-        source: Where the images are: paths, or URLs that fsspec opens, as texts.
+        source: Where the images are: paths, or, as texts, URLs.
         out: The output folder, a path or a URL; for a single file also an image file.
         model: A ready model's name or a model file.
         options: How to convert; ``ConvertOptions(dry_run=True)`` is refused here, see :func:`pixlate.convert.preview.preview`.
         watch: Called after each image.
+        engine: What runs the conversion: the name of an engine, or an instance of its options such as ``pixlate_ray.RayOptions(concurrency=4)``.
 
     Raises:
-        PixlateError: Refused before anything was written: no such model, device or source, clashing names, an output that cannot be written.
+        PixlateError: Refused before anything was written: no such model, engine, device or source, clashing names, an output that cannot be written.
     """
     from pixlate.convert.conversion import run
 
     if not isinstance(options, ConvertOptions | None):
         raise PixlateError(f"expected options to be a pixlate.ConvertOptions, got {options!r}; write pixlate.ConvertOptions(format='png')")
     sources = [source] if isinstance(source, str | Path) else list(source)
-    return run(sources, out, model, options or ConvertOptions(), watch or (lambda report: None))
+    return run(sources, out, model, options or ConvertOptions(), watch or (lambda report: None), engine)

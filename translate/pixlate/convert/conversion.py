@@ -1,60 +1,92 @@
-"""Puts a conversion together: plan, model, journal, report, pipeline and sheet."""
+"""Puts a conversion together: plan, settings and engine; then journal, report and sheet."""
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from pixlate.convert.cluster import Cluster
+from pixlate.convert.engines import choose_engine
 from pixlate.convert.options import ConvertOptions
-from pixlate.convert.pipeline import Conversion
-from pixlate.convert.plan import make_plan
+from pixlate.convert.plan import Plan, make_plan
 from pixlate.convert.report import Report, Summary
 from pixlate.convert.sheet import Sheet
 from pixlate.errors import PixlateError
-from pixlate.inference.loading import load_executors, split_devices
 from pixlate.inference.models import find
-from pixlate.places.homes import open_journal
-from pixlate.places.journal import digest_file
-from pixlate.places.local import identity
+from pixlate.places.journal import Journal
 from pixlate.places.locating import locate
+from pixlate.places.paths import digest_file, identity
+from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.manager import installed
 
 
-def run(sources: Sequence[str | Path], out: str | Path, model: str | Path, options: ConvertOptions, watch: Callable[[Report], None]) -> Summary:
+@dataclass(frozen=True)
+class Work:
+    """What is written while a conversion runs."""
+
+    journal: Journal
+    report: Report
+    sheet: Sheet | None
+
+
+@dataclass(frozen=True)
+class Task:
+    """What an engine is to convert."""
+
+    plan: Plan
+    model: str | Path
+    """A ready model's name or a model file, as the user named it."""
+    path: Path
+    """The model file."""
+    options: ConvertOptions
+    settings: str
+    """Digest of the model and of the options that shape an output."""
+    formats: Mapping[str, ImageFormat]
+    """Plugins' image formats by suffix."""
+    watch: Callable[[Report], None]
+    """Called after each result."""
+
+    @contextmanager
+    def begun(self) -> Iterator[Work]:
+        """Open report, sheet and journal, and close them; what can be refused must be refused before.
+
+        Raises:
+            PixlateError: One of them cannot be written.
+        """
+        with ExitStack() as held:
+            report = held.enter_context(Report(self.options.report, len(self.plan.jobs) + len(self.plan.failures), self.plan.ignored))
+            sheet = Sheet(self.options.sheet, str(self.model)) if self.options.sheet else None
+            if sheet is not None:
+                held.callback(sheet.discard)
+            yield Work(held.enter_context(Journal(self.plan.store, self.settings)), report, sheet)
+            if sheet is not None:
+                sheet.save(report.summary)
+
+
+def run(sources: Sequence[str | Path], out: str | Path, model: str | Path, options: ConvertOptions, watch: Callable[[Report], None], engine: object) -> Summary:
     """Convert the sources into ``out``; see :func:`pixlate.convert`."""
     if options.dry_run:
         raise PixlateError("expected a conversion, got dry_run; call pixlate.convert.preview.preview for what would be done")
+    chosen, engine_options = choose_engine(engine)
     path = find(model)
     for option, file in (("report", options.report), ("sheet", options.sheet)):
         if file is not None and identity(file) == identity(path):
             raise PixlateError(f"--{option} {file} would take the place of the model; name another file")
     formats = installed().image_formats()
     plan = make_plan([locate(source) for source in sources], locate(out), options, formats)
-    clustered = options.engine == "ray"
-    executors = load_executors(model, replace(options, device="cpu") if clustered else options)  # on a cluster the workers have the device
-    settings = settings_digest(path, options)
-    with ExitStack() as held:
-        cluster = held.enter_context(Cluster(options, plan, path, settings, formats)) if clustered else None
-        report = held.enter_context(Report(options.report, len(plan.jobs) + len(plan.failures), plan.ignored))
-        sheet = Sheet(options.sheet, str(model)) if options.sheet else None
-        if sheet is not None:
-            held.callback(sheet.discard)
-        journal = open_journal(plan.root, settings)
-        held.enter_context(journal)
-        if cluster is not None:
-            cluster.run(journal, report, sheet, watch)
-        else:
-            report.summary.device = options.device if len(split_devices(options.device)) > 1 else executors[0].translator.device
-            Conversion(plan, executors, journal, report, options, formats, sheet, watch).run()
-        if sheet is not None:
-            sheet.save(report.summary)
-    return report.summary
+    return chosen.run(Task(plan, model, path, options, settings_digest(path, options), formats, watch), engine_options)
 
 
-def settings_digest(model: Path, options: ConvertOptions) -> str:
-    """Return a digest of the model file and of the options that shape an output."""
-    shaping = {"format": options.format, "quality": options.quality, "strip_metadata": options.strip_metadata, "model": digest_file(model)}
+def settings_digest(model: Path, options: ConvertOptions, conditions: Mapping[str, object] | None = None) -> str:
+    """Return a digest of the model file and of what shapes an output.
+
+    Args:
+        model: The model file.
+        options: Format, quality and whether metadata is kept are part of it.
+        conditions: What the model receives besides the image, as JSON can hold it; none leaves the digest as it was before there were any.
+    """
+    shaping: dict[str, object] = {"format": options.format, "quality": options.quality, "strip_metadata": options.strip_metadata, "model": digest_file(model)}
+    if conditions:
+        shaping["conditions"] = dict(conditions)
     return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]

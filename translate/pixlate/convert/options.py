@@ -2,18 +2,21 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pixlate.errors import PixlateError
-from pixlate.options import check_types, check_used
-from pixlate.places.locating import refuse_flattened
+from pixlate.options import check_types
 from pixlate.system.cores import granted_cores
+from pixlate.system.text import refuse_flattened
 
 OnExists = Literal["resume", "skip", "overwrite"]
 
 
 LARGEST_BUCKET = 1024
 """Largest multiple to which sides are raised: beyond it most of what is computed is thrown away."""
+_ENGINE = "write pixlate.convert(source, out, model, options, engine=pixlate_ray.RayOptions(address=..., concurrency=...)), or engine='ray'"
+_GONE = {"engine": _ENGINE, "address": _ENGINE, "concurrency": _ENGINE, "jpeg": "leave it out, JPEG files are decoded on the CPU"}
+"""Options of 0.1 -> what to do instead."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,6 @@ class ConvertOptions:
     refused."""
     threads: int = 0
     """Threads that read, and as many that write, images; 0 takes one for each core."""
-    engine: Literal["threads", "ray"] = "threads"
-    """What runs the conversion: threads of this process, or workers of a Ray cluster (needs pixlate[cluster])."""
-    address: str = ""
-    """Of the Ray cluster's head, HOST:PORT, or auto for the one that runs on this machine; without it the command starts one here and stops it."""
-    concurrency: int = 0
-    """Workers of the Ray cluster; 0 takes one for each GPU, or for each four cores where there is none."""
     report: Path | None = None
     """Write what became of each file to this JSON file."""
     fail_fast: bool = False
@@ -60,6 +57,12 @@ class ConvertOptions:
     max_pixels: int = 200_000_000
     """Largest image taken, in pixels; guards against files that claim to be huge."""
 
+    def __new__(cls, *_: object, **named: object) -> Self:
+        """Refuse options that 0.1 had, with what to write instead."""
+        for name in named.keys() & _GONE.keys():
+            raise PixlateError(f"expected no {name} in ConvertOptions, got {named[name]!r}; {_GONE[name]}")
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
         check_types(self)
         for name, path in (("report", self.report), ("sheet", self.sheet)):
@@ -69,7 +72,6 @@ class ConvertOptions:
                 refuse_flattened(path, f"--{name} to name a file of this machine")
         if self.sheet is not None and self.sheet.suffix.lower() != ".png":
             raise PixlateError(f"expected --sheet to name a .png file, got {self.sheet}; change its ending")
-        check_used(self, self.engine == "ray", "--engine ray", "address", "concurrency")
         if not 1 <= self.quality <= 100:
             raise PixlateError(f"expected --quality from 1 to 100, got {self.quality}; choose one in between")
         for name, value, least in (
@@ -77,7 +79,6 @@ class ConvertOptions:
             ("tile", self.tile, 16),
             ("bucket", self.bucket, 1),
             ("threads", self.threads, 0),
-            ("concurrency", self.concurrency, 0),
             ("max-pixels", self.max_pixels, 1),
         ):
             if isinstance(value, int) and value < least:

@@ -1,6 +1,5 @@
 """The way of the images: threads read, one thread for each lane of a device runs the model, threads write; all queues are bounded in bytes."""
 
-import errno
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,18 +9,18 @@ from queue import Empty, SimpleQueue
 
 from pixlate.convert.budget import ByteBudget, Closed
 from pixlate.convert.options import ConvertOptions
-from pixlate.convert.plan import Plan
+from pixlate.convert.plan import Plan, settle
 from pixlate.convert.report import Report, Result, reason_of
-from pixlate.convert.settling import settle
 from pixlate.convert.sheet import Sheet
 from pixlate.errors import DeviceLost, PixlateError
 from pixlate.images import ImageFile, Picture, to_srgb, write_picture
 from pixlate.images.picture import Pixels
 from pixlate.inference.executor import Executor
 from pixlate.inference.pictures import from_model, refuse_colour, to_model, with_origin
-from pixlate.places.job import Job, Status
-from pixlate.places.journal import Home
+from pixlate.places.job import Job
+from pixlate.places.journal import Outputs
 from pixlate.plugin.image_format import ImageFormat
+from pixlate.plugin.place import FULL, FileStatus, GivenUp
 from pixlate.system.signals import StopOnSignal
 
 BUDGET = 256 * 1024 * 1024
@@ -30,8 +29,6 @@ BUDGET = 256 * 1024 * 1024
 WAKE = 0.2
 """Most seconds until an interruption is seen."""
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-
 
 @dataclass(frozen=True)
 class _Read:
@@ -39,7 +36,7 @@ class _Read:
 
     job: Job
     picture: Picture | None = None
-    status: Status | None = None
+    status: FileStatus | None = None
     taken: int = 0
     result: Result | None = None
 
@@ -83,7 +80,7 @@ class Conversion:
         self,
         plan: Plan,
         executors: Sequence[Executor],
-        journal: Home,
+        journal: Outputs,
         report: Report,
         options: ConvertOptions,
         formats: Mapping[str, ImageFormat],
@@ -204,7 +201,7 @@ class Conversion:
                 picture = file.read(self.spec.channels_in)
             refuse_colour(picture, self.spec)
             self._events.put(_Read(job, picture, status, taken))
-        except Closed:
+        except (Closed, GivenUp):
             self._events.put(_Read(job))
         except BaseException as error:  # noqa: BLE001 - one bad file, or a bug in a decoder, must not stop the others, nor leave them waiting
             self._reading_budget.give_back(taken)
@@ -276,7 +273,7 @@ class Conversion:
             with suppress(OSError):
                 part.unlink()
             cause = error.__cause__ if isinstance(error, PixlateError) else error
-            if isinstance(cause, OSError) and cause.errno in _FULL:
+            if isinstance(cause, OSError) and cause.errno in FULL:
                 self.report.summary.stopped = f"the output folder takes no more ({cause.strerror}); free some space and run the same command again"
                 self._full = self._stopping = True
             result = Result(job.source, job.name, "failed", reason_of(error))

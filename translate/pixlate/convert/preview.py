@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pixlate.convert.conversion import settings_digest
 from pixlate.convert.options import ConvertOptions
@@ -14,15 +13,11 @@ from pixlate.images.formats import writable
 from pixlate.images.write import require_held
 from pixlate.inference.loading import load_executors
 from pixlate.inference.models import find
-from pixlate.places.homes import open_records
 from pixlate.places.journal import Records
 from pixlate.places.locating import locate
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.manager import installed
 from pixlate.plugin.spec import ModelSpec
-
-if TYPE_CHECKING:
-    from pixlate.places.remote_journal import RemoteRecords
 
 _ACTIONS = {
     "resume": {"new": "convert", "stale": "convert again", "finished": "finished before", "foreign": "fail: exists", "other settings": "fail: other settings"},
@@ -59,19 +54,18 @@ def preview(sources: Sequence[str | Path], out: str | Path, model: str | Path, o
     formats = installed().image_formats()
     plan = make_plan([locate(source) for source in sources], locate(out), options, formats)
     spec = load_executors(model, options)[0].spec
-    records = open_records(plan.root, settings_digest(path, options))
+    records = Records(plan.store, settings_digest(path, options))
     return _previews(plan, options, formats, records, spec)
 
 
-def _previews(
-    plan: Plan, options: ConvertOptions, formats: Mapping[str, ImageFormat], records: "Records | RemoteRecords", spec: ModelSpec
-) -> Iterator[Preview]:
+def _previews(plan: Plan, options: ConvertOptions, formats: Mapping[str, ImageFormat], records: Records, spec: ModelSpec) -> Iterator[Preview]:
     for source, reason in plan.failures:
         yield Preview(source, "", f"fail: {reason}")
     for job in plan.jobs:
         try:
             status = job.status()
-            size = None if job.url is not None else _size(Path(job.source), options, formats)
+            path = job.place.local
+            size = None if path is None else _size(path, options, formats)
             output = (size[0] * spec.scale, size[1] * spec.scale) if size else None
             if output is not None:
                 require_held(writable(job.format, formats), spec.channels_out, "uint8", output, formats)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Literal, Self
 
 from pixlate.errors import PixlateError
-from pixlate.places.local import make_folders
+from pixlate.places.paths import make_folders
 
 Status = Literal["converted", "finished before", "skipped", "failed"]
 

@@ -6,10 +6,9 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from pixlate.places.local import identity
+from pixlate.places.paths import identity
+from pixlate.plugin.place import Failures
 
-Failures = list[tuple[str, str]]
-"""Paths with the reason why they cannot be walked."""
 _MAGIC = re.compile(r"[*?\[]")
 
 
@@ -19,7 +18,7 @@ def walk(top: Path, out: Path | None, failures: Failures, wanted: Callable[[Path
     Args:
         top: The folder.
         out: The output folder, which is passed over where it lies below; None where it is on no disk of this machine.
-        failures: Takes the folders that cannot be read and the links that lead back to a folder above them.
+        failures: Receives the folders that cannot be read and the links that lead back to a folder above them.
         wanted: Tells whether to go into a folder.
     """
     output = None if out is None else identity(out)

@@ -1,7 +1,7 @@
 """The hooks a plugin may implement, each with an example.
 
 A plugin is a module named by an entry point of the group ``pixlate``; its functions carry ``@pixlate.hookimpl``. Hooks that are plural nouns
-collect values from all plugins; ``pixlate_open_model`` and ``pixlate_import_checkpoint`` ask until one plugin answers;
+collect values from all plugins; ``pixlate_open_model``, ``pixlate_open_place`` and ``pixlate_import_checkpoint`` ask until one plugin answers;
 the ones that end in ``_finished`` only tell. Hooks run once a command, epoch or step, never once an image.
 """
 
@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from pluggy import HookspecMarker
 
 from pixlate.plugin.check import Check
+from pixlate.plugin.engine import Engine
 from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.method import Method
 from pixlate.plugin.metric import Metric, Sample
 from pixlate.plugin.model_card import ModelCard
+from pixlate.plugin.place import Place
 from pixlate.plugin.runtime import Runtime
 from pixlate.plugin.translator import Translator
 
@@ -181,5 +183,31 @@ def pixlate_commands(app: "App") -> None:
         @pixlate.hookimpl
         def pixlate_commands(app):
             app.command("my_package.commands:histogram", name="histogram")
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
+def pixlate_open_place(name: str) -> Place | None:
+    """Open what a user names as a source or as the output, or return None where it is none of yours, so that the next plugin is asked.
+
+    Example::
+
+        @pixlate.hookimpl
+        def pixlate_open_place(name):
+            return Shelf(name.removeprefix("shelf://")) if name.startswith("shelf://") else None
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def pixlate_engines() -> Iterable[Engine]:
+    """Offer what runs a conversion. The fields of ``options`` are accepted under ``pixlate convert`` with this engine.
+
+    Example::
+
+        @pixlate.hookimpl
+        def pixlate_engines():
+            yield Engine(name="queue", summary="workers of the queue", options=QueueOptions, run=run)
     """
     raise NotImplementedError

@@ -13,6 +13,7 @@ from pluggy import HookImpl, HookimplOpts, PluginManager
 from pixlate.errors import PixlateError
 from pixlate.plugin import hookspecs
 from pixlate.plugin.check import Check
+from pixlate.plugin.engine import Engine
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.method import Method
 from pixlate.plugin.metric import Metric
@@ -181,6 +182,10 @@ class Plugins:
                 found[suffix] = first
         return found
 
+    def engines(self) -> dict[str, Engine]:
+        """Return what runs conversions, by name."""
+        return self.collect("engine", "pixlate_engines", Engine)
+
     def metrics(self) -> dict[str, Metric]:
         """Return the metrics of all plugins by name."""
         return self.collect("metric", "pixlate_metrics", Metric)
@@ -201,7 +206,7 @@ class Plugins:
 
     def left_out(self) -> list[LeftOut]:
         """Ask every plugin for all it offers, and return what is not used of those that are loaded."""
-        for collect in (self.methods, self.models, self.runtimes, self.image_formats, self.metrics, self.checks):
+        for collect in (self.methods, self.models, self.runtimes, self.image_formats, self.engines, self.metrics, self.checks):
             collect()
         return list(self._left_out.values())
 

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from threading import Lock
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
-from pixlate.convert.budget import Closed
 from pixlate.errors import PixlateError
-from pixlate.places.remote import cause, steady
+from pixlate.plugin.place import Existing, Failures, Found, GivenUp, Reach, Store, Version
+from pixlate_fsspec.retries import cause, refusal, steady
+
+if TYPE_CHECKING:
+    from pixlate_fsspec.store import UrlStore
 
 _WHOLE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "oss", "oci", "tos", "memory"}
 """Protocols whose objects appear whole, and have no folders to be made. All others are written under a temporary name first."""
@@ -28,28 +31,8 @@ _TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "time
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
-    """What tells one content of a file from another, named as in ``os.stat_result``."""
-
-    st_size: int
-    """Bytes."""
-    st_mtime_ns: int
-    """When it was changed, in nanoseconds, or a number drawn from the store's checksum; 0 where neither is told."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What stands under a name."""
-
-    size: int
-    """Bytes; -1 for a folder."""
-    md5: str = ""
-    """MD5 in hexadecimal, where the store tells it."""
-
-
-@dataclass(frozen=True, slots=True)
 class Url:
-    """A file or folder in a file system."""
+    """A file, folder or glob in a file system; see :class:`pixlate.plugin.place.Place`."""
 
     fs: Any
     """The file system, of fsspec."""
@@ -57,6 +40,8 @@ class Url:
     """As the file system spells it."""
     name: str
     """As it is printed."""
+    version: Version | None = None
+    """What a listing said of the file."""
 
     def __str__(self) -> str:
         return self.name
@@ -77,8 +62,17 @@ class Url:
         return self.protocol in _WHOLE
 
     @property
+    def reach(self) -> Reach:
+        """Who can open it."""
+        return "process" if self.protocol == "memory" else "machine" if self.protocol in ("file", "local") else "anywhere"
+
+    @property
+    def local(self) -> None:
+        """None: it is fetched before it is read."""
+        return None
+
     def identity(self) -> tuple[object, ...]:
-        """What tells it from every other file."""
+        """Return what distinguishes it from every other file."""
         options = tuple(sorted((name, str(value)) for name, value in self.fs.storage_options.items()))
         return type(self.fs), options, self.path.rstrip("/")
 
@@ -100,12 +94,37 @@ class Url:
         return Url(self.fs, f"{self.path.rstrip('/')}/{relative}", f"{first.removesuffix('/')}/{relative}{chain}{rest}")
 
     def kind(self) -> Literal["folder", "file", "nothing"]:
-        """Tell what stands here."""
-        info = self.info()
+        """Return what exists here."""
+        try:
+            info = self.info()
+        except Exception as error:
+            raise refusal(error, self.name) from error
         return "nothing" if info is None else "folder" if info.get("type") == "directory" or (self.is_web and self.path.endswith("/")) else "file"
 
+    def files(self, out: Store, failures: Failures) -> Iterator[Found]:
+        """Yield the files it names; see :func:`pixlate_fsspec.walk.find`."""
+        from pixlate_fsspec.walk import find
+
+        return find(self, out, failures)
+
+    def status(self) -> Version:
+        """Return what distinguishes this content from another, as the listing said."""
+        return self.version or version_of(self.info() or {})
+
+    def store(self) -> "UrlStore":
+        """Return the folder as an output folder.
+
+        Raises:
+            PixlateError: It is inside an archive.
+        """
+        from pixlate_fsspec.store import UrlStore
+
+        if "::" in self.name:
+            raise PixlateError(f"expected the output at a URL without ::, got {self}; write into a folder and pack it afterwards")
+        return UrlStore(self)
+
     def info(self) -> Mapping[str, Any] | None:
-        """Return what the file system tells, or None where there is nothing."""
+        """Return what the file system says, or None where there is nothing."""
         try:
             with self._serial():
                 found: Mapping[str, Any] = steady(lambda: self.fs.info(self.path))
@@ -113,7 +132,7 @@ class Url:
             return None
         return found
 
-    def files(self, depth: int | None = None) -> list[tuple[str, Mapping[str, Any]]]:
+    def below(self, depth: int | None = None) -> list[tuple[str, Mapping[str, Any]]]:
         """Return the files below with their paths relative to this folder, in the order of the parts of their names."""
         with self._serial():
             found: Mapping[str, Mapping[str, Any]] = steady(lambda: self.fs.find(self.path, maxdepth=depth, detail=True))
@@ -121,21 +140,21 @@ class Url:
         below = ((path.removeprefix(base), info) for path, info in found.items() if path.startswith(base) and not path.endswith("/"))
         return sorted(((relative, info) for relative, info in below if relative), key=lambda item: item[0].split("/"))
 
-    def standing(self) -> dict[str, Standing]:
-        """Return what lies directly in this folder, by name, as it is now: other processes may have written there."""
+    def listed(self) -> dict[str, Existing]:
+        """Return what is directly in this folder, by name, as it is now: other processes may have written there."""
         self.fs.invalidate_cache(self.path)
         try:
             with self._serial():
-                listed: list[Mapping[str, Any]] = steady(lambda: self.fs.ls(self.path, detail=True))
+                infos: list[Mapping[str, Any]] = steady(lambda: self.fs.ls(self.path, detail=True))
         except (FileNotFoundError, NotADirectoryError):
             return {}
-        found: dict[str, Standing] = {}
-        for info in listed:
+        found: dict[str, Existing] = {}
+        for info in infos:
             path = str(info["name"]).rstrip("/")
             name = path.rpartition("/")[2]
             if path == self.path.rstrip("/") or (name in found and info.get("type") == "directory"):
                 continue
-            found[name] = Standing(-1) if info.get("type") == "directory" else Standing(int(info.get("size") or 0), md5_of(info))
+            found[name] = Existing(-1) if info.get("type") == "directory" else Existing(int(info.get("size") or 0), md5_of(info))
         return found
 
     def read(self) -> bytes:
@@ -150,7 +169,7 @@ class Url:
 
     def digest(self) -> str:
         """Return the SHA-256, for which the file is read from end to end."""
-        with self.at_hand() as path, path.open("rb") as file:
+        with self.fetched() as path, path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def write(self, content: bytes, create: bool = False) -> None:
@@ -217,7 +236,7 @@ class Url:
                 self.fs.rmdir(self.path)
 
     @contextmanager
-    def at_hand(self, give_up: Callable[[], bool] = lambda: False) -> Iterator[Path]:
+    def fetched(self, give_up: Callable[[], bool] = lambda: False) -> Iterator[Path]:
         """Yield a copy on this machine, which is removed at the end.
 
         Args:
@@ -225,7 +244,7 @@ class Url:
 
         Raises:
             PixlateError: It cannot be fetched. One sentence without the URL.
-            Closed: It cannot be fetched, and the attempts were given up.
+            GivenUp: It cannot be fetched, and the attempts were given up.
         """
         ending = self.pure.suffix if self.pure.suffix[1:].isalnum() else ""
         number, text = tempfile.mkstemp(prefix="pixlate-", suffix=ending)
@@ -239,7 +258,7 @@ class Url:
                 raise PixlateError("there is no such file; it may have been moved or renamed since the folder was listed") from error
             except Exception as error:
                 if give_up():
-                    raise Closed from error
+                    raise GivenUp from error
                 raise PixlateError(
                     f"the file cannot be fetched ({cause(error)}); check the network and the credentials, and run the same command again"
                 ) from error

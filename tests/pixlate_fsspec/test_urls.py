@@ -16,18 +16,19 @@ from typing import Protocol
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
 from tests.pixlate.conftest import Nearest, command, folder, save, tree
-from tests.pixlate.places.stores import Bucket, Faulty
+from tests.pixlate_fsspec.stores import Bucket, Faulty
 
 from pixlate.cli.convert import convert as convert_command
 from pixlate.convert import ConvertOptions, convert
 from pixlate.convert.preview import preview
 from pixlate.convert.report import Report, Summary
 from pixlate.errors import PixlateError
-from pixlate.places import locating as places
-from pixlate.places import remote, remote_lock
-from pixlate.places.locating import locate, shown
-from pixlate.places.url import Url, md5_of, version_of
+from pixlate.places.local import LocalPlace
+from pixlate.places.locating import locate
 from pixlate.plugin.translator import Translator
+from pixlate.system.text import shown
+from pixlate_fsspec import lease, opening, retries
+from pixlate_fsspec.url import Url, md5_of, version_of
 
 REGISTRY = importlib.import_module("fsspec.registry")  # the package has a mapping of that name
 STORES: tuple[type[MemoryFileSystem], ...] = (MemoryFileSystem, Faulty, Bucket)
@@ -55,7 +56,7 @@ def empty_stores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[No
     for store in (Faulty, Bucket):
         monkeypatch.setattr(store, "fault", staticmethod(lambda operation, path: None))
         monkeypatch.setattr(store, "calls", [])
-    monkeypatch.setattr(remote, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(retries, "FIRST_WAIT", 0.001)
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
@@ -82,7 +83,7 @@ def stored(url: str, journal: bool = False) -> dict[str, bytes]:
     """Return every file below a URL; with ``journal`` Pixlate's own too."""
     place = locate(url)
     assert isinstance(place, Url)
-    found = {name: place.child(name).read() for name, _ in place.files()} if place.kind() == "folder" else {}
+    found = {name: place.child(name).read() for name, _ in place.below()} if place.kind() == "folder" else {}
     return found if journal else {name: content for name, content in found.items() if not name.startswith(".pixlate/")}
 
 
@@ -294,7 +295,7 @@ def test_killed_at_any_operation_the_same_command_ends_with_the_same_tree_and_no
 
         fail(monkeypatch, dead, store)
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(remote, "ATTEMPTS", 1)
+            patched.setattr(retries, "ATTEMPTS", 1)
             with suppress(PixlateError):
                 run(source, out, threads=1)
         fail(monkeypatch, lambda operation, path: None, store)
@@ -397,14 +398,14 @@ def holder(**told: object) -> None:
 
 
 def test_a_holder_killed_on_this_machine_is_followed_at_once(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote_lock, "PATIENCE", 1000)
+    monkeypatch.setattr(lease, "EXPIRY", 1000)
     gone = 4_000_000  # above any process number
-    holder(machine=remote_lock._machine(), process=gone)
+    holder(machine=lease._machine(), process=gone)
     assert run(folder(tmp_path / "in", 1), "gs://bucket/out").converted == 1
 
 
 def test_a_silent_holder_elsewhere_is_followed_after_a_while_and_one_that_writes_is_not(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote_lock, "PATIENCE", 0.2)
+    monkeypatch.setattr(lease, "EXPIRY", 0.2)
     source, beats = folder(tmp_path / "in", 1), 0
 
     def beating(operation: str, path: str) -> None:
@@ -424,7 +425,7 @@ def test_a_silent_holder_elsewhere_is_followed_after_a_while_and_one_that_writes
 def test_who_was_taken_over_writes_no_more(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, use: Callable[[Translator], Path]) -> None:
     import time
 
-    monkeypatch.setattr(remote_lock, "BEAT", 0.01)
+    monkeypatch.setattr(lease, "BEAT", 0.01)
 
     def taken_over(pixels: object) -> None:
         holder(token="another")
@@ -583,7 +584,7 @@ def test_a_place_that_can_only_be_read_is_refused(tmp_path: Path, run: Run, monk
 
 
 def test_without_fsspec_the_extra_is_named(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "import_module", lambda name: (_ for _ in ()).throw(ModuleNotFoundError("No module named 'fsspec'", name="fsspec")))
+    monkeypatch.setattr(opening, "import_module", lambda name: (_ for _ in ()).throw(ModuleNotFoundError("No module named 'fsspec'", name="fsspec")))
     with pytest.raises(PixlateError, match=re.escape("run: pip install 'pixlate[remote]'")):
         run("s3://bucket/in", tmp_path / "out")
 
@@ -637,7 +638,7 @@ def test_passwords_and_signatures_are_not_printed(url: str, printed: str) -> Non
 
 
 def test_file_urls_are_paths_of_this_machine(tmp_path: Path) -> None:
-    assert locate(f"file://{tmp_path}/a b") == tmp_path / "a b"
+    assert locate(f"file://{tmp_path}/a b") == LocalPlace(str(tmp_path / "a b"))
 
 
 def test_an_archive_is_read_as_a_folder(tmp_path: Path, run: Run) -> None:

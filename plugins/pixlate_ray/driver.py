@@ -4,28 +4,24 @@ import pickle
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from pixlate.convert.cluster_worker import Answer, Order
-from pixlate.convert.options import ConvertOptions
-from pixlate.convert.plan import Plan
-from pixlate.convert.report import Report, Result, reason_of
-from pixlate.convert.settling import settle
-from pixlate.convert.sheet import ROWS, Sheet
+from pixlate.convert.conversion import Task, Work
+from pixlate.convert.plan import settle
+from pixlate.convert.report import Result, reason_of
+from pixlate.convert.sheet import ROWS
 from pixlate.errors import PixlateError
 from pixlate.images import read_picture
 from pixlate.places.job import Job
-from pixlate.places.journal import Journal, digest_file
-from pixlate.places.remote import FULL
-from pixlate.places.remote_journal import RemoteJournal
-from pixlate.places.url import Version
-from pixlate.plugin.image_format import ImageFormat
+from pixlate.places.paths import digest_file
+from pixlate.plugin.place import FULL, Version
 from pixlate.system.signals import StopOnSignal
+from pixlate_ray.worker import Answer, Order
 
 AT_ONCE = 16
 """Most images in one task on cores; what a killed worker had of them is done again."""
@@ -70,29 +66,15 @@ class ClusterRun:
     """One run through a plan on a cluster; the counterpart of :class:`pixlate.convert.pipeline.Conversion`.
 
     Args:
-        plan: What to convert.
-        options: How to read, write and stop.
-        formats: Image formats by suffix.
+        task: What to convert.
         workers: Translate.
-        journal: Of the output folder.
-        report: Takes every result.
-        sheet: Takes the first results, or None.
-        watch: Called after each result, in the calling thread.
+        work: Journal, report and sheet.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        options: ConvertOptions,
-        formats: Mapping[str, ImageFormat],
-        workers: Workers,
-        journal: Journal | RemoteJournal,
-        report: Report,
-        sheet: Sheet | None,
-        watch: Callable[[Report], None],
-    ) -> None:
-        self.plan, self.options, self.formats, self.workers = plan, options, formats, workers
-        self.journal, self.report, self.sheet, self.watch = journal, report, sheet, watch
+    def __init__(self, task: Task, workers: Workers, work: Work) -> None:
+        self.plan, self.options, self.formats, self.watch = task.plan, task.options, task.formats, task.watch
+        self.journal, self.report, self.sheet, self.workers = work.journal, work.report, work.sheet, workers
+        self._shared = self.journal.store.shared
         self._orders: dict[int, Order] = {}
         self._shown = 0
         self._stopping = self._full = False
@@ -159,12 +141,11 @@ class ClusterRun:
 
     def _check(self) -> None:
         """Stop where another conversion has taken over the output."""
-        if isinstance(self.journal, RemoteJournal):
-            try:
-                self.journal.check()
-            except PixlateError as error:
-                self.report.summary.stopped = str(error)
-                self._full = self._stopping = True
+        try:
+            self.journal.store.check()
+        except PixlateError as error:
+            self.report.summary.stopped = str(error)
+            self._full = self._stopping = True
 
     def _take(self, index: int, last: bool, data: bytes) -> None:
         """Take one row: a piece of an output, or the answer."""
@@ -189,13 +170,13 @@ class ClusterRun:
         """Give an output its name, record it and report the result."""
         job, entry, part = order.job, answer.entry, self._part(order.index)
         if answer.result.status == "converted" and entry is not None:
-            if isinstance(self.journal, RemoteJournal):
+            if self._shared:
                 self.journal.adopt(entry)
             elif not part.exists() or digest_file(part) != entry.sha256:
                 part.unlink(missing_ok=True)  # a worker was killed amid the pieces: to be done again
                 return
             self._show(job, part)
-            if not isinstance(self.journal, RemoteJournal):
+            if not self._shared:
                 self.journal.finish(job, part, order.source)
         part.unlink(missing_ok=True)
         del self._orders[order.index]
@@ -209,11 +190,8 @@ class ClusterRun:
         limit = self.options.max_pixels
         with suppress(PixlateError), job.at_hand() as source:
             before = read_picture(source, max_pixels=limit, formats=self.formats)
-            if isinstance(self.journal, RemoteJournal):
-                with self.journal.root.child(job.name).at_hand() as output:
-                    self.sheet.add(job.name, before, read_picture(output, max_pixels=limit * 256, formats=self.formats))
-            else:
-                self.sheet.add(job.name, before, read_picture(part, max_pixels=limit * 256, formats=self.formats))
+            with self.journal.store.fetched(job.name) if self._shared else nullcontext(part) as output:
+                self.sheet.add(job.name, before, read_picture(output, max_pixels=limit * 256, formats=self.formats))
 
     def _part(self, index: int) -> Path:
         return self.journal.parts / f"{index}"

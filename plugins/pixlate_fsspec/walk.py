@@ -2,33 +2,23 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import replace
+from pathlib import PurePosixPath
 from urllib.parse import unquote
 
 from pixlate.errors import PixlateError
-from pixlate.places.remote import refusal
-from pixlate.places.url import Url, Version, version_of
-from pixlate.places.walk import Failures, is_named
+from pixlate.places.walk import is_named
+from pixlate.plugin.place import Failures, Found, Store
+from pixlate_fsspec.retries import refusal
+from pixlate_fsspec.store import UrlStore
+from pixlate_fsspec.url import Url, version_of
 
 _MAGIC = re.compile(r"[*?\[]")
 _WEB_MAGIC = re.compile(r"\*")
 """In an address of the web ``?`` begins a query."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A file at a URL."""
-
-    url: Url
-    relative: PurePosixPath
-    """Path below the folder that was named, or below the fixed part of a glob."""
-    version: Version
-    named: bool = False
-    """Whether this very file was named."""
-
-
-def find_remote(source: Url, out: Path | Url, failures: Failures) -> Iterator[Found]:
+def find(source: Url, out: Store, failures: Failures) -> Iterator[Found]:
     """Return the files a URL names, in the order of their names; hidden folders and the output are passed over.
 
     Args:
@@ -43,11 +33,11 @@ def find_remote(source: Url, out: Path | Url, failures: Failures) -> Iterator[Fo
     try:
         kind = source.kind()
         if kind == "folder":
-            if isinstance(out, Url) and out.identity == source.identity:
+            if isinstance(out, UrlStore) and out.root.identity() == source.identity():
                 raise PixlateError(f"expected an output folder other than the source {source}; name another one")
             return _below(source, None, out, failures)
         if kind == "file":
-            return iter([Found(source, PurePosixPath(source.pure.name), version_of(source.info() or {}), named=True)])
+            return iter([Found(replace(source, version=version_of(source.info() or {})), PurePosixPath(source.pure.name), named=True)])
         if magic.search(source.path):
             return _matching(source, magic, out, failures)
     except Exception as error:
@@ -55,7 +45,7 @@ def find_remote(source: Url, out: Path | Url, failures: Failures) -> Iterator[Fo
     raise PixlateError(f"expected a file, a folder or a glob, but {source} does not exist; check the URL")
 
 
-def _matching(pattern: Url, magic: re.Pattern[str], out: Path | Url, failures: Failures) -> Iterator[Found]:
+def _matching(pattern: Url, magic: re.Pattern[str], out: Store, failures: Failures) -> Iterator[Found]:
     parts = pattern.path.split("/")
     first = next(index for index, part in enumerate(parts) if magic.search(part))
     like = tuple(parts[first:])
@@ -66,12 +56,12 @@ def _matching(pattern: Url, magic: re.Pattern[str], out: Path | Url, failures: F
     return (found for found in _below(base, depth, out, failures) if is_named(found.relative.parts, like))
 
 
-def _below(folder: Url, depth: int | None, out: Path | Url, failures: Failures) -> Iterator[Found]:
+def _below(folder: Url, depth: int | None, out: Store, failures: Failures) -> Iterator[Found]:
     output = ""
-    if isinstance(out, Url) and out.identity[:2] == folder.identity[:2] and out.identity != folder.identity:
-        output = f"{out.path.rstrip('/')}/"
+    if isinstance(out, UrlStore) and out.root.identity()[:2] == folder.identity()[:2] and out.root.identity() != folder.identity():
+        output = f"{out.root.path.rstrip('/')}/"
     found: list[Found] = []
-    for key, info in folder.files(depth):
+    for key, info in folder.below(depth):
         parts = [unquote(part) for part in key.split("/")] if folder.is_web else key.split("/")
         url = folder.child(key)
         if any(part.startswith(".") and part not in (".", "..") for part in parts[:-1]) or (output and url.path.startswith(output)):
@@ -80,7 +70,7 @@ def _below(folder: Url, depth: int | None, out: Path | Url, failures: Failures) 
         if reason:
             failures.append((str(url), reason))
         else:
-            found.append(Found(url, PurePosixPath(*parts), version_of(info)))
+            found.append(Found(replace(url, version=version_of(info)), PurePosixPath(*parts)))
     return iter(found)
 
 

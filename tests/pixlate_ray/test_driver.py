@@ -15,21 +15,22 @@ import pytest
 from tests.pixlate.conftest import Nearest, folder, outputs, save, tree
 
 import pixlate
-from pixlate.convert import ConvertOptions, cluster, cluster_run, cluster_worker, convert
-from pixlate.convert.cluster import divide, refuse_private
-from pixlate.convert.cluster_run import ClusterRun, Share
-from pixlate.convert.cluster_worker import Answer, Order, Setup, Worker
-from pixlate.convert.conversion import settings_digest
+from pixlate.convert import ConvertOptions, convert
+from pixlate.convert.conversion import Task, Work, settings_digest
 from pixlate.convert.plan import Plan, make_plan
 from pixlate.convert.report import Report, Summary
 from pixlate.errors import PixlateError
 from pixlate.images import BUILT_IN
 from pixlate.places.job import Job
 from pixlate.places.journal import Journal
+from pixlate.places.local import LocalStore
 from pixlate.places.locating import locate
-from pixlate.places.remote_journal import RemoteJournal
-from pixlate.places.url import Url, Version
+from pixlate.plugin.place import Store, Version
 from pixlate.plugin.translator import Translator
+from pixlate_ray import RayOptions, cluster, driver, worker
+from pixlate_ray.cluster import divide, refuse_private
+from pixlate_ray.driver import ClusterRun, Share
+from pixlate_ray.worker import Answer, Order, Setup, Worker
 
 
 class Ray:
@@ -59,7 +60,7 @@ class Ray:
 @pytest.fixture(autouse=True)
 def ray(monkeypatch: pytest.MonkeyPatch) -> Ray:
     fake = Ray()
-    monkeypatch.setattr(cluster_worker, "import_module", lambda name: fake if name == "ray" else import_module(name))
+    monkeypatch.setattr(worker, "import_module", lambda name: fake if name == "ray" else import_module(name))
     monkeypatch.delenv("PIXLATE_CORES", raising=False)
     return fake
 
@@ -108,11 +109,11 @@ def start(ray: Ray, setup: Setup, use: Callable[[Translator], Path], tmp_path: P
         **options: Any,
     ) -> tuple[Summary, Workers]:
         chosen = ConvertOptions(threads=2, **options)
-        plan, settings = make_plan([source], out, chosen, BUILT_IN), settings_digest(model, chosen)
+        plan, settings = make_plan([locate(source)], locate(out), chosen, BUILT_IN), settings_digest(model, chosen)
         workers = Workers(ray, replace(setup, settings=settings, options=chosen), change)
         report = Report(None, len(plan.jobs) + len(plan.failures), plan.ignored)
-        with Journal(out, settings) as journal:
-            ClusterRun(plan, chosen, {}, workers, journal, report, None, watch).run()
+        with Journal(plan.store, settings) as journal:
+            ClusterRun(Task(plan, model, model, chosen, settings, BUILT_IN, watch), workers, Work(journal, report, None)).run()
         assert list((tmp_path / "scratch").iterdir()) == []
         return report.summary, workers
 
@@ -131,7 +132,7 @@ def test_the_tree_is_that_of_the_threads(tmp_path: Path, start: Start, use: Call
 
 
 def test_outputs_arrive_in_pieces_of_any_size(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_worker, "PIECE", 100)
+    monkeypatch.setattr(worker, "PIECE", 100)
     source = folder(tmp_path / "in", 3)
     assert start(source, tmp_path / "out")[0].converted == 3
     monkeypatch.undo()
@@ -216,22 +217,26 @@ def test_interrupted_it_takes_what_is_finished_and_gives_out_no_more(tmp_path: P
 
 
 def test_who_was_taken_over_stops(tmp_path: Path, ray: Ray, setup: Setup, use: Callable[[Translator], Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    use(Nearest())
+    model = use(Nearest())
     source, options = folder(tmp_path / "in", 40), ConvertOptions(threads=2)
-    root = locate(f"local://{tmp_path}/out")
-    assert isinstance(root, Url)
-    plan = make_plan([source], root, options, BUILT_IN)
+    plan = make_plan([locate(source)], locate(f"local://{tmp_path}/out"), options, BUILT_IN)
     report = Report(None, len(plan.jobs), {})
-    with RemoteJournal(root, "") as journal:
+    lost = False
+
+    def check(store: Store) -> None:
+        if lost:
+            raise PixlateError("another conversion has taken over")
+
+    with Journal(plan.store, "") as journal:
+        monkeypatch.setattr(type(plan.store), "check", check)
 
         def change(index: int, last: bool, data: bytes) -> list[tuple[int, bool, bytes]]:
-            if index >= 7:
-                journal._lock._lost = True
+            nonlocal lost
+            lost = index >= 7
             return [(index, last, data)]
 
-        workers = Workers(ray, replace(setup, url=root, options=options), change)
-        ClusterRun(plan, options, {}, workers, journal, report, None, lambda report: None).run()
-        journal._lock._lost = False
+        workers = Workers(ray, replace(setup, store=plan.store, options=options), change)
+        ClusterRun(Task(plan, model, model, options, "", BUILT_IN, lambda report: None), workers, Work(journal, report, None)).run()
     assert "another conversion has taken over" in report.summary.stopped
     assert 1 <= report.summary.converted <= 7
     assert report.summary.not_reached >= 33
@@ -297,15 +302,15 @@ def test_a_source_that_a_far_worker_lacks_or_has_otherwise_fails_alone(tmp_path:
 
 def test_another_version_of_pixlate_or_a_missing_device_is_refused(setup: Setup, use: Callable[[Translator], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     use(Nearest())
-    told = cluster_worker.examine(replace(setup, version="0.0.1"), b"")
+    told = worker.examine(replace(setup, version="0.0.1"), b"")
     assert told["refused"].startswith(f"the workers cannot convert: it has Pixlate {pixlate.__version__}, and the command has 0.0.1")
-    assert cluster_worker.examine(setup, b"") == {"device": "cpu"}
+    assert worker.examine(setup, b"") == {"device": "cpu"}
 
     def no_gpu(*arguments: object) -> None:
         raise PixlateError("no CUDA here")
 
-    monkeypatch.setattr(cluster_worker, "load_executors", no_gpu)
-    assert cluster_worker.examine(setup, b"") == {"refused": "the workers cannot convert: no CUDA here"}
+    monkeypatch.setattr(worker, "load_executors", no_gpu)
+    assert worker.examine(setup, b"") == {"refused": "the workers cannot convert: no CUDA here"}
 
 
 @pytest.mark.parametrize(
@@ -323,7 +328,7 @@ def test_another_version_of_pixlate_or_a_missing_device_is_refused(setup: Setup,
     ],
 )
 def test_a_cluster_is_divided_so_that_no_core_is_given_twice(cores: list[int], gpus: int, options: dict[str, Any], share: Share) -> None:
-    assert divide(cores, gpus, ConvertOptions(engine="ray", **options)) == share
+    assert divide(cores, gpus, **{"device": "auto"} | options) == share
 
 
 @pytest.mark.parametrize(
@@ -337,23 +342,22 @@ def test_a_cluster_is_divided_so_that_no_core_is_given_twice(cores: list[int], g
 )
 def test_more_than_a_cluster_has_is_refused(cores: list[int], gpus: int, options: dict[str, Any], message: str) -> None:
     with pytest.raises(PixlateError, match=message):
-        divide(cores, gpus, ConvertOptions(engine="ray", **options))
+        divide(cores, gpus, **{"device": "auto"} | options)
 
 
 def test_what_workers_can_never_have_is_refused(tmp_path: Path) -> None:
-    url = locate("memory://bucket/out")
-    assert isinstance(url, Url)
-    for plan in (Plan(url), Plan(tmp_path, [Job("", "a.png", "png", (), url)])):
+    url, out = locate("memory://bucket/out"), LocalStore(tmp_path)
+    for plan in (Plan(url.store()), Plan(out, [Job("", "a.png", "png", (), url)])):
         with pytest.raises(PixlateError, match="lies in the memory of this process"):
-            refuse_private(plan, ConvertOptions(engine="ray"))
+            refuse_private(plan, "auto")
     with pytest.raises(PixlateError, match="expected --device auto, cpu, cuda or tensorrt with --engine ray, got cuda:1"):
-        refuse_private(Plan(tmp_path), ConvertOptions(engine="ray", device="cuda:1"))
+        refuse_private(Plan(out), "cuda:1")
 
 
 def test_a_disk_of_each_machine_is_no_output_of_several(tmp_path: Path) -> None:
     with pytest.raises(PixlateError, match="names a disk of each machine"):
-        cluster._refuse_disks(Plan(locate(f"local://{tmp_path}")))
-    cluster._refuse_disks(Plan(tmp_path))
+        cluster._refuse_disks(Plan(locate(f"local://{tmp_path}").store()))
+    cluster._refuse_disks(Plan(LocalStore(tmp_path)))
 
 
 @pytest.mark.parametrize("address", ["ray://host:10001", "host", "host:port", ":6379", "http://host:80"])
@@ -365,15 +369,17 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
 def test_without_ray_the_extra_is_named(tmp_path: Path, use: Callable[[Translator], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "import_module", lambda name: (_ for _ in ()).throw(ModuleNotFoundError(f"No module named {name!r}", name=name)))
     with pytest.raises(PixlateError, match=re.escape("--engine ray needs Ray, and ray is missing; run: pip install 'pixlate[cluster]'")):
-        convert(save(tmp_path / "a.png"), tmp_path / "out", use(Nearest()), ConvertOptions(engine="ray"))
+        convert(save(tmp_path / "a.png"), tmp_path / "out", use(Nearest()), engine="ray")
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("option", [{"address": "auto"}, {"concurrency": 2}])
-def test_options_of_the_cluster_need_it(option: dict[str, Any]) -> None:
-    with pytest.raises(PixlateError, match="with --engine ray only"):
+@pytest.mark.parametrize("option", [{"address": "auto"}, {"concurrency": 2}, {"engine": "ray"}])
+def test_options_of_the_cluster_are_its_own(option: dict[str, Any]) -> None:
+    with pytest.raises(PixlateError, match=r"in ConvertOptions, got .*; write pixlate.convert\(.*engine=pixlate_ray.RayOptions"):
         ConvertOptions(**option)
+    with pytest.raises(PixlateError, match="expected --concurrency of at least 0, got -1"):
+        RayOptions(concurrency=-1)
 
 
 def test_tasks_are_larger_on_a_gpu() -> None:
-    assert cluster_run.AT_ONCE < cluster_run.AT_ONCE_GPU
+    assert driver.AT_ONCE < driver.AT_ONCE_GPU

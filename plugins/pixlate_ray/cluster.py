@@ -1,4 +1,4 @@
-"""Brings up or finds a Ray cluster, sees that its workers can convert, and gives it back. Ray comes in only where it is asked for."""
+"""Brings up or finds a Ray cluster, sees that its workers can convert, and gives it back. Ray is imported lazily."""
 
 import logging
 import os
@@ -9,25 +9,22 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Self
 
-from pixlate.convert.cluster_run import ClusterRun, Share
-from pixlate.convert.cluster_worker import Setup, Worker, examine
-from pixlate.convert.options import ConvertOptions
+from pixlate.convert.conversion import Task, Work
 from pixlate.convert.plan import Plan
-from pixlate.convert.report import Report
-from pixlate.convert.sheet import Sheet
+from pixlate.convert.report import Summary
 from pixlate.errors import PixlateError
-from pixlate.places.journal import Journal
-from pixlate.places.remote_journal import RemoteJournal
-from pixlate.places.url import Url
-from pixlate.plugin.image_format import ImageFormat
+from pixlate.inference.loading import load_executors
+from pixlate.plugin.place import Place, Store
 from pixlate.system.cores import granted_cores
+from pixlate_ray import RayOptions
+from pixlate_ray.driver import ClusterRun, Share
+from pixlate_ray.worker import Setup, Worker, examine
 
 PATIENCE = 300.0
 """Seconds a busy cluster may take to give the first worker."""
@@ -40,25 +37,29 @@ _SHORT = 12
 """Longest path of a folder for Ray's: the paths of its sockets, which add 94 bytes, are bound to 107."""
 
 
+def run(task: Task, options: RayOptions) -> Summary:
+    """Convert a task on a cluster."""
+    load_executors(task.model, replace(task.options, device="cpu"))  # refuses what is no model; the workers have the device
+    with Cluster(task, options) as cluster, task.begun() as work:
+        cluster.run(work)
+    return work.report.summary
+
+
 class Cluster:
     """A connection to Ray, from ``with`` to its end.
 
     Args:
-        options: With ``address``, ``concurrency`` and ``device``.
-        plan: What is to be converted.
-        model: The model file.
-        settings: Digest of the model and of the options that shape an output.
-        formats: Image formats by suffix.
+        task: What is to be converted.
+        options: Which cluster.
 
     Raises:
         PixlateError: Ray is missing, the address does not answer, or the workers cannot convert.
     """
 
-    def __init__(self, options: ConvertOptions, plan: Plan, model: Path, settings: str, formats: Mapping[str, ImageFormat]) -> None:
-        self.options, self.plan, self.formats = options, plan, formats
+    def __init__(self, task: Task, options: RayOptions) -> None:
+        self.task, self.options = task, options
         self.device = ""
-        self._model, self._settings = model, settings
-        refuse_private(plan, options)
+        refuse_private(task.plan, task.options.device)
 
     def __enter__(self) -> Self:
         with ExitStack() as held:
@@ -66,22 +67,22 @@ class Cluster:
             scratch = "" if self.options.address else held.enter_context(tempfile.TemporaryDirectory(prefix="pixlate-", ignore_cleanup_errors=True))
             self._ray = held.enter_context(connected(self.options.address))
             held.enter_context(quiet_data())
+            plan, device = self.task.plan, self.task.options.device
             nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
             if len(nodes) > 1:
-                _refuse_disks(self.plan)
-            self.share = divide([int(node.get("CPU", 0)) for node in nodes], int(sum(node.get("GPU", 0) for node in nodes)), self.options)
-            root = self.plan.root
+                _refuse_disks(plan)
+            self.share = divide([int(node.get("CPU", 0)) for node in nodes], int(sum(node.get("GPU", 0) for node in nodes)), device, self.options.concurrency)
             self._setup = Setup(
-                self._model.name,
-                replace(self.options, device=self.options.device if self.share.gpus else "cpu"),
-                self._settings,
-                root if isinstance(root, Url) else None,
+                self.task.path.name,
+                replace(self.task.options, device=device if self.share.gpus else "cpu"),
+                self.task.settings,
+                plan.store if plan.store.shared else None,
                 self.share.cores,
                 scratch,
                 self._ray.get_runtime_context().get_node_id(),
                 f"pixlate-stop-{secrets.token_hex(8)}",
             )
-            self._bytes = self._ray.put(self._model.read_bytes())
+            self._bytes = self._ray.put(self.task.path.read_bytes())
             self.device = f"{self._examined()}, {self.share.workers} worker{'s' if self.share.workers > 1 else ''}"
             self._held = held.pop_all()
         return self
@@ -89,10 +90,10 @@ class Cluster:
     def __exit__(self, *_: object) -> None:
         self._held.close()
 
-    def run(self, journal: Journal | RemoteJournal, report: Report, sheet: Sheet | None, watch: Callable[[Report], None]) -> None:
-        """Convert the plan; see :class:`pixlate.convert.cluster_run.ClusterRun`."""
-        report.summary.device = self.device
-        ClusterRun(self.plan, self.options, self.formats, self, journal, report, sheet, watch).run()
+    def run(self, work: Work) -> None:
+        """Convert the plan; see :class:`pixlate_ray.driver.ClusterRun`."""
+        work.report.summary.device = self.device
+        ClusterRun(self.task, self, work).run()
 
     def answers(self, orders: Sequence[bytes], at_once: int) -> Generator[Any, None, None]:
         """Yield tables of the workers' rows, as they come.
@@ -116,7 +117,7 @@ class Cluster:
         yield from mapped.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
 
     def stop(self) -> None:
-        """Have the workers end what they have begun, and begin nothing."""
+        """Have the workers drain: end what they have begun, and begin nothing."""
         self._flag = self._ray.remote(_Flag).options(name=self._setup.flag, num_cpus=0).remote()
 
     def _examined(self) -> str:
@@ -142,17 +143,18 @@ class _Flag:
     """An actor that does nothing: its name is the message."""
 
 
-def refuse_private(plan: Plan, options: ConvertOptions) -> None:
+def refuse_private(plan: Plan, device: str) -> None:
     """Refuse what workers in other processes can never have.
 
     Raises:
-        PixlateError: URLs of this process's memory, or one GPU by its number.
+        PixlateError: Files in this process's memory, or one GPU by its number.
     """
-    if ":" in options.device:
-        raise PixlateError(f"expected --device auto, cpu, cuda or tensorrt with --engine ray, got {options.device}; Ray gives each worker its own GPU")
-    for url in (plan.root, *(job.url for job in plan.jobs)):
-        if isinstance(url, Url) and url.protocol == "memory":
-            raise PixlateError(f"{url} lies in the memory of this process, where no worker of a cluster gets at it; use --engine threads")
+    if ":" in device:
+        raise PixlateError(f"expected --device auto, cpu, cuda or tensorrt with --engine ray, got {device}; Ray gives each worker its own GPU")
+    places: list[Place | Store] = [plan.store, *(job.place for job in plan.jobs)]
+    for place in places:
+        if place.reach == "process":
+            raise PixlateError(f"{place} lies in the memory of this process, where no worker of a cluster gets at it; use --engine threads")
 
 
 def _refuse_disks(plan: Plan) -> None:
@@ -161,26 +163,27 @@ def _refuse_disks(plan: Plan) -> None:
     Raises:
         PixlateError: It is one.
     """
-    if isinstance(plan.root, Url) and plan.root.protocol in ("file", "local"):
-        raise PixlateError(f"{plan.root} names a disk of each machine; give the path without the protocol, and this machine writes it")
+    if plan.store.shared and plan.store.reach == "machine":
+        raise PixlateError(f"{plan.store} names a disk of each machine; give the path without the protocol, and this machine writes it")
 
 
-def divide(cores: Sequence[int], gpus: int, options: ConvertOptions) -> Share:
+def divide(cores: Sequence[int], gpus: int, device: str, concurrency: int = 0) -> Share:
     """Return how many workers a cluster gets, and what each of them.
 
     Args:
         cores: Of each machine.
         gpus: Of all of them.
-        options: With ``concurrency`` and ``device``.
+        device: As in ``--device``.
+        concurrency: As in ``--concurrency``.
 
     Raises:
         PixlateError: There is no GPU where one was asked for, or less than one core, or GPU, for each worker.
     """
-    wants_gpu = options.device in ("cuda", "tensorrt") or (options.device == "auto" and gpus > 0)
+    wants_gpu = device in ("cuda", "tensorrt") or (device == "auto" and gpus > 0)
     if wants_gpu and not gpus:
-        raise PixlateError(f"expected GPUs in the cluster for --device {options.device}, found none; add a machine that has one, or use --device cpu")
+        raise PixlateError(f"expected GPUs in the cluster for --device {device}, found none; add a machine that has one, or use --device cpu")
     most = min(gpus, sum(cores)) if wants_gpu else sum(cores)
-    workers = options.concurrency or (most if wants_gpu else sum(max(1, count // CORES) for count in cores if count))
+    workers = concurrency or (most if wants_gpu else sum(max(1, count // CORES) for count in cores if count))
     if not 1 <= workers <= most:
         raise PixlateError(f"expected --concurrency of at most {most}, one {'GPU' if wants_gpu else 'core'} for each worker, got {workers}; choose fewer")
     share = max(1, sum(cores) // workers)

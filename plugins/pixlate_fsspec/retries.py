@@ -1,4 +1,4 @@
-"""What goes wrong with other machines, as sentences; what passes is tried again."""
+"""Retries what may pass with exponential backoff, and says in one sentence what does not."""
 
 import errno
 import random
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from pixlate.errors import PixlateError
+from pixlate.plugin.place import FULL
 
 ATTEMPTS = 5
 FIRST_WAIT = 0.5
@@ -27,8 +28,6 @@ _FINAL = (
     MemoryError,
     *_BUGS,
 )
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-"""What a place says that takes no more."""
 _NO_CREDENTIALS = {
     "NoCredentialsError",
     "PartialCredentialsError",
@@ -43,11 +42,11 @@ T = TypeVar("T")
 
 
 def steady(act: Callable[[], T], give_up: Callable[[], bool] = lambda: False) -> T:
-    """Do something over the network, again where it fails for what may pass, after waits that grow.
+    """Do something over the network; retry with exponential backoff where it fails for what may pass.
 
     Args:
         act: May be called several times.
-        give_up: Ends the waiting, so that a conversion that stops does not stand still.
+        give_up: Ends the waiting, so that a conversion that stops need not wait.
 
     Raises:
         Exception: What the last attempt raised.

@@ -1,7 +1,7 @@
 """What a worker of a Ray cluster does: the pipeline of one machine on a few images at a time.
 
 It gives no output of a disk its name and writes no journal of one; that is the driver's. Outputs go to the driver as bytes, in pieces, or
-to a URL, each with its entry.
+into a shared store, each with its entry.
 """
 
 import os
@@ -25,12 +25,11 @@ from pixlate.convert.report import Report, Result, reason_of
 from pixlate.errors import PixlateError
 from pixlate.inference.executor import Executor
 from pixlate.inference.loading import load_executors
-from pixlate.places.job import Job, Status
-from pixlate.places.journal import Entry, State
-from pixlate.places.local import status_of
-from pixlate.places.remote_journal import entry_of, give_name
-from pixlate.places.url import Url, Version
+from pixlate.places.job import Job
+from pixlate.places.journal import Entry, State, entry_of, give_name
+from pixlate.places.local import LocalStore
 from pixlate.plugin.manager import installed
+from pixlate.plugin.place import FileStatus, Store, Version
 
 KILLS = 3
 """Times a worker may be killed over one picture."""
@@ -42,15 +41,15 @@ PIECE = 32 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Setup:
-    """What every worker is told once."""
+    """What every worker receives once."""
 
     model: str
     """Name of the model's file."""
     options: ConvertOptions
     settings: str
     """Digest of the model and of the options that shape an output."""
-    url: Url | None
-    """Output folder at a URL, or None where the driver writes the outputs."""
+    store: Store | None
+    """Output folder into which the workers write, or None where the driver writes the outputs."""
     cores: int
     """Cores of one worker."""
     scratch: str
@@ -84,7 +83,7 @@ class Answer:
 
 
 class Parts:
-    """The home of a worker's outputs (see :class:`pixlate.places.journal.Home`): they stay where they were written, or go to a URL."""
+    """A worker's outputs (see :class:`pixlate.places.journal.Outputs`): they stay where they were written, or go into a shared store."""
 
     def __init__(self, folder: Path, setup: Setup, orders: Sequence[Order]) -> None:
         self.parts = folder
@@ -94,20 +93,22 @@ class Parts:
         self._fresh = {order.job.name for order in orders if order.fresh}
 
     def exists(self, name: str) -> bool:
-        """Tell nothing: the driver has looked."""
+        """Return what is as good as unknown: the driver has looked."""
         return False
 
-    def state(self, job: Job, source: Status) -> State:
-        """Tell nothing: the driver has looked."""
+    def state(self, job: Job, source: FileStatus) -> State:
+        """Return what is as good as unknown: the driver has looked."""
         return "new"
 
-    def finish(self, job: Job, part: Path, source: Status) -> None:
-        """Keep the part, or put it under its name at the URL."""
-        entry = entry_of(job, part, source, self._setup.settings)
-        if self._setup.url is None:
+    def finish(self, job: Job, part: Path, source: FileStatus) -> None:
+        """Keep the part, or give it its name in the store."""
+        store = self._setup.store
+        entry = entry_of(job, part, source, self._setup.settings, store is not None and store.keeps_md5)
+        if store is None:
             self.written[job.name] = part.rename(part.with_name(f"{len(self.written)}.{os.urandom(4).hex()}"))
         else:
-            give_name(self._setup.url, entry, part, job.name in self._fresh)
+            store.record(entry.name, entry.line())
+            give_name(store, entry, part, job.name in self._fresh)
         self.entries[job.name] = entry
 
 
@@ -158,7 +159,7 @@ class Worker:
         orders: list[Order] = [pickle.loads(text) for text in batch["order"].to_pylist()]  # noqa: S301 - of the driver's making
         with self._begun(f"{orders[0].index} {len(orders)}") as before:
             if len(orders) > 1 and before:
-                return  # one of them may kill it again; the driver gives them out anew, each by itself
+                return  # one of them may kill it again; the driver gives them out again, each by itself
             self._parts.mkdir(parents=True, exist_ok=True)
             for index, last, data in self._converted(orders, before):
                 columns = {"index": [index], "last": [last], "data": pyarrow.array([data], pyarrow.large_binary())}
@@ -190,7 +191,7 @@ class Worker:
                 results.add(Result(order.job.source, order.job.name, "failed", reason))
         left = [order.job for order in orders if order.job.name not in results.results]
         if left:
-            plan = Plan(self._setup.url or self._parts, left)
+            plan = Plan(self._setup.store or LocalStore(self._parts), left)
             options = replace(self._setup.options, on_exists="overwrite", report=None, sheet=None, fail_fast=False)
             conversion = Conversion(plan, self._executors, home, results, options, installed().image_formats(), None, lambda report: None)
             with ThreadPoolExecutor(1) as pool:  # signals are Ray's here, and the pipeline takes them in the main thread only
@@ -221,10 +222,10 @@ class Worker:
 
     def _unreadable(self, order: Order) -> str:
         """Return why a source on a disk cannot be read from this machine, if so."""
-        if self._near or order.job.url is not None:
+        if self._near or order.job.place.local is None:
             return ""
         try:
-            status = status_of(order.job.source)
+            status = order.job.status()
         except PixlateError as error:
             return f"the worker on {socket.gethostname()} cannot read it ({error}); give workers on other machines a URL or a shared folder"
         if (status.st_size, status.st_mtime_ns) == (order.source.st_size, order.source.st_mtime_ns):

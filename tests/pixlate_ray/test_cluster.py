@@ -19,6 +19,7 @@ from tests.pixlate.conftest import command, folder, outputs, save, tree
 from pixlate.convert import ConvertOptions, convert
 from pixlate.convert.report import Report, Summary
 from pixlate.errors import PixlateError
+from pixlate_ray import RayOptions
 
 pytestmark = [
     # of Ray itself: sockets, files and processes that it leaves to the end of the process
@@ -36,7 +37,7 @@ COUNT = 48
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A cluster of two cores that other processes may use too; conversions of this process use it without an address."""
-    from pixlate.convert.cluster import connected
+    from pixlate_ray.cluster import connected
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("PIXLATE_CORES", "2")
@@ -65,8 +66,8 @@ def expected(photos: Path, onnx_model: Path, tmp_path_factory: pytest.TempPathFa
     return tree(out)
 
 
-def clustered(source: str | Path, out: str | Path, model: Path, watch: Callable[[Report], None] | None = None, **options: Any) -> Summary:
-    return convert(source, out, model, ConvertOptions(engine="ray", device="cpu", concurrency=2, **options), watch)
+def clustered(source: str | Path, out: str | Path, model: Path, watch: Callable[[Report], None] | None = None, address: str = "", **options: Any) -> Summary:
+    return convert(source, out, model, ConvertOptions(device="cpu", **options), watch, RayOptions(address, concurrency=2))
 
 
 def processes() -> dict[int, str]:

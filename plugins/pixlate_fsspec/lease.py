@@ -1,7 +1,7 @@
-"""Keeps two conversions from writing to one URL: an object that its holder writes anew every few seconds.
+"""Keeps two conversions from writing to one URL: a lease with a heartbeat, an object that its holder writes again every few seconds.
 
-It holds among conversions that look at it, no more: stores have no locks. No clocks are compared. Whoever finds the object watches whether it
-changes; if it does not, its holder was killed, and the folder is taken over. A killed holder on this very machine is seen at once.
+It is a lease among conversions that look at it, no more: stores have no locks. No clocks are compared. Whoever finds the object watches whether
+it changes; if it does not, its holder was killed, and the folder is taken over. A killed holder on this very machine is seen at once.
 """
 
 import json
@@ -16,21 +16,21 @@ from pathlib import Path
 from typing import Any
 
 from pixlate.errors import PixlateError
-from pixlate.places.remote import refusal
-from pixlate.places.url import Url
+from pixlate_fsspec.retries import refusal
+from pixlate_fsspec.url import Url
 
 BEAT = 10.0
-"""Seconds between two writings."""
-PATIENCE = 35.0
-"""Seconds without a writing after which the holder counts as killed."""
+"""Seconds between two heartbeats."""
+EXPIRY = 35.0
+"""Seconds without a heartbeat after which the holder counts as killed."""
 _LOOK = 1.0
 
 _held: set[str] = set()
 """Tokens of this process."""
 
 
-class RemoteLock:
-    """Held from the making of the object to :meth:`release`.
+class Lease:
+    """Held from its making to :meth:`release`.
 
     Args:
         url: The object.
@@ -52,7 +52,7 @@ class RemoteLock:
         except Exception as error:
             raise refusal(error, str(root)) from error
         _held.add(self._token)
-        self._thread = threading.Thread(target=self._keep, name="lock", daemon=True)
+        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
         self._thread.start()
 
     def check(self) -> None:
@@ -62,7 +62,7 @@ class RemoteLock:
             PixlateError: One has.
         """
         if self._lost:
-            raise PixlateError(f"another conversion has taken over {self._root}, since this one was not heard of for {PATIENCE:.0f} s; wait for it")
+            raise PixlateError(f"another conversion has taken over {self._root}, since this one was not heard of for {EXPIRY:.0f} s; wait for it")
 
     def release(self) -> None:
         """Give the folder back."""
@@ -85,11 +85,11 @@ class RemoteLock:
 
     def _watch(self, found: dict[str, Any]) -> None:
         """Wait until the holder has been silent for long enough."""
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + EXPIRY
         if found.get("token") in _held:
             raise self._refused(found)
         while time.monotonic() < until:
-            time.sleep(min(_LOOK, PATIENCE / 4))
+            time.sleep(min(_LOOK, EXPIRY / 4))
             now = self._read()
             if not now:
                 return

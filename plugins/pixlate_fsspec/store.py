@@ -1,0 +1,218 @@
+"""An output folder at a URL, where no line can be appended: an object for each finished file, merged into the journal.
+
+Those that a crash left are merged when the folder is held next, so that the line of an older output is never replaced by the one of its successor.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path, PurePath, PurePosixPath
+from threading import Lock
+from typing import ClassVar, TypeVar
+
+from pixlate.errors import PixlateError
+from pixlate.places.local import HOME
+from pixlate.plugin.place import FULL, Existing, Reach
+from pixlate_fsspec.lease import Lease
+from pixlate_fsspec.retries import cause, refusal
+from pixlate_fsspec.url import Url
+
+_AT_ONCE = 16
+"""Small objects read or removed at the same time."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class UrlStore:
+    """See :class:`pixlate.plugin.place.Store`; every worker can write into it, with the lines of outputs beside the journal.
+
+    Args:
+        root: The folder, which need not exist.
+    """
+
+    shared: ClassVar[bool] = True
+    keeps_md5: ClassVar[bool] = True
+
+    def __init__(self, root: Url) -> None:
+        self.root = root
+        self._home = root.child(HOME)
+        self._folders: dict[str, dict[str, Existing]] = {}
+        self._listing = Lock()
+        self._merged = b""
+
+    def __reduce__(self) -> tuple[type["UrlStore"], tuple[Url]]:
+        return UrlStore, (self.root,)
+
+    def __str__(self) -> str:
+        return str(self.root)
+
+    @property
+    def reach(self) -> Reach:
+        """Who can write into it."""
+        return self.root.reach
+
+    def name_of(self, relative: PurePath) -> str:
+        """Return the name of an output, which must be text: names of undecodable bytes cannot be written as UTF-8."""
+        name = relative.as_posix()
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise PixlateError("its name is not text, and a name at a URL must be; rename it") from error
+        return name
+
+    def folds_case(self) -> bool:
+        """Return False: names are told apart as they are written."""
+        return False
+
+    def identity(self, name: str) -> tuple[object, ...]:
+        """Return what distinguishes the file of that name from every other."""
+        return self.root.child(name).identity()
+
+    def relative(self, path: Path) -> None:
+        """Return None: no path of this machine leads here."""
+        return
+
+    def existing(self, name: str) -> Existing | None:
+        """Return what exists under a name; each folder is listed once.
+
+        Raises:
+            PixlateError: The folder cannot be listed.
+        """
+        folder, _, last = name.rpartition("/")
+        with self._listing:
+            if folder not in self._folders:
+                try:
+                    self._folders[folder] = (self.root.child(folder) if folder else self.root).listed()
+                except Exception as error:
+                    raise PixlateError(f"the output folder cannot be listed ({cause(error)}); run the same command again") from error
+            return self._folders[folder].get(last)
+
+    def digest(self, name: str) -> str:
+        """Return the SHA-256 of a file, for which it is fetched."""
+        return self.root.child(name).digest()
+
+    def fetched(self, name: str) -> AbstractContextManager[Path]:
+        """Yield a copy of an output."""
+        return self.root.child(name).fetched()
+
+    def lines(self) -> bytes:
+        """Return the lines of the journal and those beside it."""
+        with self._refused():
+            left = self._listed("entries")
+            self._merged = self._read("journal.jsonl")
+            return self._with(left)
+
+    def late_lines(self, known: Collection[str]) -> bytes:
+        """Return the lines beside the journal, but those of known names."""
+        with self._refused():
+            own = set(map(_key, known))
+            return b"".join(at_once(lambda name: self._read(f"entries/{name}"), (name for name in self._listed("entries") if name not in own)))
+
+    def hold(self) -> None:
+        """Take the lease, and merge what a killed conversion left."""
+        self._folders.clear()
+        self._lease = Lease(self._home.child("lock.json"), self.root)
+        self._folder = tempfile.TemporaryDirectory(prefix="pixlate-", ignore_cleanup_errors=True)
+        self.parts = Path(self._folder.name)
+        try:
+            with self._refused():
+                self._merge(self.lines())
+        except BaseException:
+            self._close()
+            raise
+
+    def check(self) -> None:
+        """See that the lease has not been lost."""
+        self._lease.check()
+
+    def release(self, lines: bytes | None) -> None:
+        """Replace the journal by the lines, remove those beside it, and give the lease back."""
+        try:
+            if lines is not None:
+                with suppress(Exception):  # without a network, the lines beside the journal serve as well
+                    self._merge(lines)
+        finally:
+            self._close()
+
+    def record(self, name: str, line: bytes) -> None:
+        """Write a line as an object of its own."""
+        with self._explained():
+            self._home.child(f"entries/{_key(name)}").write(line)
+
+    def put(self, part: Path, name: str, fresh: bool) -> None:
+        """Upload a written file."""
+        part = part.rename(part.with_name(part.name + PurePosixPath(name).suffix))  # from which some stores draw the type
+        try:
+            with self._explained():
+                self.root.child(name).upload(part, fresh, self._home.child(f"parts/{_key(name)}"))
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _merge(self, lines: bytes) -> None:
+        """Write the journal, and remove the lines beside it and parts left over."""
+        left = [self._home.child(f"{folder}/{name}") for folder in ("entries", "parts") for name in self._listed(folder)]
+        if lines != self._merged:
+            part = self.parts / "journal"
+            part.write_bytes(lines)
+            self._home.child("journal.jsonl").upload(part, False, self._home.child("parts/journal"))
+            part.unlink()
+            self._merged = lines
+        at_once(Url.remove, left)
+        for folder in ("entries", "parts"):
+            self._home.child(folder).remove_folder()
+
+    def _with(self, left: Iterable[str]) -> bytes:
+        """Return the lines of the journal as it was read, and those of objects beside it that it lacks."""
+        known = set(self._merged.split(b"\n"))
+        texts = at_once(lambda name: self._read(f"entries/{name}"), left)
+        new = b"".join(text for text in texts if text.strip() not in known)
+        return self._merged + (b"\n" if new and self._merged and not self._merged.endswith(b"\n") else b"") + new
+
+    def _listed(self, folder: str) -> list[str]:
+        return sorted(self._home.child(folder).listed())
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return self._home.child(name).read()
+        except FileNotFoundError:
+            return b""
+
+    def _close(self) -> None:
+        self._folder.cleanup()
+        self._lease.release()
+
+    @contextmanager
+    def _refused(self) -> Iterator[None]:
+        """Have what goes wrong refuse the store in one sentence."""
+        try:
+            yield
+        except Exception as error:
+            raise refusal(error, str(self)) from error
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Have what goes wrong with one output fail it in one sentence, but for a store that takes no more."""
+        try:
+            yield
+        except FileExistsError:
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise
+            raise PixlateError(
+                f"the output cannot be written ({cause(error)}); check the network and the credentials, and run the same command again"
+            ) from error
+
+
+def at_once(act: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """Do something small with each item, several at the same time; return the results in order."""
+    with ThreadPoolExecutor(_AT_ONCE, "url") as pool:
+        return list(pool.map(act, items))
+
+
+def _key(name: str) -> str:
+    """Return the name of the object that holds a line: any output's name is too odd or too long for somewhere."""
+    return hashlib.sha256(name.encode()).hexdigest()[:32] + ".json"

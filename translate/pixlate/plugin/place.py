@@ -1,0 +1,257 @@
+"""Where files are: a place that a user names, and a store that outputs are written into. Local folders are the built-in ones."""
+
+import errno
+from collections.abc import Callable, Collection, Hashable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Literal, Protocol
+
+Failures = list[tuple[str, str]]
+"""Names of files and folders with the reason why they cannot be listed."""
+Reach = Literal["process", "machine", "anywhere"]
+"""Who can open a file by the same name: this process alone, any process of this machine, or any machine."""
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+"""Numbers of the OSError by which a store says that it takes no more, which stops a conversion; any other error fails one file."""
+
+
+class GivenUp(Exception):  # noqa: N818 - not an error: the caller asked for it
+    """Raised where a file is being fetched and ``give_up`` ends the attempts."""
+
+
+class FileStatus(Protocol):
+    """What tells one content of a file from another, named as in ``os.stat_result``."""
+
+    @property
+    def st_size(self) -> int:
+        """Bytes."""
+        ...
+
+    @property
+    def st_mtime_ns(self) -> int:
+        """When it was changed, in nanoseconds, or a number drawn from a checksum."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A file status that can be sent to other processes."""
+
+    st_size: int
+    """Bytes."""
+    st_mtime_ns: int
+    """When it was changed, in nanoseconds, or a number drawn from the store's checksum; 0 where neither is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """What exists under a name of a store."""
+
+    size: int
+    """Bytes; -1 where it is no file."""
+    md5: str = ""
+    """MD5 in hexadecimal, where the store knows it without reading the file."""
+
+
+class Place(Protocol):
+    """A file, folder or glob that a user names; its text is what is printed.
+
+    All methods but :meth:`status` and :meth:`fetched` raise a :class:`pixlate.PixlateError` that names the place where it cannot be used;
+    it is picklable, so that other processes can read the file.
+    """
+
+    @property
+    def reach(self) -> Reach:
+        """Who can open it."""
+        ...
+
+    @property
+    def local(self) -> Path | None:
+        """Its path, where it is a file of this machine that is read without fetching it."""
+        ...
+
+    @property
+    def pure(self) -> PurePath:
+        """Its path, for its name and its ending."""
+        ...
+
+    @property
+    def parent(self) -> "Place":
+        """The folder that holds it."""
+        ...
+
+    def identity(self) -> Hashable | None:
+        """Return what distinguishes it from every other file, whatever name leads to it; None where there is none."""
+        ...
+
+    def kind(self) -> Literal["folder", "file", "nothing"]:
+        """Return what exists here; anything with a name that is no folder is a ``file``."""
+        ...
+
+    def files(self, out: "Store", failures: Failures) -> "Iterator[Found]":
+        """Yield the files it names in the order of their names: itself, those below a folder, or those a glob matches.
+
+        Args:
+            out: Where the outputs go; it is left out where it is below.
+            failures: Receives what cannot be listed.
+        """
+        ...
+
+    def status(self) -> FileStatus:
+        """Return what tells this content of the file from another.
+
+        Raises:
+            PixlateError: It is no file that can be read. One sentence without its name.
+        """
+        ...
+
+    def fetched(self, give_up: Callable[[], bool] = lambda: False) -> AbstractContextManager[Path]:
+        """Yield a path of this machine to read the file from.
+
+        Args:
+            give_up: Ends attempts to fetch it early.
+
+        Raises:
+            PixlateError: It cannot be fetched. One sentence without its name.
+            GivenUp: It cannot be fetched, and the attempts were given up.
+        """
+        ...
+
+    def store(self) -> "Store":
+        """Return the folder as an output folder, which need not exist."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file that a place names."""
+
+    file: Place
+    relative: PurePath
+    """Path below the folder that was named, or below the fixed part of a glob."""
+    named: bool = False
+    """Whether this very file was named."""
+
+
+class Store(Protocol):
+    """An output folder; its text is what is printed. Names in it are relative.
+
+    :meth:`hold` locks it for one conversion; :meth:`record` and :meth:`put` then write outputs. A store that is ``shared`` can be pickled, and
+    workers in other processes call these two, while the process that holds it keeps the journal.
+    """
+
+    parts: Path
+    """Folder of this machine for files being written; there while the store is held."""
+
+    @property
+    def reach(self) -> Reach:
+        """Who can write into it."""
+        ...
+
+    @property
+    def shared(self) -> bool:
+        """Whether several processes can write outputs at the same time."""
+        ...
+
+    @property
+    def keeps_md5(self) -> bool:
+        """Whether the MD5 of outputs is recorded, with which :meth:`existing` can tell an output without reading it."""
+        ...
+
+    def name_of(self, relative: PurePath) -> str:
+        """Return the name of an output.
+
+        Raises:
+            PixlateError: No file here can be named so. One sentence without the name.
+        """
+        ...
+
+    def folds_case(self) -> bool:
+        """Return whether ``A.png`` and ``a.png`` are one file here."""
+        ...
+
+    def identity(self, name: str) -> Hashable | None:
+        """Return what distinguishes the file of that name from every other; see :meth:`Place.identity`."""
+        ...
+
+    def relative(self, path: Path) -> str | None:
+        """Return the name of a path of this machine in this store, which may lead out of it; None where the store is not on a disk of this machine."""
+        ...
+
+    def existing(self, name: str) -> Existing | None:
+        """Return what exists under a name, a broken link included."""
+        ...
+
+    def digest(self, name: str) -> str:
+        """Return the SHA-256 of a file, in hexadecimal.
+
+        Raises:
+            OSError, PixlateError: It cannot be read.
+        """
+        ...
+
+    def fetched(self, name: str) -> AbstractContextManager[Path]:
+        """Yield a path of this machine to read an output from; see :meth:`Place.fetched`."""
+        ...
+
+    def lines(self) -> bytes:
+        """Return the lines of the journal, the newest of a name last.
+
+        Raises:
+            PixlateError: It cannot be read.
+        """
+        ...
+
+    def late_lines(self, known: Collection[str]) -> bytes:
+        """Return the lines that other processes have recorded while this one held the store, but those of known names.
+
+        Raises:
+            PixlateError: They cannot be read.
+        """
+        ...
+
+    def hold(self) -> None:
+        """Lock the store for this conversion, and clear away the parts that a killed one left.
+
+        Raises:
+            PixlateError: It cannot be written, or another conversion is writing into it.
+        """
+        ...
+
+    def check(self) -> None:
+        """See that the store is still held.
+
+        Raises:
+            PixlateError: Another conversion has taken it over.
+        """
+        ...
+
+    def release(self, lines: bytes | None) -> None:
+        """Unlock the store.
+
+        Args:
+            lines: Replaces the journal; None leaves it as it is. Where it cannot be written, the journal as it is serves as well.
+        """
+        ...
+
+    def record(self, name: str, line: bytes) -> None:
+        """Add a line to the journal, so that it outlasts a crash.
+
+        Raises:
+            OSError, PixlateError: It cannot be written.
+        """
+        ...
+
+    def put(self, part: Path, name: str, fresh: bool) -> None:
+        """Give a written file its name, under which it appears whole.
+
+        Args:
+            part: The file, on this machine; gone afterwards.
+            name: Its name.
+            fresh: Whether nothing may exist under the name, as far as the store can tell.
+
+        Raises:
+            FileExistsError: ``fresh``, and something exists there.
+            OSError, PixlateError: It cannot be written.
+        """
+        ...
