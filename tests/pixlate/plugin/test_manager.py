@@ -289,3 +289,15 @@ def test_every_hook_is_documented_with_an_example(name: str) -> None:
     text = getattr(hookspecs, name).__doc__
     assert "Example::" in text
     assert f"def {name}(" in text
+
+
+def test_image_format_of_a_plugin_takes_the_place_of_a_built_in_one(install: Install) -> None:
+    core = install("core", "from pixlate.builtin import pixlate_image_formats\n")
+    code = "@pixlate.hookimpl\ndef pixlate_image_formats():\n    yield pixlate.ImageFormat(name='{}', suffixes=('{}',), read=None)\n"
+    formats = Plugins([core, install("arrays", code.format("npy", ".npy")), install("depths", code.format("depth", ".tif"))]).image_formats()
+    assert formats[".npy"].read is None and formats[".tif"].name == "depth"
+    assert formats[".tiff"].name == "tiff" and formats[".png"].probe is not None
+
+
+def test_core_offers_its_image_formats_by_an_entry_point_like_a_plugin() -> None:
+    assert "pixlate_image_formats" in next(plugin.hooks for plugin in installed().plugins if plugin.name == "core")

@@ -23,8 +23,9 @@ def as_pixels(array: NDArray[np.generic]) -> Pixels:
     Raises:
         PixlateError: They are of another type.
     """
-    if array.dtype in (np.uint8, np.uint16):
-        return np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+    native = array.dtype.newbyteorder("=")
+    if native in (np.uint8, np.uint16):
+        return np.ascontiguousarray(array, native)
     if not np.issubdtype(array.dtype, np.floating):
         raise PixlateError(f"expected samples of uint8, uint16 or floating point, got {array.dtype}; convert them")
     return np.ascontiguousarray(array, np.float32)
@@ -43,6 +44,11 @@ def to_8_bits(samples: Pixels) -> NDArray[np.uint8]:
         levels: NDArray[np.uint8] = np.rint(np.clip(samples, 0, 1) * np.float32(255)).astype(np.uint8)
         return levels
     return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def to_16_bits(samples: Pixels) -> NDArray[np.uint16]:
+    """Spread 8-bit samples over 16 bits: x * 257, which :func:`to_8_bits` undoes."""
+    return samples.astype(np.uint16) * np.uint16(257)
 
 
 def on_white(pixels: Pixels, alpha: Pixels) -> Pixels:

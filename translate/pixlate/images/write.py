@@ -9,7 +9,7 @@ from pixlate.errors import PixlateError
 from pixlate.images import colour, exif
 from pixlate.images.formats import BUILT_IN, writable
 from pixlate.images.picture import Metadata, Picture
-from pixlate.images.samples import on_white, to_8_bits
+from pixlate.images.samples import on_white, to_8_bits, to_16_bits
 from pixlate.plugin.image_format import ImageFormat
 
 _NAMES = {"exif": "EXIF", "icc": "the ICC profile", "xmp": "XMP", "dpi": "the resolution"}
@@ -109,6 +109,8 @@ def _fitting(picture: Picture, format: ImageFormat) -> tuple[Picture, tuple[str,
     if str(pixels.dtype) == "uint16" and "uint16" not in format.dtypes:
         pixels, alpha = to_8_bits(pixels), None if alpha is None else to_8_bits(alpha)
         notes.append(f"{title} holds 8 bits; rounded from 16")
+    if str(pixels.dtype) == "uint8" and "uint8" not in format.dtypes:
+        pixels, alpha = to_16_bits(pixels), None if alpha is None else to_16_bits(alpha)
     return Picture(pixels, alpha, kept), tuple(notes)
 
 

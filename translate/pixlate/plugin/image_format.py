@@ -87,7 +87,7 @@ class ImageFormat(Offer):
     channels: tuple[int, ...] = (1, 3)
     """Numbers of channels that can be written, an opacity not counted; empty for any."""
     dtypes: tuple[str, ...] = ("uint8",)
-    """Types of samples that can be written; uint16 is rounded, with a note, where only uint8 can."""
+    """Types of samples that can be written; uint16 is rounded, with a note, where only uint8 can, uint8 spread where only uint16 can."""
     alpha: bool = False
     """Whether an opacity can be written; without it a picture is laid on white, with a note."""
     metadata: tuple[str, ...] = ()
@@ -108,5 +108,6 @@ class ImageFormat(Offer):
     def holds(self, channels: int, dtype: object, size: tuple[int, int]) -> bool:
         """Tell whether a picture can be written: channels, type of samples, and (width, height)."""
         fits = not self.channels or channels in self.channels
-        kept = str(dtype) in self.dtypes or (str(dtype) == "uint16" and "uint8" in self.dtypes)
+        whole = {"uint8", "uint16"}
+        kept = str(dtype) in self.dtypes or (str(dtype) in whole and not whole.isdisjoint(self.dtypes))
         return self.write is not None and fits and kept and (not self.longest_side or max(size) <= self.longest_side)
