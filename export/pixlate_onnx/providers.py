@@ -15,11 +15,12 @@ from typing import Any
 import onnxruntime
 
 from pixlate.errors import PixlateError
+from pixlate.system.extras import install
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
-INSTALL_CUDA = "pip install 'pixlate[cuda]'"
+INSTALL_CUDA = install("cuda")
 INSTALL_TENSORRT = "pip install tensorrt-cu13"
 KINDS = ("cpu", "cuda", "tensorrt")
 _CUDA_OPTIONS = {

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from pixlate.errors import PixlateError
 from pixlate.inference.models import cards
+from pixlate.system.extras import import_for
 from pixlate_serve.options import ServeOptions, token_of
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -31,11 +32,8 @@ def serve(*models: Annotated[str, Parameter(name="MODEL...")], options: Annotate
     chosen = options or ServeOptions()
     names = named(models)
     token = token_of(chosen, os.environ.get("PIXLATE_TOKEN", ""))
-    try:
-        from pixlate_serve.server import run
-    except ImportError as error:
-        raise PixlateError(f"serving needs FastAPI, uvicorn and prometheus-client, and {error.name} is missing; run: pip install 'pixlate[serve]'") from error
-    return run(names, chosen, token)
+    code: int = import_for("serving", "pixlate_serve.server", "serve").run(names, chosen, token)
+    return code
 
 
 def named(words: Sequence[str]) -> dict[str, str]:

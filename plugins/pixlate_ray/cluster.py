@@ -22,6 +22,7 @@ from pixlate.errors import PixlateError
 from pixlate.inference.loading import load_executors
 from pixlate.plugin.place import Place, Store
 from pixlate.system.cores import granted_cores
+from pixlate.system.extras import install
 from pixlate_ray import RayOptions
 from pixlate_ray.driver import ClusterRun, Share
 from pixlate_ray.worker import Setup, Worker, examine
@@ -132,7 +133,7 @@ class Cluster:
         except Exception as error:
             words = " ".join(str(error).split())[-200:]
             missing = "No module named 'pixlate" in str(error)
-            todo = "install Pixlate there too: pip install 'pixlate[cluster]'" if missing else "see that Pixlate runs there"
+            todo = f"install Pixlate there too: {install('cluster')}" if missing else "see that Pixlate runs there"
             raise PixlateError(f"a worker of the cluster could not be started ({words}); {todo}") from error
         if "refused" in told:
             raise PixlateError(told["refused"])
@@ -209,7 +210,7 @@ def connected(address: str) -> Iterator[Any]:
             ray = import_module("ray")
             import_module("ray.data")
         except ImportError as error:
-            raise PixlateError(f"--engine ray needs Ray, and {error.name} is missing; run: pip install 'pixlate[cluster]'") from error
+            raise PixlateError(f"--engine ray needs Ray, and {error.name} is missing; run: {install('cluster')}") from error
         with ExitStack() as held:
             if quiet:
                 held.enter_context(_silent_listener())

@@ -124,7 +124,7 @@ def test_what_keeps_cuda_from_working_is_named(reason: str, monkeypatch: pytest.
             "no CUDA build": f"the installed ONNX Runtime {onnxruntime.__version__} is built without CUDA; run: pip install onnxruntime-gpu",
             "no driver": "the NVIDIA driver is not installed (libcuda.so.1 is missing); install NVIDIA's driver, or use --device cpu",
             "no GPU": "the NVIDIA driver finds no GPU; check it with: nvidia-smi",
-            "no library": "a CUDA library is missing (libcublas.so.13); run: pip install 'pixlate[cuda]'",
+            "no library": "a CUDA library is missing (libcublas.so.13); run: pip install 'pixlate[cuda]' (from a checkout: pip install '.[cuda]')",
         }[reason]
     )
 
@@ -150,10 +150,10 @@ def test_one_runtime_is_as_it_should_be(only: str | None, monkeypatch: pytest.Mo
 
 def test_missing_cuda_library_is_told_with_the_command_that_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [providers.CUDA, providers.CPU])
-    monkeypatch.setattr(providers, "cuda_problem", lambda: "a CUDA library is missing (libcurand.so.10); run: pip install 'pixlate[cuda]'")
+    monkeypatch.setattr(providers, "cuda_problem", lambda: f"a CUDA library is missing (libcurand.so.10); run: {providers.INSTALL_CUDA}")
     _, cuda, cpu = diagnosis.checks()
     assert (cuda.name, cuda.status, cuda.found) == (providers.CUDA, "note", "does not load: a CUDA library is missing (libcurand.so.10)")
-    assert cuda.remedy == "pip install 'pixlate[cuda]'"
+    assert cuda.remedy == providers.INSTALL_CUDA
     assert (cpu.name, cpu.status, cpu.found) == (providers.CPU, "ok", "loads and runs")
 
 

@@ -13,6 +13,7 @@ from tests.pixlate_serve.conftest import PNG, Server, picture
 
 from pixlate.cli import main
 from pixlate.errors import PixlateError
+from pixlate.system.extras import install
 from pixlate_serve.command import named
 from pixlate_serve.options import ServeOptions
 
@@ -102,7 +103,7 @@ def test_missing_package_is_named_with_the_command_that_installs_it(missing: str
     script = f"import sys\nsys.modules[{missing!r}] = None\nsys.argv = ['pixlate', 'serve', 'upscale-x2']\nfrom pixlate.cli import main\nsys.exit(main())"
     done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
-    assert done.stderr == f"pixlate: serving needs FastAPI, uvicorn and prometheus-client, and {missing} is missing; run: pip install 'pixlate[serve]'\n"
+    assert done.stderr == f"pixlate: serving needs FastAPI, uvicorn and prometheus-client, and {missing} is missing; run: {install('serve')}\n"
 
 
 def test_serving_never_brings_pytorch_in(launch: Callable[..., Server], tmp_path: Path) -> None:

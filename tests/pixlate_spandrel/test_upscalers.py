@@ -222,7 +222,10 @@ def test_without_spandrel_the_remedy_is_named_and_nothing_else_changes(monkeypat
     import pixlate_spandrel
 
     monkeypatch.setitem(sys.modules, "spandrel", None)  # as if it were not installed, to whoever looks for it
-    with pytest.raises(PixlateError, match=r"no installed plugin recognises .*; many community upscalers need: pip install 'pixlate\[spandrel\]'$"):
+    with pytest.raises(
+        PixlateError,
+        match=r"no installed plugin recognises .*; many community upscalers need: pip install 'pixlate\[spandrel\]' \(from a checkout: pip install '\.\[spandrel\]'\)$",
+    ):
         recognise(STATES["Compact"](), ImportOptions(), Path("a.pth"))
     assert pixlate_spandrel.pixlate_open_model(Path("a.onnx"), "cpu") is None
 

@@ -69,7 +69,7 @@ def test_doctor_names_missing_training_packages_with_the_command(capsys: pytest.
     assert doctor() == 0
     text = printed(capsys)
     assert "training: not installed: not-a-package" in text
-    assert "fix with: pip install 'pixlate[train]'" in text
+    assert "fix with: pip install 'pixlate[train]' (from a checkout: pip install '.[train]')\n" in text
 
 
 def test_doctor_names_a_torchvision_that_does_not_fit_torch(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from pixlate.plugin.check import Check
 from pixlate.plugin.manager import API, installed
 from pixlate.system.cores import granted_cores
+from pixlate.system.extras import install
 
 _RUN = ("pixlate", "numpy", "pillow", "imagecodecs", "tifffile", "pluggy", "cyclopts", "rich")
 _EXTRAS = {
@@ -49,7 +50,7 @@ def _machine() -> Iterator[Check]:
     for title, (extra, names) in {"training": ("train", _TRAIN), **_EXTRAS}.items():
         missing = [name for name in names if _version(name) is None]
         if missing:
-            yield Check(title, "note", f"not installed: {', '.join(missing)}", f"pip install 'pixlate[{extra}]'")
+            yield Check(title, "note", f"not installed: {', '.join(missing)}", install(extra))
         else:
             yield Check(title, "ok", ", ".join(f"{name} {_version(name)}" for name in names))
     if find_spec("torch") and find_spec("torchvision"):

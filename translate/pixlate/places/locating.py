@@ -6,6 +6,7 @@ from pixlate.errors import PixlateError
 from pixlate.places.local import LocalPlace
 from pixlate.plugin.manager import installed
 from pixlate.plugin.place import Place
+from pixlate.system.extras import install
 from pixlate.system.text import refuse_flattened, shown
 
 
@@ -29,4 +30,4 @@ def locate(place: str | Path) -> Place:
 
 def missing_opener(name: str) -> PixlateError:
     """Return the sentence for a URL where what opens URLs is not installed."""
-    return PixlateError(f"{name} is a URL, and the package that opens URLs is missing; run: pip install 'pixlate[remote]'")
+    return PixlateError(f"{name} is a URL, and the package that opens URLs is missing; run: {install('remote')}")

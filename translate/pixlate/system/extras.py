@@ -1,17 +1,31 @@
-"""Modules that need packages of the extra ``train``."""
+"""Packages of extras: imported where they are needed, with one sentence for one that is missing."""
 
 from importlib import import_module
 from typing import Any
 
 from pixlate.errors import PixlateError
 
+BROUGHT = {
+    "train": "PyTorch and more",
+    "serve": "FastAPI, uvicorn and prometheus-client",
+    "remote": "fsspec",
+    "cluster": "Ray",
+}
+"""What the extras bring whose absence stops a command."""
 
-def import_for(doing: str, name: str) -> Any:
-    """Import a module that needs PyTorch and more.
+
+def install(extra: str) -> str:
+    """Return the command that installs an extra, from the package index or from a checkout."""
+    return f"pip install 'pixlate[{extra}]' (from a checkout: pip install '.[{extra}]')"
+
+
+def import_for(doing: str, name: str, extra: str = "train") -> Any:
+    """Import a module that needs the packages of an extra.
 
     Args:
         doing: What it is needed for, as a sentence begins: ``training``.
         name: The module.
+        extra: The extra.
 
     Raises:
         PixlateError: A package is missing.
@@ -19,4 +33,4 @@ def import_for(doing: str, name: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        raise PixlateError(f"{doing} needs PyTorch and more, and {error.name} is missing; run: pip install 'pixlate[train]'") from error
+        raise PixlateError(f"{doing} needs {BROUGHT[extra]}, and {error.name} is missing; run: {install(extra)}") from error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pixlate.errors import PixlateError
 from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
 from pixlate.plugin.manager import installed
+from pixlate.system.extras import install
 from pixlate.weights.reading import shown
 
 if TYPE_CHECKING:
@@ -40,4 +41,4 @@ def recognise(state: "Mapping[str, Tensor]", options: ImportOptions, path: Path)
 
 def _upscalers() -> str:
     """Return the hint to the package that knows community upscalers, where it is not installed."""
-    return "" if find_spec("spandrel") else "; many community upscalers need: pip install 'pixlate[spandrel]'"
+    return "" if find_spec("spandrel") else f"; many community upscalers need: {install('spandrel')}"
