@@ -212,6 +212,16 @@ def test_grey_pictures_do_not_fail_with_a_colour_one_of_their_size(tmp_path: Pat
     assert all("the model takes grey pictures of 1 channel, this one has 3" in reason for _, reason in summary.failures)
 
 
+def test_output_that_the_format_cannot_hold_is_refused_before_the_model_runs(tmp_path: Path, run: Run, use: Callable[[Translator], Path]) -> None:
+    ran: list[tuple[int, ...]] = []
+    use(Nearest(ModelSpec(channels_in=5, channels_out=5), before=lambda pixels: ran.append(pixels.shape)))
+    (tmp_path / "in").mkdir()
+    np.save(tmp_path / "in" / "a.npy", np.zeros((8, 9, 5), np.uint8))
+    summary = run(tmp_path / "in", tmp_path / "out", format="png")
+    assert summary.failures[0][1].endswith("channels of uint8 or uint16 in PNG, got 5 of uint8; use --format tiff or npy") and not ran
+    assert run(tmp_path / "in", tmp_path / "arrays").converted == 1 and ran
+
+
 @pytest.mark.parametrize("raised", [RuntimeError, SystemExit, GeneratorExit])
 def test_a_decoder_with_a_bug_costs_its_file_alone(raised: type[BaseException], tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever it raises: a reading thread that ended without a word would leave the conversion waiting for ever."""

@@ -14,7 +14,9 @@ from pixlate.convert.report import Report, Result, reason_of
 from pixlate.convert.sheet import Sheet
 from pixlate.errors import DeviceLost, PixlateError
 from pixlate.images import ImageFile, Picture, to_srgb, write_picture
+from pixlate.images.formats import writable
 from pixlate.images.picture import Pixels
+from pixlate.images.write import require_held
 from pixlate.inference.executor import Executor
 from pixlate.inference.pictures import from_model, refuse_colour, to_model, with_origin
 from pixlate.places.job import Job
@@ -200,6 +202,9 @@ class Conversion:
                 taken = self._reading_budget.take(2 * file.nbytes)
                 picture = file.read(self.spec.channels_in)
             refuse_colour(picture, self.spec)
+            height, width, channels = picture.pixels.shape
+            scale, written = self.spec.scale, 1 if channels == 1 and self.spec.scale > 1 else self.spec.channels_out
+            require_held(writable(job.format, self.formats), written, "uint8", (width * scale, height * scale), self.formats)
             self._events.put(_Read(job, picture, status, taken))
         except (Closed, GivenUp):
             self._events.put(_Read(job))
