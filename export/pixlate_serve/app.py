@@ -1,6 +1,7 @@
 """The routes, and what OpenAPI says of them."""
 
 import asyncio
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Path, Query, Request
@@ -11,6 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 import pixlate
+from pixlate.errors import PixlateError
+from pixlate.inference.conditions import Arrays, Conditions, parse
 from pixlate_serve.media import MEDIA_TYPES, FormatName, require_image, wanted_format
 from pixlate_serve.metrics import CONTENT_TYPE
 from pixlate_serve.middleware import DRAIN_S, Counted, Guarded, Lingering, refused
@@ -65,6 +68,8 @@ class ModelDescription(BaseModel):
     device: str
     max_pixels: int
     """Largest upload, in pixels."""
+    conditions: list[dict[str, Any]]
+    """What the model takes besides the picture, for the query of a request: name, kind, choices, length and default."""
     ready: bool
 
 
@@ -132,10 +137,11 @@ def _add_translation(app: FastAPI, service: Service) -> None:
         require_image(headers.get("content-type"), headers.get("content-encoding"))
         accept = ", ".join(headers.getlist("accept")) or None
         wanted_format(format, accept, "png")  # refused before the upload is read
+        conditions = _conditions(model, request)
         claim = service.accept()
         try:
             data = await received(request.receive, headers.get("content-length"), claim, service.options.max_bytes, service.options.timeout_s)
-            work = asyncio.create_task(service.translate(model, data, lambda source: wanted_format(format, accept, source), claim))
+            work = asyncio.create_task(service.translate(model, data, lambda source: wanted_format(format, accept, source), claim, conditions))
             del data
             return PictureResponse(await unless_gone(work, request.receive), claim, service.options.timeout_s)
         except asyncio.CancelledError:
@@ -146,6 +152,22 @@ def _add_translation(app: FastAPI, service: Service) -> None:
         except BaseException:
             claim.release()
             raise
+
+
+def _conditions(model: ServedModel, request: Request) -> Arrays:
+    """Return what the query says of the model's conditions; noise is the same for the same ``seed``.
+
+    Raises:
+        Refusal: 400 unknown, missing or wrong.
+    """
+    given = [f"{name}={value}" for name, value in request.query_params.multi_items() if name not in ("format", "seed")]
+    seed = request.query_params.get("seed", "0")
+    try:
+        if not seed.isascii() or not seed.isdecimal() or len(seed) > 18:
+            raise PixlateError(f"expected ?seed= to be a whole number from 0 on, got {seed[:20]!r}; change it or leave it out")
+        return Conditions.of(model.spec, parse(given), int(seed)).arrays("")
+    except PixlateError as error:
+        raise Refusal(400, "wrong_condition", str(error).replace("--set ", "?")) from error
 
 
 def _add_descriptions(app: FastAPI, service: Service) -> None:
@@ -186,7 +208,8 @@ def _described(model: ServedModel) -> ModelDescription:
     spec = model.spec
     return ModelDescription(
         name=model.name, method=spec.method, direction=spec.direction, scale=spec.scale, channels_in=spec.channels_in, channels_out=spec.channels_out,
-        precision=spec.precision, licence=spec.provenance.licence, device=model.device, max_pixels=model.max_pixels, ready=model.warm.is_set() and model.works,
+        precision=spec.precision, licence=spec.provenance.licence, device=model.device, max_pixels=model.max_pixels,
+        conditions=[asdict(each) for each in spec.conditions], ready=model.warm.is_set() and model.works,
     )  # fmt: skip
 
 

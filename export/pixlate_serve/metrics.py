@@ -3,8 +3,8 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from pixlate.inference.batcher import Batch
 from pixlate_serve.admission import Admission
-from pixlate_serve.batcher import Batch
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -44,7 +44,7 @@ class Metrics:
 
     def ran(self, batch: Batch) -> None:
         """Count a batch; called in the batchers' threads."""
-        name = batch.model.name
+        name = batch.model
         self._batches.labels(name).observe(batch.count)
         self._ran.labels(name).observe(batch.seconds)
         for seconds in batch.waited_s:

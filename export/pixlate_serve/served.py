@@ -2,18 +2,20 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Literal
 
 import numpy as np
 
 from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.images.picture import Pixels
+from pixlate.inference.batcher import Abandoned
+from pixlate.inference.conditions import Conditions, stacked
 from pixlate.inference.executor import Executor
 from pixlate.inference.sizes import allowed_side
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.translator import Translator
-from pixlate_serve.refusals import Refusal, broken, too_large_for_memory
+from pixlate_serve.refusals import Refusal, broken, internal, too_large_for_memory
 
 SAMPLE = 32
 """Side of the picture a model is warmed up with, where it takes one so small."""
@@ -30,6 +32,9 @@ class ServedModel:
         batch: Likewise.
         bucket: Likewise.
         max_pixels: Largest picture it is given.
+
+    Raises:
+        PixlateError: The model takes a mask, or the tile is too small for it.
     """
 
     def __init__(
@@ -46,43 +51,37 @@ class ServedModel:
         self.spec: ModelSpec = translator.spec
         self.warm = threading.Event()
         self.works = True
-        self._executor = Executor(translator, tile, batch, bucket)
+        masks = [each.name for each in self.spec.conditions if each.kind == "mask"]
+        if masks:
+            raise PixlateError(
+                f"expected a model without a mask, since requests hold one picture, got {name}, which takes {masks[0]}; use pixlate convert --mask"
+            )
+        self.executor = Executor(translator, tile, batch, bucket)
         self._has_sample = False
-
-    def shape(self, height: int, width: int) -> tuple[int, int]:
-        """Return the size at which a picture is run; those of one such size run together."""
-        return self._executor.shape(height, width)
-
-    def batch_size(self, height: int, width: int) -> int:
-        """Return how many pictures run together at a size."""
-        return self._executor.batch_size(height, width)
 
     def warm_up(self) -> None:
         """Run a small picture, so that the first client does not wait for what is done once."""
         self._has_sample = self._runs_sample()
         self.warm.set()
 
-    def run(self, images: list[Pixels], before_each: Callable[[], None]) -> list[Pixels | Refusal]:
-        """Translate pictures of one :meth:`shape`, and tell of each by itself what became of it.
+    def settle(self, outcome: "Future[Pixels]", height: int, width: int, found: Pixels | Exception) -> None:
+        """Hand over what became of a picture of that size, or of its refusal; whoever has gone away gets neither."""
+        refusal = self._refusal(height, width, found) if isinstance(found, Exception) else None
+        self.works = self.works or refusal is None
+        if not outcome.set_running_or_notify_cancel():
+            return
+        if refusal is not None:
+            outcome.set_exception(refusal)
+        elif not isinstance(found, Exception):
+            outcome.set_result(found)
 
-        Args:
-            images: Each (height, width, channels_in).
-            before_each: Called before each run of the model; what it raises ends the translation.
-        """
-        if len({self.shape(*image.shape[:2]) for image in images}) > 1:  # the tiles have become smaller since they came
-            return [outcome for image in images for outcome in self.run([image], before_each)]
-        try:
-            outputs = self._executor.translate(images, before_each)
-        except (PixlateError, OutOfDeviceMemory, MemoryError) as error:
-            if len(images) > 1:  # one of them may be at fault
-                return [outcome for image in images for outcome in self.run([image], before_each)]
-            return [self._refusal(images[0], error)]
-        self.works = True
-        return list(outputs)
-
-    def _refusal(self, image: Pixels, error: Exception) -> Refusal:
+    def _refusal(self, height: int, width: int, error: Exception) -> Refusal:
         """Return why a picture could not be translated; the full reason, which may speak of this machine, goes into the log."""
-        height, width = image.shape[:2]
+        if isinstance(error, Abandoned):
+            return Refusal(499, "gone", "the client has gone away")
+        if not isinstance(error, PixlateError | OutOfDeviceMemory | MemoryError):
+            log.error("%s: unexpected error", self.name, exc_info=error)
+            return internal()
         log.warning("%s: a picture of %d x %d pixels failed: %s", self.name, width, height, error)
         if isinstance(error, OutOfDeviceMemory | MemoryError) or isinstance(error.__cause__, OutOfDeviceMemory | MemoryError):
             return too_large_for_memory()
@@ -93,8 +92,9 @@ class ServedModel:
 
     def _runs_sample(self) -> bool:
         side = allowed_side(SAMPLE, self.spec)
+        sample = np.full((1, side, side, self.spec.channels_in), 127, np.uint8)
         try:
-            self._executor(np.full((1, side, side, self.spec.channels_in), 127, np.uint8))
+            self.executor(sample, conditions=stacked([Conditions.neutral(self.spec).arrays("")]))
         except (PixlateError, OutOfDeviceMemory, MemoryError):
             return False  # a model of one fixed size, or one that does not work
         return True

@@ -1,16 +1,20 @@
 """Everything behind the routes: models, threads, queue and metrics."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
 
+from pixlate.images.picture import Pixels
+from pixlate.inference.batcher import Batch, Batcher, Ticket
+from pixlate.inference.conditions import Arrays
 from pixlate.inference.pictures import to_model
 from pixlate.plugin.translator import Translator
 from pixlate.system.cores import granted_cores
 from pixlate_serve.admission import Admission, Claim
-from pixlate_serve.batcher import Batch, Batcher
 from pixlate_serve.metrics import Metrics
 from pixlate_serve.options import ServeOptions
 from pixlate_serve.refusals import Refusal, stopping
@@ -109,7 +113,7 @@ class Service:
             task.uncancel()
         return self._cut
 
-    async def translate(self, model: ServedModel, data: bytes, format_for: Callable[[str], str], claim: Claim) -> Answer:
+    async def translate(self, model: ServedModel, data: bytes, format_for: Callable[[str], str], claim: Claim, conditions: Arrays) -> Answer:
         """Return the answer to an upload.
 
         Args:
@@ -117,6 +121,7 @@ class Service:
             data: The upload, which the claim holds.
             format_for: Names the format of the answer for that of the upload.
             claim: Takes a place, and the memory of the pixels.
+            conditions: What the model takes besides the picture.
 
         Raises:
             Refusal: Why there is none.
@@ -128,19 +133,40 @@ class Service:
         claim.hold(len(data) + cost(header, model.spec))
         picture = await self._in_pool(decoded, data, model.max_pixels, model.spec)
         del data
-        output = await self._batchers[model.device].translated(model, to_model(picture, model.spec))
+        output = await self._translated(model, to_model(picture, model.spec), conditions)
         answer = await self._in_pool(encoded, output, picture, model.spec, format, self.options.quality, self.options.strip_metadata)
         claim.leave_place()
         claim.hold(len(answer.data))
         self.metrics.translated(model.name, header.width * header.height)
         return answer
 
+    async def _translated(self, model: ServedModel, pixels: Pixels, conditions: Arrays) -> Pixels:
+        """Return the translated picture; where the caller is cancelled, the picture leaves the queue.
+
+        Raises:
+            Refusal: Why there is none.
+        """
+        outcome: Future[Pixels] = Future()
+        gone = threading.Event()
+        ticket = Ticket(pixels, partial(model.settle, outcome, *pixels.shape[:2]), conditions, model.name, lambda: not gone.is_set())
+        self._batchers[model.device].submit(ticket)
+        try:
+            return await asyncio.wrap_future(outcome)
+        finally:
+            gone.set()
+            self._batchers[model.device].withdraw(ticket)
+
     async def _in_pool(self, function: Callable[Given, Result], *arguments: Given.args, **named: Given.kwargs) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: function(*arguments, **named))
 
     def _batcher(self, device: str) -> Batcher:
         models = [model for model in self.models.values() if model.device == device]
-        return Batcher(device, models, self.options.batch_wait_ms / 1000, self._ran)
+
+        def warm_up() -> None:
+            for model in models:
+                model.warm_up()
+
+        return Batcher([{model.name: model.executor for model in models}], self.options.batch_wait_ms / 1000, True, warm_up, self._ran)
 
     def _ran(self, batch: Batch) -> None:
         self.metrics.ran(batch)

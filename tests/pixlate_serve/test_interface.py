@@ -29,7 +29,7 @@ def test_models_are_described(start: Start) -> None:
     described = application.send("GET", "/v1/models/one").json()
     assert described == {
         "name": "one", "method": "srgan", "direction": "source-to-target", "scale": 2, "channels_in": 3, "channels_out": 3, "precision": "float16",
-        "licence": "CC0", "device": "cpu", "max_pixels": 25_000_000, "ready": True,
+        "licence": "CC0", "device": "cpu", "max_pixels": 25_000_000, "conditions": [], "ready": True,
     }  # fmt: skip
     listed = application.send("GET", "/v1/models").json()["models"]
     assert listed[0] == described and [model["name"] for model in listed] == ["one", "two"]

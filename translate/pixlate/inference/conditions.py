@@ -56,6 +56,13 @@ class Conditions:
         values = {name: value for name, each in known.items() if (value := _value(each, given.get(name))) is not None}
         return cls(spec, values, seed)
 
+    @classmethod
+    def neutral(cls, spec: ModelSpec) -> "Conditions":
+        """Return defaults, first choices and zeros, to run a model without being asked; a model of masks needs those besides."""
+        labels = {each.name: each.choices[0] for each in spec.conditions if each.kind == "label" and each.default is None}
+        vectors = {each.name: ",".join(["0"] * each.length) for each in spec.conditions if each.kind == "vector" and each.default is None}
+        return cls.of(spec, labels | vectors, masks=any(each.kind == "mask" for each in spec.conditions))
+
     def arrays(self, name: str, mask: Pixels | None = None) -> dict[str, NDArray[Any]]:
         """Return the conditions of one image, without a batch axis.
 

@@ -1,0 +1,218 @@
+"""Gathers pictures of one shape into batches and runs them in threads: the one way into a model for conversions, servers and evaluations."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from pixlate.errors import DeviceLost, OutOfDeviceMemory, PixlateError
+from pixlate.images.picture import Pixels
+from pixlate.inference.conditions import NONE, Arrays
+from pixlate.inference.executor import Executor
+
+AHEAD = 256 * 1024 * 1024
+"""Bytes of pixels that :func:`in_order` reads ahead."""
+Key = tuple[str, tuple[int, int], str]
+Lane = Mapping[str, Executor]
+"""The executors of one thread by the name of their model."""
+
+
+class Abandoned(Exception):  # noqa: N818 - not an error: it ends a translation nobody waits for
+    """Given to, or raised inside the translation of, pictures that nobody waits for."""
+
+
+@dataclass(eq=False)
+class Ticket:
+    """One picture that waits for its model."""
+
+    pixels: Pixels
+    """(height, width, channels_in)."""
+    done: "Callable[[Pixels | Exception], None]"
+    """Called with the output or the reason why there is none, in the thread that ran the model; raises nothing."""
+    conditions: Arrays = field(default_factory=lambda: NONE)
+    """Without a batch axis."""
+    model: str = ""
+    """Name of its model in the lanes."""
+    wanted: Callable[[], bool] = lambda: True
+    """Whether somebody still waits for it; asked before each run of the model."""
+    arrived: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What has run, for metrics."""
+
+    model: str
+    count: int
+    seconds: float
+    waited_s: Sequence[float]
+
+
+class Batcher:
+    """Runs what waits: for each lane one thread, which takes a batch of one shape and type whenever it is free.
+
+    Args:
+        lanes: One for each thread; several may share an executor.
+        wait_s: Longest time a picture waits for others to fill its batch.
+        oldest_first: Whether the batch whose first picture came first is run next; else the fullest.
+        warm_up: Called in each thread before its first batch.
+        watch: Called with each batch that has run, in its thread.
+    """
+
+    def __init__(
+        self,
+        lanes: Sequence[Lane],
+        wait_s: float = 0.0,
+        oldest_first: bool = False,
+        warm_up: Callable[[], None] = lambda: None,
+        watch: Callable[[Batch], None] = lambda batch: None,
+    ) -> None:
+        self._lanes, self._wait_s, self._oldest_first, self._warm_up, self._watch = lanes, wait_s, oldest_first, warm_up, watch
+        self._waiting: dict[Key, deque[Ticket]] = {}
+        self._changed = threading.Condition()
+        self._open = True
+        self._threads = [threading.Thread(target=self._loop, args=(lane,), name=f"translate-{index}", daemon=True) for index, lane in enumerate(lanes)]
+
+    def start(self) -> None:
+        """Warm up, then take pictures."""
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Pictures that no thread has taken yet."""
+        return sum(map(len, self._waiting.copy().values()))
+
+    def submit(self, ticket: Ticket) -> None:
+        """Let a picture wait for its model; after :meth:`close` it is abandoned at once."""
+        with self._changed:
+            if self._open:
+                self._waiting.setdefault(self._key(ticket), deque()).append(ticket)
+                self._changed.notify_all()
+                return
+        ticket.done(Abandoned())
+
+    def withdraw(self, ticket: Ticket) -> None:
+        """Take a picture out of the queue, where it still waits."""
+        with self._changed:
+            for key, tickets in self._waiting.items():
+                if ticket in tickets:
+                    tickets.remove(ticket)
+                    if not tickets:
+                        del self._waiting[key]
+                    return
+
+    def abandon(self) -> None:
+        """Abandon the pictures that wait."""
+        with self._changed:
+            dropped = [ticket for tickets in self._waiting.values() for ticket in tickets]
+            self._waiting.clear()
+        for ticket in dropped:
+            ticket.done(Abandoned())
+
+    def close(self, timeout_s: float | None = None) -> bool:
+        """Abandon the pictures that wait and take no more; return whether all threads have ended in time."""
+        with self._changed:
+            self._open = False
+            self._changed.notify_all()
+        self.abandon()
+        end = None if timeout_s is None else time.monotonic() + timeout_s
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(None if end is None else max(0.0, end - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _key(self, ticket: Ticket) -> Key:
+        height, width = ticket.pixels.shape[:2]
+        return ticket.model, self._lanes[0][ticket.model].shape(height, width), ticket.pixels.dtype.str
+
+    def _loop(self, lane: Lane) -> None:
+        self._warm_up()
+        while tickets := self._next(lane):
+            _run(lane[tickets[0].model], tickets, self._watch)
+            del tickets  # or the last pictures would stay in memory until others come
+
+    def _next(self, lane: Lane) -> list[Ticket]:
+        """Wait for a full batch, or one whose oldest picture has waited long enough; return none where the batcher is closed."""
+        with self._changed:
+            while self._open:
+                now = time.monotonic()
+                due = {key: self._due(lane, key, tickets) for key, tickets in self._waiting.items()}
+                ready = [key for key, at in due.items() if at <= now]
+                if ready and self._oldest_first:
+                    return self._take(lane, min(ready, key=lambda key: self._waiting[key][0].arrived))
+                if ready:
+                    return self._take(lane, max(ready, key=lambda key: len(self._waiting[key])))
+                self._changed.wait(min(due.values()) - now if due else None)
+        return []
+
+    def _due(self, lane: Lane, key: Key, tickets: deque[Ticket]) -> float:
+        """Return when a batch is to run: at once where it is full."""
+        full = len(tickets) >= lane[key[0]].batch_size(*key[1])
+        return tickets[0].arrived + (0 if full else self._wait_s)
+
+    def _take(self, lane: Lane, key: Key) -> list[Ticket]:
+        tickets = self._waiting[key]
+        count = min(len(tickets), lane[key[0]].batch_size(*key[1]))
+        taken = [tickets.popleft() for _ in range(count)]
+        if not tickets:
+            del self._waiting[key]
+        return taken
+
+
+def _run(executor: Executor, tickets: list[Ticket], watch: Callable[[Batch], None]) -> None:
+    """Run one batch and hand out what became of each picture, letting go of it at once."""
+    started = time.monotonic()
+    batch = Batch(tickets[0].model, len(tickets), 0.0, [started - ticket.arrived for ticket in tickets])
+    outcomes = _outcomes(executor, tickets)
+    watch(Batch(batch.model, batch.count, time.monotonic() - started, batch.waited_s))
+    while tickets:
+        tickets.pop(0).done(outcomes.pop(0))
+
+
+def _outcomes(executor: Executor, tickets: Sequence[Ticket]) -> "list[Pixels | Exception]":
+    """Return the translation of each picture, or why there is none; where a batch fails, each runs by itself, since one of them may be at fault."""
+
+    def go_on() -> None:
+        if not any(ticket.wanted() for ticket in tickets):
+            raise Abandoned
+
+    try:
+        return list(executor.translate([ticket.pixels for ticket in tickets], go_on, [ticket.conditions for ticket in tickets]))
+    except (PixlateError, OutOfDeviceMemory, MemoryError) as error:
+        if len(tickets) == 1 or isinstance(error, DeviceLost):
+            return [error] * len(tickets)
+        return [outcome for ticket in tickets for outcome in _outcomes(executor, [ticket])]
+    except Exception as error:  # noqa: BLE001 - a bug must not end the thread that serves the others, and who waits raises it
+        return [error] * len(tickets)
+
+
+def in_order(executor: Executor, pictures: "Iterable[tuple[Pixels, Arrays]]") -> Iterator[Pixels]:
+    """Yield the translation of each picture (height, width, channels_in) with its conditions, in order, while the next ones are read.
+
+    Raises:
+        Exception: What the model raised on a picture, in the place of its translation.
+    """
+    batcher = Batcher([{"": executor}])
+    batcher.start()
+    ahead: deque[tuple[int, Future[Pixels]]] = deque()
+    try:
+        for pixels, conditions in pictures:
+            future: Future[Pixels] = Future()
+            batcher.submit(Ticket(pixels, lambda outcome, future=future: _settle(future, outcome), conditions))  # type: ignore[misc]
+            ahead.append((pixels.nbytes, future))
+            while len(ahead) > 2 * executor.most_at_once or sum(size for size, _ in ahead) > AHEAD:
+                yield ahead.popleft()[1].result()
+        while ahead:
+            yield ahead.popleft()[1].result()
+    finally:
+        batcher.close()
+
+
+def _settle(future: "Future[Pixels]", outcome: "Pixels | Exception") -> None:
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
