@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -423,13 +424,13 @@ def test_a_silent_holder_elsewhere_is_followed_after_a_while_and_one_that_writes
 
 
 def test_who_was_taken_over_writes_no_more(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, use: Callable[[Translator], Path]) -> None:
-    import time
-
     monkeypatch.setattr(lease, "BEAT", 0.01)
 
     def taken_over(pixels: object) -> None:
         holder(token="another")
-        time.sleep(0.3)
+        for thread in threading.enumerate():
+            if thread.name == "lease":  # it ends when it finds the token of another
+                thread.join(60)
 
     summary = convert(folder(tmp_path / "in", 2), "gs://bucket/out", use(Nearest(before=taken_over)))
     assert summary.failed == 2

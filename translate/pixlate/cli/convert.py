@@ -103,7 +103,7 @@ def with_options(engine: Engine) -> Callable[..., int]:
         if item.name in taken:
             raise PixlateError(f"engine {engine.name!r}: the option {item.name!r} is also one of pixlate convert; rename it in the plugin")
 
-    def start(*paths: str | Path, engine_options: Any, **named: Any) -> int:
+    def start(*paths: str | Path, engine_options: Any = None, **named: Any) -> int:
         return convert(*paths, engine_options=engine_options, **named)
 
     kind: Any = engine.options

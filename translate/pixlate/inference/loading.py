@@ -1,15 +1,18 @@
 """Loads a model for pictures, once for each device."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pixlate.convert.options import ConvertOptions
 from pixlate.errors import PixlateError
 from pixlate.inference.executor import Executor
 from pixlate.inference.models import load
 from pixlate.plugin.translator import Translator
 
+if TYPE_CHECKING:
+    from pixlate.convert.options import ConvertOptions
 
-def load_executors(model: str | Path, options: ConvertOptions) -> list[Executor]:
+
+def load_executors(model: str | Path, options: "ConvertOptions") -> list[Executor]:
     """Load a model once for each device; one on a GPU stands twice, so that a batch is copied while the one before it is computed."""
     executors = []
     for device in split_devices(options.device):
