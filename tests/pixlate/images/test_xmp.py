@@ -85,9 +85,9 @@ BOMB = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>' + DARKTABLE.parti
 @pytest.mark.parametrize(
     "packet", [b"<not", b"\xff\xfe\x00", b"plain text", b"<a/>", BOMB.encode(), BOMB.encode("utf-16"), ADOBE.encode("latin-1", "replace")[:300]]
 )
-def test_a_packet_that_cannot_be_read_is_written_anew_and_noted(packet: bytes) -> None:
+def test_a_packet_that_cannot_be_read_is_replaced_and_noted(packet: bytes) -> None:
     result, note = add_origin(packet, "algorithmicallyEnhanced")
-    assert _values(result) == [VALUE] and b"DOCTYPE" not in result and note == "the XMP packet could not be read and was written anew"
+    assert _values(result) == [VALUE] and b"DOCTYPE" not in result and note == "the XMP packet could not be read and was replaced"
 
 
 @pytest.mark.parametrize("form", ['tiff:Orientation="6"', "tiff:Orientation='6'", 'tiff:Orientation = "6"', "<tiff:Orientation>6</tiff:Orientation>"])

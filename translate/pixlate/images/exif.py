@@ -88,7 +88,7 @@ def resolution_fields(order: Order, dpi: tuple[float, float]) -> dict[int, Field
 
 
 def with_resolution(exif: bytes, dpi: tuple[float, float]) -> bytes:
-    """Return a block that tells the resolution; an empty one is made anew."""
+    """Return a block that tells the resolution; one is made where there is none."""
     exif = exif or empty("<")
     main = first_directory(BytesIO(exif))
     return _rewritten(bytearray(exif), main, resolution_fields(main.order, dpi))

@@ -1,6 +1,6 @@
 """TIFF directories, as they stand in TIFF files and in EXIF blocks: read, and changed without moving anything else.
 
-Makers' notes hold offsets counted from the start of the block. A directory that must grow is therefore written anew at the end of the block,
+Makers' notes hold offsets counted from the start of the block. A directory that must grow is therefore written again at the end of the block,
 and all else stays where it was. Layout: TIFF 6.0, section 2; BigTIFF is read, not written.
 """
 

@@ -40,7 +40,7 @@ def add_origin(xmp: bytes, digital_source_type: str) -> tuple[bytes, str]:
     try:
         return _with_origin(xmp if xmp.strip(b"\0 \t\r\n") else _EMPTY.encode(), digital_source_type), ""
     except (ValueError, ExpatError, RecursionError):
-        return _with_origin(_EMPTY.encode(), digital_source_type), "the XMP packet could not be read and was written anew"
+        return _with_origin(_EMPTY.encode(), digital_source_type), "the XMP packet could not be read and was replaced"
 
 
 def _with_origin(xmp: bytes, digital_source_type: str) -> bytes:
