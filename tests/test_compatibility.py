@@ -18,6 +18,7 @@ import tomli_w
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import load_file
+from tests.commands import Done, run_modules
 
 import pixlate
 from pixlate.testing import make_photographs
@@ -44,44 +45,9 @@ CONVERTED = {
 """Output folders, with the model and the options they were made with, for Python and for the command line."""
 
 
-IN_TURN = """
-import contextlib, io, json, runpy, sys, traceback
-
-for words in json.loads(sys.argv[1]):
-    sys.argv, code, out, err = ["pixlate", *words], 0, io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            runpy.run_module("pixlate", run_name="__main__", alter_sys=True)
-        except SystemExit as left:
-            code = left.code or 0
-        except BaseException:
-            code = traceback.format_exc()
-    print("DONE" + json.dumps([code, out.getvalue(), err.getvalue()]))
-"""
-"""Runs several ``python -m pixlate`` in one process: PyTorch takes seconds to import."""
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a command returned and printed."""
-
-    code: object
-    out: str
-    err: str
-
-    def require(self) -> "Done":
-        assert self.code == 0, f"{self.code}\n{self.out}\n{self.err}"
-        return self
-
-
 def run_commands(*commands: Sequence[object], site: str = "") -> list[Done]:
     """Run commands of Pixlate's one after the other in a process of their own, with a folder of packages before the others."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", "PYTHONPATH": os.pathsep.join(filter(None, [site, os.environ.get("PYTHONPATH")]))}
-    words = json.dumps([[str(word) for word in command] for command in commands])
-    done = subprocess.run([sys.executable, "-c", IN_TURN, words], env=environment, capture_output=True, text=True, timeout=500, check=False)
-    results = [Done(*json.loads(line.removeprefix("DONE"))) for line in done.stdout.splitlines() if line.startswith("DONE")]
-    assert len(results) == len(commands), f"{done.stdout}\n{done.stderr}"
-    return results
+    return run_modules(*(("pixlate", *command) for command in commands), site=site)
 
 
 def copy_run(method: str, folder: Path) -> Path:

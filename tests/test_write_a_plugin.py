@@ -3,7 +3,6 @@
 import ast
 import dataclasses
 import importlib
-import os
 import re
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from tests.commands import run_modules
 
 from pixlate.cli import main
 from pixlate.plugin.testing import check_method, make_photographs, small_options
@@ -57,33 +57,18 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_commands_of_the_page_make_a_model_that_converts(workplace: Path) -> None:
-    block, _ = SHELL
-    site = workplace / "site"
-    environment = {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-    printed: dict[str, str] = {}
-    for command in block.splitlines():
-        words = command.split(" --licence ")[0].split()
-        if words[0] == "pip":  # into a folder of its own, beside the installed Pixlate
-            words = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(site), words[-1]]
-        else:
-            words = ["-m", *words]
-        done = subprocess.run([sys.executable, *words], cwd=workplace, env=environment, capture_output=True, text=True, timeout=300, check=False)
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-        printed[words[1]] = printed.get(words[1], "") + done.stdout
-    assert "pixlate-regression 1.0.0" in printed["pixlate"]
+    install, *commands = SHELL[0].splitlines()
+    site = workplace / "site"  # a folder of its own, beside the installed Pixlate
+    words = ["-m", *install.split()[:-1], "--quiet", "--no-deps", "--no-build-isolation", "--target", str(site), install.split()[-1]]
+    subprocess.run([sys.executable, *words], cwd=workplace, check=True, capture_output=True, timeout=300)
+    test = ["pytest", "-q", "-p", "no:cacheprovider", "pixlate-regression/test_regression.py"]
+    *done, tested = run_modules(*(command.split(" --licence ")[0].split() for command in commands), test, site=site, folder=workplace)
+    printed = "".join(command.require().out for command in done)
+    assert "pixlate-regression 1.0.0" in printed
     for path in sorted((workplace / "photos").iterdir()):
         with Image.open(path) as photograph, Image.open(workplace / "out" / path.name) as translated:
             assert translated.size == photograph.size and translated.mode == "RGB" and translated.tobytes() != photograph.tobytes()
-    tested = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "pixlate-regression/test_regression.py"],
-        cwd=workplace,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert tested.returncode == 0 and "1 passed" in tested.stdout, tested.stdout
+    assert "1 passed" in tested.require().out
 
 
 @pytest.mark.usefixtures("plugins_as_before")

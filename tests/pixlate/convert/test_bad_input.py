@@ -5,10 +5,10 @@ import os
 import re
 import struct
 import threading
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from pixlate.inference.executor import Executor
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.translator import Translator
+from pixlate.system.signals import StopOnSignal
 
 
 def huge_header() -> bytes:
@@ -366,18 +367,25 @@ def test_one_image_too_large_for_the_device_or_the_memory_fails_alone(tmp_path: 
     assert "does not fit in memory" in reasons["memory.png"]
 
 
-def test_an_interruption_waits_for_one_tile_and_not_for_a_whole_large_image(tmp_path: Path, run: Run, use: Callable[[Translator], Path]) -> None:
+def test_an_interruption_waits_for_one_tile_and_not_for_a_whole_large_image(
+    tmp_path: Path, run: Run, use: Callable[[Translator], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     import signal
 
-    tiles, before = 0, signal.getsignal(signal.SIGINT)
+    tiles, before, noticed, ask = 0, signal.getsignal(signal.SIGINT), threading.Event(), StopOnSignal._ask
+
+    def answer(stop: StopOnSignal, number: int, frame: FrameType | None) -> None:
+        ask(stop, number, frame)
+        noticed.set()
 
     def second_tile(pixels: Pixels) -> None:
         nonlocal tiles
         tiles += 1
         if tiles == 2:
             os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(1)  # the model runs in a thread of its own, and is at this tile while the main one hears of it
+            assert noticed.wait(60)  # the model runs in a thread of its own, and the signal comes in the main one
 
+    monkeypatch.setattr(StopOnSignal, "_ask", answer)
     use(Nearest(before=second_tile))
     save(tmp_path / "in" / "large.png", 400, 400)
     summary = run(tmp_path / "in", tmp_path / "out", tile=32)

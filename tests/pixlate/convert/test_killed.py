@@ -43,6 +43,7 @@ def until(process: subprocess.Popen[str], out: Path, count: int) -> bool:
     return process.poll() is None
 
 
+@pytest.mark.slow
 def test_killed_twenty_times_it_ends_with_the_same_tree(photos: Path, onnx_model: Path, undisturbed: dict[str, bytes | None], tmp_path: Path) -> None:
     moment = random.Random(7)
     kills = in_the_middle = rounds = 0

@@ -1,7 +1,6 @@
 """Samples read ahead on threads."""
 
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -38,21 +37,21 @@ def test_batch_is_the_stack_of_its_samples_whether_read_ahead_or_not(images: Pai
 
 def test_prefetched_samples_are_read_on_as_many_threads_as_asked_and_not_again(images: PairedImages) -> None:
     threads: list[str] = []
-    together = threading.Barrier(3)
+    together, all_read = threading.Barrier(3), threading.Event()
 
     class Slow(PairedImages):
         def load(self, draw: Draw, side: int) -> Batch:
-            together.wait(10)
+            together.wait(60)
             threads.append(threading.current_thread().name)
+            if len(threads) == 3:
+                all_read.set()
             return super().load(draw, side)
 
     images.__class__ = Slow
     draws = images.draw(0, 3, 0)
     with Loader(images, DataOptions(workers=3), silent) as loader:
         loader.prefetch(draws, 16)
-        deadline = time.monotonic() + 10
-        while len(threads) < 3 and time.monotonic() < deadline:
-            time.sleep(0.01)
+        assert all_read.wait(60)
         loader.batch(draws, 16)
     assert len(set(threads)) == len(threads) == 3
 
