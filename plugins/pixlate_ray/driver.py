@@ -55,11 +55,9 @@ class Workers(Protocol):
 
     def stop(self) -> None:
         """Have the workers end what they have begun, and begin nothing."""
-        ...
 
     def answers(self, orders: Sequence[bytes], at_once: int) -> Generator[Any, None, None]:
         """Yield tables of the workers' rows, as they come."""
-        ...
 
 
 class ClusterRun:

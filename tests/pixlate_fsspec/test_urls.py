@@ -1,6 +1,7 @@
 """Sources and outputs at URLs: the same pictures, the same safety, and a network that fails."""
 
 import errno
+import hashlib
 import importlib
 import json
 import os
@@ -257,7 +258,6 @@ def test_other_settings_are_failures_that_say_so(tmp_path: Path, run: Run) -> No
 
 def test_outputs_are_known_by_the_stores_checksum_without_being_fetched(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     import base64
-    import hashlib
 
     real = MemoryFileSystem.ls
 
@@ -329,6 +329,22 @@ def test_a_process_killed_outright_is_continued_at_once_by_the_same_command(tmp_
     assert f"{60 - done} converted" in stdout
     assert f"{done} finished before" in stdout
     assert tree(tmp_path / "out" / ".pixlate").keys() == {"journal.jsonl"}
+
+
+def test_a_folder_that_0_1_wrote_and_a_crash_left_is_continued(tmp_path: Path, run: Run) -> None:
+    """Its journal has the lines of earlier runs, sorted; ``entries`` has an object for each output since, named by the digest of its name."""
+    source, out = folder(tmp_path / "in", 4), "gs://bucket/out"
+    run(source, out)
+    lines = stored(out, journal=True)[".pixlate/journal.jsonl"].splitlines(keepends=True)
+    Bucket().pipe_file("/bucket/out/.pixlate/journal.jsonl", b"".join(lines[:2]))
+    for line in lines[2:]:
+        key = hashlib.sha256(json.loads(line)["name"].encode()).hexdigest()[:32]
+        Bucket().pipe_file(f"/bucket/out/.pixlate/entries/{key}.json", line)
+    Bucket().pipe_file("/bucket/out/.pixlate/parts/left", b"half a picture")
+    summary = run(source, out)
+    assert (summary.finished_before, summary.converted, summary.failed) == (4, 0, 0)
+    assert stored(out, journal=True)[".pixlate/journal.jsonl"] == b"".join(lines)
+    assert [name for name in stored(out, journal=True) if name.startswith(".pixlate")] == [".pixlate/journal.jsonl"]
 
 
 def test_a_kill_between_entry_and_output_leaves_the_old_output_ours(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,15 +52,12 @@ class Outputs(Protocol):
 
     def exists(self, name: str) -> bool:
         """Return whether anything exists under an output's name."""
-        ...
 
     def state(self, job: Job, source: FileStatus) -> State:
         """Return what exists there; see :meth:`Records.state`."""
-        ...
 
     def finish(self, job: Job, part: Path, source: FileStatus) -> None:
         """Record a written file and give it its name."""
-        ...
 
 
 class Records:

@@ -25,12 +25,10 @@ class FileStatus(Protocol):
     @property
     def st_size(self) -> int:
         """Bytes."""
-        ...
 
     @property
     def st_mtime_ns(self) -> int:
         """When it was changed, in nanoseconds, or a number drawn from a checksum."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,30 +61,24 @@ class Place(Protocol):
     @property
     def reach(self) -> Reach:
         """Who can open it."""
-        ...
 
     @property
     def local(self) -> Path | None:
         """Its path, where it is a file of this machine that is read without fetching it."""
-        ...
 
     @property
     def pure(self) -> PurePath:
         """Its path, for its name and its ending."""
-        ...
 
     @property
     def parent(self) -> "Place":
         """The folder that holds it."""
-        ...
 
     def identity(self) -> Hashable | None:
         """Return what distinguishes it from every other file, whatever name leads to it; None where there is none."""
-        ...
 
     def kind(self) -> Literal["folder", "file", "nothing"]:
         """Return what exists here; anything with a name that is no folder is a ``file``."""
-        ...
 
     def files(self, out: "Store", failures: Failures) -> "Iterator[Found]":
         """Yield the files it names in the order of their names: itself, those below a folder, or those a glob matches.
@@ -95,7 +87,6 @@ class Place(Protocol):
             out: Where the outputs go; it is left out where it is below.
             failures: Receives what cannot be listed.
         """
-        ...
 
     def status(self) -> FileStatus:
         """Return what tells this content of the file from another.
@@ -103,7 +94,6 @@ class Place(Protocol):
         Raises:
             PixlateError: It is no file that can be read. One sentence without its name.
         """
-        ...
 
     def fetched(self, give_up: Callable[[], bool] = lambda: False) -> AbstractContextManager[Path]:
         """Yield a path of this machine to read the file from.
@@ -115,11 +105,9 @@ class Place(Protocol):
             PixlateError: It cannot be fetched. One sentence without its name.
             GivenUp: It cannot be fetched, and the attempts were given up.
         """
-        ...
 
     def store(self) -> "Store":
         """Return the folder as an output folder, which need not exist."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,17 +134,14 @@ class Store(Protocol):
     @property
     def reach(self) -> Reach:
         """Who can write into it."""
-        ...
 
     @property
     def shared(self) -> bool:
         """Whether several processes can write outputs at the same time."""
-        ...
 
     @property
     def keeps_md5(self) -> bool:
         """Whether the MD5 of outputs is recorded, with which :meth:`existing` can tell an output without reading it."""
-        ...
 
     def name_of(self, relative: PurePath) -> str:
         """Return the name of an output.
@@ -164,23 +149,18 @@ class Store(Protocol):
         Raises:
             PixlateError: No file here can be named so. One sentence without the name.
         """
-        ...
 
     def folds_case(self) -> bool:
         """Return whether ``A.png`` and ``a.png`` are one file here."""
-        ...
 
     def identity(self, name: str) -> Hashable | None:
         """Return what distinguishes the file of that name from every other; see :meth:`Place.identity`."""
-        ...
 
     def relative(self, path: Path) -> str | None:
         """Return the name of a path of this machine in this store, which may lead out of it; None where the store is not on a disk of this machine."""
-        ...
 
     def existing(self, name: str) -> Existing | None:
         """Return what exists under a name, a broken link included."""
-        ...
 
     def digest(self, name: str) -> str:
         """Return the SHA-256 of a file, in hexadecimal.
@@ -188,11 +168,9 @@ class Store(Protocol):
         Raises:
             OSError, PixlateError: It cannot be read.
         """
-        ...
 
     def fetched(self, name: str) -> AbstractContextManager[Path]:
         """Yield a path of this machine to read an output from; see :meth:`Place.fetched`."""
-        ...
 
     def lines(self) -> bytes:
         """Return the lines of the journal, the newest of a name last.
@@ -200,7 +178,6 @@ class Store(Protocol):
         Raises:
             PixlateError: It cannot be read.
         """
-        ...
 
     def late_lines(self, known: Collection[str]) -> bytes:
         """Return the lines that other processes have recorded while this one held the store, but those of known names.
@@ -208,7 +185,6 @@ class Store(Protocol):
         Raises:
             PixlateError: They cannot be read.
         """
-        ...
 
     def hold(self) -> None:
         """Lock the store for this conversion, and clear away the parts that a killed one left.
@@ -216,7 +192,6 @@ class Store(Protocol):
         Raises:
             PixlateError: It cannot be written, or another conversion is writing into it.
         """
-        ...
 
     def check(self) -> None:
         """See that the store is still held.
@@ -224,7 +199,6 @@ class Store(Protocol):
         Raises:
             PixlateError: Another conversion has taken it over.
         """
-        ...
 
     def release(self, lines: bytes | None) -> None:
         """Unlock the store.
@@ -232,7 +206,6 @@ class Store(Protocol):
         Args:
             lines: Replaces the journal; None leaves it as it is. Where it cannot be written, the journal as it is serves as well.
         """
-        ...
 
     def record(self, name: str, line: bytes) -> None:
         """Add a line to the journal, so that it outlasts a crash.
@@ -240,7 +213,6 @@ class Store(Protocol):
         Raises:
             OSError, PixlateError: It cannot be written.
         """
-        ...
 
     def put(self, part: Path, name: str, fresh: bool) -> None:
         """Give a written file its name, under which it appears whole.
@@ -254,4 +226,3 @@ class Store(Protocol):
             FileExistsError: ``fresh``, and something exists there.
             OSError, PixlateError: It cannot be written.
         """
-        ...
