@@ -7,6 +7,8 @@ import pixlate
 if TYPE_CHECKING:
     from cyclopts import App
 
+PIXLATE_API = 2
+
 
 @pixlate.hookimpl
 def pixlate_commands(app: "App") -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pixlate
 
+PIXLATE_API = 2
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 # From 1.29 on ONNX Runtime tells its maker of every model that is opened, with its name; it looks at this when it is imported. Who sets it to 0 has it.
 

@@ -7,6 +7,7 @@ import pixlate
 if TYPE_CHECKING:
     from cyclopts import App
 
+PIXLATE_API = 2
 USAGE = "Usage: pixlate serve MODEL... [OPTIONS]"
 
 

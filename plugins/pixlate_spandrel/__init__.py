@@ -10,7 +10,7 @@ import pixlate
 if TYPE_CHECKING:
     from torch import Tensor
 
-_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
+PIXLATE_API = 2
 
 
 @pixlate.hookimpl(trylast=True)
@@ -26,10 +26,11 @@ def pixlate_import_checkpoint(state: "Mapping[str, Tensor]") -> pixlate.ForeignG
 @pixlate.hookimpl(trylast=True)
 def pixlate_open_model(path: Path, device: str) -> pixlate.Translator | None:
     """Open files of weights that any plugin recognises, to run them with PyTorch."""
-    if path.suffix.lower() not in _SUFFIXES:
+    from pixlate.weights.reading import SUFFIXES, read_state
+
+    if path.suffix.lower() not in SUFFIXES:
         return None
     from pixlate.system.extras import import_for
-    from pixlate.weights.reading import read_state
     from pixlate.weights.recognition import recognise
 
     translation = import_for("opening a file of PyTorch weights", "pixlate_spandrel.translator")

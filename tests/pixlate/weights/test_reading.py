@@ -327,3 +327,9 @@ def test_weights_of_whole_numbers_are_refused(kind: torch.dtype, tmp_path: Path)
     torch.save({"conv_first.weight": torch.ones(4, 3, 3, 3).to(kind), "steps": torch.tensor(7)}, tmp_path / "model.pth")
     with pytest.raises(PixlateError, match=r"expected plain weights, but conv_first\.weight of .* is torch\..*; save it as float32"):
         read_state(tmp_path / "model.pth")
+
+
+def test_files_of_foreign_weights_are_read_in_one_place() -> None:
+    root = Path(__file__).parents[3]
+    sources = [path for shelf in ("translate", "plugins", "export") for path in (root / shelf).rglob("*.py")]
+    assert {path.name for path in sources if re.search(r"torch\.load\(|safe_open|load_file", path.read_text())} == {"reading.py", "checkpoint.py"}

@@ -63,7 +63,8 @@ def _named(name: str) -> DataKind:
     owners = {(method.data.name, method.data.open): method for method in installed().methods().values() if method.data.name not in BUILT_IN}
     offered = BUILT_IN | {method.data.name: method.data for method in owners.values()}
     if name not in offered:
-        raise PixlateError(f"expected --kind to be one of {', '.join(sorted(offered))}, got {name!r}; choose one, or install the plugin that brings it")
+        reason = installed().why("method", name) or "choose one, or install the plugin that brings it"
+        raise PixlateError(f"expected --kind to be one of {', '.join(sorted(offered))}, got {name!r}; {reason}")
     if len(methods := [method.name for (kind, _), method in owners.items() if kind == name]) > 1:
         raise PixlateError(f"the methods {' and '.join(methods)} bring data kinds of one name, {name!r}; uninstall the plugin of one of them")
     return offered[name]

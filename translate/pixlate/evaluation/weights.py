@@ -1,13 +1,13 @@
 """Weights of the networks that metrics look through: local files, read without running code."""
 
 import hashlib
-from io import BytesIO
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from pixlate.errors import PixlateError
+from pixlate.weights.reading import read_content
 
 
 def hub_file(url: str) -> Path:
@@ -31,11 +31,13 @@ def read_weights(path: Path, metric: str, network: str, url: str, option: str = 
     if not path.is_file():
         place = f"{path}, or name the file with {option}" if option else str(path)
         raise PixlateError(f"{metric} needs the weights of {network}, which are not there; download {url} to {place}")
-    data = path.read_bytes()
+    wrong = f"expected the weights of {network} in {path}, got"
     try:
-        state = torch.load(BytesIO(data), map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise PixlateError(f"expected the weights of {network} in {path}, got a file that is damaged or would run code; download {url} again") from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise PixlateError(f"expected the weights of {network} in {path}, got something else than tensors by name; download {url} again")
-    return state, hashlib.sha256(data).hexdigest()[:8]
+        state = dict(read_content(path, option))
+    except PixlateError as error:
+        found = "a file that is damaged or would run code" if error.__cause__ else "something else than tensors by name"
+        raise PixlateError(f"{wrong} {found}; download {url} again") from error
+    if not all(isinstance(value, Tensor) for value in state.values()):
+        raise PixlateError(f"{wrong} something else than tensors by name; download {url} again")
+    with path.open("rb") as file:
+        return state, hashlib.file_digest(file, "sha256").hexdigest()[:8]

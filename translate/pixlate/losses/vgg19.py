@@ -1,15 +1,12 @@
 """VGG19's features with ImageNet's weights, from a local file or torchvision's."""
 
-import pickle
-import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from pixlate.errors import PixlateError
+from pixlate.weights.reading import read_content
 
 PUBLISHED = "vgg19-dcbb9e9d.pth"
 PREFIX = "features."
@@ -86,14 +83,9 @@ def _published() -> Path:
 
 def _read(path: Path, names: frozenset[str]) -> dict[str, Tensor]:
     """Return the tensors of these names, in 32 bits; others are not brought into memory."""
-    found: Mapping[str, Tensor]
     try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, framework="pt") as file:
-                found = {key: file.get_tensor(key) for key in file.keys() if key.removeprefix(PREFIX) in names}  # noqa: SIM118 - it is no mapping
-        else:
-            found = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-        return {key.removeprefix(PREFIX): tensor.to(torch.float32, copy=True) for key, tensor in found.items() if key.removeprefix(PREFIX) in names}
-    except (OSError, RuntimeError, EOFError, ValueError, LookupError, AttributeError, pickle.UnpicklingError, SafetensorError) as error:
-        reason = str(error).partition("\n")[0].partition(". ")[0]  # PyTorch goes on with how to run the file's code
+        found = read_content(path, only=lambda key: key.removeprefix(PREFIX) in names)
+        return {key.removeprefix(PREFIX): tensor.float() for key, tensor in found.items()}
+    except PixlateError as error:
+        reason = str(error.__cause__ or error).partition("\n")[0].partition(". ")[0]  # PyTorch goes on with how to run the file's code
         raise PixlateError(f"expected the weights of VGG19 in {path}, but it cannot be read ({reason}); use torchvision's {PUBLISHED}") from error

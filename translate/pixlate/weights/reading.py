@@ -1,9 +1,9 @@
-"""Weights of other code bases: read without running anything in their file, and recognised by plugins."""
+"""Weights of foreign origin: every file of them is read here, without running anything in it."""
 
 import pickle
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -53,6 +53,21 @@ def read_weights(path: Path, option: str = "") -> Weights:
     Raises:
         PixlateError: It is missing, damaged, holds code, no weights, or weights that are no numbers.
     """
+    tensors, left_out = _unwrapped(read_content(path, option), path)
+    return Weights(_checked(tensors, path), tuple(left_out))
+
+
+def read_content(path: Path, option: str = "", only: Callable[[str], bool] | None = None) -> Mapping[Any, Any]:
+    """Return what a file of weights holds, as it is; see :func:`read_weights`, which also unwraps and checks it.
+
+    Args:
+        path: The file.
+        option: The option that names it, for the sentences of errors.
+        only: Whether a weight of that name is wanted; others are not brought into memory.
+
+    Raises:
+        PixlateError: It is missing, damaged, holds code, or no mapping.
+    """
     kind = "safetensors" if path.suffix.lower() == ".safetensors" else "PyTorch"
     wanted = f"expected a {kind} file{f' for {option}' if option else ''}"
     if path.is_dir():
@@ -63,9 +78,7 @@ def read_weights(path: Path, option: str = "") -> Weights:
         raise PixlateError(f"{wanted}, but {path} is no regular file; name one")
     if path.stat().st_size == 0:
         raise PixlateError(f"{wanted}, but {path} is empty; download or save it again")
-    held = _read_safetensors(path, wanted) if kind == "safetensors" else _read_pickled(path, wanted)
-    tensors, left_out = _unwrapped(held, path)
-    return Weights(_checked(tensors, path), tuple(left_out))
+    return _read_safetensors(path, wanted, only) if kind == "safetensors" else _read_pickled(path, wanted, only)
 
 
 def shown(key: str) -> str:
@@ -73,17 +86,17 @@ def shown(key: str) -> str:
     return key[:60].encode("unicode_escape").decode()
 
 
-def _read_safetensors(path: Path, wanted: str) -> Mapping[Any, Any]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+def _read_safetensors(path: Path, wanted: str, only: Callable[[str], bool] | None) -> Mapping[Any, Any]:
+    from safetensors import SafetensorError, safe_open
 
     try:
-        return load_file(path)
+        with safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys() if only is None or only(key)}  # noqa: SIM118 - it is no mapping
     except (OSError, SafetensorError, ValueError, RuntimeError, MemoryError, KeyError) as error:
         raise PixlateError(f"{wanted}, but {path} cannot be read ({_line(error)}); download or save it again") from error
 
 
-def _read_pickled(path: Path, wanted: str) -> Mapping[Any, Any]:
+def _read_pickled(path: Path, wanted: str, only: Callable[[str], bool] | None) -> Mapping[Any, Any]:
     import warnings
 
     import torch
@@ -92,7 +105,7 @@ def _read_pickled(path: Path, wanted: str) -> Mapping[Any, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            held = torch.load(path, map_location="cpu", weights_only=True)
+            held = torch.load(path, map_location="cpu", weights_only=True, mmap=only is not None and zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
         if named or re.search(r"(?i)unsupported (class|global)|trying to (call|instantiate)|can only build", str(error)):
@@ -106,7 +119,9 @@ def _read_pickled(path: Path, wanted: str) -> Mapping[Any, Any]:
         raise PixlateError(f"{wanted}, but {path} is damaged or something else ({_line(error)}); download or save it again") from error
     if not isinstance(held, Mapping):
         raise PixlateError(f"{wanted} that holds weights by name, but {path} holds one {type(held).__name__}; save `model.state_dict()`")
-    return held
+    return (
+        held if only is None else {key: value.clone() for key, value in held.items() if isinstance(key, str) and only(key) and isinstance(value, torch.Tensor)}
+    )
 
 
 def _check_archive(path: Path, wanted: str) -> None:
