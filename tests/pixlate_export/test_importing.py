@@ -18,7 +18,8 @@ import pixlate
 from pixlate.cli import main
 from pixlate.networks.resnet import ResNet
 from pixlate.networks.symmetric import Symmetric
-from pixlate.plugin.manager import Plugin, installed
+from pixlate.plugin.entries import Plugin
+from pixlate.plugin.manager import installed
 from pixlate.plugin.testing import make_photographs
 
 Import = Callable[..., tuple[int, str, str]]

@@ -15,7 +15,8 @@ from pixlate.cli.doctor import doctor
 from pixlate.cli.models import models
 from pixlate.cli.plugins import plugins
 from pixlate.plugin.check import Check
-from pixlate.plugin.manager import Plugin, installed
+from pixlate.plugin.entries import Plugin
+from pixlate.plugin.manager import installed
 from pixlate.plugin.model_card import ModelCard
 
 

@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import pixlate
-from pixlate.plugin.manager import Plugin, installed
+from pixlate.plugin.entries import Plugin
+from pixlate.plugin.manager import installed
 from pixlate.training.engine import Progress, train
 from pixlate.training.run import RunOptions
 

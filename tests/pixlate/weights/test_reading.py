@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 import pixlate
 from pixlate import ForeignGenerator, ImportOptions, PixlateError
-from pixlate.plugin.manager import Plugin, installed
+from pixlate.plugin.entries import Plugin
+from pixlate.plugin.manager import installed
 from pixlate.weights.adapting import with_weights
 from pixlate.weights.reading import read_state, read_weights
 from pixlate.weights.recognition import recognise

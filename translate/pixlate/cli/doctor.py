@@ -11,7 +11,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pixlate.plugin.check import Check
-from pixlate.plugin.manager import API, installed
+from pixlate.plugin.entries import API
+from pixlate.plugin.manager import installed
 from pixlate.system.cores import granted_cores
 from pixlate.system.extras import install
 

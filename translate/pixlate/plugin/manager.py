@@ -2,18 +2,17 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
-from importlib.metadata import Distribution, EntryPoint, distributions
+from importlib.metadata import Distribution, EntryPoint
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, TypeVar
 
-from pluggy import HookImpl, HookimplOpts, PluginManager
+from pluggy import HookImpl
 
 from pixlate.errors import PixlateError
 from pixlate.plugin import hookspecs
 from pixlate.plugin.check import Check
 from pixlate.plugin.engine import Engine
+from pixlate.plugin.entries import API, GROUP, SUPPORTED, Hooks, LeftOut, Plugin, entry_points
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.method import Method
 from pixlate.plugin.metric import Metric
@@ -24,15 +23,8 @@ from pixlate.plugin.runtime import Runtime
 if TYPE_CHECKING:
     from cyclopts import App
 
-GROUP = "pixlate"
 CORE = "core"
 """Entry point of what Pixlate offers itself."""
-API = 2
-"""The plugin API of this edition; ``docs/plugins.md`` says what each number changed."""
-SUPPORTED = (1, 2)
-"""Values of a plugin's constant ``PIXLATE_API`` that work; a plugin without one is of API 1."""
-_GONE = {"pixlate_jpeg_codec": "API 2 has it no longer: JPEG files are decoded on the CPU"}
-"""Hooks of earlier APIs that are ignored, with what became of them."""
 
 
 class Named(Protocol):
@@ -48,74 +40,6 @@ Offered = TypeVar("Offered")
 OfferedByName = TypeVar("OfferedByName", bound=Named)
 
 
-@dataclass(frozen=True)
-class Plugin:
-    """An entry point of the group ``pixlate``."""
-
-    name: str
-    """Name of the entry point."""
-    distribution: str
-    """Name of the package that brings it."""
-    version: str
-    """Version of that package."""
-    hooks: tuple[str, ...] = ()
-    """Hooks it implements."""
-    error: str = ""
-    """Why it was left out whole, if it was."""
-    api: int = 1
-    """Plugin API it was written for."""
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.distribution} {self.version})"
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """Part of a plugin that is not used."""
-
-    plugin: Plugin
-    kind: str
-    """What it is: ``hook``, ``commands``, or what a hook collects, such as ``method``."""
-    name: str
-    """Its name, or that of the hook where it has none."""
-    sentence: str
-    """What is left out, why, and what to do."""
-
-
-class _Hooks(PluginManager):
-    """Pluggy's manager, but a hook that does not fit is left out alone; ``misfits`` has those of the plugin registered last, with the reason."""
-
-    misfits: dict[str, str]
-
-    def register(self, plugin: object, name: str | None = None) -> str | None:
-        """Register the hooks that fit."""
-        self.misfits = {}
-        return super().register(plugin, name)
-
-    def parse_hookimpl_opts(self, plugin: object, name: str) -> HookimplOpts | None:
-        """Return what a function was marked with, or None where it is no hook that can be called."""
-        options = super().parse_hookimpl_opts(plugin, name)
-        if options is None:
-            return None
-        hook = options["specname"] or name
-        misfit = self._misfit(hook, HookImpl(plugin, name, getattr(plugin, name), options))
-        if misfit and not options["optionalhook"]:
-            self.misfits[hook] = misfit
-        return None if misfit else options
-
-    def _misfit(self, hook: str, implementation: HookImpl) -> str:
-        """Return why a function cannot be called as a hook, if it cannot."""
-        known = [name for name in vars(hookspecs) if name.startswith("pixlate_")]
-        if hook not in known:
-            near = get_close_matches(hook, known, 1)
-            return _GONE.get(hook) or f"there is no such hook{f', did you mean {near[0]}?' if near else ''}"
-        if implementation.wrapper or implementation.hookwrapper:
-            return "it wraps other plugins, which none may"
-        arguments = getattr(self.hook, hook).spec.argnames
-        unknown = [name for name in implementation.argnames if name not in arguments]
-        return f"expected arguments among ({', '.join(arguments)}), got {', '.join(unknown)}" if unknown else ""
-
-
 class Plugins:
     """The loaded plugins.
 
@@ -124,7 +48,7 @@ class Plugins:
     """
 
     def __init__(self, found: Iterable[tuple[EntryPoint, Distribution]]) -> None:
-        self.manager = _Hooks(GROUP)
+        self.manager = Hooks(GROUP)
         self.manager.add_hookspecs(hookspecs)
         self.plugins: list[Plugin] = []
         self._left_out: dict[tuple[Plugin, str, str], LeftOut] = {}
@@ -380,14 +304,4 @@ def _warn(sentence: str) -> None:
 @cache
 def installed() -> Plugins:
     """Return the plugins of this environment, found once a process."""
-    return Plugins(_entry_points())
-
-
-def _entry_points() -> list[tuple[EntryPoint, Distribution]]:
-    """Return the entry points of the group with their distributions; an installed distribution seen twice on the path counts once."""
-    seen: dict[tuple[str, str], tuple[EntryPoint, Distribution]] = {}
-    for distribution in distributions():
-        for entry in distribution.entry_points:
-            if entry.group == GROUP:
-                seen.setdefault((distribution.name, entry.name), (entry, distribution))
-    return sorted(seen.values(), key=lambda pair: (pair[1].name, pair[0].name))
+    return Plugins(entry_points())

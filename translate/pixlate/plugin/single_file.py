@@ -13,7 +13,8 @@ from pathlib import Path
 from types import ModuleType
 
 from pixlate.errors import PixlateError
-from pixlate.plugin.manager import Plugin, installed
+from pixlate.plugin.entries import Plugin
+from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
 from pixlate.plugin.offer import asking
 
