@@ -3,7 +3,6 @@
 import logging
 import os
 import sys
-import tomllib
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -62,6 +61,8 @@ def _convert(tokens: Sequence[str]) -> str | Callable[..., int]:
     named = [words[at].partition("=")[2] or "".join(words[at + 1 : at + 2]) for at in range(len(words)) if words[at].partition("=")[0] == "--engine"]
     files = [words[at].partition("=")[2] or "".join(words[at + 1 : at + 2]) for at in range(len(words)) if words[at].partition("=")[0] == "--config"]
     if "convert" in words and files and not named:
+        import tomllib
+
         with suppress(OSError, ValueError):  # which reading it for the command line will report
             named = [str(tomllib.loads(Path(files[-1]).read_text(encoding="utf-8")).get("convert", {}).get("engine", ""))]
     if "convert" not in words or not named or named[-1] in ("", "threads"):

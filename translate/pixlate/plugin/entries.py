@@ -1,7 +1,6 @@
 """Plugins as they are installed: their entry points, their API numbers, and which of their hooks fit."""
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib.metadata import Distribution, EntryPoint, distributions
 
 from pluggy import HookImpl, HookimplOpts, PluginManager
@@ -76,6 +75,8 @@ class Hooks(PluginManager):
         """Return why a function cannot be called as a hook, if it cannot."""
         known = [name for name in vars(hookspecs) if name.startswith("pixlate_")]
         if hook not in known:
+            from difflib import get_close_matches
+
             near = get_close_matches(hook, known, 1)
             return _GONE.get(hook) or f"there is no such hook{f', did you mean {near[0]}?' if near else ''}"
         if implementation.wrapper or implementation.hookwrapper:
