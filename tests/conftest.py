@@ -1,5 +1,7 @@
 """What tests of every shelf share."""
 
+import functools
+import importlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,3 +53,13 @@ def plugins_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for command in set(app) - commands:
         del app[command]
     single_file._loaded.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def operators_read_once() -> Iterator[None]:
+    """PyTorch's exporter reads the source of its 500 operators again for each file, which is half the time of a small one; here it does so once."""
+    registration = importlib.import_module("torch.onnx._internal.exporter._registration")
+    with pytest.MonkeyPatch.context() as patch:
+        if (operators := getattr(registration, "onnxscript_apis", None)) is not None:  # internal: without it tests only take longer
+            patch.setattr(operators, "get_torchlib_ops", functools.cache(operators.get_torchlib_ops))
+        yield

@@ -12,6 +12,8 @@ from PIL import Image
 
 from pixlate.cli import main
 
+pytestmark = pytest.mark.usefixtures("operators_read_once")
+
 ROOT = Path(__file__).parent.parent
 GUIDES = [ROOT / "README.md", ROOT / "docs/convert.md", ROOT / "docs/train.md", ROOT / "docs/export.md", ROOT / "docs/evaluate.md"]
 

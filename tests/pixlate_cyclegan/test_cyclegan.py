@@ -18,6 +18,8 @@ from pixlate.training.schedules import Schedule
 from pixlate.training.starting import load_checkpoint
 from pixlate_export.exporter import export_run
 
+pytestmark = pytest.mark.usefixtures("operators_read_once")
+
 (METHOD,) = pixlate_cyclegan.pixlate_methods()
 
 

@@ -16,6 +16,8 @@ from pixlate_export.exporter import export_network
 from pixlate_export.options import ExportOptions
 from pixlate_onnx.runner import OnnxTranslator
 
+pytestmark = pytest.mark.usefixtures("operators_read_once")
+
 HOLE = ModelInput("hole", "mask")
 HAIR = ModelInput("hair", "label", choices=("black", "grey", "blond"))
 STYLE = ModelInput("style", "vector", length=3)

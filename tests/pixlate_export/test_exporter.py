@@ -29,6 +29,8 @@ from pixlate_export.graph import trace
 from pixlate_export.options import ExportOptions
 from pixlate_export.parity import to_levels
 
+pytestmark = pytest.mark.usefixtures("operators_read_once")
+
 METHOD = installed().methods()["srgan"]
 SMALL = replace(METHOD.options(), scale=2, channels=8, blocks=1, stages="pixel")
 ORIGIN = Provenance("photographs", 7, 3, "CC0", "0")

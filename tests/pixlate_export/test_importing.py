@@ -22,6 +22,8 @@ from pixlate.plugin.entries import Plugin
 from pixlate.plugin.manager import installed
 from pixlate.plugin.testing import make_photographs
 
+pytestmark = pytest.mark.usefixtures("operators_read_once")
+
 Import = Callable[..., tuple[int, str, str]]
 
 

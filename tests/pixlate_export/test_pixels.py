@@ -24,6 +24,8 @@ from pixlate_export.norms import with_norm
 from pixlate_export.options import ExportOptions
 from pixlate_onnx.runner import OnnxTranslator
 
+pytestmark = pytest.mark.usefixtures("operators_read_once")
+
 METHODS = installed().methods()
 
 

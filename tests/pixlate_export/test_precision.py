@@ -26,6 +26,8 @@ from pixlate_export.options import ExportOptions
 from pixlate_export.parity import compare
 from pixlate_onnx.runner import OnnxTranslator
 
+pytestmark = pytest.mark.usefixtures("operators_read_once")
+
 RESNET = ModelSpec(multiple=4, minimum=8, norm="per-image")
 UNET = ModelSpec(multiple=8, minimum=8, norm="running", tiling_exact=True)
 

@@ -22,6 +22,8 @@ from pixlate.training.starting import load_checkpoint
 from pixlate_export.exporter import export_run
 from pixlate_export.options import ExportOptions
 
+pytestmark = pytest.mark.usefixtures("operators_read_once")
+
 (METHOD,) = pixlate_pix2pix.pixlate_methods()
 SMALL: dict[str, Any] = {
     "depth": 3,

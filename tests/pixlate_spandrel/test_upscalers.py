@@ -23,6 +23,8 @@ from pixlate.plugin.testing import make_photographs
 from pixlate.weights.recognition import recognise
 from pixlate_spandrel import upscalers
 
+pytestmark = pytest.mark.usefixtures("operators_read_once")
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     spandrel: Any = import_module("spandrel")

@@ -11,6 +11,8 @@ from pixlate.networks.initialisation import initialise
 from pixlate.networks.resnet import ResNet
 from pixlate.networks.unet import UNet
 
+pytestmark = pytest.mark.usefixtures("operators_read_once")
+
 MAKERS: dict[str, Callable[[], UNet | ResNet]] = {
     "unet": lambda: UNet(1, 2, depth=3, channels=4, attention=True),
     "resnet": lambda: ResNet(blocks=2, channels=4),
