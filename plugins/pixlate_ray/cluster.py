@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import Any, Self
 
 from pixlate.convert.conversion import Task, Work
+from pixlate.convert.pipeline import given_for
 from pixlate.convert.plan import Plan
 from pixlate.convert.report import Summary
 from pixlate.errors import PixlateError
@@ -40,7 +41,8 @@ _SHORT = 12
 
 def run(task: Task, options: RayOptions) -> Summary:
     """Convert a task on a cluster."""
-    load_executors(task.model, replace(task.options, device="cpu"))  # refuses what is no model; the workers have the device
+    spec = load_executors(task.model, replace(task.options, device="cpu"))[0].spec  # refuses what is no model; the workers have the device
+    given_for(task.options, spec, task.formats).require_some(job.pair for job in task.plan.jobs)
     with Cluster(task, options) as cluster, task.begun() as work:
         cluster.run(work)
     return work.report.summary

@@ -27,6 +27,9 @@ def evaluate(
     metrics: str = "",
     device: str = "auto",
     inception: Path | None = None,
+    set: tuple[str, ...] = (),
+    mask: Path | None = None,
+    seed: int = 0,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Translate images whose targets are known and tell how near the outputs come.
@@ -50,6 +53,12 @@ def evaluate(
         Where the model runs: auto, cpu, cuda or cuda:N. A device asked for by name is used or refused.
     inception
         File with the Inception weights for fid, kid, is, precision and recall; without it, the one in the folder of torch.hub.
+    set
+        Value of a condition, which a model takes besides the image, as NAME=VALUE: hair=blond. Once for each condition.
+    mask
+        Folder of masks for a model that fills them in, each with the name of its source and of its size; white is what to fill.
+    seed
+        With the name of each source, the seed of the noise that a model takes.
     json
         Print one JSON object, for programs.
     """
@@ -69,6 +78,9 @@ def evaluate(
             layout=layout,
             device=device,
             inception=inception,
+            set=set,
+            mask=mask,
+            seed=seed,
             watch=lambda done, planned: bar.update(task, completed=done, total=planned),
         )
     if json:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pixlate.convert.engines import choose_engine
@@ -73,20 +73,16 @@ def run(sources: Sequence[str | Path], out: str | Path, model: str | Path, optio
     for option, file in (("report", options.report), ("sheet", options.sheet)):
         if file is not None and identity(file) == identity(path):
             raise PixlateError(f"--{option} {file} would take the place of the model; name another file")
+    if options.mask is not None:
+        options = replace(options, mask=options.mask.absolute())
     formats = installed().image_formats()
     plan = make_plan([locate(source) for source in sources], locate(out), options, formats)
     return chosen.run(Task(plan, model, path, options, settings_digest(path, options), formats, watch), engine_options)
 
 
-def settings_digest(model: Path, options: ConvertOptions, conditions: Mapping[str, object] | None = None) -> str:
-    """Return a digest of the model file and of what shapes an output.
-
-    Args:
-        model: The model file.
-        options: Format, quality and whether metadata is kept are part of it.
-        conditions: What the model receives besides the image, as JSON can hold it; none leaves the digest as it was before there were any.
-    """
+def settings_digest(model: Path, options: ConvertOptions) -> str:
+    """Return a digest of the model file and of the options that shape an output; those for conditions only where they are given, as in journals of 0.1."""
     shaping: dict[str, object] = {"format": options.format, "quality": options.quality, "strip_metadata": options.strip_metadata, "model": digest_file(model)}
-    if conditions:
-        shaping["conditions"] = dict(conditions)
+    given = {"set": sorted(options.set), "mask": None if options.mask is None else str(options.mask.absolute()), "seed": options.seed}
+    shaping |= {name: value for name, value in given.items() if value}
     return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]

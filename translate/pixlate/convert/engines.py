@@ -19,14 +19,16 @@ class ThreadsOptions:
 
 def run_threads(task: "Task", _: ThreadsOptions) -> "Summary":
     """Convert in this process."""
-    from pixlate.convert.pipeline import Conversion
+    from pixlate.convert.pipeline import Conversion, given_for
     from pixlate.inference.loading import load_executors, split_devices
 
     executors = load_executors(task.model, task.options)
+    given = given_for(task.options, executors[0].spec, task.formats)
+    given.require_some(job.pair for job in task.plan.jobs)
     with task.begun() as work:
         device = task.options.device
         work.report.summary.device = device if len(split_devices(device)) > 1 else executors[0].translator.device
-        Conversion(task.plan, executors, work.journal, work.report, task.options, task.formats, work.sheet, task.watch).run()
+        Conversion(task.plan, executors, work.journal, work.report, task.options, task.formats, work.sheet, task.watch, given).run()
     return work.report.summary
 
 

@@ -39,6 +39,12 @@ class ConvertOptions:
     bucket: Literal["auto", "off"] | int = "auto"
     """Raise sides to a multiple of this, by mirroring, while the model runs, so that images of many sizes meet few shapes; the output is cut again.
     auto is 64 on GPUs and off on the CPU."""
+    set: tuple[str, ...] = ()
+    """Value of a condition, which a model takes besides the image, as NAME=VALUE (hair=blond, style=0.5,-1); once for each condition."""
+    mask: Path | None = None
+    """Folder of masks for a model that fills them in, each with the name of its image and of its size; white is what to fill."""
+    seed: int = 0
+    """With the name of each image, the seed of the noise that a model takes."""
     device: str = "auto"
     """Where the model runs: auto, cpu, cuda, cuda:N, several GPUs as cuda:0,1, or the same with tensorrt. A device asked for by name is used or
     refused."""
@@ -79,6 +85,7 @@ class ConvertOptions:
             ("tile", self.tile, 16),
             ("bucket", self.bucket, 1),
             ("threads", self.threads, 0),
+            ("seed", self.seed, 0),
             ("max-pixels", self.max_pixels, 1),
         ):
             if isinstance(value, int) and value < least:

@@ -15,6 +15,7 @@ from pixlate.places.job import Job
 from pixlate.places.journal import Outputs, Records
 from pixlate.places.local import HOME
 from pixlate.places.paths import identity
+from pixlate.places.walk import pair_name
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.place import FileStatus, Found, Place, Store
 
@@ -96,7 +97,7 @@ def _plan_single(source: Place, out: Place, options: ConvertOptions, kind: str) 
     if options.suffix:
         raise PixlateError(f"--suffix is added to the names in an output folder, but {out} is named in full; leave it out")
     plan = Plan(out.parent.store())
-    plan.jobs = [Job(str(found.file), out.pure.name, kind, (), found.file) for found in source.files(plan.store, plan.failures)]
+    plan.jobs = [Job(str(found.file), out.pure.name, kind, (), found.file, pair_name(found.relative)) for found in source.files(plan.store, plan.failures)]
     return plan
 
 
@@ -122,7 +123,7 @@ def _add(plan: Plan, found: Found, options: ConvertOptions, known: Mapping[str, 
     except PixlateError as error:
         plan.failures.append((source, str(error)))
         return
-    plan.jobs.append(Job(source, name, kind, notes, found.file))
+    plan.jobs.append(Job(source, name, kind, notes, found.file, pair_name(relative)))
 
 
 def _refuse_clashes(plan: Plan) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pixlate.convert.conversion import settings_digest
 from pixlate.convert.options import ConvertOptions
+from pixlate.convert.pipeline import given_for
 from pixlate.convert.plan import Plan, make_plan
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile
@@ -54,6 +55,7 @@ def preview(sources: Sequence[str | Path], out: str | Path, model: str | Path, o
     formats = installed().image_formats()
     plan = make_plan([locate(source) for source in sources], locate(out), options, formats)
     spec = load_executors(model, options)[0].spec
+    given_for(options, spec, formats).require_some(job.pair for job in plan.jobs)
     records = Records(plan.store, settings_digest(path, options))
     return _previews(plan, options, formats, records, spec)
 

@@ -1,7 +1,6 @@
 """The images an evaluation is made on: found, matched by name and checked by their headers before any work is done."""
 
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,7 +11,7 @@ from PIL import Image
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile, Pixels, read_picture
 from pixlate.images.samples import on_white, to_8_bits
-from pixlate.places.walk import walk
+from pixlate.places.walk import images_by_name
 from pixlate.plugin.manager import installed
 
 Layout = Literal["auto", "folders", "side-by-side", "degraded", "unpaired"]
@@ -34,6 +33,10 @@ class ImageSets:
     """Files of the sources."""
     targets: tuple[Path, ...]
     """Files of the targets: in step with the sources, and the same files for ``side-by-side`` and ``degraded``, unless unpaired."""
+    names: tuple[str, ...]
+    """Paths of the sources below their folder, without suffix."""
+    channels: tuple[int, int]
+    """Channels wanted of sources and targets; 0 for any."""
     smallest: Path
     """File with the smallest output or target."""
     smallest_side: int
@@ -51,17 +54,17 @@ class ImageSets:
             PixlateError: A file cannot be read; it is named.
         """
         if self.layout == "unpaired":
-            return read(self.sources[index]), None
-        target = read(self.targets[index])
+            return read(self.sources[index], self.channels[0]), None
+        target = read(self.targets[index], self.channels[1])
         if self.layout == "folders":
-            return read(self.sources[index]), target
+            return read(self.sources[index], self.channels[0]), target
         if self.layout == "side-by-side":
             middle = target.shape[1] // 2
             return target[:, :middle], target[:, middle:]
         return degraded(target, self.scale)
 
 
-def find_images(folders: Sequence[Path], layout: Layout, scale: int) -> ImageSets:
+def find_images(folders: Sequence[Path], layout: Layout, scale: int, channels: tuple[int, int] = (0, 0)) -> ImageSets:
     """Return the images of one or two folders for a model of a scale.
 
     ``auto`` takes two folders as sources and targets of the same names, and one folder, for a model that enlarges, as targets whose
@@ -74,24 +77,24 @@ def find_images(folders: Sequence[Path], layout: Layout, scale: int) -> ImageSet
     found = [_images(folder) for folder in folders]
     if layout == "unpaired":
         sides = [(min(_size(path)) * scale, path) for path in found[0].values()] + [(min(_size(path)), path) for path in found[1].values()]
-        return _sets(layout, scale, list(found[0].values()), list(found[1].values()), sides)
+        return _sets(layout, scale, channels, found[0], list(found[1].values()), sides)
     if layout == "folders":
         _refuse_unmatched(folders, found)
         targets = [found[1][name] for name in found[0]]
         sides = [(_matched(source, target, scale), target) for source, target in zip(found[0].values(), targets, strict=True)]
-        return _sets(layout, scale, list(found[0].values()), targets, sides)
+        return _sets(layout, scale, channels, found[0], targets, sides)
     paths = list(found[0].values())
-    return _sets(layout, scale, paths, paths, [(_single(path, layout, scale), path) for path in paths])
+    return _sets(layout, scale, channels, found[0], paths, [(_single(path, layout, scale), path) for path in paths])
 
 
-def read(path: Path) -> Pixels:
-    """Read an image as 8 bits, grey (height, width, 1) or RGB (height, width, 3), transparency laid over white.
+def read(path: Path, channels: int = 0) -> Pixels:
+    """Read an image as 8 bits, (height, width, channels), transparency laid over white; the channels wanted are as for :meth:`pixlate.images.ImageFile.read`.
 
     Raises:
         PixlateError: It cannot be read; names the file.
     """
     try:
-        picture = read_picture(path, max_pixels=MAX_PIXELS, formats=installed().image_formats())
+        picture = read_picture(path, max_pixels=MAX_PIXELS, formats=installed().image_formats(), channels=channels)
     except PixlateError as error:
         raise PixlateError(f"{path} cannot be measured, and the figures would mislead without it: {error}") from error
     return to_8_bits(picture.pixels if picture.alpha is None else on_white(picture.pixels, picture.alpha))
@@ -101,9 +104,9 @@ def degraded(photograph: Pixels, scale: int) -> tuple[Pixels, Pixels]:
     """Return (source, target): the photograph cropped to a multiple of ``scale`` and its reduction by Pillow's BICUBIC, as the training data."""
     height, width = (length // scale * scale for length in photograph.shape[:2])
     target = photograph[:height, :width]
-    image = Image.fromarray(target if target.shape[2] == 3 else target[:, :, 0])
-    reduced = np.asarray(image.resize((width // scale, height // scale), Image.Resampling.BICUBIC))
-    return reduced.reshape(height // scale, width // scale, -1), target
+    planes = [target] if target.shape[2] == 3 else np.moveaxis(target, 2, 0)
+    reduced = [np.asarray(Image.fromarray(plane).resize((width // scale, height // scale), Image.Resampling.BICUBIC)) for plane in planes]
+    return np.dstack(reduced), target
 
 
 def _settled(layout: Layout, folders: int, scale: int) -> Layout:
@@ -129,26 +132,13 @@ def _settled(layout: Layout, folders: int, scale: int) -> Layout:
 
 
 def _images(folder: Path) -> dict[str, Path]:
-    """Return the images in and below a folder by relative path without suffix, in the order of their paths; hidden ones are left out.
+    """Return the images of a folder; see :func:`pixlate.places.walk.images_by_name`.
 
     Raises:
-        PixlateError: There is none, a part of the folder cannot be read, or two have one name.
+        PixlateError: There is none, or as there.
     """
-    if not folder.is_dir():
-        raise PixlateError(f"expected a folder of images, got {folder}, which is {'a file' if folder.exists() else 'not there'}; name a folder")
     known = installed().image_formats()
-    failures: list[tuple[str, str]] = []
-    found: dict[str, Path] = {}
-    for path in sorted(map(Path, walk(folder, folder, failures))):
-        if path.suffix.lower() not in known or path.name.startswith("."):
-            continue
-        name = unicodedata.normalize("NFC", path.relative_to(folder).with_suffix("").as_posix())
-        if name in found:
-            raise PixlateError(f"expected one image of each name, got {found[name]} and {path}; take one of them out")
-        found[name] = path
-    for path_failed, reason in failures:
-        raise PixlateError(f"{path_failed}: {reason}")
-    if not found:
+    if not (found := images_by_name(folder, known)):
         raise PixlateError(f"expected images ({', '.join(sorted(known))}) in {folder}, found none; name a folder that holds some")
     return found
 
@@ -195,9 +185,11 @@ def _single(path: Path, layout: Layout, scale: int) -> int:
     return min(width // 2, height)
 
 
-def _sets(layout: Layout, scale: int, sources: Sequence[Path], targets: Sequence[Path], sides: Sequence[tuple[int, Path]]) -> ImageSets:
+def _sets(
+    layout: Layout, scale: int, channels: tuple[int, int], sources: Mapping[str, Path], targets: Sequence[Path], sides: Sequence[tuple[int, Path]]
+) -> ImageSets:
     side, path = min(sides)
-    return ImageSets(layout, scale, tuple(sources), tuple(targets), path, side)
+    return ImageSets(layout, scale, tuple(sources.values()), tuple(targets), tuple(sources), channels, path, side)
 
 
 def _size(path: Path) -> tuple[int, int]:

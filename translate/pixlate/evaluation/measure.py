@@ -1,6 +1,7 @@
 """Translates a set of images and measures the outputs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,10 @@ from pixlate.evaluation.folders import ImageSets, Layout, find_images, read
 from pixlate.evaluation.meters import Figure, MeanMeter, Meter, SlicedWassersteinMeter
 from pixlate.evaluation.metrics import luma_correlation, psnr_luma
 from pixlate.images import Picture, Pixels
+from pixlate.inference.batcher import in_order
+from pixlate.inference.conditions import Arrays
 from pixlate.inference.executor import Executor
+from pixlate.inference.given import Given
 from pixlate.inference.loading import load_for_pictures
 from pixlate.inference.pictures import from_model
 from pixlate.plugin.manager import installed
@@ -56,6 +60,9 @@ def evaluate(
     layout: Layout = "auto",
     device: str = "auto",
     inception: Path | None = None,
+    set: Sequence[str] = (),
+    mask: Path | None = None,
+    seed: int = 0,
     watch: Callable[[int, int], None] = lambda done, planned: None,
 ) -> Evaluation:
     """Translate every source and return the metrics of the outputs.
@@ -67,6 +74,9 @@ def evaluate(
         layout: How sources and targets lie, see :func:`pixlate.evaluation.folders.find_images`.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         inception: File with the weights of Inception; None for the folder of ``torch.hub``.
+        set: Values of the model's conditions, as ``hair=blond``.
+        mask: Folder of masks with the names of the sources.
+        seed: Of the noise that the model takes, with each source's name.
         watch: Called with the images done and planned.
 
     Raises:
@@ -75,7 +85,7 @@ def evaluate(
     """
     translator = load_for_pictures(model, device)
     spec = translator.spec
-    sets = find_images(folders, layout, spec.scale)
+    sets = find_images(folders, layout, spec.scale, (spec.channels_in, spec.channels_out))
     own = sorted(installed().metrics().keys() & KINDS.keys())
     offered = {name: metric for name, metric in installed().metrics().items() if name not in own}
     chosen, notes = choose(metrics, KINDS | _kinds_of_plugins(offered), sets)
@@ -88,25 +98,40 @@ def evaluate(
     count = min(len(sets.sources), len(sets.targets))
     if any(kind.name == "fid" for kind in chosen) and count < FID_IMAGES:
         notes.append(f"fid of {count} images is biased upwards; compare it only with that of as many images")
+    given = Given.of(spec, set, seed, mask, installed().image_formats())
+    given.require_some(sets.names)
     executor = Executor(translator, "auto", "auto")
     planned = len(sets.sources) + (0 if sets.paired else len(sets.targets))
+    waiting: deque[tuple[Pixels, Pixels | None]] = deque()
+
+    def read_ahead() -> Iterator[tuple[Pixels, Arrays]]:
+        for index, (path, name) in enumerate(zip(sets.sources, sets.names, strict=True)):
+            source, target = sets.source_and_target(index)
+            compared = None if target is None else _rgb(_with_channels(target, spec.channels_out, sets.targets[index], "makes"))
+            waiting.append((source, compared))
+            taken = _with_channels(source, spec.channels_in, path, "takes")
+            try:
+                yield taken, given.arrays(name, *taken.shape[:2])
+            except PixlateError as error:
+                raise PixlateError(f"{path}: {error}") from error
+
+    outputs = in_order(executor, read_ahead())
     for index, path in enumerate(sets.sources):
         watch(index, planned)
-        source, target = sets.source_and_target(index)
-        taken = _with_channels(source, spec.channels_in, path, "takes")
-        try:
-            picture = from_model(executor(taken[None])[0], Picture(source), spec)
-        except PixlateError as error:
-            raise PixlateError(f"{path}: {error}") from error
-        output = _rgb(picture.pixels.astype(np.uint8, copy=False))
-        compared = None if target is None else _rgb(_with_channels(target, spec.channels_out, sets.targets[index], "makes"))
+        translated = next(outputs)
+        if isinstance(translated, PixlateError):
+            raise PixlateError(f"{path}: {translated}") from translated
+        if isinstance(translated, Exception):
+            raise translated
+        source, compared = waiting.popleft()
+        output = _rgb(from_model(translated, Picture(source), spec).pixels.astype(np.uint8, copy=False))
         for meter in meters:
             meter.add_output(output, _rgb(source), compared)
             if compared is not None:
                 meter.add_target(compared)
     for index, path in enumerate(() if sets.paired else sets.targets):
         watch(len(sets.sources) + index, planned)
-        compared = _rgb(_with_channels(read(path), spec.channels_out, path, "makes"))
+        compared = _rgb(_with_channels(read(path, spec.channels_out), spec.channels_out, path, "makes"))
         for meter in meters:
             meter.add_target(compared)
     watch(planned, planned)
@@ -153,13 +178,18 @@ def _with_channels(pixels: Pixels, channels: int, path: Path, verb: str) -> Pixe
     """Return an image with the channels a model takes or makes: grey is repeated for RGB.
 
     Raises:
-        PixlateError: A colour image for a model of grey ones.
+        PixlateError: It has other channels, and is not grey.
     """
-    if pixels.shape[2] > channels:
-        raise PixlateError(f"expected a grey image in {path}, since the model {verb} those, got RGB; convert it to grey or use another model")
-    return np.repeat(pixels, channels // pixels.shape[2], axis=2)
+    found = pixels.shape[2]
+    if found not in (1, channels):
+        if channels == 1:
+            raise PixlateError(
+                f"expected a grey image in {path}, since the model {verb} those, got {'RGB' if found == 3 else found}; convert it to grey or use another model"
+            )
+        raise PixlateError(f"expected {channels} channels in {path}, since the model {verb} those, got {found}; convert it or use another model")
+    return np.repeat(pixels, channels // found, axis=2)
 
 
 def _rgb(pixels: Pixels) -> Pixels:
-    """Return (height, width, 3); grey is repeated."""
-    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+    """Return (height, width, 3) of grey or RGB; other numbers of channels stay as they are."""
+    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else np.ascontiguousarray(pixels)

@@ -189,19 +189,15 @@ def _outcomes(executor: Executor, tickets: Sequence[Ticket]) -> "list[Pixels | E
         return [error] * len(tickets)
 
 
-def in_order(executor: Executor, pictures: "Iterable[tuple[Pixels, Arrays]]") -> Iterator[Pixels]:
-    """Yield the translation of each picture (height, width, channels_in) with its conditions, in order, while the next ones are read.
-
-    Raises:
-        Exception: What the model raised on a picture, in the place of its translation.
-    """
+def in_order(executor: Executor, pictures: "Iterable[tuple[Pixels, Arrays]]") -> "Iterator[Pixels | Exception]":
+    """Yield the translation of each picture (height, width, channels_in) with its conditions, or why there is none, in order, while the next are read."""
     batcher = Batcher([{"": executor}])
     batcher.start()
-    ahead: deque[tuple[int, Future[Pixels]]] = deque()
+    ahead: deque[tuple[int, Future[Pixels | Exception]]] = deque()
     try:
         for pixels, conditions in pictures:
-            future: Future[Pixels] = Future()
-            batcher.submit(Ticket(pixels, lambda outcome, future=future: _settle(future, outcome), conditions))  # type: ignore[misc]
+            future: Future[Pixels | Exception] = Future()
+            batcher.submit(Ticket(pixels, future.set_result, conditions))
             ahead.append((pixels.nbytes, future))
             while len(ahead) > 2 * executor.most_at_once or sum(size for size, _ in ahead) > AHEAD:
                 yield ahead.popleft()[1].result()
@@ -209,10 +205,3 @@ def in_order(executor: Executor, pictures: "Iterable[tuple[Pixels, Arrays]]") ->
             yield ahead.popleft()[1].result()
     finally:
         batcher.close()
-
-
-def _settle(future: "Future[Pixels]", outcome: "Pixels | Exception") -> None:
-    if isinstance(outcome, Exception):
-        future.set_exception(outcome)
-    else:
-        future.set_result(outcome)

@@ -15,7 +15,7 @@ from pixlate.plugin.spec import ModelSpec
 def to_model(picture: Picture, spec: ModelSpec) -> Pixels:
     """Return the pixels (height, width, channels_in) a model takes: grey is repeated for a model of more channels, floating point of [0, 1] rounded to 16 bits."""
     pixels = _whole(picture.pixels)
-    return pixels if pixels.shape[2] == spec.channels_in else np.repeat(pixels, spec.channels_in, axis=2)
+    return pixels if pixels.shape[2] == spec.channels_in else np.broadcast_to(pixels, (*pixels.shape[:2], spec.channels_in))
 
 
 def refuse_colour(picture: Picture, spec: ModelSpec) -> None:

@@ -23,6 +23,8 @@ class Job:
     """What the user should know of the choice of name or format."""
     file: Place | None = None
     """The image; without it the file at the path ``source``."""
+    pair: str = ""
+    """See :func:`pixlate.places.walk.pair_name`: its mask and its noise are those of this name."""
 
     @property
     def place(self) -> Place:

@@ -3,9 +3,11 @@
 import fnmatch
 import os
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import unicodedata
+from collections.abc import Callable, Container, Iterator
+from pathlib import Path, PurePath
 
+from pixlate.errors import PixlateError
 from pixlate.places.paths import identity
 from pixlate.plugin.place import Failures
 
@@ -97,3 +99,30 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link to itself; reading it will say so
         return False
+
+
+def pair_name(path: PurePath) -> str:
+    """Return the name by which images of two folders belong together: the relative path without suffix, with slashes, in one form of Unicode."""
+    return unicodedata.normalize("NFC", path.with_suffix("").as_posix())
+
+
+def images_by_name(folder: Path, suffixes: Container[str]) -> dict[str, Path]:
+    """Return the images in and below a folder by :func:`pair_name`, in the order of their paths; hidden ones are left out.
+
+    Raises:
+        PixlateError: It is no folder, holds none, or a part of it cannot be read, or two have one name.
+    """
+    if not folder.is_dir():
+        raise PixlateError(f"expected a folder of images, got {folder}, which is {'a file' if folder.exists() else 'not there'}; name a folder")
+    failures: Failures = []
+    found: dict[str, Path] = {}
+    for path in sorted(map(Path, walk(folder, folder, failures))):
+        if path.suffix.lower() not in suffixes or path.name.startswith("."):
+            continue
+        name = pair_name(path.relative_to(folder))
+        if name in found:
+            raise PixlateError(f"expected one image of each name, got {found[name]} and {path}; take one of them out")
+        found[name] = path
+    for path_failed, reason in failures:
+        raise PixlateError(f"{path_failed}: {reason}")
+    return found

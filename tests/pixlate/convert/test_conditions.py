@@ -1,0 +1,114 @@
+"""Conversions with models that take conditions besides the image."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.pixlate.conftest import folder, load, noise, outputs, save, stamps, write_conditional
+
+from pixlate.convert import ConvertOptions, convert
+from pixlate.convert.conversion import settings_digest
+from pixlate.convert.report import Summary
+from pixlate.errors import PixlateError
+from pixlate.plugin.spec import ModelInput
+
+HAIR = ModelInput("hair", "label", choices=("black", "grey", "blond"))
+HOLE = ModelInput("hole", "mask")
+NOISE = ModelInput("z", "noise", length=2)
+
+
+def run(source: Path, out: Path, model: Path, **options: Any) -> Summary:
+    return convert(source, out, model, ConvertOptions(threads=2, device="cpu", **options))
+
+
+def mask(path: Path, height: int = 6, width: int = 9, mode: str = "L") -> np.ndarray:
+    """Write a random mask; return where it fills."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    filled = noise(height, width, 1, seed=len(path.name))[:, :, 0] < 99
+    Image.fromarray(np.where(filled, 255, 0).astype(np.uint8)).convert(mode).save(path)
+    return filled
+
+
+def test_set_chooses_the_value_of_a_label(tmp_path: Path) -> None:
+    model = write_conditional(tmp_path / "model.onnx", [HAIR])
+    Image.new("RGB", (9, 6)).save(tmp_path / "black.png")
+    for choice, level in (("black", 0), ("blond", 128)):
+        assert run(tmp_path / "black.png", tmp_path / choice, model, set=(f"hair={choice}",)).converted == 1
+        assert (np.array(load(tmp_path / choice / "black.png")) == level).all()
+
+
+def test_masks_are_found_by_their_relative_names_in_any_format_and_form_of_unicode(tmp_path: Path) -> None:
+    model = write_conditional(tmp_path / "model.onnx", [HOLE])
+    places = {"a.png": "a.bmp", "below/b.png": "below/b.png", "below/\u00e9.png": "below/e\u0301.png"}
+    for index, name in enumerate(places):
+        save(tmp_path / "in" / name, seed=index)
+    filled = {name: mask(tmp_path / "masks" / own, mode="RGB" if own.startswith("a") else "L") for name, own in places.items()}
+    summary = run(tmp_path / "in", tmp_path / "out", model, mask=tmp_path / "masks", suffix="_filled")
+    assert summary.converted == 3
+    for name, holes in filled.items():
+        source, output = (np.array(load(path)) for path in (tmp_path / "in" / name, tmp_path / "out" / name.replace(".png", "_filled.png")))
+        np.testing.assert_array_equal(output, np.where(holes[:, :, None], 255, source))
+
+
+def test_image_whose_mask_is_missing_or_of_another_size_fails_alone(tmp_path: Path) -> None:
+    model = write_conditional(tmp_path / "model.onnx", [HOLE])
+    for name in ("good", "missing", "small"):
+        save(tmp_path / "in" / f"{name}.png")
+    mask(tmp_path / "masks" / "good.png")
+    mask(tmp_path / "masks" / "small.png", 5, 9)
+    summary = run(tmp_path / "in", tmp_path / "out", model, mask=tmp_path / "masks")
+    assert (summary.converted, summary.failed) == (1, 2)
+    reasons = {Path(source).stem: reason for source, reason in summary.failures}
+    assert reasons["missing"].startswith("expected a mask named missing in ") and "found none; add it, or take the image out" in reasons["missing"]
+    assert "expected a mask of 9x6 as the image, got" in reasons["small"] and "of 9x5; resize it" in reasons["small"]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({}, "expected a mask, hole, for each image, got none; name their folder with --mask FOLDER"),
+        ({"mask": Path("nowhere")}, "expected a folder of images, got"),
+        ({"mask": "others"}, "with the names of the images, such as a, got none of them; name another folder"),
+        ({"mask": "others", "set": ("hair=blond",)}, "expected hole as names of conditions, which this model takes, got hair"),
+        ({"mask": "others", "set": ("hair",)}, "expected --set NAME=VALUE, once for each name, got 'hair'"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_written(options: dict[str, Any], sentence: str, tmp_path: Path) -> None:
+    model = write_conditional(tmp_path / "model.onnx", [HOLE])
+    save(tmp_path / "in" / "a.png")
+    mask(tmp_path / "others" / "b.png")
+    given = {name: tmp_path / value if name == "mask" else value for name, value in options.items()}
+    with pytest.raises(PixlateError) as caught:
+        run(tmp_path / "in", tmp_path / "out", model, **given)
+    assert sentence in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_noise_belongs_to_the_image_whatever_it_runs_with_so_that_a_resumed_folder_is_the_same(tmp_path: Path) -> None:
+    model = write_conditional(tmp_path / "model.onnx", [NOISE])
+    source = folder(tmp_path / "in", 12)
+    assert run(source, tmp_path / "whole", model, batch=4).converted == 12
+    assert run(source / "1", tmp_path / "parts" / "1", model).converted == 4
+    assert run(source, tmp_path / "alone", model, batch=1).converted == 12
+    whole, alone = ({name: path.read_bytes() for name, path in outputs(tmp_path / out).items()} for out in ("whole", "alone"))
+    assert whole == alone
+    assert run(source, tmp_path / "other", model, seed=1).converted == 12
+    assert whole != {name: path.read_bytes() for name, path in outputs(tmp_path / "other").items()}
+
+
+def test_conditions_are_settings_of_the_folder_only_where_they_are_given(tmp_path: Path) -> None:
+    model = write_conditional(tmp_path / "model.onnx", [ModelInput("hair", "label", choices=("black", "blond"), default="black")])
+    source = folder(tmp_path / "in", 3)
+    assert run(source, tmp_path / "out", model).converted == 3
+    before = stamps(tmp_path / "out")
+    assert run(source, tmp_path / "out", model).finished_before == 3
+    other = run(source, tmp_path / "out", model, set=("hair=blond",))
+    assert (other.failed, stamps(tmp_path / "out")) == (3, before)
+    assert "made with another model or other options" in other.failures[0][1]
+    digests = {
+        settings_digest(model, ConvertOptions(**options))
+        for options in ({}, {"seed": 0}, {"set": ()}, {"seed": 1}, {"set": ("hair=blond",)}, {"mask": tmp_path})
+    }
+    assert len(digests) == 4
