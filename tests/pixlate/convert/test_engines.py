@@ -110,6 +110,6 @@ def test_options_of_0_1_that_are_gone_say_what_to_write(name: str) -> None:
 
 def test_settings_are_what_they_were_without_conditions_and_others_with_them(tmp_path: Path) -> None:
     (tmp_path / "model").write_bytes(b"a model")
-    digests = [settings_digest(tmp_path / "model", ConvertOptions(), conditions) for conditions in (None, {}, {"hair": "blond"}, {"hair": "brown"})]
+    digests = [settings_digest(tmp_path / "model", ConvertOptions(set=conditions)) for conditions in ((), (), ("hair=blond",), ("hair=brown",))]
     assert digests[0] == digests[1] == settings_digest(tmp_path / "model", ConvertOptions())
     assert len(set(digests)) == 3
