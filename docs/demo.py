@@ -37,6 +37,9 @@ def main() -> int:
         f"{summary.converted} photographs of {folder / 'photos'} through {chosen.model} into {folder / 'out'}, at {summary.converted / summary.seconds:.1f} images/s"
     )
     print(f"before and after, side by side: {sheet}")
+    command = Path(sys.executable).parent / "pixlate"
+    shown = command.relative_to(Path.cwd()) if command.is_relative_to(Path.cwd()) else command
+    print(f"next, with pictures of your own: {shown} convert PICTURES/ out/ --model {chosen.model}")
     return summary.exit_code
 
 
