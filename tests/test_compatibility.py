@@ -138,6 +138,11 @@ def test_a_run_of_0_1_exports(runs: Runs, tmp_path: Path) -> None:
     assert (spec.method, spec.scale, spec.multiple, spec.minimum, spec.norm) == (before.method, before.scale, before.multiple, before.minimum, before.norm)
 
 
+def test_a_run_of_0_1_keeps_its_padding_when_it_is_resumed(runs: Runs) -> None:
+    states = [json.loads(path.read_text()) for run in ("pix2pix", "begun") for path in sorted((runs.folder / run).glob("checkpoints/step-*/state.json"))[-1:]]
+    assert [state["state"]["options"]["padding"] for state in states] == ["edge", "reflect"], "a new run has the new one"
+
+
 @pytest.mark.parametrize(("io", "tolerance"), [("uint8", LEVEL), ("float", LEVEL / 10)])
 def test_a_file_of_0_1_gives_its_pictures(io: str, tolerance: float, tmp_path: Path) -> None:
     source, expected, model = OLD / f"models/{io}-source.png", OLD / f"models/{io}-output.png", OLD / f"models/{io}.onnx"

@@ -13,7 +13,7 @@ import pixlate
 from pixlate.errors import PixlateError
 from pixlate.plugin.gan import GAN
 from pixlate.plugin.manager import installed
-from pixlate.plugin.spec import ModelSpec, Provenance
+from pixlate.plugin.spec import ModelSpec, Padding, Provenance
 from pixlate.training.checkpoint import is_checkpoint
 from pixlate.training.run import OPTIONS, RunOptions
 from pixlate.training.starting import load_checkpoint
@@ -80,19 +80,26 @@ def export_run(
             f"expected the weights of {run / OPTIONS}, but its checkpoint holds those of another network; undo the change of its options"
         ) from error
     origin = data or ", ".join(folder.name for folder in trained.folders)
-    return export_gan(gan, path, Provenance(origin, checkpoint.step, trained.training.seed, licence, pixlate.__version__), options, generator)
+    return export_gan(
+        gan,
+        path,
+        Provenance(origin, checkpoint.step, trained.training.seed, licence, pixlate.__version__),
+        options,
+        generator,
+        checkpoint.state["options"].get("padding", "edge"),
+    )
 
 
-def export_gan(gan: GAN, path: Path, provenance: Provenance, options: ExportOptions = DEFAULT, generator: str = "") -> Exported:
+def export_gan(gan: GAN, path: Path, provenance: Provenance, options: ExportOptions = DEFAULT, generator: str = "", padding: Padding = "reflect") -> Exported:
     """Write one of a GAN's exports as an ONNX file; see :func:`export_run`."""
     exports = gan.exports()
     chosen = exports.get(generator or next(iter(exports)))
     if chosen is None:
         raise PixlateError(f"expected one of the generators {sorted(exports)}, got {generator!r}; choose one for --generator")
-    return export_network(chosen.module, chosen.spec.with_provenance(provenance), path, options)
+    return export_network(chosen.module, chosen.spec.with_provenance(provenance), path, options, padding)
 
 
-def export_network(network: nn.Module, spec: ModelSpec, path: Path, options: ExportOptions = DEFAULT) -> Exported:
+def export_network(network: nn.Module, spec: ModelSpec, path: Path, options: ExportOptions = DEFAULT, padding: Padding = "reflect") -> Exported:
     """Write a network of (batch, channels, height, width) in [0, 1], in and out, as an ONNX file, compared with PyTorch first.
 
     Args:
@@ -101,6 +108,7 @@ def export_network(network: nn.Module, spec: ModelSpec, path: Path, options: Exp
         spec: What the file says of itself; ``io``, ``precision`` and ``norm`` are set here.
         path: The file to write; an existing one is replaced only by a whole new one.
         options: Input, precision, norm mode and opset.
+        padding: How images are padded to sizes the network takes; files and runs of 0.1 have ``edge``.
 
     Raises:
         PixlateError: The file's pictures differ from PyTorch's, or it cannot be made; nothing is written.
@@ -109,7 +117,7 @@ def export_network(network: nn.Module, spec: ModelSpec, path: Path, options: Exp
     if options.calibration is not None and not spec.takes_image:
         raise PixlateError("expected a model that takes an image for --precision int8, got one that draws its own; use another precision")
     network, spec = with_norm(network.cpu().eval(), spec, options.norm)
-    spec = replace(spec, io=options.io, precision=options.precision, padding="reflect")
+    spec = replace(spec, io=options.io, precision=options.precision, padding=padding)
     if options.half_weights:
         for parameter in network.parameters():
             parameter.data = parameter.data.half().float()

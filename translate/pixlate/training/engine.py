@@ -4,7 +4,7 @@ import errno
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -122,6 +122,7 @@ class Session:
         except (KeyError, TypeError, ValueError) as error:
             raise PixlateError(f"expected the state of a run in its newest checkpoint, but that of {self.run} lacks {error}; begin a new run") from error
         self.options.require_same(before, self.run)
+        self.options = replace(self.options, padding=before.get("padding", "edge"))
         if names != self.names:
             raise PixlateError(
                 f"expected the same images as before in {', '.join(map(str, self.options.folders))}, but files were added, removed or renamed since {self.run} "

@@ -18,6 +18,7 @@ from pixlate.options.checks import before, gone
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
 from pixlate.plugin.single_file import SingleFile, load
+from pixlate.plugin.spec import Padding
 from pixlate.system.locking import lock_file
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ LOG = "log.jsonl"
 CHECKPOINTS = "checkpoints"
 SAMPLES = "samples"
 LOCK = ".lock"
-CHANGEABLE = frozenset({"folders", "plugin", "device", "workers", "cache", "damaged", "keep", "log_every", "checkpoint_every"})
+CHANGEABLE = frozenset({"folders", "plugin", "padding", "device", "workers", "cache", "damaged", "keep", "log_every", "checkpoint_every"})
 """Options that a resumed run may change, since they change no weight; that the folders hold the same files is held against the checkpoint's list."""
 
 
@@ -43,6 +44,8 @@ class RunOptions:
     training: TrainingOptions
     facts: Mapping[str, Any] | None = None
     """What the networks must know of the folders, by the method's data kind; None where the folders were not asked yet."""
+    padding: Padding = "reflect"
+    """How what is exported pads images to sizes the generator takes. Checkpoints hold it; those of 0.1 do not, and keep ``edge``."""
     plugin: SingleFile | None = None
     """The single file that the method comes from; it must be named again to resume or export the run."""
 
@@ -66,7 +69,7 @@ class RunOptions:
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps of the options, to be held against those of a later resume."""
-        return {"method": self.method.name, **self.table(), **self._facts_and_plugin()}
+        return {"method": self.method.name, **self.table(), "padding": self.padding, **self._facts_and_plugin()}
 
     def _facts_and_plugin(self) -> dict[str, Any]:
         return {**({"facts": dict(self.facts)} if self.facts else {}), **({"plugin": self.plugin.table()} if self.plugin else {})}
@@ -132,7 +135,7 @@ class RunOptions:
         options, data, training = (_take(owner, table) for owner in (method.options, method.data.options, method.training))
         if table:
             raise PixlateError(f"{run / OPTIONS}: {name} has no option {', '.join(sorted(table))}; fix the file, or install the version that wrote it")
-        return cls(method, options, folders, data, training, facts, file)
+        return cls(method, options, folders, data, training, facts, plugin=file)
 
 
 def hold(run: Path) -> FileIO:
