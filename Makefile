@@ -40,9 +40,9 @@ bench: .venv/dev
 	$(BIN)/python benchmarks/bench_learning.py
 	$(BIN)/python benchmarks/bench_train.py
 
-# Trains the shipped models anew, all or MODELS="day-to-night ..."; needs PIXLATE_DATA, and hours on two cores.
+# Trains the shipped models again, all or MODELS="day-to-night ..."; needs PIXLATE_DATA, and hours on two cores.
 models: .venv/dev
-	$(BIN)/python plugins/train_models.py $(MODELS)
+	$(MAKE) --file plugins/models.mk PYTHON=$(BIN)/python $(MODELS)
 
 clean:
 	rm -rf .venv .venv-lowest demo build dist

@@ -1,0 +1,59 @@
+# Trains and exports the shipped models: `make models`, or `make models MODELS="day-to-night ..."` for some of them.
+#
+# Reads the images below PIXLATE_DATA, writes a run folder a recipe below runs/, and the ONNX files into the plugins' models folders. A run that was
+# stopped is continued. Needs hours on two cores.
+PIXLATE := $(PYTHON) -m pixlate
+ifndef PIXLATE_DATA
+$(error expected PIXLATE_DATA to name the folder that holds photos/, night/, sketches/ and urban/; set it and run again)
+endif
+
+LICENCE := non-commercial research and education, as the training photographs
+PHOTOGRAPHS := BSDS500 train (200 photographs)
+MORE_PHOTOGRAPHS := BSDS500 train and test (400 photographs), Urban100 at half size (100 photographs)
+DRAWINGS := $(PHOTOGRAPHS) with human contours and line drawings
+DAYS_AND_NIGHTS := $(PHOTOGRAPHS) and 200 other photographs graded as night, unpaired
+
+REDUCED := "$(PIXLATE_DATA)/photos" "$(PIXLATE_DATA)/urban"
+PAIRS := runs/sketch-to-photo-pairs
+DAYS := "$(PIXLATE_DATA)/photos/train" "$(PIXLATE_DATA)/night"
+
+# $(call train,method,recipe,folders,recipe to start from): trains a recipe, or goes on with it.
+train = if [ -d runs/$(2)/checkpoints ]; then $(PIXLATE) train --resume runs/$(2); else \
+	$(PIXLATE) --config plugins/pixlate_$(1)/recipes/$(2).toml train $(1) $(3) --out runs/$(2) $(if $(4),--start-from runs/$(4)); fi
+
+# $(call export_model,method,run or checkpoint,model,generator,data): writes a model's file.
+export_model = $(PIXLATE) export $(2) plugins/pixlate_$(1)/models/$(3).onnx --generator $(4) --data "$(5)" --licence "$(LICENCE)" --io float
+
+.PHONY: all upscale-x2 upscale-x4 sketch-to-photo day-to-night night-to-day
+.PHONY: run-upscale-x2 run-sketch-to-photo-first run-day-to-night-first
+all: upscale-x2 upscale-x4 sketch-to-photo day-to-night
+
+upscale-x2: run-upscale-x2
+	$(call train,srgan,upscale-x2-clean,$(REDUCED),upscale-x2)
+	$(call export_model,srgan,runs/upscale-x2-clean,upscale-x2,source_to_target,$(MORE_PHOTOGRAPHS))
+
+upscale-x4: run-upscale-x2
+	$(call train,srgan,upscale-x4,$(REDUCED),upscale-x2)
+	$(call export_model,srgan,runs/upscale-x4,upscale-x4,source_to_target,$(MORE_PHOTOGRAPHS))
+
+sketch-to-photo: run-sketch-to-photo-first
+	$(call train,pix2pix,sketch-to-photo,$(PAIRS)/source $(PAIRS)/target,sketch-to-photo-first)
+	$(call export_model,pix2pix,runs/sketch-to-photo/checkpoints/step-00003250,sketch-to-photo,source_to_target,$(DRAWINGS)) --half-weights
+
+night-to-day: day-to-night
+day-to-night: run-day-to-night-first
+	$(call train,cyclegan,day-to-night,$(DAYS),day-to-night-first)
+	$(call export_model,cyclegan,runs/day-to-night,day-to-night,source_to_target,$(DAYS_AND_NIGHTS))
+	$(call export_model,cyclegan,runs/day-to-night,night-to-day,target_to_source,$(DAYS_AND_NIGHTS))
+
+run-upscale-x2:
+	$(call train,srgan,upscale-x2,$(REDUCED))
+
+run-sketch-to-photo-first: $(PAIRS)
+	$(call train,pix2pix,sketch-to-photo-first,$(PAIRS)/source $(PAIRS)/target)
+
+run-day-to-night-first:
+	$(call train,cyclegan,day-to-night-first,$(DAYS))
+
+$(PAIRS):
+	$(PYTHON) plugins/pixlate_pix2pix/recipes/pairs.py "$(PIXLATE_DATA)" $@
