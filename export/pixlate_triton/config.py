@@ -1,6 +1,6 @@
 """The text of a ``config.pbtxt``: Triton's ModelConfig in protobuf's text format."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable
 
 from pixlate.errors import PixlateError
 from pixlate.system.cores import granted_cores
@@ -25,22 +25,31 @@ def config_text(name: str, interface: Interface, options: TritonOptions) -> str:
         PixlateError: An option asks for batches that the file cannot do.
     """
     batch = max_batch(interface, options)
-    parts = [
+    gpus = f" gpus: [ {_listed(options.gpus)} ]" if options.gpus else ""
+    lines = [
         "# Written by `pixlate triton`; the fields are those of Triton's model_config.proto.",
         f'name: "{name}"',
         'backend: "onnxruntime"',
         'default_model_filename: "model.onnx"',
         f"max_batch_size: {batch}",
-        *_tensors(interface),
+        *(tensor_text("input", tensor, interface.batches) for tensor in interface.inputs),
+        tensor_text("output", interface.output, interface.batches),
         f"version_policy {{ latest {{ num_versions: {options.served_versions} }} }}",
-        *_instances(options),
-        *(_batching(options) if batch else ()),
-        *_warm_up(interface, batch),
-        *_parameters(interface, options),
-        *(_tensorrt(name, interface, options) if options.tensorrt else ()),
-        "response_cache { enable: false }",
+        f"instance_group [ {{ count: {options.instances} kind: KIND_{options.device.upper()}{gpus} }} ]",
     ]
-    return "\n".join(parts) + "\n"
+    if batch:
+        preferred = f"preferred_batch_size: [ {_listed(sorted(options.preferred_batch))} ] " if options.preferred_batch else ""
+        lines.append(f"dynamic_batching {{ {preferred}max_queue_delay_microseconds: {options.queue_delay_us} }}")
+    black = " ".join(
+        f'inputs {{ key: "{tensor.name}" value {{ data_type: {tensor.type} dims: [ {_listed(_sides(shape, batch > 0))} ] zero_data: true }} }}'
+        for tensor, shape in zip(interface.inputs, interface.smallest, strict=True)
+    )  # one black image, and where there are batches a full one, run before the server says that it is ready
+    lines += [f'model_warmup [ {{ name: "batch of {count}" batch_size: {count} {black} }} ]' for count in sorted({1, max(1, batch)})]
+    lines += [f'parameters {{ key: "{key}" value {{ string_value: "{value}" }} }}' for key, value in _parameters(interface, options).items()]
+    if options.tensorrt:
+        values = " ".join(f'parameters {{ key: "{key}" value: "{value}" }}' for key, value in _tensorrt(name, interface, options).items())
+        lines.append(f'optimization {{ execution_accelerators {{ gpu_execution_accelerator [ {{ name: "tensorrt" {values} }} ] }} }}')
+    return "\n".join([*lines, "response_cache { enable: false }", ""])
 
 
 def max_batch(interface: Interface, options: TritonOptions) -> int:
@@ -65,51 +74,30 @@ def threads(options: TritonOptions) -> int:
     return options.threads or max(1, granted_cores() // options.instances)
 
 
-def _tensors(interface: Interface) -> Iterator[str]:
-    yield from (tensor_text("input", tensor, interface.batches) for tensor in interface.inputs)
-    yield tensor_text("output", interface.output, interface.batches)
-
-
 def tensor_text(kind: str, tensor: Tensor, batches: bool) -> str:
     """Return an input or output; its batch is left out where Triton adds it.
 
     Triton takes no empty ``dims``: a label, of which a batch is a plain list, is sent as one of [1] and given to the model without it.
     """
     reshape = " reshape: { shape: [ ] }" if batches and len(tensor.shape) == 1 else ""
-    return f'{kind} [ {{ name: "{tensor.name}" data_type: {tensor.type} dims: [ {_dims(tensor.shape, batches)} ]{reshape} }} ]'
+    return f'{kind} [ {{ name: "{tensor.name}" data_type: {tensor.type} dims: [ {_listed(_sides(tensor.shape, batches))} ]{reshape} }} ]'
 
 
-def _dims(shape: tuple[int, ...], batches: bool) -> str:
-    return ", ".join(map(str, (shape[1:] or (1,)) if batches else shape))
+def _sides(shape: tuple[int, ...], batches: bool) -> tuple[int, ...]:
+    return (shape[1:] or (1,)) if batches else shape
 
 
-def _instances(options: TritonOptions) -> Iterator[str]:
-    chosen = f" gpus: [ {', '.join(map(str, options.gpus))} ]" if options.gpus else ""
-    yield f"instance_group [ {{ count: {options.instances} kind: KIND_{options.device.upper()}{chosen} }} ]"
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, numbers))
 
 
-def _batching(options: TritonOptions) -> Iterator[str]:
-    preferred = f"preferred_batch_size: [ {', '.join(map(str, sorted(options.preferred_batch)))} ] " if options.preferred_batch else ""
-    yield f"dynamic_batching {{ {preferred}max_queue_delay_microseconds: {options.queue_delay_us} }}"
-
-
-def _warm_up(interface: Interface, batch: int) -> Iterator[str]:
-    """Run one black image, and where there are batches a full one, before the server says that it is ready."""
-    inputs = " ".join(
-        f'inputs {{ key: "{tensor.name}" value {{ data_type: {tensor.type} dims: [ {_dims(shape, batch > 0)} ] zero_data: true }} }}'
-        for tensor, shape in zip(interface.inputs, interface.smallest, strict=True)
-    )
-    for name, count in (("one image", 1), ("full batch", batch)) if batch > 1 else (("one image", 1),):
-        yield f'model_warmup [ {{ name: "{name}" batch_size: {count} {inputs} }} ]'
-
-
-def _parameters(interface: Interface, options: TritonOptions) -> Iterator[str]:
+def _parameters(interface: Interface, options: TritonOptions) -> dict[str, str]:
     """What Triton's ONNX Runtime backend reads from ``parameters``.
 
     Its README calls the CUDA settings there deprecated, but where ``parameters`` are present the backend takes them, or their defaults, over those given
     to the accelerator named cuda; so this is the place that counts.
     """
-    values: dict[str, str] = {}
+    values = {}
     if any(-1 in tensor.shape[1:] for tensor in interface.inputs):
         values["enable_mem_pattern"] = "0"  # a plan of memory is kept for every shape ever seen
     if options.device == "cpu":
@@ -117,22 +105,19 @@ def _parameters(interface: Interface, options: TritonOptions) -> Iterator[str]:
     else:
         values["cudnn_conv_algo_search"] = "1"  # heuristic: an exhaustive search would stall on every new size
         values["arena_extend_strategy"] = "1"  # as much as is requested, not the next power of two
-    for key, value in values.items():
-        yield f'parameters {{ key: "{key}" value {{ string_value: "{value}" }} }}'
+    return values
 
 
-def _tensorrt(name: str, interface: Interface, options: TritonOptions) -> Iterator[str]:
-    precision = _PRECISIONS[interface.spec.precision] if interface.spec else "FP16" if interface.inputs[0].type == "TYPE_FP16" else "FP32"
-    values: Mapping[str, str] = {
-        "precision_mode": precision,
+def _tensorrt(name: str, interface: Interface, options: TritonOptions) -> dict[str, str]:
+    half = interface.inputs[0].type == "TYPE_FP16"
+    return {
+        "precision_mode": _PRECISIONS[interface.spec.precision] if interface.spec else "FP16" if half else "FP32",
         "max_workspace_size_bytes": str(options.tensorrt_workspace << 20),
         "trt_engine_cache_enable": "1",
         "trt_engine_cache_path": cache_folder(name, interface),
         "trt_timing_cache_enable": "1",
         "trt_timing_cache_path": CACHE,
     }
-    parameters = " ".join(f'parameters {{ key: "{key}" value: "{value}" }}' for key, value in values.items())
-    yield f'optimization {{ execution_accelerators {{ gpu_execution_accelerator [ {{ name: "tensorrt" {parameters} }} ] }} }}'
 
 
 def cache_folder(name: str, interface: Interface) -> str:

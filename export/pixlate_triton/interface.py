@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -14,38 +14,15 @@ from pixlate.inference.sizes import allowed_side
 from pixlate.plugin.spec import METADATA_KEY, ModelSpec
 from pixlate.system.extras import import_for
 
-_TYPES: dict[str, tuple[str, type[np.generic]]] = {
-    "tensor(uint8)": ("TYPE_UINT8", np.uint8),
-    "tensor(float)": ("TYPE_FP32", np.float32),
-    "tensor(float16)": ("TYPE_FP16", np.float16),
-    "tensor(int64)": ("TYPE_INT64", np.int64),
-}
-_KINDS = {
-    "image": (4, ("tensor(uint8)", "tensor(float)", "tensor(float16)")),
-    "mask": (4, ("tensor(uint8)", "tensor(float)", "tensor(float16)")),
-    "label": (1, ("tensor(int64)",)),
-    "vector": (2, ("tensor(float)",)),
-    "noise": (2, ("tensor(float)",)),
-}
+_TYPES = {"tensor(uint8)": "TYPE_UINT8", "tensor(float)": "TYPE_FP32", "tensor(float16)": "TYPE_FP16", "tensor(int64)": "TYPE_INT64"}
+_NUMBERS = {"TYPE_UINT8": np.uint8, "TYPE_FP32": np.float32, "TYPE_FP16": np.float16, "TYPE_INT64": np.int64}
+_PIXELS = (4, ("TYPE_UINT8", "TYPE_FP32", "TYPE_FP16"))
+_KINDS = {"image": _PIXELS, "mask": _PIXELS, "label": (1, ("TYPE_INT64",)), "vector": (2, ("TYPE_FP32",)), "noise": (2, ("TYPE_FP32",))}
 """Kind of an input -> its dimensions and types."""
 UNKNOWN_SIDE = 64
 """Height and width tried where the file does not say its smallest."""
-
-
-class Value(NamedTuple):
-    """An input or output, in ONNX Runtime's words."""
-
-    name: str
-    type: str
-    shape: list[int | str | None]
-
-
-class Description(NamedTuple):
-    """What a file says of itself."""
-
-    inputs: list[Value]
-    outputs: list[Value]
-    metadata: dict[str, str]
+Description = tuple[list["Tensor"], list["Tensor"], dict[str, str]]
+"""What a file says of itself: inputs, outputs and metadata."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +32,7 @@ class Tensor:
     name: str
     """Name in the file."""
     type: str
-    """Triton's word for its type, such as ``TYPE_UINT8``."""
+    """Triton's word for its type, such as ``TYPE_UINT8``; ONNX Runtime's for one that no model of images has."""
     shape: tuple[int, ...]
     """Sizes in the file's order, the batch first; -1 is free."""
 
@@ -102,50 +79,53 @@ def read_interface(path: Path) -> Interface:
     inputs, outputs, metadata = described_by_onnx(model) if session is None else described_by_session(session)
     text = metadata.get(METADATA_KEY)
     spec = ModelSpec.from_json(text) if text else None
-    _require_images(path, inputs, outputs[0], spec)
-    taken, gives = tuple(_tensor(path, item) for item in inputs), _tensor(path, outputs[0])
-    verb, pixels = ("takes", taken[0]) if spec is None or spec.takes_image else ("gives", gives)
+    gives = outputs[0]
+    _require_images(path, inputs, gives, spec)
+    for name in (tensor.name for tensor in (*inputs, gives)):
+        if not name or not name.isprintable() or any(mark in name for mark in "\"'\\"):
+            raise PixlateError(f"{path}: expected names of inputs and outputs without quotes, backslashes and control characters, got {name!r}; rename it")
+    verb, pixels = ("takes", inputs[0]) if spec is None or spec.takes_image else ("gives", gives)
     channels_last = pixels.type == "TYPE_UINT8"
     if spec is not None and (spec.io == "uint8") != channels_last:
         raise PixlateError(f"{path}: expected {spec.io} pixels, as its metadata says, but the file {verb} {pixels.type}; export it again with `pixlate export`")
     if pixels.shape[3 if channels_last else 1] < 1:
         raise PixlateError(f"{path}: expected a fixed number of channels, got a free dimension; export it with `pixlate export`")
     side = UNKNOWN_SIDE if spec is None else allowed_side(1, spec)
-    smallest = tuple(tuple(size if size >= 1 else side if place else 1 for place, size in enumerate(tensor.shape)) for tensor in taken)
-    interface = Interface(model, taken, gives, spec, smallest, session is not None)
+    smallest = tuple(tuple(size if size >= 1 else side if place else 1 for place, size in enumerate(tensor.shape)) for tensor in inputs)
+    interface = Interface(model, tuple(inputs), gives, spec, smallest, session is not None)
     if session is not None:
         _try(path, session, interface, (1, 2) if channels_last else (2, 3))
     return interface
 
 
-def _require_images(path: Path, inputs: Sequence[Value], output: Value, spec: ModelSpec | None) -> None:
+def _require_images(path: Path, inputs: Sequence[Tensor], output: Tensor, spec: ModelSpec | None) -> None:
     """Refuse a file that gives no images, or takes other inputs than an image or those that its metadata lists."""
-
-    def fits(item: Value, kind: str) -> bool:
-        dimensions, types = _KINDS[kind]
-        return len(item.shape) == dimensions and item.type in types
-
     listed = spec.inputs if spec is not None else ()
-    kinds = [each.kind for each in listed] or ["image"]
-    if (
-        len(inputs) == len(kinds)
-        and all(map(fits, inputs, kinds))
-        and fits(output, "image")
-        and (not listed or [item.name for item in inputs] == [each.name for each in listed])
-    ):
+    kinds = [*([each.kind for each in listed] or ["image"]), "image"]
+    tensors = [*inputs, output]
+    fits = len(tensors) == len(kinds) and all(
+        len(tensor.shape) == _KINDS[kind][0] and tensor.type in _KINDS[kind][1] for tensor, kind in zip(tensors, kinds, strict=True)
+    )
+    if fits and (not listed or [tensor.name for tensor in inputs] == [each.name for each in listed]):
         return
-    found = ", ".join(f"{item.type}{item.shape}" for item in (*inputs, output))
+    found = ", ".join(f"{tensor.type}{list(tensor.shape)}" for tensor in tensors)
     if listed:
         named = ", ".join(f"{each.name} ({each.kind})" for each in listed)
-        got = ", ".join(item.name for item in inputs)
+        got = ", ".join(tensor.name for tensor in inputs)
         raise PixlateError(f"{path}: expected the inputs {named} and an image as output, as its metadata says, got {got}: {found}; export it again")
     raise PixlateError(f"{path}: expected a model from one image to one, of 4 dimensions each, in uint8 or float, got {found}; choose a model of images")
 
 
 def described_by_session(session: onnxruntime.InferenceSession) -> Description:
     """Return what ONNX Runtime says of a file."""
-    inputs, outputs = ([Value(item.name, item.type, item.shape) for item in items] for items in (session.get_inputs(), session.get_outputs()))
-    return Description(inputs, outputs, session.get_modelmeta().custom_metadata_map)
+    inputs, outputs = (
+        [
+            Tensor(item.name, _TYPES.get(item.type, item.type), tuple(size if isinstance(size, int) and size > 0 else -1 for size in item.shape))
+            for item in items
+        ]
+        for items in (session.get_inputs(), session.get_outputs())
+    )
+    return inputs, outputs, session.get_modelmeta().custom_metadata_map
 
 
 def described_by_onnx(model: bytes) -> Description:
@@ -157,13 +137,11 @@ def described_by_onnx(model: bytes) -> Description:
     onnx = import_for("describing a model that ONNX Runtime has no operators for on CPUs", "onnx")
     loaded = onnx.load_model_from_string(model)
 
-    def value(item: Any) -> Value:
-        tensor = item.type.tensor_type
-        sizes = [size.dim_value if size.HasField("dim_value") else size.dim_param or None for size in tensor.shape.dim]
-        return Value(item.name, f"tensor({onnx.TensorProto.DataType.Name(tensor.elem_type).lower()})", sizes)
+    def tensor(item: Any) -> Tensor:
+        kind = f"tensor({onnx.TensorProto.DataType.Name(item.type.tensor_type.elem_type).lower()})"
+        return Tensor(item.name, _TYPES.get(kind, kind), tuple(max(size.dim_value, 0) or -1 for size in item.type.tensor_type.shape.dim))
 
-    metadata = {entry.key: entry.value for entry in loaded.metadata_props}
-    return Description([value(item) for item in loaded.graph.input], [value(item) for item in loaded.graph.output], metadata)
+    return [*map(tensor, loaded.graph.input)], [*map(tensor, loaded.graph.output)], {entry.key: entry.value for entry in loaded.metadata_props}
 
 
 def _open(path: Path, model: bytes) -> onnxruntime.InferenceSession | None:
@@ -194,17 +172,9 @@ def _short(error: Exception) -> str:
     return " ".join(str(error).rsplit(" : ", maxsplit=1)[-1].split())[:160]
 
 
-def _tensor(path: Path, item: Value) -> Tensor:
-    """Return an input or output whose name can stand between quotes."""
-    if not item.name or not item.name.isprintable() or any(mark in item.name for mark in "\"'\\"):
-        raise PixlateError(f"{path}: expected names of inputs and outputs without quotes, backslashes and control characters, got {item.name!r}; rename it")
-    return Tensor(item.name, _TYPES[item.type][0], tuple(size if isinstance(size, int) and size > 0 else -1 for size in item.shape))
-
-
 def _try(path: Path, session: onnxruntime.InferenceSession, interface: Interface, sides: Sequence[int]) -> None:
     """Run the smallest input, which Triton will run before it says that it is ready."""
-    kinds = dict(_TYPES.values())
-    zeros = {tensor.name: np.zeros(shape, kinds[tensor.type]) for tensor, shape in zip(interface.inputs, interface.smallest, strict=True)}
+    zeros = {tensor.name: np.zeros(shape, _NUMBERS[tensor.type]) for tensor, shape in zip(interface.inputs, interface.smallest, strict=True)}
     smallest = interface.smallest[0]
     try:
         output = session.run([interface.output.name], zeros)[0]
