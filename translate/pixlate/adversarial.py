@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pixlate.inference.sizes import blended_halo, round_up
+from pixlate.inference.sizes import spec_sizes
 from pixlate.losses import discriminator_loss, feature_matching, generator_loss, gradient_penalty, total_variation, zero_centred_penalty
 from pixlate.networks.discriminator import Discriminator
 from pixlate.networks.initialisation import initialise
@@ -89,16 +89,12 @@ class AdversarialGAN(GAN):
         channels = (options.channels_in, options.channels_out)
         channels_in, channels_out = channels if generator == MAIN_GENERATOR else channels[::-1]
         assert isinstance(network, UNet | ResNet)
-        reach = round_up(network.halo, network.multiple)  # tiles begin where the network's halvings do
         return ModelSpec(
             method=self.method,
             direction=generator.replace("_", "-"),
             channels_in=channels_in,
             channels_out=channels_out,
-            multiple=network.multiple,
-            minimum=network.minimum,
-            tiling_exact=network.exact,
-            halo=reach if network.exact else blended_halo(reach),
+            **spec_sizes(network),
             norm="none" if options.norm == "none" else "running" if options.norm == "batch" else "per-image",
         )
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pixlate.inference.sizes import spec_sizes
 from pixlate.networks.resnet import ResNet
 from pixlate.networks.unet import DEPTH_256, UNet
 
@@ -108,3 +109,12 @@ def test_published_networks_see_as_far_as_counted_by_hand() -> None:
     assert unet.halo == 3 * (2**8 - 1)
     # 3 pixels at either end, 1 + 2 of the strided convolutions, 2 x 9 convolutions at a quarter of the size, and what the transposed ones look ahead
     assert resnet.halo == 3 + 3 + (1 + 2) + 2 * 9 * 4 + 3
+
+
+def test_spec_says_where_tiles_begin_and_how_much_context_they_have() -> None:
+    exact, blended = ResNet(blocks=1, channels=2, norm="none"), ResNet(channels=2, norm="instance")
+    assert spec_sizes(exact) == {"multiple": 4, "minimum": 8, "tiling_exact": True, "halo": -(-exact.halo // 4) * 4}
+    assert spec_sizes(blended) == {"multiple": 4, "minimum": 8, "tiling_exact": False, "halo": 84} and blended.halo == 84
+    with torch.device("meta"):
+        assert spec_sizes(UNet(depth=DEPTH_256))["halo"] == 768
+        assert spec_sizes(UNet(depth=DEPTH_256, norm="instance"))["halo"] == 128, "no context makes these exact"

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pixlate.data.cache import Arrays, PixelCache
+from pixlate.data.cache import Arrays
 from pixlate.data.drawing import draw_lines, random_lines
 from pixlate.data.folders import ARRAY_SUFFIXES, list_images, match_by_name, name_some, split_held_out
-from pixlate.data.patches import cut, resized, size_for, to_tensor, whole
+from pixlate.data.patches import resized, to_tensor, whole
 from pixlate.data.pixels import luma, passing_over, read_own, read_pixels, to_levels, with_channels
+from pixlate.data.reader import PatchReader
 from pixlate.data.sampling import epoch_indices, sample_seed
 from pixlate.data.sizes import check_sizes
-from pixlate.data.transforms import Transforms
 from pixlate.errors import PixlateError
 from pixlate.images import Pixels
 from pixlate.options import PairedOptions
@@ -52,8 +52,7 @@ class PairedImages:
             check_sizes(samples, 0 if options.resize else options.patch, options.damaged, halves)
         self.pairs, self.held_out = split_held_out(samples, options.hold_out)
         self.images = len(self.pairs)
-        self._cache = PixelCache(options.cache)
-        self._transforms = Transforms(options.transforms) if options.transforms else None
+        self._reader = PatchReader(options, multiple)
 
     def draw(self, start: int, count: int, seed: int) -> list[Draw]:
         """Choose pairs: each epoch goes through all of them in an order of its own."""
@@ -64,10 +63,7 @@ class PairedImages:
         """Read a pair, (channels, side, side) each, cropped, mirrored and transformed alike."""
         (index,) = draw.indices
         generator = np.random.default_rng(draw.seed)
-        read = self._cache.get(index, lambda: self._read(self.pairs[index], self.options.keep_aspect))
-        images = cut(read, self.options.patch, self.options.mirror, generator)
-        if self._transforms:
-            images = self._transforms(images, int(generator.integers(2**32)))
+        images = self._reader.patches(index, lambda: self._read(self.pairs[index]), generator)
         target = images[-1]
         made = self.options.grey or generator.random() < self.options.lines
         source = self._source_of(target, lambda levels: random_lines(levels, generator)) if made else images[0]
@@ -81,7 +77,7 @@ class PairedImages:
         """Yield held-out pairs whole, the shorter side at ``--resize``; sources that are drawn all have lines of one thickness."""
         for files in self.held_out:
             with passing_over(self.options.damaged):
-                images = self._read(files, keep_aspect=True)
+                images = self._reader.resized(self._read(files))
                 target = images[-1]
                 source = self._source_of(target, lambda levels: draw_lines(levels, VALIDATION_THICKNESS)) if self.made else images[0]
                 yield {name: to_tensor(whole(image, self.multiple))[None] for name, image in (("source", source), ("target", target))}
@@ -98,13 +94,8 @@ class PairedImages:
             )
         return list(pairs)
 
-    def _read(self, files: tuple[Path, ...], keep_aspect: bool) -> Arrays:
-        """Return source and target, or the target alone where the source is made from it, at the size patches are cut from."""
-        images = self._files(files)
-        size = size_for(images[-1], self.options.resize, keep_aspect)
-        return tuple(resized(image, *size) for image in images)
-
-    def _files(self, files: tuple[Path, ...]) -> Arrays:
+    def _read(self, files: tuple[Path, ...]) -> Arrays:
+        """Return source and target, or the target alone where the source is made from it."""
         if self.made:
             return (read_pixels(files[0], self.channels[1]),)
         if len(files) == 2:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pixlate.data.cache import Arrays, PixelCache
+from pixlate.data.cache import Arrays
 from pixlate.data.folders import ARRAY_SUFFIXES, check_apart, list_images, split_held_out
-from pixlate.data.patches import cut, resized, size_for, to_tensor, whole
+from pixlate.data.patches import resized, to_tensor
 from pixlate.data.pixels import passing_over, read_pixels
+from pixlate.data.reader import PatchReader
 from pixlate.data.sampling import epoch_indices, sample_seed
 from pixlate.data.sizes import check_sizes
-from pixlate.data.transforms import Transforms
 from pixlate.options import UnpairedOptions
 from pixlate.plugin.data import Batch, Draw
 
@@ -36,7 +36,7 @@ class UnpairedImages:
 
     def __init__(self, source: Path, target: Path, options: UnpairedOptions, channels_in: int, channels_out: int, multiple: int = 1) -> None:
         check_apart(source, target)
-        self.options, self.multiple = options, multiple
+        self.options = options
         self.channels = channels_in, channels_out
         lists = [list_images([folder], ARRAY_SUFFIXES) for folder in (source, target)]
         if not options.resize:
@@ -44,8 +44,7 @@ class UnpairedImages:
         (self.sources, held_sources), (self.targets, held_targets) = (split_held_out(paths, options.hold_out) for paths in lists)
         self.held_out = list(zip(held_sources, held_targets, strict=True))
         self.images = max(len(self.sources), len(self.targets))
-        self._cache = PixelCache(options.cache)
-        self._transforms = Transforms(options.transforms) if options.transforms else None
+        self._reader = PatchReader(options, multiple)
 
     def draw(self, start: int, count: int, seed: int) -> list[Draw]:
         """Choose samples: an epoch goes through the larger folder, and draws a partner for each from the other one."""
@@ -62,11 +61,8 @@ class UnpairedImages:
         sample = {}
         for place, (name, path, channels) in enumerate(zip(("source", "target"), files, self.channels, strict=True)):
             generator = np.random.default_rng((draw.seed, place))
-            images = self._cache.get((place, path), partial(self._read, path, channels))
-            patches = cut(images, self.options.patch, self.options.mirror, generator)
-            if self._transforms:
-                patches = self._transforms(patches, int(generator.integers(2**32)))
-            sample[name] = to_tensor(resized(patches[0], side, side))
+            (patch,) = self._reader.patches((place, path), partial(_read, path, channels), generator)
+            sample[name] = to_tensor(resized(patch, side, side))
         return sample
 
     def finish(self, batch: Batch) -> Batch:
@@ -77,10 +73,9 @@ class UnpairedImages:
         """Yield held-out sources and targets, one of each, which do not show the same."""
         for files in self.held_out:
             with passing_over(self.options.damaged):
-                pixels = [read_pixels(path, channels) for path, channels in zip(files, self.channels, strict=True)]
-                images = [whole(resized(image, *size_for(image, self.options.resize, keep_aspect=True)), self.multiple) for image in pixels]
+                images = [self._reader.whole(_read(path, channels))[0] for path, channels in zip(files, self.channels, strict=True)]
                 yield {name: to_tensor(image)[None] for name, image in zip(("source", "target"), images, strict=True)}
 
-    def _read(self, path: Path, channels: int) -> Arrays:
-        pixels = read_pixels(path, channels)
-        return (resized(pixels, *size_for(pixels, self.options.resize, self.options.keep_aspect)),)
+
+def _read(path: Path, channels: int) -> Arrays:
+    return (read_pixels(path, channels),)

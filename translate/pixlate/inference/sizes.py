@@ -3,7 +3,7 @@
 The graph of uint8 files computes the same (:mod:`pixlate_export.pixels`), and a test compares both.
 """
 
-from typing import Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,15 @@ LEAST_TILE = 32
 """Smallest side of a tile, in pixels."""
 BLENDED_HALO = (32, 128)
 """Least and most context, in pixels, of tiles that are blended, since no context makes them exact."""
+
+
+class Sized(Protocol):
+    """A generator that knows its sizes, as those of :mod:`pixlate.networks` do."""
+
+    multiple: int
+    minimum: int
+    halo: int
+    exact: bool
 
 
 def round_up(length: int, multiple: int) -> int:
@@ -35,6 +44,13 @@ def allowed_size(height: int, width: int, spec: ModelSpec) -> tuple[int, int]:
 def blended_halo(halo: int) -> int:
     """Return the context of tiles of a model that sees the whole image and could see as far as ``halo``."""
     return min(max(halo, BLENDED_HALO[0]), BLENDED_HALO[1])
+
+
+def spec_sizes(network: Sized) -> dict[str, Any]:
+    """Return what a model spec says of a network's sizes and tiles: ``ModelSpec(method="mine", **spec_sizes(network))``."""
+    reach = round_up(network.halo, network.multiple)  # tiles begin where the network's halvings do
+    halo = reach if network.exact else blended_halo(reach)
+    return {"multiple": network.multiple, "minimum": network.minimum, "tiling_exact": network.exact, "halo": halo}
 
 
 def least_tile(spec: ModelSpec) -> int:

@@ -2,13 +2,14 @@
 
 from pixlate.options.adversarial import AdversarialOptions
 from pixlate.options.checks import check_least, check_most, check_types, check_used, since
-from pixlate.options.data import DataOptions, DegradedOptions, PairedOptions, UnpairedOptions
+from pixlate.options.data import DataOptions, DegradedOptions, FolderOptions, PairedOptions, UnpairedOptions
 from pixlate.options.training import TrainingOptions
 
 __all__ = [
     "AdversarialOptions",
     "DataOptions",
     "DegradedOptions",
+    "FolderOptions",
     "PairedOptions",
     "TrainingOptions",
     "UnpairedOptions",

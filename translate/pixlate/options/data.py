@@ -53,7 +53,7 @@ class DegradedOptions(DataOptions):
 
 @dataclass(frozen=True)
 class FolderOptions(DataOptions):
-    """What paired and unpaired folders share."""
+    """What paired and unpaired folders, and those of plugins, share."""
 
     resize: int = 286
     """Height and width every image is brought to before a patch is cut out; 0 keeps each image's own size."""

@@ -133,7 +133,10 @@ class GAN(nn.Module):
         return {}
 
     def judged(self, batch: Batch, images: Images) -> Images:
-        """Return what discriminators are shown of the generated images; each entry goes through a pool of its own where there is one."""
+        """Return what discriminators are shown of the generated images; each entry goes through a pool of its own where there is one.
+
+        A mask or label that a discriminator takes is stacked on its image as further channels, so that the pool keeps both together.
+        """
         return images
 
     def judge(self, discriminator: str, images: Tensor, *conditions: Tensor) -> Tensor:
