@@ -98,11 +98,11 @@ def import_resnet(state: "Mapping[str, Tensor]", options: pixlate.ImportOptions)
     assert isinstance(network.network, ResNet)
     _check_blurs(state, layout, channels)
     _check_padding(layout, options)
-    assumed = [f"direction: {options.direction}, which is told to users of the file; --direction changes it"]
+    assumed = [f"direction: {options.direction}, which users of the file see; --direction changes it"]
     if layout.padded:
         assumed.append(f"padding: {options.padding} in the blocks; --padding changes it")
     if layout.dropout:
-        assumed.append("dropout: off; its own code draws it anew for each test picture, as no option of Pixlate does")
+        assumed.append("dropout: off; its own code draws it again for each test picture, as no option of Pixlate does")
     if norm == "batch":
         assumed.append("norm: statistics of each image, as its own code has them when it tests; --norm running takes those gathered in training")
     if len(kept) < len(weights):

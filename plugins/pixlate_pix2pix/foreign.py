@@ -17,7 +17,7 @@ def import_unet(state: "Mapping[str, Tensor]", options: pixlate.ImportOptions) -
     """Return the U-Net as ours, or None where these are not its weights.
 
     Its blocks are nested: each holds the deeper one between its own halving and doubling, as ``model.1`` of the outermost and ``model.3`` of the
-    others. So names tell the depth; what stands beside the convolutions tells the norm.
+    others. So names show the depth; what is beside the convolutions shows the norm.
     """
     levels = _levels(state)
     first, last = state.get("model.model.0.weight"), state.get("model.model.3.weight")
@@ -36,8 +36,8 @@ def import_unet(state: "Mapping[str, Tensor]", options: pixlate.ImportOptions) -
         return None
     assert isinstance(network.network, UNet)
     assumed = [
-        f"direction: {options.direction}, which is told to users of the file; --direction changes it",
-        "dropout: off, since the weights do not tell whether there is any; its own code draws it anew for each test picture, as no option of Pixlate does",
+        f"direction: {options.direction}, which users of the file see; --direction changes it",
+        "dropout: off, since the weights do not show whether there is any; its own code draws it again for each test picture, as no option of Pixlate does",
     ]
     if norm == "batch":
         assumed.append("norm: statistics of each image, as its own code has them when it tests; --norm running takes those gathered in training")

@@ -73,7 +73,7 @@ def test_a_generator_is_written_with_all_that_was_recognised_and_assumed(run: Im
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[:2] == ["recognised: ResNet of 1 blocks with instance norm, pytorch-CycleGAN-and-pix2pix", "left out of the file: epoch"]
-    assert lines[2] == "assumed direction: target-to-source, which is told to users of the file; --direction changes it"
+    assert lines[2] == "assumed direction: target-to-source, which users of the file see; --direction changes it"
     assert lines[3] == "assumed padding: reflect in the blocks; --padding changes it"
     assert lines[4].startswith("parity with PyTorch") and lines[-1].startswith(f"wrote {tmp_path / 'g.onnx'}, ")
     spec = pixlate.load(tmp_path / "g.onnx", "cpu").spec

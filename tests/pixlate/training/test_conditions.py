@@ -127,7 +127,7 @@ class Fixed(nn.Module):
         self.painter, self.label = painter, label
 
     def forward(self, image: Tensor) -> Tensor:
-        painted: Tensor = self.painter(image, torch.full((len(image),), self.label, device=image.device)).clamp(0, 1)
+        painted: Tensor = self.painter(image, torch.full((image.shape[0],), self.label, device=image.device)).clamp(0, 1)
         return painted
 
 

@@ -1,4 +1,4 @@
-"""``pixlate data check FOLDER...``: whether images are fit to train on, before an hour of training tells."""
+"""``pixlate data check FOLDER...``: whether images are fit to train on, before an hour of training shows it."""
 
 import json as json_format
 from dataclasses import asdict

@@ -199,7 +199,7 @@ def _channels(report: DataReport, files: Sequence[Examined]) -> None:
 
 
 def _copies(report: DataReport, folders: Sequence[Path], files: Sequence[Sequence[Examined]]) -> None:
-    """Tell of pictures that are there twice; worst of all between training and test."""
+    """Report pictures that are there twice; worst of all between training and test."""
     places = {file.path: _place(folder, file.path) for folder, each in zip(folders, files, strict=True) for file in each}
     groups: dict[bytes, dict[Path, Examined]] = defaultdict(dict)
     for each in files:
@@ -213,7 +213,7 @@ def _copies(report: DataReport, folders: Sequence[Path], files: Sequence[Sequenc
             (across if len({places[path] for path in group}) > 1 else within).append(" = ".join(map(str, group)))
     if across:
         report.problems.append(
-            f"{len(across)} pictures are in more than one folder, where one is to be told from the other: {name_some(across)}; keep each in one"
+            f"{len(across)} pictures are in more than one folder, where each has a meaning of its own: {name_some(across)}; keep each in one"
         )
     if within:
         report.problems.append(f"{len(within)} pictures are there more than once: {name_some(within)}; remove the copies")

@@ -12,7 +12,7 @@ TRAINING_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"
 ARRAY_SUFFIXES = TRAINING_SUFFIXES | {".npy"}
 """Where images may have any number of channels."""
 NAMED = 10
-"""Files that an error names; of more it tells the number."""
+"""Files that an error names; of more it gives the number."""
 _Image = TypeVar("_Image")
 
 
@@ -37,7 +37,7 @@ def list_images(folders: Sequence[Path], suffixes: AbstractSet[str] = TRAINING_S
 
 
 def digest_names(folders: Sequence[Path]) -> str:
-    """Return the SHA-256 of the images' paths below their folders: whether a folder holds the same files as before, wherever it lies now."""
+    """Return the SHA-256 of the images' paths below their folders: whether a folder holds the same files as before, wherever it is now."""
     digest = hashlib.sha256()
     for folder in folders:
         for path in list_images([folder], TRAINING_SUFFIXES | ARRAY_SUFFIXES):
@@ -60,7 +60,7 @@ def match_by_name(source: Path, target: Path) -> tuple[list[tuple[Path, Path]], 
 
 
 def check_apart(source: Path, target: Path) -> None:
-    """Refuse two folders of which one is, or lies in, the other: images would be their own counterparts."""
+    """Refuse two folders of which one is, or is inside, the other: images would be their own counterparts."""
     first, second = source.resolve(), target.resolve()
     if first.is_relative_to(second) or second.is_relative_to(first):
         raise PixlateError(

@@ -25,7 +25,7 @@ class Loader:
     Args:
         data: Where samples come from.
         options: How many threads, and what a damaged file does.
-        warn: Told once of each file that is skipped.
+        warn: Is called once with each file that is skipped.
         pin: Whether batches lie in page-locked memory, from which CUDA copies while it computes.
     """
 

@@ -17,12 +17,12 @@ LEAST_ASPECT = 1.3
 
 
 def unlike(first: tuple[int, int], second: tuple[int, int]) -> bool:
-    """Tell whether two sizes, (height, width), have another shape than rounding would explain."""
+    """Return whether two sizes, (height, width), have another shape than rounding would explain."""
     return abs(log(first[0] * second[1] / (first[1] * second[0]))) > LARGEST_STRETCH
 
 
 def too_narrow(height: int, width: int) -> bool:
-    """Tell whether an image is no wider than one picture alone would be, and so hardly holds two side by side."""
+    """Return whether an image is no wider than one picture alone would be, and so hardly holds two side by side."""
     return width < LEAST_ASPECT * height
 
 

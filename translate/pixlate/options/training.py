@@ -31,7 +31,7 @@ class TrainingOptions:
     schedule: Literal["constant", "cosine", "linear", "step", "plateau"] = "cosine"
     """Learning rate over the run: constant, half a cosine to zero, constant for half the run and then linear to zero, falling at --milestones, or falling where validation gets no better."""
     periods: int = 1
-    """Times the cosine schedule starts anew."""
+    """Times the cosine schedule starts again."""
     milestones: tuple[float, ...] = (0.5,)
     """Fractions of the run at which the step schedule multiplies the learning rate by --decay."""
     decay: float = 0.1

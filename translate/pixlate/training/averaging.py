@@ -23,7 +23,7 @@ class WeightAverage:
         self.module = copy.deepcopy(module).requires_grad_(False).eval()
 
     def reset(self, module: GAN) -> None:
-        """Begin anew from the module's weights."""
+        """Begin again from the module's weights."""
         self.module.load_state_dict(module.state_dict())
 
     @torch.no_grad()

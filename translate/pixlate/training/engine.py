@@ -30,7 +30,7 @@ from pixlate.training.validation import Validation, directions, validate
 
 @dataclass
 class Progress:
-    """What a watcher is told after a step."""
+    """What a watcher is called with after a step."""
 
     step: int
     steps: int
@@ -205,7 +205,7 @@ class Session:
         return validation
 
     def _better(self, validation: Validation) -> bool:
-        """Return whether this is the best validation so far; the schedule is told, too."""
+        """Return whether this is the best validation so far; the schedule receives it, too."""
         value = validation.figures.get(self.metric)
         if value is None:
             return False

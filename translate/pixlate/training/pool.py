@@ -11,7 +11,7 @@ class ImagePool:
 
     Each entry has a pool of its own. While it is not full, an image is stored and returned; then, with probability 1/2 each, either the image
     is returned, or a random stored one is returned and replaced by it. Every image takes two draws of PyTorch's default generator on the CPU,
-    whichever way it goes, so with that generator seeded and the state restored a resumed run goes the very way it would have gone.
+    whichever way it goes, so with that generator seeded and the state restored a resumed run goes exactly the way it would have gone.
 
     Args:
         size: Most images stored of each entry; 0 returns all images as they come.

@@ -1,4 +1,4 @@
-"""What a run folder tells of itself while it is trained: log, TensorBoard, sample sheets, report."""
+"""What a run folder shows of itself while it is trained: log, TensorBoard, sample sheets, report."""
 
 import contextlib
 from collections.abc import Callable, Sequence
@@ -19,11 +19,11 @@ class Records:
     Args:
         run: The run folder.
         done: Steps made before; what was recorded of later ones is taken out.
-        told: Called with each warning.
+        warn: Called with each warning.
     """
 
-    def __init__(self, run: Path, done: int, told: Callable[[str], None]) -> None:
-        self.run, self._told = run, told
+    def __init__(self, run: Path, done: int, warn: Callable[[str], None]) -> None:
+        self.run, self._warn = run, warn
         self._log, self._board = Log(run, done), Board(run, done)
 
     def losses(self, step: int, **values: float) -> None:
@@ -44,10 +44,10 @@ class Records:
         write_report(self.run)
 
     def warnings(self, step: int, messages: Sequence[str]) -> None:
-        """Note warnings, and tell them."""
+        """Note warnings, and pass them on."""
         for message in messages:
             self._log.write("warning", step, message=message)
-            self._told(message)
+            self._warn(message)
 
     def __enter__(self) -> Self:
         return self

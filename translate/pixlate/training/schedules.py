@@ -9,7 +9,7 @@ from pixlate.options import TrainingOptions
 class Schedule:
     """The learning rate of each step, as a factor of the initial one.
 
-    ``cosine`` is half a cosine to zero, begun anew ``periods`` times (Loshchilov and Hutter 2017, eq. 5); ``linear`` is constant for half the
+    ``cosine`` is half a cosine to zero, begun again ``periods`` times (Loshchilov and Hutter 2017, eq. 5); ``linear`` is constant for half the
     run, then falls linearly to zero (Zhu et al. 2017); ``step`` multiplies by ``decay`` at each milestone (Ledig et al. 2017); ``plateau`` where
     validation has got no better for ``patience`` times. Warm-up multiplies any of them.
 
@@ -42,7 +42,7 @@ class Schedule:
         return factor * (min(1.0, (step + 1) / options.warm_up) if options.warm_up else 1.0)
 
     def validated(self, better: bool) -> None:
-        """Be told whether a validation was better than all before."""
+        """Is called with whether a validation was better than all before."""
         self._waited = 0 if better else self._waited + 1
         if self.options.schedule == "plateau" and self._waited >= self.options.patience:
             self._plateau *= self.options.decay

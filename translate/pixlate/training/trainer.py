@@ -59,7 +59,7 @@ class Trainer:
 
     Args:
         options: What to train, and how.
-        fabric: Launched; tells device and processes.
+        fabric: Launched; has device and processes.
 
     Raises:
         PixlateError: Images, networks and options do not fit together.
@@ -100,7 +100,7 @@ class Trainer:
     def step(self, step: int) -> Losses:
         """Let each player make one update, in the method's order; return all losses, detached. Steps are counted from 0.
 
-        All that is random is seeded with (seed, step), so that a resumed run goes the very way it would have gone.
+        All that is random is seeded with (seed, step), so that a resumed run goes exactly the way it would have gone.
         """
         self.gan.train()
         self.gan.begin_step(step, self.steps)
