@@ -96,7 +96,7 @@ class Lost(GAN):
 
 
 def test_networks_that_learn_nothing_are_told_of_once(make_run: MakeRun, fit: Fit, lines: Lines, digests: Digests, tmp_path: Path) -> None:
-    method = pixlate.Method("lost", "for tests", "paired", Nothing, lambda options: Lost())
+    method = pixlate.Method("lost", "for tests", pixlate.paired, Nothing, lambda options: Lost())
     options = make_run(method, resize=20, patch=16, steps=50, learning_rate=1e-12, checkpoint_every=10)
     first = fit(options, tmp_path / "run", crash=35).warnings
     starts = [
