@@ -36,7 +36,7 @@ def trace(network: nn.Module, spec: ModelSpec, opset: int) -> onnx.ModelProto:
     examples = (*images, *to_module(spec, drawn(spec, 2, side, side + spec.multiple)))
     names = [*([INPUT] if spec.takes_image else []), *(each.name for each in spec.conditions)]
     try:
-        with _quiet():
+        with quiet():
             program = torch.onnx.export(
                 network,
                 examples,
@@ -119,8 +119,8 @@ def store_in_half(model: onnx.ModelProto) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep what PyTorch logs and prints of a network it cannot trace from the terminal; the error says it in a sentence."""
+def quiet() -> Iterator[None]:
+    """Keep what PyTorch and ONNX Runtime log and print from the terminal; an error says it in a sentence."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -1,6 +1,5 @@
 """16-bit arithmetic: which nodes compute in half precision, and how to see on a CPU what a GPU makes of them."""
 
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import ml_dtypes
@@ -63,7 +62,10 @@ def halve(model: onnx.ModelProto, half: Half) -> None:
             nodes.append(helper.make_node("Cast", [in_half[value.name]], [value.name], to=TensorProto.FLOAT))
     del graph.node[:]
     graph.node.extend(nodes)
-    _drop_unused(graph)
+    used = {name for node in nodes for name in node.input}
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
 
 
 def emulated(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -115,18 +117,5 @@ def _types(model: onnx.ModelProto) -> dict[str, int]:
 
 def _floats(model: onnx.ModelProto) -> set[str]:
     """Return the names of 32-bit values that a node may take in 16: not the factors of a Resize and the like."""
-    fixed = set(_fixed(model.graph))
+    fixed = {name for node in model.graph.node if node.op_type == "Resize" for name in node.input[1:]}
     return {name for name, kind in _types(model).items() if kind == TensorProto.FLOAT and name not in fixed}
-
-
-def _fixed(graph: onnx.GraphProto) -> Iterator[str]:
-    for node in graph.node:
-        if node.op_type == "Resize":
-            yield from node.input[1:]
-
-
-def _drop_unused(graph: onnx.GraphProto) -> None:
-    used = {name for node in graph.node for name in node.input}
-    kept = [tensor for tensor in graph.initializer if tensor.name in used]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)

@@ -1,9 +1,7 @@
 """8-bit arithmetic for CPUs: convolutions between QuantizeLinear and DequantizeLinear, with ranges found on pictures."""
 
-import logging
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ from pixlate.errors import PixlateError
 from pixlate.plugin.spec import ModelSpec
 from pixlate_export.calibration import Planes
 from pixlate_export.conditions import drawn, to_module
-from pixlate_export.graph import INPUT
+from pixlate_export.graph import INPUT, quiet
 
 _QUANTISED = ("Conv", "MatMul", "Gemm")
 
@@ -36,7 +34,7 @@ def quantise(model: onnx.ModelProto, pictures: Sequence[Planes], spec: ModelSpec
     if len(nodes) < 3:
         raise PixlateError(f"expected a network of more than two convolutions for --precision int8, got {len(nodes)}; use float32")
     prepared = onnx.shape_inference.infer_shapes(model)
-    with tempfile.TemporaryDirectory() as name, _quiet():
+    with tempfile.TemporaryDirectory() as name, quiet():  # of advice on what PyTorch's exporter has done already
         path = Path(name) / "int8.onnx"
         quantize_static(
             prepared,
@@ -66,15 +64,3 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
             return None
         conditions = to_module(self._spec, drawn(self._spec, 1, picture.shape[1], picture.shape[2], index))
         return {INPUT: picture[None], **{each.name: value.numpy() for each, value in zip(self._spec.conditions, conditions, strict=True)}}
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the quantiser's advice, on pre-processing that PyTorch's exporter has done already, off the screen."""
-    logger = logging.getLogger()
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

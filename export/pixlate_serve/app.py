@@ -1,12 +1,15 @@
 """The routes, and what OpenAPI says of them."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Path, Query, Request
+from fastapi import Depends, FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.params import Depends as DependsParameter
 from fastapi.responses import JSONResponse, Response
+from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -100,13 +103,14 @@ def build_app(service: Service) -> FastAPI:
         ],
         exception_handlers={Refusal: _refusal, ClientGone: _gone, HTTPException: _http, RequestValidationError: _invalid, Exception: _unexpected},
     )
-    _add_translation(app, service)
-    _add_descriptions(app, service)
+    token = [Depends(HTTPBearer(scheme_name="bearer", auto_error=False))] if service.token else []  # tells of it; Guarded asks for it
+    _add_translation(app, service, token)
+    _add_descriptions(app, service, token)
     _add_states(app, service)
     return app
 
 
-def _add_translation(app: FastAPI, service: Service) -> None:
+def _add_translation(app: FastAPI, service: Service, token: Sequence[DependsParameter]) -> None:
     responses: dict[int | str, dict[str, Any]] = {status: {"model": ErrorAnswer, "description": reason} for status, reason in _REASONS.items()}
     responses[429]["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
     responses[200] = {
@@ -115,8 +119,6 @@ def _add_translation(app: FastAPI, service: Service) -> None:
         "headers": {NOTES: {"schema": {"type": "string"}, "description": "What could not be kept, such as transparency in JPEG"}},
     }
     body = {"required": True, "content": dict.fromkeys((*MEDIA_TYPES.values(), "application/octet-stream"), _IMAGE)}
-    security: dict[str, Any] = {"security": [{"bearer": []}]} if service.token else {}
-    _add_security(app, service)
 
     @app.post(
         "/v1/models/{name}" + SUFFIX,
@@ -124,7 +126,8 @@ def _add_translation(app: FastAPI, service: Service) -> None:
         summary="Translate an image",
         response_class=Response,
         responses=responses,
-        openapi_extra={"requestBody": body, **security},
+        openapi_extra={"requestBody": body},
+        dependencies=token,
     )
     async def translate(
         request: Request,
@@ -170,22 +173,21 @@ def _conditions(model: ServedModel, request: Request) -> Arrays:
         raise Refusal(400, "wrong_condition", str(error).replace("--set ", "?")) from error
 
 
-def _add_descriptions(app: FastAPI, service: Service) -> None:
-    extra: dict[str, Any] = {"security": [{"bearer": []}]} if service.token else {}
+def _add_descriptions(app: FastAPI, service: Service, token: Sequence[DependsParameter]) -> None:
     unknown: dict[int | str, dict[str, Any]] = {404: {"model": ErrorAnswer, "description": _REASONS[404]}}
 
-    @app.get("/v1/models", operation_id="list_models", summary="List the models", openapi_extra=extra)
+    @app.get("/v1/models", operation_id="list_models", summary="List the models", dependencies=token)
     async def list_models() -> ModelList:
         return ModelList(models=[_described(model) for model in service.models.values()])
 
-    @app.get("/v1/models/{name}", operation_id="describe_model", summary="Describe a model", responses=unknown, openapi_extra=extra)
+    @app.get("/v1/models/{name}", operation_id="describe_model", summary="Describe a model", responses=unknown, dependencies=token)
     async def describe_model(name: Annotated[str, Path(description="A name that /v1/models lists")]) -> ModelDescription:
         if name.endswith(SUFFIX):
             raise HTTPException(405, headers={"Allow": "POST"})
         return _described(service.model(name))
 
     @app.get(
-        "/metrics", operation_id="metrics", summary="Metrics for Prometheus", response_class=Response, openapi_extra=extra,
+        "/metrics", operation_id="metrics", summary="Metrics for Prometheus", response_class=Response, dependencies=token,
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )  # fmt: skip
     async def metrics() -> Response:
@@ -211,20 +213,6 @@ def _described(model: ServedModel) -> ModelDescription:
         precision=spec.precision, licence=spec.provenance.licence, device=model.device, max_pixels=model.max_pixels,
         conditions=[asdict(each) for each in spec.conditions], ready=model.warm.is_set() and model.works,
     )  # fmt: skip
-
-
-def _add_security(app: FastAPI, service: Service) -> None:
-    """Tell of the token in the OpenAPI document, where one is asked for."""
-    if not service.token:
-        return
-    made = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = made()
-        document.setdefault("components", {})["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]
 
 
 async def _refusal(request: Request, error: Exception) -> JSONResponse:

@@ -12,7 +12,8 @@ from pixlate.errors import PixlateError
 from pixlate.system.text import printable
 from pixlate_triton.config import CACHE, max_batch, threads
 from pixlate_triton.interface import Tensor
-from pixlate_triton.writing import TritonOptions, write_model
+from pixlate_triton.options import TritonOptions
+from pixlate_triton.repository import write_model
 
 IMAGE = "nvcr.io/nvidia/tritonserver:26.07-py3"
 """Container named in the printed command."""

@@ -1,4 +1,7 @@
-"""Files of a Triton model repository: they appear whole or not at all, and nothing is overwritten unasked."""
+"""Model repositories for Triton Inference Server, written from the model file alone, without PyTorch.
+
+Files appear whole or not at all, and nothing is overwritten unasked.
+"""
 
 import errno
 import os
@@ -8,8 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pixlate.errors import PixlateError
-from pixlate_triton.config import cache_folder, tensor_text
-from pixlate_triton.interface import Interface
+from pixlate.inference.models import cards, find
+from pixlate_triton.config import cache_folder, config_text, tensor_text
+from pixlate_triton.interface import Interface, read_interface
+from pixlate_triton.options import TritonOptions, require_name
 
 MODEL, CONFIG = "model.onnx", "config.pbtxt"
 
@@ -28,20 +33,41 @@ class Written:
     """Whether a kept configuration says something else than the options did."""
 
 
-def write(repository: Path, name: str, version: int, interface: Interface, config: str, overwrite: bool) -> Written:
-    """Write a version of a model.
+@dataclass(frozen=True)
+class TritonModel:
+    """What was written."""
+
+    name: str
+    """Name by which clients ask for the model."""
+    interface: Interface
+    """What it takes and gives."""
+    written: Written
+    """Which files were written and which kept."""
+
+
+def write_model(model: str | Path, repository: Path, options: TritonOptions | None = None) -> TritonModel:
+    """Write ``NAME/VERSION/model.onnx`` and ``NAME/config.pbtxt`` into a repository, whole or not at all.
 
     Args:
+        model: A ready model's name or an .onnx file.
         repository: The folder; made where it is missing.
-        name: The model's folder in it.
-        version: The version's folder in that.
-        interface: The model file and what it takes and gives.
-        config: Text of its configuration.
-        overwrite: Whether a version and configuration that are there may be replaced.
+        options: How Triton is to run it.
 
     Raises:
-        PixlateError: Something is in the way, or the folder cannot be written.
+        PixlateError: No such model, no image model, a name Triton cannot take, files in the way, or a folder that cannot be written.
     """
+    options = options or TritonOptions()
+    path = find(model)
+    name = require_name(options.name or (str(model) if str(model) in cards() else path.stem))
+    interface = read_interface(path)
+    if options.device == "cpu" and not interface.tried:
+        raise PixlateError(f"expected --device gpu, since ONNX Runtime has no operators on CPUs for {path}; leave out --device cpu, or export in float32")
+    text = config_text(name, interface, options)
+    return TritonModel(name, interface, _write(repository, name, interface, text, options))
+
+
+def _write(repository: Path, name: str, interface: Interface, config: str, options: TritonOptions) -> Written:
+    version, overwrite = options.version_number, options.overwrite
     if "\0" in str(repository):
         raise PixlateError(f"expected a folder for REPOSITORY, got {str(repository)!r}, which no folder can be called; name another")
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]", str(repository)):  # a path has taken one of the URL's two slashes away

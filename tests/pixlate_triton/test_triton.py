@@ -30,7 +30,8 @@ from pixlate_triton import repository as writing
 from pixlate_triton.command import docker_command
 from pixlate_triton.config import config_text
 from pixlate_triton.interface import Interface, Tensor, described_by_onnx, described_by_session, read_interface
-from pixlate_triton.writing import TritonOptions, write_model
+from pixlate_triton.options import TritonOptions
+from pixlate_triton.repository import write_model
 
 Save = Callable[..., Path]
 FREE = ("batch", 3, "height", "width")
@@ -608,7 +609,7 @@ def test_failed_move_leaves_the_version_that_was_to_be_replaced(save: Save, tmp_
 
 def test_killed_command_leaves_no_model_and_the_next_one_writes_it(tmp_path: Path) -> None:
     script = (
-        "import sys\nfrom pathlib import Path\nfrom pixlate_triton.repository import os\nfrom pixlate_triton.writing import write_model\n"
+        "import sys\nfrom pathlib import Path\nfrom pixlate_triton.repository import os, write_model\n"
         "os.fsync = lambda handle: (print('writing', flush=True), sys.stdin.read())\n"
         f"write_model('upscale-x2', Path({str(tmp_path / 'repository')!r}))"
     )
