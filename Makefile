@@ -12,12 +12,11 @@ demo: .venv/demo
 test: .venv/dev
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow'
 
-# Soaks, processes killed over and over, networks that learn.
+# Soaks, large pictures, processes killed over and over: few and long, so that they are dealt one by one.
 test-slow: .venv/dev
-	$(BIN)/python -m pytest $(PARALLEL) -m slow
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m slow
 
-test-all: .venv/dev
-	$(BIN)/python -m pytest $(PARALLEL)
+test-all: test test-slow
 
 # The run-time path with the oldest versions pyproject.toml allows.
 test-lowest:
