@@ -34,13 +34,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment with the wheel and the third-party plugin; the packages they depend on are those of this environment."""
     folder = tmp_path_factory.mktemp("environment")
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=120)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True, timeout=120)
     (library,) = folder.glob("lib/python*/site-packages")
     borrowed = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]  # several where this environment borrows as well
     (library / "borrowed.pth").write_text("\n".join(borrowed))
     plugin = build_wheel(THIRD_PARTY, tmp_path_factory.mktemp("plugin"))
-    install: list[str | Path] = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--ignore-installed", wheel, plugin]
-    subprocess.run(install, check=True, capture_output=True, timeout=300)
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "--python", folder / "bin/python"]
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--no-index", "--ignore-installed", wheel, plugin], check=True, capture_output=True, timeout=300)
     return folder
 
 
@@ -93,7 +93,7 @@ def test_lowest_versions_tested_are_the_bounds_of_the_run_time_dependencies() ->
 def test_plugins_lists_a_third_party_plugin_with_distribution_and_version(environment: Path) -> None:
     listed = {plugin["name"]: plugin for plugin in json.loads(run(environment, "plugins", "--json"))}
     assert (listed["negative"]["distribution"], listed["negative"]["version"]) == ("pixlate-negative", "1.2.3")
-    assert "negative  pixlate-negative 1.2.3  commands, models, open_model" in run(environment, "plugins")
+    assert "negative  pixlate-negative 1.2.3  API 1: commands, models, open_model" in run(environment, "plugins")
 
 
 def test_installed_plugins_are_those_of_the_wheel(environment: Path) -> None:
