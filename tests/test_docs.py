@@ -80,3 +80,19 @@ def test_every_recipe_is_an_options_file_of_the_method(monkeypatch: pytest.Monke
         monkeypatch.setattr(sys, "argv", ["pixlate", "--config", str(recipe), "train", "srgan", "--out", "nowhere"])
         assert main() == 2
         assert "expected folders of images, got none" in capsys.readouterr().err
+
+
+def test_rooms_of_the_architecture_page_are_those_of_the_code() -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+    rooms = {path.parent.name for path in (ROOT / "translate/pixlate").glob("*/__init__.py")}
+    packages = {path.parent.name for shelf in ("plugins", "export") for path in (ROOT / shelf).glob("*/__init__.py")}
+    methods = {"pixlate_cyclegan", "pixlate_pix2pix", "pixlate_srgan"}
+    assert {room for room in rooms if f"`{room}/`" not in page and f"/{room}/`" not in page} == set()
+    assert {package for package in packages - methods if package not in page} == set()
+
+
+def test_files_that_the_architecture_page_names_exist() -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+    named = set(re.findall(r"`((?:translate|plugins|export|tests|[a-z]+)/[\w/.]*\.py)`", page))
+    assert len(named) > 5
+    assert {name for name in named if not (ROOT / name).is_file() and not (ROOT / "translate/pixlate" / name).is_file()} == set()
