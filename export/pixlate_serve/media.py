@@ -26,7 +26,7 @@ def require_image(content_type: str | None, content_encoding: str | None) -> Non
         raise Refusal(
             415,
             "unsupported_media_type",
-            f"expected the bytes of an image with the Content-Type image/... or application/octet-stream, got {_shown(media)}; set the header",
+            f"expected the bytes of an image with the Content-Type image/... or application/octet-stream, got {media[:60]!r}; set the header",
         )
     if (content_encoding or "identity").strip().lower() != "identity":
         raise Refusal(415, "unsupported_encoding", "expected an upload without Content-Encoding, since images are compressed already; send the file as it is")
@@ -69,8 +69,3 @@ def _ranges(accept: str) -> list[tuple[str, float]]:
         except ValueError:
             ranges.append((media, 1.0))
     return ranges
-
-
-def _shown(text: str) -> str:
-    """Return a client's own words short enough, and plain, for a sentence."""
-    return repr(text[:60])

@@ -114,4 +114,4 @@ class Guarded:
 
 def refused(refusal: Refusal) -> JSONResponse:
     """Return the answer for a refusal."""
-    return JSONResponse(refusal.body, refusal.status, dict(refusal.headers))
+    return JSONResponse({"error": {"code": refusal.code, "message": refusal.message}}, refusal.status, dict(refusal.headers))

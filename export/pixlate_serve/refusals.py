@@ -16,11 +16,6 @@ class Refusal(Exception):  # noqa: N818 - most are the client's to correct
     message: str
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def body(self) -> dict[str, dict[str, str]]:
-        """The JSON that is sent."""
-        return {"error": {"code": self.code, "message": self.message}}
-
 
 class ClientGone(Exception):  # noqa: N818 - nobody is left to answer
     """The client closed its connection before its answer was ready."""

@@ -97,7 +97,9 @@ def import_resnet(state: "Mapping[str, Tensor]", options: pixlate.ImportOptions)
         return None
     assert isinstance(network.network, ResNet)
     _check_blurs(state, layout, channels)
-    _check_padding(layout, options)
+    if layout.padded == (options.padding == "zero") and options.padding != "reflect":
+        told = "reflect or replicate: its blocks have padding layers" if layout.padded else "zero: its blocks have no padding layers"
+        raise pixlate.PixlateError(f"expected --padding {told}, got {options.padding}; leave it out")
     assumed = [f"direction: {options.direction}, which users of the file see; --direction changes it"]
     if layout.padded:
         assumed.append(f"padding: {options.padding} in the blocks; --padding changes it")
@@ -152,9 +154,3 @@ def _check_blurs(state: "Mapping[str, Tensor]", layout: _Layout, channels: int) 
             f"expected the blurs of contrastive-unpaired-translation (1, 2, 1 before the blocks and 1, 3, 3, 1 after them), but {key} is "
             f"{'missing' if found is None else 'another one'}; export it from the code that trained it"
         )
-
-
-def _check_padding(layout: _Layout, options: pixlate.ImportOptions) -> None:
-    if layout.padded == (options.padding == "zero") and options.padding != "reflect":
-        told = "reflect or replicate: its blocks have padding layers" if layout.padded else "zero: its blocks have no padding layers"
-        raise pixlate.PixlateError(f"expected --padding {told}, got {options.padding}; leave it out")

@@ -114,7 +114,9 @@ def _report(
     report = DataReport(layout, [_folder(*each) for each in zip(folders, files, strict=True)], pairs=pairs)
     found = list({file.path: file for each in files for file in each}.values())
     readable = [file for file in found if not file.error]
-    _broken(report, found)
+    if broken := [file.error for file in found if file.error]:
+        shown = " | ".join(broken[:10]) + (f" | and {len(broken) - 10} more" if len(broken) > 10 else "")
+        report.problems.append(f"{len(broken)} files cannot be read; fix or remove them, or train with --damaged skip: {shown}")
     report.problems += problems
     report.notes += notes
     _channels(report, readable)
@@ -133,12 +135,6 @@ def _folder(folder: Path, files: Sequence[Examined]) -> FolderReport:
     channels, bits = (dict(sorted(Counter(str(getattr(file, name)) for file in readable).items())) for name in ("channels", "bits"))
     ranges = [(min(sides), median(sides), max(sides)) for sides in (heights, widths)]
     return FolderReport(str(folder), len(files), ranges[0], ranges[1], channels, bits)
-
-
-def _broken(report: DataReport, files: Sequence[Examined]) -> None:
-    if broken := [file.error for file in files if file.error]:
-        shown = " | ".join(broken[:10]) + (f" | and {len(broken) - 10} more" if len(broken) > 10 else "")
-        report.problems.append(f"{len(broken)} files cannot be read; fix or remove them, or train with --damaged skip: {shown}")
 
 
 def _check_pairs(folders: Sequence[Path], found: dict[Path, Examined], problems: list[str], notes: list[str]) -> int:

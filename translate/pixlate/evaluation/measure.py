@@ -88,7 +88,8 @@ def evaluate(
     sets = find_images(folders, layout, spec.scale, (spec.channels_in, spec.channels_out))
     own = sorted(installed().metrics().keys() & KINDS.keys())
     offered = {name: metric for name, metric in installed().metrics().items() if name not in own}
-    chosen, notes = choose(metrics, KINDS | _kinds_of_plugins(offered), sets)
+    pairs = {name: Kind(name, "pairs", metric.higher_is_better) for name, metric in offered.items()}
+    chosen, notes = choose(metrics, KINDS | pairs, sets)
     notes += [f"a plugin offers a metric named {name!r}, as Pixlate does, whose own was taken; ask its author for another name" for name in own]
     if inception is not None and not any(kind.name in INCEPTION for kind in chosen):
         raise PixlateError(f"--inception names weights for {', '.join(INCEPTION)}, and none of them is asked for; add --metrics fid, or leave it out")
@@ -138,11 +139,6 @@ def evaluate(
     found = {figure.metric: figure for meter in meters for figure in meter.figures()}
     figures = tuple(found[kind.name] for kind in chosen)
     return Evaluation(str(model), translator.device, metrics_device, sets.layout, len(sets.sources), len(sets.targets), figures, tuple(notes))
-
-
-def _kinds_of_plugins(offered: Mapping[str, Metric]) -> dict[str, Kind]:
-    """Return the metrics of plugins, which compare pairs."""
-    return {name: Kind(name, "pairs", metric.higher_is_better) for name, metric in offered.items()}
 
 
 def _meters(chosen: Sequence[Kind], offered: Mapping[str, Metric], sets: ImageSets, device: str, inception: Path | None) -> tuple[str, list[Meter]]:

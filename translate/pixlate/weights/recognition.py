@@ -36,9 +36,5 @@ def recognise(state: "Mapping[str, Tensor]", options: ImportOptions, path: Path)
         raise PixlateError(f"expected weights of another code base, but {path} ({keys}) is of a run of Pixlate's own; write `pixlate export RUN MODEL.onnx`")
     if failures:
         raise PixlateError(f"no installed plugin recognises the weights of {path} ({keys}): {'; '.join(failures)}; check that the file is whole")
-    raise PixlateError(f"no installed plugin recognises the weights of {path} ({keys}); install the plugin that knows them{_upscalers()}")
-
-
-def _upscalers() -> str:
-    """Return the hint to the package that knows community upscalers, where it is not installed."""
-    return "" if find_spec("spandrel") else f"; many community upscalers need: {install('spandrel')}"
+    hint = "" if find_spec("spandrel") else f"; many community upscalers need: {install('spandrel')}"
+    raise PixlateError(f"no installed plugin recognises the weights of {path} ({keys}); install the plugin that knows them{hint}")
