@@ -42,7 +42,7 @@ _SHORT = 12
 def run(task: Task, options: RayOptions) -> Summary:
     """Convert a task on a cluster."""
     spec = load_executors(task.model, replace(task.options, device="cpu"))[0].spec  # refuses what is no model; the workers have the device
-    given_for(task.options, spec, task.formats).require_some(job.pair for job in task.plan.jobs)
+    given_for(task.plan, task.options, spec, task.formats)
     with Cluster(task, options) as cluster, task.begun() as work:
         cluster.run(work)
     return work.report.summary

@@ -8,7 +8,7 @@ from PIL import Image
 
 import pixlate
 from pixlate.images.picture import Pixels
-from pixlate.inference.executor import Executor
+from pixlate.inference.executor import AUTO_TILE, Executor
 from pixlate.plugin.manager import installed
 
 SIZES = [(1, 1), (1, 200), (211, 1), (2, 3), (69, 70), (97, 131), (150, 233)]
@@ -43,7 +43,8 @@ def test_tiles_give_the_whole_picture_within_one_level(translator: pixlate.Trans
     assert difference(translator, picture(*size), Executor(translator, tile, "auto")) <= 1
 
 
-def test_automatic_tiles_of_a_large_photograph_give_the_whole_picture_within_one_level(translator: pixlate.Translator) -> None:
+def cut_by_itself(translator: pixlate.Translator, height: int, width: int) -> tuple[int, int]:
+    """Return the difference that automatic tiles make, and the runs of the model."""
     executor = Executor(translator, "auto", "auto")
     runs: list[tuple[int, ...]] = []
 
@@ -56,8 +57,21 @@ def test_automatic_tiles_of_a_large_photograph_give_the_whole_picture_within_one
             return translator(pixels)
 
     executor.translator = Counting()
-    assert difference(translator, picture(2000, 3000), executor) <= 1
-    assert len(runs) > 1, "the photograph was cut into tiles"
+    return difference(translator, picture(height, width), executor), len(runs)
+
+
+def test_automatic_tiles_give_the_whole_picture_within_one_level(translator: pixlate.Translator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(AUTO_TILE, "cpu", 104)
+    largest, runs = cut_by_itself(translator, 200, 300)
+    assert largest <= 1
+    assert runs > 1, "the photograph was cut into tiles"
+
+
+@pytest.mark.slow
+def test_automatic_tiles_of_a_large_photograph_give_the_whole_picture_within_one_level(translator: pixlate.Translator) -> None:
+    largest, runs = cut_by_itself(translator, 2000, 3000)
+    assert largest <= 1
+    assert runs > 1, "the photograph was cut into tiles"
 
 
 def test_flat_colours_stay_flat(translator: pixlate.Translator) -> None:

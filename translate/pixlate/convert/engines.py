@@ -23,8 +23,7 @@ def run_threads(task: "Task", _: ThreadsOptions) -> "Summary":
     from pixlate.inference.loading import load_executors, split_devices
 
     executors = load_executors(task.model, task.options)
-    given = given_for(task.options, executors[0].spec, task.formats)
-    given.require_some(job.pair for job in task.plan.jobs)
+    given = given_for(task.plan, task.options, executors[0].spec, task.formats)
     with task.begun() as work:
         device = task.options.device
         work.report.summary.device = device if len(split_devices(device)) > 1 else executors[0].translator.device

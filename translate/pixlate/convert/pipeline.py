@@ -21,7 +21,7 @@ from pixlate.images.write import require_held
 from pixlate.inference.batcher import Abandoned, Batcher, Ticket
 from pixlate.inference.executor import Executor
 from pixlate.inference.given import Given
-from pixlate.inference.pictures import from_model, refuse_colour, to_model, with_origin
+from pixlate.inference.pictures import channels_made, from_model, refuse_colour, to_model, with_origin
 from pixlate.places.job import Job
 from pixlate.places.journal import Outputs
 from pixlate.plugin.image_format import ImageFormat
@@ -60,13 +60,18 @@ class _Event:
     """What ends the conversion: the device is lost, or there is a bug."""
 
 
-def given_for(options: ConvertOptions, spec: ModelSpec, formats: Mapping[str, ImageFormat]) -> Given:
-    """Return the conditions that the options give for a model.
+def given_for(plan: Plan, options: ConvertOptions, spec: ModelSpec, formats: Mapping[str, ImageFormat]) -> Given:
+    """Return the conditions that the options give for a model, once its plan is known to be possible.
 
     Raises:
-        PixlateError: As :meth:`pixlate.inference.given.Given.of`.
+        PixlateError: A condition is not right, no image has a mask, or no output's format holds the channels that the model makes.
     """
-    return Given.of(spec, options.set, options.seed, options.mask, formats)
+    given = Given.of(spec, options.set, options.seed, options.mask, formats)
+    given.require_some(job.pair for job in plan.jobs)
+    written = [writable(name, formats) for name in sorted({job.format for job in plan.jobs})]
+    if written and not any(format.holds(spec.channels_out, "uint8", (1, 1)) for format in written):
+        require_held(written[0], spec.channels_out, "uint8", (1, 1), formats)
+    return given
 
 
 class Conversion:
@@ -99,7 +104,7 @@ class Conversion:
         self.plan, self.journal, self.report = plan, journal, report
         self.options, self.formats, self.sheet, self.watch = options, formats, sheet, watch
         self.spec = executors[0].spec
-        self.given = given or given_for(options, self.spec, formats)
+        self.given = given or Given.of(self.spec, options.set, options.seed, options.mask, formats)
         self._batcher = Batcher([{"": executor} for executor in executors])
         self._ahead = 2 * options.workers + 2 * len(executors) * executors[0].most_at_once
         self._events: SimpleQueue[_Event | None] = SimpleQueue()
@@ -173,7 +178,7 @@ class Conversion:
                 picture = file.read(self.spec.channels_in)
             refuse_colour(picture, self.spec)
             height, width, channels = picture.pixels.shape
-            scale, written = self.spec.scale, 1 if channels == 1 and self.spec.scale > 1 else self.spec.channels_out
+            scale, written = self.spec.scale, channels_made(channels, self.spec)
             require_held(writable(job.format, self.formats), written, "uint8", (width * scale, height * scale), self.formats)
             conditions = self.given.arrays(job.pair, height, width)
             read = _Read(job, picture, status, taken)

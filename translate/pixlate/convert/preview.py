@@ -55,7 +55,7 @@ def preview(sources: Sequence[str | Path], out: str | Path, model: str | Path, o
     formats = installed().image_formats()
     plan = make_plan([locate(source) for source in sources], locate(out), options, formats)
     spec = load_executors(model, options)[0].spec
-    given_for(options, spec, formats).require_some(job.pair for job in plan.jobs)
+    given_for(plan, options, spec, formats)
     records = Records(plan.store, settings_digest(path, options))
     return _previews(plan, options, formats, records, spec)
 

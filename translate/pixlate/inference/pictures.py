@@ -32,9 +32,14 @@ def refuse_colour(picture: Picture, spec: ModelSpec) -> None:
     raise PixlateError(f"the model takes pictures of {wanted} channels, this one has {channels}; convert it or use another model")
 
 
+def channels_made(channels: int, spec: ModelSpec) -> int:
+    """Return how many channels the translation of a picture of so many has: grey stays grey where an RGB model enlarges it."""
+    return 1 if channels == 1 and spec.scale > 1 and spec.channels_out == 3 else spec.channels_out
+
+
 def from_model(pixels: Pixels, source: Picture, spec: ModelSpec) -> Picture:
     """Return the translated picture: grey stays grey under a scale model, alpha is enlarged alike where the output has colours, metadata is the source's."""
-    if spec.scale > 1 and source.pixels.shape[2] == 1 and pixels.shape[2] == spec.channels_in > 1:
+    if channels_made(source.pixels.shape[2], spec) < pixels.shape[2]:
         pixels = _mean(pixels)
     notes = source.notes
     alpha = None if source.alpha is None else _enlarge(_whole(source.alpha), spec.scale)
