@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from tests.commands import Done, run_modules
+from tests.pixlate_serve.conftest import Application, error_of, file, pixels_of
 
 import pixlate
 from pixlate.plugin.data import Batch
@@ -25,11 +27,15 @@ from pixlate.plugin.method import Method
 from pixlate.plugin.testing import check_method, make_photographs
 from pixlate.training.run import RunOptions
 from pixlate.training.starting import load_checkpoint
+from pixlate_serve.options import ServeOptions
+from pixlate_serve.service import Service
 
 THIRD_PARTY = Path(__file__).parent / "third_party"
 DOMAINS = ("blond", "brown", "grey")
 SMALL = ["--channels", 4, "--blocks", 1, "--discriminator-channels", 4, "--patch", 32, "--resize", 36, "--hold-out", 1, "--workers", 1, "--device", "cpu"]
 SHORT = ["--batch", 2, "--steps", 5, "--checkpoint-every", 2, "--validate-every", 5, "--log-every", 1]
+TILE = 48
+"""Side of tiles: larger than the context on both sides, smaller than the photograph that is tiled."""
 KILLED_AFTER = 3
 """Steps, of which the last one is in no checkpoint."""
 
@@ -76,9 +82,7 @@ PROOFS = (
     Proof("inpaint", ("photos", "masks"), {"inpaint": ()}, ("--pool", 2, "--augment", "translation")),
 )
 each_proof = pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof.name)
-each_file = pytest.mark.parametrize(
-    ("proof", "file"), [(proof, file) for proof in PROOFS for file in proof.files], ids=lambda value: value if isinstance(value, str) else ""
-)
+each_model = pytest.mark.parametrize(("proof", "model"), [pytest.param(proof, model, id=model) for proof in PROOFS for model in proof.files])
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +116,55 @@ def write_images(folder: Path) -> None:
         mask = np.zeros((40, 44), np.uint8)
         mask[8 + place : 24, 10:30] = 255
         Image.fromarray(mask).save(folder / "masks" / path.name)
+    shutil.copytree(folder / "masks", folder / "wrong-masks")
+    (folder / "wrong-masks/001.png").unlink()
+    Image.fromarray(np.zeros((41, 44), np.uint8)).save(folder / "wrong-masks/002.png")
+    make_photographs(folder / "large", 1, 70, 101)
+    (folder / "large-masks").mkdir()
+    Image.fromarray(np.random.default_rng(0).integers(0, 2, (70, 101), np.uint8) * np.uint8(255)).save(folder / "large-masks/000.png")
     for seed, domain in enumerate(DOMAINS):
         make_photographs(folder / "faces" / domain, 3, 40, 44, seed)
+
+
+def conversions(folder: Path) -> dict[str, Sequence[object]]:
+    """Return commands that convert, evaluate and describe with the exported files, and some that are refused."""
+    photos, masks, faces = folder / "photos", folder / "masks", folder / "faces"
+    model = {file: folder / f"{file}.onnx" for proof in PROOFS for file in proof.files}
+    convert: dict[str, list[object]] = {
+        "cut": [photos, "--model", model["cut"]],
+        "any": [photos, "--model", model["any"], "--set", "domain=grey"],
+        "to-grey": [photos, "--model", model["to-grey"]],
+        "inpaint": [photos, "--model", model["inpaint"], "--mask", masks],
+        "tiled": [folder / "large", "--model", model["inpaint"], "--mask", folder / "large-masks", "--tile", TILE],
+        "some masks": [photos, "--model", model["inpaint"], "--mask", folder / "wrong-masks"],
+        "missing": [photos, "--model", model["any"]],
+        "unknown": [photos, "--model", model["any"], "--set", "domain=grey", "--set", "age=7"],
+        "out of choices": [photos, "--model", model["any"], "--set", "domain=black"],
+        "of another kind": [photos, "--model", model["inpaint"], "--mask", masks, "--set", "mask=1"],
+        "not taken": [photos, "--model", model["cut"], "--set", "domain=grey"],
+        "no mask": [photos, "--model", model["inpaint"]],
+        "mask not taken": [photos, "--model", model["any"], "--set", "domain=grey", "--mask", masks],
+    }
+    commands: dict[str, Sequence[object]] = {f"convert {name}": ["convert", words[0], folder / "out" / name, *words[1:]] for name, words in convert.items()}
+    evaluate: dict[str, list[object]] = {
+        "cut": [model["cut"], faces / "brown", faces / "grey", "--layout", "unpaired"],
+        "any": [model["any"], faces / "brown", faces / "grey", "--layout", "unpaired", "--set", "domain=grey"],
+        "inpaint": [model["inpaint"], photos, photos, "--mask", masks],
+        "missing": [model["any"], faces / "brown", faces / "grey", "--layout", "unpaired"],
+    }
+    commands |= {f"evaluate {name}": ["evaluate", *words, "--json"] for name, words in evaluate.items()}
+    check: dict[str, list[object]] = {
+        "domains": ["--kind", "domains", faces],
+        "masked": ["--kind", "masked", photos, masks],
+        "no domains": ["--kind", "domains", photos],
+        "wrong masks": ["--kind", "masked", photos, folder / "wrong-masks"],
+        "unknown": ["--kind", "domain", faces],
+    }
+    commands |= {f"check {name}": ["data", "check", *words] for name, words in check.items()}
+    commands["triton"] = ["triton", model["inpaint"], folder / "models"]
+    commands["train no domains"] = ["train", "domains", photos, "--out", folder / "refused", *SMALL]
+    commands["train wrong masks"] = ["train", "inpaint", photos, folder / "wrong-masks", "--out", folder / "refused", *SMALL]
+    return commands
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +185,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
         commands |= {f"{proof.name} whole": [*start[proof.name], "--out", runs / f"{proof.name}-whole"]}
         commands |= {f"{proof.name} resumed": ["train", "--resume", runs / proof.name]}
         commands |= {file: ["export", runs / proof.name, folder / f"{file}.onnx", *options] for file, options in proof.files.items()}
+    commands |= conversions(folder)
     commands["plugins"] = ["plugins", "--json"]
     done = dict(zip(commands, run_modules(*(["pixlate", *words] for words in commands.values()), site=site), strict=True))
     return Workplace(folder, site, done, tuple(map(int, killed.stdout.split())))
@@ -178,23 +230,23 @@ def test_every_player_is_trained_and_logged(proof: Proof, workplace: Workplace) 
     assert ("psnr_luma" in figures) == (proof.name == "inpaint") and ("sliced_wasserstein" in figures) == (proof.name != "inpaint")
 
 
-def given(file: str, height: int = 37, width: int = 41, batch: int = 3) -> tuple[NDArray[np.uint8], dict[str, NDArray[Any]]]:
+def given(model: str, height: int = 37, width: int = 41, batch: int = 3) -> tuple[NDArray[np.uint8], dict[str, NDArray[Any]]]:
     """Return images, and the conditions that a file takes."""
     generator = np.random.default_rng(0)
     conditions: dict[str, NDArray[Any]] = {}
-    if file == "any":
+    if model == "any":
         conditions["domain"] = np.arange(batch) % len(DOMAINS)
-    if file == "inpaint":
+    if model == "inpaint":
         conditions["mask"] = generator.integers(0, 2, (batch, height, width, 1), np.uint8) * np.uint8(255)
     return generator.integers(0, 256, (batch, height, width, 3), np.uint8), conditions
 
 
-def by_pytorch(file: str, proof: Proof, workplace: Workplace, method: Method, pixels: NDArray[Any], **conditions: NDArray[Any]) -> NDArray[np.float32]:
+def by_pytorch(model: str, proof: Proof, workplace: Workplace, method: Method, pixels: NDArray[Any], **conditions: NDArray[Any]) -> NDArray[np.float32]:
     """Return what the averaged generator of the run makes of images of sides that it takes, in levels of 255."""
     run = workplace.folder / "runs" / proof.name
     gan = RunOptions.load(run, {proof.name: method}).build()
     gan.load_state_dict(load_checkpoint(run).average)
-    export = gan.exports()[file] if file in gan.exports() else next(iter(gan.exports().values()))
+    export = gan.exports()[model] if model in gan.exports() else next(iter(gan.exports().values()))
     export.module.eval()
     batch: Batch = {"source": torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255}
     for name, value in conditions.items():
@@ -205,18 +257,18 @@ def by_pytorch(file: str, proof: Proof, workplace: Workplace, method: Method, pi
     return levels
 
 
-@each_file
-def test_exported_file_gives_the_pictures_of_pytorch(proof: Proof, file: str, workplace: Workplace, methods: Mapping[str, Method]) -> None:
-    workplace.done[file].require()
-    pixels, conditions = given(file, 36, 44)
-    expected = by_pytorch(file, proof, workplace, methods[proof.name], pixels, **conditions)
-    translator = pixlate.load(workplace.folder / f"{file}.onnx", device="cpu")
+@each_model
+def test_exported_file_gives_the_pictures_of_pytorch(proof: Proof, model: str, workplace: Workplace, methods: Mapping[str, Method]) -> None:
+    workplace.done[model].require()
+    pixels, conditions = given(model, 36, 44)
+    expected = by_pytorch(model, proof, workplace, methods[proof.name], pixels, **conditions)
+    translator = pixlate.load(workplace.folder / f"{model}.onnx", device="cpu")
     assert abs(translator(pixels, **conditions).astype(np.float32) - expected).max() <= 1
     assert expected.std() > 1, "there is something to see"
 
 
 def test_file_of_one_domain_gives_what_the_file_of_all_gives_for_its_label(workplace: Workplace) -> None:
-    alone, together = (pixlate.load(workplace.folder / f"{file}.onnx", device="cpu") for file in ("to-grey", "any"))
+    alone, together = (pixlate.load(workplace.folder / f"{model}.onnx", device="cpu") for model in ("to-grey", "any"))
     assert (alone.spec.inputs, [each.choices for each in together.spec.conditions]) == ((), [DOMAINS])
     pixels, _ = given("to-grey")
     grey, blond = (together(pixels, domain=np.full(len(pixels), DOMAINS.index(name))) for name in ("grey", "blond"))
@@ -235,3 +287,126 @@ def test_pixels_that_the_mask_does_not_cover_stay(workplace: Workplace) -> None:
 def test_facts_give_the_domains_without_their_folder(workplace: Workplace) -> None:
     options = (workplace.folder / "runs/domains/options.toml").read_text()
     assert re.search(r'\[facts\]\ndomains = \[\s*"blond",\s*"brown",\s*"grey",\s*\]', options)
+
+
+def picture(path: Path) -> NDArray[np.uint8]:
+    """Return the pixels of an RGB file, or of a mask (height, width, 1)."""
+    pixels = np.array(Image.open(path))
+    return pixels if pixels.ndim == 3 else pixels[:, :, None]
+
+
+@each_model
+def test_converted_folder_is_what_the_generator_gives(proof: Proof, model: str, workplace: Workplace, methods: Mapping[str, Method]) -> None:
+    workplace.done[f"convert {model}"].require()
+    for path in sorted((workplace.folder / "photos").iterdir()):
+        conditions: dict[str, NDArray[Any]] = {}
+        if model == "any":
+            conditions["domain"] = np.array([DOMAINS.index("grey")])
+        if model == "inpaint":
+            conditions["mask"] = picture(workplace.folder / "masks" / path.name)[None]
+        expected = by_pytorch(model, proof, workplace, methods[proof.name], picture(path)[None], **conditions)[0]
+        assert abs(picture(workplace.folder / "out" / model / path.name) - expected).max() <= 1
+
+
+def test_masks_are_tiled_with_their_images(workplace: Workplace, methods: Mapping[str, Method]) -> None:
+    workplace.done["convert tiled"].require()
+    pixels, mask = (picture(workplace.folder / name / "000.png")[None] for name in ("large", "large-masks"))
+    whole = pixlate.load(workplace.folder / "inpaint.onnx", device="cpu")(pixels, mask=mask)[0]
+    assert abs(picture(workplace.folder / "out/tiled/000.png").astype(int) - whole).max() <= 1
+
+
+def test_image_whose_mask_is_missing_or_of_another_size_fails_alone(workplace: Workplace) -> None:
+    done = workplace.done["convert some masks"]
+    assert done.code == 1
+    folder = workplace.folder / "wrong-masks"
+    assert f"expected a mask named 001 in {folder}, found none; add it, or take the image out" in done.out + done.err
+    assert f"expected a mask of 44x40 as the image, got {folder / '002.png'} of 44x41; resize it" in done.out + done.err
+    assert {path.name for path in (workplace.folder / "out/some masks").glob("*.png")} == {"000.png", "003.png"}
+
+
+REFUSED = {
+    "convert missing": "expected one of blond, brown, grey for the label domain, got none; add --set domain=blond",
+    "convert unknown": "expected domain as names of conditions, which this model takes, got age; leave it out",
+    "convert out of choices": "expected one of blond, brown, grey for domain, got 'black'; choose one of these",
+    "convert of another kind": "expected a label or vector for --set, got the mask mask; give masks with --mask FOLDER",
+    "convert not taken": "expected none as names of conditions, which this model takes, got domain; leave it out",
+    "convert no mask": "expected a mask, mask, for each image, got none; name their folder with --mask FOLDER",
+    "convert mask not taken": "expected a model that takes a mask for --mask, got one that takes none; leave it out",
+    "evaluate missing": "expected one of blond, brown, grey for the label domain, got none; add --set domain=blond",
+    "check no domains": "expected one folder with a folder of images for each domain, at least two, got {folder}/photos with 0 of them; write faces/, with faces/blond/",
+    "check unknown": "expected --kind to be one of degraded, domains, masked, paired, unpaired, got 'domain'; choose one, or install the plugin that brings it",
+    "train no domains": "expected one folder with a folder of images for each domain, at least two, got {folder}/photos with 0 of them; write faces/, with faces/blond/",
+    "train wrong masks": "expected a mask for every photograph, got 1 files without a partner: {folder}/photos/001.png; add or remove them",
+}
+
+
+@pytest.mark.parametrize("command", REFUSED)
+def test_bad_input_is_refused_in_one_sentence(command: str, workplace: Workplace) -> None:
+    done = workplace.done[command]
+    assert (done.code, done.out) == (2, "")
+    assert done.err.strip() == f"pixlate: {REFUSED[command].format(folder=workplace.folder)}"
+    assert not (workplace.folder / "out" / command.removeprefix("convert ")).exists() and not (workplace.folder / "refused").exists()
+
+
+@each_proof
+def test_evaluation_gives_figures(proof: Proof, workplace: Workplace) -> None:
+    model = next(iter(proof.files))
+    metrics = json.loads(workplace.done[f"evaluate {model}"].require().out)["metrics"]
+    wanted = "psnr" if model == "inpaint" else "sliced-wasserstein"
+    assert np.isfinite(metrics[wanted]["value"])
+
+
+def test_folders_of_the_kinds_are_checked(workplace: Workplace) -> None:
+    assert "domains: domains blond, brown, grey" in workplace.done["check domains"].require().out
+    assert "masked: photographs and masks matched by name, 4 pairs" in workplace.done["check masked"].require().out
+    wrong = workplace.done["check wrong masks"]
+    assert wrong.code == 1
+    assert "got 1 files without a partner" in wrong.out and re.search(r"got \S+/002.png \(44 x 41\) for \S+/002.png \(44 x 40\)", wrong.out)
+
+
+def test_configuration_for_triton_lists_image_and_mask(workplace: Workplace) -> None:
+    workplace.done["triton"].require()
+    (config,) = (workplace.folder / "models").rglob("config.pbtxt")
+    inputs = config.read_text().partition("output")[0]
+    assert re.findall(r'name: "(image|mask)"', inputs) == ["image", "mask"]
+
+
+@pytest.fixture(scope="module")
+def application(workplace: Workplace) -> Iterator[Application]:
+    """The models, served in this process."""
+    models = {model: pixlate.load(workplace.folder / f"{model}.onnx", device="cpu") for proof in PROOFS for model in proof.files}
+    service = Service(models, ServeOptions(), "")
+    service.start()
+    assert all(model.warm.wait(30) for model in service.models.values())
+    yield Application(service)
+    assert service.close(timeout_s=30)
+
+
+@each_model
+def test_server_answers_with_the_picture_of_the_folder(proof: Proof, model: str, workplace: Workplace, application: Application) -> None:
+    pixels = picture(workplace.folder / "photos/000.png")
+    if model == "inpaint":  # what is transparent is what to fill
+        pixels = np.concatenate([pixels, 255 - picture(workplace.folder / "masks/000.png")], axis=2)
+    answer = application.translate(file(pixels), model, query="?domain=grey" if model == "any" else "")
+    assert answer.status_code == 200, answer.text
+    np.testing.assert_array_equal(pixels_of(answer.content), picture(workplace.folder / "out" / model / "000.png"))
+
+
+@pytest.mark.parametrize(
+    ("model", "query", "status", "sentence"),
+    [
+        ("any", "", 400, "expected one of blond, brown, grey for the label domain, got none; add ?domain=blond"),
+        ("any", "?domain=black", 400, "expected one of blond, brown, grey for domain, got 'black'; choose one of these"),
+        ("any", "?domain=grey&age=7", 400, "expected domain as names of conditions, which this model takes, got age; leave it out"),
+        ("cut", "?domain=grey", 400, "expected none as names of conditions, which this model takes, got domain; leave it out"),
+        (
+            "inpaint",
+            "",
+            422,
+            "expected a picture that is transparent where the model is to fill it, got an opaque one; erase the place and send it as PNG or WebP",
+        ),
+    ],
+)
+def test_server_refuses_what_the_models_do_not_take(model: str, query: str, status: int, sentence: str, workplace: Workplace, application: Application) -> None:
+    refused = error_of(application.translate(file(picture(workplace.folder / "photos/000.png")), model, query=query))
+    assert (refused[0], refused[2]) == (status, sentence)

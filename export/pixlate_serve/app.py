@@ -168,9 +168,12 @@ def _conditions(model: ServedModel, request: Request) -> Arrays:
     try:
         if not seed.isascii() or not seed.isdecimal() or len(seed) > 18:
             raise PixlateError(f"expected ?seed= to be a whole number from 0 on, got {seed[:20]!r}; change it or leave it out")
-        return Conditions.of(model.spec, parse(given), int(seed)).arrays("")
+        return Conditions.of(model.spec, parse(given), int(seed), masks=bool(model.mask)).arrays("")
     except PixlateError as error:
-        raise Refusal(400, "wrong_condition", str(error).replace("--set ", "?")) from error
+        sentence = (
+            str(error).replace("--set ", "?").replace(" for --set", "").replace("give masks with --mask FOLDER", "it is what is transparent in the picture")
+        )
+        raise Refusal(400, "wrong_condition", sentence) from error
 
 
 def _add_descriptions(app: FastAPI, service: Service, token: Sequence[DependsParameter]) -> None:

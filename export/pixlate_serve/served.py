@@ -34,7 +34,7 @@ class ServedModel:
         max_pixels: Largest picture it is given.
 
     Raises:
-        PixlateError: The model takes a mask, or the tile is too small for it.
+        PixlateError: The model takes several masks, or the tile is too small for it.
     """
 
     def __init__(
@@ -51,11 +51,8 @@ class ServedModel:
         self.spec: ModelSpec = translator.spec
         self.warm = threading.Event()
         self.works = True
-        masks = [each.name for each in self.spec.conditions if each.kind == "mask"]
-        if masks:
-            raise PixlateError(
-                f"expected a model without a mask, since requests hold one picture, got {name}, which takes {masks[0]}; use pixlate convert --mask"
-            )
+        self._neutral = Conditions.neutral(self.spec)
+        self.mask = next((each.name for each in self.spec.conditions if each.kind == "mask"), "")
         self.executor = Executor(translator, tile, batch, bucket)
         self._has_sample = False
 
@@ -94,7 +91,7 @@ class ServedModel:
         side = allowed_side(SAMPLE, self.spec)
         sample = np.full((1, side, side, self.spec.channels_in), 127, np.uint8)
         try:
-            self.executor(sample, conditions=stacked([Conditions.neutral(self.spec).arrays("")]))
+            self.executor(sample, conditions=stacked([self._neutral.arrays("", sample[0, :, :, :1])]))
         except (PixlateError, OutOfDeviceMemory, MemoryError):
             return False  # a model of one fixed size, or one that does not work
         return True

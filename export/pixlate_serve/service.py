@@ -19,7 +19,7 @@ from pixlate_serve.metrics import Metrics
 from pixlate_serve.options import ServeOptions
 from pixlate_serve.refusals import Refusal, stopping
 from pixlate_serve.served import ServedModel
-from pixlate_serve.translation import Answer, cost, decoded, encoded, header_of, most_pixels, require_sides
+from pixlate_serve.translation import Answer, cost, decoded, encoded, header_of, most_pixels, require_sides, split_hole
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -133,6 +133,9 @@ class Service:
         claim.hold(len(data) + cost(header, model.spec))
         picture = await self._in_pool(decoded, data, model.max_pixels, model.spec)
         del data
+        if model.mask:
+            picture, mask = split_hole(picture, model.mask)
+            conditions = {**conditions, **mask}
         output = await self._translated(model, to_model(picture, model.spec), conditions)
         answer = await self._in_pool(encoded, output, picture, model.spec, format, self.options.quality, self.options.strip_metadata)
         claim.leave_place()

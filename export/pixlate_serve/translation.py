@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile, Picture, to_srgb
 from pixlate.images.formats import BUILT_IN, SNIFFED, named, recognised, writable
 from pixlate.images.picture import Pixels
+from pixlate.images.samples import full_scale, to_8_bits
 from pixlate.images.write import encode_picture
 from pixlate.inference.pictures import from_model, refuse_colour, with_origin
 from pixlate.plugin.spec import ModelSpec
@@ -91,6 +92,21 @@ def decoded(data: bytes, max_pixels: int, spec: ModelSpec) -> Picture:
     with _refused("wrong_colours"):
         refuse_colour(picture, spec)
     return picture
+
+
+def split_hole(picture: Picture, mask: str) -> tuple[Picture, dict[str, Pixels]]:
+    """Return an opaque picture, and the mask of that name for a model that fills: what was transparent, uint8 (height, width, 1).
+
+    Raises:
+        Refusal: 422, nothing is transparent.
+    """
+    if picture.alpha is None or picture.alpha.min() == full_scale(picture.alpha):
+        raise Refusal(
+            422,
+            "no_mask",
+            "expected a picture that is transparent where the model is to fill it, got an opaque one; erase the place and send it as PNG or WebP",
+        )
+    return replace(picture, alpha=None), {mask: 255 - to_8_bits(picture.alpha)[:, :, None]}
 
 
 def encoded(output: Pixels, source: Picture, spec: ModelSpec, format: str, quality: int, strip_metadata: bool) -> Answer:

@@ -1,6 +1,7 @@
 """Models that take more than the picture: conditions in the query."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,9 +62,28 @@ def test_models_tell_their_conditions(application: Application) -> None:
     ]
 
 
-def test_model_of_a_mask_is_refused_at_the_start(start: Start, tmp_path: Path) -> None:
+def test_model_of_a_mask_fills_what_is_transparent(start: Start, tmp_path: Path) -> None:
+    model = OnnxTranslator(write_conditional(tmp_path / "model.onnx", [ModelInput("hole", "mask"), HAIR]), "cpu")
+    application = start({"filling": model})
+    picture = np.full((4, 5, 4), (10, 20, 30, 255), np.uint8)
+    picture[1:3, 2:, 3] = 0
+    answer = application.translate(file(picture), "filling", query="?hair=blond")
+    filled = pixels_of(answer.content)
+    assert answer.status_code == 200 and filled.shape == (4, 5, 3)
+    assert (filled[1:3, 2:] == 128).all()
+    hole = picture[:, :, 3] == 0
+    np.testing.assert_array_equal(filled[~hole], picture[~hole][:, :3])
+    for opaque in (BLACK, file(np.full((4, 5, 4), 255, np.uint8))):
+        status, code, message = error_of(application.translate(opaque, "filling", query="?hair=blond"))
+        assert (status, code) == (422, "no_mask") and message.startswith(
+            "expected a picture that is transparent where the model is to fill it, got an opaque one"
+        )
+    status, _, message = error_of(application.translate(file(picture), "filling", query="?hair=blond&hole=1"))
+    assert status == 400 and message == "expected a label or vector, got the mask hole; it is what is transparent in the picture"
+
+
+def test_model_of_two_masks_is_refused_at_the_start(start: Start, tmp_path: Path) -> None:
     model = OnnxTranslator(write_conditional(tmp_path / "model.onnx", [ModelInput("hole", "mask")]), "cpu")
-    with pytest.raises(
-        PixlateError, match="expected a model without a mask, since requests hold one picture, got filling, which takes hole; use pixlate convert"
-    ):
+    model.spec = replace(model.spec, inputs=(*model.spec.inputs, ModelInput("edge", "mask")))
+    with pytest.raises(PixlateError, match="expected a model of at most one mask, got hole and edge"):
         start({"filling": model})

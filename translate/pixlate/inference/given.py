@@ -17,6 +17,9 @@ from pixlate.places.walk import images_by_name
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.spec import ModelSpec
 
+LARGEST = 10**9
+"""Most pixels that the header of a mask may tell; no mask is decoded that is larger than its image."""
+
 
 @dataclass(frozen=True)
 class Given:
@@ -70,8 +73,9 @@ class Given:
         path = (self.masks or {}).get(name)
         if path is None:
             raise PixlateError(f"expected a mask named {name} in {self.folder}, found none; add it, or take the image out")
-        with ImageFile(path, max_pixels=height * width, formats=self.formats) as file:
+        with ImageFile(path, max_pixels=max(LARGEST, height * width), formats=self.formats) as file:
             if file.size != (width, height):
                 raise PixlateError(f"expected a mask of {width}x{height} as the image, got {path} of {file.size[0]}x{file.size[1]}; resize it")
+            file.max_pixels = height * width
             levels = to_8_bits(file.read().pixels)
         return levels if levels.shape[2] == 1 else np.rint(levels.mean(axis=2, keepdims=True)).astype(np.uint8)
