@@ -10,7 +10,7 @@ from torch import Tensor, nn
 import pixlate
 from pixlate.images.picture import Pixels
 from pixlate.images.samples import full_scale
-from pixlate.inference.sizes import allowed_size, blended_halo, padding_indices
+from pixlate.inference.sizes import allowed_size, blended_halo, pad
 from pixlate.system.cores import granted_cores
 
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
@@ -64,8 +64,10 @@ class TorchTranslator:
 
     @torch.inference_mode()
     def _translate(self, pixels: Pixels) -> Pixels:
-        peak = full_scale(pixels)
-        given = torch.from_numpy(np.ascontiguousarray(pixels) if pixels.dtype == np.uint8 else pixels.astype(np.int32))
+        peak, scale = full_scale(pixels), self.spec.scale
+        height, width = pixels.shape[1:3]
+        padded = pad(pixels, *allowed_size(height, width, self.spec), self.spec.padding)
+        given = torch.from_numpy(np.ascontiguousarray(padded) if pixels.dtype == np.uint8 else padded.astype(np.int32))
         # Two threads may run the model, and cuDNN's settings are the process's own. Searching for kernels at each new shape would take longer than it saves.
         with self._lock, torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False):
             images = given.to(self.device).permute(0, 3, 1, 2).to(torch.float32) / peak
@@ -74,20 +76,17 @@ class TorchTranslator:
             levels = (output.clamp(0, 1) * peak + 0.5).to(torch.int32 if peak > 255 else torch.uint8)
         if not finite:
             raise pixlate.PixlateError("the model gave values that are not numbers; use another model")
-        return np.ascontiguousarray(levels.permute(0, 2, 3, 1).cpu().numpy().astype(pixels.dtype, copy=False))
+        translated = levels.permute(0, 2, 3, 1)[:, : height * scale, : width * scale]
+        return np.ascontiguousarray(translated.cpu().numpy().astype(pixels.dtype, copy=False))
 
     def _run(self, images: Tensor) -> Tensor:
-        """Mirror the images until height and width suit the network, run it and cut its output again."""
+        """Run the network on images of a height and width that it takes."""
         spec = self.spec
-        batch, _, height, width = images.shape
-        high, wide = allowed_size(height, width, spec)
-        rows, columns = (torch.from_numpy(padding_indices(*sides, spec.padding)).to(images.device) for sides in ((height, high), (width, wide)))
-        padded = images[:, :, rows[:, None], columns] if (high, wide) != (height, width) else images
-        output = torch.cat([self._network(image) for image in torch.split(padded, 1)]) if self._one_by_one else self._network(padded)
-        expected = (batch, spec.channels_out, high * spec.scale, wide * spec.scale)
+        output = torch.cat([self._network(image) for image in torch.split(images, 1)]) if self._one_by_one else self._network(images)
+        expected = (len(images), spec.channels_out, images.shape[2] * spec.scale, images.shape[3] * spec.scale)
         if tuple(output.shape) != expected:
             raise pixlate.PixlateError(f"expected the model to give {expected}, got {tuple(output.shape)}; use another model")
-        return output[:, :, : height * spec.scale, : width * spec.scale]
+        return output
 
 
 def choose(device: str) -> str:

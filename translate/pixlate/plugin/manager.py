@@ -2,9 +2,10 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 from importlib.metadata import Distribution, EntryPoint
-from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pluggy import HookImpl
 
@@ -27,17 +28,7 @@ CORE = "core"
 """Entry point of what Pixlate offers itself."""
 
 
-class Named(Protocol):
-    """Anything offered under a name that must be unique."""
-
-    @property
-    def name(self) -> str:
-        """The name."""
-        ...
-
-
-Offered = TypeVar("Offered")
-OfferedByName = TypeVar("OfferedByName", bound=Named)
+Offered = TypeVar("Offered", Check, Engine, ImageFormat, Method, Metric, ModelCard, Runtime)
 
 
 class Plugins:
@@ -59,30 +50,29 @@ class Plugins:
                 with asking():
                     module = entry.load()
             except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a foreign module raises, the others must still load
-                reason = _reason(error)
-                _warn(f"the plugin {plugin} is left out, it failed to import ({reason}); update or uninstall {plugin.distribution}")
-                self.plugins.append(Plugin(plugin.name, plugin.distribution, plugin.version, error=reason))
-                continue
-            self.add(module, plugin)
+                self.plugins.append(replace(plugin, error=_reason(error)))
+                _warn(f"the plugin {plugin} is left out, it failed to import ({_reason(error)}); update or uninstall {plugin.distribution}")
+            else:
+                self.add(module, plugin)
 
     def methods(self) -> dict[str, Method]:
         """Return the methods of all plugins by name."""
-        return self.collect("method", "pixlate_methods", Method)
+        return self.collect("method", Method)
 
     def models(self) -> dict[str, ModelCard]:
         """Return the ready models of all plugins by name."""
-        return self.collect("model", "pixlate_models", ModelCard)
+        return self.collect("model", ModelCard)
 
     def runtimes(self) -> dict[str, Runtime]:
         """Return the runtimes of all plugins by name, in the order in which they are asked."""
-        return self.collect("runtime", "pixlate_runtimes", Runtime)
+        return self.collect("runtime", Runtime)
 
     def image_formats(self) -> dict[str, ImageFormat]:
         """Return the built-in image formats and those of all plugins by suffix; one whose name or suffix two formats claim refuses each file.
 
         A plugin's takes the place of a built-in one of its name or suffix.
         """
-        values = list(self._values("image format", "pixlate_image_formats", ImageFormat))
+        values = list(self._values("image format", ImageFormat))
         taken = {claim for owner, offered in values if owner.name != CORE for claim in (offered.name, *offered.suffixes)}
         values = [(owner, offered) for owner, offered in values if owner.name != CORE or offered.name not in taken]
         formats = self._unique("image format", values)
@@ -93,30 +83,30 @@ class Plugins:
                     claims.setdefault(suffix, []).append((owner, offered))
         found = {}
         for suffix, claiming in claims.items():
-            owner, first = claiming[0]
+            name = claiming[0][1].name
             if len(claiming) > 1:
-                both = " and ".join(f"{offered.name!r} of the plugin {each}" for each, offered in claiming)
+                both = " and ".join(f"{offered.name!r} of the plugin {owner}" for owner, offered in claiming)
                 sentence = f"the suffix {suffix} is claimed by the image formats {both}; uninstall one of them"
-                for each, _ in claiming:
-                    self._leave_out(LeftOut(each, "suffix", suffix, sentence), warn=False)
-                found[suffix] = ImageFormat(first.name, (suffix,), _refusing(sentence))
-            elif first.name not in formats:
-                found[suffix] = ImageFormat(first.name, (suffix,), _refusing(self.why("image format", first.name)))
+                self._leave_out([owner for owner, _ in claiming], "suffix", suffix, sentence, warn=False)
+            elif name not in formats:
+                sentence = self.why("image format", name)
             else:
-                found[suffix] = first
+                found[suffix] = formats[name]
+                continue
+            found[suffix] = ImageFormat(name, (suffix,), partial(_refuse, sentence))
         return found
 
     def engines(self) -> dict[str, Engine]:
         """Return what runs conversions, by name."""
-        return self.collect("engine", "pixlate_engines", Engine)
+        return self.collect("engine", Engine)
 
     def metrics(self) -> dict[str, Metric]:
         """Return the metrics of all plugins by name."""
-        return self.collect("metric", "pixlate_metrics", Metric)
+        return self.collect("metric", Metric)
 
     def checks(self) -> list[Check]:
         """Return the findings of all plugins."""
-        return [check for _, check in self._values("check", "pixlate_checks", Check)]
+        return [check for _, check in self._values("check", Check)]
 
     def add_commands(self, app: "App") -> None:
         """Let each plugin add its commands; one that fails is named in a warning, and the other commands still work."""
@@ -125,8 +115,7 @@ class Plugins:
                 implementation.function(app)
             except Exception as error:  # noqa: BLE001 - whatever a foreign module raises, help and doctor must still work
                 owner = self.origin(implementation.plugin_name)
-                sentence = f"the commands of the plugin {owner} are left out ({_reason(error)}); update it"
-                self._leave_out(LeftOut(owner, "commands", "pixlate_commands", sentence))
+                self._leave_out([owner], "commands", "pixlate_commands", f"the commands of the plugin {owner} are left out ({_reason(error)}); update it")
 
     def left_out(self) -> list[LeftOut]:
         """Ask every plugin for all it offers, and return what is not used of those that are loaded."""
@@ -136,9 +125,8 @@ class Plugins:
 
     def why(self, kind: str, name: str) -> str:
         """Return why a name cannot be used, for a sentence that refuses it; nothing where no plugin that is left out may have offered it."""
-        hook = f"pixlate_{kind.replace(' ', '_')}s"
         named = [each.sentence for each in self._left_out.values() if (each.kind, each.name) == (kind, name)]
-        unnamed = [each.sentence for each in self._left_out.values() if each.name == hook]
+        unnamed = [each.sentence for each in self._left_out.values() if each.name == _hook(kind)]
         whole = [f"the plugin {plugin} is left out ({plugin.error})" for plugin in self.plugins if plugin.error]
         return "; ".join(named[:1] or [*unnamed, *whole])
 
@@ -157,41 +145,37 @@ class Plugins:
             except Exception as raised:  # noqa: BLE001 - a module may hold objects that raise when they are looked at
                 error = _reason(raised)
         hooks = () if error else tuple(sorted(caller.name for caller in self.manager.get_hookcallers(module) or []))
-        loaded = Plugin(plugin.name, plugin.distribution, plugin.version, hooks, error, api)
+        loaded = replace(plugin, hooks=hooks, error=error, api=api)
         self.plugins.append(loaded)
         if error:
             _warn(f"the plugin {plugin} is left out: {error}")
-            return loaded
-        for hook, reason in self.manager.misfits.items():
-            sentence = f"the hook {hook} of the plugin {plugin} is left out: {reason}; update {plugin.distribution}"
-            self._leave_out(LeftOut(loaded, "hook", hook, sentence))
+        for hook, reason in {} if error else self.manager.misfits.items():
+            self._leave_out([loaded], "hook", hook, f"the hook {hook} of the plugin {plugin} is left out: {reason}; update {plugin.distribution}")
         return loaded
 
     def origin(self, name: str) -> Plugin:
         """Return the plugin registered under a name; one registered by hand, as in a test of a plugin, belongs to no distribution."""
         return next((plugin for plugin in self.plugins if name in (str(plugin), plugin.name)), Plugin(name, name, "of no distribution"))
 
-    def collect(self, kind: str, hook: str, wanted: type[OfferedByName], of: Plugin | None = None) -> dict[str, OfferedByName]:
+    def collect(self, kind: str, wanted: type[Offered], of: Plugin | None = None) -> dict[str, Offered]:
         """Ask every plugin for its values of a type and return them by name; a name that two offer is left out.
 
         Args:
             kind: What they are, for sentences: ``method``.
-            hook: Name of the hook.
             wanted: Their class.
             of: The only plugin whose values are returned.
         """
-        return self._unique(kind, (value for value in self._values(kind, hook, wanted) if of in (None, value[0])))
+        return self._unique(kind, (value for value in self._values(kind, wanted) if of in (None, value[0])))
 
-    def _unique(self, kind: str, values: Iterable[tuple[Plugin, OfferedByName]]) -> dict[str, OfferedByName]:
-        offers: dict[str, list[tuple[Plugin, OfferedByName]]] = {}
+    def _unique(self, kind: str, values: Iterable[tuple[Plugin, Offered]]) -> dict[str, Offered]:
+        offers: dict[str, list[tuple[Plugin, Offered]]] = {}
         for owner, offer in values:
             offers.setdefault(offer.name, []).append((owner, offer))
         for name, offering in offers.items():
             if len(offering) > 1:
-                both = " and ".join(str(owner) for owner, _ in offering)
-                sentence = f"two plugins offer a {kind} named {name!r}: {both}; uninstall one of them"
-                for owner, _ in offering:
-                    self._leave_out(LeftOut(owner, kind, name, sentence), warn=False)
+                owners = [owner for owner, _ in offering]
+                sentence = f"two plugins offer a {kind} named {name!r}: {' and '.join(map(str, owners))}; uninstall one of them"
+                self._leave_out(owners, kind, name, sentence, warn=False)
         return {name: offering[0][1] for name, offering in offers.items() if len(offering) == 1}
 
     def listened(self, hook: str) -> bool:
@@ -243,52 +227,45 @@ class Plugins:
                 failures.append(f"the plugin {owner} returned {type(answer).__name__} instead of {wanted}")
         return None, failures
 
-    def _values(self, kind: str, hook: str, wanted: type[Offered]) -> Iterator[tuple[Plugin, Offered]]:
-        """Yield what each plugin offers through a hook, but for what raises, is of another type, or cannot be used."""
+    def _values(self, kind: str, wanted: type[Offered]) -> Iterator[tuple[Plugin, Offered]]:
+        """Yield what each plugin offers of a kind, but for what raises, is of another type, or cannot be used."""
+        hook = _hook(kind)
         for implementation in getattr(self.manager.hook, hook).get_hookimpls():
             owner = self.origin(implementation.plugin_name)
-            values: list[object] = []
+            remedy = f"update or uninstall {owner.distribution}"
+            values: list[Any] = []
             with asking():
                 try:
                     for value in implementation.function():  # those before one that raises are kept
                         values.append(value)
                 except Exception as error:  # noqa: BLE001 - whatever a foreign function raises, the others must still be asked
-                    sentence = (
-                        f"the plugin {owner} failed in {hook} ({_reason(error)}), which is left out from there on; update or uninstall {owner.distribution}"
-                    )
-                    self._leave_out(LeftOut(owner, "hook", hook, sentence))
+                    sentence = f"the plugin {owner} failed in {hook} ({_reason(error)}), which is left out from there on; {remedy}"
+                    self._leave_out([owner], "hook", hook, sentence)
             for value in values:
-                if not _is_named(value, wanted):
-                    reason, name = f"expected a {wanted.__name__} with a name, got {type(value).__name__}", hook
-                elif reason := getattr(value, "refusal", ""):
-                    name = value.name
+                named = isinstance(value, wanted) and isinstance(getattr(value, "name", None), str)
+                reason = getattr(value, "refusal", "") if named else f"expected a {wanted.__name__} with a name, got {type(value).__name__}"
+                if reason:
+                    self._leave_out([owner], kind, value.name if named else hook, f"a {kind} of the plugin {owner} is left out: {reason}; {remedy}")
                 else:
                     yield owner, value
-                    continue
-                sentence = f"a {kind} of the plugin {owner} is left out: {reason}; update or uninstall {owner.distribution}"
-                self._leave_out(LeftOut(owner, kind, name, sentence))
 
-    def _leave_out(self, left_out: LeftOut, warn: bool = True) -> None:
-        """Note what is not used, and warn of it the first time."""
-        key = left_out.plugin, left_out.kind, left_out.name
-        if key not in self._left_out:
-            self._left_out[key] = left_out
-            if warn:
-                _warn(left_out.sentence)
+    def _leave_out(self, plugins: Iterable[Plugin], kind: str, name: str, sentence: str, warn: bool = True) -> None:
+        """Note what is not used of plugins, and warn of it the first time."""
+        for plugin in plugins:
+            if (plugin, kind, name) not in self._left_out:
+                self._left_out[plugin, kind, name] = LeftOut(plugin, kind, name, sentence)
+                if warn:
+                    _warn(sentence)
 
 
-def _is_named(value: object, wanted: type[Offered]) -> TypeGuard[Any]:
-    """Return whether a value is of a type and has a name."""
-    return isinstance(value, wanted) and isinstance(getattr(value, "name", None), str)
+def _hook(kind: str) -> str:
+    """Return the hook that collects values of a kind."""
+    return f"pixlate_{kind.replace(' ', '_')}s"
 
 
-def _refusing(sentence: str) -> Callable[[Any], Any]:
-    """Return a function that refuses every file with a sentence."""
-
-    def refuse(path: object) -> None:
-        raise PixlateError(sentence)
-
-    return refuse
+def _refuse(sentence: str, path: object) -> NoReturn:
+    """Refuse a file of a format that cannot be used."""
+    raise PixlateError(sentence)
 
 
 def _reason(error: BaseException) -> str:

@@ -7,8 +7,6 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.abc import ExecutionLoader
-from importlib.util import decode_source, module_from_spec, spec_from_loader
 from pathlib import Path
 from types import ModuleType
 
@@ -80,38 +78,22 @@ def load(path: Path, stored: Mapping[str, str] | None = None) -> SingleFile:
 def _loaded(path: Path, digest: str, code: bytes) -> SingleFile:
     module = _executed(path, digest, code)
     plugin = installed().add(module, Plugin(path.stem, str(path), digest[:8]))
-    methods = installed().collect("method", "pixlate_methods", Method, of=plugin)
+    methods = installed().collect("method", Method, of=plugin)
     if not methods:
         reason = plugin.error or installed().why("method", "") or "mark a function pixlate_methods with @pixlate.hookimpl"
         raise PixlateError(f"expected a method in {path}, but it offers none; {reason}")
     return SingleFile(path, digest, methods)
 
 
-class _Source(ExecutionLoader):
-    """Gives the bytes whose digest is known to the import system, which would read the file again, or a cache of it."""
-
-    def __init__(self, path: Path, code: bytes) -> None:
-        self.path, self.code = path, code
-
-    def get_filename(self, fullname: str) -> str:
-        """Return the path."""
-        return str(self.path)
-
-    def get_source(self, fullname: str) -> str:
-        """Return the text."""
-        return decode_source(self.code)
-
-
 def _executed(path: Path, digest: str, code: bytes) -> ModuleType:
-    """Return the module of a file's bytes; dataclasses and the help of options look for it among those imported."""
+    """Return the module of the bytes whose digest is known; dataclasses and the help of options look for it among those imported."""
     name = f"pixlate_file_{digest}"  # hides no module that can be imported
-    spec = spec_from_loader(name, _Source(path, code))
-    assert spec is not None and spec.loader is not None
-    module = module_from_spec(spec)
+    module = ModuleType(name)
+    module.__file__ = str(path)
     sys.modules[name] = module
     try:
         with asking():
-            spec.loader.exec_module(module)
+            exec(compile(code, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - importing the file would read it again, or a cache of it
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
