@@ -17,6 +17,9 @@ MARGIN = 12
 LABEL = 22
 ROWS = 4
 
+Row = tuple[Image.Image, Image.Image, str]
+"""Source, output and label."""
+
 
 class Sheet:
     """Collects rows of source and output, and draws them.
@@ -37,12 +40,12 @@ class Sheet:
         self.model = model
         self._part = path.with_name(f".{path.name}.part")
         open_part(self._part, "sheet").close()
-        self._rows: dict[str, tuple[Image.Image, Image.Image, str]] = {}
+        self.rows: dict[str, Row] = {}
         self._lock = Lock()
 
     def add(self, name: str, source: Picture, output: Picture) -> None:
         """Take in one result while there is room; callable from any thread."""
-        if len(self._rows) >= ROWS:
+        if len(self.rows) >= ROWS:
             return
         height, width = source.pixels.shape[:2]
         scale = output.pixels.shape[1] // width
@@ -56,14 +59,18 @@ class Sheet:
             before, after = _rgb(source, 0, height, 0, width), _rgb(output, 0, height, 0, width)
             for image in (before, after):
                 image.thumbnail((CELL, CELL))
+        self.keep(name, (before, after, label))
+
+    def keep(self, name: str, row: Row) -> None:
+        """Take in a row that was made elsewhere while there is room."""
         with self._lock:
-            if len(self._rows) < ROWS:
-                self._rows[name] = (before, after, label)
+            if len(self.rows) < ROWS:
+                self.rows[name] = row
 
     def save(self, summary: Summary) -> None:
         """Draw the sheet, rows in the order of their names, and tell the summary; where nothing was converted no sheet is written."""
         try:
-            if self._rows:
+            if self.rows:
                 self._drawn().save(self._part, "PNG")
                 self._part.replace(self.path)
                 summary.sheet = str(self.path)
@@ -78,11 +85,11 @@ class Sheet:
             self._part.unlink()
 
     def _drawn(self) -> Image.Image:
-        height = MARGIN + sum(row[0].height + LABEL + MARGIN for row in self._rows.values())
+        height = MARGIN + sum(row[0].height + LABEL + MARGIN for row in self.rows.values())
         sheet = Image.new("RGB", (3 * MARGIN + 2 * CELL, height), "white")
         draw, font, top = ImageDraw.Draw(sheet), ImageFont.load_default(14), MARGIN
-        for name in sorted(self._rows):
-            before, after, label = self._rows[name]
+        for name in sorted(self.rows):
+            before, after, label = self.rows[name]
             for column, (image, text) in enumerate(((before, label), (after, printable(self.model)))):
                 left = MARGIN + column * (CELL + MARGIN)
                 shown = text
