@@ -53,7 +53,7 @@ class Page(HTMLParser):
             self.text += data
 
     def charts(self) -> dict[str, ElementTree.Element]:
-        drawings = re.findall(r"<svg.*?</svg>", self.source)
+        drawings = re.findall(r"<svg.*?</svg>", self.source, re.DOTALL)
         return {str(svg.get("aria-label")).removesuffix(" over steps"): svg for svg in map(ElementTree.fromstring, drawings)}
 
     def images(self) -> list[tuple[str, Image.Image]]:

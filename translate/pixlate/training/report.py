@@ -4,18 +4,17 @@ import base64
 import json
 import re
 import tomllib
-from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from html import escape
 from importlib.resources import files
 from io import BytesIO
 from math import ceil, floor, isfinite, log10
 from pathlib import Path
 from statistics import median
-from string import Template
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+from jinja2 import Environment
 from PIL import Image
 
 from pixlate.errors import PixlateError
@@ -33,28 +32,11 @@ APART = 20
 """So is one where the median of one curve is more times that of another: the smaller would lie flat on the floor."""
 FLOOR = 6
 """Powers of ten below its largest number where such a chart ends; smaller numbers lie on its floor."""
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 420, 230, 52, 408, 22, 196
-"""Size of a chart and the edges of its plot, in the units of its drawing."""
-COLOURS = 8
+LEFT, RIGHT, TOP, BOTTOM = 52, 408, 22, 196
+"""Edges of a plot, in the units of its drawing, which ``report.html`` makes 420 wide and 230 high."""
 
-
-@dataclass
-class _Series:
-    """Numbers over steps, in the order of steps."""
-
-    steps: "array[float]" = field(default_factory=lambda: array("d"))
-    values: "array[float]" = field(default_factory=lambda: array("d"))
-
-    def drop_from(self, step: float) -> None:
-        while self.steps and self.steps[-1] >= step:
-            self.steps.pop()
-            self.values.pop()
-
-    def thinned(self) -> list[tuple[float, float]]:
-        """Return at most POINTS points, each the mean of a window."""
-        window = ceil(len(self.steps) / POINTS)
-        parts = ((self.steps[start : start + window], self.values[start : start + window]) for start in range(0, len(self.steps), window or 1))
-        return [(sum(steps) / len(steps), sum(values) / len(values)) for steps, values in parts]
+Series = dict[int, float]
+"""Numbers by step, in the order of steps."""
 
 
 @dataclass
@@ -62,11 +44,50 @@ class _Logged:
     """What the log of a run holds."""
 
     step: int = 0
-    series: dict[str, dict[str, _Series]] = field(default_factory=lambda: {"losses": {}, "validation": {}})
+    series: dict[str, dict[str, Series]] = field(default_factory=lambda: {"losses": {}, "validation": {}})
     """By kind of line and by name."""
     warnings: dict[str, int] = field(default_factory=dict)
     """The step of each message."""
     damaged: int = 0
+
+
+class _Axis(NamedTuple):
+    """A range of numbers and where each is drawn; in powers of ten where it is logarithmic."""
+
+    low: float
+    high: float
+    start: float
+    """Where the low end is drawn."""
+    end: float
+    logarithmic: bool = False
+
+    def place(self, value: float) -> float:
+        """Return where a number is drawn; what is below the low end is put there."""
+        if self.logarithmic:
+            value = log10(value) if value > 0 else self.low
+        return self.start + max(0.0, (value - self.low) / (self.high - self.low)) * (self.end - self.start)
+
+    def ticks(self) -> list[float]:
+        """Return round numbers in the range."""
+        if self.logarithmic:
+            return [10.0**exponent for exponent in range(int(self.low), int(self.high) + 1)]
+        rough = (self.high - self.low) / 6
+        power = 10 ** floor(log10(rough))
+        distance = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
+        return [number * distance for number in range(ceil(self.low / distance - 1e-9), floor(self.high / distance + 1e-9) + 1)]
+
+
+class _Chart(NamedTuple):
+    """What one drawing shows."""
+
+    title: str
+    unit: str
+    curves: dict[str, list[tuple[float, float]]]
+    """Steps and values of each, at most POINTS."""
+    last: dict[str, float]
+    """Last value of each curve."""
+    x: _Axis
+    y: _Axis
 
 
 def write_report(run: Path) -> Path:
@@ -81,9 +102,11 @@ def write_report(run: Path) -> Path:
     """
     method, options = _options(run)
     logged = _read(run / LOG)
-    title = f"{method}: {run.resolve().name}"
-    template = Template(files("pixlate.training").joinpath("report.html").read_text(encoding="utf-8"))
-    page = template.substitute(title=escape(title), body="\n".join(_body(title, options, logged, run)))
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"brief": _brief, "shown": _shown}
+    template = environment.from_string(files("pixlate.training").joinpath("report.html").read_text(encoding="utf-8"))
+    found = {"options": options, "logged": logged, "sheets": list(_sheets(run / SAMPLES)), "charts": list(_charts(logged.series))}
+    page = template.render(title=f"{method}: {run.resolve().name}", log=LOG, left=LEFT, right=RIGHT, bottom=BOTTOM, **found)
     part = run / f".{REPORT}.part"
     try:
         part.write_text(page, encoding="utf-8")
@@ -121,38 +144,12 @@ def _read(path: Path) -> _Logged:
                 continue
             group = logged.series[kind]
             if step <= last[kind]:  # resumed from a checkpoint before the last line
-                for series in group.values():
-                    series.drop_from(step)
+                group = logged.series[kind] = {name: {each: value for each, value in series.items() if each < step} for name, series in group.items()}
             last[kind] = logged.step = step
             for name, value in line.items():
                 if type(value) in (int, float) and isfinite(value):
-                    series = group.get(name) or group.setdefault(name, _Series())
-                    series.steps.append(step)
-                    series.values.append(value)
+                    group.setdefault(name, {})[step] = value
     return logged
-
-
-def _body(title: str, options: dict[str, Any], logged: _Logged, run: Path) -> Iterator[str]:
-    steps = options.get("steps")
-    yield f"<h1>{escape(title)}</h1>"
-    if isinstance(steps, int):
-        yield f'<p>Step {logged.step:,} of {steps:,}</p><progress max="{steps}" value="{logged.step}"></progress>'
-    if logged.damaged:
-        yield f'<p class="faint">{logged.damaged} damaged line{"s" * (logged.damaged > 1)} of {LOG} passed over.</p>'
-    if logged.warnings:
-        yield '<ul class="warnings">'
-        yield from (f"<li>{escape(message)} <span class=faint>(step {step:,})</span></li>" for message, step in logged.warnings.items())
-        yield "</ul>"
-    sheets = list(_sheets(run / SAMPLES))
-    if sheets:
-        yield f"<h2>Newest samples</h2>{sheets[0]}"
-    charts = "".join(_charts(logged))
-    yield f'<h2>Curves</h2><div class="charts">{charts}</div>' if charts else "<p>Nothing has been logged yet.</p>"
-    if sheets[1:]:
-        yield f'<h2>Earlier samples</h2><div class="older">{"".join(sheets[1:])}</div>'
-    yield "<h2>Options</h2><table>"
-    yield from (f"<tr><th>{escape(name.replace('_', ' '))}</th><td>{escape(_shown(value))}</td></tr>" for name, value in options.items())
-    yield "</table>"
 
 
 def _shown(value: Any) -> str:
@@ -161,78 +158,63 @@ def _shown(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _sheets(folder: Path) -> Iterator[str]:
-    """Yield figures of at most SHEETS sheets, evenly spread over the run, newest first."""
+def _sheets(folder: Path) -> Iterator[tuple[int, str, str]]:
+    """Yield step, name and data URL of at most SHEETS sheets, evenly spread over the run, newest first."""
     found = {int(match[1]): path for path in folder.glob("step-*.png") if (match := re.fullmatch(r"step-(\d+)\.png", path.name))}
     newest_first = sorted(found, reverse=True)
-    chosen = {round(index * (len(found) - 1) / (SHEETS - 1)) for index in range(SHEETS)} if len(found) > SHEETS else range(len(found))
-    for step in (newest_first[index] for index in sorted(chosen)):
+    for index in dict.fromkeys(np.linspace(0, len(found) - 1, min(SHEETS, len(found))).round().astype(int)):
+        step = newest_first[index]
         kind, data = _light(found[step])
-        image = f'<img alt="Samples of step {step:,}" src="data:image/{kind};base64,{base64.b64encode(data).decode()}">'
-        yield f"<figure><figcaption>Step {step:,} <small>{SAMPLES}/{escape(found[step].name)}</small></figcaption>{image}</figure>"
+        yield step, f"{SAMPLES}/{found[step].name}", f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def _light(path: Path) -> tuple[str, bytes]:
     """Return a sheet as it is, or as JPEG and then ever smaller where it is too heavy for the page."""
-    kind, data = "png", path.read_bytes()
-    if len(data) > HEAVIEST:
-        image = Image.open(BytesIO(data)).convert("RGB")
-        while len(data) > HEAVIEST:
-            if kind == "jpeg":
-                image = image.reduce(2)
-            kind, buffer = "jpeg", BytesIO()
-            image.save(buffer, "JPEG", quality=90, subsampling=0)
-            data = buffer.getvalue()
+    kind, data, factor = "png", path.read_bytes(), 1
+    while len(data) > HEAVIEST:
+        kind, buffer = "jpeg", BytesIO()
+        Image.open(path).convert("RGB").reduce(factor).save(buffer, "JPEG", quality=90, subsampling=0)
+        data, factor = buffer.getvalue(), 2 * factor
     return kind, data
 
 
-def _charts(logged: _Logged) -> Iterator[str]:
-    losses = dict(logged.series["losses"])
+def _charts(series: Mapping[str, Mapping[str, Series]]) -> Iterator[_Chart]:
+    """Yield the charts that have numbers."""
+    losses = dict(series["losses"])
     speed = {name: losses.pop(name) for name in list(losses) if name == "steps_per_second"}
     rates = {name: losses.pop(name) for name in list(losses) if name.endswith("learning_rate")}
-    yield _chart("Losses", "", losses)
-    for name, series in logged.series["validation"].items():
-        yield _chart(f"Validation: {name}", "dB" if name.startswith("psnr") else "", {name: series})
-    yield _chart("Learning rate", "", rates, may_be_logarithmic=False)  # a schedule that ends near zero is read on a linear scale
-    yield _chart("Speed", "steps/s", speed, may_be_logarithmic=False)
+    validation = [(f"Validation: {name}", "dB" if name.startswith("psnr") else "", {name: values}) for name, values in series["validation"].items()]
+    for title, unit, group in (("Losses", "", losses), *validation, ("Learning rate", "", rates), ("Speed", "steps/s", speed)):
+        if curves := {name: _thinned(values) for name, values in group.items() if values}:
+            last = {name: next(reversed(group[name].values())) for name in curves}
+            ends = [step for curve in curves.values() for step, _ in (curve[0], curve[-1])]
+            steps = _Axis(min(ends), max(ends) if max(ends) > min(ends) else min(ends) + 1, LEFT, RIGHT)
+            values = [[value for _, value in curve] for curve in curves.values()]
+            # a schedule that ends near zero is read on a linear scale
+            yield _Chart(title, unit, curves, last, steps, _axis(values, may_be_logarithmic=group is not rates and group is not speed))
 
 
-def _chart(title: str, unit: str, series: dict[str, _Series], may_be_logarithmic: bool = True) -> str:
-    """Return a figure with a drawing and its legend; nothing where there are no numbers."""
-    points = {name: each.thinned() for name, each in series.items() if each.steps}
-    if not points:
-        return ""
-    values = [value for line in points.values() for _, value in line]
-    medians = [middle for line in points.values() if (middle := median(value for _, value in line)) > 0]
+def _thinned(series: Series) -> list[tuple[float, float]]:
+    """Return at most POINTS points, each the mean of a window."""
+    points = np.array(list(series.items()), np.float64)
+    starts = np.arange(0, len(points), ceil(len(points) / POINTS))
+    means: list[tuple[float, float]] = (np.add.reduceat(points, starts) / np.diff(starts, append=len(points))[:, None]).tolist()
+    return means
+
+
+def _axis(curves: Iterable[list[float]], may_be_logarithmic: bool) -> _Axis:
+    """Return an axis that holds the values of all curves, with some room."""
+    medians = [middle for curve in curves if (middle := median(curve)) > 0]
+    ordered = sorted(value for curve in curves for value in curve)
+    low, high = ordered[0], ordered[-1]
+    least = next((value for value in ordered if value > 0), high)
     apart = bool(medians) and max(medians) > APART * min(medians)
-    axis = _Axis.over(values, may_be_logarithmic, apart)
-    ends = [step for line in points.values() for step, _ in (line[0], line[-1])]
-    steps = _Axis(min(ends), max(ends) if max(ends) > min(ends) else min(ends) + 1)
-    drawing = [f'<text x="{LEFT}" y="12">{escape(unit)}{" (logarithmic)" if axis.logarithmic else ""}</text>']
-    for tick in axis.ticks():
-        y = BOTTOM - axis.place(tick) * (BOTTOM - TOP)
-        drawing.append(f'<line class="grid" x1="{LEFT}" x2="{RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        drawing.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_brief(tick)}</text>')
-    drawing.append(f'<line class="grid" x1="{LEFT}" x2="{RIGHT}" y1="{BOTTOM}" y2="{BOTTOM}"/>')
-    for tick in steps.ticks():
-        x = LEFT + steps.place(tick) * (RIGHT - LEFT)
-        drawing.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{BOTTOM}" y2="{BOTTOM + 4}"/>')
-        drawing.append(f'<text x="{x:.1f}" y="{BOTTOM + 17}" text-anchor="middle">{f"{tick / 1000:.6g}k" if tick >= 10_000 else f"{tick:.6g}"}</text>')
-    drawing.append(f'<text x="{RIGHT}" y="{HEIGHT - 4}" text-anchor="end">step</text>')
-    legend = []
-    for index, (name, line) in enumerate(points.items()):
-        colour = f"var(--c{index % COLOURS})"
-        dashes = f' stroke-dasharray="{2 + 3 * (index // COLOURS)} 2"' if index >= COLOURS else ""
-        places = [(LEFT + steps.place(step) * (RIGHT - LEFT), BOTTOM - axis.place(value) * (BOTTOM - TOP)) for step, value in line]
-        corners = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-        drawing.append(f'<polyline style="stroke: {colour}"{dashes} points="{corners}"/>')
-        drawing.append(f'<circle style="fill: {colour}" cx="{places[-1][0]:.1f}" cy="{places[-1][1]:.1f}" r="3"/>')
-        legend.append(f'<li><i style="background: {colour}"></i>{escape(name)} <b>{_brief(series[name].values[-1])}</b>{f" {unit}" if unit else ""}</li>')
-    label = escape(f"{title} over steps", quote=True)
-    return (
-        f'<figure><figcaption>{escape(title)}</figcaption><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(drawing)}</svg>'
-        f'<ul class="legend">{"".join(legend)}</ul></figure>'
-    )
+    if may_be_logarithmic and low >= 0 and (apart or high > least * 10**DECADES):
+        return _Axis(max(floor(log10(least)), ceil(log10(high)) - FLOOR), ceil(log10(high)), BOTTOM, TOP, logarithmic=True)
+    if 0 <= low <= high / 2:
+        low = 0.0
+    room = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
+    return _Axis(low if low == 0 else low - room, high + room, BOTTOM, TOP)
 
 
 def _brief(value: float) -> str:
@@ -241,40 +223,3 @@ def _brief(value: float) -> str:
         mantissa, exponent = f"{value:.3e}".split("e")
         return f"{float(mantissa):g}e{int(exponent)}"
     return f"{value:.4g}"
-
-
-@dataclass(frozen=True)
-class _Axis:
-    """A range of numbers and where each lies in it; in powers of ten where it is logarithmic."""
-
-    low: float
-    high: float
-    logarithmic: bool = False
-
-    @classmethod
-    def over(cls, values: Iterable[float], may_be_logarithmic: bool, apart: bool) -> "_Axis":
-        """Return an axis that holds the values, with some room; ``apart`` tells whether they are of very different size."""
-        ordered = sorted(values)
-        low, high = ordered[0], ordered[-1]
-        least = next((value for value in ordered if value > 0), high)
-        if may_be_logarithmic and low >= 0 and (apart or high > least * 10**DECADES):
-            return cls(max(floor(log10(least)), ceil(log10(high)) - FLOOR), ceil(log10(high)), logarithmic=True)
-        if 0 <= low <= high / 2:
-            low = 0.0
-        room = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
-        return cls(low if low == 0 else low - room, high + room)
-
-    def place(self, value: float) -> float:
-        """Return 0 for the low end, 1 for the high one; what lies below the low end is put there."""
-        if self.logarithmic:
-            value = log10(value) if value > 0 else self.low
-        return max(0.0, (value - self.low) / (self.high - self.low))
-
-    def ticks(self) -> list[float]:
-        """Return round numbers in the range."""
-        if self.logarithmic:
-            return [10.0**exponent for exponent in range(int(self.low), int(self.high) + 1)]
-        rough = (self.high - self.low) / 6
-        power = 10 ** floor(log10(rough))
-        distance = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
-        return [number * distance for number in range(ceil(self.low / distance - 1e-9), floor(self.high / distance + 1e-9) + 1)]
