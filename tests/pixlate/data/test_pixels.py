@@ -11,9 +11,10 @@ from PIL import Image
 
 from pixlate.data.cache import PixelCache
 from pixlate.data.patches import resized, size_for
-from pixlate.data.pixels import UnreadableImage, luma, read_pixels, size_of, to_levels, to_unit
+from pixlate.data.pixels import UnreadableImage, luma, read_pixels, size_of, to_unit
 from pixlate.errors import PixlateError
 from pixlate.images import Pixels
+from pixlate.images.samples import to_8_bits
 
 
 def samples(channels: int, kind: Any = np.uint8, height: int = 12, width: int = 9) -> NDArray[Any]:
@@ -104,8 +105,8 @@ def test_unit_range_reaches_both_ends_and_levels_round() -> None:
     for kind in (np.uint8, np.uint16):
         ends: Pixels = np.array([[[0], [np.iinfo(kind).max]]], kind)
         assert to_unit(ends).ravel().tolist() == [0.0, 1.0]
-    assert to_levels(np.array([[[128], [129], [65535]]], np.uint16)).ravel().tolist() == [0, 1, 255]
-    assert to_levels(np.array([[[0.5], [1.0]]], np.float32)).ravel().tolist() == [128, 255]
+    assert to_8_bits(np.array([[[128], [129], [65535]]], np.uint16)).ravel().tolist() == [0, 1, 255]
+    assert to_8_bits(np.array([[[0.5], [1.0]]], np.float32)).ravel().tolist() == [128, 255]
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,14 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from statistics import median
 
 from pixlate.data.examine import Examined, examine, same_look
 from pixlate.data.folders import ARRAY_SUFFIXES, list_images, match_by_name, name_some
-from pixlate.data.kinds import degraded, paired, unpaired
+from pixlate.data.kinds import check_pair_count, check_two, degraded, paired, unpaired
 from pixlate.data.pixels import UnreadableImage, size_of
 from pixlate.data.sizes import LEAST_ASPECT, too_narrow, unlike
 from pixlate.errors import PixlateError
@@ -43,26 +45,26 @@ def check(folders: Sequence[Path], kind: DataKind | None, patch: int, track: Tra
     return report
 
 
-def check_images(folders: Sequence[Path], options: DataOptions, patch: int, track: Track) -> DataReport:
+def check_images(folders: Sequence[Path], options: DataOptions, patch: int, track: Track, layout: str = "images") -> DataReport:
     """Check each image by itself."""
     files = _examined(folders, track)
-    return _report("images", folders, files, options, patch, sum(map(len, files)))
+    return _report(layout, folders, files, options, patch, sum(map(len, files)))
 
 
-def check_degraded(folders: Sequence[Path], options: DataOptions, patch: int, track: Track) -> DataReport:
-    """Check photographs whose sources are made from them."""
-    files = _examined(folders, track)
-    return _report("targets alone", folders, files, options, patch, sum(map(len, files)))
+check_degraded = partial(check_images, layout="targets alone")
+"""Check photographs whose sources are made from them."""
 
 
 def check_unpaired(folders: Sequence[Path], options: DataOptions, patch: int, track: Track) -> DataReport:
     """Check a folder of sources and one of targets."""
+    check_two(len(folders))
     files = _examined(folders, track)
     return _report("sources and targets that need not show the same", folders, files, options, patch, min(map(len, files)))
 
 
 def check_paired(folders: Sequence[Path], options: DataOptions, patch: int, track: Track) -> DataReport:
     """Check pairs in two folders, or side by side in one."""
+    check_pair_count(len(folders))
     files = _examined(folders, track)
     found = {file.path: file for each in files for file in each}
     problems: list[str] = []
@@ -198,10 +200,9 @@ def _copies(report: DataReport, folders: Sequence[Path], files: Sequence[Sequenc
     """Report pictures that are there twice; worst of all between training and test."""
     places = {file.path: _place(folder, file.path) for folder, each in zip(folders, files, strict=True) for file in each}
     groups: dict[bytes, dict[Path, Examined]] = defaultdict(dict)
-    for each in files:
-        for file in each:
-            if not file.error:
-                groups[file.content][file.path] = file
+    for file in chain.from_iterable(files):
+        if not file.error:
+            groups[file.content][file.path] = file
     within: list[str] = []
     across: list[str] = []
     for group in groups.values():

@@ -12,11 +12,12 @@ from pixlate.data.cache import Arrays, PixelCache
 from pixlate.data.degradation import degrade
 from pixlate.data.folders import list_images, split_held_out
 from pixlate.data.patches import to_tensor
-from pixlate.data.pixels import passing_over, read_pixels, size_of, to_levels
+from pixlate.data.pixels import passing_over, read_pixels, size_of
 from pixlate.data.sampling import sample_seed
 from pixlate.data.transforms import Transforms
 from pixlate.errors import PixlateError
 from pixlate.images import Pixels
+from pixlate.images.samples import to_8_bits
 from pixlate.options import DegradedOptions
 from pixlate.plugin.data import Batch, Draw
 
@@ -111,7 +112,7 @@ class DegradedImages:
 
     def pair(self, copy: _Copy) -> Arrays:
         """Read the source and target of a copy, 8-bit (height, width, 3) each."""
-        photograph = Image.fromarray(to_levels(read_pixels(copy.path, 3)))
+        photograph = Image.fromarray(to_8_bits(read_pixels(copy.path, 3)))
         if copy.factor != 1.0:
             photograph = photograph.resize((round(photograph.width * copy.factor), round(photograph.height * copy.factor)), Image.Resampling.BICUBIC)
         target = photograph.crop((0, 0, copy.width * self.scale, copy.height * self.scale))

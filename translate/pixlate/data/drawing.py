@@ -87,9 +87,7 @@ def _along(values: _Plane, across: tuple[_Plane, _Plane]) -> _Plane:
 
 def _grid(values: _Plane) -> tuple[_Plane, _Plane]:
     places: NDArray[np.float32] = np.indices(values.shape, np.float32)
-    down: _Plane = places[0]
-    right: _Plane = places[1]
-    return right, down
+    return places[1], places[0]
 
 
 def _at(values: _Plane, x: _Plane, y: _Plane, how: int = cv2.INTER_LINEAR) -> _Plane:

@@ -1,18 +1,17 @@
 """Looks at one image file as training would, and takes its fingerprints. Imports no PyTorch."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from pixlate.data.pixels import luma, read_own, to_levels
+from pixlate.data.pixels import luma, read_own
 from pixlate.errors import PixlateError
 from pixlate.images import Pixels
+from pixlate.images.samples import to_8_bits
 
 HASH_SIDE = 8
 """Rows and columns of the perceptual hash."""
@@ -54,29 +53,19 @@ def examine(path: Path) -> Examined:
 
 
 def same_look(files: Sequence[Examined]) -> list[tuple[Examined, Examined]]:
-    """Return the pairs of files that look the same though their samples differ.
-
-    Two hashes that differ in at most three bits have one of four quarters in common, so only files that share a quarter are compared.
-    """
-    quarters: dict[tuple[int, int], list[Examined]] = defaultdict(list)
-    for file in files:
-        if file.look is not None:
-            for quarter in range(4):
-                quarters[quarter, file.look >> 16 * quarter & 0xFFFF].append(file)
-    found: dict[tuple[Path, Path], tuple[Examined, Examined]] = {}
-    for group in quarters.values():
-        for first, second in combinations(group, 2):
-            assert first.look is not None and second.look is not None
-            if first.content != second.content and (first.look ^ second.look).bit_count() <= NEAR:
-                found[first.path, second.path] = (first, second)
-    return list(found.values())
+    """Return the pairs of files that look the same though their samples differ."""
+    known = [file for file in files if file.look is not None]
+    looks = np.array([file.look for file in known], np.uint64)
+    near = (np.flatnonzero(np.bitwise_count(looks[place + 1 :] ^ looks[place]) <= NEAR) + place + 1 for place in range(len(known)))
+    pairs = [(first, known[other]) for first, others in zip(known, near, strict=True) for other in others]
+    return [(first, second) for first, second in pairs if first.content != second.content]
 
 
 def _look(pixels: Pixels) -> int | None:
     """Return for each of 8 x 8 places whether it is darker than the one to its right."""
     grey = luma(pixels) if pixels.shape[2] == 3 else pixels[:, :, :1]
-    small = np.array(Image.fromarray(to_levels(grey)[:, :, 0]).resize((HASH_SIDE + 1, HASH_SIDE), Image.Resampling.BOX), np.int16)
+    small = np.array(Image.fromarray(to_8_bits(grey)[:, :, 0]).resize((HASH_SIDE + 1, HASH_SIDE), Image.Resampling.BOX), np.int16)
     bits = (small[:, :-1] < small[:, 1:]).ravel()
     if not _PLAIN <= bits.sum() <= bits.size - _PLAIN:
         return None
-    return int("".join("1" if bit else "0" for bit in bits), 2)
+    return int.from_bytes(np.packbits(bits).tobytes())

@@ -68,10 +68,10 @@ def check_apart(source: Path, target: Path) -> None:
         )
 
 
-def name_some(names: Sequence[object]) -> str:
+def name_some(names: Sequence[object], count: int = NAMED) -> str:
     """Return the first few of a list, and how many more there are."""
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(map(str, names[:NAMED])) + more
+    more = f" and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(map(str, names[:count])) + more
 
 
 def split_held_out(images: Sequence[_Image], count: int) -> tuple[list[_Image], list[_Image]]:

@@ -1,7 +1,9 @@
 """The data kinds that are built in: ``paired``, ``unpaired`` and ``degraded``. PyTorch is imported lazily."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from pixlate.errors import PixlateError
 from pixlate.options.data import DataOptions, DegradedOptions, PairedOptions, UnpairedOptions
@@ -37,7 +39,7 @@ def _open_paired(folders: Sequence[Path], options: PairedOptions, spec: ModelSpe
     from pixlate.data.paired import PairedImages
 
     _require_scale_1("paired", spec)
-    _check_pair_count(len(folders), alone=options.grey or options.lines == 1)
+    check_pair_count(len(folders), alone=options.grey or options.lines == 1)
     return PairedImages(folders, options, spec.channels_in, spec.channels_out, spec.multiple)
 
 
@@ -45,7 +47,7 @@ def _open_unpaired(folders: Sequence[Path], options: UnpairedOptions, spec: Mode
     from pixlate.data.unpaired import UnpairedImages
 
     _require_scale_1("unpaired", spec)
-    _check_two(len(folders))
+    check_two(len(folders))
     return UnpairedImages(folders[0], folders[1], options, spec.channels_in, spec.channels_out, spec.multiple)
 
 
@@ -59,24 +61,14 @@ def _open_degraded(folders: Sequence[Path], options: DegradedOptions, spec: Mode
     return DegradedImages(folders, spec.scale, options)
 
 
-def _check_paired(folders: Sequence[Path], options: PairedOptions, patch: int, track: Track) -> DataReport:
-    from pixlate.data.check import check_paired
+def _check(name: str) -> Callable[[Sequence[Path], Any, int, Track], DataReport]:
+    """Return a function of ``pixlate.data.check``, which is imported when it is called."""
 
-    _check_pair_count(len(folders))
-    return check_paired(folders, options, patch, track)
+    def check(*arguments: Any) -> DataReport:
+        report: DataReport = getattr(import_module("pixlate.data.check"), name)(*arguments)
+        return report
 
-
-def _check_unpaired(folders: Sequence[Path], options: UnpairedOptions, patch: int, track: Track) -> DataReport:
-    from pixlate.data.check import check_unpaired
-
-    _check_two(len(folders))
-    return check_unpaired(folders, options, patch, track)
-
-
-def _check_degraded(folders: Sequence[Path], options: DegradedOptions, patch: int, track: Track) -> DataReport:
-    from pixlate.data.check import check_degraded
-
-    return check_degraded(folders, options, patch, track)
+    return check
 
 
 def _require_scale_1(name: str, spec: ModelSpec) -> None:
@@ -84,13 +76,14 @@ def _require_scale_1(name: str, spec: ModelSpec) -> None:
         raise PixlateError(f"expected a network of scale 1 for {name} images, got scale {spec.scale}; use degraded images")
 
 
-def _check_pair_count(count: int, alone: bool = False) -> None:
+def check_pair_count(count: int, alone: bool = False) -> None:
     """Refuse more than two folders, unless targets come ``alone``, and none."""
     if not count or (count > 2 and not alone):
         raise PixlateError(f"expected two folders, SOURCE TARGET, or one of images side by side, got {count}; name two or one")
 
 
-def _check_two(count: int) -> None:
+def check_two(count: int) -> None:
+    """Refuse any number of folders but two."""
     if count != 2:
         raise PixlateError(f"expected two folders, SOURCE TARGET, got {count}; name a folder of sources and one of targets")
 
@@ -101,7 +94,7 @@ paired = DataKind(
     example="sketches/ photos/",
     options=PairedOptions,
     open=_open_paired,
-    check=_check_paired,
+    check=_check("check_paired"),
 )
 """Sources and targets that show the same."""
 unpaired = DataKind(
@@ -110,7 +103,7 @@ unpaired = DataKind(
     example="day/ night/",
     options=UnpairedOptions,
     open=_open_unpaired,
-    check=_check_unpaired,
+    check=_check("check_unpaired"),
 )
 """Two sets of images."""
 degraded = DataKind(
@@ -119,7 +112,7 @@ degraded = DataKind(
     example="photos/",
     options=DegradedOptions,
     open=_open_degraded,
-    check=_check_degraded,
+    check=_check("check_degraded"),
 )
 """Photographs whose sources are made from them."""
 BUILT_IN = {kind.name: kind for kind in (paired, unpaired, degraded)}

@@ -10,12 +10,13 @@ from pixlate.data.cache import Arrays
 from pixlate.data.drawing import draw_lines, random_lines
 from pixlate.data.folders import ARRAY_SUFFIXES, list_images, match_by_name, name_some, split_held_out
 from pixlate.data.patches import resized, to_tensor, whole
-from pixlate.data.pixels import luma, passing_over, read_own, read_pixels, to_levels, with_channels
+from pixlate.data.pixels import luma, passing_over, read_own, read_pixels, with_channels
 from pixlate.data.reader import PatchReader
 from pixlate.data.sampling import epoch_indices, sample_seed
 from pixlate.data.sizes import check_sizes
 from pixlate.errors import PixlateError
 from pixlate.images import Pixels
+from pixlate.images.samples import to_8_bits
 from pixlate.options import PairedOptions
 from pixlate.plugin.data import Batch, Draw
 
@@ -117,7 +118,7 @@ class PairedImages:
     def _source_of(self, target: Pixels, draw: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> Pixels:
         """Return the source that is made from a target: it in grey, or what ``draw`` makes of it."""
         if not self.options.grey:
-            made: Pixels = draw(to_levels(target))[:, :, None]
+            made: Pixels = draw(to_8_bits(target))[:, :, None]
         else:
             made = luma(target) if target.shape[2] == 3 else target
         return np.repeat(made, self.channels[0], axis=2)

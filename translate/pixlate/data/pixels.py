@@ -95,11 +95,6 @@ def to_unit(pixels: Pixels) -> NDArray[np.float32]:
     return unit if pixels.dtype == np.float32 else unit / np.float32(255 if pixels.dtype == np.uint8 else 65535)
 
 
-def to_levels(pixels: Pixels) -> NDArray[np.uint8]:
-    """Return pixels rounded to 8 bits."""
-    return pixels.astype(np.uint8, copy=False) if pixels.dtype == np.uint8 else np.rint(to_unit(pixels) * 255).astype(np.uint8)
-
-
 def size_of(path: Path) -> tuple[int, int]:
     """Return height and width of an upright image from its header.
 

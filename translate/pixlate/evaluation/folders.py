@@ -1,6 +1,6 @@
 """The images an evaluation is made on: found, matched by name and checked by their headers before any work is done."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from pixlate.data.folders import name_some
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile, Pixels, read_picture
 from pixlate.images.samples import on_white, to_8_bits
@@ -18,7 +19,7 @@ Layout = Literal["auto", "folders", "side-by-side", "degraded", "unpaired"]
 MAX_PIXELS = 10**9
 """Largest image read."""
 NAMED = 5
-"""Files a sentence names; it counts the others."""
+"""Files without a partner that a sentence names; it counts the others."""
 
 
 @dataclass(frozen=True)
@@ -75,16 +76,17 @@ def find_images(folders: Sequence[Path], layout: Layout, scale: int, channels: t
     """
     layout = _settled(layout, len(folders), scale)
     found = [_images(folder) for folder in folders]
+    sources, targets = list(found[0].values()), list(found[-1].values())
     if layout == "unpaired":
-        sides = [(min(_size(path)) * scale, path) for path in found[0].values()] + [(min(_size(path)), path) for path in found[1].values()]
-        return _sets(layout, scale, channels, found[0], list(found[1].values()), sides)
-    if layout == "folders":
+        sides = [(min(_size(path)) * scale, path) for path in sources] + [(min(_size(path)), path) for path in targets]
+    elif layout == "folders":
         _refuse_unmatched(folders, found)
         targets = [found[1][name] for name in found[0]]
-        sides = [(_matched(source, target, scale), target) for source, target in zip(found[0].values(), targets, strict=True)]
-        return _sets(layout, scale, channels, found[0], targets, sides)
-    paths = list(found[0].values())
-    return _sets(layout, scale, channels, found[0], paths, [(_single(path, layout, scale), path) for path in paths])
+        sides = [(_matched(source, target, scale), target) for source, target in zip(sources, targets, strict=True)]
+    else:
+        sides = [(_single(path, layout, scale), path) for path in sources]
+    side, smallest = min(sides)
+    return ImageSets(layout, scale, tuple(sources), tuple(targets), tuple(found[0]), channels, smallest, side)
 
 
 def read(path: Path, channels: int = 0) -> Pixels:
@@ -144,11 +146,10 @@ def _images(folder: Path) -> dict[str, Path]:
 
 
 def _refuse_unmatched(folders: Sequence[Path], found: Sequence[dict[str, Path]]) -> None:
-    lonely = [str(path) for own, other in (found, found[::-1]) for name, path in own.items() if name not in other]
+    lonely = [path for own, other in (found, found[::-1]) for name, path in own.items() if name not in other]
     if lonely:
-        more = f" and {len(lonely) - NAMED} more" if len(lonely) > NAMED else ""
         raise PixlateError(
-            f"expected the same names in {folders[0]} and {folders[1]}, but the other folder has none for {', '.join(lonely[:NAMED])}{more}; "
+            f"expected the same names in {folders[0]} and {folders[1]}, but the other folder has none for {name_some(lonely, NAMED)}; "
             "take them out, or say --layout unpaired"
         )
 
@@ -183,13 +184,6 @@ def _single(path: Path, layout: Layout, scale: int) -> int:
     if width % 2:
         raise PixlateError(f"expected source and target side by side, of one width, but {path} is {width} pixels wide; take it out or crop it")
     return min(width // 2, height)
-
-
-def _sets(
-    layout: Layout, scale: int, channels: tuple[int, int], sources: Mapping[str, Path], targets: Sequence[Path], sides: Sequence[tuple[int, Path]]
-) -> ImageSets:
-    side, path = min(sides)
-    return ImageSets(layout, scale, tuple(sources.values()), tuple(targets), tuple(sources), channels, path, side)
 
 
 def _size(path: Path) -> tuple[int, int]:

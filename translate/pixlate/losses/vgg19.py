@@ -10,7 +10,7 @@ from pixlate.weights.reading import read_content
 
 PUBLISHED = "vgg19-dcbb9e9d.pth"
 PREFIX = "features."
-CONVOLUTIONS = {"conv1": 2, "conv2": 2, "conv3": 4, "conv4": 4, "conv5": 4}
+GROUPS = (2, 2, 4, 4, 4)
 """Convolutions between the poolings, each followed by an activation (Simonyan and Zisserman 2015, table 1, column E)."""
 
 
@@ -23,16 +23,12 @@ def layer_index(layer: str) -> int:
     Raises:
         PixlateError: There is no such layer.
     """
-    places: dict[str, int] = {}
-    index = 0
-    for group, count in CONVOLUTIONS.items():
-        for number in range(1, count + 1):
-            places[f"{group}_{number}"], places[f"{group.replace('conv', 'relu')}_{number}"] = index, index + 1
-            index += 2
-        index += 1  # pooling
-    if layer not in places:
-        raise PixlateError(f"expected a layer of VGG19 such as conv1_2, conv5_4 or relu5_4, got {layer!r}; choose one of {', '.join(places)}")
-    return places[layer]
+    names: list[str] = []
+    for group, count in enumerate(GROUPS, 1):
+        names += [*(f"{kind}{group}_{number}" for number in range(1, count + 1) for kind in ("conv", "relu")), ""]  # pooling has no name
+    if not layer or layer not in names:
+        raise PixlateError(f"expected a layer of VGG19 such as conv1_2, conv5_4 or relu5_4, got {layer!r}; choose one of {', '.join(filter(None, names))}")
+    return names.index(layer)
 
 
 def load_vgg19(path: Path | None = None, layer: str = "conv5_4") -> nn.Sequential:

@@ -10,7 +10,34 @@ Halving = Literal["strided", "blurred"]
 Padding = Literal["reflect", "replicate", "zero"]
 
 
-class ResidualBlock(nn.Module):
+class Layered(nn.Module):
+    """A generator whose :meth:`features` returns its layers, of which number ``layers`` is the output."""
+
+    layers: int
+
+    def features(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
+        """Return what layers make of the images, in the order asked for; 0 is the images. Nothing is computed beyond the last of them."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the output."""
+        return self.features(images, [self.layers])[0]
+
+
+class Residual(nn.Module):
+    """Layers added to their input: (batch, channels, height, width) to the same shape."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the features plus what the layers make of them."""
+        change: Tensor = self.layers(features)
+        return features + change
+
+
+class ResidualBlock(Residual):
     """Two 3x3 convolutions added to their input: (batch, channels, height, width) to the same shape.
 
     Args:
@@ -20,17 +47,11 @@ class ResidualBlock(nn.Module):
     """
 
     def __init__(self, channels: int, activation: Callable[[], nn.Module], norm: bool) -> None:
-        super().__init__()
         layers: list[nn.Module] = [nn.Conv2d(channels, channels, 3, padding=1)]
         layers += [nn.BatchNorm2d(channels)] if norm else []
         layers += [activation(), nn.Conv2d(channels, channels, 3, padding=1)]
         layers += [nn.BatchNorm2d(channels)] if norm else []
-        self.layers = nn.Sequential(*layers)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return the features plus what the two convolutions make of them."""
-        change: Tensor = self.layers(features)
-        return features + change
+        super().__init__(*layers)
 
 
 class SubPixelUpsample(nn.Sequential):
@@ -125,14 +146,14 @@ def require_layers(layers: Sequence[int], last: int) -> None:
 
 
 def run_layers(images: Tensor, stages: Iterable[nn.Module], layers: Sequence[int]) -> dict[int, Tensor]:
-    """Run stages one after another, as far as the layers ask for; return the layers by number: 0 is the images, 1 what the first stage makes of them."""
-    found = {0: images}
-    features = images
+    """Run stages one after another, as far as the layers ask for; return those by number: 0 is the images, 1 what the first stage makes of them."""
+    features, found = images, {0: images}
     for layer, stage in enumerate(stages, 1):
         if layer > max(layers, default=0):
             break
         features = stage(features)
-        found[layer] = features
+        if layer in layers:
+            found[layer] = features
     return found
 
 

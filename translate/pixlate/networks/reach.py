@@ -5,15 +5,16 @@ from collections.abc import Iterable
 from torch import nn
 
 
-def halo(layers: Iterable[nn.Module], period: int) -> int:
+def halo(layers: Iterable[nn.Module], period: int, scale: int = 1) -> int:
     """Return how many input pixels to each side of an output pixel can change it, by convolutions and resizing.
 
     Args:
         layers: All modules on the longest path, in running order; those that look at no neighbours are passed over.
-        period: Pixels after which the network's grid of strides repeats.
+        period: Input pixels after which the network's grid of strides repeats.
+        scale: Height and width of the output over those of the input.
     """
     path = list(layers)
-    ranges = ((pixel, *field(path, pixel, pixel)) for pixel in range(period))
+    ranges = ((pixel // scale, *field(path, pixel, pixel)) for pixel in range(period * scale))
     return max(max(pixel - first, last - pixel) for pixel, first, last in ranges)
 
 
@@ -29,6 +30,8 @@ def field(layers: Iterable[nn.Module], first: int, last: int) -> tuple[int, int]
         elif isinstance(layer, nn.Upsample):
             between = int(layer.mode == "bilinear")  # the neighbour it interpolates with
             first, last = (first - between) // 2, (last + between) // 2
+        elif isinstance(layer, nn.PixelShuffle):
+            first, last = first // layer.upscale_factor, last // layer.upscale_factor
         elif isinstance(layer, nn.AvgPool2d):
             assert isinstance(layer.kernel_size, int) and isinstance(layer.stride, int)
             first, last = first * layer.stride, last * layer.stride + layer.kernel_size - 1

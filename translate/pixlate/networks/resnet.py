@@ -6,13 +6,25 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from pixlate.networks.attention import SelfAttention
-from pixlate.networks.blocks import Halving, Padding, Upsampling, doubling, halving, padding_layer, require_images, require_layers, run_layers
+from pixlate.networks.blocks import (
+    Halving,
+    Layered,
+    Padding,
+    Residual,
+    Upsampling,
+    doubling,
+    halving,
+    padding_layer,
+    require_images,
+    require_layers,
+    run_layers,
+)
 from pixlate.networks.initialisation import QuietConv2d
 from pixlate.networks.normalisation import PER_IMAGE, Norm, biased, norm_layer
 from pixlate.networks.reach import halo
 
 
-class ResNet(nn.Module):
+class ResNet(Layered):
     """Residual blocks between strided and upsampling convolutions (Johnson et al. 2016; Zhu et al. 2017, 7.2).
 
     Takes (batch, channels_in, height, width) in [-1, 1] and returns (batch, channels_out, height, width) in (-1, 1). 9 blocks of 64 channels
@@ -86,13 +98,6 @@ class ResNet(nn.Module):
         self.halo = halo(self.modules(), self.multiple)
         self.exact = norm not in PER_IMAGE and not attention
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the translated images."""
-        require_images(images, self.channels_in, self.minimum, self.multiple)
-        features = self.attention(self.body(self.downsample(self.head(images))))
-        output: Tensor = self.tail(self.upsample(features))
-        return images + output if self.skip else output
-
     def features(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
         """Return what layers make of the images, in the order asked for, such as for PatchNCE; nothing is computed beyond the last of them.
 
@@ -101,7 +106,7 @@ class ResNet(nn.Module):
         """
         require_images(images, self.channels_in, self.minimum, self.multiple)
         require_layers(layers, self.layers)
-        found = run_layers(images, self._stages(), layers)
+        found = run_layers(images, self._stages(), [*layers, *([self.layers - 1] if self.layers in layers else [])])
         if self.layers in layers:
             output: Tensor = self.tail(found[self.layers - 1])
             found[self.layers] = images + output if self.skip else output
@@ -113,18 +118,12 @@ class ResNet(nn.Module):
         return [self.head, *self.downsample, *blocks, nn.Sequential(last, self.attention), *self.upsample]
 
 
-class PaddedBlock(nn.Module):
+class PaddedBlock(Residual):
     """Two 3x3 convolutions over padded borders, added to their input: (batch, channels, height, width) of at least 2x2 to the same shape."""
 
     def __init__(self, channels: int, norm: Norm, dropout: float, padding: Padding) -> None:
-        super().__init__()
         bias = biased(norm)
         layers: list[nn.Module] = [padding_layer(padding, 1), nn.Conv2d(channels, channels, 3, bias=bias), norm_layer(norm, channels), nn.ReLU(inplace=True)]
         layers += [nn.Dropout(dropout)] if dropout > 0 else []
         layers += [padding_layer(padding, 1), nn.Conv2d(channels, channels, 3, bias=bias), norm_layer(norm, channels)]
-        self.layers = nn.Sequential(*layers)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return the features plus what the two convolutions make of them."""
-        change: Tensor = self.layers(features)
-        return features + change
+        super().__init__(*layers)

@@ -1,6 +1,5 @@
 """Super-resolution generators: the paper's SRResNet and its modern variant without normalisation."""
 
-import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Literal
@@ -8,13 +7,14 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pixlate.networks.blocks import ResidualBlock, SubPixelUpsample, require_layers, run_layers, upsampling_stages
+from pixlate.networks.blocks import Layered, ResidualBlock, SubPixelUpsample, require_layers, run_layers, upsampling_stages
 from pixlate.networks.initialisation import scaled_kaiming
+from pixlate.networks.reach import halo
 
 Tail = Literal["staged", "direct"]
 
 
-class SRResNet(nn.Module):
+class SRResNet(Layered):
     """The generator of SRGAN (Ledig et al. 2017, figure 4), with batch normalisation and PReLU.
 
     Takes (batch, 3, height, width) in [0, 1] of any size and returns (batch, 3, height * scale, width * scale), not clamped.
@@ -42,13 +42,7 @@ class SRResNet(nn.Module):
         self.tail = nn.Conv2d(channels, 3, 9, padding=4)
         self.layers = blocks + len(stages) + 3
         """Number of the last layer of :meth:`features`."""
-        self.halo = 4 + 2 * blocks + 1 + _tail_halo(stages, 4)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the enlarged images."""
-        features = self.head(images)
-        enlarged: Tensor = self.tail(self.upsample(features + self.body(features)))
-        return enlarged
+        self.halo = halo(self.modules(), 1, scale)
 
     def features(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
         """Return what layers make of the images, in the order asked for; nothing is computed beyond the last of them.
@@ -57,16 +51,17 @@ class SRResNet(nn.Module):
         """
         require_layers(layers, self.layers)
         *blocks, convolution, norm = self.body
-        found = run_layers(images, [self.head, *blocks], layers)
         joined = len(blocks) + 2
-        if max(layers, default=0) >= joined:
+        beyond = max(layers, default=0) >= joined
+        found = run_layers(images, [self.head, *blocks], [*layers, *([1, joined - 1] if beyond else [])])
+        if beyond:
             total = found[1] + norm(convolution(found[joined - 1]))
             after = run_layers(total, [*self.upsample, self.tail], [layer - joined for layer in layers])
             found |= {joined + layer: features for layer, features in after.items()}
         return [found[layer] for layer in layers]
 
 
-class MSRResNet(nn.Module):
+class MSRResNet(Layered):
     """SRResNet without normalisation, that learns what bilinear enlargement misses (the MSRResNet of BasicSR).
 
     Takes (batch, 3, height, width) in [0, 1] of any size and returns (batch, 3, height * scale, width * scale), not clamped.
@@ -95,19 +90,12 @@ class MSRResNet(nn.Module):
         self.body = nn.Sequential(*(ResidualBlock(channels, partial(nn.ReLU, inplace=True), norm=False) for _ in range(blocks)))
         if tail == "direct":
             self.tail: nn.Module = SubPixelUpsample(channels, 3, scale)
-            self.halo = 1 + 2 * blocks + 1
         else:
             upsample = [nn.Sequential(SubPixelUpsample(channels, channels, stage), activation()) for stage in stages]
             last = [nn.Conv2d(channels, channels, 3, padding=1), activation(), nn.Conv2d(channels, 3, 3, padding=1)]
             self.tail = nn.Sequential(*upsample, *last)
-            self.halo = 1 + 2 * blocks + _tail_halo(stages, 2)
+        self.halo = halo(self.modules(), 1, scale)
         scaled_kaiming(self, 0.1)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the enlarged images."""
-        enlarged = functional.interpolate(images, scale_factor=float(self.scale), mode="bilinear", align_corners=False)
-        learned: Tensor = self.tail(self.body(self.head(images)))
-        return learned + enlarged
 
     def features(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
         """Return what layers make of the images, in the order asked for; nothing is computed beyond the last of them.
@@ -115,15 +103,8 @@ class MSRResNet(nn.Module):
         Layer 0 is the images, 1 the first convolution, then each block, and last the output.
         """
         require_layers(layers, self.layers)
-        found = run_layers(images, [self.head, *self.body], layers)
+        found = run_layers(images, [self.head, *self.body], [*layers, *([self.layers - 1] if self.layers in layers else [])])
         if self.layers in layers:
             enlarged = functional.interpolate(images, scale_factor=float(self.scale), mode="bilinear", align_corners=False)
             found[self.layers] = self.tail(found[self.layers - 1]) + enlarged
         return [found[layer] for layer in layers]
-
-
-def _tail_halo(stages: list[int], reach: int) -> int:
-    """Return the input pixels a tail reaches over: 3x3 convolution and shuffle for each stage, then ``reach`` pixels at full size."""
-    for stage in reversed(stages):
-        reach = math.ceil(reach / stage) + 1
-    return reach

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from pixlate.networks.attention import SelfAttention
-from pixlate.networks.blocks import Upsampling, doubling, require_images, require_layers
+from pixlate.networks.blocks import Layered, Upsampling, doubling, require_images, require_layers
 from pixlate.networks.normalisation import PER_IMAGE, Norm, biased, norm_layer
 from pixlate.networks.reach import halo
 
@@ -19,7 +19,7 @@ WIDEST = 8
 _ATTENTION_LEVEL = 2
 
 
-class UNet(nn.Module):
+class UNet(Layered):
     """Halves the image ``depth`` times and doubles it back, with a shortcut at each size (Isola et al. 2017, 6.1.1).
 
     Takes (batch, channels_in, height, width) in [-1, 1] and returns (batch, channels_out, height, width) in (-1, 1). Depth 8 with 64 channels
@@ -85,10 +85,6 @@ class UNet(nn.Module):
         self.layers = 2 * depth
         self.halo = halo(self.modules(), self.multiple)
         self.exact = norm not in PER_IMAGE and not attention
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the translated images."""
-        return self.features(images, [self.layers])[0]
 
     def features(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
         """Return what layers make of the images, in the order asked for; nothing is computed beyond the last of them.

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from pixlate.data.folders import name_some
 from pixlate.errors import PixlateError
 from pixlate.plugin.foreign import ImportOptions
 from pixlate.plugin.gan import GAN, MAIN_GENERATOR
@@ -56,6 +57,4 @@ def take_over(gan: GAN, weights: Mapping[str, Tensor]) -> str:
         raise PixlateError("expected weights of the same network to start from, but no tensor has a matching name and shape; check --start-from")
     gan.load_state_dict(own | matching)
     new = [name for name, value in own.items() if name not in matching and value.ndim]
-    more = f" and {len(new) - 3} more" if len(new) > 3 else ""
-    left = f" (new: {', '.join(new[:3])}{more})" if new else ""
-    return f"took over {len(matching)} of {len(matching) + len(new)} tensors{left}"
+    return f"took over {len(matching)} of {len(matching) + len(new)} tensors{f' (new: {name_some(new, 3)})' if new else ''}"

@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from pixlate.data.folders import name_some
 from pixlate.data.kinds import open_data
 from pixlate.data.loader import Loader
 from pixlate.errors import PixlateError
@@ -277,11 +278,9 @@ def require_finite(values: dict[str, float], step: int) -> None:
     Raises:
         PixlateError: Names them.
     """
-    wrong = [name for name, value in values.items() if not np.isfinite(value)]
-    if wrong:
-        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+    if wrong := [name for name, value in values.items() if not np.isfinite(value)]:
         raise PixlateError(
-            f"not finite at step {step}: {', '.join(wrong[:3])}{more}; checkpoints are kept: begin a new run with a lower --learning-rate or --gradient-clip 1, "
+            f"not finite at step {step}: {name_some(wrong, 3)}; checkpoints are kept: begin a new run with a lower --learning-rate or --gradient-clip 1, "
             "from the last one with --start-from if you like"
         )
 
