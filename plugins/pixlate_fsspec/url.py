@@ -125,36 +125,27 @@ class Url:
 
     def info(self) -> Mapping[str, Any] | None:
         """Return what the file system says, or None where there is nothing."""
-        try:
-            with self._serial():
-                found: Mapping[str, Any] = steady(lambda: self.fs.info(self.path))
-        except FileNotFoundError:
-            return None
-        return found
+        with suppress(FileNotFoundError):
+            return self._do(self.fs.info, self.path)
+        return None
 
     def below(self, depth: int | None = None) -> list[tuple[str, Mapping[str, Any]]]:
         """Return the files below with their paths relative to this folder, in the order of the parts of their names."""
-        with self._serial():
-            found: Mapping[str, Mapping[str, Any]] = steady(lambda: self.fs.find(self.path, maxdepth=depth, detail=True))
+        found: Mapping[str, Mapping[str, Any]] = self._do(self.fs.find, self.path, maxdepth=depth, detail=True)
         base = self.path.rstrip("/") + "/"
-        below = ((path.removeprefix(base), info) for path, info in found.items() if path.startswith(base) and not path.endswith("/"))
-        return sorted(((relative, info) for relative, info in below if relative), key=lambda item: item[0].split("/"))
+        below = [(path.removeprefix(base), info) for path, info in found.items() if path.startswith(base) and not path.endswith("/")]
+        return sorted(below, key=lambda item: item[0].split("/"))
 
     def listed(self) -> dict[str, Existing]:
         """Return what is directly in this folder, by name, as it is now: other processes may have written there."""
         self.fs.invalidate_cache(self.path)
-        try:
-            with self._serial():
-                infos: list[Mapping[str, Any]] = steady(lambda: self.fs.ls(self.path, detail=True))
-        except (FileNotFoundError, NotADirectoryError):
-            return {}
         found: dict[str, Existing] = {}
-        for info in infos:
-            path = str(info["name"]).rstrip("/")
-            name = path.rpartition("/")[2]
-            if path == self.path.rstrip("/") or (name in found and info.get("type") == "directory"):
-                continue
-            found[name] = Existing(-1) if info.get("type") == "directory" else Existing(int(info.get("size") or 0), md5_of(info))
+        with suppress(FileNotFoundError, NotADirectoryError):
+            for info in self._do(self.fs.ls, self.path, detail=True):
+                path = str(info["name"]).rstrip("/")
+                name, is_folder = path.rpartition("/")[2], info.get("type") == "directory"
+                if path != self.path.rstrip("/") and not (name in found and is_folder):
+                    found[name] = Existing(-1) if is_folder else Existing(int(info.get("size") or 0), md5_of(info))
         return found
 
     def read(self) -> bytes:
@@ -163,8 +154,7 @@ class Url:
         Raises:
             FileNotFoundError: There is no such file.
         """
-        with self._serial():
-            content: bytes = steady(lambda: self.fs.cat_file(self.path))
+        content: bytes = self._do(self.fs.cat_file, self.path)
         return content
 
     def digest(self) -> str:
@@ -176,58 +166,54 @@ class Url:
         """Write a small file.
 
         Raises:
-            FileExistsError: ``create``, and something stands there already, as far as the file system can tell.
+            FileExistsError: ``create``, and something exists there already, as far as the file system can tell.
         """
-        if not self.is_object_store:
-            self.parent.make_folder()
-        with self._serial():
-            steady(lambda: self.fs.pipe_file(self.path, content, **self._mode(self.fs.pipe_file, create)))
+        self.parent.make_folder()
+        self._do(self.fs.pipe_file, self.path, content, **self._mode(self.fs.pipe_file, create))
 
     def upload(self, part: Path, create: bool, aside: "Url") -> None:
         """Write a file so that it appears whole.
 
         Args:
             part: The file on this machine.
-            create: Whether nothing may stand there.
+            create: Whether nothing may exist there.
             aside: A temporary name on the same file system, for those where a file being written can be seen.
 
         Raises:
-            FileExistsError: ``create``, and something stands there already.
+            FileExistsError: ``create``, and something exists there already.
         """
+        if self.protocol == "memory":
+            self.fs.pipe_file(self.path, part.read_bytes(), **self._mode(self.fs.pipe_file, create))
+            return
+        if self.is_object_store:
+            self._do(self.fs.put_file, str(part), self.path, **self._mode(self.fs.put_file, create))
+            return
+        aside.parent.make_folder()
+        self._do(self.fs.put_file, str(part), aside.path)
+        self.parent.make_folder()
         with self._serial():
-            if self.protocol == "memory":
-                self.fs.pipe_file(self.path, part.read_bytes(), mode="create" if create else "overwrite")
-            elif self.is_object_store:
-                steady(lambda: self.fs.put_file(str(part), self.path, **self._mode(self.fs.put_file, create)))
-            else:
-                self._upload_aside(part, create, aside)
-
-    def _upload_aside(self, part: Path, create: bool, aside: "Url") -> None:
-        steady(aside.parent.make_folder)
-        steady(lambda: self.fs.put_file(str(part), aside.path))
-        steady(self.parent.make_folder)
-        if create and self.fs.exists(self.path):
-            raise FileExistsError(self.path)
-        try:
-            self.fs.mv(aside.path, self.path)
-        except FileNotFoundError:  # an attempt whose answer was lost, if the file is there
-            if self.fs.exists(aside.path) or not self.fs.exists(self.path):
-                raise
-        except OSError:  # some do not rename onto a file
-            if create or not self.fs.exists(self.path):
-                raise
-            self.fs.rm_file(self.path)
-            self.fs.mv(aside.path, self.path)
+            if create and self.fs.exists(self.path):
+                raise FileExistsError(self.path)
+            try:
+                self.fs.mv(aside.path, self.path)
+            except FileNotFoundError:  # an attempt whose answer was lost, if the file is there
+                if self.fs.exists(aside.path) or not self.fs.exists(self.path):
+                    raise
+            except OSError:  # some do not rename onto a file
+                if create or not self.fs.exists(self.path):
+                    raise
+                self.fs.rm_file(self.path)
+                self.fs.mv(aside.path, self.path)
 
     def make_folder(self) -> None:
         """Make the folder and those above it, where there are such."""
         if not self.is_object_store:
-            self.fs.makedirs(self.path, exist_ok=True)
+            self._do(self.fs.makedirs, self.path, exist_ok=True)
 
     def remove(self) -> None:
         """Remove the file, if it is there."""
-        with self._serial(), suppress(FileNotFoundError):
-            steady(lambda: self.fs.rm_file(self.path))
+        with suppress(FileNotFoundError):
+            self._do(self.fs.rm_file, self.path)
 
     def remove_folder(self) -> None:
         """Remove the folder, if it is there and empty."""
@@ -252,8 +238,7 @@ class Url:
         path = Path(text)
         try:
             try:
-                with self._serial():
-                    steady(lambda: self.fs.get_file(self.path, text), give_up)
+                self._do(self.fs.get_file, self.path, text, give_up=give_up)
             except FileNotFoundError as error:
                 raise PixlateError("there is no such file; it may have been moved or renamed since the folder was listed") from error
             except Exception as error:
@@ -268,13 +253,16 @@ class Url:
 
     def _mode(self, function: Callable[..., object], create: bool) -> dict[str, str]:
         """Return how to ask that nothing is replaced; where the file system has no word for it, look first."""
-        if not create:
-            return {}
-        if "mode" in inspect.signature(function).parameters:
+        if create and "mode" in inspect.signature(function).parameters:
             return {"mode": "create"}
-        if self.fs.exists(self.path):
+        if create and self.fs.exists(self.path):
             raise FileExistsError(self.path)
         return {}
+
+    def _do(self, act: Callable[..., Any], *arguments: object, give_up: Callable[[], bool] = lambda: False, **named: object) -> Any:
+        """Call a method of the file system, with retries; see :func:`pixlate_fsspec.retries.steady`."""
+        with self._serial():
+            return steady(lambda: act(*arguments, **named), give_up)
 
     def _serial(self) -> AbstractContextManager[object]:
         return _FTP if self.protocol == "ftp" else nullcontext()
