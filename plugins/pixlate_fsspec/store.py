@@ -7,13 +7,14 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath, PurePosixPath
 from threading import Lock
 from typing import ClassVar, TypeVar
 
 from pixlate.errors import PixlateError
 from pixlate.places.local import HOME
+from pixlate.places.paths import digest_file
 from pixlate.plugin.place import FULL, Existing, Reach
 from pixlate_fsspec.lease import Lease
 from pixlate_fsspec.retries import cause, refusal
@@ -34,7 +35,6 @@ class UrlStore:
     """
 
     shared: ClassVar[bool] = True
-    keeps_md5: ClassVar[bool] = True
 
     def __init__(self, root: Url) -> None:
         self.root = root
@@ -92,11 +92,8 @@ class UrlStore:
 
     def digest(self, name: str) -> str:
         """Return the SHA-256 of a file, for which it is fetched."""
-        return self.root.child(name).digest()
-
-    def fetched(self, name: str) -> AbstractContextManager[Path]:
-        """Yield a copy of an output."""
-        return self.root.child(name).fetched()
+        with self.root.child(name).fetched() as path:
+            return digest_file(path)
 
     def lines(self) -> bytes:
         """Return the lines of the journal and those beside it."""

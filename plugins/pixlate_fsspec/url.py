@@ -40,7 +40,7 @@ class Url:
     """As the file system spells it."""
     name: str
     """As it is printed."""
-    version: Version | None = None
+    listed_version: Version | None = None
     """What a listing said of the file."""
 
     def __str__(self) -> str:
@@ -107,9 +107,9 @@ class Url:
 
         return find(self, out, failures)
 
-    def status(self) -> Version:
+    def version(self) -> Version:
         """Return what distinguishes this content from another, as the listing said."""
-        return self.version or version_of(self.info() or {})
+        return self.listed_version or version_of(self.info() or {})
 
     def store(self) -> "UrlStore":
         """Return the folder as an output folder.
@@ -125,9 +125,10 @@ class Url:
 
     def info(self) -> Mapping[str, Any] | None:
         """Return what the file system says, or None where there is nothing."""
+        found: Mapping[str, Any] | None = None
         with suppress(FileNotFoundError):
-            return self._do(self.fs.info, self.path)
-        return None
+            found = self._do(self.fs.info, self.path)
+        return found
 
     def below(self, depth: int | None = None) -> list[tuple[str, Mapping[str, Any]]]:
         """Return the files below with their paths relative to this folder, in the order of the parts of their names."""
@@ -156,11 +157,6 @@ class Url:
         """
         content: bytes = self._do(self.fs.cat_file, self.path)
         return content
-
-    def digest(self) -> str:
-        """Return the SHA-256, for which the file is read from end to end."""
-        with self.fetched() as path, path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def write(self, content: bytes, create: bool = False) -> None:
         """Write a small file.
@@ -238,7 +234,8 @@ class Url:
         path = Path(text)
         try:
             try:
-                self._do(self.fs.get_file, self.path, text, give_up=give_up)
+                with self._serial():
+                    steady(lambda: self.fs.get_file(self.path, text), give_up)
             except FileNotFoundError as error:
                 raise PixlateError("there is no such file; it may have been moved or renamed since the folder was listed") from error
             except Exception as error:
@@ -259,10 +256,10 @@ class Url:
             raise FileExistsError(self.path)
         return {}
 
-    def _do(self, act: Callable[..., Any], *arguments: object, give_up: Callable[[], bool] = lambda: False, **named: object) -> Any:
-        """Call a method of the file system, with retries; see :func:`pixlate_fsspec.retries.steady`."""
+    def _do(self, act: Callable[..., Any], *arguments: object, **named: Any) -> Any:
+        """Call a method of the file system, with retries."""
         with self._serial():
-            return steady(lambda: act(*arguments, **named), give_up)
+            return steady(lambda: act(*arguments, **named))
 
     def _serial(self) -> AbstractContextManager[object]:
         return _FTP if self.protocol == "ftp" else nullcontext()

@@ -37,7 +37,7 @@ def find(source: Url, out: Store, failures: Failures) -> Iterator[Found]:
                 raise PixlateError(f"expected an output folder other than the source {source}; name another one")
             return _below(source, None, out, failures)
         if kind == "file":
-            return iter([Found(replace(source, version=version_of(source.info() or {})), PurePosixPath(source.pure.name), named=True)])
+            return iter([Found(replace(source, listed_version=version_of(source.info() or {})), PurePosixPath(source.pure.name), named=True)])
         if magic.search(source.path):
             return _matching(source, magic, out, failures)
     except Exception as error:
@@ -70,7 +70,7 @@ def _below(folder: Url, depth: int | None, out: Store, failures: Failures) -> It
         if reason:
             failures.append((str(url), reason))
         else:
-            found.append(Found(replace(url, version=version_of(info)), PurePosixPath(*parts)))
+            found.append(Found(replace(url, listed_version=version_of(info)), PurePosixPath(*parts)))
     return iter(found)
 
 

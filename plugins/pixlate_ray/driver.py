@@ -10,7 +10,7 @@ from pixlate.convert.plan import settle
 from pixlate.convert.report import Result, reason_of
 from pixlate.errors import PixlateError
 from pixlate.places.job import Job
-from pixlate.plugin.place import FULL, Version
+from pixlate.plugin.place import FULL
 from pixlate.system.signals import StopOnSignal
 from pixlate_ray.cluster import Cluster, Lane
 from pixlate_ray.worker import Answer, Order
@@ -74,9 +74,8 @@ class ClusterRun:
         if self._stopping:
             return None
         try:
-            status = job.status()
-            fresh = not self.journal.exists(job.name)
-            return settle(job, status, self.journal, self.options.on_exists) or Order(index, job, Version(status.st_size, status.st_mtime_ns), fresh)
+            version = job.place.version()
+            return settle(job, version, self.journal, self.options.on_exists) or Order(index, job, version, not self.journal.exists(job.name))
         except Exception as error:  # noqa: BLE001 - one bad file must not stop the others
             return Result(job.source, job.name, "failed", reason_of(error))
 

@@ -25,7 +25,7 @@ from pixlate.places.job import Job
 from pixlate.places.journal import Entry, State, entry_of, give_name
 from pixlate.places.local import LocalStore
 from pixlate.plugin.manager import installed
-from pixlate.plugin.place import FileStatus, Store, Version
+from pixlate.plugin.place import Store, Version
 
 
 @dataclass(frozen=True)
@@ -88,17 +88,17 @@ class Parts:
         """Return False: the driver has looked."""
         return False
 
-    def state(self, job: Job, source: FileStatus) -> State:
+    def state(self, job: Job, source: Version) -> State:
         """Return ``new``: the driver has looked."""
         return "new"
 
-    def finish(self, job: Job, part: Path, source: FileStatus) -> None:
+    def finish(self, job: Job, part: Path, source: Version) -> None:
         """Keep the part, or give it its name in the store."""
         store = self._setup.store
         if store is None:
             self.written[job.name] = part.rename(part.with_name(f"{len(self.written)}.{os.urandom(4).hex()}"))
             return
-        entry = entry_of(job, part, source, self._setup.settings, store.keeps_md5)
+        entry = entry_of(job, part, source, self._setup.settings, store.shared)
         store.record(entry.name, entry.line())
         give_name(store, entry, part, job.name in self._fresh)
         self.entries[job.name] = entry
@@ -173,10 +173,9 @@ class Worker:
             return ""
         todo = "give workers on other machines a URL or a shared folder"
         try:
-            status = order.job.status()
+            same = order.job.place.version() == order.source
         except PixlateError as error:
             return f"{self._host} cannot read it ({error}); {todo}"
-        same = (status.st_size, status.st_mtime_ns) == (order.source.st_size, order.source.st_mtime_ns)
         return "" if same else f"{self._host} has another file under this path; {todo}"
 
 

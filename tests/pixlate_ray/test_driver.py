@@ -25,7 +25,8 @@ from pixlate.places.job import Job
 from pixlate.places.journal import Journal
 from pixlate.places.local import LocalStore
 from pixlate.places.locating import locate
-from pixlate.plugin.place import Store, Version
+from pixlate.places.paths import version_of
+from pixlate.plugin.place import Store
 from pixlate.plugin.translator import Translator
 from pixlate_ray import RayOptions, cluster, driver, worker
 from pixlate_ray.cluster import Cluster, Share, divide, refuse_disks, refuse_private, refuse_unreachable
@@ -322,8 +323,7 @@ def test_existing_outputs_are_not_given_out(tmp_path: Path, start: Start, ray: R
 
 
 def order(path: Path, index: int = 0) -> Order:
-    status = path.stat()
-    return Order(index, Job(str(path), f"{path.stem}{index}.png", "png"), Version(status.st_size, status.st_mtime_ns), True)
+    return Order(index, Job(str(path), f"{path.stem}{index}.png", "png"), version_of(str(path)), True)
 
 
 def test_a_source_that_a_far_worker_lacks_or_has_otherwise_fails_alone(tmp_path: Path, setup: Setup, ray: Ray, use: Callable[[Translator], Path]) -> None:

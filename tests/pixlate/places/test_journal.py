@@ -16,7 +16,7 @@ from pixlate.errors import PixlateError
 from pixlate.places.job import Job
 from pixlate.places.journal import Journal, Records
 from pixlate.places.local import LocalStore
-from pixlate.places.paths import digest_file
+from pixlate.places.paths import digest_file, version_of
 from pixlate.plugin.translator import Translator
 
 JOB = Job("", "a.png", "png")
@@ -26,7 +26,7 @@ def record(root: Path, journal: Journal, name: str, content: bytes, source: Path
     """Finish one output by hand."""
     part = journal.parts / "part"
     part.write_bytes(content)
-    journal.finish(Job(str(source), name, "png"), part, source.stat())
+    journal.finish(Job(str(source), name, "png"), part, version_of(str(source)))
 
 
 def held(journal: Journal) -> LocalStore:
@@ -198,7 +198,7 @@ def test_a_journal_cut_anywhere_loses_no_more_than_the_line_it_was_cut_in(data: 
     record(root, journal, "later", b"more", source)
     held(journal)._file.close()
     after = Records(LocalStore(root), "settings")
-    states = [after.state(Job("", name, "png"), source.stat()) for name in ("0", "1", "2", "3", "later")]
+    states = [after.state(Job("", name, "png"), version_of(str(source))) for name in ("0", "1", "2", "3", "later")]
     assert states == ["finished"] * complete + ["foreign"] * (4 - complete) + ["finished"]
 
 
@@ -212,7 +212,7 @@ def test_bytes_that_a_crash_has_left_in_the_journal_are_passed_over(noise: bytes
         record(root, journal, "a.png", b"content", source)
     journal_of(root).write_bytes(b'{"name": 1}\n[1]\nnull\n\xff\xfe\0\n' + journal_of(root).read_bytes() + noise)
     with Journal(LocalStore(root), "settings") as journal:
-        assert journal.state(JOB, source.stat()) == "finished"
+        assert journal.state(JOB, version_of(str(source))) == "finished"
     assert [entry["name"] for entry in lines(root)] == ["a.png"]
 
 
@@ -231,10 +231,10 @@ def test_a_crash_between_line_and_rename_leaves_the_old_output_ours(tmp_path: Pa
     assert (root / "a.png").read_bytes() == b"old"
     with Journal(LocalStore(root), "settings") as journal:
         assert list(journal.parts.iterdir()) == []
-        assert journal.state(JOB, source.stat()) == "stale"
+        assert journal.state(JOB, version_of(str(source))) == "stale"
         record(root, journal, "a.png", b"new", source)
     assert len(lines(root)) == 1
-    assert Records(LocalStore(root), "settings").state(JOB, source.stat()) == "finished"
+    assert Records(LocalStore(root), "settings").state(JOB, version_of(str(source))) == "finished"
 
 
 def test_a_crash_between_line_and_rename_of_a_new_output_leaves_it_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,7 +245,7 @@ def test_a_crash_between_line_and_rename_of_a_new_output_leaves_it_new(tmp_path:
         with pytest.raises(KeyboardInterrupt):
             record(root, killed, "a.png", b"new", source)
     held(killed)._file.close()
-    assert Records(LocalStore(root), "settings").state(JOB, source.stat()) == "new"
+    assert Records(LocalStore(root), "settings").state(JOB, version_of(str(source))) == "new"
 
 
 def test_a_crash_after_the_rename_leaves_the_output_finished(tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ def test_a_crash_after_the_rename_leaves_the_output_finished(tmp_path: Path) -> 
     killed = Journal(LocalStore(root), "settings")
     record(root, killed, "a.png", b"new", source)
     held(killed)._file.close()
-    assert Records(LocalStore(root), "settings").state(JOB, source.stat()) == "finished"
+    assert Records(LocalStore(root), "settings").state(JOB, version_of(str(source))) == "finished"
 
 
 def test_a_rename_that_fails_leaves_the_old_output_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,7 +265,7 @@ def test_a_rename_that_fails_leaves_the_old_output_ours(tmp_path: Path, monkeypa
             patched.setattr(Path, "replace", lambda self, target: (_ for _ in ()).throw(OSError(28, "No space left on device")))
             with pytest.raises(OSError, match="No space"):
                 record(root, journal, "a.png", b"new", source)
-    assert Records(LocalStore(root), "settings").state(JOB, source.stat()) == "stale"
+    assert Records(LocalStore(root), "settings").state(JOB, version_of(str(source))) == "stale"
 
 
 def test_a_journal_that_could_be_written_in_part_only_goes_on_in_a_line_of_its_own(tmp_path: Path) -> None:
@@ -291,7 +291,7 @@ def test_a_journal_that_could_be_written_in_part_only_goes_on_in_a_line_of_its_o
     record(root, journal, "b.png", b"b", source)
     real.close()
     assert not (root / "a.png").exists()
-    assert Records(LocalStore(root), "settings").state(Job("", "b.png", "png"), source.stat()) == "finished"
+    assert Records(LocalStore(root), "settings").state(Job("", "b.png", "png"), version_of(str(source))) == "finished"
 
 
 def test_a_second_conversion_into_one_folder_is_refused(tmp_path: Path, use: Callable[[Translator], Path], run: Run) -> None:
@@ -376,4 +376,4 @@ def test_an_output_that_may_not_be_read_is_not_taken_for_ours(tmp_path: Path, ru
     run(source, out)
     monkeypatch.setattr(module, "digest_file", lambda path: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
     with Journal(LocalStore(out), "x") as journal:
-        assert journal.state(Job("", "0/000.png", "png"), (source / "0" / "000.png").stat()) == "foreign"
+        assert journal.state(Job("", "0/000.png", "png"), version_of(str(source / "0" / "000.png"))) == "foreign"

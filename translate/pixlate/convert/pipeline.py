@@ -25,7 +25,7 @@ from pixlate.inference.pictures import channels_made, from_model, refuse_colour,
 from pixlate.places.job import Job
 from pixlate.places.journal import Outputs
 from pixlate.plugin.image_format import ImageFormat
-from pixlate.plugin.place import FULL, FileStatus, GivenUp
+from pixlate.plugin.place import FULL, GivenUp, Version
 from pixlate.plugin.spec import ModelSpec
 from pixlate.system.signals import StopOnSignal
 
@@ -42,7 +42,7 @@ class _Read:
 
     job: Job
     picture: Picture
-    status: FileStatus
+    version: Version
     taken: int
     """Bytes of the reading budget."""
 
@@ -168,12 +168,12 @@ class Conversion:
         try:
             if self._stopping:
                 raise Closed
-            status = job.status()
-            settled = settle(job, status, self.journal, self.options.on_exists)
+            version = job.place.version()
+            settled = settle(job, version, self.journal, self.options.on_exists)
             if settled is not None:
                 self._events.put(_Event(reading=True, result=settled))
                 return
-            with job.at_hand(lambda: self._stopping) as path, ImageFile(path, max_pixels=self.options.max_pixels, formats=self.formats) as file:
+            with job.place.fetched(lambda: self._stopping) as path, ImageFile(path, max_pixels=self.options.max_pixels, formats=self.formats) as file:
                 taken = self._reading_budget.take(2 * file.nbytes)
                 picture = file.read(self.spec.channels_in)
             refuse_colour(picture, self.spec)
@@ -181,7 +181,7 @@ class Conversion:
             scale, written = self.spec.scale, channels_made(channels, self.spec)
             require_held(writable(job.format, self.formats), written, "uint8", (width * scale, height * scale), self.formats)
             conditions = self.given.arrays(job.pair, height, width)
-            read = _Read(job, picture, status, taken)
+            read = _Read(job, picture, version, taken)
         except (Closed, GivenUp):
             self._events.put(_Event(reading=True))
         except BaseException as error:  # noqa: BLE001 - one bad file, or a bug in a decoder, must not stop the others, nor leave them waiting
@@ -225,7 +225,7 @@ class Conversion:
             if self.sheet is not None:
                 self.sheet.add(job.name, read.picture, picture)
             sizes = [(pixels.shape[1], pixels.shape[0]) for pixels in (read.picture.pixels, picture.pixels)]
-            self.journal.finish(job, part, read.status)
+            self.journal.finish(job, part, read.version)
             result = Result(job.source, job.name, "converted", "", (*job.notes, *picture.notes, *notes), *sizes)
         except Closed:
             result = None

@@ -17,7 +17,7 @@ from pixlate.places.local import HOME
 from pixlate.places.paths import identity
 from pixlate.places.walk import pair_name
 from pixlate.plugin.image_format import ImageFormat
-from pixlate.plugin.place import FileStatus, Found, Place, Store
+from pixlate.plugin.place import Found, Place, Store, Version
 
 
 @dataclass
@@ -66,7 +66,7 @@ def make_plan(sources: Sequence[Place], out: Place, options: ConvertOptions, kno
     return plan
 
 
-def settle(job: Job, source: FileStatus, outputs: Outputs, on_exists: OnExists) -> Result | None:
+def settle(job: Job, source: Version, outputs: Outputs, on_exists: OnExists) -> Result | None:
     """Return the result of a job whose output exists already, or None where there is work to do.
 
     Args:

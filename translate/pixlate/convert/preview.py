@@ -65,13 +65,13 @@ def _previews(plan: Plan, options: ConvertOptions, formats: Mapping[str, ImageFo
         yield Preview(source, "", f"fail: {reason}")
     for job in plan.jobs:
         try:
-            status = job.status()
+            version = job.place.version()
             path = job.place.local
             size = None if path is None else _size(path, options, formats)
             output = (size[0] * spec.scale, size[1] * spec.scale) if size else None
             if output is not None:
                 require_held(writable(job.format, formats), spec.channels_out, "uint8", output, formats)
-            yield Preview(job.source, job.name, _ACTIONS[options.on_exists][records.state(job, status)], size, output)
+            yield Preview(job.source, job.name, _ACTIONS[options.on_exists][records.state(job, version)], size, output)
         except PixlateError as error:
             yield Preview(job.source, job.name, f"fail: {error}")
 

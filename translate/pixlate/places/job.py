@@ -1,12 +1,9 @@
 """One image to convert."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 
 from pixlate.places.local import LocalPlace
-from pixlate.plugin.place import FileStatus, Place
+from pixlate.plugin.place import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +27,3 @@ class Job:
     def place(self) -> Place:
         """The image."""
         return self.file or LocalPlace(self.source)
-
-    def status(self) -> FileStatus:
-        """Return what tells the source's content from another; see :meth:`pixlate.plugin.place.Place.status`."""
-        return self.place.status()
-
-    def at_hand(self, give_up: Callable[[], bool] = lambda: False) -> AbstractContextManager[Path]:
-        """Yield a path of this machine to read the image from; see :meth:`pixlate.plugin.place.Place.fetched`."""
-        return self.place.fetched(give_up)

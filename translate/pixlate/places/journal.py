@@ -14,7 +14,7 @@ from typing import Literal, Protocol, Self
 
 from pixlate.errors import PixlateError
 from pixlate.places.job import Job
-from pixlate.plugin.place import Existing, FileStatus, Store
+from pixlate.plugin.place import Existing, Store, Version
 
 State = Literal["new", "finished", "stale", "foreign", "other settings"]
 
@@ -53,10 +53,10 @@ class Outputs(Protocol):
     def exists(self, name: str) -> bool:
         """Return whether anything exists under an output's name."""
 
-    def state(self, job: Job, source: FileStatus) -> State:
+    def state(self, job: Job, source: Version) -> State:
         """Return what exists there; see :meth:`Records.state`."""
 
-    def finish(self, job: Job, part: Path, source: FileStatus) -> None:
+    def finish(self, job: Job, part: Path, source: Version) -> None:
         """Record a written file and give it its name."""
 
 
@@ -85,7 +85,7 @@ class Records:
         """Return whether an output of that name is recorded."""
         return name in self._entries
 
-    def state(self, job: Job, source: FileStatus) -> State:
+    def state(self, job: Job, source: Version) -> State:
         """Return what exists under the output's name.
 
         ``new``: nothing. ``finished``: our output of this source and these settings. ``stale``: our output, and the source has changed since.
@@ -100,7 +100,7 @@ class Records:
         self._entries[job.name] = [entry]
         if entry.settings != self.settings:
             return "other settings"
-        return "finished" if (source.st_size, source.st_mtime_ns) == (entry.source_size, entry.source_mtime) else "stale"
+        return "finished" if source == Version(entry.source_size, entry.source_mtime) else "stale"
 
     def _matching(self, name: str, existing: Existing) -> Entry | None:
         """Return the newest entry that describes the file as it is; a crash before it got its name leaves one that does not."""
@@ -150,7 +150,7 @@ class Journal(Records):
         finally:
             self.store.release(lines)
 
-    def finish(self, job: Job, part: Path, source: FileStatus) -> None:
+    def finish(self, job: Job, part: Path, source: Version) -> None:
         """Record the written ``part`` and give it its name.
 
         Raises:
@@ -158,7 +158,7 @@ class Journal(Records):
             OSError: The disk is full or the folder cannot be written; the part is left to the caller.
         """
         self.store.check()
-        entry = entry_of(job, part, source, self.settings, self.store.keeps_md5)
+        entry = entry_of(job, part, source, self.settings, self.store.shared)
         fresh = not self.exists(job.name)
         self.store.record(entry.name, entry.line())
         self._entries[job.name] = [*self._entries.get(job.name, []), entry]
@@ -194,7 +194,7 @@ def give_name(store: Store, entry: Entry, part: Path, fresh: bool) -> None:
             raise PixlateError("the output has come to exist meanwhile and is none of this conversion; it was kept: choose another folder") from error
 
 
-def entry_of(job: Job, part: Path, source: FileStatus, settings: str, with_md5: bool) -> Entry:
+def entry_of(job: Job, part: Path, source: Version, settings: str, with_md5: bool) -> Entry:
     """Return the entry of a written file."""
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
     with part.open("rb") as file:
@@ -202,7 +202,7 @@ def entry_of(job: Job, part: Path, source: FileStatus, settings: str, with_md5: 
             sha256.update(block)
             if with_md5:
                 md5.update(block)
-    return Entry(job.name, part.stat().st_size, sha256.hexdigest(), source.st_size, source.st_mtime_ns, settings, md5.hexdigest() if with_md5 else "")
+    return Entry(job.name, part.stat().st_size, sha256.hexdigest(), source.size, source.mtime, settings, md5.hexdigest() if with_md5 else "")
 
 
 def parse(lines: bytes) -> Iterator[Entry]:

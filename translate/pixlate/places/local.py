@@ -11,9 +11,9 @@ from threading import Lock
 from typing import ClassVar, Literal
 
 from pixlate.errors import PixlateError
-from pixlate.places.paths import digest_file, folds_case, identity, make_folders, status_of
+from pixlate.places.paths import digest_file, folds_case, identity, make_folders, version_of
 from pixlate.places.walk import find, has_magic, walk
-from pixlate.plugin.place import Existing, Failures, Found, Reach, Store
+from pixlate.plugin.place import Existing, Failures, Found, Reach, Store, Version
 from pixlate.system import locking
 
 HOME = ".pixlate"
@@ -73,9 +73,9 @@ class LocalPlace:
         for path in found:
             yield Found(LocalPlace(path), Path(path).relative_to(base))
 
-    def status(self) -> os.stat_result:
-        """Return size and times; see :func:`pixlate.places.paths.status_of`."""
-        return status_of(self.name)
+    def version(self) -> Version:
+        """Return size and time; see :func:`pixlate.places.paths.version_of`."""
+        return version_of(self.name)
 
     def fetched(self, give_up: Callable[[], bool] = lambda: False) -> AbstractContextManager[Path]:
         """Yield its path."""
@@ -97,7 +97,6 @@ class LocalStore:
 
     reach: ClassVar[Reach] = "machine"
     shared: ClassVar[bool] = False
-    keeps_md5: ClassVar[bool] = False
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -137,10 +136,6 @@ class LocalStore:
     def digest(self, name: str) -> str:
         """Return the SHA-256 of a file."""
         return digest_file(self.root / name)
-
-    def fetched(self, name: str) -> AbstractContextManager[Path]:
-        """Yield the path of an output."""
-        return nullcontext(self.root / name)
 
     def lines(self) -> bytes:
         """Return the lines of the journal."""

@@ -6,10 +6,11 @@ import stat
 from pathlib import Path
 
 from pixlate.errors import PixlateError
+from pixlate.plugin.place import Version
 
 
-def status_of(source: str) -> os.stat_result:
-    """Return size and times of an image file, and see that it is a file: opening a pipe would wait for its writer for ever.
+def version_of(source: str) -> Version:
+    """Return size and time of an image file, and see that it is a file: opening a pipe would wait for its writer for ever.
 
     Raises:
         PixlateError: It vanished, a link leads nowhere or to itself, or it is no regular file. One sentence without the path.
@@ -25,7 +26,7 @@ def status_of(source: str) -> os.stat_result:
     if not stat.S_ISREG(status.st_mode):
         what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
         raise PixlateError(f"expected a file, got {what}; leave it out")
-    return status
+    return Version(status.st_size, status.st_mtime_ns)
 
 
 def identity(path: str | Path) -> tuple[int, int] | None:

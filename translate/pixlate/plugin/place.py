@@ -19,25 +19,13 @@ class GivenUp(Exception):  # noqa: N818 - not an error: the caller asked for it
     """Raised where a file is being fetched and ``give_up`` ends the attempts."""
 
 
-class FileStatus(Protocol):
-    """What tells one content of a file from another, named as in ``os.stat_result``."""
-
-    @property
-    def st_size(self) -> int:
-        """Bytes."""
-
-    @property
-    def st_mtime_ns(self) -> int:
-        """When it was changed, in nanoseconds, or a number drawn from a checksum."""
-
-
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A file status that can be sent to other processes."""
+    """What tells one content of a file from another."""
 
-    st_size: int
+    size: int
     """Bytes."""
-    st_mtime_ns: int
+    mtime: int
     """When it was changed, in nanoseconds, or a number drawn from the store's checksum; 0 where neither is known."""
 
 
@@ -54,7 +42,7 @@ class Existing:
 class Place(Protocol):
     """A file, folder or glob that a user names; its text is what is printed.
 
-    All methods but :meth:`status` and :meth:`fetched` raise a :class:`pixlate.PixlateError` that names the place where it cannot be used;
+    All methods but :meth:`version` and :meth:`fetched` raise a :class:`pixlate.PixlateError` that names the place where it cannot be used;
     it is picklable, so that other processes can read the file.
     """
 
@@ -88,7 +76,7 @@ class Place(Protocol):
             failures: Receives what cannot be listed.
         """
 
-    def status(self) -> FileStatus:
+    def version(self) -> Version:
         """Return what tells this content of the file from another.
 
         Raises:
@@ -137,11 +125,7 @@ class Store(Protocol):
 
     @property
     def shared(self) -> bool:
-        """Whether several processes can write outputs at the same time."""
-
-    @property
-    def keeps_md5(self) -> bool:
-        """Whether the MD5 of outputs is recorded, with which :meth:`existing` can tell an output without reading it."""
+        """Whether several processes can write outputs at the same time; their MD5 is then recorded, too, for :meth:`existing`."""
 
     def name_of(self, relative: PurePath) -> str:
         """Return the name of an output.
@@ -168,9 +152,6 @@ class Store(Protocol):
         Raises:
             OSError, PixlateError: It cannot be read.
         """
-
-    def fetched(self, name: str) -> AbstractContextManager[Path]:
-        """Yield a path of this machine to read an output from; see :meth:`Place.fetched`."""
 
     def lines(self) -> bytes:
         """Return the lines of the journal, the newest of a name last.
