@@ -24,7 +24,7 @@ from tests.pixlate_serve.conftest import Application, error_of, file, pixels_of
 import pixlate
 from pixlate.plugin.data import Batch
 from pixlate.plugin.method import Method
-from pixlate.plugin.testing import check_method, make_photographs
+from pixlate.plugin.testing import check_method, make_photographs, small_options
 from pixlate.training.run import RunOptions
 from pixlate.training.starting import load_checkpoint
 from pixlate_serve.options import ServeOptions
@@ -194,6 +194,26 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 @each_proof
 def test_method_keeps_the_contract(proof: Proof, methods: Mapping[str, Method]) -> None:
     check_method(methods[proof.name], facts=proof.facts)
+
+
+def test_contrast_is_the_cross_entropy_of_each_patch_with_all_of_its_image(methods: Mapping[str, Method]) -> None:
+    torch.manual_seed(0)
+    options = small_options(methods["cut"])
+    gan: Any = methods["cut"].gan(options, {}).double()
+    batch = {name: torch.rand(2, 3, 8, 8, dtype=torch.float64) for name in ("source", "target")}
+    images = {"target": torch.rand(2, 3, 8, 8, dtype=torch.float64), "identity": batch["target"]}
+    losses = []
+    for made, origin in ((images["target"], batch["source"]), (images["identity"], batch["target"])):
+        for projection, *layers in zip(
+            gan.projections, *(gan.generators["source_to_target"].features(each, gan.layers) for each in (made, origin)), strict=True
+        ):
+            for sample in range(2):
+                query, key = (projection(layer[sample].flatten(1).T) for layer in layers)  # all patches: there are 256 at most
+                for place in range(len(query)):
+                    weights = [torch.exp(query[place] @ other / 0.07) for other in key]
+                    losses.append((-torch.log(weights[place] / sum(weights)), len(query)))
+    by_hand = sum(loss / patches for loss, patches in losses) / (2 * 2 * len(gan.layers))
+    torch.testing.assert_close(gan.contrast(batch, images), by_hand)
 
 
 def test_plugins_are_listed_with_distribution_version_and_api(workplace: Workplace) -> None:
