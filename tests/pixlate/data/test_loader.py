@@ -1,6 +1,7 @@
 """Samples read ahead on threads."""
 
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def silent(message: str) -> None:
 def test_batch_is_the_stack_of_its_samples_whether_read_ahead_or_not(images: PairedImages) -> None:
     draws = images.draw(0, 8, 0)
     expected = stack([images.load(draw, 16) for draw in draws])
-    with Loader(images, DataOptions(workers=3), silent) as loader:
+    with closing(Loader(images, DataOptions(workers=3), silent)) as loader:
         first = loader.batch(draws, 16)
         loader.prefetch(draws, 16)
         loader.prefetch(images.draw(8, 8, 0), 16)
@@ -49,7 +50,7 @@ def test_prefetched_samples_are_read_on_as_many_threads_as_asked_and_not_again(i
 
     images.__class__ = Slow
     draws = images.draw(0, 3, 0)
-    with Loader(images, DataOptions(workers=3), silent) as loader:
+    with closing(Loader(images, DataOptions(workers=3), silent)) as loader:
         loader.prefetch(draws, 16)
         assert all_read.wait(60)
         loader.batch(draws, 16)
@@ -58,7 +59,7 @@ def test_prefetched_samples_are_read_on_as_many_threads_as_asked_and_not_again(i
 
 def test_file_that_cannot_be_read_comes_out_of_batch_by_name(images: PairedImages) -> None:
     images.pairs[2][0].write_bytes(b"\x89PNG\r\n\x1a\n")
-    with Loader(images, DataOptions(workers=2), silent) as loader, pytest.raises(PixlateError, match=r"/002\.png: "):
+    with closing(Loader(images, DataOptions(workers=2), silent)) as loader, pytest.raises(PixlateError, match=r"/002\.png: "):
         loader.batch(images.draw(0, 6, 0), 16)
 
 
@@ -68,7 +69,7 @@ def test_damaged_file_is_skipped_with_one_warning_and_replaced_alike_in_every_lo
     batches = []
     for _ in range(2):
         warnings: list[str] = []
-        with Loader(images, DataOptions(workers=workers, damaged="skip"), warnings.append) as loader:
+        with closing(Loader(images, DataOptions(workers=workers, damaged="skip"), warnings.append)) as loader:
             batches.append([loader.batch(images.draw(start, 6, 0), 16) for start in range(0, 30, 6)])
         assert len(warnings) == 1 and warnings[0].startswith(f"left out: {images.pairs[2][0]}: ")
     assert all(batch["source"].shape == (6, 3, 16, 16) for batch in batches[0])
@@ -81,7 +82,7 @@ def test_nothing_but_damaged_files_ends_with_an_error(tmp_path: Path) -> None:
             path.write_bytes(b"")
     options = UnpairedOptions(patch=16, resize=20, hold_out=0, damaged="skip")
     images = UnpairedImages(tmp_path / "source", tmp_path / "target", options, 3, 3)
-    with Loader(images, options, silent) as loader, pytest.raises(PixlateError, match=r"got 100 in a row that cannot, such as .*the file is empty"):
+    with closing(Loader(images, options, silent)) as loader, pytest.raises(PixlateError, match=r"got 100 in a row that cannot, such as .*the file is empty"):
         loader.batch(images.draw(0, 1, 0), 16)
 
 
@@ -91,7 +92,7 @@ def test_mistakes_other_than_damage_are_never_skipped(images: PairedImages) -> N
             raise PixlateError("expected 3 channels, got 5")
 
     images.__class__ = Wrong
-    with Loader(images, DataOptions(damaged="skip"), silent) as loader, pytest.raises(PixlateError, match="got 5"):
+    with closing(Loader(images, DataOptions(damaged="skip"), silent)) as loader, pytest.raises(PixlateError, match="got 5"):
         loader.batch(images.draw(0, 1, 0), 16)
 
 

@@ -3,6 +3,7 @@
 import json
 import tomllib
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -135,7 +136,7 @@ def test_options_are_toml_with_one_table_for_the_method(tmp_path: Path) -> None:
 
 def test_log_is_one_json_object_a_line_and_goes_on_where_it_ended(tmp_path: Path) -> None:
     for step in (1, 2):
-        with Log(tmp_path, step - 1) as log:
+        with closing(Log(tmp_path, step - 1)) as log:
             log.write("losses", step, pixel=0.5)
             last = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
             assert last == {"kind": "losses", "step": step, "pixel": 0.5}, "flushed at once"
@@ -143,12 +144,12 @@ def test_log_is_one_json_object_a_line_and_goes_on_where_it_ended(tmp_path: Path
 
 
 def test_log_loses_what_a_killed_process_wrote_of_later_steps(tmp_path: Path) -> None:
-    with Log(tmp_path) as log:
+    with closing(Log(tmp_path)) as log:
         for step in range(1, 6):
             log.write("losses", step, pixel=0.5)
     whole = (tmp_path / "log.jsonl").read_text()
     (tmp_path / "log.jsonl").write_text(whole + '{"kind": "losses", "st')
-    Log(tmp_path, 3).__exit__()
+    Log(tmp_path, 3).close()
     assert (tmp_path / "log.jsonl").read_text() == "".join(whole.splitlines(keepends=True)[:3])
     assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
 

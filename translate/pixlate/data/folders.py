@@ -28,7 +28,8 @@ def list_images(folders: Sequence[Path], suffixes: AbstractSet[str] = TRAINING_S
     for folder in folders:
         if not folder.is_dir():
             raise PixlateError(f"expected a folder of images, got {folder}, which is {'a file' if folder.exists() else 'not there'}; name a folder")
-        images = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file() and not _hidden(path, folder))
+        images = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
+        images = [path for path in images if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
         if not images:
             raise PixlateError(f"expected images ({', '.join(sorted(suffixes))}) in {folder}, found none; name a folder that holds some")
         for path in images:
@@ -97,7 +98,3 @@ def _by_stem(folder: Path) -> dict[Path, Path]:
             raise PixlateError(f"expected one image of each name, got {found[stem]} and {path.name}, which would have the same partner; remove one")
         found[stem] = path
     return found
-
-
-def _hidden(path: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
-from typing import Self
 
 import cv2
 
@@ -66,12 +64,6 @@ class Loader:
         """End the threads; what was read ahead is dropped."""
         self._ahead.clear()
         self._pool.shutdown(cancel_futures=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
 
     def _load(self, draw: Draw, side: int) -> tuple[Batch, list[str]]:
         """Return a sample and what was skipped for it.

@@ -80,7 +80,11 @@ def find_images(folders: Sequence[Path], layout: Layout, scale: int, channels: t
     if layout == "unpaired":
         sides = [(min(_size(path)) * scale, path) for path in sources] + [(min(_size(path)), path) for path in targets]
     elif layout == "folders":
-        _refuse_unmatched(folders, found)
+        if lonely := [path for own, other in (found, found[::-1]) for name, path in own.items() if name not in other]:
+            raise PixlateError(
+                f"expected the same names in {folders[0]} and {folders[1]}, but the other folder has none for {name_some(lonely, NAMED)}; "
+                "take them out, or say --layout unpaired"
+            )
         targets = [found[1][name] for name in found[0]]
         sides = [(_matched(source, target, scale), target) for source, target in zip(sources, targets, strict=True)]
     else:
@@ -143,15 +147,6 @@ def _images(folder: Path) -> dict[str, Path]:
     if not (found := images_by_name(folder, known)):
         raise PixlateError(f"expected images ({', '.join(sorted(known))}) in {folder}, found none; name a folder that holds some")
     return found
-
-
-def _refuse_unmatched(folders: Sequence[Path], found: Sequence[dict[str, Path]]) -> None:
-    lonely = [path for own, other in (found, found[::-1]) for name, path in own.items() if name not in other]
-    if lonely:
-        raise PixlateError(
-            f"expected the same names in {folders[0]} and {folders[1]}, but the other folder has none for {name_some(lonely, NAMED)}; "
-            "take them out, or say --layout unpaired"
-        )
 
 
 def _matched(source: Path, target: Path, scale: int) -> int:

@@ -1,12 +1,12 @@
 """Weights of the networks that metrics look through: local files, read without running code."""
 
-import hashlib
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from pixlate.errors import PixlateError
+from pixlate.places.paths import digest_file
 from pixlate.weights.reading import read_content
 
 
@@ -39,5 +39,4 @@ def read_weights(path: Path, metric: str, network: str, url: str, option: str = 
         raise PixlateError(f"{wrong} {found}; download {url} again") from error
     if not all(isinstance(value, Tensor) for value in state.values()):
         raise PixlateError(f"{wrong} something else than tensors by name; download {url} again")
-    with path.open("rb") as file:
-        return state, hashlib.file_digest(file, "sha256").hexdigest()[:8]
+    return state, digest_file(path)[:8]

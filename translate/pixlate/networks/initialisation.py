@@ -37,12 +37,13 @@ def initialise(module: nn.Module, kind: Initialisation = "normal", gain: float =
     """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            _draw(_own_weight(layer), kind, gain)
+            parametrized = parametrize.is_parametrized(layer, "weight")
+            _draw(layer.get_parameter("parametrizations.weight.original" if parametrized else "weight"), kind, gain)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
             if isinstance(layer, QuietConv2d):
                 _quieten(layer)
-            if parametrize.is_parametrized(layer, "weight"):
+            if parametrized:
                 _settle(layer)
         elif isinstance(layer, nn.BatchNorm2d):
             nn.init.normal_(layer.weight, 1.0, gain)
@@ -60,11 +61,6 @@ def scaled_kaiming(module: nn.Module, factor: float) -> None:
             layer.weight.data.mul_(factor)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-
-
-def _own_weight(layer: nn.Module) -> Tensor:
-    name = "parametrizations.weight.original" if parametrize.is_parametrized(layer, "weight") else "weight"
-    return layer.get_parameter(name)
 
 
 def _draw(weight: Tensor, kind: Initialisation, gain: float) -> None:

@@ -80,7 +80,10 @@ class TrainingOptions:
         at_least_one = ("batch", "accumulate", "generator_every", "periods", "patience", "devices", "validate_every", "checkpoint_every", "keep", "log_every")
         check_least(self, **dict.fromkeys(at_least_one, 1))
         check_least(self, steps=0, epochs=0, warm_up=0, gradient_clip=0, pool=0, grow_from=0, seed=0, discriminator_learning_rate=0)
-        self._check_length()
+        if not self.steps and not self.epochs:
+            raise PixlateError("expected --steps or --epochs above 0, got 0 for both; set one of them")
+        if self.steps and self.epochs != type(self).epochs:
+            raise PixlateError(f"expected --steps or --epochs, got {self.steps} steps and {self.epochs} epochs; add --steps 0 to count epochs")
         if self.learning_rate <= 0:
             raise PixlateError(f"expected --learning-rate above 0, got {self.learning_rate}; 2e-4 is usual")
         if self.seed >= 2**32:
@@ -102,12 +105,6 @@ class TrainingOptions:
         check_used(self, self.schedule == "step", "--schedule step", "milestones")
         check_used(self, self.schedule == "plateau", "--schedule plateau", "patience")
         check_used(self, self.schedule in ("step", "plateau"), "--schedule step or plateau", "decay")
-
-    def _check_length(self) -> None:
-        if not self.steps and not self.epochs:
-            raise PixlateError("expected --steps or --epochs above 0, got 0 for both; set one of them")
-        if self.steps and self.epochs != type(self).epochs:
-            raise PixlateError(f"expected --steps or --epochs, got {self.steps} steps and {self.epochs} epochs; add --steps 0 to count epochs")
 
     def total_steps(self, images: int) -> int:
         """Return the updates a run makes on so many training images."""

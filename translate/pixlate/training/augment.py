@@ -52,7 +52,7 @@ class DiffAugment(nn.Module):
 
 
 def _color(images: Tensor) -> Tensor:
-    brightness, saturation, contrast = (_chance(images) for _ in range(3))
+    brightness, saturation, contrast = (torch.rand(len(images), 1, 1, 1, dtype=images.dtype, device=images.device) for _ in range(3))
     images = images + BRIGHTNESS * (brightness - 0.5)
     mean = images.mean(dim=1, keepdim=True)
     images = mean + 2 * saturation * (images - mean)
@@ -91,8 +91,3 @@ def _cut(count: int, length: int, device: torch.device) -> Tensor:
     first = middle - size // 2
     places = torch.arange(length, device=device)
     return (places >= first) & (places < first + size)
-
-
-def _chance(images: Tensor) -> Tensor:
-    """Return one number in [0, 1) for each image."""
-    return torch.rand(len(images), 1, 1, 1, dtype=images.dtype, device=images.device)

@@ -1,6 +1,5 @@
 """Checkpoints: weights as safetensors, state as safetensors and JSON, so that opening one runs no code."""
 
-import hashlib
 import json
 import os
 import re
@@ -16,6 +15,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from pixlate.errors import PixlateError
+from pixlate.places.paths import digest_file
 
 CHECKSUMS = "checksums.json"
 BEST = "best.json"
@@ -75,7 +75,7 @@ class Checkpoint:
         for name, content in (("weights", self.weights), ("average", self.average), ("optimizers", tensors), ("pool", self.pool)):
             save_file(content, part / f"{name}.safetensors")
         (part / STATE).write_text(json.dumps({"step": self.step, "groups": groups, "state": self.state}))
-        (part / CHECKSUMS).write_text(json.dumps({path.name: _digest(path) for path in sorted(part.iterdir())}))
+        (part / CHECKSUMS).write_text(json.dumps({path.name: digest_file(path) for path in sorted(part.iterdir())}))
         for path in part.iterdir():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
@@ -90,7 +90,7 @@ class Checkpoint:
         try:
             digests = json.loads((path / CHECKSUMS).read_text())
             for name in (STATE, *(f"{part}.safetensors" for part in PARTS)):
-                if _digest(path / name) != digests[name]:
+                if digest_file(path / name) != digests[name]:
                     raise ValueError(f"{name} does not have its checksum")
             state = json.loads((path / STATE).read_text())
             optimizers: dict[str, dict[str, Any]] = {player: {"param_groups": groups, "state": {}} for player, groups in state["groups"].items()}
@@ -189,8 +189,3 @@ def optimizer_state(optimizer: Optimizer) -> dict[str, Any]:
             raise PixlateError(f"expected an optimiser whose state is tensors, got {type(optimizer).__name__} with {', '.join(other)}; use another one")
         kept[index] = {name: value.detach().cpu().contiguous() for name, value in present.items()}
     return {"param_groups": state["param_groups"], "state": kept}
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

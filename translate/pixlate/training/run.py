@@ -174,10 +174,8 @@ class Log:
         self._file.write(json.dumps({"kind": kind, "step": step} | values) + "\n")
         self._file.flush()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
 

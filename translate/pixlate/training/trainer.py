@@ -107,7 +107,8 @@ class Trainer:
         self.gan.begin_step(step, self.steps)
         self._seed(step)
         batch = self.data.finish(self._batch(step))
-        self._prefetch(step + 1)
+        if step + 1 < self.steps:
+            self.loader.prefetch(*self._draws(step + 1))
         parts = [dict(zip(batch, part, strict=True)) for part in zip(*(values.chunk(self.options.accumulate) for values in batch.values()), strict=True)]
         generates = (step + 1) % self.options.generator_every == 0
         turns = [turn for turn in self.turns.values() if turn.player.adversary or generates]
@@ -196,10 +197,6 @@ class Trainer:
         last = {name for name in batch if self.options.channels_last and self.kind.roles[name] == "image"}
         layouts = {name: torch.channels_last if name in last else torch.contiguous_format for name in batch}
         return {name: values.to(self.fabric.device, memory_format=layouts[name], non_blocking=True) for name, values in batch.items()}
-
-    def _prefetch(self, step: int) -> None:
-        if step < self.steps:
-            self.loader.prefetch(*self._draws(step))
 
     def _draws(self, step: int) -> tuple[Any, int]:
         share = self.options.batch // self.fabric.world_size
