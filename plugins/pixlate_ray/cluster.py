@@ -44,7 +44,7 @@ def run(task: Task, options: RayOptions) -> Summary:
 
     refuse_private(task.plan, task.options.device)
     spec = load_executors(task.model, replace(task.options, device="cpu"))[0].spec  # refuses what is no model; the workers have the device
-    given_for(task.plan, task.options, spec, task.formats)
+    given_for(task, spec)
     with ExitStack() as held:
         scratch = "" if options.address else held.enter_context(tempfile.TemporaryDirectory(prefix="pixlate-", ignore_cleanup_errors=True))
         ray = held.enter_context(connected(options.address))
@@ -53,7 +53,7 @@ def run(task: Task, options: RayOptions) -> Summary:
         held.callback(cluster.close)
         cluster.open()
         work = held.enter_context(task.begun())
-        ClusterRun(task, cluster, work).run()
+        ClusterRun(task, work, cluster).run()
     return work.report.summary
 
 

@@ -1,17 +1,16 @@
 """The driver of a conversion on a cluster: finds what there is to do, hands it out, takes the answers, and gives files their names."""
 
-import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from pixlate.convert.conversion import Task, Work
+from pixlate.convert.pipeline import Run
 from pixlate.convert.plan import settle
 from pixlate.convert.report import Result, reason_of
 from pixlate.errors import PixlateError
 from pixlate.places.job import Job
-from pixlate.plugin.place import FULL
-from pixlate.system.signals import StopOnSignal
+from pixlate.places.journal import Journal
 from pixlate_ray.cluster import Cluster, Lane
 from pixlate_ray.worker import Answer, Order
 
@@ -27,37 +26,31 @@ _TICK = 0.2
 """Most seconds until an interruption is seen."""
 
 
-class ClusterRun:
-    """One run through a plan on a cluster; the counterpart of :class:`pixlate.convert.pipeline.Conversion`.
+class ClusterRun(Run):
+    """A run on a cluster.
 
     Args:
         task: What to convert.
-        cluster: Its workers translate.
         work: Journal, report and sheet.
+        cluster: Its workers translate.
     """
 
-    def __init__(self, task: Task, cluster: Cluster, work: Work) -> None:
-        self.plan, self.options, self.watch, self.cluster = task.plan, task.options, task.watch, cluster
-        self.journal, self.report, self.sheet = work.journal, work.report, work.sheet
+    def __init__(self, task: Task, work: Work, cluster: Cluster) -> None:
+        super().__init__(task, work)
+        assert isinstance(work.journal, Journal)
+        self.journal: Journal = work.journal
+        self.cluster = cluster
         self._waiting: deque[Sequence[Order]] = deque()
         self._kills: Counter[int] = Counter()
-        self._stopping = self._full = False
-
-    def run(self) -> None:
-        """Convert everything; return when nothing is in flight."""
-        started = time.monotonic()
         self._count_workers()
-        self.watch(self.report)
-        for path, reason in self.plan.failures:
-            self._finish(Result(path, "", "failed", reason))
-        with StopOnSignal(self._interrupt):
-            orders = self._settled()
-            try:
-                self._convert(orders)
-            except Exception as error:  # noqa: BLE001 - whatever Ray raises when it loses its cluster
-                if not self._stopping:
-                    self.report.summary.stopped = f"the cluster was lost ({' '.join(str(error).split())[:200]}); the same command continues"
-        self.report.summary.seconds = time.monotonic() - started
+
+    def _convert(self) -> None:
+        orders = self._settled()
+        try:
+            self._hand_out(orders)
+        except Exception as error:  # noqa: BLE001 - whatever Ray raises when it loses its cluster
+            if not self._stopping:
+                self.report.summary.stopped = f"the cluster was lost ({' '.join(str(error).split())[:200]}); the same command continues"
 
     def _settled(self) -> list[Order]:
         """Look at every source and output; return what there is to do."""
@@ -79,7 +72,7 @@ class ClusterRun:
         except Exception as error:  # noqa: BLE001 - one bad file must not stop the others
             return Result(job.source, job.name, "failed", reason_of(error))
 
-    def _convert(self, orders: Sequence[Order]) -> None:
+    def _hand_out(self, orders: Sequence[Order]) -> None:
         """Hand the orders out and take the answers until nothing is left, or the workers have drained."""
         share, lanes = self.cluster.share, self.cluster.lanes
         at_once = max(1, min(AT_ONCE_GPU if share.gpus else AT_ONCE, len(orders) // (share.workers * 4)))
@@ -157,23 +150,9 @@ class ClusterRun:
                 self.sheet.keep(job.name, answer.row)
         except (OSError, PixlateError) as error:
             part.unlink(missing_ok=True)
-            if isinstance(error, OSError) and error.errno in FULL:
-                self.report.summary.stopped = f"the output folder takes no more ({error.strerror}); free some space and run the same command again"
-                self._full = self._stopping = True
-            result = Result(job.source, job.name, "failed", reason_of(error))
+            result = self._failed(job, error)
         self._finish(result)
-
-    def _finish(self, result: Result) -> None:
-        self.report.add(result)
-        if result.status == "failed" and self.options.fail_fast and not self._stopping:
-            self.report.summary.stopped = "stopped at the first failure, as --fail-fast asks"
-            self._stopping = True
-        self.watch(self.report)
 
     def _count_workers(self) -> None:
         count, refused = len(self.cluster.lanes), self.cluster.refused
         self.report.summary.device = f"{self.cluster.device}, {count} worker{'' if count == 1 else 's'}{f' ({refused})' if refused else ''}"
-
-    def _interrupt(self) -> None:
-        """Drain, as Ctrl-C and SIGTERM ask."""
-        self.report.summary.interrupted = self._stopping = True

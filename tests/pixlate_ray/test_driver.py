@@ -163,7 +163,7 @@ def start(ray: Ray, setup: Setup, use: Callable[[Translator], Path]) -> Start:
         workers.open()
         report = Report(None, len(plan.jobs) + len(plan.failures), plan.ignored)
         with Journal(plan.store, settings) as journal:
-            ClusterRun(task, workers, Work(journal, report, None)).run()
+            ClusterRun(task, Work(journal, report, None), workers).run()
         workers.close()
         assert ray.killed == len(workers.lanes)
         for stream in ray.streams:  # of workers that were killed

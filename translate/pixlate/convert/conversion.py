@@ -14,7 +14,7 @@ from pixlate.convert.report import Report, Summary
 from pixlate.convert.sheet import Sheet
 from pixlate.errors import PixlateError
 from pixlate.inference.models import find
-from pixlate.places.journal import Journal
+from pixlate.places.journal import Journal, Outputs
 from pixlate.places.locating import locate
 from pixlate.places.paths import digest_file, identity
 from pixlate.plugin.image_format import ImageFormat
@@ -25,7 +25,7 @@ from pixlate.plugin.manager import installed
 class Work:
     """What is written while a conversion runs."""
 
-    journal: Journal
+    journal: Outputs
     report: Report
     sheet: Sheet | None
 
@@ -69,6 +69,15 @@ def run(sources: Sequence[str | Path], out: str | Path, model: str | Path, optio
     if options.dry_run:
         raise PixlateError("expected a conversion, got dry_run; call pixlate.convert.preview.preview for what would be done")
     chosen, engine_options = choose_engine(engine)
+    return chosen.run(planned(sources, out, model, options, watch), engine_options)
+
+
+def planned(sources: Sequence[str | Path], out: str | Path, model: str | Path, options: ConvertOptions, watch: Callable[[Report], None]) -> Task:
+    """Return what is to be converted, or refuse it.
+
+    Raises:
+        PixlateError: No such model or source, clashing names, a report or sheet that would take the place of something.
+    """
     path = find(model)
     for option, file in (("report", options.report), ("sheet", options.sheet)):
         if file is not None and identity(file) == identity(path):
@@ -77,7 +86,7 @@ def run(sources: Sequence[str | Path], out: str | Path, model: str | Path, optio
         options = replace(options, mask=options.mask.absolute())
     formats = installed().image_formats()
     plan = make_plan([locate(source) for source in sources], locate(out), options, formats)
-    return chosen.run(Task(plan, model, path, options, settings_digest(path, options), formats, watch), engine_options)
+    return Task(plan, model, path, options, settings_digest(path, options), formats, watch)
 
 
 def settings_digest(model: Path, options: ConvertOptions) -> str:

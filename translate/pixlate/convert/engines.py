@@ -23,11 +23,11 @@ def run_threads(task: "Task", _: ThreadsOptions) -> "Summary":
     from pixlate.inference.loading import load_executors, split_devices
 
     executors = load_executors(task.model, task.options)
-    given = given_for(task.plan, task.options, executors[0].spec, task.formats)
+    given = given_for(task, executors[0].spec)
     with task.begun() as work:
         device = task.options.device
         work.report.summary.device = device if len(split_devices(device)) > 1 else executors[0].translator.device
-        Conversion(task.plan, executors, work.journal, work.report, task.options, task.formats, work.sheet, task.watch, given).run()
+        Conversion(task, work, executors, given).run()
     return work.report.summary
 
 

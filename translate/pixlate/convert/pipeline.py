@@ -1,7 +1,7 @@
 """The way of the images: threads read, one thread for each lane of a device runs the model, threads write; all queues are bounded in bytes."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -9,10 +9,9 @@ from functools import partial
 from queue import Empty, SimpleQueue
 
 from pixlate.convert.budget import ByteBudget, Closed
-from pixlate.convert.options import ConvertOptions
-from pixlate.convert.plan import Plan, settle
-from pixlate.convert.report import Report, Result, reason_of
-from pixlate.convert.sheet import Sheet
+from pixlate.convert.conversion import Task, Work
+from pixlate.convert.plan import settle
+from pixlate.convert.report import Result, reason_of
 from pixlate.errors import DeviceLost, OutOfDeviceMemory, PixlateError
 from pixlate.images import ImageFile, Picture, to_srgb, write_picture
 from pixlate.images.formats import writable
@@ -23,8 +22,6 @@ from pixlate.inference.executor import Executor
 from pixlate.inference.given import Given
 from pixlate.inference.pictures import channels_made, from_model, refuse_colour, to_model, with_origin
 from pixlate.places.job import Job
-from pixlate.places.journal import Outputs
-from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.place import FULL, GivenUp, Version
 from pixlate.plugin.spec import ModelSpec
 from pixlate.system.signals import StopOnSignal
@@ -60,56 +57,32 @@ class _Event:
     """What ends the conversion: the device is lost, or there is a bug."""
 
 
-def given_for(plan: Plan, options: ConvertOptions, spec: ModelSpec, formats: Mapping[str, ImageFormat]) -> Given:
+def given_for(task: Task, spec: ModelSpec) -> Given:
     """Return the conditions that the options give for a model, once its plan is known to be possible.
 
     Raises:
         PixlateError: A condition is not right, no image has a mask, or no output's format holds the channels that the model makes.
     """
+    options, formats = task.options, task.formats
     given = Given.of(spec, options.set, options.seed, options.mask, formats)
-    given.require_some(job.pair for job in plan.jobs)
-    written = [writable(name, formats) for name in sorted({job.format for job in plan.jobs})]
+    given.require_some(job.pair for job in task.plan.jobs)
+    written = [writable(name, formats) for name in sorted({job.format for job in task.plan.jobs})]
     if written and not any(format.holds(spec.channels_out, "uint8", (1, 1)) for format in written):
         require_held(written[0], spec.channels_out, "uint8", (1, 1), formats)
     return given
 
 
-class Conversion:
-    """One run through a plan.
+class Run:
+    """One run through a task, by whatever converts: it reports results, and stops in order.
 
     Args:
-        plan: What to convert.
-        executors: Run the model, each in a thread of its own; one that stands twice gets two threads.
-        journal: Of the output folder.
-        report: Takes every result.
-        options: How to read, write and stop.
-        formats: Image formats by suffix.
-        sheet: Takes the first results, or None.
-        watch: Called after each result, in the calling thread.
-        given: What each image brings besides itself; without it, what the options say.
+        task: What to convert.
+        work: Takes the outputs and every result.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        executors: Sequence[Executor],
-        journal: Outputs,
-        report: Report,
-        options: ConvertOptions,
-        formats: Mapping[str, ImageFormat],
-        sheet: Sheet | None,
-        watch: Callable[[Report], None],
-        given: Given | None = None,
-    ) -> None:
-        self.plan, self.journal, self.report = plan, journal, report
-        self.options, self.formats, self.sheet, self.watch = options, formats, sheet, watch
-        self.spec = executors[0].spec
-        self.given = given or Given.of(self.spec, options.set, options.seed, options.mask, formats)
-        self._batcher = Batcher([{"": executor} for executor in executors])
-        self._ahead = 2 * options.workers + 2 * len(executors) * executors[0].most_at_once
-        self._events: SimpleQueue[_Event | None] = SimpleQueue()
-        self._reading_budget, self._writing_budget = ByteBudget(BUDGET), ByteBudget(BUDGET)
-        self._reading = self._flying = 0
+    def __init__(self, task: Task, work: Work) -> None:
+        self.plan, self.options, self.formats, self.watch = task.plan, task.options, task.formats, task.watch
+        self.journal, self.report, self.sheet = work.journal, work.report, work.sheet
         self._stopping = self._full = False
 
     def run(self) -> None:
@@ -118,21 +91,73 @@ class Conversion:
         self.watch(self.report)
         for path, reason in self.plan.failures:
             self._finish(Result(path, "", "failed", reason))
+        with StopOnSignal(self._interrupt):
+            self._convert()
+        self.report.summary.seconds = time.monotonic() - started
+
+    def stop(self) -> None:
+        """Drain, from any thread: end what has begun, and begin nothing."""
+        self._stopping = True
+
+    def _convert(self) -> None:
+        """Convert what can be converted."""
+        raise NotImplementedError
+
+    def _failed(self, job: Job, error: BaseException) -> Result:
+        """Return the result of an image whose output cannot be written; a full disk stops the others."""
+        cause = error.__cause__ if isinstance(error, PixlateError) else error
+        if isinstance(cause, OSError) and cause.errno in FULL:
+            self.report.summary.stopped = f"the output folder takes no more ({cause.strerror}); free some space and run the same command again"
+            self._full = self._stopping = True
+        return Result(job.source, job.name, "failed", reason_of(error))
+
+    def _finish(self, result: Result) -> None:
+        self.report.add(result)
+        if result.status == "failed" and self.options.fail_fast and not self._stopping:
+            self.report.summary.stopped = "stopped at the first failure, as --fail-fast asks"
+            self._stopping = True
+        self.watch(self.report)
+
+    def _interrupt(self) -> None:
+        """Drain, as Ctrl-C and SIGTERM ask."""
+        self.report.summary.interrupted = True
+        self.stop()
+
+
+class Conversion(Run):
+    """A run in this process.
+
+    Args:
+        task: What to convert.
+        work: Takes the outputs and every result.
+        executors: Run the model, each in a thread of its own; one that is there twice gets two threads.
+        given: What each image brings besides itself; without it, what the options say.
+    """
+
+    def __init__(self, task: Task, work: Work, executors: Sequence[Executor], given: Given | None = None) -> None:
+        super().__init__(task, work)
+        options = self.options
+        self.spec = executors[0].spec
+        self.given = given or Given.of(self.spec, options.set, options.seed, options.mask, self.formats)
+        self._batcher = Batcher([{"": executor} for executor in executors])
+        self._ahead = 2 * options.workers + 2 * len(executors) * executors[0].most_at_once
+        self._events: SimpleQueue[_Event | None] = SimpleQueue()
+        self._reading_budget, self._writing_budget = ByteBudget(BUDGET), ByteBudget(BUDGET)
+        self._reading = self._flying = 0
+
+    def _convert(self) -> None:
         workers = self.options.workers
-        jobs = iter(self.plan.jobs)
         with (
-            StopOnSignal(self._interrupt),
             ThreadPoolExecutor(workers, "read") as readers,
             ThreadPoolExecutor(workers, "write") as self._writers,
             self._running_batches(),
             self._freed_on_error(),
         ):
-            self._loop(jobs, readers)
-        self.report.summary.seconds = time.monotonic() - started
+            self._loop(iter(self.plan.jobs), readers)
 
     def stop(self) -> None:
-        """End early and in order, from any thread: what is being written is finished."""
-        self._stopping = True
+        """Drain, from any thread."""
+        super().stop()
         self._events.put(None)
 
     def _loop(self, jobs: Iterator[Job], readers: ThreadPoolExecutor) -> None:
@@ -232,21 +257,10 @@ class Conversion:
         except BaseException as error:  # noqa: BLE001 - one bad file, or a bug in an encoder, must not stop the others, nor leave them waiting
             with suppress(OSError):
                 part.unlink()
-            cause = error.__cause__ if isinstance(error, PixlateError) else error
-            if isinstance(cause, OSError) and cause.errno in FULL:
-                self.report.summary.stopped = f"the output folder takes no more ({cause.strerror}); free some space and run the same command again"
-                self._full = self._stopping = True
-            result = Result(job.source, job.name, "failed", reason_of(error))
+            result = self._failed(job, error)
         finally:
             self._writing_budget.give_back(taken)
         self._events.put(_Event(result=result))
-
-    def _finish(self, result: Result) -> None:
-        self.report.add(result)
-        if result.status == "failed" and self.options.fail_fast and not self._stopping:
-            self.report.summary.stopped = "stopped at the first failure, as --fail-fast asks"
-            self._stopping = True
-        self.watch(self.report)
 
     @contextmanager
     def _running_batches(self) -> Iterator[None]:
@@ -266,8 +280,3 @@ class Conversion:
             self._reading_budget.close()
             self._writing_budget.close()
             raise
-
-    def _interrupt(self) -> None:
-        """Stop in order, as Ctrl-C and SIGTERM ask."""
-        self.report.summary.interrupted = self._stopping = True
-        self._events.put(None)

@@ -1,23 +1,18 @@
 """Tells what a conversion would do, and writes nothing."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pixlate.convert.conversion import settings_digest
+from pixlate.convert.conversion import Task, planned
 from pixlate.convert.options import ConvertOptions
 from pixlate.convert.pipeline import given_for
-from pixlate.convert.plan import Plan, make_plan
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile
 from pixlate.images.formats import writable
 from pixlate.images.write import require_held
 from pixlate.inference.loading import load_executors
-from pixlate.inference.models import find
 from pixlate.places.journal import Records
-from pixlate.places.locating import locate
-from pixlate.plugin.image_format import ImageFormat
-from pixlate.plugin.manager import installed
 from pixlate.plugin.spec import ModelSpec
 
 _ACTIONS = {
@@ -51,32 +46,29 @@ def preview(sources: Sequence[str | Path], out: str | Path, model: str | Path, o
     Raises:
         PixlateError: As the conversion would.
     """
-    path = find(model)
-    formats = installed().image_formats()
-    plan = make_plan([locate(source) for source in sources], locate(out), options, formats)
+    task = planned(sources, out, model, options, lambda report: None)
     spec = load_executors(model, options)[0].spec
-    given_for(plan, options, spec, formats)
-    records = Records(plan.store, settings_digest(path, options))
-    return _previews(plan, options, formats, records, spec)
+    given_for(task, spec)
+    return _previews(task, Records(task.plan.store, task.settings), spec)
 
 
-def _previews(plan: Plan, options: ConvertOptions, formats: Mapping[str, ImageFormat], records: Records, spec: ModelSpec) -> Iterator[Preview]:
-    for source, reason in plan.failures:
+def _previews(task: Task, records: Records, spec: ModelSpec) -> Iterator[Preview]:
+    for source, reason in task.plan.failures:
         yield Preview(source, "", f"fail: {reason}")
-    for job in plan.jobs:
+    for job in task.plan.jobs:
         try:
             version = job.place.version()
             path = job.place.local
-            size = None if path is None else _size(path, options, formats)
+            size = None if path is None else _size(path, task)
             output = (size[0] * spec.scale, size[1] * spec.scale) if size else None
             if output is not None:
-                require_held(writable(job.format, formats), spec.channels_out, "uint8", output, formats)
-            yield Preview(job.source, job.name, _ACTIONS[options.on_exists][records.state(job, version)], size, output)
+                require_held(writable(job.format, task.formats), spec.channels_out, "uint8", output, task.formats)
+            yield Preview(job.source, job.name, _ACTIONS[task.options.on_exists][records.state(job, version)], size, output)
         except PixlateError as error:
             yield Preview(job.source, job.name, f"fail: {error}")
 
 
-def _size(path: Path, options: ConvertOptions, formats: Mapping[str, ImageFormat]) -> tuple[int, int] | None:
+def _size(path: Path, task: Task) -> tuple[int, int] | None:
     """Return width and height from the header; None for a format that has none to read."""
-    with ImageFile(path, max_pixels=options.max_pixels, formats=formats) as file:
+    with ImageFile(path, max_pixels=task.options.max_pixels, formats=task.formats) as file:
         return None if file.format.probe is None else file.size
