@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pixlate
-from pixlate.weights.adapting import norm_of, renamed, translation_spec, with_weights, without_statistics
+from pixlate.weights.adapting import norm_of, renamed, translation
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,52 +71,42 @@ def import_resnet(state: "Mapping[str, Tensor]", options: pixlate.ImportOptions)
     if first is None or last is None or first.ndim != 4 or last.ndim != 4:
         return None
     from pixlate.networks.resnet import ResNet
-    from pixlate.networks.symmetric import Symmetric
 
     norm = norm_of(state, "model.1", "model.2")
-    weights = renamed({key: tensor for key, tensor in state.items() if not key.endswith(".filt")}, layout.places())
-    kept = without_statistics(weights) if norm == "instance" else weights
-    channels_in, channels_out, channels = first.shape[1], len(last), len(first)
+    assumed = [f"padding: {options.padding} in the blocks; --padding changes it"] if layout.padded else []
+    if layout.dropout:
+        assumed.append("dropout: off; its own code draws it again for each test picture, as no option of Pixlate does")
 
-    def make() -> Symmetric:
-        network = ResNet(
-            channels_in,
-            channels_out,
+    def make() -> ResNet:
+        return ResNet(
+            first.shape[1],
+            len(last),
             len(layout.blocks),
-            channels,
+            len(first),
             layout.halvings,
             norm,
             upsampling="bilinear" if layout.blurred_doubling else "transposed",
             halve="blurred" if layout.blurred_halving else "strided",
             padding=options.padding if layout.padded else "zero",
         )
-        return Symmetric(network)
 
-    network = with_weights(make, kept, "network.tail.1" if norm == "none" else "")
-    if network is None:
-        return None
-    assert isinstance(network.network, ResNet)
-    _check_blurs(state, layout, channels)
-    if layout.padded == (options.padding == "zero") and options.padding != "reflect":
-        told = "reflect or replicate: its blocks have padding layers" if layout.padded else "zero: its blocks have no padding layers"
-        raise pixlate.PixlateError(f"expected --padding {told}, got {options.padding}; leave it out")
-    assumed = [f"direction: {options.direction}, which users of the file see; --direction changes it"]
-    if layout.padded:
-        assumed.append(f"padding: {options.padding} in the blocks; --padding changes it")
-    if layout.dropout:
-        assumed.append("dropout: off; its own code draws it again for each test picture, as no option of Pixlate does")
-    if norm == "batch":
-        assumed.append("norm: statistics of each image, as its own code has them when it tests; --norm running takes those gathered in training")
-    if len(kept) < len(weights):
-        assumed.append(f"norm: instance, so the {len(weights) - len(kept)} running statistics that old versions of PyTorch wrote beside it are left out")
-    project = "contrastive-unpaired-translation" if layout.blurred_halving or layout.blurred_doubling else "pytorch-CycleGAN-and-pix2pix"
-    return pixlate.ForeignGenerator(
-        f"ResNet of {len(layout.blocks)} blocks {f'with {norm} norm' if norm != 'none' else 'without norm'}, {project}",
-        network,
-        translation_spec("cyclegan", network.network, channels_out, norm, options),
-        norm="per-image" if norm == "batch" else "running",
-        assumed=tuple(assumed),
+    foreign = translation(
+        "cyclegan",
+        f"ResNet of {len(layout.blocks)} blocks",
+        make,
+        renamed({key: tensor for key, tensor in state.items() if not key.endswith(".filt")}, layout.places()),
+        "network.tail.1",
+        norm,
+        options,
+        assumed,
+        "contrastive-unpaired-translation" if layout.blurred_halving or layout.blurred_doubling else "pytorch-CycleGAN-and-pix2pix",
     )
+    if foreign is not None:
+        _check_blurs(state, layout, len(first))
+        if layout.padded == (options.padding == "zero") and options.padding != "reflect":
+            told = "reflect or replicate: its blocks have padding layers" if layout.padded else "zero: its blocks have no padding layers"
+            raise pixlate.PixlateError(f"expected --padding {told}, got {options.padding}; leave it out")
+    return foreign
 
 
 def _layout(state: "Mapping[str, Tensor]") -> _Layout | None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pixlate.errors import PixlateError
-from pixlate.options import AdversarialOptions, TrainingOptions, check_least, since
+from pixlate.options import AdversarialOptions, AdversarialTraining, check_least, since
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,7 @@ class CycleGANOptions(AdversarialOptions):
 
 
 @dataclass(frozen=True)
-class CycleGANTraining(TrainingOptions):
-    """100 epochs at 2e-4 and 100 more down to zero, one image of each set a step, a pool of 50."""
+class CycleGANTraining(AdversarialTraining):
+    """A pool of 50 images that were generated before, as published."""
 
-    steps: int = 0
-    epochs: int = 200
-    batch: int = 1
-    betas: tuple[float, float] = (0.5, 0.999)
-    schedule: Literal["constant", "cosine", "linear", "step", "plateau"] = "linear"
-    average_decay: float = 0.0
     pool: int = 50

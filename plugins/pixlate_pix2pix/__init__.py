@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pixlate
-from pixlate_pix2pix.options import Pix2PixOptions, Pix2PixTraining
+from pixlate.options import AdversarialTraining
+from pixlate_pix2pix.options import Pix2PixOptions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +32,7 @@ def pixlate_methods() -> Iterable[pixlate.Method]:
         data=pixlate.paired,
         options=Pix2PixOptions,
         build=build,
-        training=Pix2PixTraining,
+        training=AdversarialTraining,
     )
 
 

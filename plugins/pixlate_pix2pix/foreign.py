@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pixlate
-from pixlate.weights.adapting import norm_of, renamed, translation_spec, with_weights, without_statistics
+from pixlate.weights.adapting import norm_of, renamed, translation
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,32 +23,18 @@ def import_unet(state: "Mapping[str, Tensor]", options: pixlate.ImportOptions) -
     first, last = state.get("model.model.0.weight"), state.get("model.model.3.weight")
     if len(levels) < _LEAST_DEPTH or first is None or last is None or first.ndim != 4 or last.ndim != 4:
         return None
-    from pixlate.networks.symmetric import Symmetric
     from pixlate.networks.unet import UNet
 
     norm = norm_of(state, f"{levels[1]}.model.1", f"{levels[1]}.model.2")
-    weights = renamed(state, _places(levels))
-    kept = without_statistics(weights) if norm == "instance" else weights
-    channels_in, channels_out, channels = first.shape[1], last.shape[1], len(first)
-    only_biased = f"network.decoder.{len(levels) - 1}.1" if norm == "none" else ""
-    network = with_weights(lambda: Symmetric(UNet(channels_in, channels_out, len(levels), channels, norm, dropout=0.0)), kept, only_biased)
-    if network is None:
-        return None
-    assert isinstance(network.network, UNet)
-    assumed = [
-        f"direction: {options.direction}, which users of the file see; --direction changes it",
-        "dropout: off, since the weights do not show whether there is any; its own code draws it again for each test picture, as no option of Pixlate does",
-    ]
-    if norm == "batch":
-        assumed.append("norm: statistics of each image, as its own code has them when it tests; --norm running takes those gathered in training")
-    if len(kept) < len(weights):
-        assumed.append(f"norm: instance, so the {len(weights) - len(kept)} running statistics that old versions of PyTorch wrote beside it are left out")
-    return pixlate.ForeignGenerator(
-        f"U-Net of {len(levels)} halvings {f'with {norm} norm' if norm != 'none' else 'without norm'}, pytorch-CycleGAN-and-pix2pix",
-        network,
-        translation_spec("pix2pix", network.network, channels_out, norm, options),
-        norm="per-image" if norm == "batch" else "running",
-        assumed=tuple(assumed),
+    return translation(
+        "pix2pix",
+        f"U-Net of {len(levels)} halvings",
+        lambda: UNet(first.shape[1], last.shape[1], len(levels), len(first), norm, dropout=0.0),
+        renamed(state, _places(levels)),
+        f"network.decoder.{len(levels) - 1}.1",
+        norm,
+        options,
+        ["dropout: off, since the weights do not show whether there is any; its own code draws it again for each test picture, as no option of Pixlate does"],
     )
 
 

@@ -1,12 +1,13 @@
 """Options that methods share: frozen dataclasses whose field texts are the help on the command line. No PyTorch."""
 
-from pixlate.options.adversarial import AdversarialOptions
+from pixlate.options.adversarial import AdversarialOptions, AdversarialTraining
 from pixlate.options.checks import check_least, check_most, check_types, check_used, since
 from pixlate.options.data import DataOptions, DegradedOptions, FolderOptions, PairedOptions, UnpairedOptions
 from pixlate.options.training import TrainingOptions
 
 __all__ = [
     "AdversarialOptions",
+    "AdversarialTraining",
     "DataOptions",
     "DegradedOptions",
     "FolderOptions",

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pixlate.errors import PixlateError
 from pixlate.options.checks import check_least, check_most, check_types, check_used, since
+from pixlate.options.training import TrainingOptions
 
 LEAST_DROPPED = 5
 """Least depth of a U-Net that has decoder blocks of full width, which are those that drop features."""
@@ -105,3 +106,15 @@ class AdversarialOptions:
         check_used(self, self.generator == "resnet", "--generator resnet", "blocks", "downsamplings", "skip")
         check_used(self, "patch" in self.discriminator, "--discriminator patch", "discriminator_layers")
         check_used(self, self.initialisation != "kaiming", "--initialisation normal, xavier or orthogonal", "initial_gain")
+
+
+@dataclass(frozen=True)
+class AdversarialTraining(TrainingOptions):
+    """100 epochs at 2e-4 and 100 more down to zero, one image of each set a step."""
+
+    steps: int = 0
+    epochs: int = 200
+    batch: int = 1
+    betas: tuple[float, float] = (0.5, 0.999)
+    schedule: Literal["constant", "cosine", "linear", "step", "plateau"] = "linear"
+    average_decay: float = 0.0

@@ -40,7 +40,6 @@ def pixlate_methods() -> Iterable[Method]:
         def pixlate_methods():
             yield pixlate.Method(name="regression", summary="U-Net trained on L1 alone", data=pixlate.paired, options=Options, build=build)
     """
-    raise NotImplementedError
 
 
 @hookspec
@@ -53,7 +52,6 @@ def pixlate_models() -> Iterable[ModelCard]:
         def pixlate_models():
             yield pixlate.ModelCard(name="invert", summary="Negative of a picture", path=Path(__file__).parent / "invert.model")
     """
-    raise NotImplementedError
 
 
 @hookspec
@@ -69,7 +67,6 @@ def pixlate_runtimes() -> Iterable[Runtime]:
 
             yield pixlate.Runtime(name="mine", suffixes=(".mine",), available=available, open=open_mine)
     """
-    raise NotImplementedError
 
 
 @hookspec(firstresult=True)
@@ -84,7 +81,6 @@ def pixlate_open_model(path: Path, device: str) -> Translator | None:
         def pixlate_open_model(path, device):
             return Invert() if path.suffix == ".model" else None
     """
-    raise NotImplementedError
 
 
 @hookspec
@@ -99,7 +95,6 @@ def pixlate_image_formats() -> Iterable[ImageFormat]:
         def pixlate_image_formats():
             yield pixlate.ImageFormat(name="raw", suffixes=(".raw",), read=lambda path: pixlate.Picture(rawpy.imread(str(path)).postprocess()))
     """
-    raise NotImplementedError
 
 
 @hookspec
@@ -112,7 +107,6 @@ def pixlate_checks() -> Iterable[Check]:
         def pixlate_checks():
             yield pixlate.Check("colour tables", "problem", "tables.bin is missing", remedy="pip install --force-reinstall pixlate-tables")
     """
-    raise NotImplementedError
 
 
 @hookspec
@@ -125,7 +119,6 @@ def pixlate_metrics() -> Iterable[Metric]:
         def pixlate_metrics():
             yield pixlate.Metric(name="mae", compute=lambda output, target: abs(output.astype(float) - target).mean(), higher_is_better=False)
     """
-    raise NotImplementedError
 
 
 @hookspec(firstresult=True)
@@ -144,7 +137,6 @@ def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", options: ImportOpti
             network.load_state_dict(state)
             return pixlate.ForeignGenerator("Network of the other project", network, pixlate.ModelSpec(scale=4))
     """
-    raise NotImplementedError
 
 
 @hookspec
@@ -158,7 +150,6 @@ def pixlate_step_finished(run: Path, step: int, losses: Mapping[str, float]) -> 
             if losses["pixel"] > 1:
                 print(f"step {step} of {run}: the loss is high")
     """
-    raise NotImplementedError
 
 
 @hookspec
@@ -171,7 +162,6 @@ def pixlate_epoch_finished(run: Path, step: int, samples: Sequence[Sample]) -> N
         def pixlate_epoch_finished(run, step, samples):
             Image.fromarray(samples[0].output).save(run / f"sample-{step}.png")
     """
-    raise NotImplementedError
 
 
 @hookspec
@@ -184,7 +174,6 @@ def pixlate_commands(app: "App") -> None:
         def pixlate_commands(app):
             app.command("my_package.commands:histogram", name="histogram")
     """
-    raise NotImplementedError
 
 
 @hookspec(firstresult=True)
@@ -197,7 +186,6 @@ def pixlate_open_place(name: str) -> Place | None:
         def pixlate_open_place(name):
             return Shelf(name.removeprefix("shelf://")) if name.startswith("shelf://") else None
     """
-    raise NotImplementedError
 
 
 @hookspec
@@ -210,4 +198,3 @@ def pixlate_engines() -> Iterable[Engine]:
         def pixlate_engines():
             yield Engine(name="queue", summary="workers of the queue", options=QueueOptions, run=run)
     """
-    raise NotImplementedError

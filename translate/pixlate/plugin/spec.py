@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections import Counter
 from dataclasses import asdict, dataclass, field, fields, replace
 from math import isfinite
 from typing import Any, Literal, Self, get_args
@@ -44,35 +43,26 @@ class ModelInput:
     def __post_init__(self) -> None:
         for name in ("name", "kind"):
             _require_text(f"{name} of an input", getattr(self, name))
-        if self.kind not in get_args(InputKind):
-            known = ", ".join(get_args(InputKind))
-            raise PixlateError(f"model spec: expected the kind of the input {self.name!r} to be one of {known}, got {self.kind!r}; update Pixlate")
-        if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", self.name) or self.name in _RESERVED:
-            raise PixlateError(
-                f"model spec: expected inputs named with letters, digits and _, and none of {', '.join(_RESERVED)}, got {self.name!r}; export it under another name"
-            )
+        known, reserved = ", ".join(get_args(InputKind)), ", ".join(_RESERVED)
+        _require(self.kind in get_args(InputKind), f"the kind of the input {self.name!r} to be one of {known}", repr(self.kind), "update Pixlate")
+        right = re.fullmatch("[A-Za-z][A-Za-z0-9_]*", self.name) and self.name not in _RESERVED
+        _require(right, f"inputs named with letters, digits and _, and none of {reserved}", repr(self.name), "export it under another name")
         for name in ("channels", "length"):
             _require_whole(f"{name} of the input {self.name}", getattr(self, name), 0, LARGEST_SIDE)
-        if self.kind == "mask" and self.channels > 1:
-            raise PixlateError(f"model spec: expected a mask of 1 channel for the input {self.name}, got {self.channels}; export the model again")
+        _require(self.kind != "mask" or self.channels <= 1, f"a mask of 1 channel for the input {self.name}", self.channels)
         self._require_values()
 
     def _require_values(self) -> None:
-        if self.kind in ("vector", "noise") and self.length < 1:
-            raise PixlateError(f"model spec: expected a length of at least 1 for the {self.kind} {self.name}, got {self.length}; export the model again")
+        owner = f"the {self.kind} {self.name}"
+        _require(self.kind not in ("vector", "noise") or self.length, f"a length of at least 1 for {owner}", self.length)
         named = isinstance(self.choices, tuple) and all(isinstance(choice, str) for choice in self.choices) and len({*self.choices}) == len(self.choices)
-        if not named or (self.kind == "label") != bool(self.choices):
-            wanted = "choices with names of their own" if self.kind == "label" else "no choices"
-            raise PixlateError(f"model spec: expected {wanted} for the {self.kind} {self.name}, got {self.choices!r}; export the model again")
+        wanted = "choices with names of their own" if self.kind == "label" else "no choices"
+        _require(named and (self.kind == "label") == bool(self.choices), f"{wanted} for {owner}", repr(self.choices))
         if self.default is None:
             return
         numbers = isinstance(self.default, tuple) and all(type(number) in (int, float) and isfinite(number) for number in self.default)
         fits = self.default in self.choices if self.kind == "label" else self.kind == "vector" and numbers and len(self.default) == self.length
-        if not fits:
-            raise PixlateError(
-                f"model spec: expected the default of the {self.kind} {self.name} to be one of its choices or {self.length} numbers, got {self.default!r}; "
-                "export the model again"
-            )
+        _require(fits, f"the default of {owner} to be one of its choices or {self.length} numbers", repr(self.default))
 
 
 @dataclass(frozen=True)
@@ -147,36 +137,29 @@ class ModelSpec:
         texts = {"method": self.method, "direction": self.direction, **{name: getattr(self.provenance, name) for name in ("data", "licence", "version")}}
         for name, value in texts.items():
             _require_text(name, value)
-        if not isinstance(self.tiling_exact, bool):
-            raise PixlateError(f"model spec: expected tiling_exact to be true or false, got {self.tiling_exact!r}; export the model again")
+        _require(isinstance(self.tiling_exact, bool), "tiling_exact to be true or false", repr(self.tiling_exact))
         for name, known in (("norm", get_args(Norm)), ("precision", get_args(Precision)), ("io", get_args(Io)), ("padding", get_args(Padding))):
-            if getattr(self, name) not in known:
-                raise PixlateError(
-                    f"model spec: expected {name} to be one of {', '.join(known)}, got {getattr(self, name)!r}; update Pixlate or export the model again"
-                )
+            value = getattr(self, name)
+            _require(value in known, f"{name} to be one of {', '.join(known)}", repr(value), "update Pixlate or export the model again")
         self._require_inputs()
 
     def _require_inputs(self) -> None:
-        if not isinstance(self.inputs, tuple) or not all(isinstance(each, ModelInput) for each in self.inputs):
-            raise PixlateError(f"model spec: expected inputs to be a tuple of ModelInput, got {self.inputs!r}; export the model again")
-        images = [(place, each) for place, each in enumerate(self.inputs) if each.kind == "image"]
-        if len(images) > 1:
-            names = " and ".join(each.name for _, each in images)
-            raise PixlateError(f"model spec: expected one image among the inputs, got {names}; export a model of one image and conditions")
-        twice = [name for name, count in Counter(each.name for each in self.inputs).items() if count > 1]
-        if twice:
-            raise PixlateError(f"model spec: expected a name of its own for each input, got {twice[0]!r} twice; rename one and export the model again")
+        sound = isinstance(self.inputs, tuple) and all(isinstance(each, ModelInput) for each in self.inputs)
+        _require(sound, "inputs to be a tuple of ModelInput", repr(self.inputs))
+        names = [each.name for each in self.inputs]
+        images = [each for each in self.inputs if each.kind == "image"]
+        shown = " and ".join(each.name for each in images)
+        _require(len(images) <= 1, "one image among the inputs", shown, "export a model of one image and conditions")
+        twice = next((name for name in names if names.count(name) > 1), "")
+        _require(not twice, "a name of its own for each input", f"{twice!r} twice", "rename one and export the model again")
         for each in self.inputs:
-            if (each.kind == "image") != (each.name == "image"):
-                raise PixlateError(
-                    f"model spec: expected the image, and nothing else, to be the input named image, got the {each.kind} {each.name}; rename it and export the model again"
-                )
-        if images and images[0][0] != 0:
-            raise PixlateError(f"model spec: expected the image to be the first input, got it after {self.inputs[0].name}; export the model again")
-        if images and images[0][1].channels not in (0, self.channels_in):
-            raise PixlateError(f"model spec: expected {self.channels_in} channels of the image, got {images[0][1].channels}; export the model again")
-        if not self.takes_image and any(each.kind == "mask" for each in self.inputs):
-            raise PixlateError("model spec: expected an image beside a mask, got none; export the model again")
+            right = (each.kind == "image") == (each.name == "image")
+            wanted = "the image, and nothing else, to be the input named image"
+            _require(right, wanted, f"the {each.kind} {each.name}", "rename it and export the model again")
+        _require(images == list(self.inputs[: len(images)]), "the image to be the first input", f"it after {''.join(names[:1])}")
+        channels = next((each.channels for each in images), 0)
+        _require(channels in (0, self.channels_in), f"{self.channels_in} channels of the image", channels)
+        _require(self.takes_image or all(each.kind != "mask" for each in self.inputs), "an image beside a mask", "none")
 
     def to_json(self) -> str:
         """Return the spec as one JSON object."""
@@ -208,16 +191,19 @@ def _input(values: dict[str, Any]) -> ModelInput:
     return ModelInput(**known)
 
 
+def _require(right: object, expected: str, got: object, remedy: str = "export the model again") -> None:
+    if not right:
+        raise PixlateError(f"model spec: expected {expected}, got {got}; {remedy}")
+
+
 def _require_text(name: str, value: object) -> None:
-    if not isinstance(value, str):
-        raise PixlateError(f"model spec: expected {name} to be a text, got {value!r}; export the model again")
+    _require(isinstance(value, str), f"{name} to be a text", repr(value))
 
 
 def _require_whole(name: str, value: object, least: int, most: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise PixlateError(f"model spec: expected {name} to be a whole number of at least {least}, got {value!r}; export the model again")
-    if value > most:
-        raise PixlateError(f"model spec: expected {name} of at most {most}, got {value}; export the model again")
+    whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
+    _require(whole, f"{name} to be a whole number of at least {least}", repr(value))
+    _require(isinstance(value, int) and value <= most, f"{name} of at most {most}", value)
 
 
 def _known(owner: type, values: dict[str, Any]) -> dict[str, Any]:

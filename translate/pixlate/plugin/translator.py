@@ -16,12 +16,10 @@ class Translator(Protocol):
     @property
     def spec(self) -> ModelSpec:
         """Scale, channels, sizes and tiling."""
-        ...
 
     @property
     def device(self) -> str:
         """Where it runs: ``cpu``, ``cuda:N`` or ``tensorrt:N``."""
-        ...
 
     def __call__(self, pixels: "Pixels | None", **conditions: "NDArray[Any]") -> "Pixels":
         """Translate (batch, height, width, channels) of uint8 or uint16 to (batch, height * scale, width * scale, channels) of the same type.
@@ -34,4 +32,3 @@ class Translator(Protocol):
             OutOfDeviceMemory: The batch does not fit; a smaller one may.
             DeviceLost: The device has failed; nothing more will run there.
         """
-        ...

@@ -1,10 +1,10 @@
 """Fits foreign weights to networks of this project: names, statistics, and the spec of what they make."""
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pixlate.inference.sizes import blended_halo, round_up
-from pixlate.plugin.foreign import ImportOptions
+from pixlate.inference.sizes import spec_sizes
+from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
 from pixlate.plugin.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -31,11 +31,6 @@ def renamed(state: "Mapping[str, Tensor]", places: Mapping[str, str]) -> "dict[s
         module, _, leaf = key.rpartition(".")
         weights[f"{places.get(module, f'foreign {module}')}.{leaf}"] = tensor
     return weights
-
-
-def without_statistics(weights: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
-    """Return weights without running statistics, which torch before 0.4 wrote for instance norm and nobody uses."""
-    return {name: tensor for name, tensor in weights.items() if name.rpartition(".")[2] not in _STATISTICS}
 
 
 def with_weights(make: "Callable[[], Network]", weights: "Mapping[str, Tensor]", only_biased: str = "") -> "Network | None":
@@ -68,20 +63,52 @@ def with_weights(make: "Callable[[], Network]", weights: "Mapping[str, Tensor]",
     return network.eval()
 
 
-def translation_spec(method: str, network: "UNet | ResNet", channels_out: int, norm: "Norm", options: ImportOptions) -> ModelSpec:
-    """Return how a generator between images of one size is run: what :class:`~pixlate.adversarial.AdversarialGAN` says of its own."""
-    reach = round_up(network.halo, network.multiple)
-    return ModelSpec(
+def translation(
+    method: str,
+    title: str,
+    make: "Callable[[], UNet | ResNet]",
+    weights: "Mapping[str, Tensor]",
+    last: str,
+    norm: "Norm",
+    options: ImportOptions,
+    assumed: Iterable[str],
+    project: str = "pytorch-CycleGAN-and-pix2pix",
+) -> ForeignGenerator | None:
+    """Return a generator between images of one size as ours, or None where the weights are not its own.
+
+    Args:
+        method: The method it belongs to.
+        title: What it is, without norm and project.
+        make: Makes the network.
+        weights: By our names; the running statistics that torch before 0.4 wrote for instance norm are left out.
+        last: The convolution that has a bias without a norm, too.
+        norm: The norm of all its layers.
+        options: What the file does not tell.
+        assumed: What else it does not tell, a sentence each.
+        project: The code base.
+    """
+    from pixlate.networks.symmetric import Symmetric
+
+    kept = {name: tensor for name, tensor in weights.items() if norm != "instance" or name.rpartition(".")[2] not in _STATISTICS}
+    network = with_weights(lambda: Symmetric(make()), kept, last if norm == "none" else "")
+    if network is None:
+        return None
+    sentences = [f"direction: {options.direction}, which users of the file see; --direction changes it", *assumed]
+    if norm == "batch":
+        sentences.append("norm: statistics of each image, as its own code has them when it tests; --norm running takes those gathered in training")
+    if len(kept) < len(weights):
+        sentences.append(f"norm: instance, so the {len(weights) - len(kept)} running statistics that old versions of PyTorch wrote beside it are left out")
+    inner: Any = network.network
+    spec = ModelSpec(
         method=method,
         direction=options.direction,
-        channels_in=network.channels_in,
-        channels_out=channels_out,
-        multiple=network.multiple,
-        minimum=network.minimum,
-        tiling_exact=network.exact,
-        halo=reach if network.exact else blended_halo(reach),
+        channels_in=inner.channels_in,
+        channels_out=len(weights[f"{last}.bias"]),
+        **spec_sizes(inner),
         norm={"batch": "running", "none": "none"}.get(norm, "per-image"),  # type: ignore[arg-type]
     )
+    name = f"{title} {f'with {norm} norm' if norm != 'none' else 'without norm'}, {project}"
+    return ForeignGenerator(name, network, spec, "per-image" if norm == "batch" else "running", tuple(sentences))
 
 
 def norm_of(state: "Mapping[str, Tensor]", convolution: str, following: str) -> "Norm":
