@@ -1,10 +1,10 @@
 """EXIF blocks: orientation, size, resolution and thumbnail; everything else stays as it is, byte for byte."""
 
 import struct
-from collections.abc import Mapping
+from contextlib import suppress
 from io import BytesIO
 
-from pixlate.images.tags import ASCII, SHORT, SIZES, Directory, Field, Order, changed, first_directory, long, rational, short
+from pixlate.images.tags import ASCII, SHORT, SIZES, Directory, Field, Order, changed, first_directory, long, rational, rewritten, short
 
 ORIENTATION, EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY = 274, 34665, 34853, 40965
 WIDTH, HEIGHT, PIXEL_WIDTH, PIXEL_HEIGHT = 256, 257, 40962, 40963
@@ -42,7 +42,7 @@ def upright(exif: bytes) -> bytes:
     if not exif:
         return exif
     main = first_directory(BytesIO(exif))
-    return _rewritten(_without_thumbnail(exif, main), main, {ORIENTATION: short(main.order, 1)} if ORIENTATION in main.entries else {})
+    return rewritten(_without_thumbnail(exif, main), main, {ORIENTATION: short(main.order, 1)} if ORIENTATION in main.entries else {})
 
 
 def without_orientation(exif: bytes) -> bytes:
@@ -50,7 +50,7 @@ def without_orientation(exif: bytes) -> bytes:
     if not exif:
         return exif
     main = first_directory(BytesIO(exif))
-    return _rewritten(bytearray(exif), main, {ORIENTATION: None})
+    return rewritten(bytearray(exif), main, {ORIENTATION: None})
 
 
 def resized(exif: bytes, width: int, height: int) -> bytes:
@@ -91,7 +91,7 @@ def with_resolution(exif: bytes, dpi: tuple[float, float]) -> bytes:
     """Return a block that tells the resolution; one is made where there is none."""
     exif = exif or empty("<")
     main = first_directory(BytesIO(exif))
-    return _rewritten(bytearray(exif), main, resolution_fields(main.order, dpi))
+    return rewritten(bytearray(exif), main, resolution_fields(main.order, dpi))
 
 
 def empty(order: Order) -> bytes:
@@ -110,12 +110,6 @@ def from_tiff(main: Directory) -> bytes:
     return bytes(block)
 
 
-def _rewritten(block: bytearray, main: Directory, changes: Mapping[int, Field | None]) -> bytes:
-    offset = changed(block, main, changes, following=0)
-    block[4:8] = struct.pack(main.order + "I", offset)
-    return bytes(block)
-
-
 def _copied(block: bytearray, source: Directory, tags: set[int], inside: tuple[int, ...] = (EXIF_DIRECTORY, GPS_DIRECTORY)) -> int:
     """Copy tags, and the directories that may stand inside this one, to the end of a block; return the offset of the new directory."""
     fields: dict[int, Field | None] = {}
@@ -126,12 +120,10 @@ def _copied(block: bytearray, source: Directory, tags: set[int], inside: tuple[i
                 below = (INTEROPERABILITY,) if tag == EXIF_DIRECTORY else ()
                 fields[tag] = long(source.order, _copied(block, inner, set(inner.entries), below))
             continue
-        try:
+        with suppress(ValueError):  # a value outside the file is left out; the rest is good
             found = source.field(tag)
-        except ValueError:  # a value outside the file is left out; the rest is good
-            continue
-        if found is not None and found.kind < 13 and found.count:
-            fields[tag] = found if found.kind != ASCII or found.data.endswith(b"\0") else Field(ASCII, found.count + 1, found.data + b"\0")
+            if found is not None and found.kind < 13 and found.length:
+                fields[tag] = found if found.kind != ASCII or found.data.endswith(b"\0") else Field(ASCII, found.length + 1, found.data + b"\0")
     return changed(block, Directory(BytesIO(empty(source.order)), source.order, 8), fields)
 
 
@@ -147,20 +139,18 @@ def _without_thumbnail(exif: bytes, main: Directory) -> bytearray:
     if not 8 <= start <= start + length <= len(block):
         return block
     kept = (main, main.directory(EXIF_DIRECTORY), main.directory(GPS_DIRECTORY))
-    if len(block) - start - length < 4 and all(_reach(directory) <= start for directory in kept):
+    if len(block) - start - length < 4 and all(directory is None or _reach(directory) <= start for directory in kept):
         del block[start:]
     else:
         block[start : start + length] = bytes(length)
     return block
 
 
-def _reach(directory: Directory | None) -> int:
+def _reach(directory: Directory) -> int:
     """Return the offset at which a directory and its values end."""
-    if directory is None:
-        return 0
-    ends: list[int] = [directory.table + 12 * directory.slots + 4]
-    for entry in directory.entries.values():
-        size = SIZES.get(entry.kind, 0) * entry.count
+    ends = [directory.offset + 2 + 12 * directory.slots + 4]
+    for kind, length, data in directory.entries.values():
+        size = SIZES.get(kind, 0) * length
         if size > 4:
-            ends.append(struct.unpack(directory.order + "I", entry.raw)[0] + size)
+            ends.append(struct.unpack(directory.order + "I", data)[0] + size)
     return max(ends)

@@ -54,6 +54,11 @@ class Picture:
             raise ValueError(f"expected alpha of {shape[:2]} and {kind} like the pixels, got {self.alpha.shape} and {self.alpha.dtype}; resize or convert it")
 
     @property
+    def samples(self) -> Pixels:
+        """Pixels with the opacity, if any, as the last channel."""
+        return self.pixels if self.alpha is None else np.dstack([self.pixels, self.alpha])
+
+    @property
     def nbytes(self) -> int:
         """Memory of pixels and alpha, in bytes."""
         return self.pixels.nbytes + (0 if self.alpha is None else self.alpha.nbytes)

@@ -3,14 +3,13 @@
 import struct
 import zlib
 from collections.abc import Iterator
-from io import BytesIO
-from typing import Any
+from dataclasses import replace
 
 import imagecodecs
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from pixlate.images.encode import Encoded, text_xmp
+from pixlate.images.encode import Encoded, as_image, saved, text_xmp
 from pixlate.images.picture import Metadata, Picture, Pixels
 
 LEVEL = 2
@@ -28,13 +27,9 @@ def depth(data: bytes) -> int:
 
 def check(data: bytes) -> None:
     """Raise ValueError where a chunk of pixels does not have the checksum it should; Pillow does not look at all of them."""
-    view, position = memoryview(data), 8
-    while position + 12 <= len(data):
-        length, name = struct.unpack(">I4s", view[position : position + 8])
-        end = position + 8 + length
-        if name in (b"PLTE", b"IDAT") and zlib.crc32(view[position + 4 : end]).to_bytes(4, "big") != view[end : end + 4]:
+    for name, chunk in chunks(data):
+        if name in (b"PLTE", b"IDAT") and zlib.crc32(chunk[4:-4]).to_bytes(4, "big") != chunk[-4:]:
             raise ValueError(f"wrong checksum of {name.decode()}")
-        position = end + 4
 
 
 def deep_samples(data: bytes, size: tuple[int, int], transparent: int | tuple[int, ...] | None) -> tuple[Pixels, Pixels | None]:
@@ -52,9 +47,9 @@ def deep_samples(data: bytes, size: tuple[int, int], transparent: int | tuple[in
 def encoded(picture: Picture, quality: int) -> Encoded:
     """Return a PNG file of 8 or 16 bits."""
     metadata, notes = text_xmp(picture.metadata, "PNG")
-    samples = picture.pixels if picture.alpha is None else np.dstack([picture.pixels, picture.alpha])
-    if samples.dtype == np.uint8:
-        return _through_pillow(Image.fromarray(samples[:, :, 0] if samples.shape[2] == 1 else samples), metadata), notes
+    if picture.pixels.dtype == np.uint8:
+        return _through_pillow(as_image(picture), metadata), notes
+    samples = picture.samples
     plain: Pixels = np.ndarray(samples.shape, samples.dtype, np.ascontiguousarray(samples).data)  # imagecodecs minds odd strides of axes of length 1
     deep = bytes(imagecodecs.png_encode(plain, level=LEVEL))
     carrier = _through_pillow(Image.new("L" if picture.pixels.shape[2] == 1 else "RGB", (1, 1)), metadata)
@@ -63,27 +58,17 @@ def encoded(picture: Picture, quality: int) -> Encoded:
     return deep[:header] + blocks + b"".join(block for name, block in chunks(deep) if name in (b"IDAT", b"IEND")), notes
 
 
-def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
     """Yield name and bytes of each chunk, length and checksum included."""
-    position = 8
+    view, position = memoryview(data), 8
     while position + 12 <= len(data):
-        (length,) = struct.unpack(">I", data[position : position + 4])
-        yield data[position + 4 : position + 8], data[position : position + 12 + length]
+        length, name = struct.unpack(">I4s", view[position : position + 8])
+        yield name, view[position : position + 12 + length]
         position += 12 + length
 
 
 def _through_pillow(image: Image.Image, metadata: Metadata) -> bytes:
-    options: dict[str, Any] = {"compress_level": LEVEL}
+    text = PngImagePlugin.PngInfo()
     if metadata.xmp:
-        text = PngImagePlugin.PngInfo()
         text.add_itxt("XML:com.adobe.xmp", metadata.xmp.decode("utf-8"))
-        options["pnginfo"] = text
-    if metadata.exif:
-        options["exif"] = metadata.exif
-    if metadata.icc:
-        options["icc_profile"] = metadata.icc
-    if metadata.dpi is not None:
-        options["dpi"] = metadata.dpi
-    stream = BytesIO()
-    image.save(stream, "PNG", **options)
-    return stream.getvalue()
+    return saved(image, "PNG", replace(metadata, xmp=b""), compress_level=LEVEL, pnginfo=text)

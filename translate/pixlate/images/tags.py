@@ -6,33 +6,23 @@ and all else stays where it was. Layout: TIFF 6.0, section 2; BigTIFF is read, n
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, NamedTuple
 
 ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 2, 3, 4, 5, 7
-SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_LETTERS = {1: "B", 2: "c", 3: "H", 4: "I", 5: "II", 6: "b", 7: "B", 8: "h", 9: "i", 10: "ii", 11: "f", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q"}
+"""Field type -> one value in the letters of ``struct``; rationals are two numbers."""
+SIZES = {kind: struct.calcsize(f"<{letters}") for kind, letters in _LETTERS.items()}
 """Field type -> bytes a value."""
 Order = Literal["<", ">"]
 """Byte order: little or big endian."""
-_CODES = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 
 
-@dataclass(frozen=True)
-class Field:
-    """A tag's value: field type, number of values, and their bytes in the byte order of the block."""
+class Field(NamedTuple):
+    """A tag's value: field type, number of values, and their bytes in the byte order of the block; in a line of a directory, their offset where they are long."""
 
     kind: int
-    count: int
+    length: int
     data: bytes
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A line of a directory: field type, number of values, and the value itself where it is short, else its offset."""
-
-    kind: int
-    count: int
-    raw: bytes
 
 
 class Directory:
@@ -41,30 +31,24 @@ class Directory:
     def __init__(self, stream: BinaryIO, order: Order, offset: int, big: bool = False) -> None:
         """Read the directory at ``offset``; ``order`` is ``<`` or ``>``. Raises ValueError where the stream ends too soon."""
         self.stream, self.order, self.offset, self.big = stream, order, offset, big
+        self.room = 8 if big else 4
         stream.seek(offset)
-        (count,) = struct.unpack(order + ("Q" if big else "H"), _exactly(stream, 8 if big else 2))
-        width, room = (20, 8) if big else (12, 4)
-        table = _exactly(stream, count * width)
-        self.entries: dict[int, Entry] = {}
-        for start in range(0, count * width, width):
-            tag, kind, values = struct.unpack(order + ("HHQ" if big else "HHI"), table[start : start + width - room])
-            self.entries[tag] = Entry(kind, values, table[start + width - room : start + width])
-        self.room = room
-        self.slots = count
-        self.table = stream.tell() - count * width
-        (self.next,) = struct.unpack(order + ("Q" if big else "I"), stream.read(room).ljust(room, b"\0"))
+        self.slots = _whole(order, _exactly(stream, 8 if big else 2))
+        line = struct.Struct(f"{order}HH{'Q8s' if big else 'I4s'}")
+        table = _exactly(stream, self.slots * line.size)
+        self.entries = {tag: Field(kind, length, raw) for tag, kind, length, raw in line.iter_unpack(table)}
+        self.next = _whole(order, stream.read(self.room))
 
     def field(self, tag: int) -> Field | None:
         """Return the value of a tag as bytes, or None where it is missing. Raises ValueError where it lies outside the stream."""
         entry = self.entries.get(tag)
         if entry is None or entry.kind not in SIZES:
             return None
-        size = SIZES[entry.kind] * entry.count
+        size = SIZES[entry.kind] * entry.length
         if size <= self.room:
-            return Field(entry.kind, entry.count, entry.raw[:size])
-        (offset,) = struct.unpack(self.order + ("Q" if self.big else "I"), entry.raw)
-        self.stream.seek(offset)
-        return Field(entry.kind, entry.count, _exactly(self.stream, size))
+            return entry._replace(data=entry.data[:size])
+        self.stream.seek(_whole(self.order, entry.data))
+        return entry._replace(data=_exactly(self.stream, size))
 
     def data(self, tag: int) -> bytes:
         """Return the bytes of a tag, empty where it is missing."""
@@ -74,14 +58,10 @@ class Directory:
     def numbers(self, tag: int, default: tuple[float, ...] = ()) -> tuple[float, ...]:
         """Return the values of a numeric tag, rationals as quotients (0 over a zero denominator), or ``default`` where it is missing."""
         found = self.field(tag)
-        if found is None:
+        if found is None or found.kind == ASCII:
             return default
-        if found.kind in (RATIONAL, 10):
-            values = struct.unpack(f"{self.order}{2 * found.count}{'I' if found.kind == RATIONAL else 'i'}", found.data)
-            return tuple(over / under if under else 0.0 for over, under in zip(values[::2], values[1::2], strict=True))
-        if found.kind not in _CODES:
-            return default
-        return struct.unpack(f"{self.order}{found.count}{_CODES[found.kind]}", found.data)
+        values = struct.iter_unpack(self.order + _LETTERS[found.kind], found.data)
+        return tuple(value[0] if len(value) == 1 else value[0] / value[1] if value[1] else 0.0 for value in values)
 
     def number(self, tag: int, default: int = 0) -> int:
         """Return the first value of a numeric tag as a whole number."""
@@ -104,12 +84,11 @@ def first_directory(stream: BinaryIO) -> Directory:
     order = orders.get(head[:2])
     if order is None or len(head) < 8:
         raise ValueError("no TIFF header")
-    version = struct.unpack(order + "H", head[2:4])[0]
-    if version not in (42, 43) or (version == 43 and len(head) < 16):
-        raise ValueError(f"unknown TIFF version {version}")
+    version = _whole(order, head[2:4])
     big = version == 43
-    (offset,) = struct.unpack(order + ("Q" if big else "I"), head[8:16] if big else head[4:8])
-    return Directory(stream, order, offset, big)
+    if version not in (42, 43) or (big and len(head) < 16):
+        raise ValueError(f"unknown TIFF version {version}")
+    return Directory(stream, order, _whole(order, head[8:16] if big else head[4:8]), big)
 
 
 def short(order: Order, *values: int) -> Field:
@@ -142,18 +121,21 @@ def changed(block: bytearray, directory: Directory, changes: Mapping[int, Field 
     for tag, value in changes.items():
         lines.pop(tag, None)
         if value is not None:
-            raw = value.data
-            if len(raw) > 4:
-                raw = struct.pack(order + "I", _append(block, value.data))
-            lines[tag] = Entry(value.kind, value.count, raw.ljust(4, b"\0"))
-    table = struct.pack(order + "H", len(lines))
-    for tag in sorted(lines):
-        table += struct.pack(order + "HHI", tag, lines[tag].kind, lines[tag].count) + lines[tag].raw
+            long = len(value.data) > 4
+            lines[tag] = value._replace(data=struct.pack(order + "I", _append(block, value.data))) if long else value
+    table = struct.pack(order + "H", len(lines)) + b"".join(struct.pack(order + "HHI4s", tag, *lines[tag]) for tag in sorted(lines))
     table += struct.pack(order + "I", directory.next if following is None else following)
     if len(lines) <= directory.slots and directory.offset + len(table) <= len(block):
         block[directory.offset : directory.offset + len(table)] = table
         return directory.offset
     return _append(block, table)
+
+
+def rewritten(block: bytearray, main: Directory, changes: Mapping[int, Field | None]) -> bytes:
+    """Return a block whose main directory is changed, without the directory that came next; see :func:`changed`."""
+    offset = changed(block, main, changes, following=0)
+    block[4:8] = struct.pack(main.order + "I", offset)
+    return bytes(block)
 
 
 def _append(block: bytearray, data: bytes) -> int:
@@ -166,13 +148,13 @@ def _append(block: bytearray, data: bytes) -> int:
 
 
 def _exactly(stream: BinaryIO, size: int) -> bytes:
-    if size > 1 << 20:  # before a damaged count makes Python set so much memory aside
-        here = stream.tell()
-        size_of_stream = stream.seek(0, 2)
-        stream.seek(here)
-        if here + size > size_of_stream:
-            raise ValueError(f"expected {size} bytes, got {max(0, size_of_stream - here)}")
-    data = stream.read(size)
-    if len(data) != size:
-        raise ValueError(f"expected {size} bytes, got {len(data)}")
-    return data
+    here = stream.tell()
+    left = max(0, stream.seek(0, 2) - here)
+    if size > left:  # before a damaged count makes Python set so much memory aside
+        raise ValueError(f"expected {size} bytes, got {left}")
+    stream.seek(here)
+    return stream.read(size)
+
+
+def _whole(order: Order, data: bytes) -> int:
+    return int.from_bytes(data, "little" if order == "<" else "big")

@@ -23,7 +23,7 @@ from pixlate.images.encode import Encoded
 from pixlate.images.failures import check_size
 from pixlate.images.picture import Metadata, Picture, Pixels
 from pixlate.images.samples import as_pixels, full_scale, unmultiplied
-from pixlate.images.tags import UNDEFINED, Directory, Field, Order, changed, first_directory, long, short
+from pixlate.images.tags import UNDEFINED, Directory, Field, Order, first_directory, long, rewritten, short
 from pixlate.plugin.image_format import Frame, Header, Opened
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, STRIPS, SAMPLES, ROWS, COUNTS, PLANAR = 256, 257, 258, 259, 262, 273, 277, 278, 279, 284
@@ -131,8 +131,9 @@ def encoded(picture: Picture, quality: int) -> Encoded:
     main = first_directory(BytesIO(bytes(block)))
     order = main.order
     height, width, channels = picture.pixels.shape
-    samples: Pixels = picture.pixels if picture.alpha is None else np.dstack([picture.pixels, picture.alpha])
+    samples = picture.samples
     count, depth = samples.shape[2], samples.dtype.itemsize * 8
+    extra = [2] if picture.alpha is not None else [0] * (channels - 1) if channels not in (1, 3) else []  # an opacity, or channels of no stated meaning
     rows = max(1, min(height, _STRIP_BYTES // (samples.strides[0] or 1)))
     offsets, lengths = [], []
     for top in range(0, height, rows):
@@ -155,24 +156,14 @@ def encoded(picture: Picture, quality: int) -> Encoded:
         COUNTS: long(order, *lengths),
         PLANAR: short(order, 1),
         PREDICTOR: short(order, 2),
-        EXTRA: _extra(order, picture),
+        EXTRA: short(order, *extra) if extra else None,
         SAMPLE_FORMAT: short(order, *[1] * count),
         ICC: Field(UNDEFINED, len(metadata.icc), metadata.icc) if metadata.icc else None,
         XMP: Field(1, len(metadata.xmp), metadata.xmp) if metadata.xmp else None,
     }
     if metadata.dpi is not None:
         fields |= exif.resolution_fields(order, metadata.dpi)
-    offset = changed(block, main, fields, following=0)
-    block[4:8] = struct.pack(order + "I", offset)
-    return bytes(block), ()
-
-
-def _extra(order: Order, picture: Picture) -> Field | None:
-    """Return what the samples beyond grey or RGB are: an opacity, or channels of no stated meaning."""
-    if picture.alpha is not None:
-        return short(order, 2)
-    channels = picture.pixels.shape[2]
-    return None if channels in (1, 3) else short(order, *[0] * (channels - 1))
+    return rewritten(block, main, fields), ()
 
 
 def _packed(rows: Pixels, order: Order) -> bytes:
