@@ -12,7 +12,7 @@ demo: .venv/demo
 test: .venv/dev
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow'
 
-# Soaks, large pictures, processes killed over and over: few and long, so that they are dealt one by one.
+# Soaks, large pictures, networks that learn, processes killed over and over: few and long, so that they are dealt one by one.
 test-slow: .venv/dev
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m slow
 

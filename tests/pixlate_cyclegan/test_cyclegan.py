@@ -92,6 +92,7 @@ def colours(folder: Path, count: int, seed: int, swapped: bool) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_swap_of_colours_is_learnt_without_pairs(tmp_path: Path) -> None:
     source, target = colours(tmp_path / "source", 12, 0, swapped=False), colours(tmp_path / "target", 12, 1, swapped=True)
     networks = {"blocks": 1, "downsamplings": 0, "channels": 8, "norm": "none", "initialisation": "xavier", "initial_gain": 1.0}

@@ -178,7 +178,7 @@ def test_plugin_of_a_run_of_an_installed_method_is_refused(method: Path, pixlate
 LAUNCHERS = {"devices": ["-m", "pixlate"], "torchrun": ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", "-m", "pixlate"]}
 
 
-@pytest.mark.parametrize("launcher", LAUNCHERS)
+@pytest.mark.parametrize("launcher", ["devices", pytest.param("torchrun", marks=pytest.mark.slow)])
 def test_processes_that_share_a_batch_all_find_the_file(launcher: str, method: Path) -> None:
     asked = ["--devices", "2"] if launcher == "devices" else []
     command = [sys.executable, *LAUNCHERS[launcher], "train", "./my_method.py", "photos", "--out", "run", "--steps", "2", *SMALL, *asked]

@@ -82,7 +82,7 @@ def negatives(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder
 
 
-@pytest.mark.parametrize("method", KILLED)
+@pytest.mark.parametrize("method", ["pix2pix", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cyclegan", "srgan"))])
 def test_run_killed_at_random_steps_and_resumed_ends_bit_equal(method: str, photographs: Path, negatives: Path, tmp_path: Path, pixlate: Run) -> None:
     folders = [photographs] if method == "srgan" else [photographs, negatives]
     arguments = ["train", method, *folders, "--out"], [*KILLED[method], "--steps", 40, "--checkpoint-every", 5, "--validate-every", 20, "--log-every", 5]

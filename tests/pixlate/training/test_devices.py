@@ -140,7 +140,7 @@ def require_same_weights(first: Path, second: Path) -> None:
         torch.testing.assert_close(weights[1][name], value, atol=1e-5, rtol=0, msg=lambda text, name=name: f"{name}: {text}")  # type: ignore[misc]
 
 
-@pytest.mark.parametrize(("launcher", "count"), [(PIXLATE, 2), (TORCHRUN, 1)], ids=["devices", "torchrun"])
+@pytest.mark.parametrize(("launcher", "count"), [pytest.param(PIXLATE, 2, id="devices"), pytest.param(TORCHRUN, 1, id="torchrun", marks=pytest.mark.slow)])
 def test_two_processes_give_the_weights_of_one_on_the_whole_batch(
     launcher: list[str], count: int, make_run: MakeRun, fit: Fit, start: Start, lines: Lines, tmp_path: Path
 ) -> None:
