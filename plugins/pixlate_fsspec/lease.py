@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pixlate.errors import PixlateError
-from pixlate_fsspec.retries import refusal
+from pixlate_fsspec.retries import refusing
 from pixlate_fsspec.url import Url
 
 BEAT = 10.0
@@ -47,10 +47,8 @@ class Lease:
         self._beats = 0
         self._started = datetime.now(UTC).isoformat(timespec="seconds")
         self._ended = threading.Event()
-        try:
+        with refusing(str(root)):
             self._take()
-        except Exception as error:
-            raise refusal(error, str(root)) from error
         _held.add(self._token)
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
         self._thread.start()
@@ -129,15 +127,13 @@ def _was_killed_here(holder: dict[str, Any]) -> bool:
     process = holder.get("process")
     if not _machine() or holder.get("machine") != _machine() or not isinstance(process, int) or holder.get("token") in _held:
         return False
-    if process == os.getpid():
-        return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return True
     except OSError:
         return False
-    return False
+    return process == os.getpid()
 
 
 def _machine() -> str:

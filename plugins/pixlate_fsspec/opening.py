@@ -1,18 +1,13 @@
 """Opens the file system of a URL."""
 
 import re
-from collections.abc import Mapping
 from importlib import import_module
-from types import MappingProxyType
 
 from pixlate.errors import PixlateError
 from pixlate.places.locating import missing_opener
 from pixlate.system.text import shown
-from pixlate_fsspec.retries import refusal
+from pixlate_fsspec.retries import refusing
 from pixlate_fsspec.url import Url
-
-_PIP_NAMES: Mapping[str, str] = MappingProxyType({"smbclient": "smbprotocol", "pygit2": "pygit2", "dropboxdrivefs": "dropboxdrivefs"})
-"""Module -> package, where the names differ."""
 
 
 def open_url(text: str) -> Url:
@@ -27,17 +22,16 @@ def open_url(text: str) -> Url:
         core = import_module("fsspec.core")
     except ImportError as error:
         raise missing_opener(name) from error
-    try:
-        system, path = core.url_to_fs(text)
-        system.invalidate_cache()
-    except ImportError as error:
-        missing = getattr(error.__cause__, "name", None) or getattr(error, "name", None) or "one"
-        package = _PIP_NAMES.get(missing, missing)
-        raise PixlateError(f"{name} needs the package {package}, which is missing; run: pip install {package}") from error
-    except ValueError as error:
-        if "rotocol" not in str(error):
-            raise refusal(error, name) from error
-        raise PixlateError(f"expected a URL such as s3://, gs:// or https://, got {name}, whose protocol {protocol} is not known; fix it") from error
-    except Exception as error:
-        raise refusal(error, name) from error
+    with refusing(name):
+        try:
+            system, path = core.url_to_fs(text)
+            system.invalidate_cache()
+        except ImportError as error:
+            missing = getattr(error.__cause__, "name", None) or getattr(error, "name", None) or "one"
+            package = "smbprotocol" if missing == "smbclient" else missing
+            raise PixlateError(f"{name} needs the package {package}, which is missing; run: pip install {package}") from error
+        except ValueError as error:
+            if "rotocol" not in str(error):
+                raise
+            raise PixlateError(f"expected a URL such as s3://, gs:// or https://, got {name}, whose protocol {protocol} is not known; fix it") from error
     return Url(system, path, name)

@@ -3,7 +3,8 @@
 import errno
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from pixlate.errors import PixlateError
@@ -87,18 +88,24 @@ def cause(error: BaseException) -> str:
         return f"access denied: {_words(error)}"
     if isinstance(error, FileNotFoundError):
         return "not there"
-    if isinstance(error, NotImplementedError):
-        return "this kind of URL can only be read"
-    return _words(error)
+    return "this kind of URL can only be read" if isinstance(error, NotImplementedError) else _words(error)
 
 
-def refusal(error: Exception, name: str) -> Exception:
-    """Return the sentence that refuses a conversion, for a place that cannot be used; a bug stays what it is."""
-    if isinstance(error, PixlateError | TypeError | AttributeError | NameError | AssertionError):
-        return error
-    if type(error).__name__ in _NO_CREDENTIALS or isinstance(error, PermissionError) or _is_about_access(error):
-        return PixlateError(f"{name} cannot be used ({cause(error)}); give credentials the way its protocol takes them, see docs/cluster.md")
-    return PixlateError(f"{name} cannot be used ({cause(error)}); check the URL, the network and the credentials")
+@contextmanager
+def refusing(name: str) -> Iterator[None]:
+    """Refuse a place that cannot be used, in one sentence; a bug stays what it is.
+
+    Raises:
+        PixlateError: Of what was raised inside.
+    """
+    try:
+        yield
+    except (PixlateError, *_BUGS):
+        raise
+    except Exception as error:
+        denied = isinstance(error, PermissionError) or _is_about_access(error)
+        todo = "give credentials the way its protocol takes them, see docs/cluster.md" if denied else "check the URL, the network and the credentials"
+        raise PixlateError(f"{name} cannot be used ({cause(error)}); {todo}") from error
 
 
 def _words(error: BaseException) -> str:

@@ -17,7 +17,7 @@ from pixlate.places.local import HOME
 from pixlate.places.paths import digest_file
 from pixlate.plugin.place import FULL, Existing, Reach
 from pixlate_fsspec.lease import Lease
-from pixlate_fsspec.retries import cause, refusal
+from pixlate_fsspec.retries import cause, refusing
 from pixlate_fsspec.url import Url
 
 _AT_ONCE = 16
@@ -97,16 +97,14 @@ class UrlStore:
 
     def lines(self) -> bytes:
         """Return the lines of the journal and those beside it."""
-        with self._refused():
-            left = self._listed("entries")
-            self._merged = self._read("journal.jsonl")
-            return self._with(left)
+        with refusing(str(self)):
+            beside, self._merged = self._entries(), self._read("journal.jsonl")
+        return self._merged + (b"\n" + beside if beside else b"")
 
     def late_lines(self, known: Collection[str]) -> bytes:
         """Return the lines beside the journal, but those of known names."""
-        with self._refused():
-            own = set(map(_key, known))
-            return b"".join(at_once(lambda name: self._read(f"entries/{name}"), (name for name in self._listed("entries") if name not in own)))
+        with refusing(str(self)):
+            return self._entries(known)
 
     def hold(self) -> None:
         """Take the lease, and merge what a killed conversion left."""
@@ -115,7 +113,7 @@ class UrlStore:
         self._folder = tempfile.TemporaryDirectory(prefix="pixlate-", ignore_cleanup_errors=True)
         self.parts = Path(self._folder.name)
         try:
-            with self._refused():
+            with refusing(str(self)):
                 self._merge(self.lines())
         except BaseException:
             self._close()
@@ -161,12 +159,9 @@ class UrlStore:
         for folder in ("entries", "parts"):
             self._home.child(folder).remove_folder()
 
-    def _with(self, left: Iterable[str]) -> bytes:
-        """Return the lines of the journal as it was read, and those of objects beside it that it lacks."""
-        known = set(self._merged.split(b"\n"))
-        texts = at_once(lambda name: self._read(f"entries/{name}"), left)
-        new = b"".join(text for text in texts if text.strip() not in known)
-        return self._merged + (b"\n" if new and self._merged and not self._merged.endswith(b"\n") else b"") + new
+    def _entries(self, known: Collection[str] = ()) -> bytes:
+        own = set(map(_key, known))
+        return b"".join(at_once(lambda name: self._read(f"entries/{name}"), (name for name in self._listed("entries") if name not in own)))
 
     def _listed(self, folder: str) -> list[str]:
         return sorted(self._home.child(folder).listed())
@@ -180,14 +175,6 @@ class UrlStore:
     def _close(self) -> None:
         self._folder.cleanup()
         self._lease.release()
-
-    @contextmanager
-    def _refused(self) -> Iterator[None]:
-        """Have what goes wrong refuse the store in one sentence."""
-        try:
-            yield
-        except Exception as error:
-            raise refusal(error, str(self)) from error
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from pixlate.errors import PixlateError
 from pixlate.plugin.place import Existing, Failures, Found, GivenUp, Reach, Store, Version
-from pixlate_fsspec.retries import cause, refusal, steady
+from pixlate_fsspec.retries import cause, refusing, steady
 
 if TYPE_CHECKING:
     from pixlate_fsspec.store import UrlStore
@@ -95,10 +95,8 @@ class Url:
 
     def kind(self) -> Literal["folder", "file", "nothing"]:
         """Return what exists here."""
-        try:
+        with refusing(self.name):
             info = self.info()
-        except Exception as error:
-            raise refusal(error, self.name) from error
         return "nothing" if info is None else "folder" if info.get("type") == "directory" or (self.is_web and self.path.endswith("/")) else "file"
 
     def files(self, out: Store, failures: Failures) -> Iterator[Found]:

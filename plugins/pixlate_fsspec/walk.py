@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from pixlate.errors import PixlateError
 from pixlate.places.walk import is_named
 from pixlate.plugin.place import Failures, Found, Store
-from pixlate_fsspec.retries import refusal
+from pixlate_fsspec.retries import refusing
 from pixlate_fsspec.store import UrlStore
 from pixlate_fsspec.url import Url, version_of
 
@@ -30,7 +30,7 @@ def find(source: Url, out: Store, failures: Failures) -> Iterator[Found]:
         PixlateError: There is nothing, or it cannot be listed.
     """
     magic = _WEB_MAGIC if source.is_web else _MAGIC
-    try:
+    with refusing(str(source)):
         kind = source.kind()
         if kind == "folder":
             if isinstance(out, UrlStore) and out.root.identity() == source.identity():
@@ -40,8 +40,6 @@ def find(source: Url, out: Store, failures: Failures) -> Iterator[Found]:
             return iter([Found(replace(source, listed_version=version_of(source.info() or {})), PurePosixPath(source.pure.name), named=True)])
         if magic.search(source.path):
             return _matching(source, magic, out, failures)
-    except Exception as error:
-        raise refusal(error, str(source)) from error
     raise PixlateError(f"expected a file, a folder or a glob, but {source} does not exist; check the URL")
 
 
