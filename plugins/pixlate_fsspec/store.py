@@ -5,12 +5,12 @@ Those that a crash left are merged when the folder is held next, so that the lin
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath, PurePosixPath
 from threading import Lock
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from pixlate.errors import PixlateError
 from pixlate.places.local import HOME
@@ -22,9 +22,6 @@ from pixlate_fsspec.url import Url
 
 _AT_ONCE = 16
 """Small objects read or removed at the same time."""
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 class UrlStore:
@@ -155,13 +152,16 @@ class UrlStore:
             self._home.child("journal.jsonl").upload(part, False, self._home.child("parts/journal"))
             part.unlink()
             self._merged = lines
-        at_once(Url.remove, left)
+        with ThreadPoolExecutor(_AT_ONCE, "url") as pool:
+            list(pool.map(Url.remove, left))
         for folder in ("entries", "parts"):
             self._home.child(folder).remove_folder()
 
     def _entries(self, known: Collection[str] = ()) -> bytes:
         own = set(map(_key, known))
-        return b"".join(at_once(lambda name: self._read(f"entries/{name}"), (name for name in self._listed("entries") if name not in own)))
+        names = (f"entries/{name}" for name in self._listed("entries") if name not in own)
+        with ThreadPoolExecutor(_AT_ONCE, "url") as pool:
+            return b"".join(pool.map(self._read, names))
 
     def _listed(self, folder: str) -> list[str]:
         return sorted(self._home.child(folder).listed())
@@ -189,12 +189,6 @@ class UrlStore:
             raise PixlateError(
                 f"the output cannot be written ({cause(error)}); check the network and the credentials, and run the same command again"
             ) from error
-
-
-def at_once(act: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """Do something small with each item, several at the same time; return the results in order."""
-    with ThreadPoolExecutor(_AT_ONCE, "url") as pool:
-        return list(pool.map(act, items))
 
 
 def _key(name: str) -> str:

@@ -162,7 +162,7 @@ class Url:
         Raises:
             FileExistsError: ``create``, and something exists there already, as far as the file system can tell.
         """
-        self.parent.make_folder()
+        self._make_parent()
         self._do(self.fs.pipe_file, self.path, content, **self._mode(self.fs.pipe_file, create))
 
     def upload(self, part: Path, create: bool, aside: "Url") -> None:
@@ -182,9 +182,9 @@ class Url:
         if self.is_object_store:
             self._do(self.fs.put_file, str(part), self.path, **self._mode(self.fs.put_file, create))
             return
-        aside.parent.make_folder()
+        aside._make_parent()
         self._do(self.fs.put_file, str(part), aside.path)
-        self.parent.make_folder()
+        self._make_parent()
         with self._serial():
             if create and self.fs.exists(self.path):
                 raise FileExistsError(self.path)
@@ -198,11 +198,6 @@ class Url:
                     raise
                 self.fs.rm_file(self.path)
                 self.fs.mv(aside.path, self.path)
-
-    def make_folder(self) -> None:
-        """Make the folder and those above it, where there are such."""
-        if not self.is_object_store:
-            self._do(self.fs.makedirs, self.path, exist_ok=True)
 
     def remove(self) -> None:
         """Remove the file, if it is there."""
@@ -245,6 +240,10 @@ class Url:
             yield path
         finally:
             path.unlink(missing_ok=True)
+
+    def _make_parent(self) -> None:
+        if not self.is_object_store:
+            self._do(self.fs.makedirs, self.parent.path, exist_ok=True)
 
     def _mode(self, function: Callable[..., object], create: bool) -> dict[str, str]:
         """Return how to ask that nothing is replaced; where the file system has no word for it, look first."""

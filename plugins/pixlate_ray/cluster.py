@@ -104,8 +104,7 @@ class Cluster:
         self.ray = ray
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         store, device = task.plan.store, task.options.device
-        if len(nodes) > 1:
-            refuse_disks(store)
+        refuse_private(task.plan, device, len(nodes))
         self.share = divide([int(node.get("CPU", 0)) for node in nodes], int(sum(node.get("GPU", 0) for node in nodes)), device, concurrency)
         options = replace(task.options, device=device if self.share.gpus else "cpu")
         node = ray.get_runtime_context().get_node_id()
@@ -158,11 +157,11 @@ class Cluster:
             self.ray.kill(lane.worker)
 
 
-def refuse_private(plan: Plan, device: str) -> None:
-    """Refuse what workers in other processes can never have.
+def refuse_private(plan: Plan, device: str, machines: int = 1) -> None:
+    """Refuse what workers in other processes, or on several machines, can never have.
 
     Raises:
-        PixlateError: Files in this process's memory, or one GPU by its number.
+        PixlateError: Files in this process's memory, an output on a disk of each machine, or one GPU by its number.
     """
     if ":" in device:
         raise PixlateError(f"expected --device auto, cpu, cuda or tensorrt with --engine ray, got {device}; Ray gives each worker its own GPU")
@@ -170,16 +169,8 @@ def refuse_private(plan: Plan, device: str) -> None:
     for place in places:
         if place.reach == "process":
             raise PixlateError(f"{place} is in the memory of this process, which no worker of a cluster can read; use --engine threads")
-
-
-def refuse_disks(store: Store) -> None:
-    """Refuse an output that each machine would write to a disk of its own.
-
-    Raises:
-        PixlateError: It is one.
-    """
-    if store.shared and store.reach == "machine":
-        raise PixlateError(f"{store} names a disk of each machine; give the path without the protocol, and this machine writes it")
+    if machines > 1 and plan.store.shared and plan.store.reach == "machine":
+        raise PixlateError(f"{plan.store} names a disk of each machine; give the path without the protocol, and this machine writes it")
 
 
 def divide(cores: Sequence[int], gpus: int, device: str, concurrency: int = 0) -> Share:

@@ -29,7 +29,7 @@ from pixlate.places.paths import version_of
 from pixlate.plugin.place import Store
 from pixlate.plugin.translator import Translator
 from pixlate_ray import RayOptions, cluster, driver, worker
-from pixlate_ray.cluster import Cluster, Share, divide, refuse_disks, refuse_private, refuse_unreachable
+from pixlate_ray.cluster import Cluster, Share, divide, refuse_private, refuse_unreachable
 from pixlate_ray.driver import ClusterRun
 from pixlate_ray.worker import Answer, Order, Setup, Worker
 
@@ -408,8 +408,8 @@ def test_what_workers_can_never_have_is_refused(tmp_path: Path) -> None:
 
 def test_a_disk_of_each_machine_is_no_output_of_several(tmp_path: Path) -> None:
     with pytest.raises(PixlateError, match="names a disk of each machine"):
-        refuse_disks(locate(f"local://{tmp_path}").store())
-    refuse_disks(LocalStore(tmp_path))
+        refuse_private(Plan(locate(f"local://{tmp_path}").store()), "auto", 2)
+    refuse_private(Plan(LocalStore(tmp_path)), "auto", 2)
 
 
 @pytest.mark.parametrize("address", ["ray://host:10001", "host", "host:port", ":6379", "http://host:80"])
