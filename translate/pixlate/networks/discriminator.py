@@ -17,11 +17,8 @@ class Discriminator(nn.Module):
         minimum: Least height and width.
 
     Attributes:
-        multiple: Height and width must be multiples of this: any size will do.
         minimum: Least height and width.
     """
-
-    multiple = 1
 
     def __init__(self, channels_in: int, stages: list[nn.Module], minimum: int) -> None:
         super().__init__()

@@ -16,14 +16,11 @@ class MultiScale(nn.Module):
         discriminators: One a scale.
 
     Attributes:
-        multiple: Height and width must be multiples of this: any size will do.
         minimum: Least height and width that leave each scale enough.
 
     Raises:
         ValueError: There is no discriminator.
     """
-
-    multiple = 1
 
     def __init__(self, discriminators: Sequence[Discriminator]) -> None:
         super().__init__()

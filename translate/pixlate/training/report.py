@@ -77,19 +77,6 @@ class _Axis(NamedTuple):
         return [number * distance for number in range(ceil(self.low / distance - 1e-9), floor(self.high / distance + 1e-9) + 1)]
 
 
-class _Chart(NamedTuple):
-    """What one drawing shows."""
-
-    title: str
-    unit: str
-    curves: dict[str, list[tuple[float, float]]]
-    """Steps and values of each, at most POINTS."""
-    last: dict[str, float]
-    """Last value of each curve."""
-    x: _Axis
-    y: _Axis
-
-
 def write_report(run: Path) -> Path:
     """Write ``report.html`` of a run folder from its options, log and samples, whole or not at all; return its path.
 
@@ -103,7 +90,7 @@ def write_report(run: Path) -> Path:
     method, options = _options(run)
     logged = _read(run / LOG)
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"brief": _brief, "shown": _shown}
+    environment.filters["brief"] = _brief
     template = environment.from_string(files("pixlate.training").joinpath("report.html").read_text(encoding="utf-8"))
     found = {"options": options, "logged": logged, "sheets": list(_sheets(run / SAMPLES)), "charts": list(_charts(logged.series))}
     page = template.render(title=f"{method}: {run.resolve().name}", log=LOG, left=LEFT, right=RIGHT, bottom=BOTTOM, **found)
@@ -152,12 +139,6 @@ def _read(path: Path) -> _Logged:
     return logged
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(_shown, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def _sheets(folder: Path) -> Iterator[tuple[int, str, str]]:
     """Yield step, name and data URL of at most SHEETS sheets, evenly spread over the run, newest first."""
     found = {int(match[1]): path for path in folder.glob("step-*.png") if (match := re.fullmatch(r"step-(\d+)\.png", path.name))}
@@ -178,8 +159,8 @@ def _light(path: Path) -> tuple[str, bytes]:
     return kind, data
 
 
-def _charts(series: Mapping[str, Mapping[str, Series]]) -> Iterator[_Chart]:
-    """Yield the charts that have numbers."""
+def _charts(series: Mapping[str, Mapping[str, Series]]) -> Iterator[dict[str, Any]]:
+    """Yield the charts that have numbers, as the page draws them: steps and values of each curve, its last value, and both axes."""
     losses = dict(series["losses"])
     speed = {name: losses.pop(name) for name in list(losses) if name == "steps_per_second"}
     rates = {name: losses.pop(name) for name in list(losses) if name.endswith("learning_rate")}
@@ -188,10 +169,11 @@ def _charts(series: Mapping[str, Mapping[str, Series]]) -> Iterator[_Chart]:
         if curves := {name: _thinned(values) for name, values in group.items() if values}:
             last = {name: next(reversed(group[name].values())) for name in curves}
             ends = [step for curve in curves.values() for step, _ in (curve[0], curve[-1])]
-            steps = _Axis(min(ends), max(ends) if max(ends) > min(ends) else min(ends) + 1, LEFT, RIGHT)
+            x = _Axis(min(ends), max(ends) if max(ends) > min(ends) else min(ends) + 1, LEFT, RIGHT)
             values = [[value for _, value in curve] for curve in curves.values()]
             # a schedule that ends near zero is read on a linear scale
-            yield _Chart(title, unit, curves, last, steps, _axis(values, may_be_logarithmic=group is not rates and group is not speed))
+            y = _axis(values, may_be_logarithmic=group is not rates and group is not speed)
+            yield {"title": title, "unit": unit, "curves": curves, "last": last, "x": x, "y": y}
 
 
 def _thinned(series: Series) -> list[tuple[float, float]]:
