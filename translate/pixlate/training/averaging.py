@@ -22,10 +22,6 @@ class WeightAverage:
         self.decay = decay
         self.module = copy.deepcopy(module).requires_grad_(False).eval()
 
-    def reset(self, module: GAN) -> None:
-        """Begin again from the module's weights."""
-        self.module.load_state_dict(module.state_dict())
-
     @torch.no_grad()
     def update(self, module: GAN, step: int) -> None:
         """Take in the module's weights after ``step`` (counted from 0)."""

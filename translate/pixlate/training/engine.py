@@ -97,7 +97,7 @@ class Session:
         training, trainer = self.options.training, self.trainer
         if training.start_from:
             tell(f"{take_over(trainer.gan, weights_to_start_from(Path(training.start_from)))} from {training.start_from}")
-            trainer.average.reset(trainer.gan)
+            trainer.average.module.load_state_dict(trainer.gan.state_dict())
         if self.fabric.is_global_zero:
             self.run.mkdir(parents=True, exist_ok=True)
             self._held = hold(self.run)
