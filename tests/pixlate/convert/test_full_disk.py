@@ -155,8 +155,8 @@ def test_a_report_that_fails_in_the_middle_is_dropped_and_the_earlier_one_kept(t
     real = Report._write
 
     def write(self: Report, text: str, last: bool = False) -> None:
-        if "001.png" in text and self._file is not None:
-            inner = self._file
+        if "001.png" in text and self._draft is not None:
+            inner = self._draft.file
 
             class Full:
                 close = staticmethod(inner.close)
@@ -164,7 +164,7 @@ def test_a_report_that_fails_in_the_middle_is_dropped_and_the_earlier_one_kept(t
                 def write(self, text: str) -> int:
                     raise OSError(errno.ENOSPC, "No space left on device")
 
-            self._file = Full()  # type: ignore[assignment]
+            self._draft.file = Full()  # type: ignore[assignment]
         real(self, text, last)
 
     monkeypatch.setattr(Report, "_write", write)

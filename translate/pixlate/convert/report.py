@@ -86,45 +86,31 @@ class Report:
 
     def __init__(self, path: Path | None, planned: int, ignored: Mapping[str, int]) -> None:
         self.summary = Summary(planned=planned, not_reached=planned, ignored={kind: count for kind, count in ignored.items() if count})
-        self._path = path
-        self._part = path.with_name(f".{path.name}.part") if path else None
-        self._file: IO[str] | None = None
+        self._draft = None if path is None else Draft(path, "report")
         self._counts: Counter[Status] = Counter()
-        if self._part is not None:
-            self._file = open_part(self._part, "report")
-            self._write('{"files": [')
+        self._write('{"files": [')
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._file is None or self._part is None or self._path is None:
-            return
-        if kind is not None and issubclass(kind, PixlateError):  # refused before anything was converted: an earlier report stays
-            self._drop()
+        if self._draft is not None and kind is not None and issubclass(kind, PixlateError):  # refused before anything was converted: an earlier report stays
+            self._draft.drop()
             return
         self._write(f'\n],\n"summary": {json.dumps(asdict(self.summary))}}}\n', last=True)
 
     def _write(self, text: str, last: bool = False) -> None:
         """Write to the report; where that fails, drop it and go on, since the images matter more."""
-        if self._file is None or self._part is None or self._path is None:
+        if self._draft is None:
             return
         try:
-            self._file.write(text)
+            self._draft.file.write(text)
             if last:
-                self._file.close()
-                self._part.replace(self._path)
+                self._draft.keep()
         except OSError as error:
-            self._drop()
-            self.summary.unwritten = f"the report {self._path} could not be written ({error.strerror})"
-
-    def _drop(self) -> None:
-        assert self._file is not None
-        assert self._part is not None
-        for undo in (self._file.close, self._part.unlink):
-            with suppress(OSError):
-                undo()
-        self._file = None
+            self.summary.unwritten = f"the report {self._draft.path} could not be written ({error.strerror})"
+            self._draft.drop()
+            self._draft = None
 
     def add(self, result: Result) -> None:
         """Take in one result."""
@@ -144,22 +130,35 @@ class Report:
                     summary.first_noted.setdefault(note, result.source)
 
 
-def open_part(part: Path, what: str) -> IO[str]:
-    """Open the temporary file of a report or sheet, ``.NAME.part``, so that what cannot be written is refused before anything is converted.
+class Draft:
+    """A report or sheet being written: ``.NAME.part``, opened early, so that what cannot be written is refused before anything is converted.
 
     Raises:
-        PixlateError: It cannot be opened, or a folder stands under the final name.
+        PixlateError: It cannot be opened, or a folder exists under the final name.
     """
-    path = part.with_name(part.name.removeprefix(".").removesuffix(".part"))
-    if path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir()):
-        raise PixlateError(f"expected --{what} to name a file, but {path} is a link, device or pipe, which would be replaced; name another")
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        make_folders(part.parent)
-        return part.open("w", encoding="utf-8")
-    except OSError as error:
-        raise PixlateError(f"the {what} {path} cannot be written ({error.strerror}); choose another path for --{what}") from error
+
+    def __init__(self, path: Path, what: str) -> None:
+        self.path, self.part = path, path.with_name(f".{path.name}.part")
+        if path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir()):
+            raise PixlateError(f"expected --{what} to name a file, but {path} is a link, device or pipe, which would be replaced; name another")
+        try:
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            make_folders(path.parent)
+            self.file: IO[str] = self.part.open("w", encoding="utf-8")
+        except OSError as error:
+            raise PixlateError(f"the {what} {path} cannot be written ({error.strerror}); choose another path for --{what}") from error
+
+    def keep(self) -> None:
+        """Give it its name."""
+        self.file.close()
+        self.part.replace(self.path)
+
+    def drop(self) -> None:
+        """Remove it."""
+        for undo in (self.file.close, self.part.unlink):
+            with suppress(OSError):
+                undo()
 
 
 def reason_of(error: BaseException) -> str:

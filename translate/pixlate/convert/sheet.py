@@ -1,13 +1,12 @@
 """A before/after sheet of the first results, to judge a conversion by eye."""
 
-from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from pixlate.convert.report import Summary, open_part
+from pixlate.convert.report import Draft, Summary
 from pixlate.images import Picture
 from pixlate.images.samples import to_8_bits
 from pixlate.system.text import printable
@@ -36,10 +35,9 @@ class Sheet:
     """
 
     def __init__(self, path: Path, model: str) -> None:
-        self.path = path
         self.model = model
-        self._part = path.with_name(f".{path.name}.part")
-        open_part(self._part, "sheet").close()
+        self._draft = Draft(path, "sheet")
+        self._draft.file.close()
         self.rows: dict[str, Row] = {}
         self._lock = Lock()
 
@@ -71,18 +69,17 @@ class Sheet:
         """Draw the sheet, rows in the order of their names, and tell the summary; where nothing was converted no sheet is written."""
         try:
             if self.rows:
-                self._drawn().save(self._part, "PNG")
-                self._part.replace(self.path)
-                summary.sheet = str(self.path)
+                self._drawn().save(self._draft.part, "PNG")
+                self._draft.keep()
+                summary.sheet = str(self._draft.path)
         except OSError as error:
-            summary.unwritten = f"the sheet {self.path} could not be written ({error.strerror or error})"
+            summary.unwritten = f"the sheet {self._draft.path} could not be written ({error.strerror or error})"
         finally:
             self.discard()
 
     def discard(self) -> None:
         """Remove the temporary file."""
-        with suppress(OSError):
-            self._part.unlink()
+        self._draft.drop()
 
     def _drawn(self) -> Image.Image:
         height = MARGIN + sum(row[0].height + LABEL + MARGIN for row in self.rows.values())
