@@ -147,22 +147,17 @@ def _require_place(path: Path) -> None:
 
 def _write(model: onnx.ModelProto, path: Path) -> None:
     """Write a file under a name of its own, see it onto the disk, and give it its name."""
-    part: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
-        part = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            file.write(model.SerializeToString())
-            file.flush()
-            os.fsync(file.fileno())
-        part.chmod(0o644)
-        part.replace(path)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent) as folder:
+            part = Path(folder) / "model.onnx"
+            with part.open("wb") as file:
+                file.write(model.SerializeToString())
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
     except OSError as error:
         raise PixlateError(f"the file {path} cannot be written ({error.strerror}); make room, or name another folder") from error
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
 
 
 def _built(network: nn.Module, spec: ModelSpec, options: ExportOptions, pictures: Sequence[Planes]) -> onnx.ModelProto:

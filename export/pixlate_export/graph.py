@@ -1,7 +1,7 @@
 """From a PyTorch network to an ONNX graph: (batch, channels, height, width) in [0, 1] in and out, all sides free."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from io import StringIO
 
@@ -78,6 +78,13 @@ def finished(model: onnx.ModelProto, spec: ModelSpec) -> onnx.ModelProto:
     return model
 
 
+def rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    """Give values other names in all nodes."""
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+
+
 def constant(graph: onnx.GraphProto, name: str, value: ArrayLike, kind: type[np.generic]) -> str:
     """Add a constant to a graph; return its name."""
     graph.initializer.append(numpy_helper.from_array(np.asarray(value, kind), name))
@@ -96,9 +103,7 @@ def _ends_clamped(graph: onnx.GraphProto) -> bool:
 def _clamp(graph: onnx.GraphProto) -> None:
     """Let the graph end in [0, 1]."""
     raw = f"{OUTPUT}.raw"
-    for node in graph.node:
-        node.output[:] = [raw if name == OUTPUT else name for name in node.output]
-        node.input[:] = [raw if name == OUTPUT else name for name in node.input]
+    rename(graph, {OUTPUT: raw})
     low, high = (constant(graph, f"{OUTPUT}.{name}", value, np.float32) for name, value in (("least", 0), ("most", 1)))
     graph.node.append(helper.make_node("Clip", [raw, low, high], [OUTPUT]))
 

@@ -1,13 +1,11 @@
 """Puts what surrounds a network into the file: uint8 pixels in and out, range, padding, cropping and rounding."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
 from pixlate.plugin.spec import ModelSpec
-from pixlate_export.graph import INPUT, OUTPUT, constant
+from pixlate_export.graph import INPUT, OUTPUT, constant, rename
 
 LEVELS = 255
 
@@ -22,7 +20,7 @@ def take_pixels(model: onnx.ModelProto, spec: ModelSpec) -> None:
     resized = spec.takes_image and (spec.multiple > 1 or spec.minimum > 1)
     names = [*([INPUT] if spec.takes_image else []), *(each.name for each in spec.conditions if each.kind == "mask")]
     outer = f"{OUTPUT}.network"
-    _rename(graph, {name: f"{name}.network" for name in names} | {OUTPUT: outer})
+    rename(graph, {name: f"{name}.network" for name in names} | {OUTPUT: outer})
     del graph.value_info[:]  # sides as they were named outside, which are others now
     before = [node for name in names for node in _before(graph, name, f"{name}.network", resized)]
     nodes = [*(_indices(graph, spec) if resized else []), *before, *graph.node, *_after(graph, outer, spec, resized)]
@@ -41,20 +39,13 @@ def take_masks(model: onnx.ModelProto, spec: ModelSpec) -> None:
     """Make the masks of a float graph (batch, height, width, 1), as files take them."""
     graph = model.graph
     names = [each.name for each in spec.conditions if each.kind == "mask"]
-    _rename(graph, {name: f"{name}.network" for name in names})
+    rename(graph, {name: f"{name}.network" for name in names})
     nodes = [*(helper.make_node("Transpose", [name], [f"{name}.network"], perm=[0, 3, 1, 2]) for name in names), *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
     for value in graph.input:
         if value.name in names:
             value.CopyFrom(helper.make_tensor_value_info(value.name, TensorProto.FLOAT, ("batch", "height", "width", 1)))
-
-
-def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
-    """Give values other names in all nodes."""
-    for node in graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
-        node.output[:] = [names.get(name, name) for name in node.output]
 
 
 def _before(graph: onnx.GraphProto, name: str, inner: str, resized: bool) -> list[onnx.NodeProto]:
