@@ -32,7 +32,7 @@ def convert(
     *paths: Annotated[str | Path, Parameter(name="SOURCE... OUT")],
     model: str = "",
     engine: str = "threads",
-    options: Annotated[ConvertOptions | None, Parameter(name="*")] = None,
+    options: Annotated[ConvertOptions | None, Parameter(name="*", negative_iterable=())] = None,
     json: Annotated[bool, Parameter(negative="")] = False,
     engine_options: Annotated[Any, Parameter(parse=False)] = None,
 ) -> int:
