@@ -227,6 +227,7 @@ class Conversion(Run):
             if isinstance(output, PixlateError | OutOfDeviceMemory | MemoryError) and not isinstance(output, DeviceLost):
                 event = _Event(result=Result(read.job.source, read.job.name, "failed", reason_of(output)))
             elif not isinstance(output, Abandoned):
+                self._stopping = True  # at once: nothing more may run where a device is lost
                 event = _Event(error=output)
         except Closed:
             pass
