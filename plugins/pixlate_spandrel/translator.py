@@ -51,12 +51,10 @@ class TorchTranslator:
             )
         try:
             return self._translate(pixels)
-        except torch.OutOfMemoryError as error:
-            torch.cuda.empty_cache()
-            raise pixlate.OutOfDeviceMemory(f"{self.device} has no memory for {pixels.shape}") from error
         except RuntimeError as error:
             text = " ".join(str(error).split())[:160]
-            if any(sign in text.lower() for sign in _OUT_OF_MEMORY):
+            if isinstance(error, torch.OutOfMemoryError) or any(sign in text.lower() for sign in _OUT_OF_MEMORY):
+                torch.cuda.empty_cache()
                 raise pixlate.OutOfDeviceMemory(f"{self.device} has no memory for {pixels.shape}") from error
             if "CUDA error" in text:
                 raise pixlate.DeviceLost(f"{self.device} answers no more ({text}); run `pixlate doctor`, or use --device cpu") from error

@@ -57,22 +57,24 @@ def build_app(tokens: Sequence[str] = ()) -> App:
 
 def _convert(tokens: Sequence[str]) -> str | Callable[..., int]:
     """Return the command ``convert``: imported when it is called, unless it has options of an engine."""
-    words = list(tokens)
-    named = [words[at].partition("=")[2] or "".join(words[at + 1 : at + 2]) for at in range(len(words)) if words[at].partition("=")[0] == "--engine"]
-    files = [words[at].partition("=")[2] or "".join(words[at + 1 : at + 2]) for at in range(len(words)) if words[at].partition("=")[0] == "--config"]
-    if "convert" in words and files and not named:
+    name, config = (_given(tokens, option) if "convert" in tokens else "" for option in ("--engine", "--config"))
+    if config and not name:
         import tomllib
 
         with suppress(OSError, ValueError):  # which reading it for the command line will report
-            named = [str(tomllib.loads(Path(files[-1]).read_text(encoding="utf-8")).get("convert", {}).get("engine", ""))]
-    if "convert" not in words or not named or named[-1] in ("", "threads"):
-        return "pixlate.cli.convert:convert"
-    engine = installed().engines().get(named[-1])
+            name = str(tomllib.loads(Path(config).read_text(encoding="utf-8")).get("convert", {}).get("engine", ""))
+    engine = installed().engines().get(name) if name not in ("", "threads") else None
     if engine is None:
         return "pixlate.cli.convert:convert"
     from pixlate.cli.convert import with_options
 
     return with_options(engine)
+
+
+def _given(tokens: Sequence[str], option: str) -> str:
+    """Return the last value of an option on the command line, empty where it has none."""
+    following = zip(tokens, (*tokens[1:], ""), strict=True)
+    return next(reversed([word.partition("=")[2] or after for word, after in following if word.partition("=")[0] == option]), "")
 
 
 def main() -> int:

@@ -128,16 +128,9 @@ def _rate(summary: Summary, seconds: float) -> str:
 
 
 def _print_summary(summary: Summary, out: str | Path, options: ConvertOptions) -> None:
-    counts = [
-        f"{summary.converted} converted"
-        + (f" at {summary.converted / max(summary.seconds, 1e-9):.2f} images/s on {summary.device}" if summary.converted else ""),
-        *(
-            f"{count} {what}"
-            for count, what in ((summary.finished_before, "finished before"), (summary.skipped, "skipped"), (summary.failed, "failed"))
-            if count
-        ),
-        *([f"{summary.not_reached} not reached"] if summary.not_reached else []),
-    ]
+    speed = f" at {summary.converted / max(summary.seconds, 1e-9):.2f} images/s on {summary.device}" if summary.converted else ""
+    others = {"finished before": summary.finished_before, "skipped": summary.skipped, "failed": summary.failed, "not reached": summary.not_reached}
+    counts = [f"{summary.converted} converted{speed}", *(f"{count} {what}" for what, count in others.items() if count)]
     _say(f"{', '.join(counts)}, into {printable(shown(out))}")
     if summary.ignored:
         kinds = ", ".join(f"{count} {printable(kind)}" for kind, count in sorted(summary.ignored.items()))
@@ -160,8 +153,7 @@ def _print_summary(summary: Summary, out: str | Path, options: ConvertOptions) -
 
 
 def _preview(sources: list[str | Path], out: str | Path, model: str, options: ConvertOptions, json: bool) -> int:
-    failed = count = 0
-    pixels = 0
+    failed = count = pixels = 0
     items = preview(sources, out, model, options)
     if json:
         print('{"files": [', end="")

@@ -29,21 +29,11 @@ def models(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
             print(f"{name}: {error}", file=sys.stderr)
             broken += 1
             continue
-        rows.append(
-            {
-                "name": name,
-                "summary": card.summary,
-                "bytes": card.path.stat().st_size,
-                "path": str(card.path),
-                "card": str(card.card or ""),
-                "spec": asdict(spec),
-            }
-        )
+        size = card.path.stat().st_size
+        rows.append(asdict(card) | {"path": str(card.path), "card": str(card.card or ""), "bytes": size, "spec": asdict(spec)})
         if not json:
             print(f"{name}: {card.summary}")
-            print(
-                f"    scale {spec.scale}, {spec.method}, {spec.precision}, {card.path.stat().st_size / 1e6:.1f} MB, {spec.provenance.licence or 'no licence stated'}"
-            )
+            print(f"    scale {spec.scale}, {spec.method}, {spec.precision}, {size / 1e6:.1f} MB, {spec.provenance.licence or 'no licence stated'}")
             print(f"    card: {card.card or 'none'}")
     for sentence in dict.fromkeys(part.sentence for part in installed().left_out() if part.kind == "model"):
         print(sentence, file=sys.stderr)

@@ -10,7 +10,6 @@ from PIL import Image, ImageCms
 
 from pixlate.images.picture import Metadata, Picture, Pixels
 
-OTHER = "the ICC profile is for another kind of colours and was left out"
 _SPACES = {1: b"GRAY", 3: b"RGB "}
 """Channels of a picture -> the colour space its profile must have."""
 
@@ -25,6 +24,13 @@ def srgb() -> bytes:
 def fits(icc: bytes, channels: int) -> bool:
     """Tell whether a profile describes pixels of so many channels."""
     return icc[16:20] == _SPACES.get(channels)
+
+
+def fitting(metadata: Metadata, channels: int) -> tuple[Metadata, tuple[str, ...]]:
+    """Return metadata without a profile that does not describe pixels of so many channels, and a note where there was one."""
+    if not metadata.icc or fits(metadata.icc, channels):
+        return metadata, ()
+    return replace(metadata, icc=b""), ("the ICC profile is for another kind of colours and was left out",)
 
 
 def is_srgb(icc: bytes) -> bool:

@@ -116,25 +116,17 @@ def avif_frames(opened: Opened) -> Iterator[Frame]:
 
 def upright(picture: Picture, orientation: int) -> Picture:
     """Turn pixels and alpha upright, and make the metadata say so."""
-    metadata, notes = picture.metadata, picture.notes
-    if metadata.icc and colour.fits(metadata.icc, 1):
-        picture = _grey_again(picture)
-    if metadata.icc and not colour.fits(metadata.icc, picture.pixels.shape[2]):
-        metadata = replace(metadata, icc=b"")
-        notes += (colour.OTHER,)
+    grey = picture.pixels[:, :, :1]
+    if colour.fits(picture.metadata.icc, 1) and (picture.pixels == grey).all():  # a decoder may give it as RGB, which its profile does not fit
+        picture = replace(picture, pixels=grey)
+    metadata, notes = colour.fitting(picture.metadata, picture.pixels.shape[2])
     dpi = metadata.dpi[::-1] if metadata.dpi is not None and orientation >= 5 else metadata.dpi
     return Picture(
         pixels=turned(picture.pixels, orientation),
         alpha=None if picture.alpha is None else turned(picture.alpha, orientation),
         metadata=Metadata(exif=exif.upright(metadata.exif), icc=metadata.icc, xmp=xmp.upright(metadata.xmp), dpi=dpi),
-        notes=notes,
+        notes=picture.notes + notes,
     )
-
-
-def _grey_again(picture: Picture) -> Picture:
-    """Return one channel of grey pixels that a decoder has given as RGB, so that their grey profile stays right."""
-    grey = picture.pixels[:, :, :1]
-    return replace(picture, pixels=np.ascontiguousarray(grey)) if (picture.pixels == grey).all() else picture
 
 
 def as_stored(image: Image.Image, metadata: Metadata) -> Picture:

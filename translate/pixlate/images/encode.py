@@ -34,13 +34,13 @@ def bmp(picture: Picture, quality: int) -> Encoded:
 
 def webp(picture: Picture, quality: int) -> Encoded:
     """Return a WebP file, which is always RGB."""
-    metadata, notes = _of_rgb(picture.metadata)
+    metadata, notes = colour.fitting(picture.metadata, 3)
     return saved(as_image(picture), "WEBP", _with_resolution(metadata), quality=quality), notes
 
 
 def avif(picture: Picture, quality: int) -> Encoded:
     """Return an AVIF file, which is RGB where there is an opacity."""
-    metadata, notes = _of_rgb(picture.metadata) if picture.alpha is not None else (picture.metadata, ())
+    metadata, notes = colour.fitting(picture.metadata, 3) if picture.alpha is not None else (picture.metadata, ())
     metadata = _with_resolution(metadata)
     # Pillow writes the whole block again if it finds an orientation in it
     metadata = replace(metadata, exif=exif.without_orientation(metadata.exif))
@@ -73,13 +73,6 @@ def gif_file(picture: Picture, quality: int) -> Encoded:
         notes += ("GIF holds transparency as on or off",) if ((opaque > 0) & (opaque < 255)).any() else ()
     data = saved(image, "GIF", Metadata(), optimize=False, **transparency)
     return gif.with_xmp(data, metadata.xmp) if metadata.xmp else data, notes
-
-
-def _of_rgb(metadata: Metadata) -> tuple[Metadata, tuple[str, ...]]:
-    """Return metadata without the profile of a grey picture that becomes RGB."""
-    if not metadata.icc or colour.fits(metadata.icc, 3):
-        return metadata, ()
-    return replace(metadata, icc=b""), (colour.OTHER,)
 
 
 def _with_resolution(metadata: Metadata) -> Metadata:

@@ -94,10 +94,8 @@ def _fitting(picture: Picture, format: ImageFormat) -> tuple[Picture, tuple[str,
     block = exif.bare(metadata.exif)
     if metadata.exif and not block:
         notes.append("the EXIF block is damaged and was left out")
-    metadata = replace(metadata, exif=exif.resized(block, width, height))
-    if metadata.icc and not colour.fits(metadata.icc, channels):
-        metadata = replace(metadata, icc=b"")
-        notes.append(colour.OTHER)
+    metadata, other = colour.fitting(replace(metadata, exif=exif.resized(block, width, height)), channels)
+    notes += other
     kept = Metadata(**{name: getattr(metadata, name) for name in format.metadata})
     lost = [words for name, words in _NAMES.items() if getattr(metadata, name) != getattr(kept, name)]
     if lost:

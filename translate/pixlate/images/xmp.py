@@ -85,13 +85,9 @@ def _prefix(element: minidom.Element) -> str:
     taken: dict[str, str] = {}
     scope: object = element
     while isinstance(scope, minidom.Element):
-        for name, value in scope.attributes.items():
-            if name.startswith("xmlns:"):
-                taken.setdefault(name[6:], value)
+        taken = {name[6:]: value for name, value in scope.attributes.items() if name.startswith("xmlns:")} | taken
         scope = scope.parentNode
-    for prefix, namespace in taken.items():
-        if namespace == EXTENSION:
-            return prefix
-    prefix = next(name for name in ("Iptc4xmpExt", *(f"Iptc4xmpExt{number}" for number in range(1, 99))) if name not in taken)
+    names = ("Iptc4xmpExt", *(f"Iptc4xmpExt{number}" for number in range(1, 99)))
+    prefix = next((name for name, namespace in taken.items() if namespace == EXTENSION), None) or next(name for name in names if name not in taken)
     element.setAttributeNS(XMLNS, f"xmlns:{prefix}", EXTENSION)
     return prefix

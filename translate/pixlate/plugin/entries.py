@@ -55,11 +55,6 @@ class Hooks(PluginManager):
 
     misfits: dict[str, str]
 
-    def register(self, plugin: object, name: str | None = None) -> str | None:
-        """Register the hooks that fit."""
-        self.misfits = {}
-        return super().register(plugin, name)
-
     def parse_hookimpl_opts(self, plugin: object, name: str) -> HookimplOpts | None:
         """Return what a function was marked with, or None where it is no hook that can be called."""
         options = super().parse_hookimpl_opts(plugin, name)

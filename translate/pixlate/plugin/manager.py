@@ -133,7 +133,7 @@ class Plugins:
     def add(self, module: object, plugin: Plugin) -> Plugin:
         """Take in what a plugin's module offers, but for what does not fit; return what is known of it now."""
         api = getattr(module, "PIXLATE_API", 1)
-        error = ""
+        error, self.manager.misfits = "", {}
         if api not in SUPPORTED:
             older = "Pixlate" if isinstance(api, int) and api > API else plugin.distribution
             error = f"it needs plugin API {api!r}, and this Pixlate has {' and '.join(map(str, SUPPORTED))}; update {older}"
