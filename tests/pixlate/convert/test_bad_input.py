@@ -218,9 +218,14 @@ def test_output_that_the_format_cannot_hold_is_refused_before_the_model_runs(tmp
     use(Nearest(ModelSpec(channels_in=5, channels_out=5), before=lambda pixels: ran.append(pixels.shape)))
     (tmp_path / "in").mkdir()
     np.save(tmp_path / "in" / "a.npy", np.zeros((8, 9, 5), np.uint8))
-    summary = run(tmp_path / "in", tmp_path / "out", format="png")
-    assert summary.failures[0][1].endswith("channels of uint8 or uint16 in PNG, got 5 of uint8; use --format tiff or npy") and not ran
-    assert run(tmp_path / "in", tmp_path / "arrays").converted == 1 and ran
+    sentence = "channels of uint8 or uint16 in PNG, got 5 of uint8; use --format tiff or npy"
+    with pytest.raises(PixlateError, match=sentence):
+        run(tmp_path / "in", tmp_path / "out", format="png")
+    assert not (tmp_path / "out").exists() and not ran
+    write_picture(Picture(np.zeros((8, 9, 1), np.uint8)), tmp_path / "in" / "grey.png", "png")
+    summary = run(tmp_path / "in", tmp_path / "arrays")
+    assert summary.converted == 1 and summary.failures[0][1].endswith(sentence)
+    assert [shape[0] for shape in ran] == [1]
 
 
 @pytest.mark.parametrize("raised", [RuntimeError, SystemExit, GeneratorExit])
