@@ -44,7 +44,8 @@ def config_text(name: str, interface: Interface, options: TritonOptions) -> str:
         f'inputs {{ key: "{tensor.name}" value {{ data_type: {tensor.type} dims: [ {_listed(_sides(shape, batch > 0))} ] zero_data: true }} }}'
         for tensor, shape in zip(interface.inputs, interface.smallest, strict=True)
     )  # one black image, and where there are batches a full one, run before the server says that it is ready
-    lines += [f'model_warmup [ {{ name: "batch of {count}" batch_size: {count} {black} }} ]' for count in sorted({1, max(1, batch)})]
+    for warm_up, count in {"one image": 1, **({"full batch": batch} if batch > 1 else {})}.items():
+        lines.append(f'model_warmup [ {{ name: "{warm_up}" batch_size: {count} {black} }} ]')
     lines += [f'parameters {{ key: "{key}" value {{ string_value: "{value}" }} }}' for key, value in _parameters(interface, options).items()]
     if options.tensorrt:
         values = " ".join(f'parameters {{ key: "{key}" value: "{value}" }}' for key, value in _tensorrt(name, interface, options).items())
