@@ -34,14 +34,14 @@ def test_imports_follow_the_contracts_of_the_project() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_contracts_name_every_package_of_the_shelves() -> None:
+def test_contracts_name_every_package() -> None:
     linted = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
     assert sorted(linted["root_packages"]) == sorted(PACKAGES)
     core, independent = linted["contracts"][1:3]
     assert sorted(core["forbidden_modules"]) == sorted(independent["modules"]) == sorted(PACKAGES.keys() - {"pixlate"})
 
 
-def test_every_package_carries_the_name_of_the_project() -> None:
+def test_every_package_name_starts_with_the_name_of_the_project() -> None:
     assert all(name.startswith("pixlate") for name in PACKAGES)
 
 
@@ -71,7 +71,7 @@ def test_importing_pixlate_loads_neither_numpy_nor_pillow() -> None:
     assert printed.split() == []
 
 
-def test_wheel_lists_every_package_of_the_shelves() -> None:
+def test_wheel_lists_every_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     listed = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
     assert sorted(listed) == sorted(str(path.relative_to(ROOT)) for path in PACKAGES.values())

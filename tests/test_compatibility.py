@@ -239,7 +239,7 @@ def test_a_plugin_of_0_1_works_with_its_wheel(plugin: Runs) -> None:
     assert {hook.removeprefix("pixlate_") for hook in old["hooks"]} == offers
 
 
-def test_check_of_a_plugin_of_0_1_is_told_by_doctor(plugin: Runs) -> None:
+def test_check_of_a_plugin_of_0_1_is_shown_by_doctor(plugin: Runs) -> None:
     found = {check["name"]: check for check in json.loads(plugin.done["doctor"].out)}  # whatever it says of the machine
     assert (found["old tables"]["status"], found["old tables"]["found"]) == ("ok", "all there")
 
@@ -265,6 +265,6 @@ def test_a_method_of_a_plugin_of_0_1_trains_by_its_own_defaults(plugin: Runs) ->
     assert 0 < validation["old_mae"] < 255
 
 
-def test_command_of_a_plugin_of_0_1_holds_its_methods_against_the_contract(plugin: Runs) -> None:
+def test_command_of_a_plugin_of_0_1_checks_its_methods_against_the_contract(plugin: Runs) -> None:
     printed = plugin.done["check"].require().out
     assert printed.splitlines() == ["old keeps the contract with 8 channels", "oldgan keeps the contract with 8 channels"]

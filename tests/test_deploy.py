@@ -38,7 +38,7 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", LANGUAGES)
-def test_page_shows_the_very_text_of_the_example(name: str) -> None:
+def test_page_shows_the_exact_text_of_the_example(name: str) -> None:
     assert (EXAMPLES / name).read_text() in blocks(LANGUAGES[name])
 
 
@@ -47,7 +47,7 @@ def test_page_shows_every_example_and_no_other_program() -> None:
     assert sum(len(blocks(language)) for language in set(LANGUAGES.values())) == len(LANGUAGES)
 
 
-def test_links_of_the_page_lead_somewhere() -> None:
+def test_links_of_the_page_exist() -> None:
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", PAGE.read_text()):
         assert (PAGE.parent / target).exists(), target
 
@@ -62,13 +62,13 @@ def test_triton_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.Mon
     assert sorted(path.name for path in (tmp_path / "repository/upscale-x2").iterdir()) == ["1", "2", "config.pbtxt"]
 
 
-def test_dockerfiles_and_images_of_the_page_are_those_of_the_house() -> None:
+def test_dockerfiles_and_images_of_the_page_are_those_of_the_repository() -> None:
     assert set(re.findall(r"export/docker/Dockerfile\.\w+", PAGE.read_text())) == {"export/docker/Dockerfile.cpu"}
     built = set(re.findall(r"--tag (\S+)", "".join(path.read_text() for path in (ROOT / "export/docker").glob("Dockerfile.*"))))
     assert built == set(re.findall(r"pixlate:\w+", PAGE.read_text()))
 
 
-def test_every_metadata_key_is_told() -> None:
+def test_every_metadata_key_is_documented() -> None:
     table = PAGE.read_text().partition("| key |")[2].partition("\n\n")[0]
     assert {name for name in ModelSpec.__dataclass_fields__ if f"`{name}`" not in table} == set()
 

@@ -62,7 +62,7 @@ def sent(source: str) -> bool:
 class TestDockerfile:
     """What holds of each."""
 
-    def test_instructions_are_ones_docker_knows_and_stand_in_two_stages(self, path: Path) -> None:
+    def test_dockerfiles_have_known_instructions_in_two_stages(self, path: Path) -> None:
         known = {"FROM", "WORKDIR", "RUN", "COPY", "ENV", "USER", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
         assert {found.name for found in instructions(path)} <= known
         assert [found.stage for found in instructions(path) if found.name == "FROM"] == [0, 1]
@@ -94,7 +94,7 @@ class TestDockerfile:
         needed |= {"pyproject.toml", project["project"]["readme"], *project["project"]["license-files"]}
         assert needed == copied
 
-    def test_extras_exist_and_bring_no_pytorch(self, path: Path) -> None:
+    def test_extras_exist_and_do_not_install_pytorch(self, path: Path) -> None:
         extras = set(re.findall(r"\.whl\)\[([a-z,]+)\]", path.read_text())[0].split(","))
         assert extras == EXTRAS[path.name]
         optional = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
@@ -122,7 +122,7 @@ class TestDockerfile:
         assert done.returncode == 2
         assert "expected a token, since other machines can connect to --host 0.0.0.0" in done.stderr
 
-    def test_health_is_asked_on_the_port_that_is_served(self, path: Path) -> None:
+    def test_health_check_uses_the_port_that_is_served(self, path: Path) -> None:
         command = words(path, "ENTRYPOINT")
         port = command[command.index("--port") + 1]
         assert texts(path, "EXPOSE") == [port]
@@ -131,7 +131,7 @@ class TestDockerfile:
         assert asked[:2] == ["python", "-c"] and f"http://127.0.0.1:{port}/healthz" in asked[2]
         compile(asked[2], path.name, "exec")
 
-    def test_commands_are_words_a_shell_can_read(self, path: Path) -> None:
+    def test_commands_can_be_parsed_by_a_shell(self, path: Path) -> None:
         for text in texts(path, "RUN"):
             subprocess.run(["sh", "-n", "-c", text], check=True, timeout=10)
 

@@ -70,7 +70,7 @@ def test_generated_pages_are_current() -> None:
     [*GUIDES, *(ROOT / f"docs/{name}.md" for name in ("cluster", "deploy", "import", "plugins", "serve")), ROOT / "CONTRIBUTING.md"],
     ids=lambda page: page.name,
 )
-def test_links_of_the_pages_lead_somewhere(page: Path) -> None:
+def test_links_of_the_pages_exist(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
 

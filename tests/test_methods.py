@@ -80,7 +80,7 @@ def method(gan: type[Adversarial]) -> pixlate.Method:
     return pixlate.Method("toy", "for tests", pixlate.degraded, Options, lambda options: gan(options.channels))
 
 
-def test_contract_takes_a_right_method_with_two_players() -> None:
+def test_contract_accepts_a_valid_method_with_two_players() -> None:
     check_method(method(Adversarial))
     assert small_options(method(Adversarial)).channels == 8
 
@@ -174,12 +174,12 @@ class OwnRandomness(Adversarial):
         (OwnRandomness, "the same weights of the same seed"),
     ],
 )
-def test_contract_refuses_a_wrong_method_with_a_sentence(gan: type[Adversarial], sentence: str) -> None:
+def test_contract_refuses_an_invalid_method_with_a_sentence(gan: type[Adversarial], sentence: str) -> None:
     with pytest.raises(AssertionError, match=re.escape(sentence)):
         check_method(method(gan))
 
 
-def test_contract_refuses_what_is_no_gan() -> None:
+def test_contract_refuses_a_class_that_is_not_a_gan() -> None:
     with pytest.raises(AssertionError, match=r"a pixlate\.GAN, got Conv2d"):
         check_method(pixlate.Method("toy", "for tests", pixlate.degraded, Options, lambda options: nn.Conv2d(3, 3, 1)))  # type: ignore[arg-type,return-value]
 
@@ -238,7 +238,7 @@ def test_method_without_a_data_kind_that_can_be_used_is_refused(data: dict[str, 
         pixlate.Method(name="toy", summary="for tests", options=Options, build=lambda options: Adversarial(1), **data)
 
 
-def test_build_is_given_the_facts_where_it_takes_two_arguments() -> None:
+def test_build_receives_the_facts_when_it_takes_two_arguments() -> None:
     seen: list[Any] = []
 
     def with_facts(options: Options, facts: dict[str, Any]) -> Adversarial:

@@ -59,7 +59,7 @@ def test_wheel_holds_every_file_of_every_package(wheel: Path) -> None:
     assert held == expected
 
 
-def test_wheel_holds_the_models_with_their_cards_and_the_marks_of_typing(wheel: Path) -> None:
+def test_wheel_holds_the_models_with_their_cards_and_py_typed(wheel: Path) -> None:
     held = set(zipfile.ZipFile(wheel).namelist())
     for scale in (2, 4):
         assert {f"pixlate_srgan/models/upscale-x{scale}.onnx", f"pixlate_srgan/models/upscale-x{scale}.md"} <= held

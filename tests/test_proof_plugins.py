@@ -196,7 +196,7 @@ def test_method_keeps_the_contract(proof: Proof, methods: Mapping[str, Method]) 
     check_method(methods[proof.name], facts=proof.facts)
 
 
-def test_contrast_is_the_cross_entropy_of_each_patch_with_all_of_its_image(methods: Mapping[str, Method]) -> None:
+def test_contrastive_loss_is_the_cross_entropy_of_each_patch_against_all_of_its_image(methods: Mapping[str, Method]) -> None:
     torch.manual_seed(0)
     options = small_options(methods["cut"])
     gan: Any = methods["cut"].gan(options, {}).double()

@@ -30,7 +30,7 @@ def test_page_needs_no_more_lines_of_python_than_it_says() -> None:
     assert all(ast.parse(text) for text in sources)
 
 
-def test_adversary_of_the_page_keeps_the_contract(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_discriminator_example_of_the_page_keeps_the_contract(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(workplace / "pixlate-regression")
     package, adversarial = (importlib.import_module(name) for name in ("pixlate_regression", "pixlate_regression.adversarial"))
     (method,) = package.pixlate_methods()

@@ -141,7 +141,7 @@ def test_generator_works_on_images_from_zero_to_one(changes: dict[str, Any], kin
         torch.testing.assert_close(network(images[0]), images[0], atol=0.05, rtol=0)
 
 
-def test_jury_holds_every_kind_at_every_scale(images: tuple[Tensor, Tensor]) -> None:
+def test_every_kind_of_discriminator_is_built_at_every_scale(images: tuple[Tensor, Tensor]) -> None:
     gan = Toy(replace(SMALL, discriminator=("patch", "pixel"), discriminator_scales=2))
     kinds = [type(module) for module in gan.modules() if isinstance(module, PatchGAN | PixelDiscriminator)]
     assert kinds == [PatchGAN, PatchGAN, PixelDiscriminator, PixelDiscriminator]

@@ -93,7 +93,7 @@ def colours(folder: Path, count: int, seed: int, swapped: bool) -> Path:
 
 
 @pytest.mark.slow
-def test_swap_of_colours_is_learnt_without_pairs(tmp_path: Path) -> None:
+def test_training_learns_a_swap_of_colours_without_pairs(tmp_path: Path) -> None:
     source, target = colours(tmp_path / "source", 12, 0, swapped=False), colours(tmp_path / "target", 12, 1, swapped=True)
     networks = {"blocks": 1, "downsamplings": 0, "channels": 8, "norm": "none", "initialisation": "xavier", "initial_gain": 1.0}
     judges = {"discriminator": ("pixel",), "discriminator_channels": 16, "discriminator_norm": "none", "identity_weight": 0.0}

@@ -206,7 +206,7 @@ def test_batch_norm_with_the_statistics_of_each_image_is_what_its_own_code_shows
     assert (found - expected).abs().max() < 1e-5 < 0.01 < (running - expected).abs().max()
 
 
-def test_old_running_statistics_of_instance_norm_are_left_out_and_told_of() -> None:
+def test_old_running_statistics_of_instance_norm_are_left_out_and_reported() -> None:
     network = lively(Published(1, 4, "instance"))
     state = network.state_dict()
     for name, layer in network.named_modules():
@@ -253,12 +253,12 @@ def test_blurs_other_than_the_published_are_refused(change: dict[str, Tensor]) -
     ],
     ids=str,
 )
-def test_other_shapes_and_keys_are_passed_on(change: dict[str, Tensor]) -> None:
+def test_other_shapes_and_keys_are_left_to_other_plugins(change: dict[str, Tensor]) -> None:
     assert import_resnet(Published().state_dict() | change, ImportOptions()) is None
 
 
 @pytest.mark.parametrize("norm", ["instance", "batch"])
-def test_missing_weights_are_passed_on(norm: str) -> None:
+def test_incomplete_weights_are_left_to_other_plugins(norm: str) -> None:
     state = {name: value for name, value in Published(norm=norm).state_dict().items() if not name.endswith("num_batches_tracked")}
     for key in state:
         assert import_resnet({name: value for name, value in state.items() if name != key}, ImportOptions()) is None

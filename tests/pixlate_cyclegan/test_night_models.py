@@ -41,7 +41,7 @@ def test_night_keeps_structure_and_has_the_brightness_of_the_night_set(data: Pat
     assert np.mean([output.mean() for output in outputs]) == pytest.approx(np.mean([night.mean() for night in nights]), rel=0.1)
 
 
-def test_day_comes_back_after_a_night(data: Path) -> None:
+def test_night_to_day_inverts_day_to_night(data: Path) -> None:
     there, back = pixlate.load("day-to-night", "cpu"), pixlate.load("night-to-day", "cpu")
     for source in photographs(data / "photos/test", 5):
         assert psnr(back(there(source[None]))[0], source) > 25

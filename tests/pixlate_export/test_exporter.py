@@ -155,7 +155,7 @@ def test_provenance_is_that_of_the_weights(run: Path, tmp_path: Path) -> None:
     assert origin == Provenance("photographs", 2, 5, "CC0", pixlate.__version__), "two steps were made, not the hundred asked for"
 
 
-def test_averaged_weights_are_exported_and_the_data_is_told(run: Path, tmp_path: Path) -> None:
+def test_averaged_weights_are_exported_with_the_data_in_the_metadata(run: Path, tmp_path: Path) -> None:
     assert export_run(run, tmp_path / "model.onnx", data="mine").spec.provenance.data == "mine"
     gan = METHOD.build(SMALL)
     gan.load_state_dict(load_checkpoint(run).average)

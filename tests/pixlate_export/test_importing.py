@@ -153,7 +153,7 @@ def test_code_in_a_file_is_not_run(run: Import, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("model", "message"), [("a.pt", "expected a file named *.onnx, got"), ("folder.onnx", "is a folder; name a file in it")])
-def test_a_place_that_no_model_can_have_is_refused_before_anything_is_read(model: str, message: str, run: Import, tmp_path: Path) -> None:
+def test_an_invalid_output_path_is_refused_before_anything_is_read(model: str, message: str, run: Import, tmp_path: Path) -> None:
     (tmp_path / "folder.onnx").mkdir()
     code, _, err = run(tmp_path / "missing.pth", tmp_path / model)
     assert code == 2 and message in err

@@ -128,14 +128,14 @@ def test_network_that_ends_in_a_clamp_of_its_own_is_clamped_all_the_same(least: 
     assert OnnxTranslator(tmp_path / "model.onnx", "cpu")(np.array([[[[0, 100, 255]]]], np.uint8)).tolist() == [[[[0, 145, 255]]]]
 
 
-def test_network_that_gives_no_numbers_is_told_from_a_wrong_file(tmp_path: Path) -> None:
+def test_network_that_outputs_nan_is_distinguished_from_a_wrong_file(tmp_path: Path) -> None:
     layer = nn.Conv2d(3, 3, 1)
     layer.weight.data *= float("inf")
     with pytest.raises(PixlateError, match="the network itself gives values that are not numbers in PyTorch"):
         export_network(layer, ModelSpec(), tmp_path / "model.onnx")
 
 
-def test_place_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unwritable_output_path_is_refused_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pixlate_export import exporter
 
     monkeypatch.setattr(exporter, "trace", None)  # not reached

@@ -247,7 +247,7 @@ def test_calibration_folder_without_pictures_is_refused_before_work_starts(
     assert not (tmp_path / "model.onnx").exists()
 
 
-def test_a_bad_picture_among_good_ones_is_left_out_and_grey_ones_serve_too(photographs: Path, tmp_path: Path) -> None:
+def test_a_bad_calibration_picture_is_left_out_and_grey_ones_are_used_too(photographs: Path, tmp_path: Path) -> None:
     from pixlate_export.calibration import read_pictures
 
     folder = make_damaged(tmp_path / "pictures")
@@ -260,7 +260,7 @@ def test_a_bad_picture_among_good_ones_is_left_out_and_grey_ones_serve_too(photo
     assert all(picture.shape == (3, 72, 88) and picture.dtype == np.float32 and 0 <= picture.min() <= picture.max() <= 1 for picture in pictures.judging)
 
 
-def test_pictures_that_judge_set_no_range(photographs: Path) -> None:
+def test_calibration_pictures_for_validation_set_no_range(photographs: Path) -> None:
     from pixlate_export.calibration import read_pictures
 
     pictures = read_pictures(photographs, RESNET)

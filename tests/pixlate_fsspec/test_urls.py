@@ -105,7 +105,7 @@ def entries(url: str) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("out", ["path", "memory://bucket/out", "faulty://server/out", "gs://bucket/out", "local://{tmp_path}/far"])
 @pytest.mark.parametrize("source", ["path", "memory://bucket/in", "faulty://server/in", "gs://bucket/in", "local://{tmp_path}/in"])
-def test_from_anywhere_to_anywhere_gives_the_same_tree_of_the_same_bytes(source: str, out: str, tmp_path: Path, run: Run) -> None:
+def test_any_source_to_any_output_gives_the_same_tree_of_the_same_bytes(source: str, out: str, tmp_path: Path, run: Run) -> None:
     photos = folder(tmp_path / "in", 7)
     save(photos / "odd [1] {x} 50% #2?" / "ü日本 'a'*.jpg", seed=9)
     run(photos, tmp_path / "expected")
@@ -147,7 +147,7 @@ def test_one_file_becomes_one_file(tmp_path: Path, run: Run) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["*.png", "**/*.png", "x/*", "x/**", "**/y/*", "?/[bd].*", "*/*/*", "no*"])
-def test_a_glob_names_what_it_names_on_a_disk(pattern: str, tmp_path: Path, run: Run) -> None:
+def test_a_glob_matches_as_on_a_disk(pattern: str, tmp_path: Path, run: Run) -> None:
     for name in ("a.png", "x/b.png", "x/d.jpg", "x/y/c.png", ".h/e.png"):
         save(tmp_path / "in" / name)
     upload(tmp_path / "in", "gs://bucket/in")
@@ -168,7 +168,7 @@ def test_hidden_and_other_files_are_left_out_and_counted_as_on_a_disk(tmp_path: 
     assert run("gs://bucket/in", tmp_path / "out").ignored == run(tmp_path / "in", tmp_path / "out2").ignored == {".txt": 1, "hidden": 1}
 
 
-def test_keys_that_are_no_paths_fail_alone_and_lead_nowhere(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_that_are_not_valid_paths_fail_alone_and_write_nowhere(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     content = save(tmp_path / "a.png").read_bytes()
     keys = ["good.png", "../evil.png", "x/../../evil.png", "/evil.png", "x//b.png", "./c.png", "nul\0.png"]
     monkeypatch.setattr(Bucket, "find", lambda self, path, **options: {f"/bucket/in/{key}": {"type": "file", "size": 1} for key in keys})
@@ -198,7 +198,7 @@ def test_two_images_that_would_give_one_output_are_refused(tmp_path: Path, run: 
     assert stored("gs://bucket/out", journal=True) == {}
 
 
-def test_case_is_told_apart_where_the_store_does(tmp_path: Path, run: Run) -> None:
+def test_names_are_case_sensitive_where_the_store_is(tmp_path: Path, run: Run) -> None:
     for name in ("a.png", "A.png"):
         save(tmp_path / "in" / name)
     run(tmp_path / "in", "gs://bucket/out")
@@ -213,7 +213,7 @@ def test_an_image_at_a_url_is_not_replaced_by_its_own_conversion(tmp_path: Path,
         run("gs://bucket/in/**/*.png", "gs://bucket/in")
 
 
-def test_an_output_folder_below_the_source_is_passed_over(tmp_path: Path, run: Run) -> None:
+def test_an_output_folder_below_the_source_is_skipped(tmp_path: Path, run: Run) -> None:
     upload(folder(tmp_path / "in", 3), "gs://bucket/in")
     for expected in (3, 0):
         summary = run("gs://bucket/in", "gs://bucket/in/out")
@@ -232,7 +232,7 @@ def test_a_changed_source_is_converted_again_and_the_others_are_not(tmp_path: Pa
     assert run("memory://in", "gs://bucket/out").finished_before == 4
 
 
-def test_what_others_wrote_or_changed_is_kept(tmp_path: Path, run: Run) -> None:
+def test_files_written_or_changed_by_others_are_kept(tmp_path: Path, run: Run) -> None:
     source, out = folder(tmp_path / "in", 3), "gs://bucket/out"
     Bucket().pipe_file("/bucket/out/0/000.png", b"mine")
     assert run(source, out).failed == 1
@@ -256,7 +256,7 @@ def test_other_settings_are_failures_that_say_so(tmp_path: Path, run: Run) -> No
     assert all("another model or other options" in reason for _, reason in summary.failures)
 
 
-def test_outputs_are_known_by_the_stores_checksum_without_being_fetched(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outputs_are_recognised_by_the_stores_checksum_without_being_downloaded(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     import base64
 
     real = MemoryFileSystem.ls
@@ -309,7 +309,7 @@ def test_killed_at_any_operation_the_same_command_ends_with_the_same_tree_and_no
         assert not [path for operation, path in store.calls if operation in ("put", "mv") and path.removeprefix(f"/bucket/out{moment}/") in done]
 
 
-def test_a_process_killed_outright_is_continued_at_once_by_the_same_command(tmp_path: Path, onnx_model: Path) -> None:
+def test_the_same_command_continues_at_once_after_sigkill(tmp_path: Path, onnx_model: Path) -> None:
     import time
 
     source, out = folder(tmp_path / "in", 60, 200, 200), f"local://{tmp_path}/out"
@@ -347,7 +347,7 @@ def test_a_folder_that_0_1_wrote_and_a_crash_left_is_continued(tmp_path: Path, r
     assert [name for name in stored(out, journal=True) if name.startswith(".pixlate")] == [".pixlate/journal.jsonl"]
 
 
-def test_a_kill_between_entry_and_output_leaves_the_old_output_ours(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_kill_between_entry_and_output_the_old_output_is_still_recognised(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     source = folder(tmp_path / "in", 2)
     run(source, "gs://bucket/out")
     save(source / "0" / "000.png", 8, 4, seed=99)
@@ -373,13 +373,13 @@ def test_an_output_that_another_writes_meanwhile_is_kept(tmp_path: Path, run: Ru
     assert stored("gs://bucket/out") == {"0/000.png": b"mine"}
 
 
-def test_where_a_file_being_written_can_be_seen_it_is_written_aside(tmp_path: Path, run: Run) -> None:
+def test_stores_without_atomic_writes_get_a_temporary_file_and_a_rename(tmp_path: Path, run: Run) -> None:
     run(folder(tmp_path / "in", 3), "faulty://server/out")
     written = [(operation, path) for operation, path in Faulty.calls if operation in ("put", "write", "mv") and "out/.pixlate" not in path]
     assert [operation for operation, _ in written] == ["mv"] * 3
 
 
-def test_a_store_that_renames_onto_no_file_is_served_too(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_cannot_rename_onto_an_existing_file_is_supported(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     real = Faulty.mv
 
     def mv(self: Faulty, path1: str, path2: str, **options: object) -> None:
@@ -414,14 +414,14 @@ def holder(**told: object) -> None:
     Bucket().pipe_file("/bucket/out/.pixlate/lock.json", json.dumps({"host": "far", "process": 1, "token": "x", "machine": "other", "beat": 1} | told).encode())
 
 
-def test_a_holder_killed_on_this_machine_is_followed_at_once(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lease_of_a_process_killed_on_this_machine_is_taken_over_at_once(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "EXPIRY", 1000)
     gone = 4_000_000  # above any process number
     holder(machine=lease._machine(), process=gone)
     assert run(folder(tmp_path / "in", 1), "gs://bucket/out").converted == 1
 
 
-def test_a_silent_holder_elsewhere_is_followed_after_a_while_and_one_that_writes_is_not(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lease_of_another_machine_is_taken_over_only_when_its_heartbeat_stops(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "EXPIRY", 0.2)
     source, beats = folder(tmp_path / "in", 1), 0
 
@@ -439,7 +439,7 @@ def test_a_silent_holder_elsewhere_is_followed_after_a_while_and_one_that_writes
     assert run(source, "gs://bucket/out").converted == 1
 
 
-def test_who_was_taken_over_writes_no_more(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, use: Callable[[Translator], Path]) -> None:
+def test_a_conversion_that_lost_its_lease_writes_no_more(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, use: Callable[[Translator], Path]) -> None:
     monkeypatch.setattr(lease, "BEAT", 0.01)
 
     def taken_over(pixels: object) -> None:
@@ -458,7 +458,7 @@ def test_who_was_taken_over_writes_no_more(tmp_path: Path, run: Run, monkeypatch
 # a network that fails
 
 
-def test_what_passes_is_tried_again(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_transient_errors_are_retried(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     upload(folder(tmp_path / "in", 5), "gs://bucket/in")
     failed: set[tuple[str, str]] = set()
 
@@ -477,7 +477,7 @@ def test_what_passes_is_tried_again(tmp_path: Path, run: Run, monkeypatch: pytes
     assert stored("gs://bucket/out") == converted(tmp_path / "expected")
 
 
-def test_an_answer_that_was_lost_is_no_foreign_file(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_output_whose_response_was_lost_is_not_a_foreign_file(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     real, lost = Bucket.put_file, set()
 
     def put(self: Bucket, lpath: str, rpath: str, mode: str = "overwrite", **options: object) -> None:
@@ -500,7 +500,7 @@ def test_an_answer_that_was_lost_is_no_foreign_file(tmp_path: Path, run: Run, mo
         ("put", PermissionError(errno.EACCES, "AccessDenied"), "cannot be written (access denied: AccessDenied)"),
     ],
 )
-def test_what_does_not_pass_fails_one_file_with_its_reason(
+def test_a_persistent_error_fails_one_file_with_its_reason(
     operation: str, error: Exception, reason: str, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload(folder(tmp_path / "in", 5), "gs://bucket/in")
@@ -518,7 +518,7 @@ def test_what_does_not_pass_fails_one_file_with_its_reason(
     assert run("gs://bucket/in", "gs://bucket/out").converted == 1
 
 
-def test_a_source_that_was_cut_short_on_its_way_fails_alone(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_truncated_download_fails_alone(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     upload(folder(tmp_path / "in", 3), "gs://bucket/in")
     real = Bucket.get_file
 
@@ -532,7 +532,7 @@ def test_a_source_that_was_cut_short_on_its_way_fails_alone(tmp_path: Path, run:
     assert (summary.converted, summary.failed) == (2, 1)
 
 
-def test_a_full_quota_stops_and_the_same_command_goes_on(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_quota_stops_and_the_same_command_continues(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     source = folder(tmp_path / "in", 30)
 
     def full(operation: str, path: str) -> None:
@@ -566,7 +566,7 @@ class NoCredentialsError(Exception):
         (ConnectionError("Cannot connect to host"), "Cannot connect to host"),
     ],
 )
-def test_a_place_that_cannot_be_used_is_refused_before_anything_is_written(
+def test_an_unusable_url_is_refused_before_anything_is_written(
     place: str, error: Exception, words: str, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload(folder(tmp_path / "in", 2), "gs://bucket/in")
@@ -587,7 +587,7 @@ def test_a_place_that_cannot_be_used_is_refused_before_anything_is_written(
     assert not report.exists()
 
 
-def test_a_place_that_can_only_be_read_is_refused(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_only_output_url_is_refused(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def reading_only(operation: str, path: str) -> None:
         if operation in ("write", "put"):
             raise NotImplementedError
@@ -614,7 +614,7 @@ def test_without_fsspec_the_extra_is_named(tmp_path: Path, run: Run, monkeypatch
         (Path("s3://bucket/in"), "was a URL and has lost a slash"),
     ],
 )
-def test_a_url_that_leads_nowhere_is_refused_in_one_sentence(url: str, message: str, tmp_path: Path, run: Run) -> None:
+def test_a_url_that_does_not_exist_is_refused_in_one_sentence(url: str, message: str, tmp_path: Path, run: Run) -> None:
     with pytest.raises(PixlateError, match=message):
         run(url, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -672,7 +672,7 @@ def test_an_archive_is_read_as_a_folder(tmp_path: Path, run: Run) -> None:
     assert converted(tmp_path / "out") == converted(tmp_path / "expected")
 
 
-def test_checksums_and_times_are_read_as_stores_tell_them() -> None:
+def test_checksums_and_times_are_read_from_every_stores_metadata() -> None:
     assert md5_of({"ETag": '"d41d8cd98f00b204e9800998ecf8427e"'}) == "d41d8cd98f00b204e9800998ecf8427e"
     assert md5_of({"md5Hash": "1B2M2Y8AsgTpgAmY7PhCfg=="}) == "d41d8cd98f00b204e9800998ecf8427e"
     assert md5_of({"content_settings": {"content_md5": bytearray.fromhex("d41d8cd98f00b204e9800998ecf8427e")}}) == "d41d8cd98f00b204e9800998ecf8427e"
@@ -718,7 +718,7 @@ def test_fail_fast_stops(tmp_path: Path, run: Run) -> None:
     assert summary.not_reached > 0
 
 
-def test_copies_on_this_machine_are_few_however_long_the_folder(tmp_path: Path, use: Callable[[Translator], Path]) -> None:
+def test_local_copies_are_few_however_long_the_folder(tmp_path: Path, use: Callable[[Translator], Path]) -> None:
     upload(folder(tmp_path / "in", 40), "gs://bucket/in")
     most = 0
 

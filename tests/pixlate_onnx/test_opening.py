@@ -77,7 +77,7 @@ def test_weights_in_a_file_beside_the_model_are_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("location", ["gone.bin", "../weights.bin", "/etc/hostname", "sub/../../weights.bin"])
-def test_weights_that_are_missing_or_lie_outside_the_models_folder_are_refused(location: str, tmp_path: Path) -> None:
+def test_weights_that_are_missing_or_outside_the_models_folder_are_refused(location: str, tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     path = with_external(tmp_path / "inner/model.onnx", location)
     (path.parent / "weights.bin").rename(tmp_path / "weights.bin")
@@ -127,7 +127,7 @@ def test_file_of_uint8_without_metadata_is_opened_with_a_spec_from_its_shapes(tm
     assert OnnxTranslator(tmp_path / "model.onnx", "cpu").spec == ModelSpec(scale=2, io="uint8")
 
 
-def test_opening_a_model_tells_nobody_and_leaves_no_file(tmp_path: Path) -> None:
+def test_opening_a_model_sends_no_telemetry_and_leaves_no_file(tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
     (tmp_path / "model.onnx").write_bytes(negative().SerializeToString())
     script = f"import pixlate; assert pixlate.load({str(tmp_path / 'model.onnx')!r}, 'cpu').device == 'cpu'"
@@ -192,7 +192,7 @@ def failing(text: str) -> Callable[..., None]:
         ("Got invalid dimensions", PixlateError, "the model cannot take an image of 4x2"),
     ],
 )
-def test_what_fails_on_a_gpu_is_told_apart(
+def test_gpu_errors_are_distinguished_by_kind(
     text: str, kind: type[Exception], sentence: str, session: onnxruntime.InferenceSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running = Running(session, 0, "cuda:0")
@@ -202,7 +202,7 @@ def test_what_fails_on_a_gpu_is_told_apart(
     assert type(caught.value) is kind
 
 
-def test_gpu_that_vanishes_stops_the_conversion_which_goes_on_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpu_that_vanishes_stops_the_conversion_which_can_be_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from PIL import Image
 
     from pixlate.inference import loading
@@ -233,7 +233,7 @@ def test_gpu_that_vanishes_stops_the_conversion_which_goes_on_later(tmp_path: Pa
     assert pixlate.convert(tmp_path / "in", tmp_path / "out", model).converted == 4
 
 
-def test_heavy_nodes_that_stray_to_the_cpu_are_named_and_others_may(tmp_path: Path) -> None:
+def test_expensive_nodes_that_run_on_the_cpu_are_named_and_cheap_ones_allowed(tmp_path: Path) -> None:
     def on(device: str, *ops: str) -> Any:
         nodes = [SimpleNamespace(op_type=op) for op in ops]
         return SimpleNamespace(ep_name=device, get_nodes=lambda: nodes)

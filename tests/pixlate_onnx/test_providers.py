@@ -25,7 +25,7 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(providers, "gpus", lambda: 2)
 
 
-def test_cpu_is_the_cpu() -> None:
+def test_device_cpu_uses_the_cpu_provider() -> None:
     assert providers.choose("cpu") == Chosen("cpu", (("CPUExecutionProvider", {}),))
 
 
@@ -73,12 +73,12 @@ def test_tensorrt_keeps_its_engines_and_computes_in_the_models_precision(monkeyp
     assert not providers.choose("tensorrt", "float32").providers[0][1]["trt_fp16_enable"], "a model of 32 bits stays one"
 
 
-def test_engines_of_two_models_lie_in_two_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_engines_of_two_models_are_cached_in_two_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert providers.engine_folder("a" * 64) == tmp_path / "pixlate/tensorrt" / ("a" * 16) != providers.engine_folder("b" * 64)
 
 
-def test_tensorrt_that_is_not_there_is_named_with_the_command_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_tensorrt_is_named_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(providers, "cuda_problem", lambda: None)
     monkeypatch.setattr(providers, "gpus", lambda: 1)
     monkeypatch.setattr(providers, "tensorrt_problem", providers.tensorrt_problem.__wrapped__)
@@ -129,7 +129,7 @@ def test_what_keeps_cuda_from_working_is_named(reason: str, monkeypatch: pytest.
     )
 
 
-def test_both_runtimes_installed_are_named_with_the_command_that_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_runtimes_installed_are_named_with_the_command_that_fixes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diagnosis, "version", lambda name: {"onnxruntime": "1.22.0", "onnxruntime-gpu": "1.31.1"}[name])
     first = next(diagnosis.checks())
     assert (first.status, first.found) == ("problem", "onnxruntime 1.22.0 and onnxruntime-gpu 1.31.1 are both installed and overwrite each other")
@@ -137,7 +137,7 @@ def test_both_runtimes_installed_are_named_with_the_command_that_mends_it(monkey
 
 
 @pytest.mark.parametrize("only", ["onnxruntime", "onnxruntime-gpu", None])
-def test_one_runtime_is_as_it_should_be(only: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_installed_runtime_gives_no_problem(only: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     def version(name: str) -> str:
         if name == only:
             return "1.31.1"
@@ -148,7 +148,7 @@ def test_one_runtime_is_as_it_should_be(only: str | None, monkeypatch: pytest.Mo
     assert first.status == "ok" and first.found == (f"{only} 1.31.1" if only else f"onnxruntime {onnxruntime.__version__}")
 
 
-def test_missing_cuda_library_is_told_with_the_command_that_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_cuda_library_is_reported_with_the_command_that_fixes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [providers.CUDA, providers.CPU])
     monkeypatch.setattr(providers, "cuda_problem", lambda: f"a CUDA library is missing (libcurand.so.10); run: {providers.INSTALL_CUDA}")
     _, cuda, cpu = diagnosis.checks()

@@ -142,7 +142,7 @@ def test_fixed_size_of_a_foreign_model_is_kept_and_another_refused(save: Save) -
 
 @pytest.mark.parametrize("fixed", [1, 2, 4])
 @pytest.mark.parametrize("batch", [1, 2, 3, 5])
-def test_model_of_a_fixed_batch_gets_its_portions(fixed: int, batch: int, save: Save) -> None:
+def test_model_of_a_fixed_batch_size_receives_batches_of_that_size(fixed: int, batch: int, save: Save) -> None:
     pixels = noise(batch, 5, 7, 3)
     assert np.array_equal(OnnxTranslator(save(**enlarge(2, (fixed, 3, "h", "w"))), "cpu")(pixels), pixels.repeat(2, 1).repeat(2, 2))
 
@@ -155,7 +155,7 @@ def test_float16_model_runs_within_one_level(save: Save) -> None:
 
 
 @pytest.mark.parametrize("kind", [TensorProto.FLOAT, TensorProto.FLOAT16])
-def test_values_that_are_not_numbers_are_an_error_and_no_black_picture(kind: int, save: Save) -> None:
+def test_nan_values_are_an_error_instead_of_a_black_picture(kind: int, save: Save) -> None:
     translator = OnnxTranslator(save([node("Log")], kind=kind, spec=ModelSpec()), "cpu")
     assert translator._run(np.full((1, 3, 2, 2), -1, translator._type)).dtype == translator._type
     translator = OnnxTranslator(
@@ -225,7 +225,7 @@ def test_pixels_of_another_shape_or_type_are_refused(pixels: Any, save: Save) ->
         "std::bad_alloc",
     ],
 )
-def test_memory_that_runs_out_is_told_apart_so_that_the_batch_can_be_halved(message: str, save: Save) -> None:
+def test_out_of_memory_is_distinguished_so_that_the_batch_can_be_halved(message: str, save: Save) -> None:
     translator = OnnxTranslator(save(**enlarge(2)), "cpu")
 
     class Full:
@@ -237,7 +237,7 @@ def test_memory_that_runs_out_is_told_apart_so_that_the_batch_can_be_halved(mess
         translator(noise(2, 4, 4, 3))
 
 
-def test_other_errors_are_no_lack_of_memory(save: Save) -> None:
+def test_other_errors_are_not_out_of_memory(save: Save) -> None:
     translator = OnnxTranslator(save(**enlarge(2)), "cpu")
 
     class Broken:

@@ -114,7 +114,7 @@ def test_batch_norm_with_the_statistics_of_each_image_is_what_its_own_code_shows
     assert (found - expected).abs().max() < 1e-5 < 0.01 < (running - expected).abs().max()
 
 
-def test_old_running_statistics_of_instance_norm_are_left_out_and_told_of() -> None:
+def test_old_running_statistics_of_instance_norm_are_left_out_and_reported() -> None:
     network = lively(Published(5, 4, "instance"))
     state = network.state_dict()
     for name, layer in network.named_modules():
@@ -157,11 +157,11 @@ def test_names_are_those_of_a_generator_under_training() -> None:
     ],
     ids=str,
 )
-def test_other_shapes_and_keys_are_passed_on(change: dict[str, Tensor]) -> None:
+def test_other_shapes_and_keys_are_left_to_other_plugins(change: dict[str, Tensor]) -> None:
     assert import_unet(Published(5, 4, "batch").state_dict() | change, ImportOptions()) is None
 
 
-def test_missing_weights_are_passed_on() -> None:
+def test_incomplete_weights_are_left_to_other_plugins() -> None:
     state = Published(5, 4, "instance").state_dict()
     for key in state:
         assert import_unet({name: value for name, value in state.items() if name != key}, ImportOptions()) is None

@@ -164,7 +164,7 @@ def loss_of() -> Callable[[RunOptions, Path], float]:
 
 
 @pytest.mark.slow
-def test_eight_pairs_are_learnt(loss_of: Callable[[RunOptions, Path], float], tmp_path: Path) -> None:
+def test_training_learns_eight_pairs(loss_of: Callable[[RunOptions, Path], float], tmp_path: Path) -> None:
     """Targets have red and blue swapped, are negative and half as bright: mean absolute error on [0, 1] starts above 0.1."""
     photographs = make_photographs(tmp_path / "source", 8, 64, 64)
     (tmp_path / "target").mkdir()

@@ -139,7 +139,7 @@ def test_a_driver_killed_in_the_middle_is_continued_by_the_same_command(
     assert tree(out) == expected
 
 
-def test_from_url_to_url_the_workers_write_and_the_driver_keeps_the_journal(
+def test_url_to_url_workers_write_and_the_driver_keeps_the_journal(
     address: str, photos: Path, expected: dict[str, bytes | None], onnx_model: Path, tmp_path: Path
 ) -> None:
     url = f"local://{tmp_path}/out"
@@ -154,9 +154,7 @@ def test_from_url_to_url_the_workers_write_and_the_driver_keeps_the_journal(
     assert convert(f"local://{photos}", url, onnx_model, ConvertOptions(device="cpu")).finished_before == COUNT + 1  # the other engine goes on as well
 
 
-def test_a_cluster_of_its_own_is_interrupted_in_order_and_leaves_nothing(
-    photos: Path, expected: dict[str, bytes | None], onnx_model: Path, tmp_path: Path
-) -> None:
+def test_interrupting_a_local_cluster_shuts_it_down_cleanly(photos: Path, expected: dict[str, bytes | None], onnx_model: Path, tmp_path: Path) -> None:
     out, report = tmp_path / "out", tmp_path / "report.json"
     words = [sys.executable, "-m", "pixlate", "convert", photos, out, "--model", onnx_model, "--device", "cpu", "--engine", "ray", "--report", report]
     environment = os.environ | {"TMPDIR": str(tmp_path / "temporary"), "PIXLATE_CORES": "1"}
@@ -192,7 +190,7 @@ def test_a_second_cluster_for_one_process_is_refused(address: str, photos: Path,
         clustered(photos, tmp_path / "out", onnx_model, address="10.0.0.1:6379")
 
 
-def test_a_model_that_is_none_is_refused_before_a_cluster_starts(photos: Path, tmp_path: Path) -> None:
+def test_an_invalid_model_is_refused_before_a_cluster_starts(photos: Path, tmp_path: Path) -> None:
     model = tmp_path / "model.onnx"
     model.write_bytes(b"no model")
     with pytest.raises(PixlateError, match="damaged or no ONNX model"):

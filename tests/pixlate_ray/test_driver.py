@@ -174,7 +174,7 @@ def start(ray: Ray, setup: Setup, use: Callable[[Translator], Path]) -> Start:
     return run
 
 
-def test_the_tree_is_that_of_the_threads(tmp_path: Path, start: Start, ray: Ray, use: Callable[[Translator], Path]) -> None:
+def test_the_output_tree_equals_that_of_the_threads_engine(tmp_path: Path, start: Start, ray: Ray, use: Callable[[Translator], Path]) -> None:
     source = folder(tmp_path / "in", 40)
     (source / "empty.png").touch()
     summary = start(source, tmp_path / "out")
@@ -185,7 +185,7 @@ def test_the_tree_is_that_of_the_threads(tmp_path: Path, start: Start, ray: Ray,
     assert start(source, tmp_path / "out").finished_before == 40
 
 
-def test_answers_that_come_twice_count_once(tmp_path: Path, start: Start) -> None:
+def test_duplicate_results_count_once(tmp_path: Path, start: Start) -> None:
     source = folder(tmp_path / "in", 5)
     summary = start(source, tmp_path / "out", lambda answer: [answer] * 2)
     assert summary.converted == 5
@@ -220,7 +220,7 @@ def test_a_picture_over_which_workers_are_killed_fails_and_the_others_of_its_tas
     assert ray.started == 2 + 3
 
 
-def test_without_any_answer_each_picture_fails_with_a_reason(tmp_path: Path, start: Start) -> None:
+def test_without_any_result_each_picture_fails_with_a_reason(tmp_path: Path, start: Start) -> None:
     summary = start(folder(tmp_path / "in", 3), tmp_path / "out", lambda answer: [])
     assert summary.failed == 3
     assert "no worker answered for it" in summary.failures[0][1]
@@ -280,7 +280,7 @@ def test_a_cluster_that_is_lost_stops_and_keeps_what_is_done(tmp_path: Path, sta
     assert start(source, tmp_path / "out").finished_before == 5
 
 
-def test_interrupted_it_takes_what_is_finished_and_gives_out_no_more(tmp_path: Path, start: Start) -> None:
+def test_interrupted_driver_collects_finished_tasks_and_submits_no_more(tmp_path: Path, start: Start) -> None:
     def interrupt(report: Report) -> None:
         if report.summary.converted == 7:
             signal.raise_signal(signal.SIGINT)
@@ -293,7 +293,7 @@ def test_interrupted_it_takes_what_is_finished_and_gives_out_no_more(tmp_path: P
     assert start(source, tmp_path / "out").converted == 80 - summary.converted
 
 
-def test_who_was_taken_over_stops(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_conversion_that_lost_its_lease_stops(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     lost = False
 
     def check(store: Store) -> None:
@@ -313,7 +313,7 @@ def test_who_was_taken_over_stops(tmp_path: Path, start: Start, monkeypatch: pyt
     assert summary.not_reached >= 33
 
 
-def test_existing_outputs_are_not_given_out(tmp_path: Path, start: Start, ray: Ray) -> None:
+def test_existing_outputs_are_not_submitted(tmp_path: Path, start: Start, ray: Ray) -> None:
     source = folder(tmp_path / "in", 4)
     save(tmp_path / "out" / "0" / "000.png", seed=50)
     summary = start(source, tmp_path / "out")
@@ -326,7 +326,7 @@ def order(path: Path, index: int = 0) -> Order:
     return Order(index, Job(str(path), f"{path.stem}{index}.png", "png"), version_of(str(path)), True)
 
 
-def test_a_source_that_a_far_worker_lacks_or_has_otherwise_fails_alone(tmp_path: Path, setup: Setup, ray: Ray, use: Callable[[Translator], Path]) -> None:
+def test_a_source_missing_or_different_on_a_remote_worker_fails_alone(tmp_path: Path, setup: Setup, ray: Ray, use: Callable[[Translator], Path]) -> None:
     use(Nearest())
     gone, other, good = (order(save(tmp_path / f"{name}.png"), index) for index, name in enumerate(("gone", "other", "good")))
     (tmp_path / "gone.png").unlink()
@@ -359,7 +359,7 @@ def test_a_worker_that_cannot_convert_refuses_the_conversion_before_anything_is_
     assert not (tmp_path / "out").exists()
 
 
-def test_a_cluster_that_gives_no_worker_is_refused_as_busy(tmp_path: Path, start: Start, ray: Ray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_that_starts_no_worker_is_refused_as_busy(tmp_path: Path, start: Start, ray: Ray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "wait", lambda waiting, timeout: ([], waiting))
     with pytest.raises(PixlateError, match="the cluster had no 1 free cores for a worker within 300 s; wait until it is less busy"):
         start(folder(tmp_path / "in", 2), tmp_path / "out")
@@ -379,7 +379,7 @@ def test_a_cluster_that_gives_no_worker_is_refused_as_busy(tmp_path: Path, start
         ([16], 2, {"device": "cuda", "concurrency": 1}, Share(1, 16, 1)),
     ],
 )
-def test_a_cluster_is_divided_so_that_no_core_is_given_twice(cores: list[int], gpus: int, options: dict[str, Any], share: Share) -> None:
+def test_workers_of_a_cluster_never_share_a_core(cores: list[int], gpus: int, options: dict[str, Any], share: Share) -> None:
     assert divide(cores, gpus, **{"device": "auto"} | options) == share
 
 
@@ -392,12 +392,12 @@ def test_a_cluster_is_divided_so_that_no_core_is_given_twice(cores: list[int], g
         ([], 0, {}, "expected --concurrency of at most 0"),
     ],
 )
-def test_more_than_a_cluster_has_is_refused(cores: list[int], gpus: int, options: dict[str, Any], message: str) -> None:
+def test_more_resources_than_a_cluster_has_are_refused(cores: list[int], gpus: int, options: dict[str, Any], message: str) -> None:
     with pytest.raises(PixlateError, match=message):
         divide(cores, gpus, **{"device": "auto"} | options)
 
 
-def test_what_workers_can_never_have_is_refused(tmp_path: Path) -> None:
+def test_resources_that_no_worker_can_have_are_refused(tmp_path: Path) -> None:
     url, out = locate("memory://bucket/out"), LocalStore(tmp_path)
     for plan in (Plan(url.store()), Plan(out, [Job("", "a.png", "png", (), url)])):
         with pytest.raises(PixlateError, match="is in the memory of this process"):
@@ -406,14 +406,14 @@ def test_what_workers_can_never_have_is_refused(tmp_path: Path) -> None:
         refuse_private(Plan(out), "cuda:1")
 
 
-def test_a_disk_of_each_machine_is_no_output_of_several(tmp_path: Path) -> None:
+def test_a_machine_local_disk_is_refused_as_output_of_several_machines(tmp_path: Path) -> None:
     with pytest.raises(PixlateError, match="names a disk of each machine"):
         refuse_private(Plan(locate(f"local://{tmp_path}").store()), "auto", 2)
     refuse_private(Plan(LocalStore(tmp_path)), "auto", 2)
 
 
 @pytest.mark.parametrize("address", ["ray://host:10001", "host", "host:port", ":6379", "http://host:80"])
-def test_an_address_that_is_none_is_refused(address: str) -> None:
+def test_an_invalid_address_is_refused(address: str) -> None:
     with pytest.raises(PixlateError, match="expected --address as HOST:PORT"):
         refuse_unreachable(address)
 

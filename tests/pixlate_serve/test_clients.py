@@ -100,7 +100,7 @@ def test_batches_of_concurrent_clients_give_each_its_own_answer(launch: Callable
     assert server.stop() == 0
 
 
-def test_clients_that_are_sent_away_come_back_and_are_served(launch: Callable[..., Server], model_file: object) -> None:
+def test_rejected_clients_are_served_when_they_retry(launch: Callable[..., Server], model_file: object) -> None:
     server = launch(model_file, queue=2)
     sent_away = 0
 

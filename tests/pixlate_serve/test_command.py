@@ -92,7 +92,7 @@ def test_options_out_of_range_are_refused(options: dict[str, int]) -> None:
 
 
 @pytest.mark.parametrize("code", ["import pixlate_serve", "sys.argv = ['pixlate', 'serve', '--help']\nfrom pixlate.cli import main\nassert main() == 0"])
-def test_neither_importing_nor_help_brings_the_web_packages_in(code: str) -> None:
+def test_neither_importing_nor_help_imports_the_web_packages(code: str) -> None:
     script = f"import sys\n{code}\nprint('LOADED', *({set(LATE)!r} & sys.modules.keys()))"
     printed = subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, capture_output=True, text=True, timeout=60).stdout
     assert printed.rpartition("LOADED")[2].split() == []
@@ -106,7 +106,7 @@ def test_missing_package_is_named_with_the_command_that_installs_it(missing: str
     assert done.stderr == f"pixlate: serving needs FastAPI, uvicorn and prometheus-client, and {missing} is missing; run: {install('serve')}\n"
 
 
-def test_serving_never_brings_pytorch_in(launch: Callable[..., Server], tmp_path: Path) -> None:
+def test_serving_never_imports_pytorch(launch: Callable[..., Server], tmp_path: Path) -> None:
     loaded = tmp_path / "loaded"
     heavy = "{'torch', 'torchvision', 'onnx', 'onnxscript', 'kornia', 'albumentations', 'cv2', 'lightning_fabric'}"
     server = launch(

@@ -78,7 +78,7 @@ def test_nginx_with_the_limits_of_the_guide_passes_pictures_on_and_cuts_slow_cli
             nginx.terminate()
 
 
-def test_every_status_the_interface_tells_of_is_in_the_guide() -> None:
+def test_every_status_of_the_openapi_document_is_in_the_guide() -> None:
     rows = [row for row in GUIDE.splitlines() if re.match(r"\| \d", row)]
     told = {int(status) for row in rows for status in re.findall(r"\d{3}", row.split("|")[1])}
     assert told == {400, 401, 404, 405, 406, 408, 413, 415, 422, 429, 503}

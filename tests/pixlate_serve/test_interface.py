@@ -54,7 +54,7 @@ def test_metrics_count_what_has_happened(start: Start) -> None:
     assert not any('model="two"' in name for name in found)
 
 
-def test_names_that_clients_make_up_never_become_labels(start: Start) -> None:
+def test_unknown_model_names_never_become_metric_labels(start: Start) -> None:
     application = start()
     for number in range(20):
         application.translate(picture(), f"made-up-{number}")
@@ -70,7 +70,7 @@ def document(start: Start) -> dict[str, Any]:
     return found
 
 
-def test_openapi_tells_the_media_types_of_upload_and_answer(document: dict[str, Any]) -> None:
+def test_openapi_lists_the_media_types_of_upload_and_answer(document: dict[str, Any]) -> None:
     images = {f"image/{format}" for format in ("jpeg", "png", "webp", "tiff", "bmp", "avif", "gif")}
     operation = document["paths"]["/v1/models/{name}:translate"]["post"]
     assert operation["requestBody"]["required"] and operation["requestBody"]["content"].keys() == images | {"application/octet-stream"}

@@ -72,7 +72,7 @@ def test_declared_type_that_is_no_image_is_refused(start: Start, declared: str) 
 
 
 @pytest.mark.parametrize("declared", ["image/png", "image/jpeg", "image/x-unheard-of", "application/octet-stream", "IMAGE/PNG; charset=binary", None])
-def test_content_tells_the_format_whatever_kind_of_image_is_declared(start: Start, declared: str | None) -> None:
+def test_content_decides_the_format_whatever_content_type_is_declared(start: Start, declared: str | None) -> None:
     answer = start().translate(picture(), headers={"Content-Type": declared} if declared else {})
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
 
@@ -127,7 +127,7 @@ def test_wrong_method_is_refused_with_the_right_one(start: Start) -> None:
     assert error_of(application.send("GET", "/nowhere"))[:2] == (404, "not_found")
 
 
-def test_picture_the_model_fails_on_is_refused_without_a_word_of_this_machine(start: Start) -> None:
+def test_picture_the_model_fails_on_is_refused_without_leaking_server_details(start: Start) -> None:
     def fail(pixels: Pixels) -> None:
         if pixels.shape[1] == 7:
             raise PixlateError(f"no such size in {Path(__file__)}")
@@ -147,7 +147,7 @@ def test_picture_that_does_not_fit_into_the_devices_memory_is_too_large(start: S
     assert error_of(application.translate(picture()))[:2] == (413, "too_large_for_memory")
 
 
-def test_model_that_has_stopped_working_is_told_from_a_picture_it_does_not_take(start: Start) -> None:
+def test_broken_model_is_distinguished_from_a_picture_it_does_not_take(start: Start) -> None:
     failing = False
 
     def fail(pixels: Pixels) -> None:
@@ -175,7 +175,7 @@ def test_model_that_raises_anything_leaves_the_server_running(start: Start, capl
     assert "odd" in caplog.text
 
 
-def test_bug_in_the_server_is_an_error_that_tells_nothing_and_leaves_it_running(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bug_in_the_server_is_a_500_without_details_and_leaves_it_running(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     application = start()
     monkeypatch.setattr("pixlate_serve.service.decoded", lambda *arguments: 1 / 0)
     assert error_of(application.translate(picture()))[:2] == (500, "internal")

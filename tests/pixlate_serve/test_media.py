@@ -14,7 +14,7 @@ from pixlate_serve.refusals import Refusal
     ("text/html,application/xhtml+xml,image/avif,image/apng,*/*;q=0.8", "avif"), ("image/webp;q=0, */*", "png"), ("*/*;q=0", None),
     ("application/json", None), ("image/png;q=nonsense", "png"), ("application/octet-stream", "webp"), (" image/gif ; q=1.0 ", "gif"), ("image/heic", None),
 ])  # fmt: skip
-def test_accept_header_names_the_format_and_that_of_the_source_goes_first(accept: str | None, expected: str | None) -> None:
+def test_accept_header_chooses_the_format_and_prefers_that_of_the_source(accept: str | None, expected: str | None) -> None:
     if expected is not None:
         assert wanted_format(None, accept, "webp") == expected
     elif accept == "":

@@ -140,7 +140,7 @@ def test_models_of_one_device_never_run_at_once(start: Start) -> None:
     assert most == 1
 
 
-def test_full_queue_asks_to_come_back_and_takes_pictures_again_when_there_is_room(start: Start) -> None:
+def test_full_queue_answers_retry_after_and_accepts_pictures_again_when_there_is_room(start: Start) -> None:
     gate = Gate()
     application = start({"nearest": gate.model()}, queue=3)
 
@@ -176,7 +176,7 @@ def test_bytes_are_bounded_as_well_as_pictures(start: Start) -> None:
     asyncio.run(main())
 
 
-def test_upload_that_no_memory_will_ever_hold_is_too_large_and_not_asked_to_come_back() -> None:
+def test_upload_larger_than_all_memory_is_413_without_retry_after() -> None:
     claim = Claim(Admission(1, 1000))
     claim.hold(1000)
     with pytest.raises(Refusal) as refusal:
@@ -184,7 +184,7 @@ def test_upload_that_no_memory_will_ever_hold_is_too_large_and_not_asked_to_come
     assert refusal.value.status == 413
 
 
-def test_seconds_to_come_back_grow_with_the_queue() -> None:
+def test_retry_after_grows_with_the_queue() -> None:
     admission = Admission(10, 1000)
     for _ in range(50):
         admission.finished(2.0)
@@ -194,7 +194,7 @@ def test_seconds_to_come_back_grow_with_the_queue() -> None:
     assert refusal.value.headers["Retry-After"] == "20"
 
 
-def test_client_that_goes_away_frees_its_place_and_its_picture_never_runs(start: Start) -> None:
+def test_picture_of_a_disconnected_client_is_dropped_from_the_queue(start: Start) -> None:
     gate = Gate()
     model = gate.model()
     application = start({"nearest": model})
@@ -229,7 +229,7 @@ def test_client_that_goes_away_frees_its_place_and_its_picture_never_runs(start:
     assert 'pixlate_requests_total{model="nearest",status="499"} 1.0' in application.service.metrics.page().decode()
 
 
-def test_server_that_stops_takes_nothing_new_and_finishes_what_it_has(start: Start) -> None:
+def test_stopping_server_rejects_new_requests_and_finishes_accepted_ones(start: Start) -> None:
     gate = Gate()
     application = start({"nearest": gate.model()})
 
@@ -248,7 +248,7 @@ def test_server_that_stops_takes_nothing_new_and_finishes_what_it_has(start: Sta
     asyncio.run(main())
 
 
-def test_requests_that_are_cut_off_are_told_so(start: Start) -> None:
+def test_requests_that_are_cut_off_are_answered_503(start: Start) -> None:
     gate = Gate()
     application = start({"nearest": gate.model()})
 

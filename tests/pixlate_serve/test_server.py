@@ -81,14 +81,14 @@ def test_answer_to_a_client_that_closes_its_connection_afterwards_is_not_lost(se
     answer.value.close()
 
 
-def test_client_that_asks_before_it_sends_is_refused_without_sending(server: Server) -> None:
+def test_expect_100_continue_is_refused_before_the_body_is_sent(server: Server) -> None:
     with connected(server) as connection:
         connection.sendall(REQUEST + b"Expect: 100-continue\r\nContent-Length: 20000000\r\n\r\n")
         answer = everything(connection)
     assert status_of(answer) == 413 and b"100 Continue" not in answer
 
 
-def test_client_that_asks_before_it_sends_is_told_to_send(server: Server) -> None:
+def test_expect_100_continue_is_answered_100(server: Server) -> None:
     data = picture()
     with connected(server) as connection:
         connection.sendall(REQUEST + b"Connection: close\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(data))
@@ -97,7 +97,7 @@ def test_client_that_asks_before_it_sends_is_told_to_send(server: Server) -> Non
         assert status_of(everything(connection)) == 200
 
 
-def test_content_that_is_shorter_than_declared_is_waited_for_and_then_given_up(impatient: Server) -> None:
+def test_body_shorter_than_declared_times_out(impatient: Server) -> None:
     with connected(impatient) as connection:
         connection.sendall(REQUEST + b"Content-Length: 200000\r\n\r\n" + picture())
         answer = connection.recv(1 << 16)
@@ -109,7 +109,7 @@ def test_content_that_is_shorter_than_declared_is_waited_for_and_then_given_up(i
     assert impatient.translate(picture()).status_code == 200
 
 
-def test_content_that_is_longer_than_declared_is_no_part_of_the_picture(server: Server) -> None:
+def test_bytes_beyond_the_declared_length_are_not_part_of_the_picture(server: Server) -> None:
     data = picture()
     with connected(server) as connection:
         connection.sendall(REQUEST + b"Content-Length: %d\r\n\r\n" % len(data) + data + b"more\r\n\r\n")
@@ -122,14 +122,14 @@ def test_content_that_is_longer_than_declared_is_no_part_of_the_picture(server: 
     REQUEST + b"Content-Length: -1\r\n\r\n", REQUEST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n", REQUEST + b"Content-Length: x\r\n\r\n",
     REQUEST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", REQUEST + b"Transfer-Encoding: gzip\r\n\r\n",
 ])  # fmt: skip
-def test_what_is_no_http_is_a_bad_request(server: Server, sent: bytes) -> None:
+def test_bytes_that_are_not_http_are_a_bad_request(server: Server, sent: bytes) -> None:
     with connected(server) as connection:
         connection.sendall(sent)
         answer = everything(connection)
     assert status_of(answer) in (400, 431, 501)
 
 
-def test_client_that_does_not_take_its_answer_holds_nothing(impatient: Server) -> None:
+def test_client_that_does_not_read_its_answer_does_not_occupy_the_queue(impatient: Server) -> None:
     before = impatient.metric('pixlate_pixels_total{model="nearest"}')
     data = file(np.zeros((1500, 1500, 3), np.uint8))
     with socket.socket() as connection:
@@ -162,7 +162,7 @@ def waiting(server: Server, count: int) -> Iterator[list["Future[httpx.Response]
         yield answers
 
 
-def test_signal_in_the_middle_of_work_has_everything_accepted_answered(launch: Launch, model_file: Path, tmp_path: Path) -> None:
+def test_signal_during_work_drains_all_accepted_requests(launch: Launch, model_file: Path, tmp_path: Path) -> None:
     with held(launch, model_file, tmp_path) as (server, release), waiting(server, 8) as answers:
         server.signal()
         assert error_of(server.translate(picture()))[:2] == (503, "stopping")
@@ -193,7 +193,7 @@ def test_second_signal_stops_at_once(launch: Launch, model_file: Path, tmp_path:
             answer.result()
 
 
-def test_what_the_grace_does_not_suffice_for_is_answered_503_and_the_exit_code_says_so(launch: Launch, model_file: Path, tmp_path: Path) -> None:
+def test_requests_not_finished_within_the_grace_period_are_answered_503_with_exit_code_1(launch: Launch, model_file: Path, tmp_path: Path) -> None:
     with held(launch, model_file, tmp_path, grace_s=0.2) as (server, _), waiting(server, 4) as answers:
         server.process.send_signal(signal.SIGTERM)
         assert [answer.result().status_code for answer in answers] == [503] * 4

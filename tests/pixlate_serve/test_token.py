@@ -31,14 +31,14 @@ def test_missing_or_wrong_token_is_refused_for_everything_that_does_work(start: 
         assert answer.headers["www-authenticate"] == "Bearer"
 
 
-def test_right_token_opens_everything(start: Start) -> None:
+def test_right_token_grants_access_to_everything(start: Start) -> None:
     application = start(token="secret")
     for scheme in ("Bearer", "bearer"):
         assert application.translate(picture(), headers=PNG | {"Authorization": f"{scheme} secret"}).status_code == 200
     assert application.send("GET", "/v1/models", headers={"Authorization": "Bearer secret"}).status_code == 200
 
 
-def test_whether_the_server_lives_is_told_to_everybody(start: Start) -> None:
+def test_health_endpoints_and_docs_need_no_token(start: Start) -> None:
     application = start(token="secret")
     assert [application.send("GET", path).status_code for path in ("/healthz", "/readyz", "/openapi.json", "/docs")] == [200] * 4
 
@@ -54,7 +54,7 @@ def test_addresses_of_this_machine_alone_need_no_token(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.1", "example.com", ""])
-def test_addresses_others_reach_need_a_token_or_a_plain_word(host: str) -> None:
+def test_public_addresses_need_a_token_or_without_token(host: str) -> None:
     with pytest.raises(PixlateError, match=r"expected a token, since other machines can connect .* --without-token to let anybody in"):
         token_of(ServeOptions(host=host), "")
     assert token_of(ServeOptions(host=host, without_token=True), "from-environment") == ""

@@ -11,7 +11,7 @@ from pixlate_serve.transfer import PIECE, PictureResponse
 from pixlate_serve.translation import Answer
 
 
-def test_answer_counts_against_the_memory_until_the_last_piece_is_taken() -> None:
+def test_answer_counts_against_the_memory_until_its_last_chunk_is_sent() -> None:
     admission = Admission(1, 10 * PIECE)
     data, taken, held = bytes(range(256)) * (PIECE // 100), bytearray(), []
     claim = Claim(admission)
@@ -26,7 +26,7 @@ def test_answer_counts_against_the_memory_until_the_last_piece_is_taken() -> Non
     assert admission.taken_bytes == 0
 
 
-def test_answer_that_is_not_taken_in_time_is_given_up_and_counts_no_more(caplog: pytest.LogCaptureFixture) -> None:
+def test_answer_not_read_in_time_is_aborted_and_frees_its_memory(caplog: pytest.LogCaptureFixture) -> None:
     admission = Admission(1, 10 * PIECE)
     claim = Claim(admission)
     claim.hold(3 * PIECE)

@@ -46,7 +46,7 @@ def test_format_can_be_named_in_the_query_or_accepted_in_the_header(start: Start
     assert (answer.status_code, answer.headers["content-type"]) == (200, f"image/{expected}")
 
 
-def test_format_that_nobody_writes_is_refused_before_the_upload_is_read(start: Start) -> None:
+def test_format_that_cannot_be_written_is_refused_before_the_upload_is_read(start: Start) -> None:
     application = start()
     assert error_of(application.translate(picture(), query="?format=heic"))[:2] == (400, "unknown_format")
     assert error_of(application.translate(picture(), headers=PNG | {"Accept": "text/html, image/png;q=0"}))[:2] == (406, "not_acceptable")
@@ -76,7 +76,7 @@ def test_metadata_can_be_left_out(start: Start) -> None:
     assert (metadata.icc, metadata.exif, metadata.xmp, metadata.dpi) == (b"", b"", b"", None)
 
 
-def test_notes_tell_what_the_format_could_not_hold(start: Start) -> None:
+def test_notes_list_what_the_format_could_not_hold(start: Start) -> None:
     answer = start().translate(file(noise(6, 9, 4)), query="?format=jpeg")
     assert answer.headers["pixlate-notes"] == "JPEG holds no transparency; laid on white"
     assert "pixlate-notes" not in start().translate(picture()).headers

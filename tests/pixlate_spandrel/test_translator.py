@@ -101,7 +101,7 @@ def raising(error: Exception) -> Callable[[Tensor], Tensor]:
 @pytest.mark.parametrize(
     "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")], ids=["cuda", "cpu"]
 )
-def test_memory_that_runs_out_is_told_so_that_a_smaller_batch_is_tried(error: Exception) -> None:
+def test_out_of_memory_is_reported_so_that_a_smaller_batch_is_tried(error: Exception) -> None:
     with pytest.raises(pixlate.OutOfDeviceMemory, match=re.escape("cpu has no memory for (1, 4, 4, 3)")):
         TorchTranslator(foreign(raising(error)), "cpu")(np.zeros((1, 4, 4, 3), np.uint8))
 

@@ -176,7 +176,7 @@ def test_upscaler_is_written_as_onnx_or_refused_with_the_way_out(
     assert np.abs(found.astype(int) - expected).max() <= 1
 
 
-def test_weights_that_speak_of_a_far_larger_network_are_refused_before_they_fill_the_memory() -> None:
+def test_weights_that_describe_a_far_larger_network_are_refused_before_memory_is_allocated() -> None:
     state = STATES["Compact"]()
     state["body.0.weight"] = torch.zeros(1, 3, 3, 3).expand(60_000, 3, 3, 3)
     with pytest.raises(PixlateError, match="speak of a far larger one"):
@@ -193,7 +193,7 @@ def test_weights_with_wrong_shapes_are_refused_in_one_sentence() -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_networks_that_translate_no_whole_pictures_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_networks_that_do_not_translate_whole_pictures_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     state = STATES["Compact"]()
     real = spandrel.ModelLoader("cpu").load_from_state_dict(dict(state))
 
@@ -220,7 +220,7 @@ def test_networks_that_return_more_than_the_picture_are_run_as_spandrel_runs_the
     assert network(images) is images
 
 
-def test_without_spandrel_the_remedy_is_named_and_nothing_else_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_spandrel_the_install_command_is_named_and_nothing_else_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     import pixlate_spandrel
 
     monkeypatch.setitem(sys.modules, "spandrel", None)  # as if it were not installed, to whoever looks for it

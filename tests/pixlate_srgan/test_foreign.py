@@ -138,7 +138,7 @@ def test_names_of_leftthomas_are_those_of_a_generator_under_training() -> None:
     assert foreign.network.state_dict().keys() == SRResNet(4, CHANNELS, 5).state_dict().keys()
 
 
-def test_other_weights_are_passed_on() -> None:
+def test_other_weights_are_left_to_other_plugins() -> None:
     for importer in (import_basicsr, import_leftthomas):
         assert importer({"model.1.weight": torch.zeros(1)}) is None
         assert importer({}) is None
@@ -156,7 +156,7 @@ def test_other_weights_are_passed_on() -> None:
     ],
     ids=str,
 )
-def test_weights_much_like_those_of_basicsr_are_passed_on(change: dict[str, Tensor]) -> None:
+def test_weights_much_like_those_of_basicsr_are_left_to_other_plugins(change: dict[str, Tensor]) -> None:
     assert import_basicsr(basicsr_weights(1) | change) is None
 
 
@@ -172,11 +172,11 @@ def test_weights_much_like_those_of_basicsr_are_passed_on(change: dict[str, Tens
     ],
     ids=str,
 )
-def test_weights_much_like_those_of_leftthomas_are_passed_on(change: dict[str, Tensor]) -> None:
+def test_weights_much_like_those_of_leftthomas_are_left_to_other_plugins(change: dict[str, Tensor]) -> None:
     assert import_leftthomas(Leftthomas(2).state_dict() | change) is None
 
 
-def test_missing_weights_are_passed_on() -> None:
+def test_incomplete_weights_are_left_to_other_plugins() -> None:
     for importer, state in ((import_basicsr, basicsr_weights(2)), (import_leftthomas, Leftthomas(1).state_dict())):
         for key in state:
             if not key.endswith("num_batches_tracked"):

@@ -124,11 +124,11 @@ def test_wrong_option_is_refused(values: dict[str, Any]) -> None:
         ({"perceptual_weight": 0.0, "second_pixel_weight": 1.0, "perceptual_layer": "conv1_2"}, "perceptual-layer", "--perceptual-weight above 0"),
     ],
 )
-def test_option_that_nothing_would_read_is_refused(values: dict[str, Any], name: str, where: str) -> None:
+def test_option_without_effect_is_refused(values: dict[str, Any], name: str, where: str) -> None:
     with pytest.raises(PixlateError, match=f"expected --{name} with {where} only, got .* without it"):
         SRGANOptions(**values)
 
 
-def test_second_stage_that_nothing_ties_to_the_targets_is_refused() -> None:
+def test_second_stage_without_a_loss_on_the_targets_is_refused() -> None:
     with pytest.raises(PixlateError, match="expected --perceptual-weight or --second-pixel-weight above 0, got 0 for both"):
         SRGANOptions(perceptual_weight=0.0)

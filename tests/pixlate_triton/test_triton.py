@@ -108,7 +108,7 @@ def test_shipped_model_becomes_a_repository_and_says_how_to_start_it(
     assert [word for word in words if word.count(":") == 2] == [f"127.0.0.1:{port}:{port}" for port in (8000, 8001, 8002)]
 
 
-def test_copied_model_is_the_very_file_and_gives_the_same_pictures(tmp_path: Path) -> None:
+def test_copied_model_is_byte_identical_and_gives_the_same_pictures(tmp_path: Path) -> None:
     model = write_model("upscale-x2", tmp_path / "repository").written.model
     assert model.read_bytes() == find("upscale-x2").read_bytes()
     pixels = np.random.default_rng(0).integers(0, 256, (2, 9, 11, 3), np.uint8)
@@ -194,7 +194,7 @@ def test_tensorrt_works_in_the_precision_of_the_file_and_keeps_its_engines(preci
     assert "type=volume,source=pixlate-tensorrt,target=/tensorrt" in shlex.split(docker_command(tmp_path, TritonOptions(tensorrt=True)))
 
 
-def test_engines_of_a_file_with_other_weights_lie_in_another_folder(save: Save, tmp_path: Path) -> None:
+def test_engines_of_a_file_with_other_weights_are_cached_in_another_folder(save: Save, tmp_path: Path) -> None:
     folders = set()
     for data in ("one", "other"):
         spec = ModelSpec(scale=2).with_provenance(ModelSpec().provenance.__class__(data=data))
@@ -435,7 +435,9 @@ def test_preferred_batch_larger_than_the_largest_is_refused(save: Save, tmp_path
     assert parsed(write_model(save(), tmp_path, TritonOptions(preferred_batch=(12,))).written.config).max_batch_size == 12
 
 
-def test_another_version_stands_beside_the_first_and_leaves_the_configuration(save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+def test_another_version_is_added_beside_the_first_and_keeps_the_configuration(
+    save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
     repository = tmp_path / "repository"
     write_model(save(), repository, TritonOptions(instances=2))
     edited = (repository / "double/config.pbtxt").read_text() + "# mine\n"
@@ -472,7 +474,7 @@ def test_version_with_other_inputs_needs_another_name(save: Save, tmp_path: Path
     assert tree(tmp_path / "repository") == before
 
 
-def test_version_with_other_weights_is_never_left_to_the_engines_of_the_first(save: Save, tmp_path: Path) -> None:
+def test_version_with_other_weights_never_uses_the_engines_of_the_first(save: Save, tmp_path: Path) -> None:
     write_model(save(), tmp_path / "repository", TritonOptions(tensorrt=True))
     newer = save(spec=ModelSpec(scale=2, method="newer"))
     for tensorrt in (True, False):
@@ -655,7 +657,7 @@ def test_folders_and_files_can_be_read_by_the_server(save: Save, tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ["plain", "with space", "a,b", 'quo"te', "co:lon", "it's", "$HOME"])
-def test_printed_command_mounts_the_very_folder(name: str, tmp_path: Path) -> None:
+def test_printed_command_mounts_the_repository(name: str, tmp_path: Path) -> None:
     words = shlex.split(docker_command(tmp_path / name, TritonOptions()))
     fields = dict(field.partition("=")[::2] for field in next(csv.reader([words[words.index("--mount") + 1]])))
     assert fields == {"type": "bind", "source": str(tmp_path / name), "target": "/models", "readonly": ""}

@@ -214,7 +214,7 @@ def test_tiles_of_a_real_model_give_the_same_file(tmp_path: Path, model: Path, c
     assert (tmp_path / "whole" / "a.png").read_bytes() == (tmp_path / "tiled" / "a.png").read_bytes()
 
 
-def test_options_stand_in_a_toml_file(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_are_read_from_a_toml_file(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tmp_path / "pixlate.toml"
     config.write_text('[convert]\nformat = "png"\nsuffix = "_x2"\n')
     assert tomllib.loads(config.read_text())
@@ -273,7 +273,7 @@ def test_a_bug_keeps_its_traceback_and_does_not_hang(tmp_path: Path, monkeypatch
     assert outputs(tmp_path / "out") == {}
 
 
-def test_the_process_ends_with_the_exit_codes_that_the_help_tells(tmp_path: Path, model: Path) -> None:
+def test_the_process_ends_with_the_exit_codes_that_the_help_documents(tmp_path: Path, model: Path) -> None:
     source = folder(tmp_path / "in", 2)
     for arguments, code in (((source, tmp_path / "out"), 0), ((source, source), 2)):
         process = command(*arguments, "--model", model)

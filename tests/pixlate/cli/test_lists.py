@@ -24,7 +24,7 @@ def printed(capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
-def test_models_tells_scale_size_licence_and_card(capsys: pytest.CaptureFixture[str]) -> None:
+def test_models_lists_scale_size_licence_and_card(capsys: pytest.CaptureFixture[str]) -> None:
     assert models() == 0
     text = printed(capsys)
     assert "upscale-x4: enlarges photographs 4 times" in text
@@ -41,7 +41,7 @@ def test_models_as_json_holds_the_spec_of_each_file(capsys: pytest.CaptureFixtur
         assert rows[f"upscale-x{scale}"]["card"].endswith(f"upscale-x{scale}.md")
 
 
-def test_plugins_tells_distribution_version_and_hooks(capsys: pytest.CaptureFixture[str]) -> None:
+def test_plugins_lists_distribution_version_and_hooks(capsys: pytest.CaptureFixture[str]) -> None:
     assert plugins() == 0
     assert f"srgan  pixlate {version('pixlate')}" in printed(capsys)
 
@@ -52,7 +52,7 @@ def test_plugins_gives_1_where_one_failed_to_import(capsys: pytest.CaptureFixtur
     assert "bad  bad-package 0.1  left out: ImportError: no such thing" in printed(capsys)
 
 
-def test_doctor_tells_versions_and_that_the_cpu_provider_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_reports_versions_and_that_the_cpu_provider_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert doctor(json=True) == 0
     found = {check["name"]: check for check in json.loads(printed(capsys))}
     assert f"numpy {version('numpy')}" in found["run time"]["found"]

@@ -85,7 +85,7 @@ def test_what_the_system_refuses_is_one_line_with_the_path(run: Run, capsys: pyt
     assert capsys.readouterr().err == "pixlate: /somewhere/run: Permission denied; check the path, its permissions and the space on its disk\n"
 
 
-def test_a_reader_that_has_had_enough_leaves_no_traceback() -> None:
+def test_a_closed_pipe_on_standard_output_leaves_no_traceback() -> None:
     process = subprocess.Popen([sys.executable, "-m", "pixlate", "plugins"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     process.stdout.close()

@@ -103,7 +103,7 @@ def test_run_killed_at_random_steps_and_resumed_ends_bit_equal(method: str, phot
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_stopped_run_writes_a_checkpoint_first_and_says_how_to_go_on(number: signal.Signals, photographs: Path, tmp_path: Path) -> None:
+def test_stopped_run_writes_a_checkpoint_first_and_says_how_to_resume(number: signal.Signals, photographs: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = start("train", "srgan", photographs, "--out", run, *SMALL, "--steps", 1_000_000, "--checkpoint-every", 1_000_000, "--log-every", 1)
     wait_for(lambda: (run / "log.jsonl").is_file() and (run / "log.jsonl").stat().st_size > 500, process)
@@ -116,9 +116,7 @@ def test_stopped_run_writes_a_checkpoint_first_and_says_how_to_go_on(number: sig
     assert Checkpoint.load(folder).step == sum(1 for line in (run / "log.jsonl").read_text().splitlines() if '"pixel"' in line)
 
 
-def test_signal_between_two_steps_is_not_answered_without_a_checkpoint(
-    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pixlate: Run
-) -> None:
+def test_signal_between_two_steps_writes_a_checkpoint_before_exiting(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pixlate: Run) -> None:
     save, seen = Log.write, []
 
     def write(self: Log, kind: str, step: int, **values: object) -> None:  # comes after the engine has decided whether to save
@@ -200,7 +198,7 @@ def refusal(capsys: pytest.CaptureFixture[str]) -> str:
     return lines[0]
 
 
-def test_out_that_holds_something_is_refused(photographs: Path, tmp_path: Path, pixlate: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_out_folder_that_is_not_empty_is_refused(photographs: Path, tmp_path: Path, pixlate: Run, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine.txt").touch()
     assert pixlate("train", "srgan", photographs, "--out", tmp_path / "run") == 2
@@ -210,12 +208,12 @@ def test_out_that_holds_something_is_refused(photographs: Path, tmp_path: Path, 
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["mine.txt"]
 
 
-def test_folders_are_asked_for(tmp_path: Path, pixlate: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_training_without_folders_is_refused(tmp_path: Path, pixlate: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert pixlate("train", "srgan", "--out", tmp_path / "run") == 2
     assert "expected folders of images, got none; write: pixlate train srgan photos/ --out runs/first" in refusal(capsys)
 
 
-def test_resume_of_what_is_no_run_is_refused(tmp_path: Path, pixlate: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_resume_of_a_folder_that_is_not_a_run_is_refused(tmp_path: Path, pixlate: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert pixlate("train", "--resume", tmp_path) == 2
     assert "expected a run folder with options.toml" in refusal(capsys)
     assert list(tmp_path.iterdir()) == []
@@ -242,7 +240,7 @@ def test_training_prints_what_validation_gives_and_what_comes_next(photographs: 
         (["--resume", "RUN", "--steps", "9"], "got also '--steps 9'; write: pixlate train --resume RUN"),
     ],
 )
-def test_word_that_is_no_method_is_named(arguments: list[str], sentence: str, pixlate: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_method_is_refused_by_name(arguments: list[str], sentence: str, pixlate: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert pixlate("train", *arguments) == 2
     assert sentence in refusal(capsys)
 
@@ -272,7 +270,7 @@ def test_commands_to_copy_are_whole_lines_and_names_stay_as_they_are(
     assert any(line.startswith("3 training images, 1 held out; 1 steps of 2") for line in lines)
 
 
-def test_grey_sources_for_three_channels_are_remarked(photographs: Path, tmp_path: Path, pixlate: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_grey_sources_for_three_channels_give_a_note(photographs: Path, tmp_path: Path, pixlate: Run, capsys: pytest.CaptureFixture[str]) -> None:
     for channels in (1, 3):
         assert pixlate("train", "pix2pix", photographs, "--grey", "--channels-in", channels, "--out", tmp_path, "--depth", 4, "--patch", 15) == 2
         assert ("--channels-in 1 is smaller" in capsys.readouterr().err) == (channels == 3)

@@ -328,7 +328,7 @@ def test_a_model_that_gives_another_shape_or_type_than_its_spec_says_writes_noth
     assert outputs(tmp_path / "out") == {}
 
 
-def test_a_bug_in_the_callers_watch_ends_the_threads_too(tmp_path: Path, run: Run) -> None:
+def test_a_bug_in_the_callers_progress_callback_ends_the_threads_too(tmp_path: Path, run: Run) -> None:
     def watch(report: Report) -> None:
         raise ZeroDivisionError
 
@@ -338,7 +338,7 @@ def test_a_bug_in_the_callers_watch_ends_the_threads_too(tmp_path: Path, run: Ru
     assert threading.active_count() == before
 
 
-def test_readers_that_wait_for_room_end_with_the_conversion(
+def test_readers_waiting_for_memory_budget_end_with_the_conversion(
     tmp_path: Path, run: Run, use: Callable[[Translator], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline, "BUDGET", 10)

@@ -22,7 +22,7 @@ def _started(work: Callable[[], object]) -> threading.Thread:
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(0, 150), min_size=1, max_size=60))
-def test_no_more_than_the_capacity_is_ever_out(requests: list[int]) -> None:
+def test_no_more_than_the_capacity_is_ever_granted(requests: list[int]) -> None:
     budget, lock = ByteBudget(100), threading.Lock()
     out = peak = 0
 
@@ -43,7 +43,7 @@ def test_no_more_than_the_capacity_is_ever_out(requests: list[int]) -> None:
     assert taken == [min(count, 100) for count in requests]
 
 
-def test_a_request_larger_than_all_waits_until_it_is_alone() -> None:
+def test_a_request_larger_than_the_capacity_is_granted_alone() -> None:
     budget = ByteBudget(10)
     budget.take(1)
     granted = threading.Event()

@@ -39,7 +39,7 @@ def sound(out: Path) -> int:
     return len(outputs(out))
 
 
-def test_a_full_disk_ends_the_conversion_in_order_and_room_lets_it_go_on(disk: Path, tmp_path: Path, onnx_model: Path) -> None:
+def test_a_full_disk_stops_the_conversion_cleanly_and_it_resumes_once_there_is_room(disk: Path, tmp_path: Path, onnx_model: Path) -> None:
     source, out = folder(tmp_path / "in", 24, 60, 70), disk / "out"
     process = command(source, out, "--model", onnx_model)
     stdout, stderr = process.communicate(timeout=120)
@@ -58,7 +58,7 @@ def test_a_full_disk_ends_the_conversion_in_order_and_room_lets_it_go_on(disk: P
     assert sound(out) == 24
 
 
-def test_a_disk_without_room_for_the_journal_is_refused_or_ends_in_order(disk: Path, tmp_path: Path, run: Run) -> None:
+def test_a_disk_without_room_for_the_journal_is_refused_or_stops_cleanly(disk: Path, tmp_path: Path, run: Run) -> None:
     filler = disk / "filler"
     with pytest.raises(OSError, match="No space"), filler.open("wb", buffering=0) as file:
         while file.write(b"\0" * 4096) == 4096:
@@ -80,7 +80,7 @@ def test_a_read_only_output_is_refused_with_exit_code_2(disk: Path, tmp_path: Pa
     assert stderr == f"pixlate: the output folder {disk / 'out'} cannot be written (Read-only file system); choose another or change its permissions\n"
 
 
-def test_a_read_only_place_for_report_or_sheet_is_refused_before_anything_is_written(disk: Path, tmp_path: Path, run: Run) -> None:
+def test_a_read_only_folder_for_report_or_sheet_is_refused_before_anything_is_written(disk: Path, tmp_path: Path, run: Run) -> None:
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
     for option in ("report", "sheet"):
         with pytest.raises(PixlateError, match=rf"the {option} .* cannot be written \(Read-only file system\); choose another path for --{option}"):

@@ -44,7 +44,7 @@ def until(process: subprocess.Popen[str], out: Path, count: int) -> bool:
 
 
 @pytest.mark.slow
-def test_killed_twenty_times_it_ends_with_the_same_tree(photos: Path, onnx_model: Path, undisturbed: dict[str, bytes | None], tmp_path: Path) -> None:
+def test_conversion_killed_twenty_times_ends_with_the_same_tree(photos: Path, onnx_model: Path, undisturbed: dict[str, bytes | None], tmp_path: Path) -> None:
     moment = random.Random(7)
     kills = in_the_middle = rounds = 0
     while kills < KILLS:  # one conversion takes them all, if the machine is not so fast that it ends before
@@ -75,7 +75,7 @@ def test_killed_twenty_times_it_ends_with_the_same_tree(photos: Path, onnx_model
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_it_ends_in_order_and_goes_on(
+def test_interrupted_conversion_shuts_down_cleanly_and_resumes(
     number: signal.Signals, photos: Path, onnx_model: Path, undisturbed: dict[str, bytes | None], tmp_path: Path
 ) -> None:
     out, report = tmp_path / "out", tmp_path / "report.json"
@@ -99,9 +99,7 @@ def test_interrupted_it_ends_in_order_and_goes_on(
     assert tree(out) == undisturbed
 
 
-def test_two_processes_at_once_into_one_folder_the_second_is_refused(
-    photos: Path, onnx_model: Path, undisturbed: dict[str, bytes | None], tmp_path: Path
-) -> None:
+def test_second_process_converting_into_one_folder_is_refused(photos: Path, onnx_model: Path, undisturbed: dict[str, bytes | None], tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = command(photos, out, "--model", onnx_model, "--threads", 1)
     assert until(first, out, 1)

@@ -114,7 +114,9 @@ def test_orientation_is_applied_once_and_metadata_goes_along(photo: Path, tmp_pa
 
 @pytest.mark.parametrize(("scale", "kind"), [(2, "algorithmicallyEnhanced"), (1, "compositeWithTrainedAlgorithmicMedia")])
 @pytest.mark.parametrize("name", ["photo.jpg", "photo.png", "photo.webp", "photo.tif"])
-def test_the_origin_is_told_in_iptcs_words(scale: int, kind: str, name: str, photo: Path, tmp_path: Path, run: Run, use: Callable[[Translator], Path]) -> None:
+def test_the_origin_is_recorded_in_iptc_vocabulary(
+    scale: int, kind: str, name: str, photo: Path, tmp_path: Path, run: Run, use: Callable[[Translator], Path]
+) -> None:
     use(Nearest(ModelSpec(scale=scale)))
     assert run(photo, tmp_path / "out" / name).converted == 1
     content = (tmp_path / "out" / name).read_bytes()
@@ -134,7 +136,7 @@ def test_stripping_drops_all_metadata(photo: Path, tmp_path: Path, run: Run) -> 
             assert trace not in content
 
 
-def test_text_that_a_png_holds_beside_the_pixels_does_not_hinder(tmp_path: Path, run: Run) -> None:
+def test_text_chunks_of_a_png_do_not_prevent_conversion(tmp_path: Path, run: Run) -> None:
     text = PngInfo()
     text.add_text("Comment", "hello")
     Image.fromarray(noise(3, 3)).save(tmp_path / "a.png", pnginfo=text)

@@ -128,7 +128,7 @@ def test_a_link_to_a_folder_above_is_reported_and_its_images_converted_once(tmp_
         assert "link back" in reason
 
 
-def test_many_loops_end(tmp_path: Path) -> None:
+def test_the_walk_ends_on_many_link_loops(tmp_path: Path) -> None:
     """Two links to the folder itself are 2 to the power of 40 paths for who follows them."""
     save(tmp_path / "in" / "a.png")
     for name in ("x", "y", "z"):
@@ -215,7 +215,7 @@ def test_one_source_named_twice_is_refused(tmp_path: Path) -> None:
         plan(path, path, out=tmp_path / "out")
 
 
-def test_an_output_where_a_folder_of_outputs_must_stand_is_refused(tmp_path: Path) -> None:
+def test_an_output_whose_name_is_a_folder_of_other_outputs_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "in" / "cat.jpg")
     save(tmp_path / "in" / "cat.png" / "deep" / "a.jpg")
     with pytest.raises(PixlateError, match=r"cat\.jpg would give a file, and .*a\.jpg a folder of the same name cat\.png"):
@@ -229,7 +229,7 @@ def test_names_that_differ_by_case_alone_are_two_files_here(tmp_path: Path, run:
 
 
 @pytest.mark.parametrize(("first", "second"), [("a.png", "A.png"), ("é.png", "e\u0301.png"), ("x/a.png", "X/a.png")])
-def test_names_that_differ_by_case_alone_are_refused_on_a_disk_that_does_not_tell_them_apart(
+def test_names_that_differ_by_case_alone_are_refused_on_a_case_insensitive_disk(
     first: str, second: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(tmp_path / "in" / first)
@@ -345,7 +345,7 @@ def test_a_misspelled_name_for_a_single_output_is_refused_where_it_would_become_
     assert run(source, tmp_path / "version-1.2").converted == 1
 
 
-def test_a_single_file_goes_into_a_file_of_the_format_its_name_tells(tmp_path: Path, run: Run) -> None:
+def test_a_single_file_goes_into_a_file_of_the_format_of_its_suffix(tmp_path: Path, run: Run) -> None:
     source = save(tmp_path / "a.png", 5, 7)
     assert run(source, tmp_path / "new" / "b.jpg").converted == 1
     image = load(tmp_path / "new" / "b.jpg")
@@ -353,7 +353,7 @@ def test_a_single_file_goes_into_a_file_of_the_format_its_name_tells(tmp_path: P
     assert run(source, tmp_path / "new" / "b.jpg").finished_before == 1
 
 
-def test_a_single_file_needs_no_suffix_of_its_own_where_the_output_tells_the_format(tmp_path: Path, run: Run) -> None:
+def test_a_single_file_without_a_suffix_is_converted_to_the_format_of_the_output(tmp_path: Path, run: Run) -> None:
     source = save(tmp_path / "a.png").rename(tmp_path / "photo")
     assert run(source, tmp_path / "b.tif").converted == 1
     with pytest.raises(PixlateError, match="--format"):

@@ -45,7 +45,7 @@ def test_a_preview_writes_nothing_and_shows_sizes(tmp_path: Path, see: Callable[
 
 
 @pytest.mark.parametrize("mode", ["resume", "skip", "overwrite"])
-def test_a_preview_foretells_what_is_done(mode: str, tmp_path: Path, see: Callable[..., dict[str, Preview]], run: Run) -> None:
+def test_a_preview_matches_what_the_conversion_does(mode: str, tmp_path: Path, see: Callable[..., dict[str, Preview]], run: Run) -> None:
     source, out = folder(tmp_path / "in", 2), tmp_path / "out"
     run(source, out)
     save(source / "1" / "001.png", 3, 3, seed=9)  # stale
@@ -105,7 +105,7 @@ def test_a_sheet_holds_images_of_any_size(height: int, width: int, scale: int, t
     assert (between == 255).all()  # no label runs into the other column
 
 
-def test_where_nothing_was_converted_an_earlier_sheet_stays(tmp_path: Path, run: Run) -> None:
+def test_an_earlier_sheet_is_kept_when_nothing_was_converted(tmp_path: Path, run: Run) -> None:
     source, sheet = folder(tmp_path / "in", 1), tmp_path / "sheet.png"
     run(source, tmp_path / "out", sheet=sheet)
     before = tree(tmp_path)

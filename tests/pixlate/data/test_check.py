@@ -32,7 +32,7 @@ def test_sound_folder_has_counts_sizes_channels_and_no_problems(tmp_path: Path) 
     assert (folder.images, folder.heights, folder.widths, folder.channels, folder.bits) == (3, (30, 50, 70), (40, 44, 60), {"3": 3}, {"8": 3})
 
 
-def test_pairing_is_found_out_by_names_widths_and_splits(tmp_path: Path) -> None:
+def test_pairing_is_detected_from_names_widths_and_splits(tmp_path: Path) -> None:
     make_photographs(tmp_path / "a", 4)
     make_photographs(tmp_path / "b", 4, seed=1)
     for index, path in enumerate(make_photographs(tmp_path / "c", 4, seed=2).iterdir()):

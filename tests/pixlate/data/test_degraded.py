@@ -51,7 +51,7 @@ def test_source_is_the_bicubic_reduction_of_the_target(scale: int, tmp_path: Pat
         assert np.abs(reduced[inner, inner].astype(int) - levels(source)[inner, inner]).max() <= 1
 
 
-def test_unturned_source_patch_is_the_bicubic_reduction_to_the_last_bit(tmp_path: Path) -> None:
+def test_unflipped_source_patch_is_bit_equal_to_the_bicubic_reduction(tmp_path: Path) -> None:
     images = DegradedImages([make_photographs(tmp_path, 1, 128, 128)], 4, DegradedOptions(patch=16, hold_out=0))
     source, target = images.pair(images.copies[0])
     crop = Image.fromarray(target[32:96, 16:80])
@@ -72,7 +72,7 @@ def test_same_seed_gives_the_same_batch_and_another_another(tmp_path: Path) -> N
     assert {draw.seed for draw in first}.isdisjoint(draw.seed for draw in second)
 
 
-def test_all_eight_turns_and_mirrors_happen_alike_in_source_and_target(tmp_path: Path) -> None:
+def test_all_eight_rotations_and_flips_are_applied_alike_to_source_and_target(tmp_path: Path) -> None:
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (5, 5, 3), dtype=np.uint8)).resize((16, 16), Image.Resampling.BICUBIC)
     image.save(tmp_path / "one.png")
     images = DegradedImages([tmp_path], 2, DegradedOptions(patch=8, hold_out=0))  # the patch is the whole image
@@ -204,7 +204,7 @@ def test_transforms_change_the_target_before_it_is_reduced(tmp_path: Path, save_
     assert {round(float(image) * 255) for images in batch_of(images, 3, 0).values() for image in np.unique(images.numpy())} == {215}
 
 
-def test_identity_strengths_leave_the_batch_untouched_and_draw_no_chance(tmp_path: Path) -> None:
+def test_zero_strengths_leave_the_batch_and_the_random_state_unchanged(tmp_path: Path) -> None:
     images = DegradedImages([make_photographs(tmp_path, 1)], 2, DegradedOptions(patch=8, hold_out=0))
     batch = batch_of(images, 2, 0)
     before = torch.get_rng_state()

@@ -25,7 +25,7 @@ def photograph(folder: Path) -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("level", [0, 130, 255])
-def test_flat_image_stays_white_paper(channels: int, level: int) -> None:
+def test_flat_image_is_drawn_as_white(channels: int, level: int) -> None:
     assert (draw_lines(np.full((40, 30, channels), level, np.uint8), 1.0) == 255).all()
 
 

@@ -56,6 +56,6 @@ def test_scale_and_channels_must_fit_the_kind(folder: Path) -> None:
         open_data(degraded, [folder], DegradedOptions(), ModelSpec(channels_in=1))
 
 
-def test_options_of_another_kind_are_a_mistake_of_the_program(folder: Path) -> None:
+def test_options_of_another_kind_raise_value_error(folder: Path) -> None:
     with pytest.raises(ValueError, match="expected options of paired images, got UnpairedOptions"):
         open_data(paired, [folder], UnpairedOptions(), ModelSpec())

@@ -96,7 +96,7 @@ def test_mistakes_other_than_damage_are_never_skipped(images: PairedImages) -> N
         loader.batch(images.draw(0, 1, 0), 16)
 
 
-def test_closing_drops_what_was_read_ahead(images: PairedImages) -> None:
+def test_closing_discards_prefetched_samples(images: PairedImages) -> None:
     before = threading.active_count()
     loader = Loader(images, DataOptions(workers=4), silent)
     loader.prefetch(images.draw(0, 100, 0), 16)

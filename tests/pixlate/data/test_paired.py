@@ -67,7 +67,7 @@ def test_source_and_target_are_cropped_and_mirrored_in_step(tmp_path: Path, chan
     assert summed(PairedImages(negative_pairs(tmp_path, 3), options, 3, 3)) <= 1.01 / 255  # resizing rounds each of the two to levels
 
 
-def test_user_transforms_are_done_alike_to_both_and_differ_between_samples(tmp_path: Path, save_pipeline: Callable[..., str]) -> None:
+def test_user_transforms_are_applied_alike_to_both_and_differ_between_samples(tmp_path: Path, save_pipeline: Callable[..., str]) -> None:
     noiseless = save_pipeline("RandomRotate90", p=1.0)
     images = PairedImages(negative_pairs(tmp_path, 1), PairedOptions(patch=16, resize=16, hold_out=0, mirror=False, transforms=noiseless), 3, 3)
     assert summed(images) <= 1.01 / 255
@@ -185,7 +185,7 @@ def test_folder_whose_images_are_not_wide_is_not_cut_in_half(tmp_path: Path) -> 
     assert PairedImages([tmp_path], SMALL, 3, 3).images == 7, "most are wide"
 
 
-def test_file_that_cannot_be_read_is_named_with_both_ways_to_go_on(tmp_path: Path) -> None:
+def test_file_that_cannot_be_read_is_named_with_both_remedies(tmp_path: Path) -> None:
     source, target = negative_pairs(tmp_path, 2)
     (target / "001.png").write_bytes((target / "001.png").read_bytes()[:-200])
     images = PairedImages([source, target], PairedOptions(patch=16, resize=20, hold_out=1), 3, 3)
@@ -196,7 +196,7 @@ def test_file_that_cannot_be_read_is_named_with_both_ways_to_go_on(tmp_path: Pat
         PairedImages([source, target], SMALL, 3, 3)
 
 
-def test_stacks_of_channels_are_paired_and_others_among_them_refused_by_name(tmp_path: Path) -> None:
+def test_multichannel_images_are_paired_and_others_among_them_refused_by_name(tmp_path: Path) -> None:
     for index in range(2):
         for folder, channels in (("source", 5), ("target", 2)):
             (tmp_path / folder).mkdir(exist_ok=True)

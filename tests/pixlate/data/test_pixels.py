@@ -59,7 +59,7 @@ def test_other_numbers_of_channels_are_refused_by_name(name: str, tmp_path: Path
         read_pixels(tmp_path / "rgb.png", 2)
 
 
-def test_picture_of_more_samples_than_colours_does_not_lose_them_in_silence(tmp_path: Path) -> None:
+def test_picture_with_extra_samples_does_not_lose_them_silently(tmp_path: Path) -> None:
     for channels in (2, 5, 7):
         tifffile.imwrite(tmp_path / "stack.tif", samples(channels), photometric="minisblack", planarconfig="contig")
         with pytest.raises(PixlateError, match=f"expected an image of 3 channels, got {channels}"):
@@ -80,7 +80,7 @@ def test_one_channel_is_the_luma_of_bt_601_as_opencv_has_it(kind: Any) -> None:
     assert np.allclose(luma(to_unit(pixels))[:, :, 0], theirs / np.iinfo(kind).max, atol=(1 if kind == np.uint8 else 4) / np.iinfo(kind).max)
 
 
-def test_three_channels_repeat_grey_and_transparency_lies_over_white(tmp_path: Path) -> None:
+def test_three_channels_repeat_grey_and_transparency_is_composited_over_white(tmp_path: Path) -> None:
     Image.fromarray(samples(1)[:, :, 0]).save(tmp_path / "grey.png")
     grey = read_pixels(tmp_path / "grey.png", 3)
     assert all(np.array_equal(grey[:, :, index], samples(1)[:, :, 0]) for index in range(3))
@@ -168,7 +168,7 @@ def test_size_is_a_square_the_shorter_side_or_the_images_own() -> None:
     ]
 
 
-def test_cache_keeps_what_fits_and_never_throws_out() -> None:
+def test_cache_keeps_what_fits_and_never_evicts() -> None:
     cache = PixelCache(1)
     read: list[str] = []
 

@@ -18,7 +18,7 @@ def image_and_mask(height: int = 30, width: int = 40) -> tuple[Pixels, Pixels]:
 
 
 @pytest.mark.parametrize("resize", [0, 24])
-def test_image_and_mask_are_cropped_and_mirrored_alike(resize: int) -> None:
+def test_image_and_mask_are_cropped_and_flipped_alike(resize: int) -> None:
     reader = PatchReader(FolderOptions(patch=16, resize=resize, keep_aspect=resize > 0))
     seen = set()
     for seed in range(20):

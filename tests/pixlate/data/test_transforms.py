@@ -18,7 +18,7 @@ def image(seed: int = 0, channels: int = 3, side: int = 16) -> Pixels:
 
 
 @pytest.mark.parametrize("suffix", ["json", "yaml"])
-def test_pipeline_that_albumentations_saved_is_done(tmp_path: Path, suffix: str) -> None:
+def test_saved_albumentations_pipeline_is_applied(tmp_path: Path, suffix: str) -> None:
     import albumentations
 
     path = tmp_path / f"pipeline.{suffix}"
@@ -45,7 +45,7 @@ def test_deep_and_mixed_images_go_through_in_unit_range(save_pipeline: Callable[
     assert np.allclose(first * 255, image()[:, ::-1], atol=1e-3) and np.array_equal(first, second)
 
 
-def test_masks_are_moved_with_their_images_and_keep_their_values(tmp_path: Path) -> None:
+def test_masks_are_transformed_with_their_images_and_keep_their_values(tmp_path: Path) -> None:
     import albumentations
 
     path = tmp_path / "pipeline.json"

@@ -32,7 +32,7 @@ def equal(first: Batch, second: Batch) -> bool:
 
 
 @given(st.integers(1, 30), st.integers(0, 200), st.integers(0, 50), st.integers(0, 2**32 - 1))
-def test_every_epoch_goes_through_all_images_and_may_be_entered_anywhere(images: int, start: int, count: int, seed: int) -> None:
+def test_every_epoch_covers_all_images_and_can_start_at_any_step(images: int, start: int, count: int, seed: int) -> None:
     run = epoch_indices(images, 0, start + count + images, seed)
     assert epoch_indices(images, start, count, seed) == run[start : start + count]
     first = run[: len(run) // images * images]

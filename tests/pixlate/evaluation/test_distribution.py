@@ -16,7 +16,7 @@ def flat(level: int, channels: int = 3, side: int = 9) -> np.ndarray:
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_shifted_constant_images_are_the_expected_projection_apart(channels: int) -> None:
+def test_distance_of_shifted_constant_images_is_the_expected_projection(channels: int) -> None:
     length = 49 * channels
     # a direction of unit length sums to sqrt(length) times one coordinate of a point on the sphere
     projection = math.sqrt(length) * math.exp(math.lgamma(length / 2) - math.lgamma((length + 1) / 2)) / math.sqrt(math.pi)

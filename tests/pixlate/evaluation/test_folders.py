@@ -133,7 +133,7 @@ def test_a_truncated_image_is_refused_by_name_when_it_is_read(tmp_path: Path) ->
         read(path)
 
 
-def test_transparency_lies_over_white_and_16_bits_are_rounded(tmp_path: Path) -> None:
+def test_transparency_is_composited_over_white_and_16_bits_are_rounded(tmp_path: Path) -> None:
     Image.fromarray(np.array([[[10, 20, 30, 0], [10, 20, 30, 255]]], np.uint8)).save(tmp_path / "a.png")
     assert read(tmp_path / "a.png").tolist() == [[[255, 255, 255], [10, 20, 30]]]
     Image.fromarray(np.array([[257 * 7 + 100, 257 * 7 + 200]], np.uint16)).save(tmp_path / "deep.png")

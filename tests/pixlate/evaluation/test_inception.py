@@ -53,7 +53,7 @@ def test_inception_score_spans_one_to_the_number_of_classes() -> None:
     assert inception_score(sure)[0] == pytest.approx(4, rel=0.01)
 
 
-def test_precision_and_recall_tell_quality_from_variety() -> None:
+def test_precision_measures_quality_and_recall_variety() -> None:
     one, other = normal(40, 3, 0), normal(40, 3, 1) + 100
     both = torch.cat([one, other])
     assert precision_and_recall(both, both) == (1, 1)
@@ -76,7 +76,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_set_lies_among_itself_through_the_network(weights: Path) -> None:
+def test_a_set_has_full_precision_and_recall_against_itself_through_the_network(weights: Path) -> None:
     random = np.random.default_rng(0)
     meter = InceptionMeter([KINDS[name] for name in ("kid", "precision", "recall")], weights, "cpu")
     for number in range(4):

@@ -138,7 +138,7 @@ def test_sets_that_no_metric_fits_are_refused(tmp_path: Path, use: Callable[[Tra
         use(Nearest())(tmp_path / "source", tmp_path / "target", layout="unpaired")
 
 
-def test_missing_weights_are_told_before_the_model_runs(tmp_path: Path, use: Callable[[Translator], Measure], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_weights_are_reported_before_the_model_runs(tmp_path: Path, use: Callable[[Translator], Measure], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     for name in ("a", "bb"):
         save_pair(tmp_path, name)
@@ -171,7 +171,9 @@ def test_progress_counts_sources_and_unpaired_targets(tmp_path: Path, use: Calla
     assert seen == [(0, 2), (1, 2), (2, 2)]
 
 
-def test_missing_pytorch_is_told_with_the_command_that_brings_it(tmp_path: Path, use: Callable[[Translator], Measure], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_pytorch_is_reported_with_the_command_that_installs_it(
+    tmp_path: Path, use: Callable[[Translator], Measure], monkeypatch: pytest.MonkeyPatch
+) -> None:
     save_pair(tmp_path, "a")
 
     def fail(name: str) -> object:

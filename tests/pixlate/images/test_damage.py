@@ -82,7 +82,7 @@ def test_half_a_file_is_called_truncated_or_damaged(file: Callable[[str, bytes],
 
 
 @pytest.mark.parametrize("read", [lambda path: read_picture(path, max_pixels=LIMIT), size_of])
-def test_what_is_no_image_is_named_for_what_it_is(tmp_path: Path, file: Callable[[str, bytes], Path], read: Callable[[Path], object]) -> None:
+def test_a_file_that_is_not_an_image_is_refused_with_its_real_type(tmp_path: Path, file: Callable[[str, bytes], Path], read: Callable[[Path], object]) -> None:
     with pytest.raises(PixlateError, match=r"the file is empty"):
         read(file("empty.png", b""))
     with pytest.raises(PixlateError, match=r"expected JPEG, got a file that is none of JPEG, PNG"):
@@ -138,7 +138,7 @@ def test_many_channels_count_against_the_limit_before_they_are_decoded(tmp_path:
 
 
 @pytest.mark.parametrize("format", ["png", "jpeg", "bmp", "tiff"])
-def test_pillows_own_limit_neither_matters_nor_changes(file: Callable[[str, bytes], Path], format: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pillows_own_pixel_limit_is_neither_used_nor_changed(file: Callable[[str, bytes], Path], format: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = file("x", WHOLE[format, False])
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5)
     with pytest.raises(Image.DecompressionBombError), Image.open(path):
@@ -148,7 +148,9 @@ def test_pillows_own_limit_neither_matters_nor_changes(file: Callable[[str, byte
 
 
 @pytest.mark.parametrize("format", ["webp"])
-def test_where_pillows_limit_does_matter_it_is_one_sentence(file: Callable[[str, bytes], Path], format: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pillows_pixel_limit_is_reported_in_one_sentence_when_it_applies(
+    file: Callable[[str, bytes], Path], format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5)
     with pytest.raises(PixlateError, match="which is what Pillow decodes in this format"):
         read_picture(file("x", WHOLE[format, False]), max_pixels=LIMIT)
@@ -157,7 +159,7 @@ def test_where_pillows_limit_does_matter_it_is_one_sentence(file: Callable[[str,
 @pytest.mark.filterwarnings("ignore")
 @settings(max_examples=150, deadline=None)
 @given(share=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255), cut=st.booleans())
-def test_a_changed_byte_of_exif_does_not_cost_the_picture(share: float, value: int, cut: bool) -> None:
+def test_a_corrupt_byte_in_exif_does_not_lose_the_picture(share: float, value: int, cut: bool) -> None:
     block = bytearray(exif_block())
     position = int(len(block) * share)
     block[position] = value
@@ -239,7 +241,7 @@ def test_a_plugin_that_gives_no_picture_is_named(file: Callable[[str, bytes], Pa
         read_picture(file("x.odd", b"1"), max_pixels=LIMIT, formats=formats)
 
 
-def test_a_broken_exif_block_does_not_cost_the_picture(file: Callable[[str, bytes], Path]) -> None:
+def test_a_broken_exif_block_does_not_lose_the_picture(file: Callable[[str, bytes], Path]) -> None:
     picture = read_picture(file("x.jpg", saved(Image.fromarray(photograph()), "JPEG", exif=b"Exif\0\0garbage that is no TIFF")), max_pixels=LIMIT)
     assert picture.pixels.shape == (48, 64, 3) and picture.metadata.exif == b""
 

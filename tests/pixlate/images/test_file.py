@@ -41,7 +41,7 @@ def test_file_is_opened_once_and_its_bytes_give_the_same(tmp_path: Path, format:
 
 
 @pytest.mark.parametrize("format", sorted(set(FORMATS) - {"webp", "avif"}))  # whose decoders take the whole file to tell its size
-def test_size_is_told_without_reading_the_pixels(tmp_path: Path, format: str) -> None:
+def test_size_is_known_without_reading_the_pixels(tmp_path: Path, format: str) -> None:
     path = tmp_path / "x"
     write_picture(Picture(samples(900, 1200, 3)), path, format)
     with ImageFile(path, max_pixels=LIMIT) as file:

@@ -242,7 +242,7 @@ def test_stripping_a_damaged_profile_is_noted() -> None:
     assert np.array_equal(picture.pixels, photograph()) and picture.notes == ("the ICC profile is damaged and was dropped; colours were left as they are",)
 
 
-def test_the_srgb_profile_of_two_processes_is_one() -> None:
+def test_the_srgb_profile_is_the_same_in_two_processes() -> None:
     script = "import sys, time; sys.stdout.buffer.write(__import__('pixlate.images.colour', fromlist=['srgb']).srgb())"
     profiles = []
     for wait in (0, 1.1):  # profiles carry the second in which they were made

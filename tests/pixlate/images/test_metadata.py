@@ -72,7 +72,7 @@ def test_makers_notes_stay_at_their_offset_in_jpeg_and_tiff(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("format", HOLDING)
-def test_exif_tells_the_size_that_was_written(tmp_path: Path, format: str) -> None:
+def test_exif_records_the_size_that_was_written(tmp_path: Path, format: str) -> None:
     write_picture(Picture(np.zeros((30, 70, 3), np.uint8), None, Metadata(exif=exif_block(size=(7, 3)))), tmp_path / "x", format)
     exif = Image.Exif()
     exif.load(read_picture(tmp_path / "x", max_pixels=LIMIT).metadata.exif)
@@ -163,7 +163,7 @@ def test_imagemagicks_exif_in_png_is_read(tmp_path: Path) -> None:
     assert picture.pixels.shape == (64, 48, 3) and _tags(picture.metadata.exif) == _tags(exif_block())
 
 
-def test_a_packet_from_every_format_reaches_every_other(tmp_path: Path) -> None:
+def test_xmp_is_carried_from_every_format_to_every_other(tmp_path: Path) -> None:
     packet = add_origin(b"", "trainedAlgorithmicMedia")[0]
     picture = Picture(photograph(), None, Metadata(xmp=packet))
     for first in (*HOLDING, "gif"):

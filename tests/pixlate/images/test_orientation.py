@@ -86,7 +86,7 @@ def test_tiff_that_goes_through_pillow_is_turned_once(file: Callable[[str, bytes
     assert np.array_equal(picture.pixels, turned(upright.pixels, 6))
 
 
-def test_orientation_that_only_xmp_tells_is_applied_as_pillow_does(file: Callable[[str, bytes], Path]) -> None:
+def test_orientation_found_only_in_xmp_is_applied_as_pillow_does(file: Callable[[str, bytes], Path]) -> None:
     pixels = photograph()
     path = file("xmp.jpg", saved(Image.fromarray(pixels), "JPEG", xmp=XMP))
     picture = read_picture(path, max_pixels=LIMIT)

@@ -51,7 +51,7 @@ def test_16_bits_round_to_the_nearest_of_8() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_laying_on_white_is_exact_to_half_a_level(dtype: type[np.uint8]) -> None:
+def test_compositing_over_white_is_exact_to_half_a_level(dtype: type[np.uint8]) -> None:
     full = np.iinfo(dtype).max
     values = np.linspace(0, full, 64).round().astype(dtype)
     pixels, alpha = np.meshgrid(values, values)

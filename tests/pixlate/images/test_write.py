@@ -21,7 +21,7 @@ def test_16_bits_are_rounded_and_noted(tmp_path: Path, format: str, title: str) 
 
 
 @pytest.mark.parametrize(("format", "title"), [("jpeg", "JPEG"), ("bmp", "BMP")])
-def test_transparency_is_laid_on_white_and_noted(tmp_path: Path, format: str, title: str) -> None:
+def test_transparency_is_composited_over_white_and_noted(tmp_path: Path, format: str, title: str) -> None:
     pixels, alpha = np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.uint8)
     alpha[:, 8:] = 255
     assert write_picture(Picture(pixels, alpha), tmp_path / "x", format) == (f"{title} holds no transparency; laid on white",)

@@ -46,7 +46,7 @@ def _values(packet: bytes) -> list[str]:
 
 
 @pytest.mark.parametrize("packet", [b"", b"  \n\0\0", ADOBE.encode(), DARKTABLE.encode(), ADOBE.encode("utf-16"), b"\xef\xbb\xbf" + DARKTABLE.encode()])
-def test_the_origin_stands_in_the_packet_once(packet: bytes) -> None:
+def test_the_packet_contains_the_origin_once(packet: bytes) -> None:
     result, note = add_origin(packet, "algorithmicallyEnhanced")
     assert _values(result) == [VALUE] and note == ""
     again, _ = add_origin(result, "trainedAlgorithmicMedia")
@@ -106,6 +106,6 @@ def test_orientation_is_found_and_set_upright_in_every_form(form: str) -> None:
     ],
     ids=["another Description", "nested deeper than the recursion limit"],
 )
-def test_odd_packets_never_cost_the_picture(packet: bytes) -> None:
+def test_malformed_xmp_packets_never_lose_the_picture(packet: bytes) -> None:
     marked, _ = add_origin(packet, "algorithmicallyEnhanced")
     assert b"http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicallyEnhanced" in marked

@@ -86,7 +86,7 @@ def test_picture_that_fails_costs_none_of_its_batch() -> None:
     assert [isinstance(result, PixlateError) for result in results] == [False, True, False]
 
 
-def test_device_that_is_lost_is_asked_once() -> None:
+def test_lost_device_is_not_called_again() -> None:
     def lose(pixels: Pixels) -> None:
         raise DeviceLost("cuda:0 answers no more")
 
@@ -96,7 +96,7 @@ def test_device_that_is_lost_is_asked_once() -> None:
     assert len(model.shapes) == 2
 
 
-def test_bug_in_a_model_is_handed_over_and_the_thread_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exception_in_a_model_reaches_the_caller_and_the_thread_keeps_running(monkeypatch: pytest.MonkeyPatch) -> None:
     executor = Executor(Nearest(), "off", 1)
     translate = executor.translate
     monkeypatch.setattr(executor, "translate", lambda images, *more: translate(images, *more) if images[0].shape[0] != 3 else int("a bug"))
@@ -104,7 +104,7 @@ def test_bug_in_a_model_is_handed_over_and_the_thread_lives(monkeypatch: pytest.
     assert isinstance(outcomes[1], ValueError) and [np.asarray(outcome).shape for outcome in (outcomes[0], outcomes[2])] == [(4, 8, 3), (8, 8, 3)]
 
 
-def test_what_nobody_waits_for_is_dropped_between_two_runs_of_the_model() -> None:
+def test_cancelled_pictures_are_dropped_between_two_runs_of_the_model() -> None:
     wanted = threading.Event()
     wanted.set()
     model = Nearest(before=lambda pixels: wanted.clear())
@@ -117,7 +117,7 @@ def test_what_nobody_waits_for_is_dropped_between_two_runs_of_the_model() -> Non
     assert batcher.close(PATIENCE)
 
 
-def test_pictures_that_wait_are_withdrawn_or_abandoned_and_late_ones_too() -> None:
+def test_queued_and_late_pictures_can_be_withdrawn_or_abandoned() -> None:
     gate = Gate()
     batcher = Batcher([{"": Executor(Nearest(before=gate), "off", 1)}])
     batcher.start()

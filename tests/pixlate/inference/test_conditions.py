@@ -58,7 +58,7 @@ def test_wrong_values_are_refused_in_one_sentence(conditions: tuple[ModelInput, 
 
 
 @pytest.mark.parametrize(("texts", "came"), [(["hair"], "'hair'"), (["=x"], "'=x'"), (["a=1", "a=2"], "a twice")])
-def test_texts_are_name_and_value_once(texts: list[str], came: str) -> None:
+def test_condition_texts_have_the_form_name_value_and_occur_once(texts: list[str], came: str) -> None:
     with pytest.raises(PixlateError, match=f"expected --set NAME=VALUE, once for each name, got {came}"):
         parse(texts)
     assert parse(["hair=a=b", "style="]) == {"hair": "a=b", "style": ""}

@@ -115,13 +115,13 @@ def test_tiled_equals_whole_for_an_exact_model(
     multiple=st.integers(1, 8),
     minimum=st.integers(1, 30),
 )
-def test_tiles_stand_on_the_grid_of_a_model_that_takes_multiples_only(height: int, width: int, tile: int, radius: int, multiple: int, minimum: int) -> None:
+def test_tiles_are_aligned_to_the_multiple_of_the_model(height: int, width: int, tile: int, radius: int, multiple: int, minimum: int) -> None:
     model = Blocks(radius, multiple, minimum)
     pixels = noise(height, width)[None]
     np.testing.assert_array_equal(Executor(model, tile, 2)(pixels), model(pixels))
 
 
-def test_too_little_context_would_show() -> None:
+def test_too_little_context_changes_the_picture() -> None:
     """The test above has teeth: with a halo one pixel short, the pictures differ."""
     pixels = noise(80, 80)[None]
     assert (Executor(Box(5, halo=4), 32, 1)(pixels) != Box(5)(pixels)).any()
@@ -248,7 +248,7 @@ def test_a_named_batch_is_never_exceeded() -> None:
     assert [shape[0] for shape in model.shapes] == [3, 3, 2]
 
 
-def test_what_runs_before_each_batch_can_end_a_long_translation() -> None:
+def test_callback_before_each_batch_can_end_a_long_translation() -> None:
     class EnoughError(Exception):
         pass
 

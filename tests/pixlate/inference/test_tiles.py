@@ -18,7 +18,7 @@ def test_every_pixel_is_kept_exactly_once(axis: tuple[int, int, int]) -> None:
 
 
 @given(AXES)
-def test_all_tiles_have_one_size_and_lie_in_the_image(axis: tuple[int, int, int]) -> None:
+def test_all_tiles_have_one_size_and_are_inside_the_image(axis: tuple[int, int, int]) -> None:
     length, tile, halo = axis
     parts = spans(length, tile, halo)
     assert {span.stop - span.start for span in parts} == {min(tile, length)}
@@ -27,7 +27,7 @@ def test_all_tiles_have_one_size_and_lie_in_the_image(axis: tuple[int, int, int]
 
 
 @given(AXES)
-def test_what_is_kept_has_its_context_or_the_edge_of_the_image(axis: tuple[int, int, int]) -> None:
+def test_kept_pixels_have_their_context_or_the_edge_of_the_image(axis: tuple[int, int, int]) -> None:
     length, tile, halo = axis
     for span in spans(length, tile, halo):
         assert span.start == 0 or span.keep - span.start >= halo

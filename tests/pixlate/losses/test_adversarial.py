@@ -101,6 +101,6 @@ REFUSED: list[tuple[Callable[[], Tensor], str]] = [
 
 
 @pytest.mark.parametrize(("compute", "message"), REFUSED)
-def test_what_has_no_meaning_is_refused(compute: Callable[[], Tensor], message: str) -> None:
+def test_invalid_objectives_and_arguments_are_refused(compute: Callable[[], Tensor], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         compute()

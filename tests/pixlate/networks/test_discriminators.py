@@ -29,7 +29,7 @@ def test_patches_have_the_sides_of_the_paper(layers: int, side: int) -> None:
     assert PatchGAN(channels=1, layers=layers, norm="none").receptive_field == side
 
 
-def test_a_logit_depends_on_its_patch_and_on_nothing_else() -> None:
+def test_a_logit_depends_on_its_patch_alone() -> None:
     torch.manual_seed(0)
     network = PatchGAN(channels=8, layers=2, norm="none").double()
     images = torch.rand(1, 3, 128, 128, dtype=torch.float64, requires_grad=True)
@@ -75,7 +75,7 @@ def test_features_are_those_of_every_layer_and_end_with_the_logits(maker: str) -
 
 
 @pytest.mark.parametrize("maker", MAKERS)
-def test_spectral_norm_holds_the_largest_singular_value_of_every_convolution_at_one(maker: str) -> None:
+def test_spectral_norm_keeps_the_largest_singular_value_of_every_convolution_at_one(maker: str) -> None:
     network = MAKERS[maker](True)
     for _ in range(100):  # each pass is one power iteration
         network(torch.rand(2, 3, 32, 32))
@@ -118,12 +118,12 @@ def test_pixel_discriminator_judges_each_pixel_by_itself() -> None:
         (lambda: PatchGAN(6, channels=2)(torch.rand(1, 3, 40, 40)), "expected (batch, 6, height, width), got (1, 3, 40, 40)"),
     ],
 )
-def test_what_makes_no_discriminator_is_refused(make: Callable[[], object], message: str) -> None:
+def test_invalid_discriminator_options_are_refused(make: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         make()
 
 
-def test_each_scale_sees_half_of_the_one_before() -> None:
+def test_each_scale_halves_the_image_of_the_one_before() -> None:
     torch.manual_seed(0)
     networks = [PatchGAN(channels=2, norm="none") for _ in range(3)]
     images = torch.rand(1, 3, 101, 128)

@@ -58,7 +58,7 @@ def test_orthogonal_weights_are_orthogonal_rows_of_the_length_of_the_gain() -> N
 
 
 @pytest.mark.parametrize("kind", get_args(Initialisation))
-def test_spectral_norm_goes_on_holding_after_new_weights(kind: Initialisation) -> None:
+def test_spectral_norm_still_applies_after_new_weights(kind: Initialisation) -> None:
     """In eval mode at once, without a training step: the estimate follows the weights."""
     torch.manual_seed(0)
     network = PatchGAN(channels=8, norm="none", spectral=True).eval()

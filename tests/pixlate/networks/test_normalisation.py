@@ -9,7 +9,7 @@ from torch import nn
 from pixlate.networks.normalisation import norm_layer
 
 
-def test_instance_norm_has_no_weights_and_no_memory() -> None:
+def test_instance_norm_has_no_weights_and_no_running_statistics() -> None:
     layer = norm_layer("instance", 4)
     assert not layer.state_dict()
     images = torch.rand(2, 4, 6, 6)
@@ -26,7 +26,7 @@ def test_group_norm_has_the_most_groups_that_divide_the_channels(channels: int) 
     assert not any(channels % groups == 0 for groups in range(layer.num_groups + 1, 33))
 
 
-def test_batch_norm_learns_and_remembers_and_none_does_nothing() -> None:
+def test_batch_norm_has_weights_and_running_statistics_and_none_is_the_identity() -> None:
     assert set(norm_layer("batch", 4).state_dict()) == {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
     images = torch.rand(1, 4, 2, 2)
     assert norm_layer("none", 4)(images) is images

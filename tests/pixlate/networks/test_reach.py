@@ -51,7 +51,7 @@ def reached(network: Network, centre: int, side: int, axis: int) -> Tensor:
 
 
 @pytest.mark.parametrize("maker", MAKERS)
-def test_halo_is_as_far_as_an_output_pixel_sees_and_no_farther(maker: str) -> None:
+def test_halo_is_exactly_the_radius_of_the_receptive_field(maker: str) -> None:
     network = without_tanh(lively(MAKERS[maker]()))
     period = network.multiple
     side = -(-(2 * network.halo + 2 * period + 1) // period) * period
@@ -93,7 +93,7 @@ def test_tiles_with_halo_are_exact(maker: str) -> None:
     ],
     ids=lambda network: type(network).__name__,
 )
-def test_what_looks_at_the_whole_image_is_not_exact_and_sees_beyond_the_halo(network: Network) -> None:
+def test_networks_with_a_global_receptive_field_are_not_exact_in_tiles(network: Network) -> None:
     torch.manual_seed(0)
     for name, parameter in network.named_parameters():
         if name.endswith("gamma"):
@@ -102,7 +102,7 @@ def test_what_looks_at_the_whole_image_is_not_exact_and_sees_beyond_the_halo(net
     assert reached(network.double().eval(), 0, 4 * (network.halo + 4), 0).max() > network.halo
 
 
-def test_published_networks_see_as_far_as_counted_by_hand() -> None:
+def test_published_networks_have_the_receptive_field_computed_by_hand() -> None:
     """U-Net: 2^8 - 1 pixels of the eight 4x4 convolutions of stride 2 to each side and the same on the way back, and a bottleneck pixel's own width."""
     with torch.device("meta"):
         unet, resnet = UNet(depth=DEPTH_256), ResNet()

@@ -82,7 +82,7 @@ def test_images_the_network_cannot_take_are_refused(network: Network, shape: tup
         (lambda: UNet(upsampling="nearest"), "expected an upsampling of transposed, resize or bilinear, got 'nearest'"),  # type: ignore[arg-type]
     ],
 )
-def test_options_that_make_no_network_are_refused(make: Callable[[], nn.Module], message: str) -> None:
+def test_invalid_network_options_are_refused(make: Callable[[], nn.Module], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         make()
 

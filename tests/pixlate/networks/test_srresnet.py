@@ -81,7 +81,7 @@ def lively(network: Network) -> Network:
 @pytest.mark.parametrize("maker", MAKERS)
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("blocks", [1, 2])
-def test_halo_is_as_far_as_an_input_pixel_reaches_and_no_farther(maker: str, scale: int, blocks: int) -> None:
+def test_halo_is_exactly_how_far_an_input_pixel_reaches(maker: str, scale: int, blocks: int) -> None:
     torch.manual_seed(scale)
     network = lively(MAKERS[maker](scale, blocks))
     halo, side = network.halo, 2 * network.halo + 3

@@ -82,7 +82,7 @@ def test_a_foreign_file_is_kept_and_counted_as_a_failure(tmp_path: Path, run: Ru
     assert foreign.read_bytes() == kept
 
 
-def test_an_output_the_user_has_changed_is_theirs(tmp_path: Path, run: Run) -> None:
+def test_an_output_that_the_user_changed_is_not_overwritten(tmp_path: Path, run: Run) -> None:
     source, out = folder(tmp_path / "in", 2), tmp_path / "out"
     run(source, out)
     changed = bytearray((out / "0" / "000.png").read_bytes())
@@ -93,7 +93,7 @@ def test_an_output_the_user_has_changed_is_theirs(tmp_path: Path, run: Run) -> N
 
 
 @pytest.mark.parametrize("kind", ["folder", "broken link", "link to a foreign file"])
-def test_whatever_stands_under_an_outputs_name_is_kept(kind: str, tmp_path: Path, run: Run) -> None:
+def test_anything_that_exists_under_an_outputs_name_is_kept(kind: str, tmp_path: Path, run: Run) -> None:
     source, out = save(tmp_path / "in" / "a.png").parent, tmp_path / "out"
     target = out / "a.png"
     out.mkdir()
@@ -171,7 +171,7 @@ def test_the_finished_tree_does_not_depend_on_the_number_of_threads(tmp_path: Pa
     assert ".pixlate/journal.jsonl" in trees[0]
 
 
-def test_lines_are_sorted_one_a_name_with_digests_of_the_files(tmp_path: Path, run: Run) -> None:
+def test_journal_lines_are_sorted_and_unique_with_digests_of_the_files(tmp_path: Path, run: Run) -> None:
     source, out = folder(tmp_path / "in", 9), tmp_path / "out"
     for _ in range(2):
         run(source, out, on_exists="overwrite")
@@ -204,7 +204,7 @@ def test_a_journal_cut_anywhere_loses_no_more_than_the_line_it_was_cut_in(data: 
 
 @settings(max_examples=30, deadline=None)
 @given(noise=st.binary(max_size=60))
-def test_bytes_that_a_crash_has_left_in_the_journal_are_passed_over(noise: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_garbage_left_by_a_crash_in_the_journal_is_ignored(noise: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     root = tmp_path_factory.mktemp("out")
     source = root / "source"
     source.write_bytes(b"x")
@@ -216,7 +216,7 @@ def test_bytes_that_a_crash_has_left_in_the_journal_are_passed_over(noise: bytes
     assert [entry["name"] for entry in lines(root)] == ["a.png"]
 
 
-def test_a_crash_between_line_and_rename_leaves_the_old_output_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_crash_between_line_and_rename_the_old_output_is_still_recognised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The journal has the new content already, and the old file stands: it is ours still, and stale."""
     source, root = save(tmp_path / "a.png"), tmp_path / "out"
     with Journal(LocalStore(root), "settings") as journal:
@@ -237,7 +237,7 @@ def test_a_crash_between_line_and_rename_leaves_the_old_output_ours(tmp_path: Pa
     assert Records(LocalStore(root), "settings").state(JOB, version_of(str(source))) == "finished"
 
 
-def test_a_crash_between_line_and_rename_of_a_new_output_leaves_it_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_crash_between_line_and_rename_a_new_output_is_still_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, root = save(tmp_path / "a.png"), tmp_path / "out"
     killed = Journal(LocalStore(root), "settings")
     with monkeypatch.context() as patched:
@@ -256,7 +256,7 @@ def test_a_crash_after_the_rename_leaves_the_output_finished(tmp_path: Path) -> 
     assert Records(LocalStore(root), "settings").state(JOB, version_of(str(source))) == "finished"
 
 
-def test_a_rename_that_fails_leaves_the_old_output_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_failed_rename_the_old_output_is_still_recognised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, root = save(tmp_path / "a.png"), tmp_path / "out"
     with Journal(LocalStore(root), "settings") as journal:
         record(root, journal, "a.png", b"old", source)
@@ -268,7 +268,7 @@ def test_a_rename_that_fails_leaves_the_old_output_ours(tmp_path: Path, monkeypa
     assert Records(LocalStore(root), "settings").state(JOB, version_of(str(source))) == "stale"
 
 
-def test_a_journal_that_could_be_written_in_part_only_goes_on_in_a_line_of_its_own(tmp_path: Path) -> None:
+def test_a_partly_written_journal_line_is_followed_by_a_new_line(tmp_path: Path) -> None:
     class Full:
         """Takes ten bytes and no more, as a full disk does."""
 
@@ -318,7 +318,7 @@ def test_a_refused_second_conversion_leaves_the_first_ones_report_and_parts(tmp_
         assert (journal.parts / "being written").exists()
 
 
-def test_whoever_waited_for_the_lock_of_a_sorted_journal_opens_the_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_waited_for_the_lock_opens_the_compacted_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second opens the journal, the first then ends and replaces it: the lock of a file that is gone is worth nothing."""
     from pixlate.system import locking
 
@@ -352,7 +352,7 @@ def test_the_output_folder_may_be_a_link(tmp_path: Path, run: Run) -> None:
     assert run(source, tmp_path / "real").finished_before == 3
 
 
-def test_a_moved_output_folder_and_source_go_on(tmp_path: Path, run: Run) -> None:
+def test_a_moved_output_folder_and_source_are_continued(tmp_path: Path, run: Run) -> None:
     run(folder(tmp_path / "in", 3), tmp_path / "out")
     shutil.move(tmp_path / "in", tmp_path / "in2")
     shutil.move(tmp_path / "out", tmp_path / "out2")
@@ -369,7 +369,7 @@ def test_a_deleted_output_is_made_again(tmp_path: Path, run: Run) -> None:
     assert tree(out) == before
 
 
-def test_an_output_that_may_not_be_read_is_not_taken_for_ours(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_output_is_treated_as_foreign(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     from pixlate.places import local as module
 
     source, out = folder(tmp_path / "in", 1), tmp_path / "out"

@@ -10,7 +10,7 @@ from pixlate.plugin.gan import GAN, Export
 from pixlate.plugin.spec import ModelInput, ModelSpec
 
 
-def test_generator_of_the_main_direction_is_asked_for() -> None:
+def test_main_direction_names_the_generator_to_export() -> None:
     with pytest.raises(ValueError, match=r"expected a generator named 'source_to_target', got \['there'\]; name it so"):
         GAN({"there": nn.Identity()})
 
@@ -18,7 +18,7 @@ def test_generator_of_the_main_direction_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("name", "sentence"), [("spec", "define spec()"), ("generate", "define generate()"), ("generator_losses", "define generator_losses()")]
 )
-def test_method_that_was_forgotten_is_named(name: str, sentence: str) -> None:
+def test_unimplemented_method_of_a_subclass_is_named(name: str, sentence: str) -> None:
     class Forgetful(GAN):
         """Defines nothing."""
 
@@ -28,7 +28,7 @@ def test_method_that_was_forgotten_is_named(name: str, sentence: str) -> None:
         getattr(gan, name)(*arguments)
 
 
-def test_method_without_adversary_has_generators_alone_to_move() -> None:
+def test_method_without_discriminators_has_one_player_of_its_generators() -> None:
     gan = GAN({"source_to_target": nn.Conv2d(3, 3, 1)})
     players = gan.players()
     assert list(players) == ["discriminators", "generators"] and [player.adversary for player in players.values()] == [True, False]

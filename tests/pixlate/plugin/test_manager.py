@@ -254,7 +254,7 @@ def test_a_plugin_that_fails_to_open_a_model_does_not_keep_others_from_it(instal
     ]
 
 
-def test_the_first_plugin_that_opens_a_model_wins_and_none_passes_on(install: Install) -> None:
+def test_the_first_plugin_that_opens_a_model_wins_and_none_defers_to_the_next(install: Install) -> None:
     code = "@pixlate.hookimpl\ndef pixlate_open_model(path, device):\n    return {!r} if path.suffix == {!r} else None\n"
     plugins = Plugins([install("first", code.format("one", ".one")), install("second", code.format("two", ".two"))])
     asked = [plugins.manager.hook.pixlate_open_model(path=Path(name), device="cpu") for name in ("a.one", "a.two", "a.three")]

@@ -36,7 +36,7 @@ def test_json_gives_the_same_spec_back(spec: ModelSpec) -> None:
 
 
 @given(specs, st.dictionaries(st.text(), st.none() | st.integers() | st.text()))
-def test_keys_of_a_newer_pixlate_are_passed_over(spec: ModelSpec, more: dict[str, Any]) -> None:
+def test_keys_of_a_newer_pixlate_are_ignored(spec: ModelSpec, more: dict[str, Any]) -> None:
     values = more | asdict(spec)
     values["provenance"] = more | values["provenance"]
     assert ModelSpec.from_json(json.dumps(values)) == spec
@@ -45,7 +45,7 @@ def test_keys_of_a_newer_pixlate_are_passed_over(spec: ModelSpec, more: dict[str
 @given(
     st.dictionaries(st.sampled_from(sorted(asdict(ModelSpec()))), st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers()))
 )
-def test_any_object_is_a_right_spec_or_refused(values: dict[str, Any]) -> None:
+def test_any_object_is_a_valid_spec_or_refused(values: dict[str, Any]) -> None:
     try:
         spec = ModelSpec.from_json(json.dumps(values))
     except PixlateError as error:
@@ -55,7 +55,7 @@ def test_any_object_is_a_right_spec_or_refused(values: dict[str, Any]) -> None:
 
 
 @given(st.text())
-def test_any_text_is_a_right_spec_or_refused(text: str) -> None:
+def test_any_text_is_a_valid_spec_or_refused(text: str) -> None:
     try:
         ModelSpec.from_json(text)
     except PixlateError as error:
@@ -83,7 +83,7 @@ def test_text_that_is_no_spec_is_refused(text: str) -> None:
         ({"method": 3}, "method to be a text, got 3"),
     ],
 )
-def test_wrong_value_is_refused_with_what_came(values: dict[str, Any], sentence: str) -> None:
+def test_wrong_value_is_refused_with_the_value_received(values: dict[str, Any], sentence: str) -> None:
     with pytest.raises(PixlateError, match=re.escape(sentence)):
         ModelSpec.from_json(json.dumps(values))
 

@@ -29,7 +29,7 @@ def test_every_extra_that_is_named_exists() -> None:
         assert named <= EXTRAS.keys(), page.name
 
 
-def test_sentence_is_written_once() -> None:
+def test_missing_package_message_is_defined_once() -> None:
     sources = [path for shelf in ("translate", "plugins", "export") for path in (ROOT / shelf).rglob("*.py")]
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
     written = [path.name for path in (*sources, *pages) if re.search(r"pip install '?pixlate\[", path.read_text())]

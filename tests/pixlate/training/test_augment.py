@@ -11,12 +11,12 @@ def seeded_images(*shape: int) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(1))
 
 
-def test_no_kinds_give_the_very_images() -> None:
+def test_no_augmentation_kinds_return_the_images_unchanged() -> None:
     images = seeded_images(2, 3, 8, 8)
     assert DiffAugment(())(images) is images
 
 
-def test_masks_are_moved_and_cut_with_their_images_and_keep_their_values() -> None:
+def test_masks_are_augmented_with_their_images_and_keep_their_values() -> None:
     images = seeded_images(8, 3, 16, 16)
     images[:, :, 4:8, 4:8] = 1.0
     masks = torch.zeros(8, 1, 16, 16)

@@ -132,7 +132,7 @@ def test_damaged_checkpoints_are_put_aside_and_the_newest_whole_one_is_loaded(tm
         )
 
 
-def test_damaged_checkpoints_alone_are_no_checkpoint(tmp_path: Path) -> None:
+def test_only_damaged_checkpoints_count_as_no_checkpoint(tmp_path: Path) -> None:
     damage_file(some_checkpoint(1).save(tmp_path) / "state.json", "cut")
     with pytest.raises(PixlateError, match=r"expected a checkpoint in .*, found none but damaged ones \(.*step-00000001 is damaged"):
         load_newest(tmp_path)

@@ -269,7 +269,7 @@ def test_methods_of_labels_masks_and_noise_keep_the_contract() -> None:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_method_with_conditions_trains_validates_and_resumes_bit_equal_without_its_folders_being_asked_again(
+def test_method_with_conditions_trains_validates_and_resumes_bit_equal_without_listing_its_folders_again(
     name: str, folder: Path, make_run: MakeRun, fit: Fit, digests: Digests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = {} if name == "sampler" else {"augment": ("color", "translation", "cutout")}
@@ -310,7 +310,7 @@ def test_facts_are_kept_in_the_options_and_the_checkpoint_and_give_the_networks_
             torch.testing.assert_close(exports[name](batch)[index], painted[index])
 
 
-def test_only_images_lie_channels_last(folder: Path, make_run: MakeRun) -> None:
+def test_only_images_are_stored_channels_last(folder: Path, make_run: MakeRun) -> None:
     trainer = Trainer(make_run(FILLING, (folder,), patch=16, channels_last=True), Fabric(accelerator="cpu", devices=1))
     batch = trainer._batch(0)
     trainer.loader.close()

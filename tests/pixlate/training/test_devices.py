@@ -79,7 +79,7 @@ def test_processes_of_torchrun_that_do_not_fit_the_options_are_refused(
 
 
 @pytest.mark.parametrize(("environment", "first"), [({}, True), ({"RANK": "0"}, True), ({"RANK": "3", "LOCAL_RANK": "0"}, False), ({"LOCAL_RANK": "1"}, False)])
-def test_one_process_speaks(environment: dict[str, str], first: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_first_process_prints(environment: dict[str, str], first: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RANK", "LOCAL_RANK"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
@@ -177,7 +177,7 @@ def test_signal_to_the_launcher_stops_all_processes_with_a_checkpoint(make_run: 
             time.sleep(0.01)
 
 
-def test_image_that_one_process_cannot_read_ends_all_and_is_named(make_run: MakeRun, start: Start, photographs: Path, tmp_path: Path) -> None:
+def test_image_that_one_process_cannot_read_ends_all_processes_and_is_named(make_run: MakeRun, start: Start, photographs: Path, tmp_path: Path) -> None:
     folder = tmp_path / "photographs"
     shutil.copytree(photographs, folder)
     (folder / "001.png").write_bytes((folder / "001.png").read_bytes()[:-200])

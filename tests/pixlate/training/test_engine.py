@@ -108,7 +108,7 @@ class Adversarial(Mix):
         self.seen.append((self.weight.detach().clone(), self.discriminators["target"].weight.clone()))  # type: ignore[operator]
 
 
-def test_discriminator_moves_first_then_the_generator_and_each_alone(make_run: MakeRun, fit: Fit, logged: Logged, tmp_path: Path) -> None:
+def test_discriminator_is_updated_first_then_the_generator_each_alone(make_run: MakeRun, fit: Fit, logged: Logged, tmp_path: Path) -> None:
     made: list[Adversarial] = []
 
     def build() -> Adversarial:
@@ -159,7 +159,7 @@ class ExplodingGradient(Exploding):
 
 
 @pytest.mark.parametrize(("gan", "what"), [(Exploding, "square"), (ExplodingGradient, "weight")])
-def test_what_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(
+def test_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(
     gan: type[Exploding], what: str, make_run: MakeRun, fit: Fit, tmp_path: Path
 ) -> None:
     options = make_run(toy(gan), steps=10, checkpoint_every=2, log_every=1)

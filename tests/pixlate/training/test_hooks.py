@@ -63,14 +63,14 @@ class Listener:
         return pixlate.ForeignGenerator("everything", network, pixlate.ModelSpec())
 
 
-def test_plugins_are_told_the_losses_of_each_step(options: RunOptions, plugin: Listener, tmp_path: Path) -> None:
+def test_plugins_receive_the_losses_of_each_step(options: RunOptions, plugin: Listener, tmp_path: Path) -> None:
     logged: list[tuple[int, dict[str, float]]] = []
     train(options, tmp_path / "run", lambda progress: logged.append((progress.step, progress.losses)), print)
     assert [step for step, _ in plugin.losses] == [1, 2, 3, 4]
     assert plugin.losses == logged
 
 
-def test_plugins_are_shown_the_held_out_images_after_each_validation(options: RunOptions, plugin: Listener, tmp_path: Path) -> None:
+def test_plugins_receive_the_held_out_images_after_each_validation(options: RunOptions, plugin: Listener, tmp_path: Path) -> None:
     train(options, tmp_path / "run", lambda progress: None, print)
     assert [(step, len(samples)) for step, samples in plugin.shown] == [(2, 2), (4, 2)]
     sample = plugin.shown[0][1][0]
@@ -102,7 +102,7 @@ def test_weights_a_plugin_recognises_are_started_from(options: RunOptions, plugi
     assert torch.equal(weights["generators.source_to_target.head.0.bias"], torch.full((8,), 7.0))
 
 
-def test_weights_nobody_recognises_are_refused_with_their_keys(options: RunOptions, tmp_path: Path) -> None:
+def test_weights_that_no_plugin_recognises_are_refused_with_their_keys(options: RunOptions, tmp_path: Path) -> None:
     save_file({"strange.weight": torch.zeros(1)}, tmp_path / "foreign.safetensors")
     chosen = replace(options, training=replace(options.training, start_from=str(tmp_path / "foreign.safetensors")))
     with pytest.raises(pixlate.PixlateError, match=r"no installed plugin recognises .*foreign\.safetensors \(strange\.weight"):

@@ -71,7 +71,7 @@ def test_discriminator_that_ranks_generated_images_higher_has_not_won() -> None:
     assert watch(Monitor(), lambda: observation(verdicts={"target": logits(-8.0)})) == {}
 
 
-def test_verdict_on_single_logits_takes_more_observations() -> None:
+def test_single_logits_need_more_observations_before_a_warning() -> None:
     torch.manual_seed(0)
     assert list(watch(Monitor(), lambda: observation(verdicts={"target": logits(12.0, (1, 1))}), 2 * COMPARED)) == [COMPARED]
 
@@ -89,7 +89,7 @@ def test_each_discriminator_is_judged_by_its_own_verdicts() -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 4, 40])
-def test_outputs_that_are_all_one_picture_are_a_collapse(batch: int) -> None:
+def test_identical_outputs_count_as_mode_collapse(batch: int) -> None:
     torch.manual_seed(0)
     warnings = watch(Monitor(), lambda: observation(outputs=pictures(batch, 0.0), targets=pictures(batch, 0.8)))
     (number,) = warnings
@@ -98,17 +98,17 @@ def test_outputs_that_are_all_one_picture_are_a_collapse(batch: int) -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 4])
-def test_outputs_half_as_varied_as_their_targets_are_no_collapse(batch: int) -> None:
+def test_outputs_half_as_varied_as_their_targets_are_not_mode_collapse(batch: int) -> None:
     torch.manual_seed(0)
     assert watch(Monitor(), lambda: observation(outputs=pictures(batch, 0.4), targets=pictures(batch, 0.8)), 200) == {}
 
 
-def test_outputs_as_alike_as_their_targets_are_no_collapse() -> None:
+def test_outputs_as_alike_as_their_targets_are_not_mode_collapse() -> None:
     torch.manual_seed(0)
     assert watch(Monitor(), lambda: observation(outputs=pictures(4, 0.0), targets=pictures(4, 0.03))) == {}
 
 
-def test_blurred_outputs_are_no_collapse() -> None:
+def test_blurred_outputs_are_not_mode_collapse() -> None:
     torch.manual_seed(0)
 
     def blurred() -> Observation:
@@ -133,7 +133,7 @@ def test_diversity_is_the_mean_difference_of_two_pictures() -> None:
     assert f"(mean difference 0.000, that of the targets {expected:.3f}, for 1 observations up to step 1)" in message
 
 
-def test_player_whose_weights_stand_still_is_named_once() -> None:
+def test_player_whose_weights_do_not_change_is_named_once() -> None:
     warnings = watch(Monitor(), lambda: observation(movement={"generators": 1e-9, "discriminators": 1e-4}))
     assert warnings == {
         20: [
@@ -143,7 +143,7 @@ def test_player_whose_weights_stand_still_is_named_once() -> None:
     }
 
 
-def test_weights_that_move_now_and_then_are_no_standstill() -> None:
+def test_weights_that_change_now_and_then_give_no_warning() -> None:
     changes = iter(([0.0] * (PATIENCE - 1) + [1e-5]) * 10)
     assert watch(Monitor(), lambda: observation(movement={"generators": next(changes)}), 10 * PATIENCE) == {}
 

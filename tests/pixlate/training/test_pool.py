@@ -57,7 +57,7 @@ def test_every_image_is_returned_at_most_once() -> None:
 
 @given(size=st.integers(0, 4), batches=st.lists(st.integers(1, 5), min_size=2, max_size=8), seed=st.integers(0, 1000), data=st.data())
 @settings(deadline=None, max_examples=40)
-def test_restored_pool_goes_on_exactly(size: int, batches: list[int], seed: int, data: st.DataObject) -> None:
+def test_restored_pool_continues_exactly(size: int, batches: list[int], seed: int, data: st.DataObject) -> None:
     stop = data.draw(st.integers(0, len(batches) - 1))
 
     def images(step: int) -> dict[str, Tensor]:
@@ -97,7 +97,7 @@ def test_pool_of_size_zero_returns_images_unchanged_and_draws_nothing() -> None:
     assert torch.equal(torch.get_rng_state(), state) and pool.state() == {}
 
 
-def test_entries_are_pooled_apart() -> None:
+def test_entries_are_pooled_separately() -> None:
     pool = ImagePool(2)
     for number in range(20):
         out = pool.query({"source": numbered(number), "target": numbered(-number - 1)})

@@ -86,7 +86,7 @@ def report(run: Path, lines: Iterable[dict[str, Any]] = (), options: str = OPTIO
     return Page(path)
 
 
-def test_page_tells_method_progress_and_options(tmp_path: Path) -> None:
+def test_page_shows_method_progress_and_options(tmp_path: Path) -> None:
     page = report(tmp_path, [losses(250, pixel=0.5)])
     assert f"srgan: {tmp_path.name}" in page.text and "Step 250 of 1,000" in page.text
     for text in ("folders/photos/one, /photos/two", "mirrortrue", "learning rate0.0002", "betas0.9, 0.99"):
@@ -124,7 +124,7 @@ def test_every_group_has_a_chart_and_the_legend_the_last_values(tmp_path: Path) 
     assert "dB" in labels(charts["Validation: psnr_luma"]) and "steps/s" in labels(charts["Speed"]) and "step" in labels(charts["Losses"])
 
 
-def test_curve_lies_where_its_ticks_say(tmp_path: Path) -> None:
+def test_curve_agrees_with_the_ticks_of_its_axes(tmp_path: Path) -> None:
     values = {100: 24.0, 200: 27.0, 300: 26.0, 500: 28.0}
     (svg,) = report(tmp_path, [{"kind": "validation", "step": step, "psnr_luma": value} for step, value in values.items()]).charts().values()
     ticks = {float(text.text or ""): float(text.attrib["y"]) - 4 for text in svg.iter("text") if text.get("text-anchor") == "end" and text.text != "step"}
@@ -154,7 +154,7 @@ def test_other_numbers_are_drawn_linearly(values: list[float], tmp_path: Path) -
     assert "(logarithmic)" not in " ".join(labels(svg))
 
 
-def test_zero_lies_on_the_floor_of_a_logarithmic_chart(tmp_path: Path) -> None:
+def test_zero_is_drawn_at_the_bottom_of_a_logarithmic_chart(tmp_path: Path) -> None:
     (svg,) = report(tmp_path, [losses(step, hinge=value) for step, value in enumerate([1.0, 1e-5, 0.0])]).charts().values()
     assert points(svg)[0][2][1] == pytest.approx(BOTTOM, abs=0.11)
 
@@ -184,12 +184,12 @@ def test_steps_logged_again_after_resuming_replace_the_first_ones(tmp_path: Path
 @pytest.mark.parametrize(
     "end", ['{"kind": "losses", "step": 30, "pi', '{"kind": "losses"}\n', "null\n", "[1]\n", "\x00\x00\x00\n", '{"kind": "los{"kind": "losses", "step": 4}\n']
 )
-def test_damaged_line_is_passed_over_and_counted(end: str, tmp_path: Path) -> None:
+def test_damaged_line_is_skipped_and_counted(end: str, tmp_path: Path) -> None:
     page = report(tmp_path, [losses(10, pixel=0.5), losses(20, pixel=0.5)], end=end)
     assert "1 damaged line of log.jsonl passed over." in page.text and len(points(page.charts()["Losses"])[0]) == 2
 
 
-def test_bytes_that_are_no_text_are_passed_over(tmp_path: Path) -> None:
+def test_bytes_that_are_not_text_are_skipped(tmp_path: Path) -> None:
     report(tmp_path, [losses(10, pixel=0.5)])
     with (tmp_path / "log.jsonl").open("ab") as file:
         file.write(b'{"kind": "losses", "step": 20, "\xff\xfe\n')
@@ -207,12 +207,12 @@ def test_run_that_has_logged_nothing_says_so(tmp_path: Path) -> None:
     assert "Nothing has been logged yet." in page.text and "Step 0 of 1,000" in page.text and page.charts() == {}
 
 
-def test_warnings_stand_on_the_page_with_their_steps(tmp_path: Path) -> None:
+def test_page_shows_warnings_with_their_steps(tmp_path: Path) -> None:
     page = report(tmp_path, [{"kind": "warning", "step": 1500, "message": "discriminator <b> has won & more"}])
     assert "discriminator <b> has won & more (step 1,500)" in page.text and "<b> has won" not in page.source
 
 
-def test_every_text_is_escaped(tmp_path: Path) -> None:
+def test_all_text_on_the_page_is_escaped(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>\"'&"
     run = tmp_path / "<img src=x>"
     run.mkdir()

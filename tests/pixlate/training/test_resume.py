@@ -65,7 +65,7 @@ def test_finished_run_resumed_has_nothing_to_do(make_run: MakeRun, fit: Fit, dig
     assert resumed.finished and resumed.progress == [] and digests(tmp_path) == before
 
 
-def test_leftover_of_a_checkpoint_half_written_is_passed_over(make_run: MakeRun, fit: Fit, digests: Digests, tmp_path: Path) -> None:
+def test_partly_written_checkpoint_is_ignored(make_run: MakeRun, fit: Fit, digests: Digests, tmp_path: Path) -> None:
     options = make_run(checkpoint_every=2)
     fit(options, tmp_path / "undisturbed")
     fit(options, tmp_path / "crashed", crash=2)
@@ -85,7 +85,7 @@ def undisturbed(make_run: MakeRun, fit: Fit, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.mark.parametrize("file", ["weights.safetensors", "average.safetensors", "optimizers.safetensors", "pool.safetensors", "state.json", "checksums.json"])
-def test_damaged_newest_checkpoint_is_told_and_the_run_goes_on_from_the_one_before(
+def test_damaged_newest_checkpoint_is_reported_and_the_run_resumes_from_the_one_before(
     file: str, undisturbed: Path, make_run: MakeRun, fit: Fit, digests: Digests, lines: Lines, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
@@ -212,7 +212,7 @@ def test_run_is_not_resumed_on_other_images(make_run: MakeRun, fit: Fit, photogr
         fit(options, tmp_path / "run", resume=True)
 
 
-def test_images_may_lie_elsewhere_when_a_run_is_resumed(make_run: MakeRun, fit: Fit, digests: Digests, photographs: Path, tmp_path: Path) -> None:
+def test_images_may_have_moved_when_a_run_is_resumed(make_run: MakeRun, fit: Fit, digests: Digests, photographs: Path, tmp_path: Path) -> None:
     fit(make_run(checkpoint_every=2), tmp_path / "undisturbed")
     shutil.copytree(photographs, tmp_path / "before")
     fit(make_run(folders=(tmp_path / "before",), checkpoint_every=2), tmp_path / "run", crash=3)
@@ -262,7 +262,7 @@ def test_full_disk_under_the_log_is_one_sentence(make_run: MakeRun, fit: Fit, tm
 
 
 @pytest.mark.parametrize("state", [{}, {"options": [], "names": "", "best": None}, {"options": {}, "names": "", "best": 3}])
-def test_strange_state_is_refused_in_a_sentence(state: dict[str, Any], make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
+def test_invalid_optimiser_state_is_refused_in_one_sentence(state: dict[str, Any], make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
     fit(make_run(checkpoint_every=2), tmp_path, crash=2)
     whole = load_checkpoint(tmp_path)
     replace(whole, state=state).save(tmp_path / "checkpoints")

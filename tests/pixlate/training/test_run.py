@@ -121,7 +121,7 @@ def test_run_of_a_method_that_is_not_installed_is_refused(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "text", [None, "", "train", "train = 3", "[train]", "[train.srgan]\nsteps = 3", "[train]\nsrgan = 3", "[other]", "[train.a]\n[train.b]"]
 )
-def test_folder_without_options_that_can_be_read_is_no_run(text: str | None, tmp_path: Path) -> None:
+def test_folder_without_readable_options_is_not_a_run(text: str | None, tmp_path: Path) -> None:
     if text is not None:
         (tmp_path / OPTIONS).write_text(text)
     with pytest.raises(PixlateError, match=r"expected a run folder with options\.toml, but .* has none that can be read .*; name the folder given to --out"):
@@ -134,7 +134,7 @@ def test_options_are_toml_with_one_table_for_the_method(tmp_path: Path) -> None:
     assert list(table) == ["train"] and list(table["train"]) == ["srgan"] and table["train"]["srgan"]["folders"] == [str(tmp_path)]
 
 
-def test_log_is_one_json_object_a_line_and_goes_on_where_it_ended(tmp_path: Path) -> None:
+def test_log_is_one_json_object_per_line_and_is_appended_to(tmp_path: Path) -> None:
     for step in (1, 2):
         with closing(Log(tmp_path, step - 1)) as log:
             log.write("losses", step, pixel=0.5)
@@ -143,7 +143,7 @@ def test_log_is_one_json_object_a_line_and_goes_on_where_it_ended(tmp_path: Path
     assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 2
 
 
-def test_log_loses_what_a_killed_process_wrote_of_later_steps(tmp_path: Path) -> None:
+def test_log_drops_lines_of_steps_after_the_checkpoint_that_is_resumed(tmp_path: Path) -> None:
     with closing(Log(tmp_path)) as log:
         for step in range(1, 6):
             log.write("losses", step, pixel=0.5)
@@ -193,7 +193,7 @@ def write_old(tmp_path: Path, *lines: str) -> dict[str, Any]:
     return {"method": "toy", **tomllib.loads((tmp_path / OPTIONS).read_text())["train"]["toy"]}
 
 
-def test_option_that_an_older_run_does_not_know_has_the_value_of_its_time(tmp_path: Path) -> None:
+def test_option_missing_from_an_older_run_has_the_earlier_behaviour(tmp_path: Path) -> None:
     then = write_old(tmp_path)
     options = RunOptions.load(tmp_path, {"toy": GROWN})
     assert options.method_options == Grown(kernel="small") and Grown() == Grown(kernel="large")

@@ -25,7 +25,7 @@ def test_cosine_rate_is_half_a_cosine(run: tuple[int, int]) -> None:
     assert Schedule(TrainingOptions(schedule="cosine"), steps).factor(step) == pytest.approx(expected, abs=1e-12)
 
 
-def test_cosine_rate_starts_anew_each_period() -> None:
+def test_cosine_rate_restarts_each_period() -> None:
     schedule = Schedule(TrainingOptions(schedule="cosine", periods=4), 400)
     single = Schedule(TrainingOptions(schedule="cosine"), 100)
     assert [schedule.factor(step) for step in range(400)] == pytest.approx([single.factor(step % 100) for step in range(400)])
@@ -50,7 +50,7 @@ def test_plateau_rate_falls_after_so_many_validations_that_are_no_better(patienc
     assert schedule.factor(7) == 0.5 ** sum(len(streak) // patience for streak in streaks)
 
 
-def test_plateau_goes_on_from_its_state() -> None:
+def test_plateau_schedule_resumes_from_its_state() -> None:
     options = TrainingOptions(schedule="plateau", patience=3, decay=0.5)
     before, after = Schedule(options, 100), Schedule(options, 100)
     for better in (True, False, False, False, False, False):
@@ -61,7 +61,7 @@ def test_plateau_goes_on_from_its_state() -> None:
     assert after.factor(0) == 0.25
 
 
-def test_other_schedules_do_not_listen_to_validation() -> None:
+def test_other_schedules_ignore_validation() -> None:
     schedule = Schedule(TrainingOptions(schedule="constant"), 100)
     for _ in range(50):
         schedule.validated(False)

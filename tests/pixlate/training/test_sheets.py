@@ -43,7 +43,7 @@ def test_row_is_source_output_target_pixel_for_pixel(tmp_path: Path) -> None:
     assert all(np.array_equal(cell(sheet, column, 200, 240), image) for column, image in enumerate(images))
 
 
-def test_captions_stand_over_every_column(tmp_path: Path) -> None:
+def test_every_column_has_a_caption_above_it(tmp_path: Path) -> None:
     sheet = drawn(tmp_path, Sample(noise(200, 200), noise(200, 200), noise(200, 200)))
     for column in range(3):
         left = MARGIN + column * (200 + MARGIN)

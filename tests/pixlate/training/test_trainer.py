@@ -159,7 +159,7 @@ def test_batch_in_parts_gives_the_weights_and_losses_of_the_whole(method: str, p
     assert largest_difference(state(whole), state(split)) < 1e-5
 
 
-def test_generators_sit_out_all_steps_but_every_third(make_run: MakeRun) -> None:
+def test_generators_are_updated_every_third_step_only(make_run: MakeRun) -> None:
     trainer = trainer_of(make_run("pix2pix", steps=9, generator_every=3))
     moved = []
     for step in range(6):
@@ -171,7 +171,7 @@ def test_generators_sit_out_all_steps_but_every_third(make_run: MakeRun) -> None
 
 
 @pytest.mark.parametrize(("own", "expected"), [(0.0, 1e-3), (4e-3, 4e-3)])
-def test_players_move_at_their_own_rates(own: float, expected: float, make_run: MakeRun) -> None:
+def test_players_use_their_own_learning_rates(own: float, expected: float, make_run: MakeRun) -> None:
     trainer = trainer_of(make_run("pix2pix", learning_rate=1e-3, discriminator_learning_rate=own))
     before = {name: value.detach().clone() for name, value in trainer.gan.named_parameters()}
     trainer.step(0)
@@ -198,7 +198,7 @@ def test_mixed_precision_gives_nearly_the_same_losses_and_keeps_weights_in_32_bi
     assert mixed.scaler.is_enabled() == (precision == "16-mixed")
 
 
-def test_gradient_that_overflows_16_bits_lowers_the_loss_scale_and_moves_nothing(make_run: MakeRun) -> None:
+def test_gradient_that_overflows_16_bits_lowers_the_loss_scale_and_skips_the_update(make_run: MakeRun) -> None:
     trainer = trainer_of(make_run("pix2pix", precision="16-mixed", l1_weight=3e38))
     before = {name: value.detach().clone() for name, value in trainer.gan.generators.named_parameters()}
     scale = trainer.scaler.get_scale()
@@ -207,7 +207,7 @@ def test_gradient_that_overflows_16_bits_lowers_the_loss_scale_and_moves_nothing
     assert all(torch.equal(value, before[name]) for name, value in trainer.gan.generators.named_parameters())
 
 
-def test_images_and_weights_lie_channels_last_where_asked_for(make_run: MakeRun) -> None:
+def test_images_and_weights_are_channels_last_when_requested(make_run: MakeRun) -> None:
     last, first = (trainer_of(make_run("pix2pix", channels_last=chosen)) for chosen in (True, False))
     for trainer, chosen in ((last, True), (first, False)):
         weight: Any = trainer.gan.generators["source_to_target"].network.encoder[1][1].weight  # type: ignore[union-attr,index]
@@ -270,7 +270,7 @@ class Three(GAN):
         return super().players() | {"encoder": Player(self.encoder, self.encoder_losses), "frozen": Player(self.frozen, self.encoder_losses)}
 
 
-def test_method_may_have_any_number_of_players_of_which_each_moves_alone(make_run: MakeRun) -> None:
+def test_method_may_have_any_number_of_players_updated_one_at_a_time(make_run: MakeRun) -> None:
     method = pixlate.Method("three", "for tests", pixlate.paired, Nothing, lambda options: Three())
     trainer = trainer_of(make_run(method, resize=20, patch=16, learning_rate=1e-3, discriminator_learning_rate=2e-3, schedule="constant"))
     assert list(trainer.turns) == ["discriminators", "generators", "encoder"], "what is frozen plays no part"

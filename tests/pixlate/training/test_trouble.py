@@ -40,7 +40,7 @@ def damaged(photographs: Path, make_run: MakeRun, tmp_path: Path) -> tuple[RunOp
     return options, path
 
 
-def test_image_that_cannot_be_read_stops_the_run_which_goes_on_once_it_is_mended(
+def test_image_that_cannot_be_read_stops_the_run_which_resumes_once_it_is_fixed(
     damaged: tuple[RunOptions, Path], photographs: Path, fit: Fit, digests: Digests, tmp_path: Path
 ) -> None:
     options, path = damaged
@@ -95,7 +95,7 @@ class Lost(GAN):
         return {"target": (torch.ones_like(real), -torch.ones_like(fake))}
 
 
-def test_networks_that_learn_nothing_are_told_of_once(make_run: MakeRun, fit: Fit, lines: Lines, digests: Digests, tmp_path: Path) -> None:
+def test_networks_that_learn_nothing_are_warned_about_once(make_run: MakeRun, fit: Fit, lines: Lines, digests: Digests, tmp_path: Path) -> None:
     method = pixlate.Method("lost", "for tests", pixlate.paired, Nothing, lambda options: Lost())
     options = make_run(method, resize=20, patch=16, steps=50, learning_rate=1e-12, checkpoint_every=10)
     first = fit(options, tmp_path / "run", crash=35).warnings
@@ -112,6 +112,6 @@ def test_networks_that_learn_nothing_are_told_of_once(make_run: MakeRun, fit: Fi
     assert digests(tmp_path / "undisturbed") == digests(tmp_path / "run")
 
 
-def test_networks_that_learn_are_not_complained_of(make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
+def test_networks_that_learn_give_no_warning(make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
     for method in ("srgan", "pix2pix"):
         assert fit(make_run(method, steps=40, learning_rate=1e-3), tmp_path / method).warnings == []

@@ -65,7 +65,7 @@ def test_weights_are_taken_out_of_what_is_around_them(content: Mapping[str, Any]
     assert_state(saved(content, tmp_path / "a.pth"))
 
 
-def test_what_is_left_out_is_told(tmp_path: Path) -> None:
+def test_keys_that_are_left_out_are_reported(tmp_path: Path) -> None:
     content = {"params": STATE, "params_ema": STATE, "epoch": 7}
     assert read_weights(saved(content, tmp_path / "a.pth")).left_out == ("params", "epoch")
     content = {"state_dict": {f"generator.{key}": value for key, value in STATE.items()} | {"discriminator.x": torch.ones(1)}, "note": "text"}
@@ -206,7 +206,7 @@ def test_contents_that_are_no_weights_are_refused(content: object, message: str,
     assert "\n" not in str(caught.value)
 
 
-def test_endless_nests_end(tmp_path: Path) -> None:
+def test_deeply_nested_and_recursive_containers_are_refused(tmp_path: Path) -> None:
     content: dict[str, Any] = {"params": STATE}
     for _ in range(20):
         content = {"params": content}
@@ -271,7 +271,7 @@ def test_weights_go_to_the_plugin_that_knows_them(recogniser: Recogniser) -> Non
     assert given == [STATE, options] and state.keys() == STATE.keys()
 
 
-def test_weights_that_nobody_knows_are_named_by_their_first_keys() -> None:
+def test_weights_that_no_plugin_recognises_are_named_by_their_first_keys() -> None:
     state = {f"{letter}.weight": torch.zeros(1) for letter in "dcba"}
     with pytest.raises(PixlateError, match=re.escape("no installed plugin recognises the weights of a.pth (a.weight, b.weight, c.weight, ...); install")):
         recognise(state, ImportOptions(), Path("a.pth"))
@@ -282,7 +282,7 @@ def test_weights_of_a_run_are_sent_to_export() -> None:
         recognise({"generators.source_to_target.head.0.bias": torch.zeros(1)}, ImportOptions(), Path("weights.safetensors"))
 
 
-def test_a_plugin_that_fails_is_named_in_one_sentence_and_the_others_are_still_asked(recogniser: Recogniser) -> None:
+def test_a_plugin_that_fails_is_named_in_one_sentence_and_the_others_are_still_called(recogniser: Recogniser) -> None:
     def fail(state: Mapping[str, Tensor], options: ImportOptions) -> object:
         raise IndexError("tuple index\nout of range")
 
@@ -296,7 +296,7 @@ def test_a_plugin_that_fails_is_named_in_one_sentence_and_the_others_are_still_a
     assert recognise(known, ImportOptions(), Path("a.pth")).spec.scale == 2
 
 
-def test_a_plugin_that_refuses_has_the_last_word(recogniser: Recogniser) -> None:
+def test_a_plugin_that_refuses_a_file_ends_the_search(recogniser: Recogniser) -> None:
     def refuse(state: Mapping[str, Tensor], options: ImportOptions) -> object:
         raise PixlateError("expected more")
 
@@ -315,7 +315,7 @@ def test_a_network_of_any_claimed_size_is_compared_before_it_takes_memory() -> N
     assert with_weights(lambda: nn.Conv2d(2**20, 2**20, 3), {"weight": torch.zeros(1), "bias": torch.zeros(1)}) is None
 
 
-def test_a_network_takes_over_exactly_its_own_weights() -> None:
+def test_a_network_loads_exactly_its_own_weights() -> None:
     weights = {"weight": torch.rand(2, 3), "bias": torch.rand(2)}
     network = with_weights(lambda: nn.Linear(3, 2), weights)
     assert network is not None and not network.training and torch.equal(network.weight, weights["weight"])
