@@ -18,7 +18,7 @@ _DOUBLING_BLUR = (1.0, 3.0, 3.0, 1.0)
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where the layers of its one long sequence stand."""
+    """Where the layers of its one long sequence are."""
 
     blocks: range
     """The residual blocks."""
@@ -104,13 +104,13 @@ def import_resnet(state: "Mapping[str, Tensor]", options: pixlate.ImportOptions)
     if foreign is not None:
         _check_blurs(state, layout, len(first))
         if layout.padded == (options.padding == "zero") and options.padding != "reflect":
-            told = "reflect or replicate: its blocks have padding layers" if layout.padded else "zero: its blocks have no padding layers"
-            raise pixlate.PixlateError(f"expected --padding {told}, got {options.padding}; leave it out")
+            wanted = "reflect or replicate: its blocks have padding layers" if layout.padded else "zero: its blocks have no padding layers"
+            raise pixlate.PixlateError(f"expected --padding {wanted}, got {options.padding}; leave it out")
     return foreign
 
 
 def _layout(state: "Mapping[str, Tensor]") -> _Layout | None:
-    """Return where the layers stand, by the numbers in the names, or None where they are not in that order."""
+    """Return where the layers are, by the numbers in the names, or None where they are not in that order."""
     numbers = sorted({int(match[1]) for key in state if (match := _BLOCK.match(key)) and len(match[1]) < 6})
     if not numbers or numbers[-1] - numbers[0] + 1 != len(numbers) or numbers[0] > 4 * len(state):  # a file of few tensors names few layers
         return None

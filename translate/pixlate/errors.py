@@ -1,8 +1,8 @@
-"""Errors that are the user's to mend, and the one the executor mends by itself."""
+"""Errors that are the user's to fix, and the one the executor fixes by itself."""
 
 
 class PixlateError(Exception):
-    """A mistake or limit the user can mend: one line that says what was expected, what came and what to do.
+    """A mistake or limit the user can fix: one line that says what was expected, what came and what to do.
 
     The command line prints the line without a traceback and ends with exit code 2.
     """

@@ -22,7 +22,7 @@ def srgb() -> bytes:
 
 
 def fits(icc: bytes, channels: int) -> bool:
-    """Tell whether a profile describes pixels of so many channels."""
+    """Return whether a profile describes pixels of so many channels."""
     return icc[16:20] == _SPACES.get(channels)
 
 
@@ -34,7 +34,7 @@ def fitting(metadata: Metadata, channels: int) -> tuple[Metadata, tuple[str, ...
 
 
 def is_srgb(icc: bytes) -> bool:
-    """Tell whether a profile is one of the sRGB profiles in use, by the name it carries."""
+    """Return whether a profile is one of the sRGB profiles in use, by the name it carries."""
     try:
         return "srgb" in ImageCms.getProfileDescription(_opened(icc)).lower()
     except ImageCms.PyCMSError:

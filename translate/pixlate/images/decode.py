@@ -43,7 +43,7 @@ def probe(stream: BinaryIO, opener: Opener) -> Header:
 
 
 def metadata_of(image: ImageFile.ImageFile) -> Metadata:
-    """Return what the header and the ancillary blocks of an image say, as it stands."""
+    """Return what the header and the ancillary blocks of an image say, unchanged."""
     info = image.info
     block = info.get("exif") or b""
     if not block and isinstance(raw := info.get("Raw profile type exif"), str | bytes):  # ImageMagick's way in PNG

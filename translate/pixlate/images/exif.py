@@ -15,7 +15,7 @@ _DESCRIPTIVE = (
     | {40093, 40094, 40095, 50341}
     | {EXIF_DIRECTORY, GPS_DIRECTORY}
 )
-"""Tags of a TIFF file's main directory that tell of the picture and not of how this file stores it: EXIF 2.32, table 4, IPTC, XP and ratings."""
+"""Tags of a TIFF file's main directory about the picture and not about how this file stores it: EXIF 2.32, table 4, IPTC, XP and ratings."""
 
 
 def bare(exif: bytes) -> bytes:
@@ -29,7 +29,7 @@ def bare(exif: bytes) -> bytes:
 
 
 def orientation(exif: bytes) -> int | None:
-    """Return the orientation, 1 to 8, or None where the block does not tell."""
+    """Return the orientation, 1 to 8, or None where the block has none."""
     try:
         value = first_directory(BytesIO(exif)).number(ORIENTATION) if exif else 0
     except (ValueError, struct.error):
@@ -54,7 +54,7 @@ def without_orientation(exif: bytes) -> bytes:
 
 
 def resized(exif: bytes, width: int, height: int) -> bytes:
-    """Set the size, wherever the block tells it, to that of the picture written."""
+    """Set the size, wherever the block has it, to that of the picture written."""
     if not exif:
         return exif
     block, main = bytearray(exif), first_directory(BytesIO(exif))
@@ -68,7 +68,7 @@ def resized(exif: bytes, width: int, height: int) -> bytes:
 
 
 def resolution(directory: Directory) -> tuple[float, float] | None:
-    """Return the pixels per inch that a main directory tells, or None."""
+    """Return the pixels per inch of a main directory, or None."""
     try:
         x, y = directory.numbers(X_RESOLUTION, (0,))[0], directory.numbers(Y_RESOLUTION, (0,))[0]
         factor = {2: 1.0, 3: 2.54}.get(directory.number(RESOLUTION_UNIT, 2), 0.0)
@@ -78,17 +78,17 @@ def resolution(directory: Directory) -> tuple[float, float] | None:
 
 
 def dpi_of(exif: bytes) -> tuple[float, float] | None:
-    """Return the pixels per inch that an EXIF block tells, or None."""
+    """Return the pixels per inch of an EXIF block, or None."""
     return resolution(first_directory(BytesIO(exif))) if exif else None
 
 
 def resolution_fields(order: Order, dpi: tuple[float, float]) -> dict[int, Field]:
-    """Return the three tags that tell the resolution."""
+    """Return the three tags of the resolution."""
     return {X_RESOLUTION: rational(order, dpi[0]), Y_RESOLUTION: rational(order, dpi[1]), RESOLUTION_UNIT: short(order, 2)}
 
 
 def with_resolution(exif: bytes, dpi: tuple[float, float]) -> bytes:
-    """Return a block that tells the resolution; one is made where there is none."""
+    """Return a block with the resolution; one is made where there is none."""
     exif = exif or empty("<")
     main = first_directory(BytesIO(exif))
     return rewritten(bytearray(exif), main, resolution_fields(main.order, dpi))
@@ -111,7 +111,7 @@ def from_tiff(main: Directory) -> bytes:
 
 
 def _copied(block: bytearray, source: Directory, tags: set[int], inside: tuple[int, ...] = (EXIF_DIRECTORY, GPS_DIRECTORY)) -> int:
-    """Copy tags, and the directories that may stand inside this one, to the end of a block; return the offset of the new directory."""
+    """Copy tags, and the directories that may be inside this one, to the end of a block; return the offset of the new directory."""
     fields: dict[int, Field | None] = {}
     for tag in sorted(tags):
         if tag in (EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY):

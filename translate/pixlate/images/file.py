@@ -18,12 +18,12 @@ class ImageFile:
     """An image file, or its bytes, opened once: the header is parsed at once, the pixels are decoded when they are asked for.
 
     Args:
-        source: The file, or its bytes. The content tells the format, the suffix only where a plugin's format has nothing else.
-        max_pixels: Most pixels the header may tell, and four times as many samples; more is refused before decoding.
+        source: The file, or its bytes. The content decides the format, the suffix only where a plugin's format has nothing else.
+        max_pixels: Most pixels the header may claim, and four times as many samples; more is refused before decoding.
         formats: Suffix -> format: those that are known.
 
     Raises:
-        PixlateError: The file cannot be opened, is no image, is truncated or damaged, as far as the header tells, or is too large.
+        PixlateError: The file cannot be opened, is no image, is truncated or damaged, as far as the header shows, or is too large.
             One sentence without the path, as from all methods.
     """
 

@@ -11,7 +11,7 @@ from pixlate.images import decode, encode, npy, png, tiff
 from pixlate.plugin.image_format import ImageFormat
 
 SNIFFED = 16
-"""Bytes that tell a format."""
+"""Bytes at the beginning of a file that show its format."""
 _ALL = ("exif", "icc", "xmp", "dpi")
 
 
@@ -141,7 +141,7 @@ def writable(name: str, formats: Mapping[str, ImageFormat]) -> ImageFormat:
 
 
 def recognised(head: bytes, formats: Mapping[str, ImageFormat], suffix: str = "") -> ImageFormat | None:
-    """Return the format that the first bytes of a file tell, that of the suffix asked first; one without ``sniff`` is told by the suffix."""
+    """Return the format that the first bytes of a file show, that of the suffix asked first; one without ``sniff`` is known by the suffix."""
     expected = formats.get(suffix)
     if expected is not None and (expected.sniff is None or expected.sniff(head)):
         return expected

@@ -21,7 +21,7 @@ LEVEL = 2
 
 
 def depth(data: bytes) -> int:
-    """Return the bits a sample that the header tells."""
+    """Return the bits a sample that the header states."""
     return data[24] if len(data) > 24 and data[12:16] == b"IHDR" else 0
 
 

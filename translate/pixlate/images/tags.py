@@ -1,4 +1,4 @@
-"""TIFF directories, as they stand in TIFF files and in EXIF blocks: read, and changed without moving anything else.
+"""TIFF directories, of TIFF files and of EXIF blocks: read, and changed without moving anything else.
 
 Makers' notes hold offsets counted from the start of the block. A directory that must grow is therefore written again at the end of the block,
 and all else stays where it was. Layout: TIFF 6.0, section 2; BigTIFF is read, not written.
@@ -40,7 +40,7 @@ class Directory:
         self.next = _whole(order, stream.read(self.room))
 
     def field(self, tag: int) -> Field | None:
-        """Return the value of a tag as bytes, or None where it is missing. Raises ValueError where it lies outside the stream."""
+        """Return the value of a tag as bytes, or None where it is missing. Raises ValueError where it is outside the stream."""
         entry = self.entries.get(tag)
         if entry is None or entry.kind not in SIZES:
             return None

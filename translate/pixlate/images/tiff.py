@@ -50,13 +50,13 @@ def _metadata_of(main: Directory) -> Metadata:
 
 
 def _orientation(main: Directory) -> int:
-    """Return the orientation, 1 to 8; where the tags do not tell, that of the XMP packet."""
+    """Return the orientation, 1 to 8; where the tags have none, that of the XMP packet."""
     value = main.number(exif.ORIENTATION)
     return value if 1 <= value <= 8 else xmp.orientation(main.data(XMP)) or 1
 
 
 def is_stack(main: Directory, channels: int) -> bool:
-    """Tell whether the samples of a file are channels that are no picture of grey or RGB with an opacity, for a reader who takes so many (0: any).
+    """Return whether the samples of a file are channels that are no picture of grey or RGB with an opacity, for a reader who takes so many (0: any).
 
     Of two samples the second is an opacity only where the file says so.
     """

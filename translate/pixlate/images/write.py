@@ -1,4 +1,4 @@
-"""Pictures to files, or their bytes: everything a format can hold is kept, and a note tells what it cannot."""
+"""Pictures to files, or their bytes: everything a format can hold is kept, and a note says what it cannot."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""XMP packets: orientation, and the property that tells how a picture came about."""
+"""XMP packets: orientation, and the property that says how a picture was made."""
 
 import re
 from xml.dom import Node, minidom
@@ -20,7 +20,7 @@ _EMPTY = (
 
 
 def orientation(xmp: bytes) -> int | None:
-    """Return tiff:Orientation, 1 to 8, or None where the packet does not tell."""
+    """Return tiff:Orientation, 1 to 8, or None where the packet has none."""
     found = _ORIENTATION.search(xmp)
     return int(found[2]) if found and 1 <= int(found[2]) <= 8 else None
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """What a file of foreign weights cannot tell."""
+    """What a file of foreign weights does not contain."""
 
     direction: Literal["source-to-target", "target-to-source"] = "source-to-target"
     """Which way the generator translates, for the file's metadata."""
@@ -31,6 +31,6 @@ class ForeignGenerator:
     spec: ModelSpec
     """How it is run. ``norm`` is ``running`` where there are batch norms."""
     norm: Literal["running", "per-image"] = "running"
-    """Which statistics of batch norms its own code uses when it is tested; of no matter where there are none."""
+    """Which statistics of batch norms its own code uses when it is tested; ignored where there are none."""
     assumed: tuple[str, ...] = ()
-    """What the file does not tell, a sentence each: what was assumed and which option changes it."""
+    """What the file does not contain, a sentence each: what was assumed and which option changes it."""

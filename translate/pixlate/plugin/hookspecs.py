@@ -2,7 +2,7 @@
 
 A plugin is a module named by an entry point of the group ``pixlate``; its functions carry ``@pixlate.hookimpl``. Hooks that are plural nouns
 collect values from all plugins; ``pixlate_open_model``, ``pixlate_open_place`` and ``pixlate_import_checkpoint`` ask until one plugin answers;
-the ones that end in ``_finished`` only tell. Hooks run once a command, epoch or step, never once an image.
+the ones that end in ``_finished`` are notified. Hooks run once a command, epoch or step, never once an image.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -141,7 +141,7 @@ def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", options: ImportOpti
 
 @hookspec
 def pixlate_step_finished(run: Path, step: int, losses: Mapping[str, float]) -> None:
-    """Be told the losses of each step of training, counted from 1. Steps are slower where a plugin listens on a GPU: it has to wait for the numbers.
+    """Receive the losses of each step of training, counted from 1. Steps are slower where a plugin listens on a GPU: it has to wait for the numbers.
 
     Example::
 
@@ -154,7 +154,7 @@ def pixlate_step_finished(run: Path, step: int, losses: Mapping[str, float]) -> 
 
 @hookspec
 def pixlate_epoch_finished(run: Path, step: int, samples: Sequence[Sample]) -> None:
-    """Be shown the held-out images after each validation, which is what ends an epoch where batches are drawn at random.
+    """Receive the held-out images after each validation, which is what ends an epoch where batches are drawn at random.
 
     Example::
 

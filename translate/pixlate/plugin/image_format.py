@@ -64,7 +64,7 @@ class ImageFormat(Offer):
     """A kind of image file.
 
     Without ``probe``, ``read`` is called with the path of the file and returns its Picture; the size is then known only after decoding, and
-    the suffix alone tells the format. With ``probe``, which reads no more than the header, ``read`` is called with an :class:`Opened`.
+    the suffix alone decides the format. With ``probe``, which reads no more than the header, ``read`` is called with an :class:`Opened`.
     Both raise OSError or ValueError with the reason where a file is damaged.
     """
 
@@ -77,7 +77,7 @@ class ImageFormat(Offer):
     title: str = ""
     """How a sentence spells the name; upper case without it."""
     sniff: Callable[[bytes], bool] | None = None
-    """Tell from its first 16 bytes whether a file is of this format; without it the suffix tells."""
+    """Return from its first 16 bytes whether a file is of this format; without it the suffix decides."""
     probe: Callable[[BinaryIO], Header] | None = None
     """Return what the header says; the stream is at the file's beginning."""
     write: "Callable[[Picture, int], tuple[bytes, tuple[str, ...]]] | None" = None
@@ -106,7 +106,7 @@ class ImageFormat(Offer):
             )
 
     def holds(self, channels: int, dtype: object, size: tuple[int, int]) -> bool:
-        """Tell whether a picture can be written: channels, type of samples, and (width, height)."""
+        """Return whether a picture can be written: channels, type of samples, and (width, height)."""
         fits = not self.channels or channels in self.channels
         whole = {"uint8", "uint16"}
         kept = str(dtype) in self.dtypes or (str(dtype) in whole and not whole.isdisjoint(self.dtypes))

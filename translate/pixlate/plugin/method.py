@@ -73,6 +73,7 @@ class Method(Offer):
         if not isinstance(self.data, DataKind):
             object.__setattr__(self, "data", _kind_of(self.name, self._pairing, self.data))
         self.data.require_sound()
+        owners = dict.fromkeys(_TAKEN, "pixlate train")
         for owner, base in ((self.training, TrainingOptions), (self.data.options, object), (self.options, object)):
             if not (isinstance(owner, type) and is_dataclass(owner)):
                 raise PixlateError(f"method {self.name!r}: expected options that are a dataclass, got {owner!r}; write @dataclass(frozen=True) over it")
@@ -80,8 +81,6 @@ class Method(Offer):
                 raise PixlateError(
                     f"method {self.name!r}: expected {owner.__name__} to be made from {base.__name__}; write class {owner.__name__}({base.__name__})"
                 )
-        owners = dict.fromkeys(_TAKEN, "pixlate train")
-        for owner in (self.training, self.data.options, self.options):
             for item in fields(owner):
                 if item.name in owners:
                     raise PixlateError(

@@ -18,7 +18,7 @@ class ModelCard(Offer):
     path: Path
     """The model file."""
     card: Path | None = None
-    """Text file that tells data, recipe, figures and licence."""
+    """Text file with data, recipe, figures and licence."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.path, Path):

@@ -83,8 +83,8 @@ def translation(
         weights: By our names; the running statistics that torch before 0.4 wrote for instance norm are left out.
         last: The convolution that has a bias without a norm, too.
         norm: The norm of all its layers.
-        options: What the file does not tell.
-        assumed: What else it does not tell, a sentence each.
+        options: What the file does not contain.
+        assumed: What else it does not contain, a sentence each.
         project: The code base.
     """
     from pixlate.networks.symmetric import Symmetric

@@ -25,7 +25,7 @@ _GENERATORS = PREFIXES[2:]
 _ADVERSARIES = re.compile(r"(discriminator|net_?d|d_|d\.|criterion|loss|perceptual|vgg)", re.IGNORECASE)
 _NESTING = 8
 _MOST_GROWTH = 8
-"""Most bytes of weights in memory for a byte of the file: 8-bit numbers become 32 bits, and a weight may stand under two names."""
+"""Most bytes of weights in memory for a byte of the file: 8-bit numbers become 32 bits, and a weight may have two names."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def read_content(path: Path, option: str = "", only: Callable[[str], bool] | Non
 
 
 def shown(key: str) -> str:
-    """Return a key as it can stand in a sentence: short, and without what moves a terminal's cursor."""
+    """Return a key for a sentence: short, and without what moves a terminal's cursor."""
     return key[:60].encode("unicode_escape").decode()
 
 
@@ -170,7 +170,7 @@ def _unwrapped(held: Mapping[Any, Any], path: Path) -> tuple[dict[str, Any], lis
 
 
 def _prefixes(names: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what stands before every name, from the outside in; and a generator's name where all others are those of losses and discriminators."""
+    """Yield the prefixes of every name, from the outside in; and a generator's name where all others are those of losses and discriminators."""
     left = list(names)
     while True:
         for prefix in PREFIXES:
