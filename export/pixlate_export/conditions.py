@@ -1,16 +1,13 @@
 """Conditions of a model where it is traced, calibrated and compared: drawn at random, and as a PyTorch module takes them."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pixlate.inference.conditions import Arrays
 from pixlate.plugin.spec import ModelInput, ModelSpec
-
-Arrays = Mapping[str, NDArray[Any]]
-"""Conditions as a file takes them, see :class:`pixlate.ModelInput`; masks are uint8."""
 
 
 def drawn(spec: ModelSpec, batch: int, height: int, width: int, seed: int = 0) -> dict[str, NDArray[Any]]:

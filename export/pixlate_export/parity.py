@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pixlate.errors import PixlateError
+from pixlate.inference.conditions import Arrays
 from pixlate.inference.sizes import allowed_size, padding_indices
 from pixlate.plugin.spec import ModelSpec, Precision
 from pixlate_export.calibration import Planes
-from pixlate_export.conditions import Arrays, drawn, to_file, to_module
+from pixlate_export.conditions import drawn, to_file, to_module
 from pixlate_export.graph import INPUT
 from pixlate_export.half import emulated
 

@@ -13,7 +13,7 @@ from pixlate.plugin.place import FULL
 ATTEMPTS = 5
 FIRST_WAIT = 0.5
 """Seconds before the second attempt; doubled for each further one."""
-PATIENCE = 20.0
+RETRY_SECONDS = 20.0
 """Seconds after which there is no further attempt; clients have attempts of their own, too."""
 _STEP = 0.1
 _BUGS = (TypeError, AttributeError, NameError, AssertionError)
@@ -60,7 +60,7 @@ def steady(act: Callable[[], T], give_up: Callable[[], bool] = lambda: False) ->
             until = time.monotonic() + wait * random.uniform(0.75, 1.25)  # noqa: S311 - spreads the attempts of many machines
             while time.monotonic() < until and not is_final(error) and not give_up():
                 time.sleep(min(_STEP, wait))
-            if is_final(error) or give_up() or time.monotonic() - started > PATIENCE:
+            if is_final(error) or give_up() or time.monotonic() - started > RETRY_SECONDS:
                 raise
         wait *= 2
     return act()

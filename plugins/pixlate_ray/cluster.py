@@ -26,7 +26,7 @@ from pixlate.system.extras import install
 from pixlate_ray import RayOptions
 from pixlate_ray.worker import Order, Setup, Worker
 
-PATIENCE = 300.0
+START_SECONDS = 300.0
 """Seconds a busy cluster may take to give the first worker."""
 ANSWER = 5.0
 """Seconds an address may take to answer."""
@@ -123,9 +123,9 @@ class Cluster:
         """
         for _ in range(self.share.workers):
             self.start()
-        first, _ = self.ray.wait([lane.tasks[0][0] for lane in self.lanes], timeout=PATIENCE)
+        first, _ = self.ray.wait([lane.tasks[0][0] for lane in self.lanes], timeout=START_SECONDS)
         if not first:
-            raise PixlateError(f"the cluster had no {self.share.cores} free cores for a worker within {PATIENCE:.0f} s; wait until it is less busy")
+            raise PixlateError(f"the cluster had no {self.share.cores} free cores for a worker within {START_SECONDS:.0f} s; wait until it is less busy")
         self.device = self.device_of(first[0])
 
     def start(self) -> None:

@@ -5,7 +5,7 @@ from threading import Lock
 
 from pixlate.images import Pixels
 
-Arrays = tuple[Pixels, ...]
+Decoded = tuple[Pixels, ...]
 """The images of one sample."""
 
 
@@ -17,10 +17,10 @@ class PixelCache:
 
     def __init__(self, mebibytes: int) -> None:
         self.free = mebibytes * 2**20
-        self._kept: dict[Hashable, Arrays] = {}
+        self._kept: dict[Hashable, Decoded] = {}
         self._lock = Lock()
 
-    def get(self, key: Hashable, read: Callable[[], Arrays]) -> Arrays:
+    def get(self, key: Hashable, read: Callable[[], Decoded]) -> Decoded:
         """Return the images of a key, which are not to be written to; threads may ask at once."""
         if key in self._kept:
             return self._kept[key]

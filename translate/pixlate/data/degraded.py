@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pixlate.data.cache import Arrays, PixelCache
+from pixlate.data.cache import Decoded, PixelCache
 from pixlate.data.degradation import degrade
 from pixlate.data.folders import list_images, split_held_out
 from pixlate.data.patches import to_tensor
@@ -110,7 +110,7 @@ class DegradedImages:
                 source, target = self.pair(copy)
                 yield {"source": to_tensor(source)[None], "target": to_tensor(target)[None]}
 
-    def pair(self, copy: _Copy) -> Arrays:
+    def pair(self, copy: _Copy) -> Decoded:
         """Read the source and target of a copy, 8-bit (height, width, 3) each."""
         photograph = Image.fromarray(to_8_bits(read_pixels(copy.path, 3)))
         if copy.factor != 1.0:
@@ -126,7 +126,7 @@ class DegradedImages:
             return [copy for copy in copies if min(copy.height, copy.width) >= least]
         return []
 
-    def _transformed(self, target: Pixels, top: int, left: int, side: int, seed: int) -> Arrays:
+    def _transformed(self, target: Pixels, top: int, left: int, side: int, seed: int) -> Decoded:
         """Return source and target of a patch that goes through the user's pipeline before it is reduced, with some of its surroundings."""
         height, width = (length // self.scale for length in target.shape[:2])
         rows, columns = (slice(max(0, first - MARGIN), min(length, first + side + MARGIN)) for first, length in ((top, height), (left, width)))

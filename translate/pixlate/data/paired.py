@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pixlate.data.cache import Arrays
+from pixlate.data.cache import Decoded
 from pixlate.data.drawing import draw_lines, random_lines
 from pixlate.data.folders import ARRAY_SUFFIXES, list_images, match_by_name, name_some, split_held_out
 from pixlate.data.patches import resized, to_tensor, whole
@@ -95,7 +95,7 @@ class PairedImages:
             )
         return list(pairs)
 
-    def _read(self, files: tuple[Path, ...]) -> Arrays:
+    def _read(self, files: tuple[Path, ...]) -> Decoded:
         """Return source and target, or the target alone where the source is made from it."""
         if self.made:
             return (read_pixels(files[0], self.channels[1]),)

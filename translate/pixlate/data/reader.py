@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pixlate.data.cache import Arrays, PixelCache
+from pixlate.data.cache import Decoded, PixelCache
 from pixlate.data.patches import cut, resized, size_for, whole
 from pixlate.data.transforms import Transforms
 from pixlate.options.data import FolderOptions
@@ -29,7 +29,7 @@ class PatchReader:
         self._cache = PixelCache(options.cache)
         self._transforms = Transforms(options.transforms) if options.transforms else None
 
-    def patches(self, key: Hashable, read: Callable[[], Arrays], generator: np.random.Generator, masks: int = 0) -> "list[Pixels]":
+    def patches(self, key: Hashable, read: Callable[[], Decoded], generator: np.random.Generator, masks: int = 0) -> "list[Pixels]":
         """Return a random patch of the images of one sample, (patch, patch, channels) each.
 
         Args:
@@ -44,11 +44,11 @@ class PatchReader:
             images = self._transforms(images[:first], int(generator.integers(2**32)), images[first:])
         return images
 
-    def resized(self, images: Arrays, keep_aspect: bool = True) -> Arrays:
+    def resized(self, images: Decoded, keep_aspect: bool = True) -> Decoded:
         """Return the images of a sample at the size that ``resize`` gives the last of them."""
         size = size_for(images[-1], self.options.resize, keep_aspect)
         return tuple(resized(image, *size) for image in images)
 
-    def whole(self, images: Arrays) -> "list[Pixels]":
+    def whole(self, images: Decoded) -> "list[Pixels]":
         """Return the images of a sample for validation, the shorter side at ``resize``, without rows and columns that a network cannot take."""
         return [whole(image, self.multiple) for image in self.resized(images)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pixlate.data.cache import Arrays
+from pixlate.data.cache import Decoded
 from pixlate.data.folders import ARRAY_SUFFIXES, check_apart, list_images, split_held_out
 from pixlate.data.patches import resized, to_tensor
 from pixlate.data.pixels import passing_over, read_pixels
@@ -77,5 +77,5 @@ class UnpairedImages:
                 yield {name: to_tensor(image)[None] for name, image in zip(("source", "target"), images, strict=True)}
 
 
-def _read(path: Path, channels: int) -> Arrays:
+def _read(path: Path, channels: int) -> Decoded:
     return (read_pixels(path, channels),)
