@@ -1,7 +1,7 @@
-# Each target makes its own .venv, on a machine with Python 3.11 or newer and nothing else.
+# Each target creates .venv if it is missing; only Python 3.11 or newer is required.
 PYTHON ?= python3
 BIN := .venv/bin
-# A worker for each core that this machine grants; one that has no tests left takes over some of another's.
+# One worker per available core; idle workers take tests from busy ones.
 PARALLEL := -n auto --dist worksteal
 
 .PHONY: demo test test-slow test-all test-lowest lint bench models clean
@@ -12,13 +12,13 @@ demo: .venv/demo
 test: .venv/dev
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow'
 
-# Soaks, large pictures, networks that learn, processes killed over and over: few and long, so that they are dealt one by one.
+# Soak tests, large pictures, networks that learn, processes killed repeatedly: few and long, so they are scheduled one at a time.
 test-slow: .venv/dev
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m slow
 
 test-all: test test-slow
 
-# The run-time path with the oldest versions pyproject.toml allows.
+# Everything but training, with the oldest versions pyproject.toml allows.
 test-lowest:
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python -m pip install --quiet --constraint tests/lowest.txt --editable '.[demo]' onnx pytest pytest-timeout pytest-xdist hypothesis

@@ -1,7 +1,7 @@
 # Trains and exports the shipped models: `make models`, or `make models MODELS="day-to-night ..."` for some of them.
 #
-# Reads the images below PIXLATE_DATA, writes a run folder a recipe below runs/, and the ONNX files into the plugins' models folders. A run that was
-# stopped is continued. Needs hours on two cores.
+# Reads the images below PIXLATE_DATA, writes one run folder per recipe below runs/, and the ONNX files into the plugins' models folders. An interrupted
+# run is resumed. Needs hours on two cores.
 PIXLATE := $(PYTHON) -m pixlate
 ifndef PIXLATE_DATA
 $(error expected PIXLATE_DATA to name the folder that holds photos/, night/, sketches/ and urban/; set it and run again)
@@ -17,7 +17,7 @@ REDUCED := "$(PIXLATE_DATA)/photos" "$(PIXLATE_DATA)/urban"
 PAIRS := runs/sketch-to-photo-pairs
 DAYS := "$(PIXLATE_DATA)/photos/train" "$(PIXLATE_DATA)/night"
 
-# $(call train,method,recipe,folders,recipe to start from): trains a recipe, or goes on with it.
+# $(call train,method,recipe,folders,recipe to start from): trains a recipe, or resumes it.
 train = if [ -d runs/$(2)/checkpoints ]; then $(PIXLATE) train --resume runs/$(2); else \
 	$(PIXLATE) --config plugins/pixlate_$(1)/recipes/$(2).toml train $(1) $(3) --out runs/$(2) $(if $(4),--start-from runs/$(4)); fi
 
