@@ -50,7 +50,7 @@ def words(path: Path, name: str) -> list[str]:
 
 
 def sent(source: str) -> bool:
-    """Tell whether .dockerignore leaves a path of the root in what the builder gets."""
+    """Return whether .dockerignore leaves a path of the root in what the builder gets."""
     kept = True
     for pattern in (line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")):
         if fnmatch(source, pattern.lstrip("!")):

@@ -1,4 +1,4 @@
-"""Writes ONNX files, of trained generators and of foreign weights, held against PyTorch first."""
+"""Writes ONNX files, of trained generators and of foreign weights, after comparing them with PyTorch."""
 
 from typing import TYPE_CHECKING
 

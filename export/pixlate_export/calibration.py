@@ -17,7 +17,7 @@ MOST_PICTURES = 16
 """Pictures used of a folder, spread evenly over its names."""
 LEAST_PICTURES = 4
 LEAST_SPREAD = 0.02
-"""Least standard deviation of a picture, of a range of 1: one of a single shade tells no layer's range, and any file agrees on it."""
+"""Least standard deviation of a picture, of a range of 1: one of a single shade calibrates no layer's range, and any file agrees on it."""
 LARGEST_SIDE = 320
 """Pixels of a picture used on each side, from its middle."""
 MOST_PIXELS = 200_000_000
@@ -76,6 +76,6 @@ def _planes(path: Path, spec: ModelSpec) -> Planes:
     top, left = ((have - side) // 2 for have, side in zip(pixels.shape, sides, strict=False))
     pixels = pixels[top : top + sides[0], left : left + sides[1]]
     if pixels.std() < LEAST_SPREAD * 255:
-        raise PixlateError("it is of one shade and tells nothing; leave it out")
+        raise PixlateError("it is of a single shade and calibrates nothing; leave it out")
     padded = pad(pixels[None], *allowed_size(sides[0], sides[1], spec), spec.padding)[0]
     return np.ascontiguousarray(padded.transpose(2, 0, 1), np.float32) / np.float32(255)

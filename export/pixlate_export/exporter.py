@@ -58,7 +58,7 @@ def export_run(
         path: The file to write; an existing one is replaced only by a whole new one.
         options: Input, precision, norm mode and opset.
         generator: Which of the method's exports, which are its generators unless it says otherwise; the first where it is empty.
-        data: Tells users what it was trained on; by default the names of the folders.
+        data: Documents what it was trained on; by default the names of the folders.
         licence: Terms of use of the weights.
         best: Whether the checkpoint that validated best is taken instead of the newest.
         plugin: The single file whose method the run trained, where it was started with one.
@@ -133,7 +133,7 @@ def _require_place(path: Path) -> None:
     """Refuse a place that cannot be written, before any work.
 
     Raises:
-        PixlateError: A folder stands under the file's name, or what stands above it is no folder or may not be written.
+        PixlateError: The file's name is that of a folder, or its parent is not a folder or not writable.
     """
     if path.is_dir():
         raise PixlateError(f"expected a file to write, but {path} is a folder; name a file in it")

@@ -92,7 +92,7 @@ def constant(graph: onnx.GraphProto, name: str, value: ArrayLike, kind: type[np.
 
 
 def _ends_clamped(graph: onnx.GraphProto) -> bool:
-    """Tell whether the graph clamps its output to [0, 1] already."""
+    """Return whether the graph clamps its output to [0, 1] already."""
     last = next((node for node in graph.node if OUTPUT in node.output), None)
     if last is None or last.op_type != "Clip":
         return False
@@ -109,7 +109,7 @@ def _clamp(graph: onnx.GraphProto) -> None:
 
 
 def store_in_half(model: onnx.ModelProto) -> None:
-    """Store weights that 16 bits hold exactly in 16 bits, with a node each that brings them back to 32."""
+    """Store weights that 16 bits hold exactly in 16 bits, each with a node that casts it back to 32."""
     casts = []
     for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor)

@@ -20,7 +20,7 @@ _KINDS: dict[Half, tuple[int, type]] = {"float16": (TensorProto.FLOAT16, np.floa
 
 
 def halve(model: onnx.ModelProto, half: Half) -> None:
-    """Let matrix products, convolutions and what lies between them compute in 16 bits; norms, input and output stay in 32.
+    """Compute matrix products, convolutions and the operators between them in 16 bits; norms, input and output stay in 32.
 
     Raises:
         PixlateError: A weight is beyond the range of 16 bits.
@@ -96,7 +96,7 @@ def emulated(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _made_in_half(nodes: list[onnx.NodeProto], name: str) -> bool:
-    """Tell whether a value is computed in 16 bits, and not brought there from 32."""
+    """Return whether a value is computed in 16 bits, not cast to them from 32."""
     return next(node.op_type != "Cast" for node in reversed(nodes) if name in node.output)
 
 

@@ -29,7 +29,7 @@ def import_weights(
 ) -> int:
     """Write a generator of another code base as an ONNX file, after comparing it with PyTorch at several sizes.
 
-    Nothing in the file is run. What the file does not tell is assumed, and printed with the option that changes it.
+    Nothing in the file is run. What the file does not contain is assumed, and printed with the option that changes it.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from pixlate.plugin.spec import ModelSpec
 def with_norm(network: nn.Module, spec: ModelSpec, norm: Literal["auto", "running", "per-image"]) -> tuple[nn.Module, ModelSpec]:
     """Return a generator that normalises as asked, with the spec that says so; the network given stays as it is.
 
-    ``running`` statistics are those gathered in training. ``per-image`` statistics are those of the image at hand, which is how Pix2Pix is tested
+    ``running`` statistics are those gathered in training. ``per-image`` statistics are those of each image, which is how Pix2Pix is tested
     in its own code (a batch of one, batch norm in training mode), and equals instance norm with batch norm's weight and bias.
 
     Raises:

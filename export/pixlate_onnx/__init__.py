@@ -9,7 +9,7 @@ import pixlate
 
 PIXLATE_API = 2
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-# From 1.29 on ONNX Runtime tells its maker of every model that is opened, with its name; it looks at this when it is imported. Who sets it to 0 has it.
+# ONNX Runtime 1.29 and later send telemetry about every model that is opened; this is read at import. Users who set it to 0 keep telemetry.
 
 
 @pixlate.hookimpl
@@ -30,7 +30,7 @@ def _open(path: Path, device: str, arithmetic: str) -> pixlate.Translator:
 
 @pixlate.hookimpl
 def pixlate_checks() -> Iterable[pixlate.Check]:
-    """Tell which execution providers really load."""
+    """Return which execution providers really load."""
     from pixlate_onnx.diagnosis import checks
 
     return checks()

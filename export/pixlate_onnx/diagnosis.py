@@ -1,4 +1,4 @@
-"""What ``pixlate doctor`` tells about ONNX Runtime."""
+"""The checks of ONNX Runtime for ``pixlate doctor``."""
 
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -25,7 +25,7 @@ def checks() -> Iterator[Check]:
         )
     else:
         yield Check("runtime", "ok", ", ".join(f"{name} {found}" for name, found in installed.items()) or f"onnxruntime {onnxruntime.__version__}")
-    onnxruntime.set_default_logger_severity(4)  # a provider that does not load would print what is told here
+    onnxruntime.set_default_logger_severity(4)  # a provider that does not load would print what is reported here
     for provider in onnxruntime.get_available_providers():
         yield _try(provider)
     onnxruntime.set_default_logger_severity(2)

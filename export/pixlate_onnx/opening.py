@@ -83,8 +83,8 @@ def _explained(path: Path, text: str, device: str) -> PixlateError:
         )
     if "external" in lower and ("data" in lower or "initializer" in lower):
         return PixlateError(
-            f"the weights of the model {path} lie in a file beside it, which is missing, cut short or outside its folder ({shortened(text)}); "
-            "bring it along, or export the model as one file"
+            f"the weights of the model {path} are in a file beside it, which is missing, cut short or outside its folder ({shortened(text)}); "
+            "copy it there, or export the model as one file"
         )
     if "could not find an implementation" in lower or "not_implemented" in lower:
         return PixlateError(f"{device} cannot run the model {path} ({shortened(text)}); use another device, or a model of --precision float32")

@@ -49,7 +49,7 @@ class OnnxTranslator:
         known = ModelSpec.from_json(text) if text else ModelSpec()
         self._names = [item.name for item in inputs]
         images = _images(path, inputs, known)
-        pixels = images[0] if known.takes_image else gives  # a sampler's output tells how it gives pixels
+        pixels = images[0] if known.takes_image else gives  # a sampler's output has the layout of its pixels
         self._type = _TYPES[pixels.type]
         self._batch = inputs[0].shape[0]
         self._run = Running(session, chosen.gpu, chosen.device)

@@ -95,7 +95,7 @@ class Claim:
         self._bytes = count
 
     def release(self) -> None:
-        """Give back everything."""
+        """Release everything."""
         self.leave_place()
         self.hold(0)
         self._released()

@@ -103,7 +103,7 @@ def build_app(service: Service) -> FastAPI:
         ],
         exception_handlers={Refusal: _refusal, ClientGone: _gone, HTTPException: _http, RequestValidationError: _invalid, Exception: _unexpected},
     )
-    token = [Depends(HTTPBearer(scheme_name="bearer", auto_error=False))] if service.token else []  # tells of it; Guarded asks for it
+    token = [Depends(HTTPBearer(scheme_name="bearer", auto_error=False))] if service.token else []  # documents it in OpenAPI; Guarded requires it
     _add_translation(app, service, token)
     _add_descriptions(app, service, token)
     _add_states(app, service)

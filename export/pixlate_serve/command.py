@@ -42,7 +42,7 @@ def named(words: Sequence[str]) -> dict[str, str]:
     A ready model has its own name, a file that of its stem, unless another is given.
 
     Raises:
-        PixlateError: No word, a name that cannot stand in a URL, or one name for two models.
+        PixlateError: No model, a name that is not valid in a URL, or one name for two models.
     """
     if not words:
         raise PixlateError("expected a model; write: pixlate serve upscale-x4, and see `pixlate models` for others")

@@ -38,7 +38,7 @@ class ServeOptions:
     queue: int = 100
     """Most images that are worked on or wait; more are answered 429."""
     memory: int = 2_000_000_000
-    """Most bytes of uploads, pixels and answers held at once, 8 for each pixel of source and output; more are answered 429."""
+    """Most bytes of uploads, pixels and answers in memory at once, 8 for each pixel of source and output; more are answered 429."""
     max_bytes: int = 50_000_000
     """Largest upload, in bytes; a larger one is answered 413."""
     max_pixels: int = 25_000_000
@@ -77,7 +77,7 @@ def token_of(options: ServeOptions, environment: str) -> str:
         environment: Value of the variable PIXLATE_TOKEN, empty where it is not set.
 
     Raises:
-        PixlateError: The token cannot stand in a header, or there is none and other machines can connect.
+        PixlateError: The token is not valid in a header, or there is none and other machines can connect.
     """
     token = options.token or (_read(options.token_file) if options.token_file is not None else environment)
     if options.without_token:
@@ -94,7 +94,7 @@ def token_of(options: ServeOptions, environment: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can connect to an address."""
+    """Return whether only this machine can connect to an address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -142,7 +142,7 @@ class Server(uvicorn.Server):
 
 def _leave(code: int) -> NoReturn:
     """End the process without waiting for a model that runs."""
-    with suppress(Exception):  # a signal may come in the middle of a line
+    with suppress(Exception):  # a signal may arrive in the middle of a line
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code)

@@ -61,7 +61,7 @@ class Service:
             batcher.start()
 
     def close(self, timeout_s: float) -> bool:
-        """End the threads; tell whether all have ended in time."""
+        """End the threads; return whether all have ended in time."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         ended = [batcher.close(timeout_s) for batcher in self._batchers.values()]
         return all(ended)
@@ -101,13 +101,13 @@ class Service:
         return Claim(self.admission, lambda: self._requests.discard(task))
 
     def cut_off(self) -> None:
-        """End the requests that are not yet answered; each is told that the server stops."""
+        """Cancel the requests that are not yet answered; each is answered 503."""
         self._cut = True
         for task in self._requests:
             task.cancel()
 
     def was_cut_off(self) -> bool:
-        """Tell whether the current task was cancelled by :meth:`cut_off`; if so it may go on, to say so."""
+        """Return whether the current task was cancelled by :meth:`cut_off`; if so it may continue, to answer 503."""
         task = asyncio.current_task()
         if self._cut and task is not None:
             task.uncancel()

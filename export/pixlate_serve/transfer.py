@@ -1,4 +1,4 @@
-"""Bodies on the wire: an upload, never more of it than is allowed, and an answer, held against the memory until the client has taken it."""
+"""Bodies on the wire: an upload, limited to the allowed size, and an answer, counted against the memory until the client has received it."""
 
 import asyncio
 import logging
@@ -27,7 +27,7 @@ async def received(receive: Receive, declared: str | None, claim: Claim, max_byt
 
     Args:
         receive: Of ASGI.
-        declared: The Content-Length header, or None where the body comes in chunks.
+        declared: The Content-Length header, or None if the body is chunked.
         claim: Holds the bytes as they come.
         max_bytes: Most bytes; a client that declares or sends more is refused as soon as that is known.
         timeout_s: Seconds for the whole body.

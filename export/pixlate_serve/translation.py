@@ -15,7 +15,7 @@ from pixlate.plugin.spec import ModelSpec
 from pixlate_serve.refusals import Refusal, too_large_for_memory
 
 ANY_SIZE = 2**62
-"""A limit that lets every header pass; the server's own sentence tells of its limit."""
+"""A limit that lets every header pass; the server refuses with its own limit."""
 FORMATS = {suffix: format for suffix, format in BUILT_IN.items() if format.media_type}
 """Suffix -> format, of those that uploads and answers may have."""
 BYTES_A_PIXEL = 8
@@ -24,7 +24,7 @@ BYTES_A_PIXEL = 8
 
 @dataclass(frozen=True)
 class Header:
-    """What the first bytes of an upload tell."""
+    """What the first bytes of an upload contain."""
 
     format: str
     width: int

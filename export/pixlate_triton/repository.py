@@ -122,7 +122,7 @@ def _require_fit(path: Path, text: str, name: str, interface: Interface) -> None
         raise PixlateError(f"{path} describes other inputs and outputs than this model's; choose another --name, or replace the configuration with --overwrite")
     if caches and caches != [cache_folder(name, interface)]:
         raise PixlateError(
-            f"{path} names the TensorRT cache of another version, whose compiled weights Triton would go on using; choose another --name, or write it again "
+            f"{path} names the TensorRT cache of another version, whose compiled weights Triton would keep using; choose another --name, or write it again "
             "with --tensorrt --overwrite"
         )
 

@@ -30,7 +30,7 @@ _held: set[str] = set()
 
 
 class Lease:
-    """Held from its making to :meth:`release`.
+    """Held from construction to :meth:`release`.
 
     Args:
         url: The object.
@@ -123,7 +123,7 @@ class Lease:
 
 
 def _was_killed_here(holder: dict[str, Any]) -> bool:
-    """Tell whether the holder was a process of this machine that is no more."""
+    """Return whether the holder was a process of this machine that has ended."""
     process = holder.get("process")
     if not _machine() or holder.get("machine") != _machine() or not isinstance(process, int) or holder.get("token") in _held:
         return False
@@ -137,7 +137,7 @@ def _was_killed_here(holder: dict[str, Any]) -> bool:
 
 
 def _machine() -> str:
-    """Return what tells this machine, and in a container this one, from others; empty where that cannot be told."""
+    """Return what identifies this machine or container; empty if nothing does."""
     try:
         return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 - no path
     except OSError:

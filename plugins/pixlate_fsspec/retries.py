@@ -67,7 +67,7 @@ def steady(act: Callable[[], T], give_up: Callable[[], bool] = lambda: False) ->
 
 
 def is_final(error: BaseException) -> bool:
-    """Tell whether an error will not pass by itself."""
+    """Return whether an error is persistent."""
     if isinstance(error, _FINAL) or _is_about_access(error):
         return True
     return isinstance(error, OSError) and error.errno in {*FULL, errno.ENAMETOOLONG}

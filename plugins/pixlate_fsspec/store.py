@@ -1,6 +1,6 @@
 """An output folder at a URL, where no line can be appended: an object for each finished file, merged into the journal.
 
-Those that a crash left are merged when the folder is held next, so that the line of an older output is never replaced by the one of its successor.
+Those that a crash left are merged when the folder is next locked, so that the line of an older output is never replaced by the one of its successor.
 """
 
 import hashlib
@@ -61,7 +61,7 @@ class UrlStore:
         return name
 
     def folds_case(self) -> bool:
-        """Return False: names are told apart as they are written."""
+        """Return False: names are case-sensitive."""
         return False
 
     def identity(self, name: str) -> tuple[object, ...]:

@@ -84,12 +84,12 @@ class Url:
 
     @property
     def parent(self) -> "Url":
-        """The folder it lies in."""
+        """The parent folder."""
         above = self.name.rstrip("/").rpartition("/")[0]
         return Url(self.fs, self.path.rstrip("/").rpartition("/")[0], f"{above}/" if above.endswith(":/") else above)
 
     def child(self, relative: str) -> "Url":
-        """Return what lies below."""
+        """Return what is below."""
         first, chain, rest = self.name.partition("::")
         return Url(self.fs, f"{self.path.rstrip('/')}/{relative}", f"{first.removesuffix('/')}/{relative}{chain}{rest}")
 
@@ -263,7 +263,7 @@ class Url:
 
 
 def version_of(info: Mapping[str, Any]) -> Version:
-    """Return what tells whether a file was changed, from what a file system tells of it: its checksum, or else when it was changed."""
+    """Return what changes when a file does, from its file system's metadata: its checksum, or else its modification time."""
     size, told = int(info.get("size") or 0), _checksum(info)
     for name in _TIMES if not told else ():
         value = info.get(name)
@@ -278,7 +278,7 @@ def version_of(info: Mapping[str, Any]) -> Version:
 
 
 def md5_of(info: Mapping[str, Any]) -> str:
-    """Return the MD5 in hexadecimal where a file system tells one, or nothing: not every ``ETag`` is one."""
+    """Return the MD5 in hexadecimal where a file system reports one, or nothing: not every ``ETag`` is one."""
     checksum = _checksum(info).strip('"').lower()
     if len(checksum) == 32 and all(character in "0123456789abcdef" for character in checksum):
         return checksum

@@ -23,7 +23,7 @@ def find(source: Url, out: Store, failures: Failures) -> Iterator[Found]:
 
     Args:
         source: A file, a folder or a glob.
-        out: The output folder, which is passed over where it lies below.
+        out: The output folder, which is skipped where it is below.
         failures: Takes the keys that are no paths.
 
     Raises:

@@ -136,7 +136,7 @@ class Worker:
             self._refused = f"{self._host} cannot convert: {error}"
 
     def device(self) -> dict[str, str]:
-        """Return the ``device`` that it uses, or why it was ``refused``: errors of Ray bring their tracebacks."""
+        """Return the ``device`` that it uses, or why it was ``refused``: errors of Ray contain their tracebacks."""
         return {"refused": self._refused} if self._refused else {"device": self._executors[0].translator.device}
 
     def stop(self) -> None:

@@ -106,7 +106,7 @@ def choose(device: str) -> str:
 
 
 def _forget_statistics(network: nn.Module) -> None:
-    """Let batch norms use the statistics of the batch at hand, which is one image."""
+    """Let batch norms use the statistics of the current batch, which is one image."""
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.running_mean = layer.running_var = None

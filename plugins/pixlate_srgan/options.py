@@ -22,7 +22,7 @@ class SRGANOptions:
     tail: Literal["staged", "direct"] = "staged"
     """How msrresnet reaches full size: staged pixel shuffles (published), or one direct shuffle, which is faster."""
     stages: Literal["both", "pixel", "adversarial"] = "both"
-    """Which stages run: both, pixel alone (SRResNet), or adversarial alone, to go on from a first stage named by --start-from."""
+    """Which stages run: both, pixel alone (SRResNet), or adversarial alone, to continue from a first stage named by --start-from."""
     pixel_share: float = 5 / 6
     """Share of the steps that the first stage takes."""
     pixel: Literal["mse", "l1"] = "mse"

@@ -233,7 +233,7 @@ def make_black(folder: Path) -> Path:
         (lambda folder: folder, r"expected --calibration to name a folder of typical source images, got .*; check its path"),
         (make_nothing, r"expected typical source images in .*, found none; name another folder"),
         (make_damaged, r"expected at least 4 typical source images .*, got 0 that can be used \(a\.png: expected PNG, got a file that is none of .*\)"),
-        (make_black, r"got 0 that can be used \(0\.png: it is of one shade and tells nothing; leave it out, and 4 more\); name another folder"),
+        (make_black, r"got 0 that can be used \(0\.png: it is of a single shade and calibrates nothing; leave it out, and 4 more\); name another folder"),
     ],
     ids=["missing", "empty", "damaged", "black"],
 )

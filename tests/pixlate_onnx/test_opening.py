@@ -81,7 +81,7 @@ def test_weights_that_are_missing_or_outside_the_models_folder_are_refused(locat
     (tmp_path / "inner").mkdir()
     path = with_external(tmp_path / "inner/model.onnx", location)
     (path.parent / "weights.bin").rename(tmp_path / "weights.bin")
-    with pytest.raises(PixlateError, match=r"lie in a file beside it, which is missing, cut short or outside its folder \(.*\); bring it along"):
+    with pytest.raises(PixlateError, match=r"are in a file beside it, which is missing, cut short or outside its folder \(.*\); copy it there"):
         OnnxTranslator(path, "cpu")
 
 
@@ -90,7 +90,7 @@ def test_weights_of_another_folder_are_not_taken_from_the_current_one(tmp_path: 
     path = with_external(tmp_path / "inner/model.onnx", "weights.bin")
     (path.parent / "weights.bin").rename(tmp_path / "weights.bin")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(PixlateError, match="lie in a file beside it, which is missing"):
+    with pytest.raises(PixlateError, match="are in a file beside it, which is missing"):
         OnnxTranslator(path, "cpu")
 
 

@@ -478,7 +478,7 @@ def test_version_with_other_weights_never_uses_the_engines_of_the_first(save: Sa
     write_model(save(), tmp_path / "repository", TritonOptions(tensorrt=True))
     newer = save(spec=ModelSpec(scale=2, method="newer"))
     for tensorrt in (True, False):
-        with pytest.raises(PixlateError, match="names the TensorRT cache of another version, whose compiled weights Triton would go on using"):
+        with pytest.raises(PixlateError, match="names the TensorRT cache of another version, whose compiled weights Triton would keep using"):
             write_model(newer, tmp_path / "repository", TritonOptions(version_number=2, tensorrt=tensorrt))
     config = write_model(newer, tmp_path / "repository", TritonOptions(version_number=2, tensorrt=True, overwrite=True)).written.config
     assert accelerator(parsed(config))[1]["trt_engine_cache_path"].endswith(read_interface(newer).digest)

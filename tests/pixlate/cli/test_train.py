@@ -110,7 +110,7 @@ def test_stopped_run_writes_a_checkpoint_first_and_says_how_to_resume(number: si
     process.send_signal(number)
     _, printed = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert f"stopped; go on with: pixlate train --resume {run}" in " ".join(printed.split()).replace("- ", "-")
+    assert f"stopped; resume with: pixlate train --resume {run}" in " ".join(printed.split()).replace("- ", "-")
     folder = newest(run / "checkpoints")
     assert folder is not None
     assert Checkpoint.load(folder).step == sum(1 for line in (run / "log.jsonl").read_text().splitlines() if '"pixel"' in line)
@@ -204,7 +204,7 @@ def test_out_folder_that_is_not_empty_is_refused(photographs: Path, tmp_path: Pa
     assert pixlate("train", "srgan", photographs, "--out", tmp_path / "run") == 2
     assert "expected a new or empty folder for --out" in refusal(capsys)
     assert pixlate("train", "srgan", photographs, "--out", tmp_path / "run" / "mine.txt") == 2
-    assert "go on with `pixlate train --resume" in refusal(capsys)
+    assert "resume it with `pixlate train --resume" in refusal(capsys)
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["mine.txt"]
 
 

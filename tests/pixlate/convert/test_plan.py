@@ -235,7 +235,7 @@ def test_names_that_differ_by_case_alone_are_refused_on_a_case_insensitive_disk(
     save(tmp_path / "in" / first)
     save(tmp_path / "in" / second)
     monkeypatch.setattr(LocalStore, "folds_case", lambda store: True)
-    with pytest.raises(PixlateError, match=r"would both give .* upper from lower case"):
+    with pytest.raises(PixlateError, match=r"would both give .* case-insensitive"):
         plan(tmp_path / "in", out=tmp_path / "out")
 
 

@@ -62,7 +62,7 @@ def test_unmatched_files_and_pairs_of_two_sizes_are_named(tmp_path: Path) -> Non
     assert report.pairs == 3
     (problem,) = report.problems
     assert problem.startswith("1 files have no partner of the same name: ") and "/source/003.png" in problem
-    assert any(note.startswith("1 pairs have two sizes, which --resize brings together") and "002.png" in note for note in report.notes)
+    assert any(note.startswith("1 pairs have two sizes, which --resize makes equal") and "002.png" in note for note in report.notes)
     save(tmp_path / "target" / "001.png", np.arange(64 * 96, dtype=np.uint16).reshape(96, 64).astype(np.uint8))
     shapes = check([tmp_path / "source", tmp_path / "target"], None, 0).problems[1]
     assert shapes.startswith("1 pairs have two shapes and cannot show the same: ") and "/target/001.png; turn or crop" in shapes

@@ -77,7 +77,7 @@ def saved(image: Image.Image, format: str, **options: object) -> bytes:
 
 
 def same(first: Picture, second: Picture) -> bool:
-    """Tell whether two pictures have the very same pixels, alpha and depth."""
+    """Return whether two pictures have the very same pixels, alpha and depth."""
     if first.pixels.dtype != second.pixels.dtype or not np.array_equal(first.pixels, second.pixels):
         return False
     if first.alpha is None or second.alpha is None:

@@ -57,7 +57,7 @@ def test_environment_sets_the_cores_by_hand_within_the_affinity(groups: Path, mo
 @pytest.mark.parametrize("asked", ["0", "-1", "two", "", "1.5", "²"])
 def test_environment_that_is_no_number_is_refused(asked: str, groups: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(machine.CORES, asked)
-    with pytest.raises(PixlateError, match=r"expected PIXLATE_CORES to be a whole number of at least 1, got .*; mend or unset"):
+    with pytest.raises(PixlateError, match=r"expected PIXLATE_CORES to be a whole number of at least 1, got .*; fix or unset"):
         machine.granted_cores()
 
 

@@ -169,7 +169,7 @@ def test_signal_to_the_launcher_stops_all_processes_with_a_checkpoint(make_run: 
     process.send_signal(signal.SIGTERM)
     _, printed = process.communicate(timeout=240)
     assert process.returncode == 130, printed
-    assert "stopped; go on with" in printed
+    assert "stopped; resume with" in printed
     assert newest(run / "checkpoints") is not None
     with pytest.raises(ProcessLookupError):  # nobody of the group is left
         for _ in range(6000):  # a minute

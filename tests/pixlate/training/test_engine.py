@@ -163,7 +163,7 @@ def test_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoin
     gan: type[Exploding], what: str, make_run: MakeRun, fit: Fit, tmp_path: Path
 ) -> None:
     options = make_run(toy(gan), steps=10, checkpoint_every=2, log_every=1)
-    with pytest.raises(PixlateError, match=f"^not finite at step 4: {what}.*; checkpoints are kept: begin a new run with a lower --learning-rate"):
+    with pytest.raises(PixlateError, match=f"^not finite at step 4: {what}.*; checkpoints are kept: start a new run with a lower --learning-rate"):
         fit(options, tmp_path)
     folder = newest(tmp_path / "checkpoints")
     assert folder is not None and Checkpoint.load(folder).step == 2

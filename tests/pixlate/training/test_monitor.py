@@ -53,7 +53,7 @@ def test_discriminator_that_has_won_is_named_once(shape: tuple[int, ...]) -> Non
     warnings = watch(Monitor(), lambda: observation(verdicts={"target": logits(8.0, shape)}))
     assert warnings == {
         20: [
-            "discriminator target tells real from generated images apart almost always (accuracy 1.00 for 20 observations up to step 20), so the generator "
+            "discriminator target distinguishes real from generated images almost always (accuracy 1.00 for 20 observations up to step 20), so the generator "
             "learns little from it; lower --discriminator-learning-rate, add --augment color --augment translation or --smoothing 0.1"
         ]
     }
@@ -85,7 +85,7 @@ def test_one_good_observation_starts_the_count_again() -> None:
 def test_each_discriminator_is_judged_by_its_own_verdicts() -> None:
     torch.manual_seed(0)
     warnings = watch(Monitor(), lambda: observation(verdicts={"source": logits(8.0), "target": logits(1.0)}))
-    assert len(warnings) == 1 and "discriminator source tells" in warnings[PATIENCE][0]
+    assert len(warnings) == 1 and "discriminator source distinguishes" in warnings[PATIENCE][0]
 
 
 @pytest.mark.parametrize("batch", [1, 4, 40])

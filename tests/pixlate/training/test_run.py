@@ -164,7 +164,7 @@ def test_options_that_change_no_weight_may_differ_and_others_are_listed(tmp_path
     other_options = replace(options, training=replace(options.training, learning_rate=1e-3), method_options=replace(options.method_options, l1_weight=50.0))
     with pytest.raises(
         PixlateError,
-        match=r"l1_weight was 100\.0 and is 50\.0; learning_rate was 0\.0002 and is 0\.001; undo this in .*options.toml, or begin a new run with --start-from",
+        match=r"l1_weight was 100\.0 and is 50\.0; learning_rate was 0\.0002 and is 0\.001; undo this in .*options.toml, or start a new run with --start-from",
     ):
         other_options.require_same(before, tmp_path)
     srgan = METHODS["srgan"]

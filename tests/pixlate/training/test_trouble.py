@@ -100,7 +100,7 @@ def test_networks_that_learn_nothing_are_warned_about_once(make_run: MakeRun, fi
     options = make_run(method, resize=20, patch=16, steps=50, learning_rate=1e-12, checkpoint_every=10)
     first = fit(options, tmp_path / "run", crash=35).warnings
     starts = [
-        "discriminator target tells real from generated images apart almost always",
+        "discriminator target distinguishes real from generated images almost always",
         "outputs hardly differ from one another",
         "the weights of the discriminators do not move",
         "the weights of the generators do not move",

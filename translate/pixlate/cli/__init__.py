@@ -31,7 +31,7 @@ def build_app(tokens: Sequence[str] = ()) -> App:
     app.command(_convert(tokens), name="convert", help="Convert a folder of images with a model.", usage=CONVERT_USAGE)
     app.command("pixlate.cli.data:app", name="data", help="Check folders of training images.")
     app.command("pixlate.cli.train:app", name="train", help="Train a method on folders of images.")
-    app.command("pixlate.cli.evaluate:evaluate", name="evaluate", help="Tell how good a model is, in numbers.", usage=EVALUATE_USAGE)
+    app.command("pixlate.cli.evaluate:evaluate", name="evaluate", help="Measure how good a model is.", usage=EVALUATE_USAGE)
     app.command("pixlate.cli.models:models", name="models", help="List the ready models.")
     app.command("pixlate.cli.plugins:plugins", name="plugins", help="List the installed plugins.")
     app.command("pixlate.cli.doctor:doctor", name="doctor", help="Report what this machine has, what is missing and how to fix it.")

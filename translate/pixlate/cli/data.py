@@ -27,14 +27,14 @@ def check(
     patch: int = 0,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """Read every image and tell sizes, channels, pairs, damage and duplicates; exit code 1 where there are problems.
+    """Read every image and report sizes, channels, pairs, damage and duplicates; exit code 1 if there are problems.
 
     Parameters
     ----------
     folders
         Folders as for training: SOURCE TARGET, one of images side by side, or targets alone.
     kind
-        What the folders hold: paired, unpaired, degraded, or a kind that an installed method brings; found out by names and sizes where it is left out.
+        What the folders hold: paired, unpaired, degraded, or a kind of an installed method; detected from names and sizes by default.
     pairing
         What --kind was called in 0.1.
     patch
@@ -63,10 +63,10 @@ def _named(name: str) -> DataKind:
     owners = {(method.data.name, method.data.open): method for method in installed().methods().values() if method.data.name not in BUILT_IN}
     offered = BUILT_IN | {method.data.name: method.data for method in owners.values()}
     if name not in offered:
-        reason = installed().why("method", name) or "choose one, or install the plugin that brings it"
+        reason = installed().why("method", name) or "choose one, or install the plugin that defines it"
         raise PixlateError(f"expected --kind to be one of {', '.join(sorted(offered))}, got {name!r}; {reason}")
     if len(methods := [method.name for (kind, _), method in owners.items() if kind == name]) > 1:
-        raise PixlateError(f"the methods {' and '.join(methods)} bring data kinds of one name, {name!r}; uninstall the plugin of one of them")
+        raise PixlateError(f"the methods {' and '.join(methods)} define data kinds of one name, {name!r}; uninstall the plugin of one of them")
     return offered[name]
 
 

@@ -73,7 +73,7 @@ def _plugins() -> Iterator[Check]:
 
 
 def _torchvision() -> Check:
-    """Tell whether PyTorch and torchvision fit each other; a CPU build beside a CUDA build fails at import."""
+    """Return whether PyTorch and torchvision fit each other; a CPU build beside a CUDA build fails at import."""
     try:
         import torch
         import torchvision

@@ -32,7 +32,7 @@ def evaluate(
     seed: int = 0,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
-    """Translate images whose targets are known and tell how near the outputs come.
+    """Translate images whose targets are known and measure how close the outputs are.
 
     Exit codes: 0 measured, 2 refused. An image that cannot be read is refused too, since figures over fewer images would mislead.
 

@@ -27,7 +27,7 @@ app = App(name="train", help="Train a method on folders of images.", help_format
 
 @app.default
 def resume(*words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)], resume: Path | None = None, plugin: Path | None = None) -> int:
-    """Go on with a run that was stopped, with the options it was started with.
+    """Resume a run that was stopped, with the options it was started with.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def _command(method: Method, file: SingleFile | None = None) -> Callable[..., in
             raise PixlateError(f"expected folders of images, got none; write: pixlate train {method.name} {method.data.example} --out runs/first")
         if devices.is_main_process() and out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise PixlateError(
-                f"expected a new or empty folder for --out, but {out} exists; go on with `pixlate train --resume {quote(str(out))}`, or name another"
+                f"expected a new or empty folder for --out, but {out} exists; resume it with `pixlate train --resume {quote(str(out))}`, or name another"
             )
         options = run_module.RunOptions(method, method_options, tuple(folder.resolve() for folder in folders), data, training, plugin=file)
         if devices.is_main_process() and getattr(data, "grey", False) and getattr(method_options, "channels_in", 1) == 3:
@@ -170,7 +170,7 @@ def _train(options: Any, run: Path, resumed: bool) -> int:
 
         finished = engine.train(options, run, watch, warn, resume=resumed, tell=console.print)
     if not finished:
-        console.print(f"stopped; go on with:\npixlate train --resume {quote(str(run))}{named}")
+        console.print(f"stopped; resume with:\npixlate train --resume {quote(str(run))}{named}")
         return 130 if devices.is_main_process() else 0  # Fabric kills the first process, at work on its report, where another one fails
     console.print(f"done{measured and f': {measured}'}; look at {run / 'report.html'}; next:\npixlate export {quote(str(run))} model.onnx{named}")
     return 0

@@ -8,7 +8,7 @@ class Closed(Exception):  # noqa: N818 - not an error: it ends a thread that wai
 
 
 class ByteBudget:
-    """A number of bytes that threads take and give back.
+    """A number of bytes that threads acquire and release.
 
     A request larger than the whole budget is granted when nothing else is out, so that one huge image still goes through, alone.
     """

@@ -55,7 +55,7 @@ class ConvertOptions:
     fail_fast: bool = False
     """Stop at the first file that fails."""
     dry_run: bool = False
-    """Tell what would be done, with sizes, and write nothing."""
+    """Report what would be done, with sizes, and write nothing."""
     sheet: Path | None = None
     """Write a before/after sheet of a few results to this PNG file."""
     strip_metadata: bool = False

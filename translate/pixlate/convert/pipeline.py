@@ -46,7 +46,7 @@ class _Read:
 
 @dataclass(frozen=True)
 class _Event:
-    """What a thread tells the loop: a picture waits for the model, or there is nothing more to do for it."""
+    """What a thread reports to the loop: a picture is ready for the model, or finished."""
 
     ended: bool = True
     reading: bool = False
@@ -131,7 +131,7 @@ class Conversion(Run):
         task: What to convert.
         work: Takes the outputs and every result.
         executors: Run the model, each in a thread of its own; one that is there twice gets two threads.
-        given: What each image brings besides itself; without it, what the options say.
+        given: The conditions of each image; by default those of the options.
     """
 
     def __init__(self, task: Task, work: Work, executors: Sequence[Executor], given: Given | None = None) -> None:

@@ -117,7 +117,7 @@ def _add(plan: Plan, found: Found, options: ConvertOptions, known: Mapping[str, 
     elif ending in known:
         kind, suffix, notes = "png", ".png", (f"written as PNG, since {ending} can only be read",)
     else:
-        raise PixlateError(f"the name of {source} does not tell its format; say how to write it with --format")
+        raise PixlateError(f"the name of {source} does not determine its format; name one with --format")
     try:
         name = plan.store.name_of(relative.with_name(relative.stem + options.suffix + suffix))
     except PixlateError as error:
@@ -127,13 +127,13 @@ def _add(plan: Plan, found: Found, options: ConvertOptions, known: Mapping[str, 
 
 
 def _refuse_clashes(plan: Plan) -> None:
-    """Refuse two images that would give one output, and an output that would stand where a folder of outputs must."""
+    """Refuse two images with one output, and an output whose name is that of a folder of outputs."""
     folds = plan.store.folds_case()
     outputs: dict[str, str] = {}
     for job in plan.jobs:
         key = unicodedata.normalize("NFC", job.name).casefold() if folds else job.name
         if key in outputs:
-            alike = ", which does not tell upper from lower case there" if folds else ""
+            alike = ", which is case-insensitive there" if folds else ""
             raise PixlateError(f"{outputs[key]} and {job.source} would both give {job.name}{alike}; rename one, or convert them into two folders")
         outputs[key] = job.source
     folders: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Tells what a conversion would do, and writes nothing."""
+"""Reports what a conversion would do, and writes nothing."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Preview:
     action: str
     """Such as ``convert``, ``skip``, ``finished before`` or ``fail: reason``."""
     source_size: tuple[int, int] | None = None
-    """Width and height, in pixels; None where they cannot be told without decoding or fetching."""
+    """Width and height, in pixels; None if they are unknown without decoding or downloading."""
     output_size: tuple[int, int] | None = None
 
     @property

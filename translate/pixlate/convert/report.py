@@ -100,7 +100,7 @@ class Report:
         self._write(f'\n],\n"summary": {json.dumps(asdict(self.summary))}}}\n', last=True)
 
     def _write(self, text: str, last: bool = False) -> None:
-        """Write to the report; where that fails, drop it and go on, since the images matter more."""
+        """Write to the report; if that fails, drop it and continue, since the images matter more."""
         if self._draft is None:
             return
         try:

@@ -66,7 +66,7 @@ class Sheet:
                 self.rows[name] = row
 
     def save(self, summary: Summary) -> None:
-        """Draw the sheet, rows in the order of their names, and tell the summary; where nothing was converted no sheet is written."""
+        """Draw the sheet, rows in the order of their names, and record it in the summary; if nothing was converted no sheet is written."""
         try:
             if self.rows:
                 self._drawn().save(self._draft.part, "PNG")
@@ -90,7 +90,7 @@ class Sheet:
             for column, (image, text) in enumerate(((before, label), (after, printable(self.model)))):
                 left = MARGIN + column * (CELL + MARGIN)
                 shown = text
-                while draw.textlength(shown, font) > CELL:  # the end tells most of a path
+                while draw.textlength(shown, font) > CELL:  # the end of a path is the most informative
                     shown = f"...{shown.removeprefix('...')[max(1, len(shown) // 20) :]}"
                 draw.text((left, top), shown, "black", font)
                 sheet.paste(image, (left, top + LABEL))

@@ -153,7 +153,7 @@ def _check_pairs(folders: Sequence[Path], found: dict[Path, Examined], problems:
     if turned := [names for first, second, names in sizes if unlike(first, second)]:
         problems.append(f"{len(turned)} pairs have two shapes and cannot show the same: {name_some(turned)}; turn or crop one of each")
     if other := [names for first, second, names in sizes if first != second and not unlike(first, second)]:
-        notes.append(f"{len(other)} pairs have two sizes, which --resize brings together and --resize 0 refuses: {name_some(other)}")
+        notes.append(f"{len(other)} pairs have two sizes, which --resize makes equal and --resize 0 refuses: {name_some(other)}")
     return len(pairs)
 
 

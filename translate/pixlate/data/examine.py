@@ -41,7 +41,7 @@ class Examined:
 
 
 def examine(path: Path) -> Examined:
-    """Decode a file whole, and tell what is in it."""
+    """Decode a file completely, and return what is in it."""
     try:
         pixels = read_own(path, 3)
     except PixlateError as error:

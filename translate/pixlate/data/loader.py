@@ -24,7 +24,7 @@ class Loader:
         data: Where samples come from.
         options: How many threads, and what a damaged file does.
         warn: Is called once with each file that is skipped.
-        pin: Whether batches lie in page-locked memory, from which CUDA copies while it computes.
+        pin: Whether batches are in page-locked memory, from which CUDA copies while it computes.
     """
 
     def __init__(self, data: TrainingData, options: DataOptions, warn: Callable[[str], None], pin: bool = False) -> None:

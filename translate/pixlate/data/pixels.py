@@ -52,7 +52,7 @@ def read_pixels(path: Path, channels: int) -> Pixels:
 
 
 def read_own(path: Path, wanted: int) -> Pixels:
-    """Return an image as :func:`read_pixels` does, with the channels it has; ``wanted`` tells whether a TIFF is a picture or a stack of channels."""
+    """Return an image as :func:`read_pixels` does, with the channels it has; ``wanted`` decides whether a TIFF is a picture or a stack of channels."""
     try:
         with ImageFile(path, max_pixels=MAX_PIXELS) as file:
             picture = file.read(0 if wanted in (1, 3) else wanted)  # what a file has beyond a picture is refused, not left out
@@ -99,7 +99,7 @@ def size_of(path: Path) -> tuple[int, int]:
     """Return height and width of an upright image from its header.
 
     Raises:
-        UnreadableImage: As far as the header tells; names the file.
+        UnreadableImage: The header is invalid; names the file.
     """
     try:
         with ImageFile(path, max_pixels=MAX_PIXELS) as file:

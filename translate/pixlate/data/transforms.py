@@ -16,13 +16,13 @@ from pixlate.images import Pixels
 LARGEST_FILE = 1_000_000
 """Bytes; real pipelines have a few thousand."""
 MOST_VALUES = 100_000
-"""Values of a pipeline, those counted again that a YAML file names again: a few lines of nested aliases stand for billions."""
+"""Values of a pipeline, YAML aliases expanded: a few lines of nested aliases expand to billions."""
 
 
 class Transforms:
     """A pipeline written by ``albumentations.save``, done alike to all images and masks of a sample.
 
-    Only transforms that albumentations itself brings are made: a file names classes, and must not choose which code runs.
+    Only albumentations' own transforms are created: a file names classes, and must not choose which code runs.
 
     Args:
         path: The .json or .yaml file.
@@ -110,7 +110,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _check_classes(description: Any, path: Path) -> None:
-    """Refuse classes that albumentations does not bring, and more values than a pipeline has."""
+    """Refuse classes that are not albumentations' own, and more values than a pipeline has."""
     waiting, seen = [description], 0
     while waiting:
         value = waiting.pop()

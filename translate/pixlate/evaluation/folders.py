@@ -27,7 +27,7 @@ class ImageSets:
     """Sources to translate and the targets they are compared with."""
 
     layout: Layout
-    """How the images lie in their folders; never ``auto``."""
+    """The layout of the folders; never ``auto``."""
     scale: int
     """Height and width of a target over those of its source."""
     sources: tuple[Path, ...]
@@ -119,7 +119,7 @@ def _settled(layout: Layout, folders: int, scale: int) -> Layout:
     """Return the layout that is meant.
 
     Raises:
-        PixlateError: It does not fit the number of folders or the model's scale, or cannot be told.
+        PixlateError: It does not fit the number of folders or the model's scale, or is ambiguous.
     """
     if layout == "auto" and folders == 2:
         return "folders"

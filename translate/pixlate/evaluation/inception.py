@@ -28,7 +28,7 @@ class InceptionMeter:
     """FID, KID, inception score, precision and recall on one set of features.
 
     Args:
-        kinds: Those of them to tell.
+        kinds: Those of them to compute.
         file: The weights, as torch-fidelity publishes them; None for the folder of ``torch.hub``.
         device: Where the network runs.
 
@@ -116,6 +116,6 @@ def inception_score(logits: Tensor) -> tuple[float, float]:
 
 
 def precision_and_recall(outputs: Tensor, targets: Tensor) -> tuple[float, float]:
-    """Return which share of the outputs lies among the targets, and of the targets among the outputs (Kynkäänniemi et al. 2019)."""
+    """Return which share of the outputs is among the targets, and of the targets among the outputs (Kynkäänniemi et al. 2019)."""
     found = prc_features_to_metric(outputs, targets, prc_neighborhood=NEIGHBOURS, verbose=False)
     return float(found["precision"]), float(found["recall"])

@@ -71,7 +71,7 @@ def evaluate(
         model: A ready model's name or a model file.
         folders: One or two, as the layout wants.
         metrics: Names of :data:`KINDS` or of plugins' metrics; without any, those that need no weights and fit the images.
-        layout: How sources and targets lie, see :func:`pixlate.evaluation.folders.find_images`.
+        layout: How sources and targets are arranged, see :func:`pixlate.evaluation.folders.find_images`.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         inception: File with the weights of Inception; None for the folder of ``torch.hub``.
         set: Values of the model's conditions, as ``hair=blond``.

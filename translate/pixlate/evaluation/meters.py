@@ -1,4 +1,4 @@
-"""Take images one after the other and tell a figure in the end; no PyTorch."""
+"""Meters that receive images one after the other and compute a figure at the end; no PyTorch."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

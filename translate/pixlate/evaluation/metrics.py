@@ -44,7 +44,7 @@ def _ratio(output: Pixels, target: Pixels, border: int, measured: Callable[[Pixe
 def luma_correlation(output: Pixels, source: Pixels) -> float:
     """Return Pearson's correlation of the luma of two images, -1 to 1: whether a translation without pairs keeps light and dark where they were.
 
-    0 where one of them is of one level throughout, which tells nothing of the other.
+    0 if one of them is constant, since the correlation is then undefined.
 
     Args:
         output: 8-bit (height, width, channels): RGB; where there are not 3 channels their mean is taken as luma.

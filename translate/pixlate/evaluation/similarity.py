@@ -70,7 +70,7 @@ def ms_ssim(output: Pixels, target: Pixels, device: str = "cpu") -> float:
 
 
 def _strip_by_strip(mean: Callable[[Tensor, Tensor], float], first: Tensor, second: Tensor) -> float:
-    """Return the mean over all windows of two images (1, channels, height, width), of which only a few rows at once are held spread out.
+    """Return the mean over all windows of two images (1, channels, height, width), unfolding only a few rows at a time.
 
     Raises:
         ValueError: The images are smaller than a window.
@@ -99,7 +99,7 @@ def _structure(first: Tensor, second: Tensor) -> float:
 class Lpips:
     """Learned perceptual image patch similarity with AlexNet (Zhang et al. 2018): 0 for equal images.
 
-    torchmetrics brings the linear layers; AlexNet it takes from the folder of ``torch.hub``. The file is looked at here first: it would
+    torchmetrics contains the linear layers; it loads AlexNet from the folder of ``torch.hub``. The file is checked here first: it would
     be downloaded if it were missing, and unpickled whatever it holds.
 
     Raises:

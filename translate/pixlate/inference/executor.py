@@ -168,7 +168,7 @@ class Executor:
         assert self._tile is not None
         tile = max(self._tile // self.spec.multiple * self.spec.multiple, self._least)
         scale, exact, (real_height, real_width) = self.spec.scale, self.spec.tiling_exact, image.shape[:2]
-        grid = self.spec.multiple if exact else 1  # the network's grid must lie in each tile as it lies in the whole image
+        grid = self.spec.multiple if exact else 1  # the network's grid must be aligned in each tile as in the whole image
         height, width = round_up(real_height, grid), round_up(real_width, grid)
         image = pad(image[None], height, width, self.spec.padding)[0]
         masks = {name: pad(value[None], height, width, self.spec.padding)[0] for name, value in conditions.items() if name in self._masks}

@@ -1,4 +1,4 @@
-"""What the images of a folder bring besides themselves: the conditions of the command, and a mask of the same name."""
+"""The conditions of the images of a folder: those of the command, and a mask of the same name."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.spec import ModelSpec
 
 LARGEST = 10**9
-"""Most pixels that the header of a mask may tell; no mask is decoded that is larger than its image."""
+"""Most pixels that the header of a mask may declare; no mask is decoded that is larger than its image."""
 
 
 @dataclass(frozen=True)

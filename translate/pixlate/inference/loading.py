@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def load_executors(model: str | Path, options: "ConvertOptions") -> list[Executor]:
-    """Load a model once for each device; one on a GPU stands twice, so that a batch is copied while the one before it is computed."""
+    """Load a model once for each device; a GPU is listed twice, so that a batch is copied while the one before it is computed."""
     executors = []
     for device in split_devices(options.device):
         executor = Executor(load_for_pictures(model, device), options.tile, options.batch, options.bucket)
@@ -25,7 +25,7 @@ def split_devices(device: str) -> list[str]:
     """Return the devices that a text such as ``cuda:0,1`` names, one by one.
 
     Raises:
-        PixlateError: One stands there twice.
+        PixlateError: A device is named twice.
     """
     kind, colon, numbers = device.partition(":")
     devices = [f"{kind}:{number}" for number in numbers.split(",")] if colon else [device]

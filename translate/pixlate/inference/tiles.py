@@ -1,4 +1,4 @@
-"""Cuts an axis into tiles of one size, and tells which part of each is kept."""
+"""Cuts an axis into tiles of one size, with the part of each that is kept."""
 
 from dataclasses import dataclass
 

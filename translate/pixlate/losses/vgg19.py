@@ -83,5 +83,5 @@ def _read(path: Path, names: frozenset[str]) -> dict[str, Tensor]:
         found = read_content(path, only=lambda key: key.removeprefix(PREFIX) in names)
         return {key.removeprefix(PREFIX): tensor.float() for key, tensor in found.items()}
     except PixlateError as error:
-        reason = str(error.__cause__ or error).partition("\n")[0].partition(". ")[0]  # PyTorch goes on with how to run the file's code
+        reason = str(error.__cause__ or error).partition("\n")[0].partition(". ")[0]  # PyTorch's message continues with how to run the file's code
         raise PixlateError(f"expected the weights of VGG19 in {path}, but it cannot be read ({reason}); use torchvision's {PUBLISHED}") from error

@@ -6,7 +6,7 @@ from torch import nn
 
 Norm = Literal["batch", "instance", "group", "none"]
 PER_IMAGE: tuple[Norm, ...] = ("instance", "group")
-"""Norms whose statistics are those of the image at hand, so that a tile is not normalised as the whole image is."""
+"""Norms whose statistics are those of each image, so that a tile is not normalised as the whole image is."""
 MOST_GROUPS = 32
 
 

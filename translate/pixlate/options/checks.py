@@ -13,7 +13,7 @@ _BEFORE = "before"
 
 
 def since(default: Any, before: Any) -> Any:
-    """Return a field of an options dataclass that older runs do not know: they go on with the behaviour they began with.
+    """Return a field of an options dataclass that older runs do not have: they continue with the behaviour they started with.
 
     Args:
         default: Value of new runs.

@@ -53,7 +53,7 @@ class TrainingOptions:
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """Arithmetic of the forward and backward pass; weights stay in 32 bits."""
     channels_last: bool = False
-    """Whether images lie in memory pixel after pixel, which GPUs are mostly faster on, and CPUs slower."""
+    """Whether images are stored channels last, which is mostly faster on GPUs, and slower on CPUs."""
     compile: bool = False
     """Whether torch.compile makes the networks faster, after a minute or more at the start."""
     device: str = "auto"

@@ -30,7 +30,7 @@ def version_of(source: str) -> Version:
 
 
 def identity(path: str | Path) -> tuple[int, int] | None:
-    """Return what tells a file or folder from every other, whatever path leads to it; None where there is none."""
+    """Return what identifies a file or folder, whatever path leads to it; None if it does not exist."""
     try:
         status = Path(path).stat()
     except OSError:
@@ -60,7 +60,7 @@ def digest_file(path: Path) -> str:
 
 
 def folds_case(root: Path) -> bool:
-    """Tell whether the disk of the output folder takes ``A.png`` and ``a.png`` for one file, as those of macOS and Windows do."""
+    """Return whether the disk of the output folder is case-insensitive, as those of macOS and Windows do."""
     if os.path.normcase("A") == "a":
         return True
     folder = Path(os.path.realpath(root))

@@ -19,9 +19,9 @@ def walk(top: Path, out: Path | None, failures: Failures, wanted: Callable[[Path
 
     Args:
         top: The folder.
-        out: The output folder, which is passed over where it lies below; None where it is on no disk of this machine.
+        out: The output folder, which is skipped where it is below; None if it is not on a local disk.
         failures: Receives the folders that cannot be read and the links that lead back to a folder above them.
-        wanted: Tells whether to go into a folder.
+        wanted: Returns whether to enter a folder.
     """
     output = None if out is None else identity(out)
     levels: list[tuple[tuple[int, int] | None, Iterator[os.DirEntry[str]]]] = []
@@ -45,12 +45,12 @@ def walk(top: Path, out: Path | None, failures: Failures, wanted: Callable[[Path
 
 
 def has_magic(path: Path) -> bool:
-    """Tell whether a path is a glob."""
+    """Return whether a path is a glob."""
     return bool(_MAGIC.search(str(path)))
 
 
 def find(pattern: Path, out: Path | None, failures: Failures) -> tuple[Path, Iterator[str]]:
-    """Return the folder a glob starts in, and the files it names: ``**`` stands for any number of folders.
+    """Return the folder a glob starts in, and the files it names: ``**`` matches any number of folders.
 
     Args:
         pattern: Such as ``photos/**/*.jpg``.
@@ -77,7 +77,7 @@ def find(pattern: Path, out: Path | None, failures: Failures) -> tuple[Path, Ite
 
 
 def is_named(parts: tuple[str, ...], like: tuple[str, ...]) -> bool:
-    """Tell whether a path, part by part, is one that a glob names: ``**`` stands for any number of folders."""
+    """Return whether a path, part by part, is one that a glob names: ``**`` matches any number of folders."""
     if not like or not parts:
         return not like and not parts
     if like[0] == "**":

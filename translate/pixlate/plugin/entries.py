@@ -23,7 +23,7 @@ class Plugin:
     name: str
     """Name of the entry point."""
     distribution: str
-    """Name of the package that brings it."""
+    """Name of the distribution that provides it."""
     version: str
     """Version of that package."""
     hooks: tuple[str, ...] = ()

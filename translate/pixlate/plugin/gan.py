@@ -155,7 +155,7 @@ class GAN(nn.Module):
         return logits
 
     def verdicts(self, batch: Batch, images: Images) -> Verdicts:
-        """Return what the discriminators say of a batch, for the engine to tell whether one has won; none where that has no meaning."""
+        """Return what the discriminators say of a batch, for the engine to detect whether one has won; none if that has no meaning."""
         return {}
 
     def players(self) -> dict[str, Player]:

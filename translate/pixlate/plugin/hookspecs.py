@@ -99,7 +99,7 @@ def pixlate_image_formats() -> Iterable[ImageFormat]:
 
 @hookspec
 def pixlate_checks() -> Iterable[Check]:
-    """Tell ``pixlate doctor`` whether what the plugin needs is there and works.
+    """Report to ``pixlate doctor`` whether the plugin's dependencies are installed and work.
 
     Example::
 

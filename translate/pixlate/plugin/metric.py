@@ -1,4 +1,4 @@
-"""Metrics, and the held-out images they and other plugins see."""
+"""Metrics, and the held-out images they and other plugins receive."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -21,7 +21,7 @@ class GivenUp(Exception):  # noqa: N818 - not an error: the caller asked for it
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What tells one content of a file from another."""
+    """Identifies the content of a file."""
 
     size: int
     """Bytes."""
@@ -77,7 +77,7 @@ class Place(Protocol):
         """
 
     def version(self) -> Version:
-        """Return what tells this content of the file from another.
+        """Return what identifies this content of the file.
 
         Raises:
             PixlateError: It is no file that can be read. One sentence without its name.
@@ -117,7 +117,7 @@ class Store(Protocol):
     """
 
     parts: Path
-    """Folder of this machine for files being written; there while the store is held."""
+    """Local folder for files being written; exists while the store is locked."""
 
     @property
     def reach(self) -> Reach:
@@ -161,7 +161,7 @@ class Store(Protocol):
         """
 
     def late_lines(self, known: Collection[str]) -> bytes:
-        """Return the lines that other processes have recorded while this one held the store, but those of known names.
+        """Return the lines that other processes have recorded while this one had the lock, except those of known names.
 
         Raises:
             PixlateError: They cannot be read.
@@ -175,7 +175,7 @@ class Store(Protocol):
         """
 
     def check(self) -> None:
-        """See that the store is still held.
+        """Check that the store is still locked by this process.
 
         Raises:
             PixlateError: Another conversion has taken it over.
@@ -201,7 +201,7 @@ class Store(Protocol):
         Args:
             part: The file, on this machine; gone afterwards.
             name: Its name.
-            fresh: Whether nothing may exist under the name, as far as the store can tell.
+            fresh: Whether nothing may exist under the name, as far as the store can check.
 
         Raises:
             FileExistsError: ``fresh``, and something exists there.

@@ -70,7 +70,7 @@ def load(path: Path, stored: Mapping[str, str] | None = None) -> SingleFile:
         raise PixlateError(f"expected a method in {path}, but it cannot be read ({error.strerror}); check its path") from error
     digest = hashlib.sha256(code).hexdigest()
     if stored and stored.get("sha256") != digest:
-        raise PixlateError(f"expected {path} as it was when the run began, but its SHA-256 is another; bring it back, or begin a new run")
+        raise PixlateError(f"expected {path} as it was when the run began, but its SHA-256 is another; restore it, or start a new run")
     return _loaded(path.resolve(), digest, code)
 
 

@@ -118,7 +118,7 @@ def check_method(method: Method, options: Any = None, side: int = 32, facts: Map
 
 
 def _sample(method: Method, spec: ModelSpec, side: int) -> Batch:
-    """Return a batch of the method's data kind, held against the roles it names."""
+    """Return a batch of the method's data kind, checked against the roles it names."""
     import torch
 
     kind = method.data
@@ -195,6 +195,6 @@ def _check_sizes(name: str, export: "Export") -> None:
 
 
 def _checked(name: str, output: "Tensor") -> "Tensor":
-    """Return images that a module gave, held against their range."""
+    """Return images of a module, checked against their range."""
     assert float(output.min()) >= 0 and float(output.max()) <= 1, f"{name}: expected exports() to give [0, 1], got {output.aminmax()}"
     return output

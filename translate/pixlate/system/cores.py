@@ -23,7 +23,7 @@ def granted_cores() -> int:
     asked = os.environ.get(CORES)
     if asked is not None:
         if not (asked.isascii() and asked.isdigit() and len(asked) < 10 and int(asked) >= 1):
-            raise PixlateError(f"expected {CORES} to be a whole number of at least 1, got {asked[:40]!r}; mend or unset the environment variable")
+            raise PixlateError(f"expected {CORES} to be a whole number of at least 1, got {asked[:40]!r}; fix or unset the environment variable")
         return min(cores, int(asked))
     return max(1, min(cores, math.floor(min(_quotas(), default=cores))))
 
@@ -42,7 +42,7 @@ def _quotas() -> Iterator[float]:
 
 
 def _groups() -> Iterator[Path]:
-    """Yield the folders of this process's control groups: inside a container its own lies at the top."""
+    """Yield the folders of this process's control groups: inside a container its own is the root."""
     yield _CGROUPS
     yield _CGROUPS / "cpu"
     try:

@@ -11,7 +11,7 @@ BROUGHT = {
     "remote": "fsspec",
     "cluster": "Ray",
 }
-"""What the extras bring whose absence stops a command."""
+"""Packages of the extras whose absence stops a command."""
 
 
 def install(extra: str) -> str:

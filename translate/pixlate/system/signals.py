@@ -11,7 +11,7 @@ class StopOnSignal:
     """Context in which SIGTERM and SIGINT only ask to stop; outside the main thread, where signals cannot be taken, it does nothing.
 
     Args:
-        tell: Called when one comes, in the main thread.
+        tell: Called when one arrives, in the main thread.
     """
 
     def __init__(self, tell: Callable[[], None] = lambda: None) -> None:

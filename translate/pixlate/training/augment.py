@@ -77,7 +77,7 @@ def _shifted(count: int, length: int, device: torch.device) -> Tensor:
 
 
 def _cutout(images: Tensor) -> Tensor:
-    """Replace a rectangle of each image, which may lie partly beyond its border."""
+    """Replace a rectangle of each image, which may be partly outside it."""
     count, _, height, width = images.shape
     rows, columns = (_cut(count, length, images.device) for length in (height, width))
     kept = ~(rows[:, None, :, None] & columns[:, None, None, :])

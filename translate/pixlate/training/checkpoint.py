@@ -26,7 +26,7 @@ _STEP = re.compile(r"step-\d{8,}")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All that training needs to go on after ``step`` updates."""
+    """All that training needs to resume after ``step`` updates."""
 
     step: int
     """Updates made."""
@@ -39,7 +39,7 @@ class Checkpoint:
     pool: dict[str, Tensor] = field(default_factory=dict)
     """Past images shown to the discriminators."""
     state: dict[str, Any] = field(default_factory=dict)
-    """What else goes on, as JSON: schedule, gradient scaler, monitor, and the options of the run."""
+    """Other state, as JSON: schedule, gradient scaler, monitor, and the options of the run."""
 
     def save(self, folder: Path) -> Path:
         """Write ``folder/step-N`` under a temporary name, then rename it; return the path.
@@ -106,7 +106,7 @@ class Checkpoint:
 
 
 def _settle(folder: Path) -> None:
-    """Bring a folder's list of names to the disk, where the system can."""
+    """Sync a folder's entries to the disk, if the system can."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:

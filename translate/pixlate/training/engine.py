@@ -54,7 +54,7 @@ def train(options: RunOptions, run: Path, watch: Watcher, warn: Teller, resume: 
         run: The run folder.
         watch: Called after each step.
         warn: Called with each warning.
-        resume: Whether to go on from the newest checkpoint.
+        resume: Whether to resume from the newest checkpoint.
         tell: Called with lines of information at the start.
 
     Raises:
@@ -120,13 +120,13 @@ class Session:
             before, names, best = dict(checkpoint.state["options"]), checkpoint.state["names"], checkpoint.state["best"]
             kept = best is not None and (self.run / CHECKPOINTS / f"step-{best['step']:08d}").is_dir()
         except (KeyError, TypeError, ValueError) as error:
-            raise PixlateError(f"expected the state of a run in its newest checkpoint, but that of {self.run} lacks {error}; begin a new run") from error
+            raise PixlateError(f"expected the state of a run in its newest checkpoint, but that of {self.run} lacks {error}; start a new run") from error
         self.options.require_same(before, self.run)
         self.options = replace(self.options, padding=before.get("padding", "edge"))
         if names != self.names:
             raise PixlateError(
                 f"expected the same images as before in {', '.join(map(str, self.options.folders))}, but files were added, removed or renamed since {self.run} "
-                f"began; bring them back, or begin a new run with --start-from {self.run}"
+                f"began; restore them, or start a new run with --start-from {self.run}"
             )
         self.trainer.restore(checkpoint, self.run / OPTIONS)
         self.done, self.best = checkpoint.step, best if kept else None

@@ -13,7 +13,7 @@ from torch.nn import functional
 PATIENCE = 20
 """Observations in a row before a warning; with a line of the log every 50 steps these are 1000 steps, past the first upheavals of a training."""
 WON = 0.98
-"""Accuracy of a discriminator that has won. A balanced one has 0.5 to 0.9; near 1 its gradient tells the generator little."""
+"""Accuracy of a discriminator that has won. A balanced one has 0.5 to 0.9; near 1 its gradient is of little use to the generator."""
 COMPARED = 200
 """Least logits of real images behind a verdict: where a step judges only one image with one logit, 20 right answers in a row are luck."""
 REMEMBERED = 16
@@ -54,7 +54,7 @@ class Monitor:
         Args:
             step: Steps made.
             verdicts: Logits of real and of generated images, of any shapes, by discriminator.
-            outputs: Generated images (batch, channels, height, width) in [0, 1]; None where none are at hand.
+            outputs: Generated images (batch, channels, height, width) in [0, 1]; None if there are none.
             targets: Real images of the same domain, likewise.
             movement: Norm of the change of a player's weights since the last observation over the norm of the weights, by player.
         """
@@ -82,7 +82,7 @@ class Monitor:
             self._compared[name] = self._compared.get(name, 0) + real.numel() if accuracy >= WON else 0
             if self._persists(f"discriminator {name}", accuracy >= WON, self._compared[name] >= COMPARED):
                 warnings.append(
-                    f"discriminator {name} tells real from generated images apart almost always (accuracy {accuracy:.2f} {self._span(step)}), so the "
+                    f"discriminator {name} distinguishes real from generated images almost always (accuracy {accuracy:.2f} {self._span(step)}), so the "
                     "generator learns little from it; lower --discriminator-learning-rate, add --augment color --augment translation or --smoothing 0.1"
                 )
         return warnings

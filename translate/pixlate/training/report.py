@@ -29,9 +29,9 @@ HEAVIEST = 900_000
 DECADES = 3
 """A chart whose numbers span more powers of ten than this is drawn on a logarithmic scale."""
 APART = 20
-"""So is one where the median of one curve is more times that of another: the smaller would lie flat on the floor."""
+"""So is one where the median of one curve is more times that of another: the smaller would be a flat line."""
 FLOOR = 6
-"""Powers of ten below its largest number where such a chart ends; smaller numbers lie on its floor."""
+"""Powers of ten below its largest number where such a chart ends; smaller numbers are drawn at the bottom."""
 LEFT, RIGHT, TOP, BOTTOM = 52, 408, 22, 196
 """Edges of a plot, in the units of its drawing, which ``report.html`` makes 420 wide and 230 high."""
 
@@ -200,7 +200,7 @@ def _axis(curves: Iterable[list[float]], may_be_logarithmic: bool) -> _Axis:
 
 
 def _brief(value: float) -> str:
-    """Return a number in four digits, short enough to stand beside an axis: 1.5e-4 instead of 0.00015."""
+    """Return a number in four digits, short enough for the label of an axis: 1.5e-4 instead of 0.00015."""
     if 0 < abs(value) < 1e-3:
         mantissa, exponent = f"{value:.3e}".split("e")
         return f"{float(mantissa):g}e{int(exponent)}"

@@ -30,7 +30,7 @@ CHECKPOINTS = "checkpoints"
 SAMPLES = "samples"
 LOCK = ".lock"
 CHANGEABLE = frozenset({"folders", "plugin", "padding", "device", "workers", "cache", "damaged", "keep", "log_every", "checkpoint_every"})
-"""Options that a resumed run may change, since they change no weight; that the folders hold the same files is held against the checkpoint's list."""
+"""Options that a resumed run may change, since they change no weight; that the folders hold the same files is checked against the checkpoint's list."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,14 @@ class RunOptions:
         (run / OPTIONS).write_text(tomli_w.dumps({"train": {self.method.name: self.table()}, **self._facts_and_plugin()}), encoding="utf-8")
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps of the options, to be held against those of a later resume."""
+        """Return what a checkpoint stores of the options, to be compared with those of a later resume."""
         return {"method": self.method.name, **self.table(), "padding": self.padding, **self._facts_and_plugin()}
 
     def _facts_and_plugin(self) -> dict[str, Any]:
         return {**({"facts": dict(self.facts)} if self.facts else {}), **({"plugin": self.plugin.table()} if self.plugin else {})}
 
     def require_same(self, then: dict[str, Any], run: Path) -> None:
-        """Refuse to go on with other options than a checkpoint was trained with, those aside that change no weight.
+        """Refuse to resume with other options than those of the checkpoint, except options that change no weight.
 
         Args:
             then: The :meth:`state` in the checkpoint; options it does not know have the values of their time, and those that are gone are ignored.
@@ -86,7 +86,7 @@ class RunOptions:
         """
         now = self.state()
         if then.get("plugin", {}).get("sha256") != now.get("plugin", {}).get("sha256"):
-            raise PixlateError(f"expected the plugin that {run} was trained with, but its SHA-256 is another; bring it back, or begin a new run")
+            raise PixlateError(f"expected the plugin that {run} was trained with, but its SHA-256 is another; restore it, or start a new run")
         owners = (self.method.options, self.method.data.options, self.method.training)
         known = {name: list(value) if isinstance(value, tuple) else value for owner in owners for name, value in (asdict(owner()) | before(owner)).items()}
         then = known | {name: value for name, value in then.items() if not any(name in gone(owner) for owner in owners)}
@@ -94,7 +94,7 @@ class RunOptions:
         if names:
             listed = "; ".join(f"{name} was {then.get(name)!r} and is {now.get(name)!r}" for name in names)
             raise PixlateError(
-                f"expected the options that {run} was trained with, but {listed}; undo this in {run / OPTIONS}, or begin a new run with --start-from {run}"
+                f"expected the options that {run} was trained with, but {listed}; undo this in {run / OPTIONS}, or start a new run with --start-from {run}"
             )
 
     @classmethod

@@ -53,5 +53,5 @@ class Schedule:
         return {"plateau": self._plateau, "waited": self._waited}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on where :meth:`state` was taken."""
+        """Restore what :meth:`state` returned."""
         self._plateau, self._waited = float(state["plateau"]), int(state["waited"])

@@ -145,7 +145,7 @@ class Trainer:
         return self.monitor.observe(step, verdicts, images.get("target"), batch.get("target"), movement)
 
     def checkpoint(self, done: int, pools: list[dict[str, Tensor]], state: dict[str, Any]) -> Checkpoint:
-        """Return everything a run needs to go on after ``done`` steps; the ``pools`` of all processes and ``state`` are kept with it.
+        """Return everything a run needs to resume after ``done`` steps; the ``pools`` of all processes and ``state`` are kept with it.
 
         Raises:
             PixlateError: A weight, or a statistic of a norm, is not finite.
@@ -158,7 +158,7 @@ class Trainer:
         return Checkpoint(done, _cpu(self.gan.state_dict()), _cpu(self.average.module.state_dict()), optimizers, _cpu(pool), state | own)
 
     def restore(self, checkpoint: Checkpoint, origin: Path) -> None:
-        """Go on from a checkpoint.
+        """Resume from a checkpoint.
 
         Raises:
             PixlateError: It holds another network.
@@ -191,7 +191,7 @@ class Trainer:
         return Turn(player, optimizer, parameters, [group["lr"] for group in optimizer.param_groups])
 
     def _batch(self, step: int) -> Batch:
-        """Return this process's share of the batch of a step, on its device; of its tensors only images may lie channels last."""
+        """Return this process's share of the batch of a step, on its device; of its tensors only images may be channels last."""
         batch = self.loader.batch(*self._draws(step))
         self.kind.require_roles(batch)
         last = {name for name in batch if self.options.channels_last and self.kind.roles[name] == "image"}
@@ -277,7 +277,7 @@ def require_finite(values: dict[str, float], step: int) -> None:
     """
     if wrong := [name for name, value in values.items() if not np.isfinite(value)]:
         raise PixlateError(
-            f"not finite at step {step}: {name_some(wrong, 3)}; checkpoints are kept: begin a new run with a lower --learning-rate or --gradient-clip 1, "
+            f"not finite at step {step}: {name_some(wrong, 3)}; checkpoints are kept: start a new run with a lower --learning-rate or --gradient-clip 1, "
             "from the last one with --start-from if you like"
         )
 
@@ -300,7 +300,7 @@ def _weights_behind(images: Images) -> set[int]:
 
 
 def _lay_out(optimizer: Optimizer) -> None:
-    """Bring what an optimiser keeps for a weight into the weight's memory layout, which a checkpoint does not hold and fused updates rely on."""
+    """Convert an optimiser's state of a weight to the weight's memory layout, which a checkpoint does not store and fused updates rely on."""
     for parameter, values in optimizer.state.items():
         for name, value in values.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:

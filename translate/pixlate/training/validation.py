@@ -1,4 +1,4 @@
-"""What the averaged generator makes of held-out images, in numbers and to look at."""
+"""Validation of the averaged generator on held-out images: metrics and sample sheets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -61,7 +61,7 @@ def validate(gan: GAN, data: TrainingData, device: torch.device, metrics: Mappin
         source, target = _pixels(batch["source" if spec.takes_image else "target"]), _pixels(batch["target"])
         translated = export({name: values.to(device) for name, values in batch.items()})
         if not bool(torch.isfinite(translated).all()):
-            raise PixlateError("not finite: the pictures of the averaged generator; the last checkpoint is kept: begin a new run with a lower --learning-rate")
+            raise PixlateError("not finite: the pictures of the averaged generator; the last checkpoint is kept: start a new run with a lower --learning-rate")
         output = _pixels(translated)
         if data.validated:
             figures = {name_of_ratio: min(EXACT, ratio(output, target, spec.scale))}
