@@ -73,6 +73,7 @@ def test_image_whose_mask_is_missing_or_of_another_size_fails_alone(tmp_path: Pa
         ({"mask": "others"}, "with the names of the images, such as a, got none of them; name another folder"),
         ({"mask": "others", "set": ("hair=blond",)}, "expected hole as names of conditions, which this model takes, got hair"),
         ({"mask": "others", "set": ("hair",)}, "expected --set NAME=VALUE, once for each name, got 'hair'"),
+        ({"mask": "others", "seed": 7}, "expected no seed for a model that takes no noise, got 7; leave it out"),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_written(options: dict[str, Any], sentence: str, tmp_path: Path) -> None:

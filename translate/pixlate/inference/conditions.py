@@ -40,7 +40,7 @@ class Conditions:
             masks: Whether each image comes with a mask.
 
         Raises:
-            PixlateError: A name is unknown, a value is missing or wrong, or there are masks and the model takes none.
+            PixlateError: A name is unknown, a value is missing or wrong, or there are masks or a seed and the model takes none.
         """
         known = {each.name: each for each in spec.conditions}
         for name in given:
@@ -53,6 +53,8 @@ class Conditions:
             raise PixlateError("expected a model that takes a mask for --mask, got one that takes none; leave it out")
         if own and not masks:
             raise PixlateError(f"expected a mask, {own[0]}, for each image, got none; name their folder with --mask FOLDER")
+        if seed and not any(each.kind == "noise" for each in spec.conditions):
+            raise PixlateError(f"expected no seed for a model that takes no noise, got {seed}; leave it out")
         values = {name: value for name, each in known.items() if (value := _value(each, given.get(name))) is not None}
         return cls(spec, values, seed)
 
