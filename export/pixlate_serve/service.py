@@ -21,7 +21,7 @@ from pixlate_serve.refusals import Refusal, stopping
 from pixlate_serve.served import ServedModel
 from pixlate_serve.translation import Answer, cost, decoded, encoded, header_of, most_pixels, require_sides, split_hole
 
-Given = ParamSpec("Given")
+Params = ParamSpec("Params")
 Result = TypeVar("Result")
 
 
@@ -159,7 +159,7 @@ class Service:
             gone.set()
             self._batchers[model.device].withdraw(ticket)
 
-    async def _in_pool(self, function: Callable[Given, Result], *arguments: Given.args, **named: Given.kwargs) -> Result:
+    async def _in_pool(self, function: Callable[Params, Result], *arguments: Params.args, **named: Params.kwargs) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: function(*arguments, **named))
 
     def _batcher(self, device: str) -> Batcher:

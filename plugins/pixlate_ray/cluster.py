@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import Any
 
 from pixlate.convert.conversion import Task
-from pixlate.convert.pipeline import given_for
+from pixlate.convert.pipeline import conditions_for
 from pixlate.convert.plan import Plan
 from pixlate.convert.report import Summary
 from pixlate.errors import PixlateError
@@ -44,7 +44,7 @@ def run(task: Task, options: RayOptions) -> Summary:
 
     refuse_private(task.plan, task.options.device)
     spec = load_executors(task.model, replace(task.options, device="cpu"))[0].spec  # refuses what is no model; the workers have the device
-    given_for(task, spec)
+    conditions_for(task, spec)
     with ExitStack() as held:
         scratch = "" if options.address else held.enter_context(tempfile.TemporaryDirectory(prefix="pixlate-", ignore_cleanup_errors=True))
         ray = held.enter_context(connected(options.address))
@@ -52,9 +52,9 @@ def run(task: Task, options: RayOptions) -> Summary:
         cluster = Cluster(ray, task, options.concurrency, scratch)
         held.callback(cluster.close)
         cluster.open()
-        work = held.enter_context(task.begun())
-        ClusterRun(task, work, cluster).run()
-    return work.report.summary
+        sinks = held.enter_context(task.open_sinks())
+        ClusterRun(task, sinks, cluster).run()
+    return sinks.report.summary
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from pixlate.convert.conversion import Task, Work
+from pixlate.convert.conversion import Sinks, Task
 from pixlate.convert.pipeline import Run
 from pixlate.convert.plan import settle
 from pixlate.convert.report import Result, reason_of
@@ -31,14 +31,14 @@ class ClusterRun(Run):
 
     Args:
         task: What to convert.
-        work: Journal, report and sheet.
+        sinks: Journal, report and sheet.
         cluster: Its workers translate.
     """
 
-    def __init__(self, task: Task, work: Work, cluster: Cluster) -> None:
-        super().__init__(task, work)
-        assert isinstance(work.journal, Journal)
-        self.journal: Journal = work.journal
+    def __init__(self, task: Task, sinks: Sinks, cluster: Cluster) -> None:
+        super().__init__(task, sinks)
+        assert isinstance(sinks.journal, Journal)
+        self.journal: Journal = sinks.journal
         self.cluster = cluster
         self._waiting: deque[Sequence[Order]] = deque()
         self._kills: Counter[int] = Counter()

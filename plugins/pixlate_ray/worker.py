@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pixlate
-from pixlate.convert.conversion import Task, Work
+from pixlate.convert.conversion import Sinks, Task
 from pixlate.convert.options import ConvertOptions
 from pixlate.convert.pipeline import Conversion
 from pixlate.convert.plan import Plan
@@ -156,7 +156,7 @@ class Worker:
             plan = Plan(self._setup.store or LocalStore(outputs.parts), [order.job for order in orders if order.job.name not in results.results])
             options = replace(self._setup.options, on_exists="overwrite", report=None, sheet=None, fail_fast=False)
             task = Task(plan, "", Path(), options, self._setup.settings, installed().image_formats(), lambda report: None)
-            self._conversion = Conversion(task, Work(outputs, results, sheet), self._executors)
+            self._conversion = Conversion(task, Sinks(outputs, results, sheet), self._executors)
             if not self._stopping:
                 self._conversion.run()
             for order in orders:

@@ -16,7 +16,7 @@ from tests.pixlate.conftest import Nearest, folder, outputs, save, tree
 
 import pixlate
 from pixlate.convert import ConvertOptions, convert
-from pixlate.convert.conversion import Task, Work, settings_digest
+from pixlate.convert.conversion import Sinks, Task, settings_digest
 from pixlate.convert.plan import Plan, make_plan
 from pixlate.convert.report import Report, Summary
 from pixlate.errors import PixlateError
@@ -163,7 +163,7 @@ def start(ray: Ray, setup: Setup, use: Callable[[Translator], Path]) -> Start:
         workers.open()
         report = Report(None, len(plan.jobs) + len(plan.failures), plan.ignored)
         with Journal(plan.store, settings) as journal:
-            ClusterRun(task, Work(journal, report, None), workers).run()
+            ClusterRun(task, Sinks(journal, report, None), workers).run()
         workers.close()
         assert ray.killed == len(workers.lanes)
         for stream in ray.streams:  # of workers that were killed

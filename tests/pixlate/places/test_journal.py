@@ -14,7 +14,7 @@ from tests.pixlate.conftest import Run, folder, outputs, save, stamps, tree
 from pixlate.convert.report import Summary
 from pixlate.errors import PixlateError
 from pixlate.places.job import Job
-from pixlate.places.journal import Journal, Records
+from pixlate.places.journal import Journal, ReadOnlyJournal
 from pixlate.places.local import LocalStore
 from pixlate.places.paths import digest_file, version_of
 from pixlate.plugin.translator import Translator
@@ -197,7 +197,7 @@ def test_a_journal_cut_anywhere_loses_no_more_than_the_line_it_was_cut_in(data: 
     journal = Journal(LocalStore(root), "settings")  # goes on, and is killed: no clean end
     record(root, journal, "later", b"more", source)
     held(journal)._file.close()
-    after = Records(LocalStore(root), "settings")
+    after = ReadOnlyJournal(LocalStore(root), "settings")
     states = [after.state(Job("", name, "png"), version_of(str(source))) for name in ("0", "1", "2", "3", "later")]
     assert states == ["finished"] * complete + ["foreign"] * (4 - complete) + ["finished"]
 
@@ -234,7 +234,7 @@ def test_after_a_crash_between_line_and_rename_the_old_output_is_still_recognise
         assert journal.state(JOB, version_of(str(source))) == "stale"
         record(root, journal, "a.png", b"new", source)
     assert len(lines(root)) == 1
-    assert Records(LocalStore(root), "settings").state(JOB, version_of(str(source))) == "finished"
+    assert ReadOnlyJournal(LocalStore(root), "settings").state(JOB, version_of(str(source))) == "finished"
 
 
 def test_after_a_crash_between_line_and_rename_a_new_output_is_still_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,7 +245,7 @@ def test_after_a_crash_between_line_and_rename_a_new_output_is_still_missing(tmp
         with pytest.raises(KeyboardInterrupt):
             record(root, killed, "a.png", b"new", source)
     held(killed)._file.close()
-    assert Records(LocalStore(root), "settings").state(JOB, version_of(str(source))) == "new"
+    assert ReadOnlyJournal(LocalStore(root), "settings").state(JOB, version_of(str(source))) == "new"
 
 
 def test_a_crash_after_the_rename_leaves_the_output_finished(tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ def test_a_crash_after_the_rename_leaves_the_output_finished(tmp_path: Path) -> 
     killed = Journal(LocalStore(root), "settings")
     record(root, killed, "a.png", b"new", source)
     held(killed)._file.close()
-    assert Records(LocalStore(root), "settings").state(JOB, version_of(str(source))) == "finished"
+    assert ReadOnlyJournal(LocalStore(root), "settings").state(JOB, version_of(str(source))) == "finished"
 
 
 def test_after_a_failed_rename_the_old_output_is_still_recognised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,7 +265,7 @@ def test_after_a_failed_rename_the_old_output_is_still_recognised(tmp_path: Path
             patched.setattr(Path, "replace", lambda self, target: (_ for _ in ()).throw(OSError(28, "No space left on device")))
             with pytest.raises(OSError, match="No space"):
                 record(root, journal, "a.png", b"new", source)
-    assert Records(LocalStore(root), "settings").state(JOB, version_of(str(source))) == "stale"
+    assert ReadOnlyJournal(LocalStore(root), "settings").state(JOB, version_of(str(source))) == "stale"
 
 
 def test_a_partly_written_journal_line_is_followed_by_a_new_line(tmp_path: Path) -> None:
@@ -291,7 +291,7 @@ def test_a_partly_written_journal_line_is_followed_by_a_new_line(tmp_path: Path)
     record(root, journal, "b.png", b"b", source)
     real.close()
     assert not (root / "a.png").exists()
-    assert Records(LocalStore(root), "settings").state(Job("", "b.png", "png"), version_of(str(source))) == "finished"
+    assert ReadOnlyJournal(LocalStore(root), "settings").state(Job("", "b.png", "png"), version_of(str(source))) == "finished"
 
 
 def test_a_second_conversion_into_one_folder_is_refused(tmp_path: Path, use: Callable[[Translator], Path], run: Run) -> None:

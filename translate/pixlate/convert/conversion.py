@@ -22,7 +22,7 @@ from pixlate.plugin.manager import installed
 
 
 @dataclass(frozen=True)
-class Work:
+class Sinks:
     """What is written while a conversion runs."""
 
     journal: Outputs
@@ -48,7 +48,7 @@ class Task:
     """Called after each result."""
 
     @contextmanager
-    def begun(self) -> Iterator[Work]:
+    def open_sinks(self) -> Iterator[Sinks]:
         """Open report, sheet and journal, and close them; what can be refused must be refused before.
 
         Raises:
@@ -59,7 +59,7 @@ class Task:
             sheet = Sheet(self.options.sheet, str(self.model)) if self.options.sheet else None
             if sheet is not None:
                 held.callback(sheet.discard)
-            yield Work(held.enter_context(Journal(self.plan.store, self.settings)), report, sheet)
+            yield Sinks(held.enter_context(Journal(self.plan.store, self.settings)), report, sheet)
             if sheet is not None:
                 sheet.save(report.summary)
 

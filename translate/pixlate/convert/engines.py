@@ -19,16 +19,16 @@ class ThreadsOptions:
 
 def run_threads(task: "Task", _: ThreadsOptions) -> "Summary":
     """Convert in this process."""
-    from pixlate.convert.pipeline import Conversion, given_for
+    from pixlate.convert.pipeline import Conversion, conditions_for
     from pixlate.inference.loading import load_executors, split_devices
 
     executors = load_executors(task.model, task.options)
-    given = given_for(task, executors[0].spec)
-    with task.begun() as work:
+    conditions = conditions_for(task, executors[0].spec)
+    with task.open_sinks() as sinks:
         device = task.options.device
-        work.report.summary.device = device if len(split_devices(device)) > 1 else executors[0].translator.device
-        Conversion(task, work, executors, given).run()
-    return work.report.summary
+        sinks.report.summary.device = device if len(split_devices(device)) > 1 else executors[0].translator.device
+        Conversion(task, sinks, executors, conditions).run()
+    return sinks.report.summary
 
 
 THREADS = Engine("threads", "threads of this process", ThreadsOptions, run_threads)

@@ -9,7 +9,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 
 from pixlate.convert.budget import ByteBudget, Closed
-from pixlate.convert.conversion import Task, Work
+from pixlate.convert.conversion import Sinks, Task
 from pixlate.convert.plan import settle
 from pixlate.convert.report import Result, reason_of
 from pixlate.errors import DeviceLost, OutOfDeviceMemory, PixlateError
@@ -19,7 +19,7 @@ from pixlate.images.picture import Pixels
 from pixlate.images.write import require_held
 from pixlate.inference.batcher import Abandoned, Batcher, Ticket
 from pixlate.inference.executor import Executor
-from pixlate.inference.given import Given
+from pixlate.inference.image_conditions import ImageConditions
 from pixlate.inference.pictures import channels_made, from_model, refuse_colour, to_model, with_origin
 from pixlate.places.job import Job
 from pixlate.plugin.place import FULL, GivenUp, Version
@@ -57,19 +57,19 @@ class _Event:
     """What ends the conversion: the device is lost, or there is a bug."""
 
 
-def given_for(task: Task, spec: ModelSpec) -> Given:
+def conditions_for(task: Task, spec: ModelSpec) -> ImageConditions:
     """Return the conditions that the options give for a model, once its plan is known to be possible.
 
     Raises:
         PixlateError: A condition is not right, no image has a mask, or no output's format holds the channels that the model makes.
     """
     options, formats = task.options, task.formats
-    given = Given.of(spec, options.set, options.seed, options.mask, formats)
-    given.require_some(job.pair for job in task.plan.jobs)
+    conditions = ImageConditions.of(spec, options.set, options.seed, options.mask, formats)
+    conditions.require_some(job.pair for job in task.plan.jobs)
     written = [writable(name, formats) for name in sorted({job.format for job in task.plan.jobs})]
     if written and not any(format.holds(spec.channels_out, "uint8", (1, 1)) for format in written):
         require_held(written[0], spec.channels_out, "uint8", (1, 1), formats)
-    return given
+    return conditions
 
 
 class Run:
@@ -77,12 +77,12 @@ class Run:
 
     Args:
         task: What to convert.
-        work: Takes the outputs and every result.
+        sinks: Takes the outputs and every result.
     """
 
-    def __init__(self, task: Task, work: Work) -> None:
+    def __init__(self, task: Task, sinks: Sinks) -> None:
         self.plan, self.options, self.formats, self.watch = task.plan, task.options, task.formats, task.watch
-        self.journal, self.report, self.sheet = work.journal, work.report, work.sheet
+        self.journal, self.report, self.sheet = sinks.journal, sinks.report, sinks.sheet
         self._stopping = self._full = False
 
     def run(self) -> None:
@@ -129,16 +129,16 @@ class Conversion(Run):
 
     Args:
         task: What to convert.
-        work: Takes the outputs and every result.
+        sinks: Takes the outputs and every result.
         executors: Run the model, each in a thread of its own; one that is there twice gets two threads.
-        given: The conditions of each image; by default those of the options.
+        conditions: The conditions of each image; by default those of the options.
     """
 
-    def __init__(self, task: Task, work: Work, executors: Sequence[Executor], given: Given | None = None) -> None:
-        super().__init__(task, work)
+    def __init__(self, task: Task, sinks: Sinks, executors: Sequence[Executor], conditions: ImageConditions | None = None) -> None:
+        super().__init__(task, sinks)
         options = self.options
         self.spec = executors[0].spec
-        self.given = given or Given.of(self.spec, options.set, options.seed, options.mask, self.formats)
+        self.conditions = conditions or ImageConditions.of(self.spec, options.set, options.seed, options.mask, self.formats)
         self._batcher = Batcher([{"": executor} for executor in executors])
         self._ahead = 2 * options.workers + 2 * len(executors) * executors[0].most_at_once
         self._events: SimpleQueue[_Event | None] = SimpleQueue()
@@ -205,7 +205,7 @@ class Conversion(Run):
             height, width, channels = picture.pixels.shape
             scale, written = self.spec.scale, channels_made(channels, self.spec)
             require_held(writable(job.format, self.formats), written, "uint8", (width * scale, height * scale), self.formats)
-            conditions = self.given.arrays(job.pair, height, width)
+            conditions = self.conditions.arrays(job.pair, height, width)
             read = _Read(job, picture, version, taken)
         except (Closed, GivenUp):
             self._events.put(_Event(reading=True))

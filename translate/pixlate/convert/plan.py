@@ -12,7 +12,7 @@ from pixlate.convert.report import Result
 from pixlate.errors import PixlateError
 from pixlate.images.formats import writable
 from pixlate.places.job import Job
-from pixlate.places.journal import Outputs, Records
+from pixlate.places.journal import Outputs, ReadOnlyJournal
 from pixlate.places.local import HOME
 from pixlate.places.paths import identity
 from pixlate.places.walk import pair_name
@@ -150,7 +150,7 @@ def _refuse_own_images(plan: Plan) -> None:
     """Refuse outputs that would replace images to convert; those that an earlier run of the same command made are left out."""
     sources = {own: job for job in plan.jobs if (own := job.place.identity()) is not None}
     written: set[Job] = set()
-    recorded: Records | None = None
+    recorded: ReadOnlyJournal | None = None
     for job in plan.jobs if sources else ():
         own = plan.store.identity(job.name)
         replaced = sources.get(own) if own is not None else None
@@ -158,7 +158,7 @@ def _refuse_own_images(plan: Plan) -> None:
             continue
         if own == job.place.identity():
             raise PixlateError(f"{job.source} would be replaced by its own conversion; give --suffix, such as --suffix _out, or another folder")
-        recorded = recorded or Records(plan.store, "")
+        recorded = recorded or ReadOnlyJournal(plan.store, "")
         if not recorded.knows(job.name):
             raise PixlateError(f"{replaced.source} is to be converted, but the conversion of {job.source} would take its name; use another folder or --suffix")
         written.add(replaced)

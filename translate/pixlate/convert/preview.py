@@ -6,13 +6,13 @@ from pathlib import Path
 
 from pixlate.convert.conversion import Task, planned
 from pixlate.convert.options import ConvertOptions
-from pixlate.convert.pipeline import given_for
+from pixlate.convert.pipeline import conditions_for
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile
 from pixlate.images.formats import writable
 from pixlate.images.write import require_held
 from pixlate.inference.loading import load_executors
-from pixlate.places.journal import Records
+from pixlate.places.journal import ReadOnlyJournal
 from pixlate.plugin.spec import ModelSpec
 
 _ACTIONS = {
@@ -48,11 +48,11 @@ def preview(sources: Sequence[str | Path], out: str | Path, model: str | Path, o
     """
     task = planned(sources, out, model, options, lambda report: None)
     spec = load_executors(model, options)[0].spec
-    given_for(task, spec)
-    return _previews(task, Records(task.plan.store, task.settings), spec)
+    conditions_for(task, spec)
+    return _previews(task, ReadOnlyJournal(task.plan.store, task.settings), spec)
 
 
-def _previews(task: Task, records: Records, spec: ModelSpec) -> Iterator[Preview]:
+def _previews(task: Task, records: ReadOnlyJournal, spec: ModelSpec) -> Iterator[Preview]:
     for source, reason in task.plan.failures:
         yield Preview(source, "", f"fail: {reason}")
     for job in task.plan.jobs:

@@ -17,7 +17,7 @@ from pixlate.images import Picture, Pixels
 from pixlate.inference.batcher import in_order
 from pixlate.inference.conditions import Arrays
 from pixlate.inference.executor import Executor
-from pixlate.inference.given import Given
+from pixlate.inference.image_conditions import ImageConditions
 from pixlate.inference.loading import load_for_pictures
 from pixlate.inference.pictures import from_model
 from pixlate.plugin.manager import installed
@@ -99,8 +99,8 @@ def evaluate(
     count = min(len(sets.sources), len(sets.targets))
     if any(kind.name == "fid" for kind in chosen) and count < FID_IMAGES:
         notes.append(f"fid of {count} images is biased upwards; compare it only with that of as many images")
-    given = Given.of(spec, set, seed, mask, installed().image_formats())
-    given.require_some(sets.names)
+    conditions = ImageConditions.of(spec, set, seed, mask, installed().image_formats())
+    conditions.require_some(sets.names)
     executor = Executor(translator, "auto", "auto")
     planned = len(sets.sources) + (0 if sets.paired else len(sets.targets))
     waiting: deque[tuple[Pixels, Pixels | None]] = deque()
@@ -112,7 +112,7 @@ def evaluate(
             waiting.append((source, compared))
             taken = _with_channels(source, spec.channels_in, path, "takes")
             try:
-                yield taken, given.arrays(name, *taken.shape[:2])
+                yield taken, conditions.arrays(name, *taken.shape[:2])
             except PixlateError as error:
                 raise PixlateError(f"{path}: {error}") from error
 

@@ -54,13 +54,13 @@ class Outputs(Protocol):
         """Return whether anything exists under an output's name."""
 
     def state(self, job: Job, source: Version) -> State:
-        """Return what exists there; see :meth:`Records.state`."""
+        """Return what exists there; see :meth:`ReadOnlyJournal.state`."""
 
     def finish(self, job: Job, part: Path, source: Version) -> None:
         """Record a written file and give it its name."""
 
 
-class Records:
+class ReadOnlyJournal:
     """What the journal of an output folder says, read only.
 
     Args:
@@ -121,7 +121,7 @@ class Records:
                 known.append(entry)
 
 
-class Journal(Records):
+class Journal(ReadOnlyJournal):
     """The journal of an output folder, held by one conversion at a time.
 
     Raises:

@@ -23,7 +23,7 @@ class Engine(Offer):
     options: type[Any]
     """Frozen dataclass; the string under each field is its help on the command line, where the fields are accepted with this engine alone."""
     run: "Callable[[Task, Any], Summary]"
-    """Convert the task with an instance of ``options``; what it needs is imported lazily. Refuse before ``task.begun()``, which opens what is written."""
+    """Convert the task with an instance of ``options``; what it needs is imported lazily. Refuse before ``task.open_sinks()``, which opens what is written."""
 
     def __post_init__(self) -> None:
         if not (isinstance(self.options, type) and is_dataclass(self.options)):

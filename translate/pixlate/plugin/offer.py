@@ -8,7 +8,7 @@ from typing import Any, ClassVar, cast
 _asking: ContextVar[bool] = ContextVar("asking", default=False)
 
 
-class _Made(type):
+class _OfferMeta(type):
     """Makes values; see :class:`Offer`."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -23,7 +23,7 @@ class _Made(type):
             return value
 
 
-class Offer(metaclass=_Made):
+class Offer(metaclass=_OfferMeta):
     """Base of the dataclasses that plugins offer.
 
     A value that refuses its arguments raises where it is made, as any does. While plugins are loaded and asked it is made with its name and the

@@ -21,7 +21,7 @@ from pixlate.plugin.manager import installed
 from pixlate.system.signals import StopOnSignal
 from pixlate.training.checkpoint import keep_newest, load_newest, mark_best
 from pixlate.training.devices import gathered, open_fabric
-from pixlate.training.records import Records
+from pixlate.training.recorder import Recorder
 from pixlate.training.run import CHECKPOINTS, OPTIONS, RunOptions, hold
 from pixlate.training.starting import take_over, weights_to_start_from
 from pixlate.training.trainer import Trainer, require_finite
@@ -147,9 +147,9 @@ class Session:
         if not self.fabric.is_global_zero:
             with StopOnSignal() as signals:
                 return self._steps(signals, None, lambda progress: None)
-        with Records(self.run, self.done, warn) as records, StopOnSignal() as signals:
-            records.warnings(self.done, damaged)
-            return self._steps(signals, records, watch)
+        with Recorder(self.run, self.done, warn) as recorder, StopOnSignal() as signals:
+            recorder.warnings(self.done, damaged)
+            return self._steps(signals, recorder, watch)
 
     def close(self) -> None:
         """End the threads that read images, and let go of the run folder."""
@@ -157,7 +157,7 @@ class Session:
         if self._held:
             self._held.close()
 
-    def _steps(self, signals: StopOnSignal, records: Records | None, watch: Watcher) -> bool:
+    def _steps(self, signals: StopOnSignal, recorder: Recorder | None, watch: Watcher) -> bool:
         training, trainer, plugins = self.options.training, self.trainer, installed()
         first, started = self.done, time.monotonic()
         for step in range(first, trainer.steps):
@@ -166,30 +166,30 @@ class Session:
             progress = Progress(done, trainer.steps)
             stopping = self._agreed(signals.asked)  # asked once: a signal that comes from here on ends the run after the next step, with its checkpoint
             ending = done == trainer.steps or stopping
-            if records and plugins.listened("pixlate_step_finished"):
+            if recorder and plugins.listened("pixlate_step_finished"):
                 plugins.report("pixlate_step_finished", run=self.run, step=done, losses=_numbers(losses))
             validating = done % training.validate_every == 0 or done == trainer.steps
             if done % training.log_every == 0 or done % training.checkpoint_every == 0 or validating or ending:
                 progress.losses = self._mean(losses)
                 require_finite(progress.losses, done)
                 unhealthy = trainer.observe(done)
-                if records:
+                if recorder:
                     rate = (done - first) / (time.monotonic() - started)
                     factor = trainer.schedule.factor(step)
-                    records.losses(done, **progress.losses, learning_rate=training.learning_rate * factor, steps_per_second=round(rate, 3))
-                    records.warnings(done, unhealthy)
+                    recorder.losses(done, **progress.losses, learning_rate=training.learning_rate * factor, steps_per_second=round(rate, 3))
+                    recorder.warnings(done, unhealthy)
             better = False
             if validating:
                 validation = self._validate()
                 progress.figures = validation.figures
                 better = self._better(validation)
-                if records:
-                    records.validation(done, validation)
+                if recorder:
+                    recorder.validation(done, validation)
                     plugins.report("pixlate_epoch_finished", run=self.run, step=done, samples=validation.samples)
             if done % training.checkpoint_every == 0 or ending or better:
                 self._save(better)
-            if records:
-                records.warnings(done, [trainer.warnings.popleft() for _ in range(len(trainer.warnings))])
+            if recorder:
+                recorder.warnings(done, [trainer.warnings.popleft() for _ in range(len(trainer.warnings))])
             watch(progress)
             if stopping:
                 break

@@ -46,7 +46,7 @@ class Turn:
 
 
 @dataclass
-class _Made:
+class _Generated:
     """Images of one part of a batch, made once a step."""
 
     images: Images | None
@@ -112,7 +112,7 @@ class Trainer:
         parts = [dict(zip(batch, part, strict=True)) for part in zip(*(values.chunk(self.options.accumulate) for values in batch.values()), strict=True)]
         generates = (step + 1) % self.options.generator_every == 0
         turns = [turn for turn in self.turns.values() if turn.player.adversary or generates]
-        made: list[_Made | None] = [None] * len(parts)
+        made: list[_Generated | None] = [None] * len(parts)
         losses: Losses = {}
         for number, turn in enumerate(turns):
             left = sum(not later.player.adversary for later in turns[number:])
@@ -206,7 +206,7 @@ class Trainer:
     def _seed(self, step: int, part: int = 0) -> None:
         torch.manual_seed(int(np.random.SeedSequence([self.options.seed, step, self.fabric.global_rank, part]).generate_state(1, np.uint64)[0] >> 1))
 
-    def _images(self, step: int, index: int, part: Batch, made: list[_Made | None], graphs: bool, turn: Turn) -> Images:
+    def _images(self, step: int, index: int, part: Batch, made: list[_Generated | None], graphs: bool, turn: Turn) -> Images:
         """Return the generators' images for a player: those made before, where they hold.
 
         However often a part is generated within a step, chance is seeded alike.
@@ -220,14 +220,14 @@ class Trainer:
         with torch.set_grad_enabled(graphs or not turn.player.adversary), self._autocast():
             images = self.gan.generate(part)
         first = before.first if before else {name: image.detach() for name, image in images.items()}
-        made[index] = _Made(images if graphs else None, first)
+        made[index] = _Generated(images if graphs else None, first)
         return images
 
     def _autocast(self) -> torch.autocast:
         dtype = PRECISIONS[self.options.precision]
         return torch.autocast(self.fabric.device.type, dtype, enabled=dtype != torch.float32)
 
-    def _update(self, step: int, turn: Turn, parts: list[Batch], made: list[_Made | None], graphs: bool) -> Losses:
+    def _update(self, step: int, turn: Turn, parts: list[Batch], made: list[_Generated | None], graphs: bool) -> Losses:
         """Minimise the sum of one player's losses by one update; return the losses.
 
         Args:

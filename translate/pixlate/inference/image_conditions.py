@@ -22,7 +22,7 @@ LARGEST = 10**9
 
 
 @dataclass(frozen=True)
-class Given:
+class ImageConditions:
     """Finds the conditions of each image; names are those of :func:`pixlate.places.walk.pair_name`."""
 
     conditions: Conditions
@@ -34,7 +34,7 @@ class Given:
     """Image formats by suffix."""
 
     @classmethod
-    def of(cls, spec: ModelSpec, texts: Sequence[str], seed: int, folder: Path | None, formats: Mapping[str, ImageFormat]) -> "Given":
+    def of(cls, spec: ModelSpec, texts: Sequence[str], seed: int, folder: Path | None, formats: Mapping[str, ImageFormat]) -> "ImageConditions":
         """Check what the user gave for a model.
 
         Args:

@@ -20,7 +20,7 @@ FLUSH_EVERY = 10
 """Seconds after which events are on disk at the latest, once the next is written: those who watch do not wait, and a killed run loses little."""
 
 
-class Records:
+class Recorder:
     """Writes everything that people look at into a run folder; ``tensorboard --logdir RUN`` shows its events.
 
     Args:
