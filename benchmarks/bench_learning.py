@@ -118,7 +118,7 @@ def trained(options: RunOptions, run: Path) -> dict[int, dict[str, float]]:
 
 
 def warm(folder: Path) -> Path:
-    """Bring all pixels between two colours, of which the first is far more common: two sets alone then tell how red and blue are exchanged."""
+    """Map all pixels between two colours, of which the first is far more common, so that the two sets alone determine how red and blue are exchanged."""
     return changed(folder, lambda pixels: FIRST + (pixels.mean(axis=2, keepdims=True) / 255) ** 3 * (SECOND - FIRST))
 
 

@@ -132,7 +132,7 @@ def memory(work: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 @contextmanager
 def served(model: str, device: str, *words: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
-    """Start a server; give its address and process, and see that it ends in order."""
+    """Start a server; yield its address and process, and check that it shuts down cleanly."""
     command = [sys.executable, "-m", "pixlate", "serve", model, "--port", "0", "--device", device, *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None

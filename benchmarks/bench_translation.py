@@ -1,10 +1,10 @@
-"""What ``day-to-night`` makes of photographs that were not seen in training: structure, brightness, colours, grids, and the way back.
+"""What ``day-to-night`` makes of photographs that were not seen in training: structure, brightness, colours, grids, and the inverse.
 
-- structure: correlation of the luma of each output with that of its source; above 0.9 is asked for,
-- brightness: mean level of all outputs over that of the night set; within 10 % is asked for,
+- structure: correlation of the luma of each output with that of its source; target: above 0.9,
+- brightness: mean level of all outputs over that of the night set; target: within 10 %,
 - distance: sliced Wasserstein distance of the outputs from the night set, beside that of the photographs themselves,
 - grid: what a shift by one pixel changes of the outputs' finest detail in flat areas: mean square of the differences between neighbours, by column and row
-  modulo 4, as the largest over the smallest; 1 is no grid at all, and the photographs' own figure stands beside it,
+  modulo 4, as the largest over the smallest; 1 is no grid at all, with the photographs' own figure beside it,
 - way back: PSNR of the photograph after ``day-to-night`` and ``night-to-day``.
 
 Run: ``PIXLATE_DATA=... python benchmarks/bench_translation.py``
@@ -67,7 +67,7 @@ def mean_level(images: list[RGB]) -> float:
 
 
 def grid(images: list[RGB], photographs: list[RGB]) -> float:
-    """Return how much the detail in flat areas depends on where a pixel lies modulo 4: largest over smallest mean square, 1 without a grid."""
+    """Return how much the detail in flat areas depends on the position of a pixel modulo 4: largest over smallest mean square, 1 without a grid."""
     totals, counts = np.zeros((2, 4)), np.zeros((2, 4))
     for image, photograph in zip(images, photographs, strict=True):
         light, flat = luma(image), flat_blocks(photograph)

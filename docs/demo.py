@@ -1,6 +1,6 @@
 """Shrinks photographs of scikit-image by 4, enlarges them with ``upscale-x4``, and draws a before/after sheet.
 
-``make demo`` runs it; everything it writes lies in ``demo/``. With ``--picture FILE`` it draws a sheet of the README instead, and with
+``make demo`` runs it; everything it writes is in ``demo/``. With ``--picture FILE`` it draws a sheet of the README instead, and with
 ``--model NAME`` that of another model.
 """
 

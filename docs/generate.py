@@ -1,4 +1,4 @@
-"""Writes the pages that are made from the code: ``docs/cli.md`` and ``docs/hooks.md``. ``--check`` only tells whether they are current."""
+"""Generates ``docs/cli.md`` and ``docs/hooks.md`` from the code. ``--check`` only checks whether they are current."""
 
 import inspect
 import io
@@ -33,7 +33,7 @@ COMMANDS = (
 
 def cli_page() -> str:
     """Return the help of every command."""
-    parts = ["# Commands", "", "Made from the code by `docs/generate.py`.", ""]
+    parts = ["# Commands", "", "Generated from the code by `docs/generate.py`.", ""]
     for command in COMMANDS:
         app, page = build_app(command), io.StringIO()
         app.meta([*command, "--help"], console=Console(file=page, width=110, color_system=None, force_terminal=False), result_action="return_value")
@@ -44,7 +44,7 @@ def cli_page() -> str:
 
 def hooks_page() -> str:
     """Return every hook with its signature and docstring."""
-    parts = ["# Hooks", "", "Made from `pixlate/hookspecs.py` by `docs/generate.py`.", "", inspect.cleandoc(hookspecs.__doc__ or ""), ""]
+    parts = ["# Hooks", "", "Generated from `pixlate/plugin/hookspecs.py` by `docs/generate.py`.", "", inspect.cleandoc(hookspecs.__doc__ or ""), ""]
     for name, hook in vars(hookspecs).items():
         if name.startswith("pixlate_"):
             text, _, example = inspect.cleandoc(hook.__doc__ or "").partition("Example::\n")

@@ -1,4 +1,4 @@
-"""What tests of every shelf share."""
+"""What all tests share."""
 
 import functools
 import importlib
@@ -29,7 +29,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.fixture(scope="session")
 def data() -> Path:
-    """The folder of photographs that PIXLATE_DATA names; tests that need it skip where it is not set."""
+    """The folder of photographs that PIXLATE_DATA names; tests that need it are skipped if it is not set."""
     folder = os.environ.get("PIXLATE_DATA")
     if not folder:
         pytest.skip("PIXLATE_DATA is not set")

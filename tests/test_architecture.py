@@ -24,7 +24,7 @@ HEAVY = {
     "spandrel",
 }
 EXTRAS = {"fastapi", "fsspec", "prometheus_client", "ray", "uvicorn"}
-"""Packages of extras, which are imported only where they are asked for."""
+"""Packages of extras, which are imported lazily."""
 
 
 def test_imports_follow_the_contracts_of_the_project() -> None:

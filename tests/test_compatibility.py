@@ -51,7 +51,7 @@ def run_commands(*commands: Sequence[object], site: str = "") -> list[Done]:
 
 
 def copy_run(method: str, folder: Path) -> Path:
-    """Copy a run, and tell it in ``options.toml``, as its users may, where the images lie now."""
+    """Copy a run, and change its image folders in ``options.toml``, as users may."""
     run = folder / method
     shutil.copytree(OLD / "runs" / method, run)
     options = tomllib.loads((run / "options.toml").read_text())

@@ -1,4 +1,4 @@
-"""The Dockerfiles, as far as they can be held without Docker: every path, extra and option they name is there."""
+"""The Dockerfiles, as far as they can be checked without Docker: every path, extra and option they name is there."""
 
 import json
 import re
@@ -26,7 +26,7 @@ class Instruction(NamedTuple):
 
 
 def instructions(path: Path) -> list[Instruction]:
-    """Return the instructions, with continued lines joined and the number of the stage each stands in."""
+    """Return the instructions, with continued lines joined and the number of the stage of each."""
     lines = [line for line in path.read_text().splitlines() if line.strip() and not line.startswith("#")]
     joined = re.sub(r"\\\n\s*", " ", "\n".join(lines))
     found: list[Instruction] = []

@@ -1,4 +1,4 @@
-"""The code of ``docs/write_a_plugin.md``, exactly as it stands there, is installed, tested, trained, exported and used."""
+"""The code of ``docs/write_a_plugin.md``, exactly as written there, is installed, tested, trained, exported and used."""
 
 import ast
 import dataclasses

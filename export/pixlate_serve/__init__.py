@@ -14,4 +14,4 @@ USAGE = "Usage: pixlate serve MODEL... [OPTIONS]"
 @pixlate.hookimpl
 def pixlate_commands(app: "App") -> None:
     """Add ``pixlate serve``."""
-    app.command("pixlate_serve.command:serve", name="serve", help="Answer images over HTTP with one model or several.", usage=USAGE)
+    app.command("pixlate_serve.command:serve", name="serve", help="Serve one or more models over HTTP.", usage=USAGE)

@@ -18,7 +18,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def serve(*models: Annotated[str, Parameter(name="MODEL...")], options: Annotated[ServeOptions | None, Parameter(name="*")] = None) -> int:
-    """Answer images over HTTP with one model or several.
+    """Serve one or more models over HTTP.
 
     POST an image to /v1/models/NAME:translate and the translated one comes back; /docs describes the rest. SIGTERM or Ctrl-C stops the server after
     what it has accepted is answered; a second one stops it at once. Exit codes: 0 stopped in order, 1 --grace-s was too short,

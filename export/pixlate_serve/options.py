@@ -16,27 +16,27 @@ class ServeOptions:
     """How models are served."""
 
     host: str = "127.0.0.1"
-    """Address to listen on; one that other machines reach needs a token."""
+    """Address to listen on; one reachable from other machines needs a token."""
     port: int = 8000
-    """Port to listen on; 0 takes a free one and prints it."""
+    """Port to listen on; 0 uses a free one and prints it."""
     token: str = field(default="", repr=False)
-    """Secret that clients send as `Authorization: Bearer TOKEN`; in a file or in PIXLATE_TOKEN it is not seen in the list of processes."""
+    """Secret that clients send as `Authorization: Bearer TOKEN`; in a file or in PIXLATE_TOKEN it is not visible in the list of processes."""
     token_file: Path | None = None
     """File whose first line is the token."""
     without_token: Annotated[bool, Parameter(negative="")] = False
-    """Listen without a token where other machines can connect: anybody who reaches the port may use it."""
+    """Listen without a token even if other machines can connect: anybody who can reach the port may use it."""
     device: str = "auto"
-    """Where the models run: auto, cpu, cuda or cuda:N. A device asked for by name is used or refused."""
+    """Where the models run: auto, cpu, cuda or cuda:N. A device named explicitly is used or refused."""
     tile: Literal["auto", "off"] | int = "auto"
     """Side of the tiles large images are cut into, in source pixels: auto fits the device, off runs every image whole."""
     batch: Literal["auto"] | int = "auto"
     """Most images of one size that run together; auto fits the device."""
     bucket: Literal["auto", "off"] | int = "auto"
-    """Sides are raised to a multiple of this, so that images of many sizes run together; the answer is cut again. auto fits the device."""
+    """Sides are padded to a multiple of this, so that images of many sizes run together; the answer is cropped. auto fits the device."""
     batch_wait_ms: float = 2.0
     """Longest time, in milliseconds, an image waits for others of its size while its batch is not full."""
     queue: int = 100
-    """Most images that are worked on or wait; more are answered 429."""
+    """Most images in progress or queued; more are answered 429."""
     memory: int = 2_000_000_000
     """Most bytes of uploads, pixels and answers in memory at once, 8 for each pixel of source and output; more are answered 429."""
     max_bytes: int = 50_000_000
@@ -46,13 +46,13 @@ class ServeOptions:
     quality: int = 95
     """Quality of JPEG, WebP and AVIF, 1 to 100."""
     strip_metadata: Annotated[bool, Parameter(negative="")] = False
-    """Drop EXIF, ICC profile (colours are converted to sRGB), XMP and resolution, and write no note of origin."""
+    """Drop EXIF, ICC profile (colours are converted to sRGB), XMP and resolution, and do not record the origin."""
     threads: int = 0
-    """Threads that decode and encode images; 0 takes one for each core."""
+    """Threads that decode and encode images; 0 uses one per core."""
     timeout_s: float = 60.0
-    """Seconds a client may take to send its image, and to take each piece of its answer."""
+    """Seconds a client may take to send its image, and to receive each chunk of its answer."""
     grace_s: float = 30.0
-    """Seconds that images already accepted have to be finished in when the server is asked to stop."""
+    """Seconds to finish accepted images when the server shuts down."""
     log_requests: Annotated[bool, Parameter(negative="")] = False
     """Print a line for each answer on standard error."""
 

@@ -29,7 +29,7 @@ def triton(model: str, repository: Path, *, options: Annotated[TritonOptions | N
     model
         A ready model's name (see pixlate models) or an .onnx file.
     repository
-        Folder of models that Triton is pointed at; made where it is missing, and other models in it stay as they are.
+        Folder of models that Triton serves; created if it is missing; other models in it are kept.
     """
     if not model:
         raise PixlateError("expected a model; write: pixlate triton upscale-x4 repository/, and see `pixlate models` for others")

@@ -17,13 +17,13 @@ class TritonOptions:
     """How Triton is to run a model."""
 
     name: str = ""
-    """Name by which clients ask for the model; by default the ready model's or the file's."""
+    """Name of the model for clients; by default the ready model's or the file's."""
     version_number: int = 1
-    """Number of this version; others of the same name stay."""
+    """Number of this version; others of the same name are kept."""
     served_versions: int = 1
     """Newest versions that Triton serves at a time."""
     max_batch: int = 0
-    """Most images in a batch; 0 is 8 where the file's batch is free, and no batching where it is fixed."""
+    """Most images in a batch; 0 is 8 if the file's batch is dynamic, and no batching if it is fixed."""
     preferred_batch: tuple[int, ...] = ()
     """Sizes of batches that are run without waiting for more; by default only those of --max-batch are."""
     queue_delay_us: int = 500
@@ -35,13 +35,13 @@ class TritonOptions:
     gpus: tuple[int, ...] = ()
     """Numbers of the GPUs, from 0; by default all that the server sees."""
     threads: int = 0
-    """Threads of one instance on --device cpu; 0 shares the cores granted here among the instances."""
+    """Threads of one instance on --device cpu; 0 divides the available cores among the instances."""
     tensorrt: bool = False
-    """Compile the model with TensorRT, which takes minutes for the first image and is kept in a cache; in half precision where the file is."""
+    """Compile the model with TensorRT, which takes minutes for the first image and is cached; in half precision if the file is."""
     tensorrt_workspace: int = 4096
-    """GPU memory TensorRT may use while it runs, in MiB."""
+    """Workspace of TensorRT in GPU memory, in MiB."""
     overwrite: bool = False
-    """Replace a version and a configuration that are there already."""
+    """Replace an existing version and configuration."""
 
     def __post_init__(self) -> None:
         check_types(self)

@@ -21,7 +21,7 @@ class RayOptions:
     """How a cluster is used."""
 
     address: str = ""
-    """Of the Ray cluster's head, HOST:PORT, or auto for the one that runs on this machine; without it the command starts one here and stops it."""
+    """Address of the Ray cluster's head, HOST:PORT, or auto for the one that runs on this machine; by default the command starts a local one and stops it."""
     concurrency: int = 0
     """Workers of the Ray cluster; 0 takes one for each GPU, or for each four cores where there is none."""
 

@@ -25,7 +25,7 @@ NEAREST = ModelSpec(method="nearest", scale=2, tiling_exact=True, halo=0)
 
 @dataclass
 class Nearest:
-    """Enlarges by repeating pixels; what it was given is kept in ``shapes``."""
+    """Enlarges by repeating pixels; the shapes it received are in ``shapes``."""
 
     spec: ModelSpec = NEAREST
     device: str = "cpu"
@@ -53,7 +53,7 @@ def noise(height: int, width: int, channels: int = 3, seed: int = 0, dtype: type
 
 
 def save(path: Path, height: int = 6, width: int = 9, seed: int = 0) -> Path:
-    """Write a small picture; the suffix tells the format."""
+    """Write a small picture; the suffix names the format."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(noise(height, width, seed=seed)).save(path)
     return path

@@ -77,7 +77,7 @@ def test_both_generators_are_exported_with_their_own_channels(tmp_path: Path) ->
 
 
 FIRST, SECOND = np.array([235, 90, 20]), np.array([120, 160, 60])
-"""The colours between which all pixels of sources lie; targets have red and blue swapped."""
+"""The colours between which all pixels of sources are; targets have red and blue swapped."""
 
 
 def colours(folder: Path, count: int, seed: int, swapped: bool) -> Path:

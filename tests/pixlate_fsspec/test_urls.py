@@ -37,7 +37,7 @@ STORES: tuple[type[MemoryFileSystem], ...] = (MemoryFileSystem, Faulty, Bucket)
 
 
 class Run(Protocol):
-    """Converts with the stand-in model from anywhere to anywhere."""
+    """Converts with the stand-in model between any paths and URLs."""
 
     def __call__(self, source: str | Path | Sequence[str | Path], out: str | Path, **options: object) -> Summary: ...
 
@@ -90,7 +90,7 @@ def stored(url: str, journal: bool = False) -> dict[str, bytes]:
 
 
 def converted(out: str | Path) -> dict[str, bytes]:
-    """Return the outputs, wherever they lie."""
+    """Return the outputs, local or at a URL."""
     if isinstance(out, str):
         return stored(out)
     return {name: content for name, content in tree(out).items() if content is not None and not name.startswith(".pixlate")}

@@ -41,7 +41,7 @@ def rounding(opset: int) -> onnx.ModelProto:
 
 
 def with_external(path: Path, location: str) -> Path:
-    """Write the model with its weights said to lie at a place."""
+    """Write the model with its weights in an external file."""
     model = negative(weights=512)
     tensor = model.graph.initializer[0]
     content = tensor.raw_data
@@ -163,7 +163,7 @@ def test_runs_through_bound_memory_give_the_same_for_every_shape_and_thread(sess
                 kept.append((running.bound(images), 1 - images))
             for found, expected in kept:  # a later run has not written into what an earlier one gave
                 np.testing.assert_array_equal(found, expected)
-        except BaseException as error:  # noqa: BLE001 - told by the test
+        except BaseException as error:  # noqa: BLE001 - reported by the test
             failures.append(error)
 
     threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
@@ -245,7 +245,7 @@ def test_expensive_nodes_that_run_on_the_cpu_are_named_and_cheap_ones_allowed(tm
         opening._require_on_gpu(Path("model.onnx"), strayed, "cuda:0")
     fine = SimpleNamespace(get_provider_graph_assignment_info=lambda: [on(providers.CUDA, "Conv"), on(providers.CPU, "Shape", "Concat")])
     opening._require_on_gpu(Path("model.onnx"), fine, "cuda:0")
-    opening._require_on_gpu(Path("model.onnx"), SimpleNamespace(), "cuda:0")  # an older ONNX Runtime does not tell
+    opening._require_on_gpu(Path("model.onnx"), SimpleNamespace(), "cuda:0")  # an older ONNX Runtime does not report them
 
 
 def test_tensorrt_says_that_it_builds_an_engine_and_where_it_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Which device is used, and what the doctor tells."""
+"""Which device is used, and what doctor reports."""
 
 import subprocess
 import sys

@@ -151,7 +151,7 @@ def test_url_to_url_workers_write_and_the_driver_keeps_the_journal(
     assert made == wanted
     names = [[json.loads(line)["name"] for line in (journal or b"").splitlines()] for journal in journals]
     assert names[0] == names[1]
-    assert convert(f"local://{photos}", url, onnx_model, ConvertOptions(device="cpu")).finished_before == COUNT + 1  # the other engine goes on as well
+    assert convert(f"local://{photos}", url, onnx_model, ConvertOptions(device="cpu")).finished_before == COUNT + 1  # the other engine continues as well
 
 
 def test_interrupting_a_local_cluster_shuts_it_down_cleanly(photos: Path, expected: dict[str, bytes | None], onnx_model: Path, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def pixels_of(data: bytes) -> Pixels:
 
 
 def error_of(response: httpx.Response) -> tuple[int, str, str]:
-    """Return status, code and sentence of an answer that is no image, after a look at its form."""
+    """Return status, code and sentence of an error response, after checking its form."""
     assert response.headers["content-type"] == "application/json"
     body = response.json()
     assert body.keys() == {"error"} and body["error"].keys() == {"code", "message"}
@@ -181,7 +181,7 @@ def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., S
 
 @pytest.fixture(scope="module")
 def server(launch: Callable[..., Server], model_file: Path) -> Iterator[Server]:
-    """One server with the small model, for the tests of a file; it ends in order, and has nothing to complain of."""
+    """One server with the small model, for the tests of a file; it shuts down cleanly and logs no error."""
     started = launch(model_file, max_bytes=300_000, max_pixels=40_000)
     yield started
     assert started.stop() == 0
@@ -205,7 +205,7 @@ class Held:
         return getattr(self._translator, name)
 
     def __call__(self, pixels, **conditions):
-        if pixels.shape[1:3] != (32, 32):  # the picture that warms it up passes
+        if pixels.shape[1:3] != (32, 32):  # the warm-up picture passes
             with open({path!r}) as gate:
                 fcntl.flock(gate, fcntl.LOCK_SH)
         return self._translator(pixels, **conditions)
@@ -214,12 +214,12 @@ class Held:
 server.load_for_pictures = lambda *arguments: Held(load(*arguments))
 sys.exit(main())
 """
-"""Program of a server whose model waits in the middle of a picture."""
+"""Program of a server whose model blocks in the middle of a picture."""
 
 
 @contextmanager
 def held(launch: Callable[..., Server], model: Path, folder: Path, **options: object) -> Iterator[tuple[Server, Callable[[], None]]]:
-    """Launch a server whose model translates nothing until the function that comes with it is called."""
+    """Launch a server whose model blocks until the returned function is called."""
     path = folder / "gate"
     with path.open("w") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)

@@ -82,7 +82,7 @@ def test_64_clients_with_mixed_broken_and_oversized_uploads_each_get_their_own_a
 
 
 def test_batches_of_concurrent_clients_give_each_its_own_answer(launch: Callable[..., Server], model_file: object) -> None:
-    server = launch(model_file, batch=8, batch_wait_ms=1000)  # longer than a busy machine takes to bring the next picture
+    server = launch(model_file, batch=8, batch_wait_ms=1000)  # longer than a busy machine takes to send the next picture
 
     async def one_client(number: int) -> None:
         async with connected(server) as client:

@@ -1,4 +1,4 @@
-"""Which format an Accept header asks for (RFC 9110, 12.5.1)."""
+"""Which format an Accept header prefers (RFC 9110, 12.5.1)."""
 
 import pytest
 from hypothesis import given

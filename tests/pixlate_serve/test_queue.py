@@ -28,7 +28,7 @@ class Gate:
     opened: threading.Event = field(default_factory=threading.Event)
 
     def model(self) -> Nearest:
-        """Return a model that stands at the gate; the picture that warms it up passes."""
+        """Return a model that blocks at the gate; the warm-up picture passes."""
         return Nearest(before=self._wait)
 
     def _wait(self, pixels: Pixels) -> None:

@@ -155,7 +155,7 @@ def test_client_that_goes_away_leaves_nothing_behind(server: Server) -> None:
 
 @contextmanager
 def waiting(server: Server, count: int) -> Iterator[list["Future[httpx.Response]"]]:
-    """Have so many pictures accepted by a server that is held."""
+    """Have that many pictures accepted by a server whose model blocks."""
     with ThreadPoolExecutor(count) as threads:
         answers = [threads.submit(server.translate, picture(seed=seed)) for seed in range(count)]
         server.wait_for("pixlate_queue_depth", count)

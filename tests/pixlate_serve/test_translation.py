@@ -1,4 +1,4 @@
-"""The answer is the very picture that Pixlate makes of the upload, with all that came along."""
+"""The answer is exactly the picture that Pixlate makes of the upload, with its metadata."""
 
 from collections.abc import Callable
 from io import BytesIO

@@ -1,4 +1,4 @@
-"""The shipped models as users meet them: tiles give the very picture, in one way or the other."""
+"""The shipped models as users meet them: tiles give the same picture as the whole image."""
 
 import numpy as np
 import pytest

@@ -102,7 +102,7 @@ def test_max_pixels_lowers_and_raises_the_limit(tmp_path: Path, run: Run) -> Non
 
 
 def test_a_raised_limit_lets_a_huge_header_through_to_the_decoder(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Decoding 3.6 billion pixels is not for a test: that the decoder is asked is enough."""
+    """Decoding 3.6 billion pixels is too slow for a test: that the decoder is called is enough."""
     source = tmp_path / "huge.png"
     source.write_bytes(huge_header())
     asked: list[Path] = []
@@ -388,7 +388,7 @@ def test_an_interruption_waits_for_one_tile_and_not_for_a_whole_large_image(
         tiles += 1
         if tiles == 2:
             os.kill(os.getpid(), signal.SIGINT)
-            assert noticed.wait(60)  # the model runs in a thread of its own, and the signal comes in the main one
+            assert noticed.wait(60)  # the model runs in a thread of its own, and the signal arrives in the main one
 
     monkeypatch.setattr(StopOnSignal, "_ask", answer)
     use(Nearest(before=second_tile))

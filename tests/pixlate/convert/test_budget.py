@@ -53,7 +53,7 @@ def test_a_request_larger_than_the_capacity_is_granted_alone() -> None:
         granted.set()
 
     thread = _started(huge)
-    waiter = _started(lambda: budget.take(9))  # fits beside the one, and is not held up
+    waiter = _started(lambda: budget.take(9))  # fits beside the one, and does not wait
     waiter.join(PATIENCE)
     assert not waiter.is_alive()
     assert not granted.is_set()

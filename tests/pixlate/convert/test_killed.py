@@ -35,7 +35,7 @@ def finished(out: Path) -> int:
 
 
 def until(process: subprocess.Popen[str], out: Path, count: int) -> bool:
-    """Watch until so many outputs are there; tell whether the process still runs."""
+    """Wait until that many outputs exist; return whether the process still runs."""
     deadline = time.monotonic() + PATIENCE
     while process.poll() is None and finished(out) < count:
         assert time.monotonic() < deadline, "the conversion hangs"

@@ -48,7 +48,7 @@ def test_two_devices_work_at_the_same_time_and_every_picture_is_right(fleet: Cal
 
     def make(device: str) -> Nearest:
         def wait(pixels: Pixels) -> None:
-            if device not in met:  # goes on only when the other device is at work too
+            if device not in met:  # continues only when the other device is working too
                 met.add(device)
                 together.wait()
 

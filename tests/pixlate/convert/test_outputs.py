@@ -67,7 +67,7 @@ def test_model_of_8_bits_keeps_the_depth_of_the_file_and_says_that_it_rounded(tm
 
 
 def _png16(path: Path) -> Pixels:
-    """Read a PNG of 16 bits with imagecodecs, which is not what Pixlate's header tells."""
+    """Read a PNG of 16 bits with imagecodecs, independently of Pixlate's reader."""
     import imagecodecs
 
     assert path.read_bytes()[24] == 16  # bit depth in IHDR

@@ -240,7 +240,7 @@ def test_names_that_differ_by_case_alone_are_refused_on_a_case_insensitive_disk(
 
 
 def test_a_disk_that_folds_case_is_recognised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Such a disk is not at hand: one that finds ``NAME`` for ``name`` is simulated where a path is looked up."""
+    """Simulates such a disk by finding ``NAME`` for ``name`` where a path is looked up."""
     (tmp_path / "name").touch()
     assert not paths.folds_case(tmp_path / "not" / "there")
     real = identity

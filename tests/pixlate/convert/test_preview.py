@@ -1,4 +1,4 @@
-"""A preview tells what would be done and writes nothing; a sheet shows what was done."""
+"""A preview reports what would be done and writes nothing; a sheet shows what was done."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -36,7 +36,7 @@ def test_line_of_a_straight_edge_is_the_difference_of_two_error_functions(thickn
     places = np.arange(64) - 31.5
     difference = 70 * np.array([erf(x / thickness / 2**0.5) - erf(x / (WIDER * thickness) / 2**0.5) for x in places])
     expected = 255 * (1 + np.tanh(np.minimum(0, 0.05 * (difference + 2.0))))
-    assert np.abs(lines[32].astype(float) - expected).max() < 16  # of 255: sums stand for the integrals of the Gaussians
+    assert np.abs(lines[32].astype(float) - expected).max() < 16  # of 255: sums approximate the integrals of the Gaussians
     assert (lines == lines[32]).all()
     assert lines[32].argmin() < 32 and (lines[32, 32:] == 255).all()  # on the dark side
 

@@ -110,7 +110,7 @@ def test_each_metric_names_library_version_and_constants(name: str) -> None:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder in place of PyTorch's; returns where AlexNet would lie."""
+    """An empty folder in place of PyTorch's; returns where AlexNet would be."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     path = hub_file("https://download.pytorch.org/models/alexnet-owt-7be5be79.pth")
     path.parent.mkdir(parents=True)

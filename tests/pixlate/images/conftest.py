@@ -21,7 +21,7 @@ FORMATS = tuple(named(BUILT_IN))
 
 
 def size_of(path: Path, formats: Mapping[str, ImageFormat] = BUILT_IN) -> tuple[int, int]:
-    """Return width and height, which the header tells."""
+    """Return width and height from the header."""
     with ImageFile(path, max_pixels=LIMIT, formats=formats) as file:
         return file.size
 
@@ -77,7 +77,7 @@ def saved(image: Image.Image, format: str, **options: object) -> bytes:
 
 
 def same(first: Picture, second: Picture) -> bool:
-    """Return whether two pictures have the very same pixels, alpha and depth."""
+    """Return whether two pictures have exactly the same pixels, alpha and depth."""
     if first.pixels.dtype != second.pixels.dtype or not np.array_equal(first.pixels, second.pixels):
         return False
     if first.alpha is None or second.alpha is None:

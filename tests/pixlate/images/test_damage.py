@@ -1,4 +1,4 @@
-"""What is wrong with a file is one sentence, and a damaged picture is never given out."""
+"""An error in a file is one sentence, and a damaged picture is never returned."""
 
 import os
 import struct

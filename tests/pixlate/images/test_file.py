@@ -40,7 +40,7 @@ def test_file_is_opened_once_and_its_bytes_give_the_same(tmp_path: Path, format:
     assert same(picture, read_picture(path.read_bytes(), max_pixels=LIMIT))
 
 
-@pytest.mark.parametrize("format", sorted(set(FORMATS) - {"webp", "avif"}))  # whose decoders take the whole file to tell its size
+@pytest.mark.parametrize("format", sorted(set(FORMATS) - {"webp", "avif"}))  # whose decoders need the whole file for its size
 def test_size_is_known_without_reading_the_pixels(tmp_path: Path, format: str) -> None:
     path = tmp_path / "x"
     write_picture(Picture(samples(900, 1200, 3)), path, format)

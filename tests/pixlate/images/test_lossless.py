@@ -1,4 +1,4 @@
-"""PNG and TIFF give back what was written, and other readers see the same."""
+"""PNG and TIFF return what was written, and other readers agree."""
 
 import struct
 import zlib

@@ -1,4 +1,4 @@
-"""Orientation is applied once, and nothing in the file asks for it again."""
+"""Orientation is applied once, and reset in the file's metadata."""
 
 import struct
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The origin of a picture is told in its XMP packet, and the rest of the packet stays."""
+"""The origin of a picture is recorded in its XMP packet, and the rest of the packet is kept."""
 
 from xml.etree import ElementTree
 

@@ -33,7 +33,7 @@ class Gate:
 
 
 def filled(gate: Gate, model: Nearest, sizes: list[tuple[int, int]], **options: object) -> list[Pixels | Exception]:
-    """Return what becomes of pictures that come while the model is held up by another one."""
+    """Return the results of pictures that arrive while the model is busy with another one."""
     batcher = Batcher([{"": Executor(model, "off", 4)}], **options)  # type: ignore[arg-type]
     batcher.start()
     results: dict[int, Pixels | Exception] = {}

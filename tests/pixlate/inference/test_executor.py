@@ -34,7 +34,7 @@ class Box:
 
 
 class Blocks:
-    """The mean of blocks of ``multiple`` pixels that stand on a grid, over a box: as networks that halve and double the size do.
+    """The mean of blocks of ``multiple`` pixels aligned to a grid, over a box: as networks that halve and double the size do.
 
     Like the runner, it repeats the last row and column until the size suits.
     """

@@ -52,7 +52,7 @@ def test_discriminator_and_generator_pull_at_generated_images_in_opposite_direct
     (up,) = torch.autograd.grad(generator_loss(objective, fake, real), fake)
     descent = fake - 0.1 * up
     assert (up < 0).all() and (descent > fake).all()
-    if objective != "least-squares":  # whose targets lie on either side of a logit
+    if objective != "least-squares":  # whose targets are on either side of a logit
         assert (down > 0).all()
 
 

@@ -127,7 +127,7 @@ def test_each_scale_halves_the_image_of_the_one_before() -> None:
     torch.manual_seed(0)
     networks = [PatchGAN(channels=2, norm="none") for _ in range(3)]
     images = torch.rand(1, 3, 101, 128)
-    # what is averaged at a border is what lies within the image
+    # at a border, only what is within the image is averaged
     weight = torch.ones(3, 1, 3, 3)
     scales = [images]
     for _ in range(2):

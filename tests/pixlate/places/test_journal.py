@@ -194,7 +194,7 @@ def test_a_journal_cut_anywhere_loses_no_more_than_the_line_it_was_cut_in(data: 
     cut = data.draw(st.integers(0, len(whole)))
     journal_of(root).write_bytes(whole[:cut])
     complete = len([line for line in whole[:cut].split(b"\n") if line.endswith(b"}")])
-    journal = Journal(LocalStore(root), "settings")  # goes on, and is killed: no clean end
+    journal = Journal(LocalStore(root), "settings")  # continues, and is killed: no clean end
     record(root, journal, "later", b"more", source)
     held(journal)._file.close()
     after = ReadOnlyJournal(LocalStore(root), "settings")
@@ -217,7 +217,7 @@ def test_garbage_left_by_a_crash_in_the_journal_is_ignored(noise: bytes, tmp_pat
 
 
 def test_after_a_crash_between_line_and_rename_the_old_output_is_still_recognised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The journal has the new content already, and the old file stands: it is ours still, and stale."""
+    """The journal has the new content already, and the old file still exists: it is ours, and stale."""
     source, root = save(tmp_path / "a.png"), tmp_path / "out"
     with Journal(LocalStore(root), "settings") as journal:
         record(root, journal, "a.png", b"old", source)

@@ -1,4 +1,4 @@
-"""The contract between networks and engine: what a plugin gets without writing it, and what it is told when it forgets."""
+"""The contract between networks and engine: what a plugin inherits, and the error when it forgets a method."""
 
 from collections.abc import Mapping
 

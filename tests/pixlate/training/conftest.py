@@ -32,7 +32,7 @@ SMALL: dict[str, dict[str, Any]] = {
 
 
 class CrashError(Exception):
-    """Raised by a watcher to end a run without a word, as a crash does."""
+    """Raised by a watcher to end a run abruptly, as a crash does."""
 
 
 @dataclass
@@ -125,7 +125,7 @@ def digests() -> Callable[[Path], dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def lines() -> Callable[..., list[dict[str, Any]]]:
-    """Return a function that gives the log of a run, of one kind where that is asked for."""
+    """Return a function that returns the log of a run, optionally of one kind."""
 
     def of(run: Path, kind: str = "") -> list[dict[str, Any]]:
         entries = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]

@@ -104,7 +104,7 @@ def test_cutout_fills_a_rectangle_of_half_the_sides_which_may_lie_beyond_the_bor
     rows, columns = cut[:, 0].any(dim=2), cut[:, 0].any(dim=1)
     assert torch.equal(cut[:, 0], rows[:, :, None] & columns[:, None, :])
     heights, widths = rows.sum(dim=1), columns.sum(dim=1)
-    assert {int(height) for height in heights} == {4, 5, 6, 7, 8} and {int(width) for width in widths} == set(range(6, 13))  # centres lie on 0 to 16, 0 to 24
+    assert {int(height) for height in heights} == {4, 5, 6, 7, 8} and {int(width) for width in widths} == set(range(6, 13))  # centres are on 0 to 16, 0 to 24
 
 
 def test_each_pixel_is_cut_out_about_as_often_as_the_papers_code_does() -> None:

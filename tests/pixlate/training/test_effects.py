@@ -163,7 +163,7 @@ def outcome(run: Path) -> tuple[Any, ...]:
 def carry_out(
     make_run: MakeRun, fit: Fit, vgg: Path, photographs: Path, negatives: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str, Changes], tuple[Any, ...]]:
-    """Return a function that makes a run once and tells what came of it."""
+    """Return a function that makes a run once and returns its results."""
     made: dict[str, tuple[Any, ...]] = {}
     pipeline = tmp_path_factory.mktemp("transforms") / "pipeline.json"
     pipeline.write_text(json.dumps({"__version__": "2.0.8", "transform": {"__class_fullname__": "VerticalFlip", "p": 1.0}}))

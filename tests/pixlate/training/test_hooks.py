@@ -1,4 +1,4 @@
-"""What plugins are told during training, and what they may add to it."""
+"""What plugins receive during training, and what they may add to it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace

@@ -28,7 +28,7 @@ def watch(monitor: Monitor, make: Callable[[], Observation], observations: int =
 
 
 def logits(gap: float, shape: tuple[int, ...] = (1, 1, 30, 30)) -> tuple[Tensor, Tensor]:
-    """Return logits of real and generated images whose means lie ``gap`` deviations apart."""
+    """Return logits of real and generated images whose means are ``gap`` deviations apart."""
     return torch.randn(shape) + gap, torch.randn(shape)
 
 

@@ -10,7 +10,7 @@ from pixlate.training.pool import ImagePool
 
 
 def numbered(*numbers: float, side: int = 2) -> Tensor:
-    """Return a batch of plain images, told apart by their value."""
+    """Return a batch of constant images, distinguished by their value."""
     return torch.tensor(numbers).view(-1, 1, 1, 1).expand(-1, 3, side, side)
 
 
@@ -40,7 +40,7 @@ def test_half_of_the_images_are_exchanged_for_any_of_the_stored_ones() -> None:
             place = before.index(returned)
             places[place] += 1
             before[place] = number
-        assert values(pool.state()["target"]) == before, "an exchanged image stands in the place of the returned one, nothing else moves"
+        assert values(pool.state()["target"]) == before, "an exchanged image replaces the returned one, nothing else moves"
     deviation = (count / 4) ** 0.5
     assert abs(exchanged - count / 2) < 4 * deviation
     expected = exchanged / size

@@ -31,7 +31,7 @@ def drawn(path: Path, *samples: Sample) -> Image8:
 
 
 def cell(sheet: Image8, column: int, height: int, width: int, top: int = 0) -> Image8:
-    """Return the part of a sheet in which an image lies, where all images are ``width`` wide."""
+    """Return the part of a sheet that shows an image, where all images are ``width`` wide."""
     left, top = MARGIN + column * (width + MARGIN), CAPTION + MARGIN + top
     return sheet[top : top + height, left : left + width]
 

@@ -235,7 +235,7 @@ def test_a_safetensors_file_that_claims_a_huge_size_is_refused(tmp_path: Path) -
 
 
 class Recogniser:
-    """A plugin that does with weights what a test asks for."""
+    """A plugin whose answer to weights a test chooses."""
 
     answer: Callable[[Mapping[str, Tensor], ImportOptions], object] = staticmethod(lambda state, options: None)
 

@@ -27,7 +27,7 @@ def build_app(tokens: Sequence[str] = ()) -> App:
     Args:
         tokens: The command line, whose ``--engine`` decides which options ``convert`` has.
     """
-    app = App(name="pixlate", help="Translate images into images.", help_format="plaintext", version=_version, suppress_keyboard_interrupt=False)
+    app = App(name="pixlate", help="Image-to-image translation.", help_format="plaintext", version=_version, suppress_keyboard_interrupt=False)
     app.command(_convert(tokens), name="convert", help="Convert a folder of images with a model.", usage=CONVERT_USAGE)
     app.command("pixlate.cli.data:app", name="data", help="Check folders of training images.")
     app.command("pixlate.cli.train:app", name="train", help="Train a method on folders of images.")
@@ -39,12 +39,12 @@ def build_app(tokens: Sequence[str] = ()) -> App:
 
     @app.meta.default
     def pixlate(*tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)], config: Path | None = None) -> object:
-        """Translate images into images.
+        """Image-to-image translation.
 
         Parameters
         ----------
         config
-            TOML file with options: a table per command, such as [convert] or [train.srgan]. The command line goes first.
+            TOML file with options: a table per command, such as [convert] or [train.srgan]. The command line takes precedence.
         """
         if config is not None and not config.is_file():
             raise PixlateError(f"expected a TOML file for --config, but {config} is not there; check its path")

@@ -50,11 +50,11 @@ def evaluate(
         Names with commas between: psnr, ssim, ms-ssim, psnr-luma, lpips (pairs), fid, kid, is, precision, recall, sliced-wasserstein (sets),
         luma-correlation (output and source), and those of plugins. Without it, those that need no weights and fit the images.
     device
-        Where the model runs: auto, cpu, cuda or cuda:N. A device asked for by name is used or refused.
+        Where the model runs: auto, cpu, cuda or cuda:N. A device named explicitly is used or refused.
     inception
         File with the Inception weights for fid, kid, is, precision and recall; without it, the one in the folder of torch.hub.
     set
-        Value of a condition, which a model takes besides the image, as NAME=VALUE: hair=blond. Once for each condition.
+        Value of a condition (an input of the model besides the image), as NAME=VALUE: hair=blond. Once for each condition.
     mask
         Folder of masks for a model that fills them in, each with the name of its source and of its size; white is what to fill.
     seed

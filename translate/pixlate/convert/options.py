@@ -24,34 +24,34 @@ class ConvertOptions:
     """How a folder is converted."""
 
     format: str | None = None
-    """Format of the outputs: jpeg, png, webp, tiff, bmp, avif, gif, npy, or one that a plugin writes; without it each file keeps its own."""
+    """Format of the outputs: jpeg, png, webp, tiff, bmp, avif, gif, npy, or one that a plugin writes; by default each file keeps its own."""
     quality: int = 95
     """Quality of JPEG, WebP and AVIF, 1 to 100."""
     suffix: str = ""
-    """Added to each name before its ending: _x4 makes cat_x4.jpg of cat.jpg."""
+    """Added to each name before its suffix: _x4 makes cat_x4.jpg of cat.jpg."""
     on_exists: OnExists = "resume"
-    """What to do where an output exists: resume keeps what an earlier run of this command finished and counts any other file as a
+    """What to do if an output exists: resume keeps what an earlier run of this command finished and counts any other file as a
     failure, skip keeps every existing file, overwrite replaces it."""
     tile: Literal["auto", "off"] | int = "auto"
     """Side of the tiles large images are cut into, in source pixels: auto fits the device, off runs every image whole."""
     batch: Literal["auto"] | int = "auto"
     """Images, or tiles, of one size that run together; auto fits the device."""
     bucket: Literal["auto", "off"] | int = "auto"
-    """Raise sides to a multiple of this, by mirroring, while the model runs, so that images of many sizes meet few shapes; the output is cut again.
+    """Pad sides to a multiple of this, by mirroring, so that images of many sizes share few shapes; the output is cropped.
     auto is 64 on GPUs and off on the CPU."""
     set: tuple[str, ...] = ()
-    """Value of a condition, which a model takes besides the image, as NAME=VALUE (hair=blond, style=0.5,-1); once for each condition."""
+    """Value of a condition (an input of the model besides the image), as NAME=VALUE (hair=blond, style=0.5,-1); once for each condition."""
     mask: Path | None = None
-    """Folder of masks for a model that fills them in, each with the name of its image and of its size; white is what to fill."""
+    """Folder of masks for an inpainting model, each with the name and size of its image; white is what to fill."""
     seed: int = 0
-    """With the name of each image, the seed of the noise that a model takes."""
+    """Seed of a model's noise input, combined with the name of each image."""
     device: str = "auto"
-    """Where the model runs: auto, cpu, cuda, cuda:N, several GPUs as cuda:0,1, or the same with tensorrt. A device asked for by name is used or
+    """Where the model runs: auto, cpu, cuda, cuda:N, several GPUs as cuda:0,1, or the same with tensorrt. A device named explicitly is used or
     refused."""
     threads: int = 0
-    """Threads that read, and as many that write, images; 0 takes one for each core."""
+    """Threads that read, and as many that write, images; 0 uses one per core."""
     report: Path | None = None
-    """Write what became of each file to this JSON file."""
+    """Write the result of each file to this JSON file."""
     fail_fast: bool = False
     """Stop at the first file that fails."""
     dry_run: bool = False
@@ -59,9 +59,9 @@ class ConvertOptions:
     sheet: Path | None = None
     """Write a before/after sheet of a few results to this PNG file."""
     strip_metadata: bool = False
-    """Drop EXIF, ICC profile (colours are converted to sRGB), XMP and resolution, and write no note of origin."""
+    """Drop EXIF, ICC profile (colours are converted to sRGB), XMP and resolution, and do not record the origin."""
     max_pixels: int = 200_000_000
-    """Largest image taken, in pixels; guards against files that claim to be huge."""
+    """Largest image accepted, in pixels; guards against decompression bombs."""
 
     def __new__(cls, *_: object, **named: object) -> Self:
         """Refuse options that 0.1 had, with what to write instead."""

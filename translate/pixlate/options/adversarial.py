@@ -22,7 +22,7 @@ class AdversarialOptions:
     channels_out: int = 3
     """Channels of the target."""
     generator: Literal["unet", "resnet"] = "unet"
-    """Network that translates."""
+    """Network of the generator."""
     channels: int = 64
     """Feature maps after the generator's first convolution."""
     depth: int = 8
@@ -32,37 +32,37 @@ class AdversarialOptions:
     downsamplings: int = 2
     """Halvings of the ResNet before its blocks."""
     skip: bool = False
-    """Whether the ResNet learns the change of the picture instead of the picture; needs as many channels in as out."""
+    """Whether the ResNet learns a residual; needs as many channels in as out."""
     norm: Literal["batch", "instance", "group", "none"] = "batch"
     """Normalisation in the generator."""
     dropout: float = 0.5
     """Share of features dropped in the U-Net's inner decoder blocks or the ResNet's blocks."""
     upsampling: Literal["transposed", "resize"] = "transposed"
-    """How the generator enlarges: transposed convolutions, or resizing before a convolution, which leaves no checkerboard."""
+    """How the generator enlarges: transposed convolutions, or resizing before a convolution, which avoids checkerboard artefacts."""
     attention: bool = False
     """Whether generator and discriminators have a block of self-attention (Zhang et al. 2019)."""
     discriminator: tuple[Literal["patch", "pixel"], ...] = ("patch",)
-    """Kinds of discriminator that judge together: patch (PatchGAN), pixel (1x1 convolutions), or both."""
+    """Kinds of discriminators used together: patch (PatchGAN), pixel (1x1 convolutions), or both."""
     discriminator_channels: int = 64
     """Feature maps after the discriminators' first convolution."""
     discriminator_layers: int = 3
     """Halvings of a patch discriminator; 3 sees 70x70 pixels."""
     discriminator_scales: int = 1
-    """Sizes of the picture that are judged, each half of the one before (pix2pixHD)."""
+    """Scales of the picture, each half of the one before, with a discriminator each (pix2pixHD)."""
     discriminator_norm: Literal["batch", "instance", "group", "none"] = "batch"
     """Normalisation in the discriminators."""
     spectral_norm: bool = False
     """Whether the discriminators' weights are normalised by their largest singular value (Miyato et al. 2018)."""
     initialisation: Literal["normal", "xavier", "kaiming", "orthogonal"] = "normal"
-    """Distribution of the first weights."""
+    """Distribution of the initial weights."""
     initial_gain: float = 0.02
-    """Standard deviation of normal first weights, or the gain of the others."""
+    """Standard deviation of normal initial weights, or the gain of the others."""
     objective: Literal["vanilla", "least-squares", "hinge", "wasserstein", "relativistic"] = "vanilla"
     """Adversarial loss."""
     adversarial_weight: float = 1.0
     """Weight of the generators' adversarial loss."""
     smoothing: float = 0.0
-    """What is taken off the discriminators' target of 1 for real images (one-sided label smoothing)."""
+    """Amount subtracted from the discriminators' target of 1 for real images (one-sided label smoothing)."""
     gradient_penalty: float = 0.0
     """Weight of the penalty on gradients between real and generated images (WGAN-GP); 10 is usual with wasserstein."""
     r1: float = 0.0

@@ -14,15 +14,15 @@ class DataOptions:
     patch: int = 256
     """Height and width of a source patch, in pixels."""
     hold_out: int = 10
-    """Images, evenly spread over the sorted list, that validation uses and training never sees."""
+    """Images, evenly spread over the sorted list, used for validation and never for training."""
     transforms: str = ""
-    """A pipeline saved by albumentations (.json or .yaml), applied to the patches of a pair alike, before they become numbers in [0, 1]."""
+    """A pipeline saved by albumentations (.json or .yaml), applied alike to the patches of a pair, before scaling to [0, 1]."""
     damaged: Literal["stop", "skip"] = "stop"
-    """What a file that cannot be read does to training: stop it, or be left out with a warning that names it."""
+    """What to do with a file that cannot be read: stop training, or skip it with a warning that names it."""
     workers: int = 0
-    """Threads that read images ahead of training; 0 takes the cores this process was granted, less one."""
+    """Threads that prefetch images; 0 uses the available cores, less one."""
     cache: int = 2048
-    """Decoded images kept in memory, in MiB; 0 reads each again."""
+    """Decoded images kept in memory, in MiB; 0 reads each one again."""
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -56,11 +56,11 @@ class FolderOptions(DataOptions):
     """What paired and unpaired folders, and those of plugins, share."""
 
     resize: int = 286
-    """Height and width every image is brought to before a patch is cut out; 0 keeps each image's own size."""
+    """Height and width every image is resized to before cropping a patch; 0 keeps each image's own size."""
     keep_aspect: bool = False
     """Whether --resize is the length of the shorter side and the longer one follows."""
     mirror: bool = True
-    """Whether half of the patches are mirrored left to right."""
+    """Whether half of the patches are flipped horizontally."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

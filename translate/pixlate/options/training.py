@@ -13,13 +13,13 @@ class TrainingOptions:
     """How long and how fast to train, whatever the method."""
 
     steps: int = 100_000
-    """Updates of every player; 0 counts --epochs."""
+    """Updates of every player; 0 uses --epochs."""
     epochs: int = 0
-    """Passes over the training images, where --steps is 0."""
+    """Passes over the training images, if --steps is 0."""
     batch: int = 16
     """Images in one step, over all devices."""
     accumulate: int = 1
-    """Parts a batch is split into, one after the other, to save memory; the update is that of the whole batch, but for batch norm, which sees a part."""
+    """Parts a batch is split into, one after the other, to save memory; the update is that of the whole batch, except for batch norm, which sees a part."""
     learning_rate: float = 2e-4
     """Step size of Adam at the start of the schedule."""
     discriminator_learning_rate: float = 0.0
@@ -35,37 +35,37 @@ class TrainingOptions:
     milestones: tuple[float, ...] = (0.5,)
     """Fractions of the run at which the step schedule multiplies the learning rate by --decay."""
     decay: float = 0.1
-    """Factor of the learning rate at each milestone or plateau."""
+    """Factor on the learning rate at each milestone or plateau."""
     patience: int = 5
     """Validations without a better --best that the plateau schedule waits for."""
     warm_up: int = 0
     """Steps in which the learning rate rises linearly from zero."""
     average_decay: float = 0.999
-    """Decay of the averaged weights (EMA), which are what is exported; 0 follows the weights exactly."""
+    """Decay of the averaged weights (EMA), which are exported; 0 follows the weights exactly."""
     gradient_clip: float = 0.0
     """Largest norm of a player's gradient; 0 does not clip."""
     pool: int = 0
-    """Past generated images kept for the discriminators (Shrivastava et al. 2017); 0 shows them the newest alone."""
+    """Past generated images kept for the discriminators (Shrivastava et al. 2017); 0 uses the newest only."""
     augment: tuple[Literal["color", "translation", "cutout"], ...] = ()
-    """Differentiable changes of everything the discriminators see (DiffAugment, Zhao et al. 2020), for few images."""
+    """Differentiable augmentation of the discriminators' inputs (DiffAugment, Zhao et al. 2020), for few images."""
     grow_from: int = 0
-    """Side of the first patches, in source pixels; it doubles up to --patch over the first half of the run, and 0 begins with --patch."""
+    """Side of the first patches, in source pixels; it doubles up to --patch over the first half of the run, and 0 starts with --patch."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """Arithmetic of the forward and backward pass; weights stay in 32 bits."""
     channels_last: bool = False
     """Whether images are stored channels last, which is mostly faster on GPUs, and slower on CPUs."""
     compile: bool = False
-    """Whether torch.compile makes the networks faster, after a minute or more at the start."""
+    """Whether to compile the networks with torch.compile, which takes a minute or more at the start."""
     device: str = "auto"
     """Where to train: auto, cpu, cuda or cuda:N."""
     devices: int = 1
-    """Processes that share each batch, a GPU each on CUDA; the update is that of the whole batch, but for batch norm, which sees a share. torchrun sets it."""
+    """Processes that share each batch, a GPU each on CUDA; the update is that of the whole batch, except for batch norm, which sees a share. torchrun sets it."""
     seed: int = 0
-    """Fixes initial weights, the order and cropping of images, and all other chance."""
+    """Seed of initial weights, the order and cropping of images, and all other randomness."""
     validate_every: int = 1000
     """Steps between two validations on held-out images, and between two sample sheets."""
     best: str = ""
-    """Metric by which the best checkpoint is kept; by default the first that validation gives."""
+    """Metric by which the best checkpoint is kept; by default the first that validation reports."""
     checkpoint_every: int = 500
     """Steps between two checkpoints."""
     keep: int = 2
@@ -73,7 +73,7 @@ class TrainingOptions:
     log_every: int = 50
     """Steps between two lines of the log."""
     start_from: str = ""
-    """A run, a checkpoint, or a .safetensors file of another code base, whose weights of the same name and shape are taken over first."""
+    """A run, a checkpoint, or a .safetensors file of another code base, whose weights of the same name and shape are loaded first."""
 
     def __post_init__(self) -> None:
         check_types(self)

@@ -83,7 +83,7 @@ class CUT(pixlate.GAN):
         return {"adversarial": fooled, "contrast": self.options.contrast_weight * self.contrast(batch, images)}
 
     def contrast(self, batch: Batch, images: Images) -> Tensor:
-        """Return how badly patches are told from others by what they were made from: of sources, and of targets that should stay (equations 3 and 4)."""
+        """Return the contrastive loss of patches against those of their source: of sources, and of targets that should not change (equations 3 and 4)."""
         return 0.5 * (self._patch_nce(images["target"], batch["source"]) + self._patch_nce(images["identity"], batch["target"]))
 
     def _patch_nce(self, generated: Tensor, origin: Tensor) -> Tensor:
