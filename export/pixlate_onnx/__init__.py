@@ -13,7 +13,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 @pixlate.hookimpl
-def pixlate_runtimes() -> Iterable[pixlate.Runtime]:
+def pixlate_runtimes() -> "Iterable[pixlate.Runtime]":
     """Offer ONNX Runtime for any file named ``*.onnx``."""
     yield pixlate.Runtime("onnxruntime", (".onnx",), lambda: find_spec("onnxruntime") is not None, _open)
 
@@ -29,7 +29,7 @@ def _open(path: Path, device: str, arithmetic: str) -> pixlate.Translator:
 
 
 @pixlate.hookimpl
-def pixlate_checks() -> Iterable[pixlate.Check]:
+def pixlate_checks() -> "Iterable[pixlate.Check]":
     """Return which execution providers really load."""
     from pixlate_onnx.diagnosis import checks
 

@@ -23,7 +23,7 @@ def build(options: CycleGANOptions) -> "CycleGAN":
 
 
 @pixlate.hookimpl
-def pixlate_methods() -> Iterable[pixlate.Method]:
+def pixlate_methods() -> "Iterable[pixlate.Method]":
     """Offer ``cyclegan``."""
     yield pixlate.Method(
         name="cyclegan",
@@ -36,7 +36,7 @@ def pixlate_methods() -> Iterable[pixlate.Method]:
 
 
 @pixlate.hookimpl
-def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", options: pixlate.ImportOptions) -> pixlate.ForeignGenerator | None:
+def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", options: "pixlate.ImportOptions") -> "pixlate.ForeignGenerator | None":
     """Recognise the ResNets of pytorch-CycleGAN-and-pix2pix and contrastive-unpaired-translation."""
     from pixlate_cyclegan.foreign import import_resnet
 
@@ -44,7 +44,7 @@ def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", options: pixlate.Im
 
 
 @pixlate.hookimpl
-def pixlate_models() -> Iterable[pixlate.ModelCard]:
+def pixlate_models() -> "Iterable[pixlate.ModelCard]":
     """Offer the models trained by ``recipes/``."""
     folder = Path(__file__).parent / "models"
     for name, summary in (("day-to-night", "gives photographs the light of night"), ("night-to-day", "gives dark photographs the light of day")):

@@ -24,7 +24,7 @@ def build(options: Pix2PixOptions) -> "Pix2Pix":
 
 
 @pixlate.hookimpl
-def pixlate_methods() -> Iterable[pixlate.Method]:
+def pixlate_methods() -> "Iterable[pixlate.Method]":
     """Offer ``pix2pix``."""
     yield pixlate.Method(
         name="pix2pix",
@@ -37,7 +37,7 @@ def pixlate_methods() -> Iterable[pixlate.Method]:
 
 
 @pixlate.hookimpl
-def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", options: pixlate.ImportOptions) -> pixlate.ForeignGenerator | None:
+def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", options: "pixlate.ImportOptions") -> "pixlate.ForeignGenerator | None":
     """Recognise the U-Net of pytorch-CycleGAN-and-pix2pix."""
     from pixlate_pix2pix.foreign import import_unet
 
@@ -45,7 +45,7 @@ def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", options: pixlate.Im
 
 
 @pixlate.hookimpl
-def pixlate_models() -> Iterable[pixlate.ModelCard]:
+def pixlate_models() -> "Iterable[pixlate.ModelCard]":
     """Offer the model trained by ``recipes/``."""
     folder = Path(__file__).parent / "models"
     yield pixlate.ModelCard("sketch-to-photo", "colours line drawings like photographs", folder / "sketch-to-photo.onnx", folder / "sketch-to-photo.md")

@@ -14,7 +14,7 @@ PIXLATE_API = 2
 
 
 @pixlate.hookimpl(trylast=True)
-def pixlate_import_checkpoint(state: "Mapping[str, Tensor]") -> pixlate.ForeignGenerator | None:
+def pixlate_import_checkpoint(state: "Mapping[str, Tensor]") -> "pixlate.ForeignGenerator | None":
     """Recognise what spandrel does, where it is installed."""
     if find_spec("spandrel") is None:
         return None
@@ -24,7 +24,7 @@ def pixlate_import_checkpoint(state: "Mapping[str, Tensor]") -> pixlate.ForeignG
 
 
 @pixlate.hookimpl(trylast=True)
-def pixlate_open_model(path: Path, device: str) -> pixlate.Translator | None:
+def pixlate_open_model(path: Path, device: str) -> "pixlate.Translator | None":
     """Open files of weights that any plugin recognises, to run them with PyTorch."""
     from pixlate.weights.reading import SUFFIXES, read_state
 

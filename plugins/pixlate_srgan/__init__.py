@@ -24,7 +24,7 @@ def build(options: SRGANOptions) -> "SRGAN":
 
 
 @pixlate.hookimpl
-def pixlate_methods() -> Iterable[pixlate.Method]:
+def pixlate_methods() -> "Iterable[pixlate.Method]":
     """Offer ``srgan``."""
     yield pixlate.Method(
         name="srgan",
@@ -37,7 +37,7 @@ def pixlate_methods() -> Iterable[pixlate.Method]:
 
 
 @pixlate.hookimpl
-def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", options: pixlate.ImportOptions) -> pixlate.ForeignGenerator | None:
+def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", options: "pixlate.ImportOptions") -> "pixlate.ForeignGenerator | None":
     """Recognise BasicSR's MSRResNet and the generator of leftthomas/SRGAN."""
     from pixlate_srgan.foreign import import_basicsr, import_leftthomas
 
@@ -45,7 +45,7 @@ def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", options: pixlate.Im
 
 
 @pixlate.hookimpl
-def pixlate_models() -> Iterable[pixlate.ModelCard]:
+def pixlate_models() -> "Iterable[pixlate.ModelCard]":
     """Offer the models trained by ``recipes/``."""
     folder = Path(__file__).parent / "models"
     for scale in (2, 4):

@@ -11,27 +11,27 @@ from typing import TYPE_CHECKING
 
 from pluggy import HookspecMarker
 
-from pixlate.plugin.check import Check
-from pixlate.plugin.engine import Engine
-from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
-from pixlate.plugin.image_format import ImageFormat
-from pixlate.plugin.method import Method
-from pixlate.plugin.metric import Metric, Sample
-from pixlate.plugin.model_card import ModelCard
-from pixlate.plugin.place import Place
-from pixlate.plugin.runtime import Runtime
-from pixlate.plugin.translator import Translator
-
 if TYPE_CHECKING:
     from cyclopts import App
     from torch import Tensor
+
+    from pixlate.plugin.check import Check
+    from pixlate.plugin.engine import Engine
+    from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
+    from pixlate.plugin.image_format import ImageFormat
+    from pixlate.plugin.method import Method
+    from pixlate.plugin.metric import Metric, Sample
+    from pixlate.plugin.model_card import ModelCard
+    from pixlate.plugin.place import Place
+    from pixlate.plugin.runtime import Runtime
+    from pixlate.plugin.translator import Translator
 
 
 hookspec = HookspecMarker("pixlate")
 
 
 @hookspec
-def pixlate_methods() -> Iterable[Method]:
+def pixlate_methods() -> "Iterable[Method]":
     """Offer ways to train.
 
     Example::
@@ -43,7 +43,7 @@ def pixlate_methods() -> Iterable[Method]:
 
 
 @hookspec
-def pixlate_models() -> Iterable[ModelCard]:
+def pixlate_models() -> "Iterable[ModelCard]":
     """Offer ready models that the package ships.
 
     Example::
@@ -55,7 +55,7 @@ def pixlate_models() -> Iterable[ModelCard]:
 
 
 @hookspec
-def pixlate_runtimes() -> Iterable[Runtime]:
+def pixlate_runtimes() -> "Iterable[Runtime]":
     """Offer ways to run model files; the first that takes a file's suffix and is available opens it.
 
     Example::
@@ -70,7 +70,7 @@ def pixlate_runtimes() -> Iterable[Runtime]:
 
 
 @hookspec(firstresult=True)
-def pixlate_open_model(path: Path, device: str) -> Translator | None:
+def pixlate_open_model(path: Path, device: str) -> "Translator | None":
     """Open a model file that no runtime takes, or return None where it is none of yours, so that the next plugin is asked.
 
     ``device`` is ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. One asked for by name is used or refused with a PixlateError, never replaced.
@@ -84,7 +84,7 @@ def pixlate_open_model(path: Path, device: str) -> Translator | None:
 
 
 @hookspec
-def pixlate_image_formats() -> Iterable[ImageFormat]:
+def pixlate_image_formats() -> "Iterable[ImageFormat]":
     """Offer kinds of image files; files with their suffixes are then found in folders, and written where the format has ``write``.
 
     A format takes the place of a built-in one of the same name or suffix.
@@ -98,7 +98,7 @@ def pixlate_image_formats() -> Iterable[ImageFormat]:
 
 
 @hookspec
-def pixlate_checks() -> Iterable[Check]:
+def pixlate_checks() -> "Iterable[Check]":
     """Report to ``pixlate doctor`` whether the plugin's dependencies are installed and work.
 
     Example::
@@ -110,7 +110,7 @@ def pixlate_checks() -> Iterable[Check]:
 
 
 @hookspec
-def pixlate_metrics() -> Iterable[Metric]:
+def pixlate_metrics() -> "Iterable[Metric]":
     """Offer metrics; validation computes each on the held-out images and logs their means.
 
     Example::
@@ -122,7 +122,7 @@ def pixlate_metrics() -> Iterable[Metric]:
 
 
 @hookspec(firstresult=True)
-def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", options: ImportOptions) -> ForeignGenerator | None:
+def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", options: "ImportOptions") -> "ForeignGenerator | None":
     """Recognise a generator of another code base by the keys and shapes of its weights, or return None where it is none you know.
 
     ``state`` is what the file given to ``pixlate import`` or ``--start-from`` holds, read without running any code in it.
@@ -153,7 +153,7 @@ def pixlate_step_finished(run: Path, step: int, losses: Mapping[str, float]) -> 
 
 
 @hookspec
-def pixlate_epoch_finished(run: Path, step: int, samples: Sequence[Sample]) -> None:
+def pixlate_epoch_finished(run: Path, step: int, samples: "Sequence[Sample]") -> None:
     """Receive the held-out images after each validation, which is what ends an epoch where batches are drawn at random.
 
     Example::
@@ -177,7 +177,7 @@ def pixlate_commands(app: "App") -> None:
 
 
 @hookspec(firstresult=True)
-def pixlate_open_place(name: str) -> Place | None:
+def pixlate_open_place(name: str) -> "Place | None":
     """Open what a user names as a source or as the output, or return None where it is none of yours, so that the next plugin is asked.
 
     Example::
@@ -189,7 +189,7 @@ def pixlate_open_place(name: str) -> Place | None:
 
 
 @hookspec
-def pixlate_engines() -> Iterable[Engine]:
+def pixlate_engines() -> "Iterable[Engine]":
     """Offer what runs a conversion. The fields of ``options`` are accepted under ``pixlate convert`` with this engine.
 
     Example::

@@ -11,24 +11,25 @@ from pluggy import HookImpl
 
 from pixlate.errors import PixlateError
 from pixlate.plugin import hookspecs
-from pixlate.plugin.check import Check
-from pixlate.plugin.engine import Engine
 from pixlate.plugin.entries import API, GROUP, SUPPORTED, Hooks, LeftOut, Plugin, entry_points
-from pixlate.plugin.image_format import ImageFormat
-from pixlate.plugin.method import Method
-from pixlate.plugin.metric import Metric
-from pixlate.plugin.model_card import ModelCard
 from pixlate.plugin.offer import asking
-from pixlate.plugin.runtime import Runtime
 
 if TYPE_CHECKING:
     from cyclopts import App
+
+    from pixlate.plugin.check import Check
+    from pixlate.plugin.engine import Engine
+    from pixlate.plugin.image_format import ImageFormat
+    from pixlate.plugin.method import Method
+    from pixlate.plugin.metric import Metric
+    from pixlate.plugin.model_card import ModelCard
+    from pixlate.plugin.runtime import Runtime
 
 CORE = "core"
 """Entry point of what Pixlate offers itself."""
 
 
-Offered = TypeVar("Offered", Check, Engine, ImageFormat, Method, Metric, ModelCard, Runtime)
+Offered = TypeVar("Offered", "Check", "Engine", "ImageFormat", "Method", "Metric", "ModelCard", "Runtime")
 
 
 class Plugins:
@@ -55,23 +56,31 @@ class Plugins:
             else:
                 self.add(module, plugin)
 
-    def methods(self) -> dict[str, Method]:
+    def methods(self) -> "dict[str, Method]":
         """Return the methods of all plugins by name."""
+        from pixlate.plugin.method import Method
+
         return self.collect("method", Method)
 
-    def models(self) -> dict[str, ModelCard]:
+    def models(self) -> "dict[str, ModelCard]":
         """Return the ready models of all plugins by name."""
+        from pixlate.plugin.model_card import ModelCard
+
         return self.collect("model", ModelCard)
 
-    def runtimes(self) -> dict[str, Runtime]:
+    def runtimes(self) -> "dict[str, Runtime]":
         """Return the runtimes of all plugins by name, in the order in which they are asked."""
+        from pixlate.plugin.runtime import Runtime
+
         return self.collect("runtime", Runtime)
 
-    def image_formats(self) -> dict[str, ImageFormat]:
+    def image_formats(self) -> "dict[str, ImageFormat]":
         """Return the built-in image formats and those of all plugins by suffix; one whose name or suffix two formats claim refuses each file.
 
         A plugin's takes the place of a built-in one of its name or suffix.
         """
+        from pixlate.plugin.image_format import ImageFormat
+
         values = list(self._values("image format", ImageFormat))
         taken = {claim for owner, offered in values if owner.name != CORE for claim in (offered.name, *offered.suffixes)}
         values = [(owner, offered) for owner, offered in values if owner.name != CORE or offered.name not in taken]
@@ -96,16 +105,22 @@ class Plugins:
             found[suffix] = ImageFormat(name, (suffix,), partial(_refuse, sentence))
         return found
 
-    def engines(self) -> dict[str, Engine]:
+    def engines(self) -> "dict[str, Engine]":
         """Return what runs conversions, by name."""
+        from pixlate.plugin.engine import Engine
+
         return self.collect("engine", Engine)
 
-    def metrics(self) -> dict[str, Metric]:
+    def metrics(self) -> "dict[str, Metric]":
         """Return the metrics of all plugins by name."""
+        from pixlate.plugin.metric import Metric
+
         return self.collect("metric", Metric)
 
-    def checks(self) -> list[Check]:
+    def checks(self) -> "list[Check]":
         """Return the findings of all plugins."""
+        from pixlate.plugin.check import Check
+
         return [check for _, check in self._values("check", Check)]
 
     def add_commands(self, app: "App") -> None:
