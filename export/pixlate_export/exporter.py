@@ -1,4 +1,4 @@
-"""From a trained run, or any network, to one ONNX file that says everything about itself."""
+"""From a trained run, or any network, to one ONNX file with all its metadata."""
 
 import os
 import tempfile
@@ -105,7 +105,7 @@ def export_network(network: nn.Module, spec: ModelSpec, path: Path, options: Exp
     Args:
         network: What the file holds; values beyond [0, 1] are clamped in the file. With ``half_weights`` its own weights are rounded, and the report
             compares with PyTorch on the rounded ones.
-        spec: What the file says of itself; ``io``, ``precision`` and ``norm`` are set here.
+        spec: Metadata of the file; ``io``, ``precision`` and ``norm`` are set here.
         path: The file to write; an existing one is replaced only by a whole new one.
         options: Input, precision, norm mode and opset.
         padding: How images are padded to sizes the network takes; files and runs of 0.1 have ``edge``.

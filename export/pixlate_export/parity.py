@@ -98,7 +98,7 @@ def compare(network: nn.Module, model: onnx.ModelProto, spec: ModelSpec, picture
     Args:
         network: (batch, channels, height, width) in [0, 1], in and out.
         model: The file, whole; of 16 bits what its roundings make on a CPU, which is what a GPU that sums in 32 bits makes.
-        spec: What the file says of itself.
+        spec: Metadata of the file.
         pictures: Images to cut from; noise without them.
     """
     half = spec.precision in ("float16", "bfloat16")
@@ -127,7 +127,7 @@ def compare(network: nn.Module, model: onnx.ModelProto, spec: ModelSpec, picture
 
 
 def run(network: nn.Module, image: torch.Tensor, spec: ModelSpec, conditions: Arrays) -> torch.Tensor:
-    """Return what the network makes of images of any size: padded to what it takes, cut again, in [0, 1]; of conditions alone where it takes no image."""
+    """Return what the network makes of images of any size: padded to what it takes, cropped, in [0, 1]; of conditions alone where it takes no image."""
     others = to_module(spec, conditions)
     if not spec.takes_image:
         sampled: torch.Tensor = network(*others)

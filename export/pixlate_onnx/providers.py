@@ -59,7 +59,7 @@ def gpus() -> int:
 
 @cache
 def cuda_problem() -> str | None:
-    """Return why ONNX Runtime cannot use a GPU here, with the remedy, or None where it can."""
+    """Return why ONNX Runtime cannot use a GPU here, with the remedy, or None if it can."""
     if CUDA not in onnxruntime.get_available_providers():
         return f"the installed ONNX Runtime {onnxruntime.__version__} is built without CUDA; run: pip install onnxruntime-gpu"
     try:

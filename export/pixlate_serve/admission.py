@@ -1,4 +1,4 @@
-"""How much the server takes on: pictures and bytes, so that neither the wait nor the memory grows with the number of clients.
+"""Admission control: pictures and bytes, so that neither the wait nor the memory grows with the number of clients.
 
 All but :meth:`Admission.finished` runs in the event loop's thread; there is nothing to lock.
 """
@@ -17,7 +17,7 @@ class Admission:
     """Counts pictures and bytes in progress.
 
     Args:
-        places: Most pictures that are worked on or wait.
+        places: Most pictures in progress or queued.
         memory: Most bytes of uploads, pixels and answers.
     """
 
@@ -27,16 +27,16 @@ class Admission:
         self._mean_s = 0.0
 
     def require_place(self) -> None:
-        """See that a picture would be taken on.
+        """Check that a picture would be accepted.
 
         Raises:
-            Refusal: 429, all places are taken.
+            Refusal: 429, the queue is full.
         """
         if self.taken_places >= self.places:
             raise self._full(f"the server is busy with {self.taken_places} pictures, which is all it takes on at once")
 
     def require_bytes(self, count: int) -> None:
-        """See that so many bytes are free.
+        """Check that enough bytes are free.
 
         Raises:
             Refusal: 429, the memory set aside is taken by other requests.
@@ -45,7 +45,7 @@ class Admission:
             raise self._full("the memory this server sets aside for pictures is taken by others")
 
     def finished(self, seconds: float) -> None:
-        """Record how long the model took for a picture, to estimate when a place is free."""
+        """Record how long the model took for a picture, to estimate when a slot is free."""
         self._mean_s += (seconds - self._mean_s) * (_SHARE if self._mean_s else 1)
 
     def _full(self, reason: str) -> Refusal:
@@ -54,11 +54,11 @@ class Admission:
 
 
 class Claim:
-    """What one request holds; given back when its answer has been sent.
+    """What one request holds; released when its answer has been sent.
 
     Args:
         admission: Where it is counted.
-        released: Called when everything is given back.
+        released: Called when everything is released.
     """
 
     def __init__(self, admission: Admission, released: Callable[[], None] = lambda: None) -> None:
@@ -67,22 +67,22 @@ class Claim:
         self._has_place = False
 
     def take_place(self) -> None:
-        """Take a place among the pictures.
+        """Take a slot of the queue.
 
         Raises:
-            Refusal: 429, all are taken.
+            Refusal: 429, the queue is full.
         """
         self._admission.require_place()
         self._admission.taken_places += 1
         self._has_place = True
 
     def leave_place(self) -> None:
-        """Give the place back: the answer is ready, and only has to be sent."""
+        """Release the slot: the answer only has to be sent."""
         self._admission.taken_places -= self._has_place
         self._has_place = False
 
     def hold(self, count: int) -> None:
-        """Hold so many bytes from now on.
+        """Reserve that many bytes.
 
         Raises:
             Refusal: 429, they are not free; 413, they never will be.

@@ -1,4 +1,4 @@
-"""The routes, and what OpenAPI says of them."""
+"""The routes and their OpenAPI documentation."""
 
 import asyncio
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ _REASONS = {
 
 
 class Error(BaseModel):
-    """Why there is no image."""
+    """The error."""
 
     code: str
     """For programs."""
@@ -51,7 +51,7 @@ class Error(BaseModel):
 
 
 class ErrorAnswer(BaseModel):
-    """Body of every answer that is no image."""
+    """Body of every error response."""
 
     error: Error
 
@@ -83,7 +83,7 @@ class ModelList(BaseModel):
 
 
 class State(BaseModel):
-    """Whether the server lives, or takes work."""
+    """Whether the server is alive, or ready."""
 
     status: str
 

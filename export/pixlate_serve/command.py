@@ -21,7 +21,7 @@ def serve(*models: Annotated[str, Parameter(name="MODEL...")], options: Annotate
     """Serve one or more models over HTTP.
 
     POST an image to /v1/models/NAME:translate and the translated one comes back; /docs describes the rest. SIGTERM or Ctrl-C stops the server after
-    what it has accepted is answered; a second one stops it at once. Exit codes: 0 stopped in order, 1 --grace-s was too short,
+    what it has accepted is answered; a second one stops it at once. Exit codes: 0 shut down cleanly, 1 --grace-s was too short,
     2 refused before starting, 130 stopped at once.
 
     Parameters

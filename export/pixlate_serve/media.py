@@ -1,4 +1,4 @@
-"""Media types: what a client sends, and what it wants back."""
+"""Media types of uploads and answers."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -16,7 +16,7 @@ _FORMATS = {media: format for format, media in MEDIA_TYPES.items()} | _ALIASES
 
 
 def require_image(content_type: str | None, content_encoding: str | None) -> None:
-    """See that an upload says it is an image, or bytes of no kind.
+    """Check that an upload is declared as an image or as unspecified bytes.
 
     Raises:
         Refusal: 415.

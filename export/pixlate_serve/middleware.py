@@ -1,4 +1,4 @@
-"""What every request passes: the count, the token, and an end that no client misses."""
+"""Middleware: metrics, token, and reading refused uploads to their end."""
 
 import asyncio
 import hmac
@@ -14,13 +14,13 @@ from pixlate_serve.refusals import Refusal
 from pixlate_serve.service import Service
 
 OPEN_PATHS = ("/healthz", "/readyz", "/docs", "/openapi.json")
-"""Answered without a token: whether the server lives, and what its interface is."""
+"""Paths without a token: health, readiness and the API documentation."""
 DRAIN_S = 10.0
 """Longest time a refused upload is still read."""
 
 
 class Counted:
-    """Middleware: counts the answers below /v1, and prints them where that is asked for."""
+    """Middleware: counts the answers below /v1, and prints them where requested."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app, self._service = app, service
@@ -55,7 +55,7 @@ class Counted:
 class Lingering:
     """Middleware: reads on, without keeping anything, where an upload is refused before its end.
 
-    A server that closes its connection while bytes are still coming has the network throw away the answer that is on its way. So the
+    A server that closes its connection while bytes are still coming has the answer discarded by the client's network stack. So the
     answer is sent at once, and its end when the upload has ended, too.
     """
 
@@ -93,7 +93,7 @@ class Lingering:
 
 
 class Guarded:
-    """Middleware: asks for the token."""
+    """Middleware: requires the token."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app, self._token = app, token.encode()

@@ -1,4 +1,4 @@
-"""What the server says instead of an image: a status, a code for programs and one sentence."""
+"""Error responses: a status, a code for programs and one sentence."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ RETRY_S = 1
 
 @dataclass(eq=False)
 class Refusal(Exception):  # noqa: N818 - most are the client's to correct
-    """An answer that is no image."""
+    """An error response."""
 
     status: int
     code: str

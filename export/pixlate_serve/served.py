@@ -62,7 +62,7 @@ class ServedModel:
         self.warm.set()
 
     def settle(self, outcome: "Future[Pixels]", height: int, width: int, found: Pixels | Exception) -> None:
-        """Hand over what became of a picture of that size, or of its refusal; whoever has gone away gets neither."""
+        """Deliver the result of a picture of that size, or its refusal; disconnected clients get neither."""
         refusal = self._refusal(height, width, found) if isinstance(found, Exception) else None
         self.works = self.works or refusal is None
         if not outcome.set_running_or_notify_cancel():

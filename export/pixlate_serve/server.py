@@ -1,4 +1,4 @@
-"""Runs the application: binds the address, loads the models, serves, and stops in order."""
+"""Runs the application: binds the address, loads the models, serves, and shuts down cleanly."""
 
 import asyncio
 import logging
@@ -33,7 +33,7 @@ def run(models: Mapping[str, str], options: ServeOptions, token: str) -> int:
         token: What clients must send, empty where nothing is asked for.
 
     Raises:
-        PixlateError: The address cannot be had, or a model not be loaded.
+        PixlateError: The address cannot be bound, or a model cannot be loaded.
     """
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     with bound(options.host, options.port) as listener:
@@ -41,7 +41,7 @@ def run(models: Mapping[str, str], options: ServeOptions, token: str) -> int:
         server = Server(service, listener)
         service.start()
         asyncio.run(server.serve(sockets=[listener]))
-    if not service.close(timeout_s=1.0):  # the model is in the middle of a picture nobody waits for
+    if not service.close(timeout_s=1.0):  # the model is still busy with a cancelled picture
         _leave(server.exit_code)
     return server.exit_code
 
@@ -72,7 +72,7 @@ def bound(host: str, port: int) -> socket.socket:
 class Server(uvicorn.Server):
     """uvicorn, with Pixlate's way of starting and stopping.
 
-    The first signal has new pictures answered 503 and those accepted finished; then the connections are closed.
+    At the first signal new pictures are answered 503 and accepted ones finished; then connections are closed.
     """
 
     def __init__(self, service: Service, listener: socket.socket) -> None:
@@ -102,7 +102,7 @@ class Server(uvicorn.Server):
         self._tasks.append(asyncio.create_task(self._announce()))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop in order; at the second signal at once."""
+        """Shut down gracefully; at the second signal at once."""
         loop = self._loop
         if self._service.stopping or loop is None:
             _leave(130)
@@ -111,7 +111,7 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Take SIGINT and SIGTERM while serving; none is raised again afterwards, since stopping in order is no failure."""
+        """Take SIGINT and SIGTERM while serving; none is raised again afterwards, since a graceful shutdown is not a failure."""
         before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
@@ -128,7 +128,7 @@ class Server(uvicorn.Server):
         print(f"serving {names} on http://{address}:{port} (interface: http://{address}:{port}/docs)", flush=True)
 
     async def _finish(self) -> None:
-        """Wait for what has been accepted, then have uvicorn end."""
+        """Drain accepted requests, then stop uvicorn."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._service.options.grace_s
         while self._service.busy and loop.time() < until:

@@ -87,7 +87,7 @@ class Service:
         return self.models[name]
 
     def accept(self) -> Claim:
-        """Take on a request of the current task.
+        """Accept a request of the current task.
 
         Raises:
             Refusal: 503 the server is stopping, 429 it is busy.
@@ -120,7 +120,7 @@ class Service:
             model: The model.
             data: The upload, which the claim holds.
             format_for: Names the format of the answer for that of the upload.
-            claim: Takes a place, and the memory of the pixels.
+            claim: Takes a slot, and the memory of the pixels.
             conditions: What the model takes besides the picture.
 
         Raises:

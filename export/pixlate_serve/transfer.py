@@ -1,4 +1,4 @@
-"""Bodies on the wire: an upload, limited to the allowed size, and an answer, counted against the memory until the client has received it."""
+"""Request and response bodies: an upload, limited to the allowed size, and an answer, counted against the memory until the client has received it."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from pixlate_serve.refusals import ClientGone, Refusal
 from pixlate_serve.translation import Answer
 
 PIECE = 256 * 1024
-"""Bytes sent at once; the next piece waits until the client has taken most of the one before."""
+"""Bytes sent at once; the next chunk waits until the client has received most of the one before."""
 NOTES = "Pixlate-Notes"
 """Header with what the user should know of the picture."""
 _MOST_NOTES = 1000
@@ -62,10 +62,10 @@ async def received(receive: Receive, declared: str | None, claim: Claim, max_byt
 
 
 async def unless_gone(work: "asyncio.Task[Result]", receive: Receive) -> Result:
-    """Return what a task returns; where the client goes away first, cancel the task.
+    """Return what a task returns; if the client disconnects first, cancel the task.
 
     Raises:
-        ClientGone: It went away.
+        ClientGone: It disconnected.
     """
     gone = asyncio.create_task(_gone(receive))
     try:
@@ -90,12 +90,12 @@ def _too_large(max_bytes: int) -> Refusal:
 
 
 class PictureResponse(Response):
-    """An image, sent piece by piece.
+    """An image, sent in chunks.
 
     Args:
         answer: What is sent.
-        claim: Released when it is sent, the client has gone away, or it takes nothing for too long.
-        timeout_s: Seconds for each piece.
+        claim: Released when it is sent, the client has disconnected, or it receives nothing for too long.
+        timeout_s: Seconds for each chunk.
     """
 
     def __init__(self, answer: Answer, claim: Claim, timeout_s: float) -> None:
@@ -103,7 +103,7 @@ class PictureResponse(Response):
         self._claim, self._timeout_s = claim, timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the image; where a piece is not taken in time, leave the rest, so that the server closes the connection."""
+        """Send the image; if a chunk is not received in time, stop, so that the server closes the connection."""
         starts = range(0, len(self.body), PIECE)
         bodies = ({"type": "http.response.body", "body": bytes(self.body[start : start + PIECE]), "more_body": start < starts[-1]} for start in starts)
         try:

@@ -69,7 +69,7 @@ def header_of(data: bytes, max_pixels: int) -> Header:
 
 
 def require_sides(header: Header, format: str, scale: int) -> None:
-    """See that a format holds the answer, before there is one.
+    """Check that a format holds the answer, before there is one.
 
     Raises:
         Refusal: 422, a side would be too long.

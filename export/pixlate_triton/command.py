@@ -22,7 +22,7 @@ PORTS = (8000, 8001, 8002)
 
 
 def triton(model: str, repository: Path, *, options: Annotated[TritonOptions | None, Parameter(name="*")] = None) -> int:
-    """Write a model repository for Triton Inference Server: the model file and a configuration for it, whole or not at all.
+    """Write a model repository for Triton Inference Server: the model file and a configuration for it, atomically.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Model repositories for Triton Inference Server, written from the model file alone, without PyTorch.
 
-Files appear whole or not at all, and nothing is overwritten unasked.
+Files are written atomically, and nothing is overwritten unasked.
 """
 
 import errno
@@ -46,7 +46,7 @@ class TritonModel:
 
 
 def write_model(model: str | Path, repository: Path, options: TritonOptions | None = None) -> TritonModel:
-    """Write ``NAME/VERSION/model.onnx`` and ``NAME/config.pbtxt`` into a repository, whole or not at all.
+    """Write ``NAME/VERSION/model.onnx`` and ``NAME/config.pbtxt`` into a repository, atomically.
 
     Args:
         model: A ready model's name or an .onnx file.

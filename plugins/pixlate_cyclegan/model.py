@@ -49,12 +49,12 @@ class CycleGAN(AdversarialGAN):
         return target | self.discriminator_terms("source", batch["source"], images["source"])
 
     def players(self) -> dict[str, Player]:
-        """Return generators, then discriminators, as published; the other way round where that is asked for."""
+        """Return generators, then discriminators, as published; the other way round where requested."""
         players = super().players()
         return dict(reversed(players.items())) if self.order == "generators-first" else players
 
     def verdicts(self, batch: Batch, images: Images) -> Verdicts:
-        """Return what each discriminator says of true and generated images of its domain."""
+        """Return each discriminator's logits for true and generated images of its domain."""
         return {domain: self.verdict(domain, batch[domain], images[domain]) for domain in ("target", "source")}
 
 

@@ -1,7 +1,7 @@
 """Keeps two conversions from writing to one URL: a lease with a heartbeat, an object that its holder writes again every few seconds.
 
-It is a lease among conversions that look at it, no more: stores have no locks. No clocks are compared. Whoever finds the object watches whether
-it changes; if it does not, its holder was killed, and the folder is taken over. A killed holder on this very machine is seen at once.
+It is advisory: stores have no locks. No clocks are compared. Whoever finds the object watches whether
+it changes; if it does not, its holder was killed, and the folder is taken over. A killed holder on this machine is detected at once.
 """
 
 import json
@@ -54,7 +54,7 @@ class Lease:
         self._thread.start()
 
     def check(self) -> None:
-        """See that no other conversion has taken the folder over.
+        """Check that no other conversion has taken the folder over.
 
         Raises:
             PixlateError: One has.
@@ -63,7 +63,7 @@ class Lease:
             raise PixlateError(f"another conversion has taken over {self._root}, since this one was not heard of for {EXPIRY:.0f} s; wait for it")
 
     def release(self) -> None:
-        """Give the folder back."""
+        """Release the folder."""
         self._ended.set()
         self._thread.join()
         _held.discard(self._token)
@@ -82,7 +82,7 @@ class Lease:
             raise self._refused(self._read())
 
     def _watch(self, found: dict[str, Any]) -> None:
-        """Wait until the holder has been silent for long enough."""
+        """Wait until the holder's heartbeat has stopped for long enough."""
         until = time.monotonic() + EXPIRY
         if found.get("token") in _held:
             raise self._refused(found)

@@ -1,4 +1,4 @@
-"""Retries what may pass with exponential backoff, and says in one sentence what does not."""
+"""Retries transient errors with exponential backoff, and reports persistent ones in one sentence."""
 
 import errno
 import random
@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 
 def steady(act: Callable[[], T], give_up: Callable[[], bool] = lambda: False) -> T:
-    """Do something over the network; retry with exponential backoff where it fails for what may pass.
+    """Call a function over the network; retry transient errors with exponential backoff.
 
     Args:
         act: May be called several times.
@@ -93,7 +93,7 @@ def cause(error: BaseException) -> str:
 
 @contextmanager
 def refusing(name: str) -> Iterator[None]:
-    """Refuse a place that cannot be used, in one sentence; a bug stays what it is.
+    """Refuse a URL that cannot be used, in one sentence; bugs are raised unchanged.
 
     Raises:
         PixlateError: Of what was raised inside.

@@ -69,7 +69,7 @@ class UrlStore:
         return self.root.child(name).identity()
 
     def relative(self, path: Path) -> None:
-        """Return None: no path of this machine leads here."""
+        """Return None: no local path leads here."""
         return
 
     def existing(self, name: str) -> Existing | None:
@@ -88,7 +88,7 @@ class UrlStore:
             return self._folders[folder].get(last)
 
     def digest(self, name: str) -> str:
-        """Return the SHA-256 of a file, for which it is fetched."""
+        """Return the SHA-256 of a file, for which it is downloaded."""
         with self.root.child(name).fetched() as path:
             return digest_file(path)
 
@@ -117,11 +117,11 @@ class UrlStore:
             raise
 
     def check(self) -> None:
-        """See that the lease has not been lost."""
+        """Check that the lease has not been lost."""
         self._lease.check()
 
     def release(self, lines: bytes | None) -> None:
-        """Replace the journal by the lines, remove those beside it, and give the lease back."""
+        """Replace the journal by the lines, remove those beside it, and release the lease."""
         try:
             if lines is not None:
                 with suppress(Exception):  # without a network, the lines beside the journal serve as well
@@ -178,7 +178,7 @@ class UrlStore:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Have what goes wrong with one output fail it in one sentence, but for a store that takes no more."""
+        """Turn errors of one output into one sentence, except those of a full store."""
         try:
             yield
         except FileExistsError:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pixlate_fsspec.store import UrlStore
 
 _WHOLE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "oss", "oci", "tos", "memory"}
-"""Protocols whose objects appear whole, and have no folders to be made. All others are written under a temporary name first."""
+"""Protocols whose objects are written atomically, and have no folders to be made. All others are written under a temporary name first."""
 _FTP = Lock()
 """Of the one protocol whose client is not made for several threads."""
 _CHECKSUMS = ("md5Hash", "content_md5", "content_settings", "ETag", "etag")
@@ -58,7 +58,7 @@ class Url:
 
     @property
     def is_object_store(self) -> bool:
-        """Whether a file written here appears whole."""
+        """Whether a file is written atomically."""
         return self.protocol in _WHOLE
 
     @property
@@ -68,7 +68,7 @@ class Url:
 
     @property
     def local(self) -> None:
-        """None: it is fetched before it is read."""
+        """None: it is downloaded before it is read."""
         return None
 
     def identity(self) -> tuple[object, ...]:
@@ -78,7 +78,7 @@ class Url:
 
     @property
     def pure(self) -> PurePosixPath:
-        """Its path, for its parts, its last part and its ending."""
+        """Its path, for its parts, its name and its suffix."""
         path = self.path.partition("?")[0] if self.is_web else self.path
         return PurePosixPath(unquote(path) if self.is_web else path)
 
@@ -166,10 +166,10 @@ class Url:
         self._do(self.fs.pipe_file, self.path, content, **self._mode(self.fs.pipe_file, create))
 
     def upload(self, part: Path, create: bool, aside: "Url") -> None:
-        """Write a file so that it appears whole.
+        """Write a file atomically.
 
         Args:
-            part: The file on this machine.
+            part: The local file.
             create: Whether nothing may exist there.
             aside: A temporary name on the same file system, for those where a file being written can be seen.
 
@@ -212,14 +212,14 @@ class Url:
 
     @contextmanager
     def fetched(self, give_up: Callable[[], bool] = lambda: False) -> Iterator[Path]:
-        """Yield a copy on this machine, which is removed at the end.
+        """Yield a local copy, which is removed at the end.
 
         Args:
             give_up: Ends the attempts early.
 
         Raises:
-            PixlateError: It cannot be fetched. One sentence without the URL.
-            GivenUp: It cannot be fetched, and the attempts were given up.
+            PixlateError: It cannot be downloaded. One sentence without the URL.
+            GivenUp: It cannot be downloaded, and the attempts were given up.
         """
         ending = self.pure.suffix if self.pure.suffix[1:].isalnum() else ""
         number, text = tempfile.mkstemp(prefix="pixlate-", suffix=ending)

@@ -19,7 +19,7 @@ _WEB_MAGIC = re.compile(r"\*")
 
 
 def find(source: Url, out: Store, failures: Failures) -> Iterator[Found]:
-    """Return the files a URL names, in the order of their names; hidden folders and the output are passed over.
+    """Return the files a URL names, in the order of their names; hidden folders and the output are skipped.
 
     Args:
         source: A file, a folder or a glob.
@@ -73,7 +73,7 @@ def _below(folder: Url, depth: int | None, out: Store, failures: Failures) -> It
 
 
 def _no_path(parts: list[str]) -> str:
-    """Return why the parts of a key make no path below an output folder, if so."""
+    """Return why the parts of a key are not a valid path below an output folder, if so."""
     for part in parts:
         if part in ("", ".", "..") or "/" in part or "\0" in part:
             return f"its name has the part {part!r}, of which no path of an output can be made; rename it"

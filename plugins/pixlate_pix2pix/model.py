@@ -38,7 +38,7 @@ class Pix2Pix(AdversarialGAN):
         return self.discriminator_terms("pair", _pair(batch["source"], batch["target"]), images["pair"])
 
     def verdicts(self, batch: Batch, images: Images) -> Verdicts:
-        """Return what the discriminator says of true and generated pairs."""
+        """Return the discriminator's logits for true and generated pairs."""
         return {"pair": self.verdict("pair", _pair(batch["source"], batch["target"]), _pair(batch["source"], images["target"]))}
 
 

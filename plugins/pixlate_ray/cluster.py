@@ -1,4 +1,4 @@
-"""Finds or starts a Ray cluster, sees that its workers can convert, and gives it back. Ray is imported lazily."""
+"""Finds or starts a Ray cluster, sees that its workers can convert, and shuts it down. Ray is imported lazily."""
 
 import logging
 import os
@@ -79,11 +79,11 @@ class Lane:
     ready: bool = field(default=False)
 
     def give(self, orders: Sequence[Order]) -> None:
-        """Hand out orders."""
+        """Submit orders."""
         self.tasks.append((self.worker.convert.options(concurrency_group="convert").remote(orders), {order.index: order for order in orders}))
 
     def stop(self) -> None:
-        """Have the worker drain: end what it has begun, and begin nothing."""
+        """Have the worker drain: finish what it has started, and start nothing new."""
         self.worker.stop.options(concurrency_group="stop").remote()
 
 
@@ -242,7 +242,7 @@ def connected(address: str) -> Iterator[Any]:
 
 
 def refuse_unreachable(address: str) -> None:
-    """See that something answers at ``HOST:PORT``; ``auto`` names the cluster that runs on this machine.
+    """Check that something answers at ``HOST:PORT``; ``auto`` names the cluster that runs on this machine.
 
     Raises:
         PixlateError: Nothing does, or the address is none.

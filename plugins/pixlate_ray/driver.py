@@ -1,4 +1,4 @@
-"""The driver of a conversion on a cluster: finds what there is to do, hands it out, takes the answers, and gives files their names."""
+"""The driver of a conversion on a cluster: finds the pictures to convert, submits them, collects the results, and renames files into place."""
 
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ AT_ONCE_GPU = 128
 AHEAD = 2
 """Tasks of a worker: the one it does, and the next."""
 KILLS = 3
-"""Times a worker may be killed over one picture."""
+"""Times a worker may be killed by one picture."""
 _TICK = 0.2
 """Most seconds until an interruption is seen."""
 
@@ -53,7 +53,7 @@ class ClusterRun(Run):
                 self.report.summary.stopped = f"the cluster was lost ({' '.join(str(error).split())[:200]}); the same command continues"
 
     def _settled(self) -> list[Order]:
-        """Look at every source and output; return what there is to do."""
+        """Check every source and output; return the orders."""
         orders: list[Order] = []
         with ThreadPoolExecutor(self.options.workers, "look") as pool:
             for found in pool.map(self._look, range(len(self.plan.jobs)), self.plan.jobs):
@@ -73,7 +73,7 @@ class ClusterRun(Run):
             return Result(job.source, job.name, "failed", reason_of(error))
 
     def _hand_out(self, orders: Sequence[Order]) -> None:
-        """Hand the orders out and take the answers until nothing is left, or the workers have drained."""
+        """Submit the orders and collect the answers until nothing is left, or the workers have drained."""
         share, lanes = self.cluster.share, self.cluster.lanes
         at_once = max(1, min(AT_ONCE_GPU if share.gpus else AT_ONCE, len(orders) // (share.workers * 4)))
         self._waiting.extend(orders[first : first + at_once] for first in range(0, len(orders), at_once))
@@ -122,7 +122,7 @@ class ClusterRun(Run):
                 self._take(order, answer)
 
     def _again(self, orders: dict[int, Order]) -> None:
-        """Give out orders without an answer once more, each by itself, since one of them may be to blame; but not for ever."""
+        """Resubmit orders without an answer, each separately, since one of them may be the cause; a limited number of times."""
         for index, order in orders.items():
             self._kills[index] += 1
             if self._kills[index] < KILLS:

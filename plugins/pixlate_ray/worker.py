@@ -63,7 +63,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of it."""
+    """The result."""
 
     index: int
     result: Result
@@ -113,7 +113,7 @@ class Results(Report):
         self.results: dict[str, Result] = {}
 
     def add(self, result: Result) -> None:
-        """Take in one result."""
+        """Record one result."""
         super().add(result)
         self.results[result.output] = result
 
@@ -140,7 +140,7 @@ class Worker:
         return {"refused": self._refused} if self._refused else {"device": self._executors[0].translator.device}
 
     def stop(self) -> None:
-        """Drain: end what has begun, and begin nothing."""
+        """Drain: finish what has started, and start nothing new."""
         self._stopping = True
         if self._conversion is not None:
             self._conversion.stop()

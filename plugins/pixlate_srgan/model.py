@@ -74,7 +74,7 @@ class SRGAN(GAN):
         return {"discriminator": discriminator_loss(self.options.objective, real, fake)}
 
     def verdicts(self, batch: Batch, images: Images) -> Verdicts:
-        """Return what the discriminator says of true and enlarged images, in the second stage."""
+        """Return the discriminator's logits for true and enlarged images, in the second stage."""
         return {"target": (self.judge("target", batch["target"]), self.judge("target", images["target"]))} if self.adversarial else {}
 
 

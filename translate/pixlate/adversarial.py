@@ -121,7 +121,7 @@ class AdversarialGAN(GAN):
         return losses
 
     def generator_terms(self, name: str, real: Tensor, fake: Tensor) -> Losses:
-        """Return what a generator minimises against a discriminator: its objective, and feature matching where that is asked for."""
+        """Return what a generator minimises against a discriminator: its objective, and feature matching where requested."""
         options = self.options
         losses: Losses = {}
         if options.feature_matching:

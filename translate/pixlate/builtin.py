@@ -33,7 +33,7 @@ def pixlate_engines() -> "Iterable[Engine]":
 
 @hookimpl
 def pixlate_open_place(name: str) -> "Place | None":
-    """Open every text that is no URL; ``file://`` is a path of this machine."""
+    """Open every text that is no URL; ``file://`` is a local path."""
     from urllib.parse import unquote
 
     from pixlate.places.local import LocalPlace

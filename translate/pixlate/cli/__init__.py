@@ -1,4 +1,4 @@
-"""The command line: one file a command, each imported only when it is called."""
+"""The command line: one file per command, each imported only when it is called."""
 
 import logging
 import os
@@ -91,7 +91,7 @@ def main() -> int:
     except PixlateError as error:
         print(f"pixlate: {printable(str(error))}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # whoever read the output, such as head, has had enough
+    except BrokenPipeError:  # the reader of the output, such as head, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
@@ -116,7 +116,7 @@ def _with_single_file(tokens: list[str]) -> list[str]:
 
 
 def _interrupt() -> None:
-    """End a command that does not stop in a better order of its own."""
+    """End a command that has no graceful shutdown of its own."""
     raise KeyboardInterrupt
 
 

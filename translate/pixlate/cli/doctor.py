@@ -59,7 +59,7 @@ def _machine() -> Iterator[Check]:
 
 
 def _plugins() -> Iterator[Check]:
-    """Say which plugins work, with the API each was written for, and what is left out of the others."""
+    """Report which plugins work, with the API each was written for, and what is left out of the others."""
     plugins, left_out = installed().plugins, installed().left_out()
     apis = ", ".join(f"{plugin.name} (API {plugin.api})" for plugin in plugins if not plugin.error)
     yield Check("plugins", "ok", apis or "none")

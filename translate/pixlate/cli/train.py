@@ -32,7 +32,7 @@ def resume(*words: Annotated[str, Parameter(show=False, allow_leading_hyphen=Tru
     Parameters
     ----------
     words
-        What is no method; taken so that it can be named.
+        Words that are not a method; accepted so that they can be reported.
     resume
         The run folder.
     plugin

@@ -21,7 +21,7 @@ def convert(
     watch: "Callable[[Report], None] | None" = None,
     engine: object = "threads",
 ) -> "Summary":
-    """Convert a file, a folder, a glob or several of them; return what became of the images.
+    """Convert a file, a folder, a glob or several of them; return a summary.
 
     One bad file never stops the others: it is counted in the summary with its reason. The same call again continues after a crash.
 

@@ -1,4 +1,4 @@
-"""Bounds the bytes that are on their way, so that memory does not grow with the folder."""
+"""Bounds the bytes in flight, so that memory does not grow with the folder."""
 
 from threading import Condition
 
@@ -10,7 +10,7 @@ class Closed(Exception):  # noqa: N818 - not an error: it ends a thread that wai
 class ByteBudget:
     """A number of bytes that threads acquire and release.
 
-    A request larger than the whole budget is granted when nothing else is out, so that one huge image still goes through, alone.
+    A request larger than the whole budget is granted when nothing else is granted, so that one huge image still goes through, alone.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -20,7 +20,7 @@ class ByteBudget:
         self._changed = Condition()
 
     def take(self, count: int) -> int:
-        """Wait until ``count`` bytes are free and take them; return the number taken, to be given back.
+        """Wait until ``count`` bytes are free and take them; return the number taken, to be released.
 
         Raises:
             Closed: The conversion stops.
@@ -34,7 +34,7 @@ class ByteBudget:
         return count
 
     def give_back(self, count: int) -> None:
-        """Return what :meth:`take` gave."""
+        """Release what :meth:`take` granted."""
         with self._changed:
             self._taken -= count
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""Puts a conversion together: plan, settings and engine; then journal, report and sheet."""
+"""Sets up a conversion: plan, settings and engine; then journal, report and sheet."""
 
 import hashlib
 import json

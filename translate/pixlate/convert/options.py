@@ -13,7 +13,7 @@ OnExists = Literal["resume", "skip", "overwrite"]
 
 
 LARGEST_BUCKET = 1024
-"""Largest multiple to which sides are raised: beyond it most of what is computed is thrown away."""
+"""Largest multiple to which sides are padded: beyond it most of what is computed is thrown away."""
 _ENGINE = "write pixlate.convert(source, out, model, options, engine=pixlate_ray.RayOptions(address=..., concurrency=...)), or engine='ray'"
 _GONE = {"engine": _ENGINE, "address": _ENGINE, "concurrency": _ENGINE, "jpeg": "leave it out, JPEG files are decoded on the CPU"}
 """Options of 0.1 -> what to do instead."""

@@ -1,4 +1,4 @@
-"""The way of the images: threads read, one thread for each lane of a device runs the model, threads write; all queues are bounded in bytes."""
+"""The pipeline of a conversion: threads read, one thread for each lane of a device runs the model, threads write; all queues are bounded in bytes."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ WAKE = 0.2
 
 @dataclass(frozen=True)
 class _Read:
-    """A picture on its way."""
+    """A picture in the pipeline."""
 
     job: Job
     picture: Picture
@@ -52,7 +52,7 @@ class _Event:
     reading: bool = False
     """Whether it leaves the reading threads."""
     result: Result | None = None
-    """What became of it; None where it was not begun or dropped."""
+    """The result; None if it was not started or was dropped."""
     error: BaseException | None = None
     """What ends the conversion: the device is lost, or there is a bug."""
 
@@ -73,7 +73,7 @@ def conditions_for(task: Task, spec: ModelSpec) -> ImageConditions:
 
 
 class Run:
-    """One run through a task, by whatever converts: it reports results, and stops in order.
+    """One run through a task, by any engine: it reports results, and shuts down cleanly.
 
     Args:
         task: What to convert.
@@ -96,7 +96,7 @@ class Run:
         self.report.summary.seconds = time.monotonic() - started
 
     def stop(self) -> None:
-        """Drain, from any thread: end what has begun, and begin nothing."""
+        """Drain, from any thread: finish what has started, and start nothing new."""
         self._stopping = True
 
     def _convert(self) -> None:
@@ -119,7 +119,7 @@ class Run:
         self.watch(self.report)
 
     def _interrupt(self) -> None:
-        """Drain, as Ctrl-C and SIGTERM ask."""
+        """Drain, on Ctrl-C and SIGTERM."""
         self.report.summary.interrupted = True
         self.stop()
 
@@ -130,7 +130,7 @@ class Conversion(Run):
     Args:
         task: What to convert.
         sinks: Takes the outputs and every result.
-        executors: Run the model, each in a thread of its own; one that is there twice gets two threads.
+        executors: Run the model, each in a thread of its own; one that is listed twice gets two threads.
         conditions: The conditions of each image; by default those of the options.
     """
 
@@ -161,7 +161,7 @@ class Conversion(Run):
         self._events.put(None)
 
     def _loop(self, jobs: Iterator[Job], readers: ThreadPoolExecutor) -> None:
-        """Feed the readers and take what comes, until nothing is left in flight."""
+        """Feed the readers and handle events, until nothing is in flight."""
         while True:
             while not self._stopping and self._reading + self._batcher.waiting < self._ahead and (job := next(jobs, None)) is not None:
                 readers.submit(self._read, job)

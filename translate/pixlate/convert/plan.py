@@ -30,7 +30,7 @@ class Plan:
     failures: list[tuple[str, str]] = field(default_factory=list)
     """Paths that cannot even be planned, with the reason."""
     ignored: Counter[str] = field(default_factory=Counter)
-    """How many files in the source folder were left out, by the ending that names no image, ``hidden`` or ``outputs of an earlier run``."""
+    """How many files in the source folder were left out, by suffix, ``hidden`` or ``outputs of an earlier run``."""
 
 
 def make_plan(sources: Sequence[Place], out: Place, options: ConvertOptions, known: Mapping[str, ImageFormat]) -> Plan:
@@ -147,7 +147,7 @@ def _refuse_clashes(plan: Plan) -> None:
 
 
 def _refuse_own_images(plan: Plan) -> None:
-    """Refuse outputs that would replace images to convert; those that an earlier run of the same command made are left out."""
+    """Refuse outputs that would replace images to convert, except those that an earlier run of the same command wrote."""
     sources = {own: job for job in plan.jobs if (own := job.place.identity()) is not None}
     written: set[Job] = set()
     recorded: ReadOnlyJournal | None = None

@@ -1,4 +1,4 @@
-"""What became of each file, and of all of them."""
+"""The result of each file, and of all of them."""
 
 import errno
 import json
@@ -20,7 +20,7 @@ REMEMBERED_FAILURES = 50
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one file."""
+    """The result of one file."""
 
     source: str
     output: str
@@ -37,7 +37,7 @@ class Result:
 
 @dataclass
 class Summary:
-    """What became of all files."""
+    """The results of all files."""
 
     planned: int = 0
     converted: int = 0
@@ -47,7 +47,7 @@ class Summary:
     not_reached: int = 0
     """Files left when the conversion stopped early."""
     ignored: dict[str, int] = field(default_factory=dict)
-    """How many files were left out, by the ending that names no image, ``hidden`` or ``outputs of an earlier run``."""
+    """How many files were left out, by suffix, ``hidden`` or ``outputs of an earlier run``."""
     noted: int = 0
     """Outputs with a note in the report."""
     stopped: str = ""
@@ -113,7 +113,7 @@ class Report:
             self._draft = None
 
     def add(self, result: Result) -> None:
-        """Take in one result."""
+        """Record one result."""
         summary = self.summary
         self._write(("" if not self._counts.total() else ",") + "\n" + json.dumps(asdict(result)))
         self._counts[result.status] += 1

@@ -42,7 +42,7 @@ class Sheet:
         self._lock = Lock()
 
     def add(self, name: str, source: Picture, output: Picture) -> None:
-        """Take in one result while there is room; callable from any thread."""
+        """Add one result while there is room; callable from any thread."""
         if len(self.rows) >= ROWS:
             return
         height, width = source.pixels.shape[:2]
@@ -60,7 +60,7 @@ class Sheet:
         self.keep(name, (before, after, label))
 
     def keep(self, name: str, row: Row) -> None:
-        """Take in a row that was made elsewhere while there is room."""
+        """Add a row that was made elsewhere while there is room."""
         with self._lock:
             if len(self.rows) < ROWS:
                 self.rows[name] = row

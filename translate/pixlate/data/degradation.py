@@ -12,7 +12,7 @@ SHARP = 1e-3
 def degrade(images: Tensor, blur: float = 0.0, noise: float = 0.0, jpeg: int = 100) -> Tensor:
     """Return RGB images, (batch, 3, height, width) in [0, 1], blurred, then noisy, then as JPEG shows them.
 
-    Each image draws its own strength; chance comes from torch's default generator of the images' device.
+    Each image draws its own strength; random numbers are those of torch's default generator of the images' device.
 
     Args:
         images: The batch.

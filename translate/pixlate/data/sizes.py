@@ -34,7 +34,7 @@ def check_sizes(samples: Sequence[tuple[Path, ...]], patch: int, damaged: Litera
     Args:
         samples: The files of each sample: one, or a source and its target.
         patch: Height and width of a patch, in pixels; 0 where images are resized.
-        damaged: Whether a header that cannot be read is passed over here, to be named when its turn comes.
+        damaged: Whether a header that cannot be read is skipped here, to be named when its turn comes.
         halves: Images side by side in one file.
 
     Raises:

@@ -22,12 +22,12 @@ def srgb() -> bytes:
 
 
 def fits(icc: bytes, channels: int) -> bool:
-    """Return whether a profile describes pixels of so many channels."""
+    """Return whether a profile describes pixels of that many channels."""
     return icc[16:20] == _SPACES.get(channels)
 
 
 def fitting(metadata: Metadata, channels: int) -> tuple[Metadata, tuple[str, ...]]:
-    """Return metadata without a profile that does not describe pixels of so many channels, and a note where there was one."""
+    """Return metadata without a profile that does not describe pixels of that many channels, and a note where there was one."""
     if not metadata.icc or fits(metadata.icc, channels):
         return metadata, ()
     return replace(metadata, icc=b""), ("the ICC profile is for another kind of colours and was left out",)

@@ -1,4 +1,4 @@
-"""Files, or their bytes, to pictures: by content, upright, at full depth, within a limit, and whole or not at all."""
+"""Files, or their bytes, to pictures: by content, upright, at full depth, within a limit, never in part."""
 
 import os
 from collections.abc import Generator, Mapping

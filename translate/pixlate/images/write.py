@@ -72,7 +72,7 @@ def encode_picture(picture: Picture, format: str, *, quality: int = 95, formats:
 
 
 def require_held(format: ImageFormat, channels: int, dtype: object, size: tuple[int, int], formats: Mapping[str, ImageFormat] = BUILT_IN) -> None:
-    """Refuse a picture of so many channels, a type of samples and (width, height) that a format does not hold, before there is one.
+    """Refuse a picture of that many channels, a type of samples and (width, height) that a format does not hold, before there is one.
 
     Raises:
         PixlateError: Names formats that hold it.

@@ -163,7 +163,7 @@ class Batcher:
 
 
 def _run(executor: Executor, tickets: list[Ticket], watch: Callable[[Batch], None]) -> None:
-    """Run one batch and hand out what became of each picture, letting go of it at once."""
+    """Run one batch and report each picture's result, releasing it at once."""
     started = time.monotonic()
     batch = Batch(tickets[0].model, len(tickets), 0.0, [started - ticket.arrived for ticket in tickets])
     outcomes = _outcomes(executor, tickets)

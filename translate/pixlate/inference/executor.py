@@ -19,7 +19,7 @@ AUTO_TILE = {"cpu": 1024, "gpu": 2048}
 BATCH_PIXELS = {"cpu": 1, "gpu": 8_000_000}
 """Source pixels of an automatic batch; a batch gains nothing on the CPU."""
 AUTO_BUCKET = {"cpu": 1, "gpu": 64}
-"""Sides are raised to a multiple of this, where the user names none: each new shape costs a GPU a search for its fastest kernels and a batch of its own."""
+"""Sides are padded to a multiple of this, where the user names none: each new shape costs a GPU a search for its fastest kernels and a batch of its own."""
 MOST_IMAGES = 64
 """Most images of an automatic batch."""
 
@@ -31,7 +31,7 @@ class Executor:
         translator: The model.
         tile: Side of a tile in source pixels, ``auto``, or ``off`` for whole images always.
         batch: Most images or tiles at once, or ``auto``.
-        bucket: Sides are raised to a multiple of this by mirroring, and the output is cut again, so that images of many sizes meet few shapes; or
+        bucket: Sides are padded to a multiple of this by mirroring, and the output is cropped, so that images of many sizes meet few shapes; or
             ``auto``, or ``off``.
 
     Raises:
@@ -73,7 +73,7 @@ class Executor:
         return int(max(1, min(wanted, self._fitting_pixels // (height * width))))
 
     def shape(self, height: int, width: int) -> tuple[int, int]:
-        """Return the size at which an image is run: sides that are not cut into tiles are raised to the bucket."""
+        """Return the size at which an image is run: sides that are not cut into tiles are padded to the bucket."""
         most = math.inf if self._tile is None else self._tile
         raised = [min(round_up(side, self._bucket), most) if side <= most else side for side in (height, width)]
         return int(raised[0]), int(raised[1])

@@ -51,7 +51,7 @@ class ImageConditions:
         return cls(conditions, None if folder is None else images_by_name(folder, formats), folder, formats)
 
     def require_some(self, names: Iterable[str]) -> None:
-        """See that at least one of the images has a mask.
+        """Check that at least one of the images has a mask.
 
         Raises:
             PixlateError: None has.

@@ -35,7 +35,7 @@ def load(model: str | Path, device: str = "auto") -> Translator:
 
     Args:
         model: A name that ``pixlate models`` lists, or a path.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; one asked for by name is used or refused.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; one named explicitly is used or refused.
 
     Raises:
         PixlateError: No such model, no plugin opens the file, or the device cannot be used.

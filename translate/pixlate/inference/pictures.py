@@ -19,7 +19,7 @@ def to_model(picture: Picture, spec: ModelSpec) -> Pixels:
 
 
 def refuse_colour(picture: Picture, spec: ModelSpec) -> None:
-    """See that a model takes a picture.
+    """Check that a model takes a picture.
 
     Raises:
         PixlateError: It has other channels, and is not grey.
@@ -33,7 +33,7 @@ def refuse_colour(picture: Picture, spec: ModelSpec) -> None:
 
 
 def channels_made(channels: int, spec: ModelSpec) -> int:
-    """Return how many channels the translation of a picture of so many has: grey stays grey where an RGB model enlarges it."""
+    """Return the number of channels of a translated picture: grey stays grey where an RGB model enlarges it."""
     return 1 if channels == 1 and spec.scale > 1 and spec.channels_out == 3 else spec.channels_out
 
 

@@ -9,7 +9,7 @@ def halo(layers: Iterable[nn.Module], period: int, scale: int = 1) -> int:
     """Return how many input pixels to each side of an output pixel can change it, by convolutions and resizing.
 
     Args:
-        layers: All modules on the longest path, in running order; those that look at no neighbours are passed over.
+        layers: All modules on the longest path, in running order; those that look at no neighbours are skipped.
         period: Input pixels after which the network's grid of strides repeats.
         scale: Height and width of the output over those of the input.
     """

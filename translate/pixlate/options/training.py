@@ -107,5 +107,5 @@ class TrainingOptions:
         check_used(self, self.schedule in ("step", "plateau"), "--schedule step or plateau", "decay")
 
     def total_steps(self, images: int) -> int:
-        """Return the updates a run makes on so many training images."""
+        """Return the updates a run makes on that many training images."""
         return self.steps or -(-self.epochs * images // self.batch)

@@ -48,7 +48,7 @@ class Outputs(Protocol):
     """Where outputs get their names, as the pipeline sees it."""
 
     parts: Path
-    """Folder of this machine for files being written."""
+    """Local folder for files being written."""
 
     def exists(self, name: str) -> bool:
         """Return whether anything exists under an output's name."""
@@ -166,7 +166,7 @@ class Journal(ReadOnlyJournal):
         self.adopt(entry)
 
     def adopt(self, entry: Entry) -> None:
-        """Take in the entry of a file that exists under its name."""
+        """Record the entry of a file that exists under its name."""
         self._own.add(entry.name)
         self._entries[entry.name] = [entry]
 
@@ -177,7 +177,7 @@ def give_name(store: Store, entry: Entry, part: Path, fresh: bool) -> None:
     Args:
         store: The output folder.
         entry: What is recorded.
-        part: The file on this machine.
+        part: The local file.
         fresh: Whether nothing existed under the name, and nothing may.
 
     Raises:
@@ -206,7 +206,7 @@ def entry_of(job: Job, part: Path, source: Version, settings: str, with_md5: boo
 
 
 def parse(lines: bytes) -> Iterator[Entry]:
-    """Yield the entries of a journal; a line cut short or damaged by a crash is passed over."""
+    """Yield the entries of a journal; a line cut short or damaged by a crash is skipped."""
     for line in lines.split(b"\n"):
         with suppress(ValueError, TypeError):
             entry = Entry(**json.loads(line.decode(errors="replace")))

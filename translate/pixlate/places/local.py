@@ -1,4 +1,4 @@
-"""Folders of this machine, as places to read from and as a store to write into."""
+"""Local folders, as places to read from and as a store to write into."""
 
 import errno
 import os
@@ -23,7 +23,7 @@ _HELD = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EDEADLK}
 
 @dataclass(frozen=True, slots=True)
 class LocalPlace:
-    """A file, folder or glob of this machine; see :class:`pixlate.plugin.place.Place`."""
+    """A local file, folder or glob; see :class:`pixlate.plugin.place.Place`."""
 
     name: str
     """Its path."""
@@ -87,7 +87,7 @@ class LocalPlace:
 
 
 class LocalStore:
-    """An output folder on a disk of this machine; see :class:`pixlate.plugin.place.Store`.
+    """An output folder on a local disk; see :class:`pixlate.plugin.place.Store`.
 
     The journal is a file to which lines are appended; the lock is on it, so that it ends with the process, however that ends.
 

@@ -1,4 +1,4 @@
-"""From a path or URL, as a user names it, to a place."""
+"""Resolves a path or URL that a user names to a place."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Files of this machine: what their paths say before they are opened."""
+"""Local files: what their paths say before they are opened."""
 
 import hashlib
 import os

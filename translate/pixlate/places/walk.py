@@ -54,7 +54,7 @@ def find(pattern: Path, out: Path | None, failures: Failures) -> tuple[Path, Ite
 
     Args:
         pattern: Such as ``photos/**/*.jpg``.
-        out: The output folder, which is passed over.
+        out: The output folder, which is skipped.
         failures: As in :func:`walk`.
     """
     first = next(index for index, part in enumerate(pattern.parts) if _MAGIC.search(part))

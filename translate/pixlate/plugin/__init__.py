@@ -1,4 +1,4 @@
-"""What a plugin author meets: the hooks, one file a contract, the manager that isolates plugins, and checks for their tests. No PyTorch but for gan."""
+"""The API for plugin authors: the hooks, one file per contract, the manager that isolates plugins, and checks for their tests. No PyTorch except in gan."""
 
 from pluggy import HookimplMarker
 

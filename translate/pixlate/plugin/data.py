@@ -54,7 +54,7 @@ class DataReport:
     problems: list[str] = field(default_factory=list)
     """Sentences, each of which says what to do."""
     notes: list[str] = field(default_factory=list)
-    """What may be meant so."""
+    """What may be intended."""
 
 
 def check_images(folders: Sequence[Path], options: DataOptions, patch: int, track: Track) -> DataReport:
@@ -135,7 +135,7 @@ class DataKind:
     """Return what networks must know of the folders, such as names of domains, from listings alone: it is called before anything is built. Texts,
     numbers and lists of them; kept in ``options.toml`` and checkpoints, and given to ``build(options, facts)``."""
     check: Callable[[Sequence[Path], Any, int, Track], DataReport] = check_images
-    """Return what training on folders would stumble over, for ``pixlate data check``; the number is the side of a patch, where 0 does not look."""
+    """Return the problems of folders for training, for ``pixlate data check``; the number is the side of a patch, where 0 does not look."""
     sample: Callable[[ModelSpec], Batch] = RandomSample(IMAGES)
     """Return a small random batch for tests; left out, made from ``roles``: see :class:`RandomSample`."""
 
@@ -163,7 +163,7 @@ class Draw:
     indices: tuple[int, ...]
     """Which of the training images, as the training data counts them: one where source and target belong together, else a source and a target."""
     seed: int
-    """Fixes crop, mirroring and all else that is random in reading it."""
+    """Fixes crop, mirroring and everything else that is random in reading it."""
 
 
 class TrainingData(Protocol):
@@ -194,7 +194,7 @@ class TrainingData(Protocol):
         ...
 
     def finish(self, batch: Batch) -> Batch:
-        """Do to a whole batch, on the device it is trained on, what is faster there; chance comes from torch's default generators."""
+        """Process a whole batch on its device, where that is faster; randomness is that of torch's default generators."""
         ...
 
     def validation(self) -> Iterator[Batch]:

@@ -18,7 +18,7 @@ Images = dict[str, Tensor]
 Losses = dict[str, Tensor]
 """Scalars by name; the engine minimises their sum and logs each."""
 Verdicts = dict[str, tuple[Tensor, Tensor]]
-"""What each discriminator says of real and of generated images, by its name: larger numbers for what it holds for real."""
+"""The logits of each discriminator for real and generated images, by its name: larger for images that it judges real."""
 
 MAIN_GENERATOR = "source_to_target"
 """Name of the generator that is exported unless another is asked for, where a method does not define exports of its own."""
@@ -28,7 +28,7 @@ MakeOptimizer = Callable[[list[nn.Parameter], float, tuple[float, float]], Optim
 
 @dataclass(frozen=True)
 class Player:
-    """One who is updated once a step by an optimiser of its own."""
+    """A module that is updated once a step by its own optimiser."""
 
     module: nn.Module
     """Whose weights are updated; several modules in one ``nn.ModuleList`` are updated together."""
@@ -51,7 +51,7 @@ class Export:
     module: nn.Module
     """Takes the image, (batch, channels, height, width) in [0, 1], then the conditions in the order of ``spec.inputs``; returns images in [0, 1]."""
     spec: ModelSpec
-    """What the file says of itself; its ``inputs`` name the image and the conditions as batches do."""
+    """Metadata of the file; its ``inputs`` name the image and the conditions as batches do."""
 
     def __call__(self, batch: Batch) -> Tensor:
         """Return what the module makes of the tensors of a batch that ``spec.inputs`` name; noise that is not there is drawn, the same each time.
@@ -89,10 +89,10 @@ class GAN(nn.Module):
         self.generators = nn.ModuleDict(generators)
         self.discriminators = nn.ModuleDict(discriminators or {})
         self.augment: nn.Module = nn.Identity()
-        """Put by the engine over everything the discriminators see, where that is asked for."""
+        """Set by the engine to augment the discriminators' inputs, where requested."""
 
     def spec(self, generator: str = MAIN_GENERATOR) -> ModelSpec:
-        """Return what a model file of that generator says of itself."""
+        """Return the metadata of a model file of that generator."""
         raise NotImplementedError(f"{type(self).__name__} must say how its generators are run: define spec()")
 
     def exports(self) -> Mapping[str, Export]:
@@ -118,7 +118,7 @@ class GAN(nn.Module):
         """
 
     def begin_step(self, step: int, steps: int) -> None:
-        """Is called with the step that begins, counted from 0, and how many there are; for methods of several stages."""
+        """Called with the step that starts, counted from 0, and how many there are; for methods of several stages."""
 
     def generate(self, batch: Batch) -> Images:
         """Return the generators' images for a batch; ``target`` is what the source becomes."""
@@ -133,16 +133,16 @@ class GAN(nn.Module):
         return {}
 
     def judged(self, batch: Batch, images: Images) -> Images:
-        """Return what discriminators are shown of the generated images; each entry goes through a pool of its own where there is one.
+        """Return the generated images that discriminators receive; each entry goes through a pool of its own where there is one.
 
         A mask or label that a discriminator takes is stacked on its image as further channels, so that the pool keeps both together.
         """
         return images
 
     def judge(self, discriminator: str, images: Tensor, *conditions: Tensor) -> Tensor:
-        """Return what a discriminator says of images, and of conditions where it takes any, augmented where that is asked for.
+        """Return a discriminator's logits for images, with conditions where it takes any, augmented where requested.
 
-        Masks, (batch, channels, height, width), are moved and cut as the images are; their values, and labels and vectors, stay.
+        Masks, (batch, channels, height, width), are transformed as the images are; their values, and labels and vectors, stay.
         """
         masks = [condition for condition in conditions if condition.ndim == images.ndim]
         if masks and not isinstance(self.augment, nn.Identity):
@@ -155,7 +155,7 @@ class GAN(nn.Module):
         return logits
 
     def verdicts(self, batch: Batch, images: Images) -> Verdicts:
-        """Return what the discriminators say of a batch, for the engine to detect whether one has won; none if that has no meaning."""
+        """Return the discriminators' logits for a batch, for the engine to detect whether one has won; none if that has no meaning."""
         return {}
 
     def players(self) -> dict[str, Player]:

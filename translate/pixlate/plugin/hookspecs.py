@@ -1,8 +1,8 @@
 """The hooks a plugin may implement, each with an example.
 
 A plugin is a module named by an entry point of the group ``pixlate``; its functions carry ``@pixlate.hookimpl``. Hooks that are plural nouns
-collect values from all plugins; ``pixlate_open_model``, ``pixlate_open_place`` and ``pixlate_import_checkpoint`` ask until one plugin answers;
-the ones that end in ``_finished`` are notified. Hooks run once a command, epoch or step, never once an image.
+collect values from all plugins; ``pixlate_open_model``, ``pixlate_open_place`` and ``pixlate_import_checkpoint`` are called until one plugin answers;
+the ones that end in ``_finished`` are notified. Hooks run once per command, epoch or step, never per image.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -71,9 +71,9 @@ def pixlate_runtimes() -> "Iterable[Runtime]":
 
 @hookspec(firstresult=True)
 def pixlate_open_model(path: Path, device: str) -> "Translator | None":
-    """Open a model file that no runtime takes, or return None where it is none of yours, so that the next plugin is asked.
+    """Open a model file that no runtime takes, or return None if it is not yours, so that the next plugin is called.
 
-    ``device`` is ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. One asked for by name is used or refused with a PixlateError, never replaced.
+    ``device`` is ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. One named explicitly is used or refused with a PixlateError, never replaced.
 
     Example::
 
@@ -87,7 +87,7 @@ def pixlate_open_model(path: Path, device: str) -> "Translator | None":
 def pixlate_image_formats() -> "Iterable[ImageFormat]":
     """Offer kinds of image files; files with their suffixes are then found in folders, and written where the format has ``write``.
 
-    A format takes the place of a built-in one of the same name or suffix.
+    A format replaces a built-in one of the same name or suffix.
 
     Example::
 
@@ -123,7 +123,7 @@ def pixlate_metrics() -> "Iterable[Metric]":
 
 @hookspec(firstresult=True)
 def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", options: "ImportOptions") -> "ForeignGenerator | None":
-    """Recognise a generator of another code base by the keys and shapes of its weights, or return None where it is none you know.
+    """Recognise a generator of another code base by the keys and shapes of its weights, or return None if it is unknown.
 
     ``state`` is what the file given to ``pixlate import`` or ``--start-from`` holds, read without running any code in it.
 
@@ -178,7 +178,7 @@ def pixlate_commands(app: "App") -> None:
 
 @hookspec(firstresult=True)
 def pixlate_open_place(name: str) -> "Place | None":
-    """Open what a user names as a source or as the output, or return None where it is none of yours, so that the next plugin is asked.
+    """Open what a user names as a source or as the output, or return None if it is not yours, so that the next plugin is called.
 
     Example::
 

@@ -71,7 +71,7 @@ class ImageFormat(Offer):
     name: str
     """Name on the command line and in reports, such as ``exr``."""
     suffixes: tuple[str, ...]
-    """Lower-case endings of its files, with the dot, the usual one first."""
+    """Lower-case suffixes of its files, with the dot, the usual one first."""
     read: "Callable[[Any], Picture | Iterable[Frame]]"
     """Return the upright picture, or yield a file's frames, each decoded when it is asked for."""
     title: str = ""
@@ -89,7 +89,7 @@ class ImageFormat(Offer):
     dtypes: tuple[str, ...] = ("uint8",)
     """Types of samples that can be written; uint16 is rounded, with a note, where only uint8 can, uint8 spread where only uint16 can."""
     alpha: bool = False
-    """Whether an opacity can be written; without it a picture is laid on white, with a note."""
+    """Whether an opacity can be written; without it a picture is composited over white, with a note."""
     metadata: tuple[str, ...] = ()
     """What can be written of ``exif``, ``icc``, ``xmp`` and ``dpi``; a note names what a picture loses."""
     frames: str = ""

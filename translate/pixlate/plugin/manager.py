@@ -1,4 +1,4 @@
-"""Finds plugins, loads each by itself and asks them; what is wrong in one of them is left out alone, with a warning that names it."""
+"""Finds plugins, loads each separately and calls their hooks; only what is wrong is left out, with a warning that names it."""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -69,7 +69,7 @@ class Plugins:
         return self.collect("model", ModelCard)
 
     def runtimes(self) -> "dict[str, Runtime]":
-        """Return the runtimes of all plugins by name, in the order in which they are asked."""
+        """Return the runtimes of all plugins by name, in the order in which they are called."""
         from pixlate.plugin.runtime import Runtime
 
         return self.collect("runtime", Runtime)
@@ -77,7 +77,7 @@ class Plugins:
     def image_formats(self) -> "dict[str, ImageFormat]":
         """Return the built-in image formats and those of all plugins by suffix; one whose name or suffix two formats claim refuses each file.
 
-        A plugin's takes the place of a built-in one of its name or suffix.
+        A plugin's replaces a built-in one of its name or suffix.
         """
         from pixlate.plugin.image_format import ImageFormat
 
@@ -133,7 +133,7 @@ class Plugins:
                 self._leave_out([owner], "commands", "pixlate_commands", f"the commands of the plugin {owner} are left out ({_reason(error)}); update it")
 
     def left_out(self) -> list[LeftOut]:
-        """Ask every plugin for all it offers, and return what is not used of those that are loaded."""
+        """Call every collecting hook, and return what is not used of those that are loaded."""
         for collect in (self.methods, self.models, self.runtimes, self.image_formats, self.engines, self.metrics, self.checks):
             collect()
         return list(self._left_out.values())
@@ -146,7 +146,7 @@ class Plugins:
         return "; ".join(named[:1] or [*unnamed, *whole])
 
     def add(self, module: object, plugin: Plugin) -> Plugin:
-        """Take in what a plugin's module offers, but for what does not fit; return what is known of it now."""
+        """Load what a plugin's module offers, but for what does not fit; return what is known of it now."""
         api = getattr(module, "PIXLATE_API", 1)
         error, self.manager.misfits = "", {}
         if api not in SUPPORTED:
@@ -173,7 +173,7 @@ class Plugins:
         return next((plugin for plugin in self.plugins if name in (str(plugin), plugin.name)), Plugin(name, name, "of no distribution"))
 
     def collect(self, kind: str, wanted: type[Offered], of: Plugin | None = None) -> dict[str, Offered]:
-        """Ask every plugin for its values of a type and return them by name; a name that two offer is left out.
+        """Collect the plugins' values of a type and return them by name; a name that two offer is left out.
 
         Args:
             kind: What they are, for sentences: ``method``.
@@ -211,7 +211,7 @@ class Plugins:
     def first(
         self, hook: str, given: Callable[[], Mapping[str, object]], wanted: str, fits: Callable[[Any], bool], subject: str = "it"
     ) -> tuple[Any, list[str]]:
-        """Ask one plugin after the other until one answers, whatever some of them raise.
+        """Call one plugin after the other until one answers, whatever some of them raise.
 
         Args:
             hook: Name of the hook.

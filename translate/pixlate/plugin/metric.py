@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Metric(Offer):
-    """A number that says how near an output is to its target."""
+    """A number that says how close an output is to its target."""
 
     name: str
     """Name in logs, such as ``ssim``."""

@@ -1,4 +1,4 @@
-"""Values that plugins offer: one that cannot be made costs itself alone."""
+"""Values that plugins offer: one that cannot be constructed does not affect the others."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,8 +26,8 @@ class _OfferMeta(type):
 class Offer(metaclass=_OfferMeta):
     """Base of the dataclasses that plugins offer.
 
-    A value that refuses its arguments raises where it is made, as any does. While plugins are loaded and asked it is made with its name and the
-    refusal alone, so that the plugin's other values are still made, and the manager leaves out this one.
+    A value that refuses its arguments raises where it is created, like any other. While plugins are loaded and called, it is created with only its
+    name and the refusal, so that the plugin's other values are still made, and the manager leaves out this one.
     """
 
     refusal: ClassVar[str] = ""

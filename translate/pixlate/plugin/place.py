@@ -16,7 +16,7 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 class GivenUp(Exception):  # noqa: N818 - not an error: the caller asked for it
-    """Raised where a file is being fetched and ``give_up`` ends the attempts."""
+    """Raised where a file is being downloaded and ``give_up`` ends the attempts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,11 @@ class Place(Protocol):
 
     @property
     def local(self) -> Path | None:
-        """Its path, where it is a file of this machine that is read without fetching it."""
+        """Its path, where it is a local file that is read without a download."""
 
     @property
     def pure(self) -> PurePath:
-        """Its path, for its name and its ending."""
+        """Its path, for its name and its suffix."""
 
     @property
     def parent(self) -> "Place":
@@ -84,14 +84,14 @@ class Place(Protocol):
         """
 
     def fetched(self, give_up: Callable[[], bool] = lambda: False) -> AbstractContextManager[Path]:
-        """Yield a path of this machine to read the file from.
+        """Yield a local path to read the file from.
 
         Args:
-            give_up: Ends attempts to fetch it early.
+            give_up: Ends attempts to download it early.
 
         Raises:
-            PixlateError: It cannot be fetched. One sentence without its name.
-            GivenUp: It cannot be fetched, and the attempts were given up.
+            PixlateError: It cannot be downloaded. One sentence without its name.
+            GivenUp: It cannot be downloaded, and the attempts were given up.
         """
 
     def store(self) -> "Store":
@@ -141,7 +141,7 @@ class Store(Protocol):
         """Return what distinguishes the file of that name from every other; see :meth:`Place.identity`."""
 
     def relative(self, path: Path) -> str | None:
-        """Return the name of a path of this machine in this store, which may lead out of it; None where the store is not on a disk of this machine."""
+        """Return the name of a local path in this store, which may lead out of it; None where the store is not on a local disk."""
 
     def existing(self, name: str) -> Existing | None:
         """Return what exists under a name, a broken link included."""
@@ -196,10 +196,10 @@ class Store(Protocol):
         """
 
     def put(self, part: Path, name: str, fresh: bool) -> None:
-        """Give a written file its name, under which it appears whole.
+        """Give a written file its name, atomically.
 
         Args:
-            part: The file, on this machine; gone afterwards.
+            part: The local file; gone afterwards.
             name: Its name.
             fresh: Whether nothing may exist under the name, as far as the store can check.
 

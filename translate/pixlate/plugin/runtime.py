@@ -15,9 +15,9 @@ class Runtime(Offer):
     name: str
     """Name in messages, such as ``onnxruntime``."""
     suffixes: tuple[str, ...]
-    """Lower-case endings of its files, with the dot."""
+    """Lower-case suffixes of its files, with the dot."""
     available: Callable[[], bool]
     """Whether the library it needs is installed; called before ``open``."""
     open: Callable[[Path, str, str], Translator]
-    """Return a translator of a file on a device (``auto``, ``cpu``, ``cuda`` or ``cuda:N``) with an arithmetic (``auto`` for that of the file). One asked for
-    by name is used or refused with a PixlateError, never replaced."""
+    """Return a translator of a file on a device (``auto``, ``cpu``, ``cuda`` or ``cuda:N``) with an arithmetic (``auto`` for that of the file). One named
+    explicitly is used or refused with a PixlateError, never replaced."""

@@ -1,1 +1,1 @@
-"""What the operating system grants: cores, locks, signals, optional packages, printable text. Knows nothing of images."""
+"""The operating system: cores, locks, signals, optional packages, printable text. Knows nothing about images."""

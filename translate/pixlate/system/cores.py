@@ -1,4 +1,4 @@
-"""What this machine grants the process."""
+"""The cores available to this process."""
 
 import math
 import os

@@ -1,4 +1,4 @@
-"""Files that one process at a time holds."""
+"""Exclusive locks on files."""
 
 import errno
 import sys
@@ -6,10 +6,10 @@ from io import FileIO
 
 
 def lock_file(file: FileIO) -> None:
-    """Hold a file for this process until it is closed or the process ends, however it ends.
+    """Lock a file for this process until it is closed or the process ends, however it ends.
 
     Raises:
-        BlockingIOError: Another process holds it.
+        BlockingIOError: Another process has locked it.
     """
     if sys.platform == "win32":
         import msvcrt

@@ -1,4 +1,4 @@
-"""Signals that ask long work to stop in order."""
+"""Signals that stop long work gracefully."""
 
 import signal
 import threading
@@ -8,7 +8,7 @@ from typing import Self
 
 
 class StopOnSignal:
-    """Context in which SIGTERM and SIGINT only ask to stop; outside the main thread, where signals cannot be taken, it does nothing.
+    """Context in which SIGTERM and SIGINT only request a stop; outside the main thread, where signals cannot be taken, it does nothing.
 
     Args:
         tell: Called when one arrives, in the main thread.

@@ -16,7 +16,7 @@ def printable(path: str | Path) -> str:
 
 
 def is_url(place: str | Path) -> bool:
-    """Return whether a place is a URL; ``file://`` is none, since it is a path of this machine."""
+    """Return whether a place is a URL; ``file://`` is none, since it is a local path."""
     return isinstance(place, str) and bool(_URL.match(place)) and not place.startswith("file://")
 
 

@@ -23,8 +23,8 @@ class DiffAugment(nn.Module):
     """Changes real and generated images at random, each image by itself and all its channels alike; gradients pass through.
 
     Takes and returns (batch, channels, height, width), images in [0, 1] or somewhat beyond. A pair is one image of more channels.
-    Colour changes brightness, then saturation, then contrast, with the strengths of the paper; chance comes from torch's default
-    generator of the images' device.
+    Colour changes brightness, then saturation, then contrast, with the strengths of the paper; random numbers are those of
+    torch's default generator of the images' device.
 
     Args:
         kinds: Which changes to make; none leaves the images as they are.
@@ -41,7 +41,7 @@ class DiffAugment(nn.Module):
     @overload
     def forward(self, images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]: ...
     def forward(self, images: Tensor, masks: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        """Return the images changed; and masks of theirs, moved and cut alike, with 0 where pixels are gone."""
+        """Return the images changed; and masks of theirs, transformed alike, with 0 where pixels are gone."""
         if "color" in self.kinds:
             images = _color(images)
         channels = images.shape[1]

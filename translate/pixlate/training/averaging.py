@@ -24,7 +24,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, module: GAN, step: int) -> None:
-        """Take in the module's weights after ``step`` (counted from 0)."""
+        """Average in the module's weights after ``step`` (counted from 0)."""
         decay = min(self.decay, (1 + step) / (10 + step))
         averages: list[Tensor] = [average.data for average in self.module.parameters()]
         values = [value.detach() for value in module.parameters()]

@@ -14,7 +14,7 @@ def open_fabric(options: TrainingOptions) -> Fabric:
     """Return the launched Fabric of this process; with ``--devices N`` the other processes are started here, under torchrun they are there already.
 
     Raises:
-        PixlateError: The device is not there, or the batch cannot be shared by so many processes.
+        PixlateError: The device is not there, or the batch cannot be shared by that many processes.
     """
     kind, _, index = options.device.partition(":")
     if kind == "auto":
@@ -37,7 +37,7 @@ def open_fabric(options: TrainingOptions) -> Fabric:
 
 
 def is_main_process() -> bool:
-    """Return whether this process is the one that writes and speaks, which holds before :func:`open_fabric` too."""
+    """Return whether this process is the one that writes and prints, which holds before :func:`open_fabric` too."""
     return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
 
 

@@ -47,7 +47,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 def train(options: RunOptions, run: Path, watch: Watcher, warn: Teller, resume: bool = False, tell: Teller = lambda line: None) -> bool:
     """Train to the end of the run; return whether it was reached, which a signal prevents.
 
-    SIGTERM and Ctrl-C write a checkpoint before they end the run. Where several processes train, each calls this; the first one writes and speaks.
+    SIGTERM and Ctrl-C write a checkpoint before they end the run. Where several processes train, each calls this; the first one writes and prints.
 
     Args:
         options: What to train, and how.
@@ -93,7 +93,7 @@ class Session:
         self._held: FileIO | None = None
 
     def begin(self, tell: Teller) -> list[str]:
-        """Start a new run: take over weights where that is asked for, and write the options; return nothing to warn of."""
+        """Start a new run: take over weights where requested, and write the options; return nothing to warn of."""
         training, trainer = self.options.training, self.trainer
         if training.start_from:
             tell(f"{take_over(trainer.gan, weights_to_start_from(Path(training.start_from)))} from {training.start_from}")
@@ -105,7 +105,7 @@ class Session:
         return []
 
     def restore(self) -> list[str]:
-        """Take up the newest checkpoint that can be read; return a sentence for each that cannot.
+        """Resume from the newest checkpoint that can be read; return a sentence for each that cannot.
 
         Raises:
             PixlateError: There is none, or it was trained with other options.

@@ -31,7 +31,7 @@ MOVED = 1e-7
 
 
 class Monitor:
-    """Watches discriminators, the diversity of outputs and the movement of weights, and warns of each once a run.
+    """Monitors discriminators, the diversity of outputs and the change of weights, and warns of each once a run.
 
     Args:
         patience: Observations in a row that must look wrong before a warning.
@@ -49,7 +49,7 @@ class Monitor:
     def observe(
         self, step: int, verdicts: Mapping[str, tuple[Tensor, Tensor]], outputs: Tensor | None, targets: Tensor | None, movement: Mapping[str, float]
     ) -> list[str]:
-        """Take in one observation and return new warnings, a sentence each.
+        """Record one observation and return new warnings, a sentence each.
 
         Args:
             step: Steps made.
@@ -71,7 +71,7 @@ class Monitor:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take up a state."""
+        """Restore a state."""
         self._streaks, self._compared, self._warned = dict(state["streaks"]), dict(state["compared"]), set(state["warned"])
         self._outputs, self._targets = _Thumbnails(state["outputs"]), _Thumbnails(state["targets"])
 
@@ -144,7 +144,7 @@ class _Thumbnails:
         return len(self._images)
 
     def add(self, images: Tensor) -> None:
-        """Take in (batch, channels, height, width) in [0, 1]."""
+        """Add (batch, channels, height, width) in [0, 1]."""
         small = functional.adaptive_avg_pool2d(images.detach()[-REMEMBERED:].float(), THUMBNAIL)
         self._images.extend(small.clamp(0, 1).mul(255).round().to(torch.uint8).flatten(1).cpu())
 

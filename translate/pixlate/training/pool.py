@@ -11,7 +11,7 @@ class ImagePool:
 
     Each entry has a pool of its own. While it is not full, an image is stored and returned; then, with probability 1/2 each, either the image
     is returned, or a random stored one is returned and replaced by it. Every image takes two draws of PyTorch's default generator on the CPU,
-    whichever way it goes, so with that generator seeded and the state restored a resumed run goes exactly the way it would have gone.
+    whichever way it goes, so with that generator seeded and the state restored a resumed run is bit-equal.
 
     Args:
         size: Most images stored of each entry; 0 returns all images as they come.
@@ -38,7 +38,7 @@ class ImagePool:
         return {name: torch.stack(stored) for name, stored in self._stored.items() if stored}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Take up a state; images beyond the size of this pool are dropped. They follow the next images to their device and type."""
+        """Restore a state; images beyond the size of this pool are dropped. They follow the next images to their device and type."""
         self._stored = {name: list(images[: self.size].clone()) for name, images in state.items() if self.size and len(images)}
 
     def _exchanged(self, name: str, batch: Tensor) -> Tensor:

@@ -78,10 +78,10 @@ class _Axis(NamedTuple):
 
 
 def write_report(run: Path) -> Path:
-    """Write ``report.html`` of a run folder from its options, log and samples, whole or not at all; return its path.
+    """Write ``report.html`` of a run folder from its options, log and samples, atomically; return its path.
 
     The page needs neither network nor scripts. A run that was resumed logs some steps twice: the later lines hold. Damaged lines of the log,
-    as a killed run leaves them, are passed over, and the page says how many.
+    as a killed run leaves them, are skipped, and the page says how many.
 
     Raises:
         PixlateError: The run folder has no options that can be read.

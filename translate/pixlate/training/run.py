@@ -78,7 +78,7 @@ class RunOptions:
         """Refuse to resume with other options than those of the checkpoint, except options that change no weight.
 
         Args:
-            then: The :meth:`state` in the checkpoint; options it does not know have the values of their time, and those that are gone are ignored.
+            then: The :meth:`state` in the checkpoint; options it does not know have the earlier behaviour, and those that are gone are ignored.
             run: The run folder, for the message.
 
         Raises:
@@ -101,7 +101,7 @@ class RunOptions:
     def load(cls, run: Path, methods: Mapping[str, Method], plugin: Path | None = None) -> "RunOptions":
         """Read ``options.toml`` of a run folder.
 
-        An option that it does not name, since the run is older, has the value of its time; one that is gone is dropped with a note.
+        An option that it does not name, since the run is older, has the earlier behaviour; one that is gone is dropped with a note.
 
         Args:
             run: The folder.
@@ -139,7 +139,7 @@ class RunOptions:
 
 
 def hold(run: Path) -> FileIO:
-    """Hold a run folder for this process until the file returned is closed, so that no other one trains into it.
+    """Lock a run folder for this process until the file returned is closed, so that no other one trains into it.
 
     Raises:
         PixlateError: Another process does.

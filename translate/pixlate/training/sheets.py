@@ -21,7 +21,7 @@ CAPTION = 32
 
 
 def write_sheet(path: Path, samples: Sequence[Sample]) -> None:
-    """Draw one row an image, source | output | target, into a PNG file that appears whole or not at all.
+    """Draw one row an image, source | output | target, into a PNG file that is written atomically.
 
     A source of another size than its output is drawn at the output's, pixels repeated; a target of another size, which shows another scene, fits into it.
 

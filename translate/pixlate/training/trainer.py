@@ -1,4 +1,4 @@
-"""The networks of a run with their optimisers, averages and pools, and the way of one step."""
+"""The networks of a run with their optimisers, averages and pools, and one step of training."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from pixlate.training.schedules import Schedule
 
 PRECISIONS = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 FOLLOWED = 4096
-"""Weights of each player, evenly spread, by which the monitor sees whether it moves."""
+"""Weights of each player, evenly spread, by which the monitor detects whether they change."""
 
 
 @dataclass
@@ -56,7 +56,7 @@ class _Generated:
 
 
 class Trainer:
-    """Makes one step after the other, whatever the method; knows nothing of run folders and screens.
+    """Makes one step after the other, whatever the method; knows nothing about run folders and the terminal.
 
     Args:
         options: What to train, and how.
@@ -101,7 +101,7 @@ class Trainer:
     def step(self, step: int) -> Losses:
         """Let each player make one update, in the method's order; return all losses, detached. Steps are counted from 0.
 
-        All that is random is seeded with (seed, step), so that a resumed run goes exactly the way it would have gone.
+        All that is random is seeded with (seed, step), so that a resumed run is bit-equal.
         """
         self.gan.train()
         self.gan.begin_step(step, self.steps)
@@ -209,7 +209,7 @@ class Trainer:
     def _images(self, step: int, index: int, part: Batch, made: list[_Generated | None], graphs: bool, turn: Turn) -> Images:
         """Return the generators' images for a player: those made before, where they hold.
 
-        However often a part is generated within a step, chance is seeded alike.
+        However often a part is generated within a step, it is seeded alike.
         """
         before = made[index]
         if before and turn.player.adversary:
