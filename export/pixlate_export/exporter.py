@@ -146,7 +146,7 @@ def _require_place(path: Path) -> None:
 
 
 def _write(model: onnx.ModelProto, path: Path) -> None:
-    """Write a file under a name of its own, see it onto the disk, and give it its name."""
+    """Write a file under a name of its own, sync it to the disk, and give it its name."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent) as folder:

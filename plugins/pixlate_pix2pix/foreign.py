@@ -17,7 +17,7 @@ def import_unet(state: "Mapping[str, Tensor]", options: pixlate.ImportOptions) -
     """Return the U-Net as ours, or None where these are not its weights.
 
     Its blocks are nested: each holds the deeper one between its own halving and doubling, as ``model.1`` of the outermost and ``model.3`` of the
-    others. So names show the depth; what is beside the convolutions shows the norm.
+    others. So names show the depth; the layers beside the convolutions show the norm.
     """
     levels = _levels(state)
     first, last = state.get("model.model.0.weight"), state.get("model.model.3.weight")

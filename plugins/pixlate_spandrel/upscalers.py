@@ -77,7 +77,7 @@ def import_upscaler(state: Mapping[str, Tensor]) -> pixlate.ForeignGenerator | N
 
 
 class _Allocations(TorchFunctionMode):
-    """Refuses a network that takes far more memory than the weights that speak of it."""
+    """Refuses a network that takes far more memory than its weights."""
 
     def __init__(self, most: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Pixlate translates images into images.
+"""Pixlate is an image-to-image toolkit.
 
 ``pixlate.load("upscale-x4")`` gives a translator, ``pixlate.convert("photos", "out", model="upscale-x4")`` converts a folder. Importing this
 package imports no PyTorch.

@@ -24,7 +24,7 @@ HALVED = ("vanilla", "least-squares")
 
 
 def build_generator(options: AdversarialOptions, channels_in: int, channels_out: int) -> nn.Module:
-    """Return the generator the options describe, for images in [0, 1], with its first weights."""
+    """Return the generator the options describe, for images in [0, 1], with its initial weights."""
     network = (
         UNet(channels_in, channels_out, options.depth, options.channels, options.norm, options.dropout, options.upsampling, options.attention)
         if options.generator == "unet"
@@ -46,7 +46,7 @@ def build_generator(options: AdversarialOptions, channels_in: int, channels_out:
 
 
 def build_discriminator(options: AdversarialOptions, channels: int) -> nn.Module:
-    """Return the discriminators the options describe, as one network for images in [0, 1], with its first weights."""
+    """Return the discriminators the options describe, as one network for images in [0, 1], with its initial weights."""
     kinds = [MultiScale([_discriminator(kind, options, channels) for _ in range(options.discriminator_scales)]) for kind in options.discriminator]
     jury = Jury(kinds)
     initialise(jury, options.initialisation, options.initial_gain)
@@ -54,7 +54,7 @@ def build_discriminator(options: AdversarialOptions, channels: int) -> nn.Module
 
 
 class Jury(nn.Module):
-    """Discriminators of several kinds that judge the same images."""
+    """Discriminators of several kinds for the same images."""
 
     def __init__(self, members: Sequence[MultiScale]) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class AdversarialGAN(GAN):
         return [*self.generators.values(), *([] if penalised else self.discriminators.values())]
 
     def discriminator_terms(self, name: str, real: Tensor, fake: Tensor) -> Losses:
-        """Return what a discriminator minimises, images given: its objective and the penalties that are asked for."""
+        """Return what a discriminator minimises, images given: its objective and the penalties that are enabled."""
         options = self.options
         logits_real, logits_fake = self.judge(name, real), self.judge(name, fake)
         half = 0.5 if options.objective in HALVED else 1.0
@@ -137,7 +137,7 @@ class AdversarialGAN(GAN):
         return {f"adversarial_{name}": options.adversarial_weight * generator_loss(options.objective, logits, logits_real)} | losses
 
     def smoothness(self, name: str, fake: Tensor) -> Losses:
-        """Return the total variation of an image on the range [-1, 1], where it is asked for."""
+        """Return the total variation of an image on the range [-1, 1], where requested."""
         return {f"total_variation_{name}": self.options.total_variation * total_variation(2 * fake)} if self.options.total_variation else {}
 
     def verdict(self, name: str, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,8 +1,8 @@
-"""Errors that are the user's to fix, and the one the executor fixes by itself."""
+"""Errors that the user can fix, and one that the executor handles."""
 
 
 class PixlateError(Exception):
-    """A mistake or limit the user can fix: one line that says what was expected, what came and what to do.
+    """A mistake or limit the user can fix: one line that says what was expected, what was received and what to do.
 
     The command line prints the line without a traceback and ends with exit code 2.
     """
@@ -13,4 +13,4 @@ class OutOfDeviceMemory(RuntimeError):  # noqa: N818 - the name says what happen
 
 
 class DeviceLost(PixlateError):  # noqa: N818 - as above
-    """Raised by a translator when its device answers no more; whatever else would run there would fail too, so a conversion stops."""
+    """Raised by a translator when its device has failed; anything else on it would fail too, so a conversion stops."""

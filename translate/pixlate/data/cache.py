@@ -12,7 +12,7 @@ Decoded = tuple[Pixels, ...]
 class PixelCache:
     """Keeps what was read first until it is full, and reads the rest again each time.
 
-    Training goes through all images in random order, so each is as likely to be wanted next: throwing one out for another gains nothing.
+    Training goes through all images in random order, so each is equally likely to be needed next: evicting one for another gains nothing.
     """
 
     def __init__(self, mebibytes: int) -> None:
@@ -21,7 +21,7 @@ class PixelCache:
         self._lock = Lock()
 
     def get(self, key: Hashable, read: Callable[[], Decoded]) -> Decoded:
-        """Return the images of a key, which are not to be written to; threads may ask at once."""
+        """Return the images of a key, which are not to be written to; thread-safe."""
         if key in self._kept:
             return self._kept[key]
         images = read()

@@ -1,4 +1,4 @@
-"""Whether folders of images are fit to train on: everything that training would stumble over, at once. Imports no PyTorch."""
+"""Whether folders of images are fit to train on: everything that training would fail on, at once. Imports no PyTorch."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from pixlate.plugin.data import DataKind, DataReport, FolderReport, Track
 from pixlate.system.cores import granted_cores
 
 TWO_SQUARES = 1.9
-"""Width over height from which on one folder of images is taken for two side by side: photographs alone are seldom so wide."""
+"""Width over height from which on one folder of images is taken for two side by side: single photographs are seldom so wide."""
 SPLITS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation"})
 """Names of folders whose images must not be in one another."""
 Files = Sequence[Sequence[Examined]]
@@ -28,7 +28,7 @@ Files = Sequence[Sequence[Examined]]
 
 
 def check(folders: Sequence[Path], kind: DataKind | None, patch: int, track: Track = lambda files, count: files) -> DataReport:
-    """Read every image below the folders and report what training on them would stumble over.
+    """Read every image below the folders and report what training on them would fail on.
 
     Args:
         folders: As for training: sources and targets, or targets alone.
@@ -197,7 +197,7 @@ def _channels(report: DataReport, files: Sequence[Examined]) -> None:
 
 
 def _copies(report: DataReport, folders: Sequence[Path], files: Sequence[Sequence[Examined]]) -> None:
-    """Report pictures that are there twice; worst of all between training and test."""
+    """Report duplicate pictures, above all those in both training and test."""
     places = {file.path: _place(folder, file.path) for folder, each in zip(folders, files, strict=True) for file in each}
     groups: dict[bytes, dict[Path, Examined]] = defaultdict(dict)
     for file in chain.from_iterable(files):

@@ -82,7 +82,7 @@ class DegradedImages:
         return [Draw((int(np.searchsorted(self._shares, np.random.default_rng((own, 1)).random(), side="right")),), own) for own in seeds]
 
     def load(self, draw: Draw, side: int) -> Batch:
-        """Read a patch, (3, side, side) and (3, side * scale, side * scale), turned and mirrored at random."""
+        """Read a patch, (3, side, side) and (3, side * scale, side * scale), rotated and flipped at random."""
         copy = self.copies[draw.indices[0]]
         source, target = self._cache.get(copy, lambda: self.pair(copy))
         generator = np.random.default_rng(draw.seed)

@@ -43,7 +43,7 @@ def draw_lines(pixels: NDArray[np.uint8], thickness: float, sharpness: float = 1
 
 
 def random_lines(pixels: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:
-    """Return a drawing, (height, width), of random thickness and detail, so that a model answers to more than one hand."""
+    """Return a drawing, (height, width), of random thickness and detail, so that a model works with several drawing styles."""
     thickness = float(np.exp(generator.uniform(np.log(0.6), np.log(2.0))))
     return draw_lines(pixels, thickness, sharpness=float(generator.uniform(0.3, 1.5)), threshold=float(generator.uniform(0.8, 3.5)))
 

@@ -31,7 +31,7 @@ class Examined:
     height: int = 0
     width: int = 0
     channels: int = 0
-    """Without transparency, which training lays over white."""
+    """Without transparency, which training composites over white."""
     bits: int = 0
     """Of a sample: 8, 16 or 32 (floating point)."""
     content: bytes = b""

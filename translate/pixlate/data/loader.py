@@ -12,11 +12,11 @@ from pixlate.plugin.data import Batch, Draw, TrainingData, stack
 from pixlate.system.cores import granted_cores
 
 MOST_SKIPPED = 100
-"""Unreadable files, one after the other, after which a sample is given up."""
+"""Consecutive unreadable files after which an error is raised."""
 
 
 class Loader:
-    """Batches of samples that were read before they are asked for.
+    """Batches of prefetched samples.
 
     Threads share the decoded images, which processes would each hold a copy of; decoding and resizing let other threads run.
 
@@ -28,14 +28,14 @@ class Loader:
     """
 
     def __init__(self, data: TrainingData, options: DataOptions, warn: Callable[[str], None], pin: bool = False) -> None:
-        cv2.setNumThreads(1)  # one thread a sample; OpenCV's own would come on top
+        cv2.setNumThreads(1)  # one thread per sample; OpenCV would start more
         self._data, self._skip, self._warn, self._pin = data, options.damaged == "skip", warn, pin
         self._pool = ThreadPoolExecutor(options.workers or max(1, granted_cores() - 1), thread_name_prefix="pixlate-load")
         self._ahead: dict[tuple[tuple[Draw, ...], int], list[Future[tuple[Batch, list[str]]]]] = {}
         self._warned: set[str] = set()
 
     def prefetch(self, draws: Sequence[Draw], side: int) -> None:
-        """Begin to read samples that :meth:`batch` will be asked for."""
+        """Start to prefetch samples for :meth:`batch`."""
         key = tuple(draws), side
         if key not in self._ahead:
             self._ahead[key] = [self._pool.submit(self._load, draw, side) for draw in draws]
@@ -61,7 +61,7 @@ class Loader:
         return {name: images.pin_memory() for name, images in batch.items()} if self._pin else batch
 
     def close(self) -> None:
-        """End the threads; what was read ahead is dropped."""
+        """End the threads; prefetched samples are discarded."""
         self._ahead.clear()
         self._pool.shutdown(cancel_futures=True)
 

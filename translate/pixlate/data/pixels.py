@@ -40,7 +40,7 @@ def passing_over(damaged: Literal["stop", "skip"]) -> Iterator[None]:
 
 
 def read_pixels(path: Path, channels: int) -> Pixels:
-    """Return an image upright, transparency laid over white, (height, width, ``channels``).
+    """Return an image upright, transparency composited over white, (height, width, ``channels``).
 
     1 takes the luma of RGB, 3 repeats grey; other numbers are found in TIFF and .npy files alone, which must have exactly as many.
 
@@ -66,7 +66,7 @@ def read_own(path: Path, wanted: int) -> Pixels:
 
 
 def with_channels(pixels: Pixels, channels: int, path: Path) -> Pixels:
-    """Return pixels with so many channels: luma for 1, grey repeated for 3.
+    """Return pixels with that many channels: luma for 1, grey repeated for 3.
 
     Raises:
         PixlateError: There is no way from one to the other; names the file.

@@ -35,7 +35,7 @@ class PatchReader:
         Args:
             key: Of the sample; its images are kept under it.
             read: Returns the images, (height, width, channels).
-            generator: Where chance comes from.
+            generator: Source of random numbers.
             masks: How many of the last images are masks, whose values transforms of colour leave alone.
         """
         images = cut(self._cache.get(key, lambda: self.resized(read(), self.options.keep_aspect)), self.options.patch, self.options.mirror, generator)

@@ -1,4 +1,4 @@
-"""Which images come when: every epoch in an order of its own, fixed by the seed. Reads no file and remembers nothing."""
+"""The order of images: every epoch in an order of its own, fixed by the seed. Reads no file and has no state."""
 
 from functools import lru_cache
 

@@ -29,7 +29,7 @@ def too_narrow(height: int, width: int) -> bool:
 def check_sizes(samples: Sequence[tuple[Path, ...]], patch: int, damaged: Literal["stop", "skip"], halves: int = 1) -> None:
     """Refuse images that keep their own size and are smaller than a patch, pairs of two sizes, and images that do not hold two side by side.
 
-    Where images are resized, pairs of two shapes are warned of: one of them may be turned.
+    Where images are resized, pairs of two shapes are warned of: one of them may be rotated.
 
     Args:
         samples: The files of each sample: one, or a source and its target.

@@ -20,7 +20,7 @@ MOST_VALUES = 100_000
 
 
 class Transforms:
-    """A pipeline written by ``albumentations.save``, done alike to all images and masks of a sample.
+    """A pipeline written by ``albumentations.save``, applied alike to all images and masks of a sample.
 
     Only albumentations' own transforms are created: a file names classes, and must not choose which code runs.
 
@@ -39,7 +39,7 @@ class Transforms:
         self._pipeline(1)
 
     def __call__(self, images: Sequence[Pixels], seed: int, masks: Sequence[Pixels] = ()) -> list[Pixels]:
-        """Return (height, width, channels) images of one size transformed, with the same chance for each, and then their masks, which are only moved.
+        """Return (height, width, channels) images of one size transformed, with the same random numbers for each, and then their masks, to which only geometric transforms apply.
 
         Raises:
             PixlateError: The pipeline fails on them or changes their size or channels; names its file.
@@ -65,7 +65,7 @@ class Transforms:
         return [np.clip(image, 0, 1) if image.dtype == np.float32 else image for image in changed]
 
     def _pipeline(self, images: int, masks: int = 0) -> Any:
-        """Return this thread's pipeline for so many images and masks at once."""
+        """Return this thread's pipeline for that many images and masks at once."""
         made: dict[tuple[int, int], Any] = self._own.__dict__.setdefault("made", {})
         if (images, masks) not in made:
             library = _albumentations()

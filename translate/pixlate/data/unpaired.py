@@ -56,7 +56,7 @@ class UnpairedImages:
         return draws
 
     def load(self, draw: Draw, side: int) -> Batch:
-        """Read a source and a target, (channels, side, side) each; crop, mirroring and transforms of the two are drawn apart."""
+        """Read a source and a target, (channels, side, side) each; crop, mirroring and transforms of the two are drawn independently."""
         files = self.sources[draw.indices[0]], self.targets[draw.indices[1]]
         sample = {}
         for place, (name, path, channels) in enumerate(zip(("source", "target"), files, self.channels, strict=True)):

@@ -1,4 +1,4 @@
-"""Which metrics there are, what each needs, and which of them fit a set of images."""
+"""Which metrics there are, what each requires, and which of them apply to a set of images."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

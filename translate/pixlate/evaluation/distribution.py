@@ -1,4 +1,4 @@
-"""How near two sets of images are that have no pairs, from their pixels alone."""
+"""The distance of two unpaired sets of images, from their pixels alone."""
 
 from collections.abc import Sequence
 

@@ -94,7 +94,7 @@ def find_images(folders: Sequence[Path], layout: Layout, scale: int, channels: t
 
 
 def read(path: Path, channels: int = 0) -> Pixels:
-    """Read an image as 8 bits, (height, width, channels), transparency laid over white; the channels wanted are as for :meth:`pixlate.images.ImageFile.read`.
+    """Read an image as 8 bits, (height, width, channels), transparency composited over white; the channels wanted are as for :meth:`pixlate.images.ImageFile.read`.
 
     Raises:
         PixlateError: It cannot be read; names the file.

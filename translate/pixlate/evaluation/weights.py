@@ -1,4 +1,4 @@
-"""Weights of the networks that metrics look through: local files, read without running code."""
+"""Weights of the networks that metrics use: local files, read without running code."""
 
 from pathlib import Path
 

@@ -16,7 +16,7 @@ _SPACES = {1: b"GRAY", 3: b"RGB "}
 
 @lru_cache(maxsize=1)
 def srgb() -> bytes:
-    """Return an sRGB profile, the same one each time: the second in which it was made is set to the turn of 2000."""
+    """Return an sRGB profile, the same one each time: its creation time is set to the year 2000."""
     made = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     return made[:24] + struct.pack(">6H", 2000, 1, 1, 0, 0, 0) + made[36:]
 

@@ -115,7 +115,7 @@ def avif_frames(opened: Opened) -> Iterator[Frame]:
 
 
 def upright(picture: Picture, orientation: int) -> Picture:
-    """Turn pixels and alpha upright, and make the metadata say so."""
+    """Rotate pixels and alpha upright, and update the metadata."""
     grey = picture.pixels[:, :, :1]
     if colour.fits(picture.metadata.icc, 1) and (picture.pixels == grey).all():  # a decoder may give it as RGB, which its profile does not fit
         picture = replace(picture, pixels=grey)

@@ -94,7 +94,7 @@ def as_image(picture: Picture) -> Image.Image:
 
 
 def _indexed(image: Image.Image, colours: int) -> tuple[Image.Image, bool]:
-    """Return an image with a palette of that many colours, and whether it shows the very same picture."""
+    """Return an image with a palette of that many colours, and whether it shows exactly the same picture."""
     found = image.getcolors(colours)
     if found is None:
         return image.quantize(colours), False

@@ -50,7 +50,7 @@ def encoded(picture: Picture, quality: int) -> Encoded:
     if picture.pixels.dtype == np.uint8:
         return _through_pillow(as_image(picture), metadata), notes
     samples = picture.samples
-    plain: Pixels = np.ndarray(samples.shape, samples.dtype, np.ascontiguousarray(samples).data)  # imagecodecs minds odd strides of axes of length 1
+    plain: Pixels = np.ndarray(samples.shape, samples.dtype, np.ascontiguousarray(samples).data)  # imagecodecs cannot handle odd strides of axes of length 1
     deep = bytes(imagecodecs.png_encode(plain, level=LEVEL))
     carrier = _through_pillow(Image.new("L" if picture.pixels.shape[2] == 1 else "RGB", (1, 1)), metadata)
     blocks = b"".join(block for name, block in chunks(carrier) if name not in (b"IHDR", b"IDAT", b"IEND"))

@@ -150,7 +150,7 @@ def _append(block: bytearray, data: bytes) -> int:
 def _exactly(stream: BinaryIO, size: int) -> bytes:
     here = stream.tell()
     left = max(0, stream.seek(0, 2) - here)
-    if size > left:  # before a damaged count makes Python set so much memory aside
+    if size > left:  # before a damaged count makes Python allocate that much memory
         raise ValueError(f"expected {size} bytes, got {left}")
     stream.seek(here)
     return stream.read(size)

@@ -56,7 +56,7 @@ def _orientation(main: Directory) -> int:
 
 
 def is_stack(main: Directory, channels: int) -> bool:
-    """Return whether the samples of a file are channels that are no picture of grey or RGB with an opacity, for a reader who takes so many (0: any).
+    """Return whether the samples of a file are channels that are no picture of grey or RGB with an opacity, for a reader that takes that many (0: any).
 
     Of two samples the second is an opacity only where the file says so.
     """
@@ -121,7 +121,7 @@ def _page(data: bytes, main: Directory, index: int) -> Picture:
     if max(bits) > 8:
         notes += ("16-bit CMYK read with 8 bits",)
     metadata = replace(metadata, icc=picture.metadata.icc)
-    return upright(replace(picture, metadata=metadata, notes=notes + picture.notes), 1)  # Pillow turns TIFF pictures by itself
+    return upright(replace(picture, metadata=metadata, notes=notes + picture.notes), 1)  # Pillow rotates TIFF pictures by itself
 
 
 def encoded(picture: Picture, quality: int) -> Encoded:

@@ -16,7 +16,7 @@ _NAMES = {"exif": "EXIF", "icc": "the ICC profile", "xmp": "XMP", "dpi": "the re
 
 
 def write_picture(picture: Picture, path: Path, format: str, *, quality: int = 95, formats: Mapping[str, ImageFormat] = BUILT_IN) -> tuple[str, ...]:
-    """Write a picture at exactly ``path``, and see it onto the disk.
+    """Write a picture at exactly ``path``, and sync it to the disk.
 
     Args:
         picture: Upright pixels with what is to go along.

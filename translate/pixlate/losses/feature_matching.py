@@ -1,4 +1,4 @@
-"""A loss that compares what a discriminator sees."""
+"""A loss that compares a discriminator's features."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Penalties on how steep a discriminator is, which keep its game with the generator stable."""
+"""Penalties on a discriminator's gradients, which keep training stable."""
 
 from collections.abc import Callable
 

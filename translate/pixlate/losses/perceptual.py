@@ -1,4 +1,4 @@
-"""A loss that compares what a network trained on photographs sees."""
+"""A loss that compares the features of a network trained on photographs."""
 
 from typing import Literal, Self
 
@@ -18,7 +18,7 @@ class Perceptual(nn.Module):
     The features are frozen: gradients reach the first batch alone.
 
     Args:
-        features: The network that sees, such as :func:`pixlate.losses.load_vgg19` returns; it gets images normalised as ImageNet's.
+        features: The feature network, such as :func:`pixlate.losses.load_vgg19` returns; it gets images normalised as ImageNet's.
         distance: ``mse`` is the mean squared difference of the features (Ledig et al. 2017, eq. 5), ``l1`` the mean absolute one (ESRGAN).
     """
 

@@ -59,7 +59,7 @@ def load_vgg19(path: Path | None = None, layer: str = "conv5_4") -> nn.Sequentia
 
 
 def _published() -> Path:
-    """Return where torchvision's weights are, after fetching them if need be."""
+    """Return where torchvision's weights are, after downloading them if necessary."""
     from torchvision.models import VGG19_Weights
 
     url: str = VGG19_Weights.IMAGENET1K_V1.url

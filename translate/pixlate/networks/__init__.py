@@ -1,1 +1,1 @@
-"""Generators and discriminators: modules that know nothing of devices, options or files."""
+"""Generators and discriminators: modules that know nothing about devices, options or files."""

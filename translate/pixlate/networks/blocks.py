@@ -16,7 +16,7 @@ class Layered(nn.Module):
     layers: int
 
     def features(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
-        """Return what layers make of the images, in the order asked for; 0 is the images. Nothing is computed beyond the last of them."""
+        """Return the activations of layers, in the order asked for; 0 is the images. Nothing is computed beyond the last of them."""
         raise NotImplementedError
 
     def forward(self, images: Tensor) -> Tensor:

@@ -99,7 +99,7 @@ class ResNet(Layered):
         self.exact = norm not in PER_IMAGE and not attention
 
     def features(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
-        """Return what layers make of the images, in the order asked for, such as for PatchNCE; nothing is computed beyond the last of them.
+        """Return the activations of layers, in the order asked for, such as for PatchNCE; nothing is computed beyond the last of them.
 
         Layer 0 is the images, 1 the first convolution, then each halving, each block, each doubling, and last the output: with 2 halvings and 9
         blocks 2 and 3, 4 to 12, 13 and 14, and 15.

@@ -45,7 +45,7 @@ class SRResNet(Layered):
         self.halo = halo(self.modules(), 1, scale)
 
     def features(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
-        """Return what layers make of the images, in the order asked for; nothing is computed beyond the last of them.
+        """Return the activations of layers, in the order asked for; nothing is computed beyond the last of them.
 
         Layer 0 is the images, 1 the first convolution, then each block, the sum of the body and the first convolution, each enlargement, and last the output.
         """
@@ -98,7 +98,7 @@ class MSRResNet(Layered):
         scaled_kaiming(self, 0.1)
 
     def features(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
-        """Return what layers make of the images, in the order asked for; nothing is computed beyond the last of them.
+        """Return the activations of layers, in the order asked for; nothing is computed beyond the last of them.
 
         Layer 0 is the images, 1 the first convolution, then each block, and last the output.
         """

@@ -19,7 +19,7 @@ class Symmetric(nn.Module):
         return (translated + 1) / 2
 
     def features(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
-        """Return what the network's layers make of the images; the last layer, the output, is in [0, 1] as the images are, others as the network has them."""
+        """Return the activations of the network's layers; the last layer, the output, is in [0, 1] as the images are, others as the network has them."""
         network: Any = self.network
         found: list[Tensor] = network.features(images * 2 - 1, layers)
         return [(features + 1) / 2 if layer == network.layers else features for layer, features in zip(layers, found, strict=True)]

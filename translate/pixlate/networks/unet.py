@@ -87,7 +87,7 @@ class UNet(Layered):
         self.exact = norm not in PER_IMAGE and not attention
 
     def features(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
-        """Return what layers make of the images, in the order asked for; nothing is computed beyond the last of them.
+        """Return the activations of layers, in the order asked for; nothing is computed beyond the last of them.
 
         Layer 0 is the images, 1 to ``depth`` the halvings, and ``depth`` + 1 to 2 ``depth`` the doublings, of which the last is the output.
         """

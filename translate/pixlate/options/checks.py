@@ -1,4 +1,4 @@
-"""Checks of options dataclasses: values of the wrong type, out of range, or set where nothing reads them are refused; and options that come and go."""
+"""Checks of options dataclasses: values of the wrong type, out of range, or set without effect are refused; and options that are added or removed."""
 
 from collections.abc import Mapping
 from dataclasses import field, fields
@@ -37,7 +37,7 @@ def check_types(options: Any) -> None:
     """Refuse values of an options dataclass that are not of their field's type, as a TOML file may hold them.
 
     Raises:
-        PixlateError: With the option, what it takes and what came.
+        PixlateError: With the option, what it accepts and what was received.
     """
     for name, hint in _hints(type(options)).items():
         value = getattr(options, name)
@@ -49,7 +49,7 @@ def check_least(options: Any, **least: float) -> None:
     """Refuse options below what is given for each.
 
     Raises:
-        PixlateError: With the option, its least value and what came.
+        PixlateError: With the option, its least value and what was received.
     """
     for name, smallest in least.items():
         if getattr(options, name) < smallest:
@@ -60,7 +60,7 @@ def check_most(options: Any, **most: float) -> None:
     """Refuse options above what is given for each.
 
     Raises:
-        PixlateError: With the option, its greatest value and what came.
+        PixlateError: With the option, its greatest value and what was received.
     """
     for name, greatest in most.items():
         if getattr(options, name) > greatest:

@@ -77,7 +77,7 @@ def check_method(method: Method, options: Any = None, side: int = 32, facts: Map
         facts: What the data kind would find in folders, where ``build`` takes facts.
 
     Raises:
-        AssertionError: With what was expected and what came.
+        AssertionError: With what was expected and what was received.
     """
     import torch
 

@@ -36,7 +36,7 @@ def renamed(state: "Mapping[str, Tensor]", places: Mapping[str, str]) -> "dict[s
 def with_weights(make: "Callable[[], Network]", weights: "Mapping[str, Tensor]", only_biased: str = "") -> "Network | None":
     """Return a network that holds weights, or None where their names or shapes are not all its own.
 
-    Names and shapes are compared before anything is allocated, so that a few bytes that speak of a huge network take no memory. Counters of
+    Names and shapes are compared before anything is allocated, so that a few bytes that describe a huge network take no memory. Counters of
     batch norms that files of torch before 0.4.1 lack are filled in.
 
     Args:

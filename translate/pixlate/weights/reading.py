@@ -1,4 +1,4 @@
-"""Weights of foreign origin: every file of them is read here, without running anything in it."""
+"""Reads weight files of other code bases, without running anything in them."""
 
 import pickle
 import re
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     Network = TypeVar("Network", bound=nn.Module)
 
 SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
-"""Endings of files of weights."""
+"""Suffixes of weight files."""
 NESTS = ("params_ema", "params-ema", "params", "state_dict", "model_state_dict", "model", "g_ema", "generator", "netG", "net_g", "G", "net")
-"""Keys under which files hold the weights proper; the first one there is taken, so that averaged weights go first."""
+"""Keys under which files hold the weights proper; the first that exists is taken, so that averaged weights are preferred."""
 PREFIXES = ("module.", "_orig_mod.", "generator.", "netG.", "net_g.", "G.")
-"""What wrappers put before every name: DataParallel, torch.compile, and modules that hold a generator."""
+"""Prefixes that wrappers add to every name: DataParallel, torch.compile, and modules that hold a generator."""
 _GENERATORS = PREFIXES[2:]
 _ADVERSARIES = re.compile(r"(discriminator|net_?d|d_|d\.|criterion|loss|perceptual|vgg)", re.IGNORECASE)
 _NESTING = 8
@@ -82,7 +82,7 @@ def read_content(path: Path, option: str = "", only: Callable[[str], bool] | Non
 
 
 def shown(key: str) -> str:
-    """Return a key for a sentence: short, and without what moves a terminal's cursor."""
+    """Return a key for a sentence: short, and without terminal control characters."""
     return key[:60].encode("unicode_escape").decode()
 
 
@@ -115,7 +115,7 @@ def _read_pickled(path: Path, wanted: str, only: Callable[[str], bool] | None) -
                 "ask its author for a .safetensors file, or save `model.state_dict()` alone"
             ) from error
         raise PixlateError(f"{wanted}, but {path} is damaged or something else; download or save it again") from error
-    except Exception as error:  # a damaged pickle raises whatever the place of the damage makes it
+    except Exception as error:  # a damaged pickle may raise any exception
         raise PixlateError(f"{wanted}, but {path} is damaged or something else ({_line(error)}); download or save it again") from error
     if not isinstance(held, Mapping):
         raise PixlateError(f"{wanted} that holds weights by name, but {path} holds one {type(held).__name__}; save `model.state_dict()`")
@@ -125,7 +125,7 @@ def _read_pickled(path: Path, wanted: str, only: Callable[[str], bool] | None) -
 
 
 def _check_archive(path: Path, wanted: str) -> None:
-    """Refuse an archive that is cut off, that is a TorchScript program, or that would unpack to more than it is."""
+    """Refuse an archive that is cut off, that is a TorchScript program, or that would decompress to far more than its size."""
     with path.open("rb") as file:
         if file.read(4) != b"PK\x03\x04":
             return  # of torch before 1.6

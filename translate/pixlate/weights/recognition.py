@@ -1,4 +1,4 @@
-"""Asks the plugins which generator foreign weights belong to."""
+"""Finds the plugin that recognises foreign weights."""
 
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def recognise(state: "Mapping[str, Tensor]", options: ImportOptions, path: Path) -> ForeignGenerator:
-    """Ask the plugins for the generator that weights belong to.
+    """Return the generator that a plugin recognises in weights.
 
     Raises:
         PixlateError: No plugin knows them, one refuses them, or one fails on them.
