@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pixlate.inference.models import load
     from pixlate.plugin.check import Check
     from pixlate.plugin.data import DataKind
+    from pixlate.plugin.engine import Engine
     from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
     from pixlate.plugin.gan import GAN, Export, Player
     from pixlate.plugin.image_format import ImageFormat
@@ -42,6 +43,7 @@ _LAZY = {
     "ImportOptions": "pixlate.plugin.foreign",
     "ForeignGenerator": "pixlate.plugin.foreign",
     "DataKind": "pixlate.plugin.data",
+    "Engine": "pixlate.plugin.engine",
     "Check": "pixlate.plugin.check",
     "unpaired": "pixlate.data.kinds",
     "paired": "pixlate.data.kinds",
@@ -62,6 +64,7 @@ __all__ = [
     "DataOptions",
     "DegradedOptions",
     "DeviceLost",
+    "Engine",
     "Export",
     "ForeignGenerator",
     "ImageFormat",

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from tests.pixlate.conftest import Nearest, save
 
-from pixlate.cli.convert import with_options
 from pixlate.convert import ConvertOptions, convert
 from pixlate.convert.conversion import Task, settings_digest
 from pixlate.convert.engines import run_threads
@@ -82,7 +81,7 @@ def test_an_option_of_an_engine_that_the_command_has_is_refused() -> None:
         quality: int = 1
 
     with pytest.raises(PixlateError, match="engine 'clash': the option 'quality' is also one of pixlate convert; rename it in the plugin"):
-        with_options(Engine("clash", "", Clashing, lambda task, options: Summary()))
+        Engine("clash", "", Clashing, lambda task, options: Summary())
 
 
 @pytest.mark.parametrize(("options", "message"), [(int, "expected options that are a dataclass"), (None, "expected options that are a dataclass")])

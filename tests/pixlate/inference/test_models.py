@@ -1,12 +1,16 @@
 """From a name or a path to a translator."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.pixlate.conftest import Nearest
 
 import pixlate
 from pixlate.inference.models import find
+from pixlate.plugin.manager import Plugins
+from pixlate.plugin.translator import Translator
 
 
 def test_a_ready_model_is_found_by_its_name() -> None:
@@ -34,6 +38,51 @@ def test_a_file_no_plugin_opens_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"")
     with pytest.raises(pixlate.PixlateError, match=r"no installed plugin opens .*weights\.bin"):
         pixlate.load(path)
+
+
+@pytest.fixture
+def runtimes(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Have these runtimes, all of which open files named ``.mine``, be the installed ones."""
+
+    def install(*opens: Callable[[Path, str, str], Translator]) -> None:
+        found = {f"runtime-{count}": pixlate.Runtime(f"runtime-{count}", (".mine",), lambda: True, each) for count, each in enumerate(opens)}
+        monkeypatch.setattr(Plugins, "runtimes", lambda plugins: found)
+
+    return install
+
+
+def failing(path: Path, device: str, arithmetic: str) -> Translator:
+    raise KeyError("gone")
+
+
+def test_a_runtime_that_fails_before_another_opens_the_file_is_warned_of(runtimes: Callable[..., None], tmp_path: Path) -> None:
+    (tmp_path / "a.mine").write_bytes(b"")
+    opened = Nearest()
+    runtimes(failing, lambda path, device, arithmetic: opened)
+    with pytest.warns(UserWarning, match=r"a\.mine is opened by another plugin.*the runtime runtime-0 failed on it \(KeyError: 'gone'\); update the plugin"):
+        assert pixlate.load(tmp_path / "a.mine") is opened
+
+
+def test_the_arithmetic_asked_for_reaches_the_runtime_or_is_refused(runtimes: Callable[..., None], tmp_path: Path) -> None:
+    (tmp_path / "a.mine").write_bytes(b"")
+    received: list[str] = []
+
+    def opening(path: Path, device: str, arithmetic: str) -> Translator:
+        received.append(arithmetic)
+        return Nearest()
+
+    runtimes(opening)
+    pixlate.load(tmp_path / "a.mine")
+    pixlate.load(tmp_path / "a.mine", arithmetic="float16")
+    assert received == ["auto", "float16"]
+    runtimes(failing)
+    with pytest.raises(pixlate.PixlateError, match=r"expected the arithmetic auto for .*a\.mine, got float16.*runtime-0 failed on it"):
+        pixlate.load(tmp_path / "a.mine", arithmetic="float16")
+
+
+def test_an_onnx_file_refuses_an_arithmetic_other_than_its_own() -> None:
+    with pytest.raises(pixlate.PixlateError, match="expected the arithmetic auto for ONNX Runtime"):
+        pixlate.load("upscale-x2", "cpu", "float16")
 
 
 @pytest.mark.parametrize("scale", [2, 4])

@@ -129,6 +129,27 @@ def test_a_method_whose_option_clashes_costs_that_method_only(install: Install) 
     assert plugins.why("method", "clash") == clash
 
 
+def test_an_engine_whose_option_clashes_with_one_of_convert_costs_that_engine_only(install: Install) -> None:
+    code = """
+from dataclasses import dataclass
+@dataclass(frozen=True)
+class Clashing:
+    quality: int = 1
+@dataclass(frozen=True)
+class Own:
+    lanes: int = 1
+@pixlate.hookimpl
+def pixlate_engines():
+    yield pixlate.Engine("clash", "", Clashing, run=None)
+    yield pixlate.Engine("fits", "", Own, run=None)
+"""
+    plugins = Plugins([install("mixed", code)])
+    with pytest.warns(UserWarning, match=r"an? engine of the plugin mixed \(mixed 1\.0\) is left out: engine 'clash': the option 'quality' is also one of"):
+        assert list(plugins.engines()) == ["fits"]
+    assert [part.name for part in plugins.left_out()] == ["clash"]
+    assert "'quality' is also one of pixlate convert" in plugins.why("engine", "clash")
+
+
 def test_a_method_with_a_bad_option_made_at_import_costs_that_method_only(install: Install) -> None:
     code = METHOD + "METHODS = [method('clash', Clashing), method('fits')]\n@pixlate.hookimpl\ndef pixlate_methods():\n    return METHODS\n"
     with pytest.warns(UserWarning, match="the option 'batch'"):

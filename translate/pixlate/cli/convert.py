@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from datetime import timedelta
 from inspect import Signature, signature
 from pathlib import Path
@@ -47,8 +47,7 @@ def convert(
     model
         Required: a ready model's name (see pixlate models) or a model file.
     engine
-        What runs the conversion: the threads of this process, or an engine of a plugin, such as ray for workers of a Ray cluster (needs
-        pixlate[cluster]). The options of an engine are listed by --engine NAME --help.
+        What runs the conversion: the threads of this process, or an engine of a plugin. An engine's options are listed by --engine NAME --help.
     json
         Print the summary (with --dry-run, the files) as one JSON document on standard output, for programs.
     """
@@ -93,15 +92,7 @@ def convert(
 
 
 def with_options(engine: Engine) -> Callable[..., int]:
-    """Return the command with the options of an engine, which are fields of a dataclass.
-
-    Raises:
-        PixlateError: One of them is an option of the command, too.
-    """
-    taken = {"model", "engine", "options", "json", "config", "help", "version", *(item.name for item in fields(ConvertOptions))}
-    for item in fields(engine.options):
-        if item.name in taken:
-            raise PixlateError(f"engine {engine.name!r}: the option {item.name!r} is also one of pixlate convert; rename it in the plugin")
+    """Return the command with the options of an engine, which are fields of a dataclass."""
 
     def start(*paths: str | Path, engine_options: Any = None, **named: Any) -> int:
         return convert(*paths, engine_options=engine_options, **named)

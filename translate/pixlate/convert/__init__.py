@@ -31,7 +31,7 @@ def convert(
         model: A ready model's name or a model file.
         options: How to convert; ``ConvertOptions(dry_run=True)`` is refused here, see :func:`pixlate.convert.preview.preview`.
         watch: Called after each image.
-        engine: What runs the conversion: the name of an engine, or an instance of its options such as ``pixlate_ray.RayOptions(concurrency=4)``.
+        engine: What runs the conversion: the name of an engine, or an instance of an engine's options.
 
     Raises:
         PixlateError: Refused before anything was written: no such model, engine, device or source, clashing names, an output that cannot be written.

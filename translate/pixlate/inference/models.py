@@ -1,5 +1,6 @@
 """From a model's name or path to a translator."""
 
+import warnings
 from pathlib import Path
 
 from pixlate.errors import OutOfDeviceMemory, PixlateError
@@ -30,15 +31,16 @@ def find(model: str | Path) -> Path:
     raise PixlateError(f"expected a model's name ({', '.join(sorted(cards)) or 'none is installed'}) or a file, got {str(model)!r}; {reason}")
 
 
-def load(model: str | Path, device: str = "auto") -> Translator:
-    """Return a translator for a ready model's name or a model file.
+def load(model: str | Path, device: str = "auto", arithmetic: str = "auto") -> Translator:
+    """Return a translator for a ready model's name or a model file; warn of each plugin that failed on it before another opened it.
 
     Args:
         model: A name that ``pixlate models`` lists, or a path.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; one named explicitly is used or refused.
+        arithmetic: ``auto`` for that of the file, or one that the runtime knows; one named explicitly is used or refused.
 
     Raises:
-        PixlateError: No such model, no plugin opens the file, or the device cannot be used.
+        PixlateError: No such model, no plugin opens the file, or the device or arithmetic cannot be used.
     """
     path = find(model)
     failures: list[str] = []
@@ -48,12 +50,15 @@ def load(model: str | Path, device: str = "auto") -> Translator:
             continue
         try:
             if runtime.available():
-                return runtime.open(path, device, "auto")
+                return _opened(runtime.open(path, device, arithmetic), path, failures)
             lacking.append(runtime.name)
         except (PixlateError, OutOfDeviceMemory):
             raise
         except Exception as error:  # noqa: BLE001 - whatever a foreign runtime raises, the others must still be asked
             failures.append(f"the runtime {runtime.name} failed on it ({type(error).__name__}: {' '.join(str(error).split())[:160]})")
+    if arithmetic != "auto":
+        reasons = [*failures, *(f"the runtime {name} lacks a library; run `pixlate doctor`" for name in lacking)]
+        raise PixlateError(f"expected the arithmetic auto for {path}, got {arithmetic}, which only a runtime accepts: {'; '.join(reasons) or 'none opens it'}")
     translator, more = installed().first("pixlate_open_model", lambda: {"path": path, "device": device}, "a translator", is_translator)
     if translator is None and (failures := [*failures, *more]):
         raise PixlateError(f"no installed plugin opens {path}: {'; '.join(failures)}; check that the file is whole, or update the plugin")
@@ -63,8 +68,14 @@ def load(model: str | Path, device: str = "auto") -> Translator:
         )
     if translator is None:
         raise PixlateError(f"no installed plugin opens {path}; expected a file such as model.onnx: install the plugin that made it")
-    opened: Translator = translator
-    return opened
+    return _opened(translator, path, [*failures, *more])
+
+
+def _opened(translator: Translator, path: Path, failures: list[str]) -> Translator:
+    """Return a translator, with a warning of what failed to open its file before it."""
+    if failures:
+        warnings.warn(f"{path} is opened by another plugin than the first: {'; '.join(failures)}; update the plugin", stacklevel=3)
+    return translator
 
 
 def is_translator(value: object) -> bool:

@@ -1,1 +1,1 @@
-"""Where files are: local folders and URLs, the walk through them, and the journal of an output folder. No PyTorch."""
+"""Where files are: local folders, or what a plugin opens such as URLs, the walk through them, and the journal of an output folder. No PyTorch."""

@@ -26,8 +26,13 @@ class Engine(Offer):
     """Convert the task with an instance of ``options``; what it needs is imported lazily. Refuse before ``task.open_sinks()``, which opens what is written."""
 
     def __post_init__(self) -> None:
+        from pixlate.convert.options import ConvertOptions
+
         if not (isinstance(self.options, type) and is_dataclass(self.options)):
             raise PixlateError(f"engine {self.name!r}: expected options that are a dataclass, got {self.options!r}; write @dataclass(frozen=True) over it")
+        taken = {"model", "engine", "options", "json", "config", "help", "version", *(item.name for item in fields(ConvertOptions))}
         for item in fields(self.options):
             if item.default is MISSING and item.default_factory is MISSING:
                 raise PixlateError(f"engine {self.name!r}: the option {item.name!r} has no default; give it one in the plugin")
+            if item.name in taken:
+                raise PixlateError(f"engine {self.name!r}: the option {item.name!r} is also one of pixlate convert; rename it in the plugin")

@@ -196,5 +196,5 @@ def pixlate_engines() -> "Iterable[Engine]":
 
         @pixlate.hookimpl
         def pixlate_engines():
-            yield Engine(name="queue", summary="workers of the queue", options=QueueOptions, run=run)
+            yield pixlate.Engine(name="queue", summary="workers of the queue", options=QueueOptions, run=run)
     """
