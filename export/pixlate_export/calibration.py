@@ -1,6 +1,6 @@
 """Pictures of a folder as a network takes them, for the ranges of int8 and for the comparison with PyTorch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixlate.errors import PixlateError
-from pixlate.images import BUILT_IN, read_picture
+from pixlate.images import read_picture
 from pixlate.images.samples import to_8_bits
 from pixlate.inference.sizes import allowed_size, pad
+from pixlate.plugin.image_format import ImageFormat
+from pixlate.plugin.manager import installed
 from pixlate.plugin.spec import ModelSpec
 
 MOST_PICTURES = 16
@@ -44,7 +46,8 @@ def read_pictures(folder: Path, spec: ModelSpec) -> Pictures:
     """
     if not folder.is_dir():
         raise PixlateError(f"expected --calibration to name a folder of typical source images, got {folder}; check its path")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in BUILT_IN and path.is_file())
+    formats = installed().image_formats()
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in formats and path.is_file())
     if not paths:
         raise PixlateError(f"expected typical source images in {folder} for --calibration, found none; name another folder")
     chosen = [paths[index] for index in sorted({round(place) for place in np.linspace(0, len(paths) - 1, MOST_PICTURES)})]
@@ -52,7 +55,7 @@ def read_pictures(folder: Path, spec: ModelSpec) -> Pictures:
     left_out: list[str] = []
     for path in chosen:
         try:
-            found.append(_planes(path, spec))
+            found.append(_planes(path, spec, formats))
         except PixlateError as error:
             left_out.append(f"{path.name}: {error}")
     if len(found) < LEAST_PICTURES:
@@ -65,9 +68,9 @@ def read_pictures(folder: Path, spec: ModelSpec) -> Pictures:
     return Pictures([picture for index, picture in enumerate(found) if index % 4], found[::4], told)
 
 
-def _planes(path: Path, spec: ModelSpec) -> Planes:
+def _planes(path: Path, spec: ModelSpec, formats: Mapping[str, ImageFormat]) -> Planes:
     """Return the middle of a picture, at least the size that the network takes."""
-    pixels = to_8_bits(read_picture(path, max_pixels=MOST_PIXELS, channels=spec.channels_in).pixels)
+    pixels = to_8_bits(read_picture(path, max_pixels=MOST_PIXELS, formats=formats, channels=spec.channels_in).pixels)
     if pixels.shape[2] != spec.channels_in:
         if pixels.shape[2] != 1:
             raise PixlateError(f"expected {spec.channels_in} channels, got {pixels.shape[2]}; convert it to grey")

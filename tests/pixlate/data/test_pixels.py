@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pixlate.data.cache import PixelCache
+from pixlate.data.folders import list_images
 from pixlate.data.patches import resized, size_for
-from pixlate.data.pixels import UnreadableImage, luma, read_pixels, size_of, to_unit
+from pixlate.data.pixels import UnreadableImage, image_formats, luma, read_pixels, size_of, to_unit
 from pixlate.errors import PixlateError
-from pixlate.images import Pixels
+from pixlate.images import Picture, Pixels
 from pixlate.images.samples import to_8_bits
+from pixlate.plugin.image_format import ImageFormat
+from pixlate.plugin.manager import Plugins
 
 
 def samples(channels: int, kind: Any = np.uint8, height: int = 12, width: int = 9) -> NDArray[Any]:
@@ -184,3 +187,16 @@ def test_cache_keeps_what_fits_and_never_evicts() -> None:
     for _ in range(2):
         assert (get("large", 1000), get("too much", 300), get("small", 50)) == (1000, 300, 50)
     assert read == ["large", "too much", "small", "too much"]
+
+
+def test_images_of_a_plugins_format_are_found_and_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    offered = {".grey": ImageFormat("grey", (".grey",), lambda path: Picture(np.full((2, 3, 1), path.read_bytes()[0], np.uint8)))}
+    monkeypatch.setattr(Plugins, "image_formats", lambda self: offered)
+    image_formats.cache_clear()
+    (tmp_path / "a.grey").write_bytes(b"\x07")
+    try:
+        assert list_images([tmp_path]) == [tmp_path / "a.grey"]
+        assert read_pixels(tmp_path / "a.grey", 3).tolist() == [[[7] * 3] * 3] * 2
+        assert size_of(tmp_path / "a.grey") == (2, 3)
+    finally:
+        image_formats.cache_clear()

@@ -82,6 +82,16 @@ def test_noise_belongs_to_the_name_of_the_image_and_the_seed() -> None:
         ({"hair": np.array([0.0, 1.0])}, "expected whole numbers (2,) from 0 to 1 for hair, got float64 (2,)"),
         ({"hair": np.array([0, 1]), "hole": np.zeros((2, 4, 4, 1))}, "expected uint8 or float (2, 4, 5, 1) for hole, got float64 (2, 4, 4, 1)"),
         ({"hair": np.array([0, 1]), "hole": np.zeros((2, 4, 5, 1), np.uint16)}, "expected uint8 or float (2, 4, 5, 1) for hole, got uint16"),
+        ({"hair": np.array([0, 1]), "hole": np.full((2, 4, 5, 1), 255.0)}, "expected uint8 or float (2, 4, 5, 1) in [0, 1] for hole, got 255.0 to 255.0"),
+        ({"hair": np.array([0, 1]), "hole": np.full((2, 4, 5, 1), np.nan)}, "expected uint8 or float (2, 4, 5, 1) in [0, 1] for hole, got nan to nan"),
+        (
+            {"hair": np.array([0, 1]), "hole": np.ones((2, 4, 5, 1)), "style": np.array([[0, np.nan], [0, 1]])},
+            "expected float (2, 2) of finite numbers for style, got nan to nan",
+        ),
+        (
+            {"hair": np.array([0, 1]), "hole": np.ones((2, 4, 5, 1)), "style": np.array([[0, np.inf], [0, 1]])},
+            "expected float (2, 2) of finite numbers for style, got 0.0 to inf",
+        ),
         ({"hair": np.array([0, 1]), "hole": np.zeros((2, 4, 5, 1)), "age": np.zeros(2)}, "expected hair, hole, style as conditions"),
     ],
 )

@@ -1,5 +1,6 @@
 """The same command again does nothing twice, whatever happened in between, and takes nothing of the user's."""
 
+import errno
 import json
 import os
 import shutil
@@ -241,11 +242,46 @@ def test_after_a_crash_between_line_and_rename_a_new_output_is_still_missing(tmp
     source, root = save(tmp_path / "a.png"), tmp_path / "out"
     killed = Journal(LocalStore(root), "settings")
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "replace", lambda self, target: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(os, "link", lambda part, target: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             record(root, killed, "a.png", b"new", source)
     held(killed)._file.close()
     assert ReadOnlyJournal(LocalStore(root), "settings").state(JOB, version_of(str(source))) == "new"
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_that_appears_while_its_output_is_written_is_kept_and_counted_as_a_failure(
+    links: bool, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out = folder(tmp_path / "in", 3), tmp_path / "out"
+    put, mine = LocalStore.put, out / "0" / "000.png"
+
+    def put_late(self: LocalStore, part: Path, name: str, fresh: bool) -> None:
+        if self.root / name == mine:
+            mine.write_bytes(b"mine")
+        put(self, part, name, fresh)
+
+    monkeypatch.setattr(LocalStore, "put", put_late)
+    if not links:
+        monkeypatch.setattr(os, "link", lambda part, target: (_ for _ in ()).throw(PermissionError(errno.EPERM, "no links here")))
+    summary = run(source, out)
+    assert (summary.converted, summary.failed, summary.exit_code) == (2, 1, 1)
+    assert "come to exist meanwhile" in summary.failures[0][1]
+    assert mine.read_bytes() == b"mine"
+    assert [path.name for path in (out / ".pixlate").iterdir()] == ["journal.jsonl"]
+
+
+def test_a_file_that_appears_with_the_content_of_the_output_is_the_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, put = save(tmp_path / "in.png"), LocalStore.put
+
+    def put_twice(self: LocalStore, part: Path, name: str, fresh: bool) -> None:
+        shutil.copyfile(part, self.root / name)
+        put(self, part, name, fresh)
+
+    monkeypatch.setattr(LocalStore, "put", put_twice)
+    with Journal(LocalStore(tmp_path / "out"), "s") as journal:
+        record(tmp_path, journal, "a.png", b"content", source)
+        assert not list(journal.parts.iterdir())
 
 
 def test_a_crash_after_the_rename_leaves_the_output_finished(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TypeVar
 
+from pixlate.data.pixels import image_formats
 from pixlate.errors import PixlateError
+from pixlate.images import BUILT_IN
 
 TRAINING_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
 ARRAY_SUFFIXES = TRAINING_SUFFIXES | {".npy"}
@@ -19,11 +21,12 @@ _Image = TypeVar("_Image")
 def list_images(folders: Sequence[Path], suffixes: AbstractSet[str] = TRAINING_SUFFIXES) -> list[Path]:
     """Return the images in and below the folders, sorted by path, folder after folder; hidden ones are left out.
 
-    One that is found twice, as below two of the folders, counts once: it could be held out and trained on.
+    Those of the formats that plugins add are images, too. One that is found twice, as below two of the folders, counts once: it could be held out and trained on.
 
     Raises:
         PixlateError: A folder is missing or holds no image.
     """
+    suffixes = suffixes | (image_formats().keys() - BUILT_IN.keys())
     found: dict[Path, Path] = {}
     for folder in folders:
         if not folder.is_dir():

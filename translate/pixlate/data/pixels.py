@@ -1,8 +1,9 @@
 """Files to pixels with the channels a network takes, at their full depth. Imports no PyTorch."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile, Pixels
 from pixlate.images.samples import on_white
+from pixlate.plugin.image_format import ImageFormat
+from pixlate.plugin.manager import installed
 
 MAX_PIXELS = 10**9
 """Largest image read: 3 GB decoded as 8-bit RGB."""
@@ -21,6 +24,12 @@ LUMA = (0.299, 0.587, 0.114)
 
 class UnreadableImage(PixlateError):  # noqa: N818 - says what it is about, like OutOfDeviceMemory
     """A file that is missing, damaged or no image; names it."""
+
+
+@cache
+def image_formats() -> Mapping[str, ImageFormat]:
+    """Return the image formats of this environment by suffix, looked up once a process."""
+    return installed().image_formats()
 
 
 def advised(error: UnreadableImage) -> UnreadableImage:
@@ -54,7 +63,7 @@ def read_pixels(path: Path, channels: int) -> Pixels:
 def read_own(path: Path, wanted: int) -> Pixels:
     """Return an image as :func:`read_pixels` does, with the channels it has; ``wanted`` decides whether a TIFF is a picture or a stack of channels."""
     try:
-        with ImageFile(path, max_pixels=MAX_PIXELS) as file:
+        with ImageFile(path, max_pixels=MAX_PIXELS, formats=image_formats()) as file:
             picture = file.read(0 if wanted in (1, 3) else wanted)  # what a file has beyond a picture is refused, not left out
     except PixlateError as error:
         raise UnreadableImage(f"{path}: {error}") from error
@@ -102,7 +111,7 @@ def size_of(path: Path) -> tuple[int, int]:
         UnreadableImage: The header is invalid; names the file.
     """
     try:
-        with ImageFile(path, max_pixels=MAX_PIXELS) as file:
+        with ImageFile(path, max_pixels=MAX_PIXELS, formats=image_formats()) as file:
             width, height = file.size
     except PixlateError as error:
         raise UnreadableImage(f"{path}: {error}") from error

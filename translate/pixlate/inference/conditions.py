@@ -137,9 +137,13 @@ def _fitting(condition: ModelInput, value: NDArray[Any], batch: int, sides: tupl
     shape = (batch, *sides, 1) if mask else (batch,) if label else (batch, condition.length)
     right = np.issubdtype(value.dtype, np.integer) if label else value.dtype == np.uint8 or np.issubdtype(value.dtype, np.floating)
     right &= value.dtype != np.uint8 or mask or label
-    if not right or value.shape != shape or (label and not 0 <= value.min(initial=0) <= value.max(initial=0) < len(condition.choices)):
-        came = f"{value.min()} to {value.max()}" if label and right and value.shape == shape else f"{value.dtype} {value.shape}"
-        raise PixlateError(f"expected {_expected(condition, batch, sides)} for {condition.name}, got {came}; change it")
+    right &= value.shape == shape
+    low, high = (value.min(initial=0), value.max(initial=0)) if right else (0, 0)  # NaN passes through both, and compares as false
+    top = len(condition.choices) - 1 if label else 255 if value.dtype == np.uint8 else 1
+    if not right or not (0 <= low <= high <= top if label or mask else -math.inf < low <= high < math.inf):
+        came = f"{value.min()} to {value.max()}" if right else f"{value.dtype} {value.shape}"
+        within = "" if label or not right else " in [0, 1]" if mask else " of finite numbers"
+        raise PixlateError(f"expected {_expected(condition, batch, sides)}{within} for {condition.name}, got {came}; change it")
     if label:
         return value.astype(np.int64)
     if not mask:

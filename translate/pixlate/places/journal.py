@@ -190,7 +190,9 @@ def give_name(store: Store, entry: Entry, part: Path, fresh: bool) -> None:
         ours = False
         with suppress(OSError, PixlateError):
             ours = store.digest(entry.name) == entry.sha256  # of an attempt whose answer was lost
-        if not ours:
+        if ours:
+            part.unlink(missing_ok=True)
+        else:
             raise PixlateError("the output has come to exist meanwhile and is none of this conversion; it was kept: choose another folder") from error
 
 

@@ -188,8 +188,20 @@ class LocalStore:
             self._torn = False
 
     def put(self, part: Path, name: str, fresh: bool) -> None:
-        """Rename a written file."""
-        part.replace(self.root / name)
+        """Rename a written file; a fresh one by a link, which replaces nothing that has appeared meanwhile."""
+        target = self.root / name
+        if fresh:
+            try:
+                os.link(part, target)
+            except FileExistsError:
+                raise
+            except OSError as error:  # mostly a file system without links; whatever else it is, renaming raises it too
+                if os.path.lexists(target):
+                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
+            else:
+                part.unlink()
+                return
+        part.replace(target)
 
     def _replace(self, lines: bytes) -> None:
         """Write the journal under a temporary name, which then replaces the journal.
