@@ -189,7 +189,8 @@ def option_types(first: str, **more: Any) -> type[Any]:
 
 
 @pytest.mark.parametrize(
-    ("name", "other"), [("batch", "TrainingOptions"), ("patch", "DegradedOptions"), ("out", "pixlate train"), ("folders", "pixlate train")]
+    ("name", "other"),
+    [("batch", "TrainingOptions"), ("patch", "DegradedOptions"), ("out", "pixlate train"), ("folders", "pixlate train"), ("resume", "pixlate train")],
 )
 def test_option_named_like_a_shared_one_is_refused_with_the_plugins_option(name: str, other: str) -> None:
     with pytest.raises(pixlate.PixlateError, match=f"method 'toy': the option '{name}' of Strange is also one of {other}, .*rename it in the plugin"):

@@ -23,6 +23,7 @@ from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.images import BUILT_IN, ImageFile, Picture, write_picture
 from pixlate.images.picture import Pixels
 from pixlate.inference.executor import Executor
+from pixlate.inference.pictures import to_model
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.translator import Translator
@@ -242,6 +243,30 @@ def test_a_decoder_with_a_bug_costs_its_file_alone(raised: type[BaseException], 
     summary = run(source, tmp_path / "out")
     assert (summary.converted, summary.failed) == (3, 1)
     assert summary.failures[0][1] == f"unexpected {raised.__name__}: boom; please report it with the file"
+
+
+@pytest.mark.parametrize("raised", [MemoryError(), PixlateError("not for this model")])
+def test_a_picture_that_cannot_be_made_ready_fails_alone(raised: Exception, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(picture: Picture, spec: ModelSpec) -> Pixels:
+        if picture.pixels.shape[0] == 11:
+            raise raised
+        return to_model(picture, spec)
+
+    monkeypatch.setattr(pipeline, "to_model", refuse)
+    for index, height in enumerate((10, 11, 12)):
+        save(tmp_path / "in" / f"{index}.png", height, 9)
+    summary = run(tmp_path / "in", tmp_path / "out")
+    assert (summary.converted, summary.failed) == (2, 1)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1e300])
+def test_floating_point_samples_beyond_white_are_clipped_and_those_that_are_no_numbers_refused(value: float, tmp_path: Path, run: Run) -> None:
+    (tmp_path / "in").mkdir()
+    np.save(tmp_path / "in" / "a.npy", np.full((5, 7, 3), value))
+    save(tmp_path / "in" / "b.png")
+    summary = run(tmp_path / "in", tmp_path / "out", format="png")
+    assert (summary.converted, summary.failed) == ((1, 1) if np.isnan(value) else (2, 0))
+    assert not summary.failures or "expected numbers as samples, got some that are none (NaN); replace them" in summary.failures[0][1]
 
 
 def test_an_encoder_with_a_bug_costs_its_file_alone(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

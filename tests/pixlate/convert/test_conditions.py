@@ -65,6 +65,29 @@ def test_image_whose_mask_is_missing_or_of_another_size_fails_alone(tmp_path: Pa
     assert "expected a mask of 9x6 as the image, got" in reasons["small"] and "of 9x5; resize it" in reasons["small"]
 
 
+def test_a_mask_that_cannot_be_read_is_named_and_fails_its_image_alone(tmp_path: Path) -> None:
+    model = write_conditional(tmp_path / "model.onnx", [HOLE])
+    for name in ("good", "text", "nan"):
+        save(tmp_path / "in" / f"{name}.png")
+    mask(tmp_path / "masks" / "good.png")
+    (tmp_path / "masks" / "text.png").write_text("hello")
+    np.save(tmp_path / "masks" / "nan.npy", np.full((6, 9), np.nan, np.float32))
+    summary = run(tmp_path / "in", tmp_path / "out", model, mask=tmp_path / "masks")
+    assert (summary.converted, summary.failed) == (1, 2)
+    reasons = {Path(source).stem: reason for source, reason in summary.failures}
+    assert f"the mask {tmp_path / 'masks' / 'text.png'} cannot be used: expected PNG" in reasons["text"]
+    assert f"the mask {tmp_path / 'masks' / 'nan.npy'} cannot be used: expected numbers as samples, got some that are none (NaN)" in reasons["nan"]
+
+
+@pytest.mark.parametrize("number", ["1e39", "-1e39", "nan", "inf", "1e400"])
+def test_a_number_that_no_float32_holds_is_refused(number: str, tmp_path: Path) -> None:
+    model = write_conditional(tmp_path / "model.onnx", [ModelInput("style", "vector", length=1)])
+    save(tmp_path / "in" / "a.png")
+    with pytest.raises(PixlateError, match=f"expected 1 numbers with commas between for style, got '{number}'"):
+        run(tmp_path / "in", tmp_path / "out", model, set=(f"style={number}",))
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

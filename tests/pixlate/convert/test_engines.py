@@ -99,6 +99,18 @@ def test_every_option_of_an_engine_needs_a_default() -> None:
         Engine("bad", "", Bare, lambda task, options: Summary())
 
 
+def test_options_of_an_engine_must_accept_their_defaults() -> None:
+    @dataclass(frozen=True)
+    class Refused:
+        lanes: int = 0
+
+        def __post_init__(self) -> None:
+            raise ValueError("too few lanes")
+
+    with pytest.raises(PixlateError, match=r"engine 'bad': the defaults of its options are refused \(too few lanes\); change them in the plugin"):
+        Engine("bad", "", Refused, lambda task, options: Summary())
+
+
 @pytest.mark.parametrize("name", ["engine", "address", "concurrency", "jpeg"])
 def test_options_of_0_1_that_are_gone_say_what_to_write(name: str) -> None:
     advice = "leave it out" if name == "jpeg" else re.escape("engine=pixlate_ray.RayOptions(address=..., concurrency=...)")

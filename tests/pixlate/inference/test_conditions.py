@@ -93,6 +93,10 @@ def test_noise_belongs_to_the_name_of_the_image_and_the_seed() -> None:
             "expected float (2, 2) of finite numbers for style, got 0.0 to inf",
         ),
         ({"hair": np.array([0, 1]), "hole": np.zeros((2, 4, 5, 1)), "age": np.zeros(2)}, "expected hair, hole, style as conditions"),
+        ({"hair": np.array([0, 1]), "hole": np.full((2, 4, 5, 1), 255.0)}, "expected uint8 or float (2, 4, 5, 1) in [0, 1] for hole, got 255.0 to 255.0"),
+        ({"hair": np.array([0, 1]), "hole": np.full((2, 4, 5, 1), np.nan)}, "expected uint8 or float (2, 4, 5, 1) in [0, 1] for hole, got nan to nan"),
+        ({"hair": np.array([0, 1]), "hole": np.zeros((2, 4, 5, 1)), "style": np.full((2, STYLE.length), 1e39)}, "expected float (2, "),
+        ({"hair": np.array([0, 1]), "hole": np.zeros((2, 4, 5, 1)), "style": np.full((2, STYLE.length), np.nan)}, "expected float (2, "),
     ],
 )
 def test_arrays_of_another_kind_shape_or_range_are_refused(conditions: dict[str, Any], sentence: str) -> None:

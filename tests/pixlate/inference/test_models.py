@@ -8,8 +8,8 @@ import pytest
 from tests.pixlate.conftest import Nearest
 
 import pixlate
-from pixlate.inference.models import find
-from pixlate.plugin.manager import Plugins
+from pixlate.inference.models import find, load
+from pixlate.plugin.manager import Plugins, installed
 from pixlate.plugin.translator import Translator
 
 
@@ -31,6 +31,14 @@ def test_an_unknown_name_lists_the_ready_models() -> None:
 def test_a_folder_is_refused_with_the_command_that_exports_it(tmp_path: Path) -> None:
     with pytest.raises(pixlate.PixlateError, match=r"is a folder; export a run with `pixlate export"):
         pixlate.load(tmp_path)
+
+
+def test_a_runtime_that_returns_no_translator_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.odd").write_bytes(b"x")
+    odd = pixlate.Runtime("odd", (".odd",), lambda: True, lambda path, device, arithmetic: 7)  # type: ignore[arg-type, return-value]
+    monkeypatch.setattr(type(installed()), "runtimes", lambda self: {"odd": odd})
+    with pytest.raises(pixlate.PixlateError, match=r"no installed plugin opens .*: the runtime odd returned int instead of a translator; check"):
+        load(tmp_path / "a.odd")
 
 
 def test_a_file_no_plugin_opens_is_refused(tmp_path: Path) -> None:

@@ -66,12 +66,12 @@ def method(name, options=Options):
 GOOD = {
     "method": ("methods", METHOD, "method('good')"),
     "model": ("models", "from pathlib import Path\n", "pixlate.ModelCard(name='good', summary='', path=Path('good.onnx'))"),
-    "runtime": ("runtimes", "", "pixlate.Runtime(name='good', suffixes=('.good',), available=bool, open=None)"),
-    "image format": ("image_formats", "", "pixlate.ImageFormat(name='good', suffixes=('.good',), read=None)"),
+    "runtime": ("runtimes", "", "pixlate.Runtime(name='good', suffixes=('.good',), available=bool, open=print)"),
+    "image format": ("image_formats", "", "pixlate.ImageFormat(name='good', suffixes=('.good',), read=print)"),
     "engine": (
         "engines",
         "from dataclasses import dataclass\nfrom pixlate.plugin.engine import Engine\n@dataclass(frozen=True)\nclass Own:\n    pass\n",
-        "Engine(name='good', summary='', options=Own, run=None)",
+        "Engine(name='good', summary='', options=Own, run=print)",
     ),
     "metric": ("metrics", "", "pixlate.Metric(name='good', compute=lambda output, target: 1.0)"),
     "check": ("checks", "", "pixlate.Check(name='good', status='ok', found='')"),
@@ -140,8 +140,8 @@ class Own:
     lanes: int = 1
 @pixlate.hookimpl
 def pixlate_engines():
-    yield pixlate.Engine("clash", "", Clashing, run=None)
-    yield pixlate.Engine("fits", "", Own, run=None)
+    yield pixlate.Engine("clash", "", Clashing, run=print)
+    yield pixlate.Engine("fits", "", Own, run=print)
 """
     plugins = Plugins([install("mixed", code)])
     with pytest.warns(UserWarning, match=r"an? engine of the plugin mixed \(mixed 1\.0\) is left out: engine 'clash': the option 'quality' is also one of"):
@@ -165,6 +165,38 @@ def test_a_value_that_cannot_be_made_costs_that_value_only(kind: str, install: I
     with pytest.warns(UserWarning, match=rf"a {kind} of the plugin mixed \(mixed 1\.0\) is left out: .*unexpected keyword argument 'nonsense'"):
         assert offered(plugins, kind) == ["good"]
     assert "nonsense" in plugins.why(kind, "bad")
+
+
+@pytest.mark.parametrize(
+    ("kind", "offer", "reason"),
+    [
+        ("metric", "Metric('bad', 3)", "Metric 'bad': expected compute to be a function, got 3; change it in the plugin"),
+        ("metric", "Metric(7, print)", "Metric 7: expected name to be a text, got 7; change it in the plugin"),
+        ("runtime", "Runtime('bad', None, bool, print)", "Runtime 'bad': expected suffixes to be a list, got None"),
+        ("runtime", "Runtime('bad', ('.bad',), True, print)", "Runtime 'bad': expected available to be a function, got True"),
+        ("image format", "ImageFormat('bad', (3,), print)", "ImageFormat 'bad': expected suffixes to be a list, got (3,)"),
+        ("image format", "ImageFormat('bad', ('.bad',), None)", "ImageFormat 'bad': expected read to be a function, got None"),
+        ("image format", "ImageFormat('bad', ('.bad',), print, write=5)", "ImageFormat 'bad': expected write to be a function, got 5"),
+        ("model", "ModelCard('bad', 's', 'bad.onnx')", "ModelCard 'bad': expected path to be Path, got 'bad.onnx'"),
+        ("check", "Check('bad', 'broken', 'seen')", "Check 'bad': expected status to be one of ok, note, problem, got 'broken'"),
+        ("method", "Method('bad', 7, pixlate.paired, Own, print)", "Method 'bad': expected summary to be a text, got 7"),
+        ("method", "Method('bad', '', replace(pixlate.paired, open=9), Own, print)", "DataKind 'paired': expected open to be a function, got 9"),
+        ("method", "Method('bad', '', replace(pixlate.paired, roles={'x': 'smell'}), Own, print)", "DataKind 'paired': expected roles to be"),
+    ],
+)
+def test_an_offer_with_a_field_of_another_type_is_left_out_alone(kind: str, offer: str, reason: str, install: Install) -> None:
+    hook, setting, good = GOOD[kind]
+    own = "from dataclasses import dataclass, replace\n@dataclass(frozen=True)\nclass Own:\n    deep: int = 1\n"
+    code = f"{setting}\n{own}@pixlate.hookimpl\ndef pixlate_{hook}():\n    yield pixlate.{offer}\n    yield {good}\n"
+    plugins = Plugins([install("mixed", code)])
+    with pytest.warns(UserWarning, match=rf"a {kind} of the plugin mixed \(mixed 1\.0\) is left out: {re.escape(reason)}"):
+        assert offered(plugins, kind) == ["good"]
+
+
+def test_an_api_number_that_is_no_number_costs_that_plugin_only(install: Install) -> None:
+    with pytest.warns(UserWarning, match=r"the plugin new \(new 1\.0\) is left out: it needs plugin API array"):
+        plugins = Plugins([install("new", f"import numpy\nPIXLATE_API = numpy.array([1, 2])\n{MODEL}"), install("old", MODEL)])
+    assert list(plugins.models()) == ["night"]
 
 
 def test_a_misspelled_hook_is_left_out_alone_with_a_suggestion(install: Install) -> None:
@@ -237,11 +269,11 @@ def test_a_module_of_two_entry_points_is_loaded_once(install: Install) -> None:
     ("name", "suffix", "sentence"), [("b", ".raw", "suffix .raw is claimed by the image formats 'a' of .*first.* and 'b'"), ("a", ".nef", "named 'a'")]
 )
 def test_of_image_formats_that_clash_only_their_files_are_refused(name: str, suffix: str, sentence: str, install: Install, tmp_path: Path) -> None:
-    code = "@pixlate.hookimpl\ndef pixlate_image_formats():\n    yield pixlate.ImageFormat(name='{}', suffixes=('{}',), read=None)\n"
+    code = "@pixlate.hookimpl\ndef pixlate_image_formats():\n    yield pixlate.ImageFormat(name='{}', suffixes=('{}',), read=print)\n"
     clashing = [install("first", code.format("a", ".raw")), install("second", code.format(name, suffix))]
     plugins = Plugins([*clashing, install("third", code.format("c", ".exr"))])
     formats = plugins.image_formats()
-    assert formats.keys() == {".raw", suffix, ".exr"} and formats[".exr"].read is None
+    assert formats.keys() == {".raw", suffix, ".exr"} and formats[".exr"].read.__name__ == "print"
     with pytest.raises(pixlate.PixlateError, match=sentence):
         formats[suffix].read(tmp_path)
 
@@ -314,9 +346,9 @@ def test_every_hook_is_documented_with_an_example(name: str) -> None:
 
 def test_image_format_of_a_plugin_takes_the_place_of_a_built_in_one(install: Install) -> None:
     core = install("core", "from pixlate.builtin import pixlate_image_formats\n")
-    code = "@pixlate.hookimpl\ndef pixlate_image_formats():\n    yield pixlate.ImageFormat(name='{}', suffixes=('{}',), read=None)\n"
+    code = "@pixlate.hookimpl\ndef pixlate_image_formats():\n    yield pixlate.ImageFormat(name='{}', suffixes=('{}',), read=print)\n"
     formats = Plugins([core, install("arrays", code.format("npy", ".npy")), install("depths", code.format("depth", ".tif"))]).image_formats()
-    assert formats[".npy"].read is None and formats[".tif"].name == "depth"
+    assert formats[".npy"].read.__name__ == "print" and formats[".tif"].name == "depth"
     assert formats[".tiff"].name == "tiff" and formats[".png"].probe is not None
 
 

@@ -113,6 +113,12 @@ def test_option_of_the_wrong_type_is_refused(tmp_path: Path) -> None:
         RunOptions.load(changed(tmp_path, steps="many"), METHODS)
 
 
+def test_method_that_builds_no_gan_is_named(tmp_path: Path) -> None:
+    method = replace(installed().methods()["srgan"], build=lambda options: 7)  # type: ignore[arg-type, return-value]
+    with pytest.raises(PixlateError, match=r"method 'srgan': expected build to return a pixlate\.GAN, got int; change it in the plugin"):
+        RunOptions(method, method.options(), (tmp_path,), method.data.options(), method.training()).build()
+
+
 def test_run_of_a_method_that_is_not_installed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PixlateError, match=r"by the method 'srgan', installed are \['other'\]; install the plugin"):
         RunOptions.load(changed(tmp_path), {"other": replace(METHODS["srgan"], name="other")})

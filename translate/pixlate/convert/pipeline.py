@@ -207,13 +207,14 @@ class Conversion(Run):
             require_held(writable(job.format, self.formats), written, "uint8", (width * scale, height * scale), self.formats)
             conditions = self.conditions.arrays(job.pair, height, width)
             read = _Read(job, picture, version, taken)
+            ticket = Ticket(to_model(picture, self.spec), partial(self._translated, read), conditions, wanted=lambda: not self._stopping)
         except (Closed, GivenUp):
             self._events.put(_Event(reading=True))
         except BaseException as error:  # noqa: BLE001 - one bad file, or a bug in a decoder, must not stop the others, nor leave them waiting
             self._reading_budget.give_back(taken)
             self._events.put(_Event(reading=True, result=Result(job.source, job.name, "failed", reason_of(error))))
         else:
-            self._batcher.submit(Ticket(to_model(picture, self.spec), partial(self._translated, read), conditions, wanted=lambda: not self._stopping))
+            self._batcher.submit(ticket)
             self._events.put(_Event(ended=False, reading=True))
 
     def _translated(self, read: _Read, output: Pixels | Exception) -> None:

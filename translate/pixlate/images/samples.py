@@ -28,7 +28,8 @@ def as_pixels(array: NDArray[np.generic]) -> Pixels:
         return np.ascontiguousarray(array, native)
     if not np.issubdtype(array.dtype, np.floating):
         raise PixlateError(f"expected samples of uint8, uint16 or floating point, got {array.dtype}; convert them")
-    return np.ascontiguousarray(array, np.float32)
+    with np.errstate(over="ignore"):  # beyond float32 is beyond white
+        return np.ascontiguousarray(array, np.float32)
 
 
 def full_scale(samples: Pixels) -> int:
@@ -41,9 +42,20 @@ def to_8_bits(samples: Pixels) -> NDArray[np.uint8]:
     if samples.dtype == np.uint8:
         return samples.astype(np.uint8, copy=False)
     if samples.dtype == np.float32:
-        levels: NDArray[np.uint8] = np.rint(np.clip(samples, 0, 1) * np.float32(255)).astype(np.uint8)
-        return levels
+        return rounded(samples, 255).astype(np.uint8)
     return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def rounded(samples: Pixels, full: int) -> NDArray[np.float32]:
+    """Return floating point of [0, 1], clipped to it, as the nearest whole levels up to ``full``.
+
+    Raises:
+        PixlateError: A sample is not a number.
+    """
+    levels: NDArray[np.float32] = np.rint(np.clip(samples, 0, 1) * np.float32(full))
+    if np.isnan(levels).any():
+        raise PixlateError("expected numbers as samples, got some that are none (NaN); replace them in the file")
+    return levels
 
 
 def to_16_bits(samples: Pixels) -> NDArray[np.uint16]:

@@ -1,7 +1,6 @@
 """What a model takes besides the image: from the user's ``NAME=VALUE`` to arrays, and checks of arrays."""
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -17,6 +16,8 @@ from pixlate.plugin.spec import ModelInput, ModelSpec
 Arrays = Mapping[str, NDArray[Any]]
 """Conditions by name, one entry for each image, or without a batch axis for one image."""
 NONE: Arrays = MappingProxyType({})
+LARGEST = float(np.finfo(np.float32).max)
+"""Greatest number of a vector or of noise."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def _fitting(condition: ModelInput, value: NDArray[Any], batch: int, sides: tupl
     right &= value.shape == shape
     low, high = (value.min(initial=0), value.max(initial=0)) if right else (0, 0)  # NaN passes through both, and compares as false
     top = len(condition.choices) - 1 if label else 255 if value.dtype == np.uint8 else 1
-    if not right or not (0 <= low <= high <= top if label or mask else -math.inf < low <= high < math.inf):
+    if not right or not (0 <= low <= high <= top if label or mask else -LARGEST <= low <= high <= LARGEST):
         came = f"{value.min()} to {value.max()}" if right else f"{value.dtype} {value.shape}"
         within = "" if label or not right else " in [0, 1]" if mask else " of finite numbers"
         raise PixlateError(f"expected {_expected(condition, batch, sides)}{within} for {condition.name}, got {came}; change it")
@@ -180,7 +181,7 @@ def _value(condition: ModelInput, text: str | None) -> NDArray[Any] | None:
         numbers = [float(number) for number in (text.split(",") if text is not None else condition.default or ())]
     except ValueError:
         numbers = []
-    if len(numbers) != condition.length or not all(map(math.isfinite, numbers)):
+    if len(numbers) != condition.length or not all(abs(number) <= LARGEST for number in numbers):
         raise PixlateError(f"expected {wanted} for {name}, got {text!r}; write: --set {name}={','.join(['0'] * min(condition.length, 3))}")
     return np.array(numbers, np.float32)
 

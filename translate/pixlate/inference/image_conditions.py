@@ -73,9 +73,12 @@ class ImageConditions:
         path = (self.masks or {}).get(name)
         if path is None:
             raise PixlateError(f"expected a mask named {name} in {self.folder}, found none; add it, or take the image out")
-        with ImageFile(path, max_pixels=max(LARGEST, height * width), formats=self.formats) as file:
-            if file.size != (width, height):
-                raise PixlateError(f"expected a mask of {width}x{height} as the image, got {path} of {file.size[0]}x{file.size[1]}; resize it")
-            file.max_pixels = height * width
-            levels = to_8_bits(file.read().pixels)
+        try:
+            with ImageFile(path, max_pixels=max(LARGEST, height * width), formats=self.formats) as file:
+                size, file.max_pixels = file.size, height * width
+                levels = to_8_bits(file.read().pixels) if size == (width, height) else None
+        except PixlateError as error:
+            raise PixlateError(f"the mask {path} cannot be used: {error}") from error
+        if levels is None:
+            raise PixlateError(f"expected a mask of {width}x{height} as the image, got {path} of {size[0]}x{size[1]}; resize it")
         return levels if levels.shape[2] == 1 else np.rint(levels.mean(axis=2, keepdims=True)).astype(np.uint8)

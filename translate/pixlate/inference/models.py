@@ -50,8 +50,11 @@ def load(model: str | Path, device: str = "auto", arithmetic: str = "auto") -> T
             continue
         try:
             if runtime.available():
-                return _opened(runtime.open(path, device, arithmetic), path, failures)
-            lacking.append(runtime.name)
+                if is_translator(found := runtime.open(path, device, arithmetic)):
+                    return _opened(found, path, failures)
+                failures.append(f"the runtime {runtime.name} returned {type(found).__name__} instead of a translator")
+            else:
+                lacking.append(runtime.name)
         except (PixlateError, OutOfDeviceMemory):
             raise
         except Exception as error:  # noqa: BLE001 - whatever a foreign runtime raises, the others must still be asked

@@ -8,7 +8,7 @@ from PIL import Image
 from pixlate.errors import PixlateError
 from pixlate.images import Picture, add_origin
 from pixlate.images.picture import Pixels
-from pixlate.images.samples import full_scale
+from pixlate.images.samples import full_scale, rounded
 from pixlate.plugin.spec import ModelSpec
 
 
@@ -54,10 +54,7 @@ def from_model(pixels: Pixels, source: Picture, spec: ModelSpec) -> Picture:
 
 def _whole(samples: Pixels) -> Pixels:
     """Return samples as whole numbers; floating point of [0, 1], clipped to it, as 16 bits."""
-    if samples.dtype != np.float32:
-        return samples
-    whole: Pixels = np.rint(np.clip(samples, 0, 1) * np.float32(65535)).astype(np.uint16)
-    return whole
+    return samples if samples.dtype != np.float32 else rounded(samples, 65535).astype(np.uint16)
 
 
 def with_origin(picture: Picture, spec: ModelSpec) -> Picture:

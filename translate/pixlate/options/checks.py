@@ -1,6 +1,6 @@
 """Checks of options dataclasses: values of the wrong type, out of range, or set without effect are refused; and options that are added or removed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field, fields
 from math import inf
 from types import NoneType, UnionType
@@ -43,6 +43,18 @@ def check_types(options: Any) -> None:
         value = getattr(options, name)
         if not _fits(value, hint):
             raise PixlateError(f"expected --{name.replace('_', '-')} to be {_kind(hint)}, got {value!r}; see --help")
+
+
+def check_offer(value: Any) -> None:
+    """Refuse a value that a plugin offers where a field is not of its type.
+
+    Raises:
+        PixlateError: With the value, its field and what came.
+    """
+    for item in fields(value):
+        given, hint = getattr(value, item.name), Callable if str(item.type).startswith("Callable") else item.type
+        if not _fits(given, hint) and not (given is None and str(item.type).endswith("None")):
+            raise PixlateError(f"{type(value).__name__} {value.name!r}: expected {item.name} to be {_kind(hint)}, got {given!r}; change it in the plugin")
 
 
 def check_least(options: Any, **least: float) -> None:
@@ -92,7 +104,7 @@ def _hints(owner: type[Any]) -> dict[str, Any]:
     return {item.name: hints[item.name] for item in fields(owner)}
 
 
-def _fits(value: object, hint: Any) -> bool:
+def _fits(value: Any, hint: Any) -> bool:
     kind, inner = get_origin(hint), get_args(hint)
     if kind is Literal:
         return any(value == choice and type(value) is type(choice) for choice in inner)
@@ -101,11 +113,12 @@ def _fits(value: object, hint: Any) -> bool:
     if kind is tuple:
         hints = inner[:1] * len(value) if isinstance(value, tuple) and inner[1:] == (...,) else inner
         return isinstance(value, tuple) and len(value) == len(hints) and all(map(_fits, value, hints))
+    if kind in (Callable, Mapping):
+        return isinstance(value, kind) and (kind is Callable or all(_fits(item, inner[1]) for item in value.values()))
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < inf
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return not isinstance(hint, type) or isinstance(value, hint)
+    whole = hint is int and isinstance(value, bool)
+    return not whole and (not isinstance(hint, type) or isinstance(value, hint))
 
 
 def _kind(hint: Any) -> str:
@@ -117,4 +130,5 @@ def _kind(hint: Any) -> str:
         return " or ".join(map(_kind, inner))
     if kind is tuple:
         return ("a list of numbers" if inner[0] in (int, float) else "a list") if inner[1:] == (...,) else f"{len(inner)} numbers"
-    return {int: "a whole number", float: "a number", str: "a text", bool: "true or false", NoneType: "nothing"}.get(hint, str(hint))
+    words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", NoneType: "nothing", Callable: "a function"}
+    return words.get(kind or hint, getattr(hint, "__name__", str(hint)))

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pixlate.errors import PixlateError
+from pixlate.options.checks import check_offer
 from pixlate.options.data import DataOptions
 from pixlate.plugin.spec import ModelSpec
 
@@ -145,6 +146,7 @@ class DataKind:
 
     def require_sound(self) -> None:
         """Refuse a kind that no method could use, when a method is made with it."""
+        check_offer(self)
         if not (isinstance(self.options, type) and issubclass(self.options, DataOptions)):
             raise PixlateError(f"data kind {self.name!r}: expected options made from DataOptions, got {self.options!r}; write class ...(DataOptions)")
         if "image" not in self.roles.values():

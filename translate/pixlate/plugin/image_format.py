@@ -98,9 +98,10 @@ class ImageFormat(Offer):
     """Name on the web, such as ``image/png``, for formats that a server takes and gives."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.title:
             object.__setattr__(self, "title", str(self.name).upper())
-        if not isinstance(self.suffixes, tuple) or not all(suffix.startswith(".") and suffix == suffix.lower() for suffix in self.suffixes):
+        if not all(suffix.startswith(".") and suffix == suffix.lower() for suffix in self.suffixes):
             raise PixlateError(
                 f"expected suffixes such as ('.exr',) of the image format {self.name!r}, got {self.suffixes!r}; write each in lower case with its dot"
             )

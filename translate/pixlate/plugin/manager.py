@@ -149,7 +149,7 @@ class Plugins:
         """Load what a plugin's module offers, but for what does not fit; return what is known of it now."""
         api = getattr(module, "PIXLATE_API", 1)
         error, self.manager.misfits = "", {}
-        if api not in SUPPORTED:
+        if not isinstance(api, int) or api not in SUPPORTED:
             older = "Pixlate" if isinstance(api, int) and api > API else plugin.distribution
             error = f"it needs plugin API {api!r}, and this Pixlate has {' and '.join(map(str, SUPPORTED))}; update {older}"
         elif known := self.manager.get_name(module):
@@ -257,10 +257,11 @@ class Plugins:
                     sentence = f"the plugin {owner} failed in {hook} ({_reason(error)}), which is left out from there on; {remedy}"
                     self._leave_out([owner], "hook", hook, sentence)
             for value in values:
-                named = isinstance(value, wanted) and isinstance(getattr(value, "name", None), str)
-                reason = getattr(value, "refusal", "") if named else f"expected a {wanted.__name__} with a name, got {type(value).__name__}"
+                fits = isinstance(value, wanted)
+                reason = value.refusal if fits else f"expected a {wanted.__name__} with a name, got {type(value).__name__}"
                 if reason:
-                    self._leave_out([owner], kind, value.name if named else hook, f"a {kind} of the plugin {owner} is left out: {reason}; {remedy}")
+                    name = value.name if fits and isinstance(value.name, str) else hook
+                    self._leave_out([owner], kind, name, f"a {kind} of the plugin {owner} is left out: {reason}; {remedy}")
                 else:
                     yield owner, value
 

@@ -15,7 +15,7 @@ from pixlate.plugin.offer import Offer
 if TYPE_CHECKING:
     from pixlate.plugin.gan import GAN
 
-_TAKEN = ("folders", "out", "config", "help", "version")
+_TAKEN = ("folders", "out", "resume", "config", "help", "version")
 """Names on the command line of every method."""
 
 
@@ -66,12 +66,11 @@ class Method(Offer):
         return self.build(options, facts) if takes else self.build(options)
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"\w[\w-]*", self.name):
+        if not re.fullmatch(r"\w[\w-]*", str(self.name)):
             raise PixlateError(f"method {self.name!r}: expected a name of letters, digits, _ and -; rename it in the plugin")
-        if not callable(self.build):
-            raise PixlateError(f"method {self.name!r}: expected build= with a function that returns networks, got {self.build!r}; give one in the plugin")
         if not isinstance(self.data, DataKind):
             object.__setattr__(self, "data", _kind_of(self.name, self._pairing, self.data))
+        super().__post_init__()
         self.data.require_sound()
         owners = dict.fromkeys(_TAKEN, "pixlate train")
         for owner, base in ((self.training, TrainingOptions), (self.data.options, object), (self.options, object)):

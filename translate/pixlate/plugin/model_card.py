@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pixlate.errors import PixlateError
 from pixlate.plugin.offer import Offer
 
 
@@ -19,7 +18,3 @@ class ModelCard(Offer):
     """The model file."""
     card: Path | None = None
     """Text file with data, recipe, figures and licence."""
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.path, Path):
-            raise PixlateError(f"model {self.name!r}: expected a pathlib.Path to its file, got {self.path!r}; change it in the plugin")

@@ -33,6 +33,11 @@ class Offer(metaclass=_OfferMeta):
     refusal: ClassVar[str] = ""
     """Why the value cannot be used, on the value itself."""
 
+    def __post_init__(self) -> None:
+        from pixlate.options.checks import check_offer
+
+        check_offer(self)
+
 
 @contextmanager
 def asking() -> Iterator[None]:

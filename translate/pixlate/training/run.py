@@ -55,7 +55,12 @@ class RunOptions:
 
     def build(self) -> "GAN":
         """Return the method's untrained networks."""
-        return self.method.gan(self.method_options, self.with_facts().facts or {})
+        from pixlate.plugin.gan import GAN
+
+        gan = self.method.gan(self.method_options, self.with_facts().facts or {})
+        if not isinstance(gan, GAN):
+            raise PixlateError(f"method {self.method.name!r}: expected build to return a pixlate.GAN, got {type(gan).__name__}; change it in the plugin")
+        return gan
 
     def table(self) -> dict[str, Any]:
         """Return all options by name, as TOML and JSON hold them."""
