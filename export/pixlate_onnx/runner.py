@@ -173,6 +173,13 @@ def _images(path: Path, inputs: "list[onnxruntime.NodeArg]", spec: ModelSpec) ->
             f"{path}: expected a model of one image, float (batch, channels, height, width) in [0, 1] or uint8 (batch, height, width, channels), "
             f"got {found}; export it with `pixlate export`"
         )
+    for each in spec.conditions:
+        item = next(item for item in inputs if item.name == each.name)
+        kind = "tensor(int64)" if each.kind == "label" else "tensor(uint8)" if each.kind == "mask" and spec.io == "uint8" else "tensor(float)"
+        shape: list[int | str | None] = ["batch"] if each.kind == "label" else ["batch", *(["height", "width", 1] if each.kind == "mask" else [each.length])]
+        length, real = shape[-1], item.shape[-1] if item.shape else None
+        if item.type != kind or len(item.shape) != len(shape) or (isinstance(length, int) and isinstance(real, int) and real != length):
+            raise PixlateError(f"{path}: expected {kind}{shape} for {each.name}, as its metadata says, got {item.type}{item.shape}; export the model again")
     return images
 
 

@@ -1,8 +1,10 @@
 """Running model files: of our own and of others, right and damaged."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -269,6 +271,7 @@ def test_onnx_runtime_prints_nothing(save: Save, tmp_path: Path) -> None:
     damaged.write_bytes(b"damaged")
     script = f"""
 import numpy as np
+from dataclasses import replace
 from pathlib import Path
 from pixlate.errors import PixlateError
 from pixlate_onnx.runner import OnnxTranslator
@@ -289,6 +292,7 @@ for wrong in (lambda: fixed(np.zeros((1, 5, 5, 3), np.uint8)), lambda: OnnxTrans
 def test_runner_imports_neither_pytorch_nor_onnx(save: Save) -> None:
     script = f"""
 import sys
+from dataclasses import replace
 from pathlib import Path
 from pixlate_onnx.runner import OnnxTranslator
 import numpy as np
@@ -334,6 +338,27 @@ def test_sampler_takes_no_image_and_gives_an_output_for_each_entry(tmp_path: Pat
 def test_image_may_not_be_left_out_of_other_models(save: Save) -> None:
     with pytest.raises(PixlateError, match="expected pixels, got None; change the first argument"):
         OnnxTranslator(save([node("Identity")]), "cpu")(None)
+
+
+@pytest.mark.parametrize(
+    ("condition", "said", "sentence"),
+    [
+        (ModelInput("v", "label", choices=("a", "b")), ModelInput("v", "vector", length=2), "expected tensor(float)['batch', 2] for v"),
+        (ModelInput("v", "vector", length=2), ModelInput("v", "label", choices=("a", "b")), "expected tensor(int64)['batch'] for v"),
+        (ModelInput("v", "vector", length=5), ModelInput("v", "vector", length=2), "expected tensor(float)['batch', 2] for v"),
+        (ModelInput("v", "vector", length=5), ModelInput("v", "mask"), "expected tensor(float)['batch', 'height', 'width', 1] for v"),
+    ],
+)
+def test_condition_of_another_type_or_shape_than_the_spec_says_is_refused_at_once(
+    condition: ModelInput, said: ModelInput, sentence: str, tmp_path: Path
+) -> None:
+    path = write_conditional(tmp_path / "model.onnx", [condition])
+    model = onnx.load(path)
+    spec = ModelSpec.from_json(model.metadata_props[0].value)
+    onnx.helper.set_model_props(model, {METADATA_KEY: replace(spec, inputs=(spec.inputs[0], said)).to_json()})
+    onnx.save(model, path)
+    with pytest.raises(PixlateError, match=re.escape(sentence) + ", as its metadata says, got tensor.*; export the model again"):
+        OnnxTranslator(path, "cpu")
 
 
 def test_file_of_other_inputs_than_its_spec_is_refused(tmp_path: Path) -> None:
