@@ -14,7 +14,7 @@ from typing import NoReturn
 import uvicorn
 
 from pixlate.errors import PixlateError
-from pixlate.inference.loading import load_for_pictures
+from pixlate.inference.models import load_for_pictures
 from pixlate_serve.app import build_app
 from pixlate_serve.options import ServeOptions
 from pixlate_serve.service import Service

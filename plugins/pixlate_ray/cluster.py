@@ -19,7 +19,7 @@ from pixlate.convert.pipeline import conditions_for
 from pixlate.convert.plan import Plan
 from pixlate.convert.report import Summary
 from pixlate.errors import PixlateError
-from pixlate.inference.loading import load_executors
+from pixlate.inference.models import load_executors
 from pixlate.plugin.place import Place, Store
 from pixlate.system.cores import granted_cores
 from pixlate.system.extras import install

@@ -16,7 +16,7 @@ from PIL import Image
 from pixlate.convert import ConvertOptions, convert
 from pixlate.convert.report import Report, Summary
 from pixlate.images.picture import Pixels
-from pixlate.inference import loading
+from pixlate.inference import models
 from pixlate.plugin.spec import METADATA_KEY, ModelInput, ModelSpec
 from pixlate.plugin.translator import Translator
 
@@ -101,7 +101,7 @@ def use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Translator
     def install(translator: Translator) -> Path:
         model = tmp_path / "stand-in.model"
         model.write_bytes(b"a model")
-        monkeypatch.setattr(loading, "load", lambda model, device: translator)
+        monkeypatch.setattr(models, "load", lambda model, device: translator)
         return model
 
     return install

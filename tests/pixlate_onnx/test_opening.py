@@ -205,7 +205,7 @@ def test_gpu_errors_are_distinguished_by_kind(
 def test_gpu_that_vanishes_stops_the_conversion_which_can_be_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from PIL import Image
 
-    from pixlate.inference import loading
+    from pixlate.inference import models
 
     for index in range(6):
         (tmp_path / "in").mkdir(exist_ok=True)
@@ -226,7 +226,7 @@ def test_gpu_that_vanishes_stops_the_conversion_which_can_be_resumed(tmp_path: P
             return translator(pixels)
 
     with monkeypatch.context() as patched:
-        patched.setattr(loading, "load", lambda model, device: Vanishing())
+        patched.setattr(models, "load", lambda model, device: Vanishing())
         summary = pixlate.convert(tmp_path / "in", tmp_path / "out", model)
     assert (summary.converted, summary.failed, summary.not_reached, summary.exit_code) == (2, 0, 4, 1)
     assert summary.stopped.endswith("or use another --device; the same command continues")

@@ -13,7 +13,7 @@ from tests.pixlate.conftest import NEAREST, Nearest, command, folder, load, near
 from pixlate.cli import main
 from pixlate.cli.convert import convert as convert_command
 from pixlate.convert import conversion
-from pixlate.inference import loading
+from pixlate.inference import models
 from pixlate.inference.executor import Executor
 from pixlate.plugin.spec import ModelSpec
 
@@ -266,7 +266,7 @@ def test_a_bug_keeps_its_traceback_and_does_not_hang(tmp_path: Path, monkeypatch
     def buggy(executor: object, *arguments: object) -> None:
         raise ValueError("a bug of ours")
 
-    monkeypatch.setattr(loading, "load", lambda model, device: Nearest())
+    monkeypatch.setattr(models, "load", lambda model, device: Nearest())
     monkeypatch.setattr(Executor, "__call__", buggy)
     with pytest.raises(ValueError, match="a bug of ours"):
         convert_command(folder(tmp_path / "in", 9), tmp_path / "out", model=str(save(tmp_path / "model.png")))

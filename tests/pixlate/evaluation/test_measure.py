@@ -13,7 +13,7 @@ from pixlate.errors import PixlateError
 from pixlate.evaluation import psnr_luma, sliced_wasserstein
 from pixlate.evaluation.measure import Evaluation, evaluate
 from pixlate.images.picture import Pixels
-from pixlate.inference import loading
+from pixlate.inference import models
 from pixlate.plugin.manager import installed
 from pixlate.plugin.metric import Metric
 from pixlate.plugin.spec import ModelSpec
@@ -29,7 +29,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[Translator], Measure]:
     """Return a function that evaluates a translator of this process."""
 
     def install(translator: Translator) -> Measure:
-        monkeypatch.setattr(loading, "load", lambda model, device: translator)
+        monkeypatch.setattr(models, "load", lambda model, device: translator)
         return lambda *folders, **options: evaluate("stand-in", folders, **options)
 
     return install

@@ -20,7 +20,7 @@ class ThreadsOptions:
 def run_threads(task: "Task", _: ThreadsOptions) -> "Summary":
     """Convert in this process."""
     from pixlate.convert.pipeline import Conversion, conditions_for
-    from pixlate.inference.loading import load_executors, split_devices
+    from pixlate.inference.models import load_executors, split_devices
 
     executors = load_executors(task.model, task.options)
     conditions = conditions_for(task, executors[0].spec)

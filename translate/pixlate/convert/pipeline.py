@@ -18,8 +18,8 @@ from pixlate.images.formats import writable
 from pixlate.images.picture import Pixels
 from pixlate.images.write import require_held
 from pixlate.inference.batcher import Abandoned, Batcher, Ticket
+from pixlate.inference.conditions import ImageConditions
 from pixlate.inference.executor import Executor
-from pixlate.inference.image_conditions import ImageConditions
 from pixlate.inference.pictures import channels_made, from_model, refuse_colour, to_model, with_origin
 from pixlate.places.job import Job
 from pixlate.plugin.place import FULL, GivenUp, Version
@@ -64,7 +64,7 @@ def conditions_for(task: Task, spec: ModelSpec) -> ImageConditions:
         PixlateError: A condition is not right, no image has a mask, or no output's format holds the channels that the model makes.
     """
     options, formats = task.options, task.formats
-    conditions = ImageConditions.of(spec, options.set, options.seed, options.mask, formats)
+    conditions = ImageConditions(spec, options.set, options.seed, options.mask, formats)
     conditions.require_some(job.pair for job in task.plan.jobs)
     written = [writable(name, formats) for name in sorted({job.format for job in task.plan.jobs})]
     if written and not any(format.holds(spec.channels_out, "uint8", (1, 1)) for format in written):
@@ -138,7 +138,7 @@ class Conversion(Run):
         super().__init__(task, sinks)
         options = self.options
         self.spec = executors[0].spec
-        self.conditions = conditions or ImageConditions.of(self.spec, options.set, options.seed, options.mask, self.formats)
+        self.conditions = conditions or ImageConditions(self.spec, options.set, options.seed, options.mask, self.formats)
         self._batcher = Batcher([{"": executor} for executor in executors])
         self._ahead = 2 * options.workers + 2 * len(executors) * executors[0].most_at_once
         self._events: SimpleQueue[_Event | None] = SimpleQueue()

@@ -11,7 +11,7 @@ from pixlate.errors import PixlateError
 from pixlate.images import ImageFile
 from pixlate.images.formats import writable
 from pixlate.images.write import require_held
-from pixlate.inference.loading import load_executors
+from pixlate.inference.models import load_executors
 from pixlate.places.journal import ReadOnlyJournal
 from pixlate.plugin.spec import ModelSpec
 

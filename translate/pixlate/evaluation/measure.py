@@ -15,10 +15,9 @@ from pixlate.evaluation.meters import Figure, MeanMeter, Meter, SlicedWasserstei
 from pixlate.evaluation.metrics import luma_correlation, psnr_luma
 from pixlate.images import Picture, Pixels
 from pixlate.inference.batcher import in_order
-from pixlate.inference.conditions import Arrays
+from pixlate.inference.conditions import Arrays, ImageConditions
 from pixlate.inference.executor import Executor
-from pixlate.inference.image_conditions import ImageConditions
-from pixlate.inference.loading import load_for_pictures
+from pixlate.inference.models import load_for_pictures
 from pixlate.inference.pictures import from_model
 from pixlate.plugin.manager import installed
 from pixlate.plugin.metric import Metric
@@ -99,7 +98,7 @@ def evaluate(
     count = min(len(sets.sources), len(sets.targets))
     if any(kind.name == "fid" for kind in chosen) and count < FID_IMAGES:
         notes.append(f"fid of {count} images is biased upwards; compare it only with that of as many images")
-    conditions = ImageConditions.of(spec, set, seed, mask, installed().image_formats())
+    conditions = ImageConditions(spec, set, seed, mask, installed().image_formats())
     conditions.require_some(sets.names)
     executor = Executor(translator, "auto", "auto")
     planned = len(sets.sources) + (0 if sets.paired else len(sets.targets))

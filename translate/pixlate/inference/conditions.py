@@ -1,8 +1,9 @@
-"""What a model takes besides the image: from the user's ``NAME=VALUE`` to arrays, and checks of arrays."""
+"""What a model takes besides the image: from the user's ``NAME=VALUE`` and folder of masks to arrays, and checks of arrays."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -10,7 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixlate.errors import PixlateError
+from pixlate.images import ImageFile
 from pixlate.images.picture import Pixels
+from pixlate.images.samples import to_8_bits
+from pixlate.places.walk import images_by_name
+from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.spec import ModelInput, ModelSpec
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -18,6 +23,8 @@ Arrays = Mapping[str, NDArray[Any]]
 NONE: Arrays = MappingProxyType({})
 LARGEST = float(np.finfo(np.float32).max)
 """Greatest number of a vector or of noise."""
+LARGEST_MASK = 10**9
+"""Most pixels that the header of a mask may declare; no mask is decoded that is larger than its image."""
 
 
 @dataclass(frozen=True)
@@ -32,21 +39,12 @@ class Conditions:
 
     @classmethod
     def of(cls, spec: ModelSpec, given: Mapping[str, str], seed: int = 0, *, masks: bool = False) -> "Conditions":
-        """Return the conditions that a user gave for a model.
-
-        Args:
-            spec: Of the model.
-            given: Texts by name.
-            seed: Of the noise.
-            masks: Whether each image comes with a mask.
+        """Return the conditions that a user gave for a model as texts by name; ``masks`` says whether each image comes with one.
 
         Raises:
             PixlateError: A name is unknown, a value is missing or wrong, or there are masks or a seed and the model takes none.
         """
-        known = {each.name: each for each in spec.conditions}
-        for name in given:
-            if name not in known:
-                raise PixlateError(f"expected {_listed(known)} as names of conditions, which this model takes, got {name}; leave it out")
+        known = _known(spec, given, "names of conditions")
         own = [each.name for each in spec.conditions if each.kind == "mask"]
         if len(own) > 1:
             raise PixlateError(f"expected a model of at most one mask, got {' and '.join(own)}; call it from Python")
@@ -67,12 +65,7 @@ class Conditions:
         return cls.of(spec, labels | vectors, masks=any(each.kind == "mask" for each in spec.conditions))
 
     def arrays(self, name: str, mask: Pixels | None = None) -> dict[str, NDArray[Any]]:
-        """Return the conditions of one image, without a batch axis.
-
-        Args:
-            name: Of the image, such as its path below the source folder, from which its noise is drawn.
-            mask: (height, width, 1), where the model takes one.
-        """
+        """Return the conditions of one image, without a batch axis; its name decides its noise, and a mask is (height, width, 1)."""
         found = dict(self.values)
         for each in self.spec.conditions:
             if each.kind == "noise":
@@ -80,6 +73,55 @@ class Conditions:
             elif each.kind == "mask" and mask is not None:
                 found[each.name] = mask
         return found
+
+
+class ImageConditions:
+    """The conditions of the images of a folder: those of the command, and a mask of the same :func:`pixlate.places.walk.pair_name`.
+
+    Args:
+        spec: Of the model.
+        texts: Such as ``hair=blond``.
+        seed: With an image's name, the seed of its noise.
+        folder: Of the masks, where the model takes one.
+        formats: Image formats by suffix.
+
+    Raises:
+        PixlateError: A condition is unknown, missing or wrong, or the folder holds no images.
+    """
+
+    def __init__(self, spec: ModelSpec, texts: Sequence[str], seed: int, folder: Path | None, formats: Mapping[str, ImageFormat]) -> None:
+        self._conditions = Conditions.of(spec, parse(texts), seed, masks=folder is not None)
+        self._folder, self._formats = folder, formats
+        self._masks = {} if folder is None else images_by_name(folder, formats)
+
+    def require_some(self, names: Iterable[str]) -> None:
+        """Refuse images of which none has a mask, where the model takes one."""
+        wanted = list(names)
+        if self._folder is not None and wanted and not any(name in self._masks for name in wanted):
+            raise PixlateError(f"expected masks in {self._folder} with the names of the images, such as {wanted[0]}, got none of them; name another folder")
+
+    def arrays(self, name: str, height: int, width: int) -> dict[str, NDArray[Any]]:
+        """Return the conditions of one image, without a batch axis.
+
+        Raises:
+            PixlateError: Its mask is missing, cannot be read or is of another size.
+        """
+        return self._conditions.arrays(name, None if self._folder is None else self._mask(name, height, width))
+
+    def _mask(self, name: str, height: int, width: int) -> Pixels:
+        """Return a mask, uint8 (height, width, 1); 255 is what to fill."""
+        path = self._masks.get(name)
+        if path is None:
+            raise PixlateError(f"expected a mask named {name} in {self._folder}, found none; add it, or take the image out")
+        try:
+            with ImageFile(path, max_pixels=max(LARGEST_MASK, height * width), formats=self._formats) as file:
+                size, file.max_pixels = file.size, height * width
+                levels = to_8_bits(file.read().pixels) if size == (width, height) else None
+        except PixlateError as error:
+            raise PixlateError(f"the mask {path} cannot be used: {error}") from error
+        if levels is None:
+            raise PixlateError(f"expected a mask of {width}x{height} as the image, got {path} of {size[0]}x{size[1]}; resize it")
+        return levels if levels.shape[2] == 1 else np.rint(levels.mean(axis=2, keepdims=True)).astype(np.uint8)
 
 
 def parse(texts: Sequence[str]) -> dict[str, str]:
@@ -117,12 +159,8 @@ def checked(spec: ModelSpec, batch: int, sides: tuple[int, int], conditions: Arr
     Raises:
         PixlateError: One is missing, unknown, or of another kind, shape or range.
     """
-    known = {each.name: each for each in spec.conditions}
-    for name in conditions:
-        if name not in known:
-            raise PixlateError(f"expected {_listed(known)} as conditions, which this model takes, got {name}; leave it out")
     found = {}
-    for name, each in known.items():
+    for name, each in _known(spec, conditions, "conditions").items():
         value = conditions.get(name)
         if value is None:
             default = None if each.default is None else _value(each, None)
@@ -131,6 +169,15 @@ def checked(spec: ModelSpec, batch: int, sides: tuple[int, int], conditions: Arr
             value = np.repeat(default[None], batch, axis=0)
         found[name] = _fitting(each, np.asarray(value), batch, sides, spec)
     return found
+
+
+def _known(spec: ModelSpec, names: Iterable[str], role: str) -> dict[str, ModelInput]:
+    """Return the conditions of a model by name, or refuse a name that is not one of them."""
+    known = {each.name: each for each in spec.conditions}
+    for name in names:
+        if name not in known:
+            raise PixlateError(f"expected {', '.join(known) or 'none'} as {role}, which this model takes, got {name}; leave it out")
+    return known
 
 
 def _fitting(condition: ModelInput, value: NDArray[Any], batch: int, sides: tuple[int, int], spec: ModelSpec) -> NDArray[Any]:
@@ -184,7 +231,3 @@ def _value(condition: ModelInput, text: str | None) -> NDArray[Any] | None:
     if len(numbers) != condition.length or not all(abs(number) <= LARGEST for number in numbers):
         raise PixlateError(f"expected {wanted} for {name}, got {text!r}; write: --set {name}={','.join(['0'] * min(condition.length, 3))}")
     return np.array(numbers, np.float32)
-
-
-def _listed(names: Mapping[str, ModelInput]) -> str:
-    return ", ".join(names) or "none"

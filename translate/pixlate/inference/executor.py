@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.images.picture import Pixels
 from pixlate.inference.conditions import NONE, Arrays, stacked
-from pixlate.inference.sizes import least_tile, pad, round_up
-from pixlate.inference.tiles import ramps, spans
+from pixlate.inference.sizes import least_tile, pad, ramps, round_up, spans
 from pixlate.plugin.translator import Translator
 
 AUTO_TILE = {"cpu": 1024, "gpu": 2048}

@@ -1,13 +1,18 @@
-"""From a model's name or path to a translator."""
+"""From a model's name or path to a translator, and to one that runs on each device."""
 
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pixlate.errors import OutOfDeviceMemory, PixlateError
+from pixlate.inference.executor import Executor
 from pixlate.plugin.manager import installed
 from pixlate.plugin.model_card import ModelCard
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.translator import Translator
+
+if TYPE_CHECKING:
+    from pixlate.convert.options import ConvertOptions
 
 
 def find(model: str | Path) -> Path:
@@ -49,12 +54,12 @@ def load(model: str | Path, device: str = "auto", arithmetic: str = "auto") -> T
         if path.suffix.lower() not in runtime.suffixes:
             continue
         try:
-            if runtime.available():
-                if is_translator(found := runtime.open(path, device, arithmetic)):
-                    return _opened(found, path, failures)
-                failures.append(f"the runtime {runtime.name} returned {type(found).__name__} instead of a translator")
-            else:
+            if not runtime.available():
                 lacking.append(runtime.name)
+            elif _is_translator(found := runtime.open(path, device, arithmetic)):
+                return _opened(found, path, failures)
+            else:
+                failures.append(f"the runtime {runtime.name} returned {type(found).__name__} instead of a translator")
         except (PixlateError, OutOfDeviceMemory):
             raise
         except Exception as error:  # noqa: BLE001 - whatever a foreign runtime raises, the others must still be asked
@@ -62,16 +67,17 @@ def load(model: str | Path, device: str = "auto", arithmetic: str = "auto") -> T
     if arithmetic != "auto":
         reasons = [*failures, *(f"the runtime {name} lacks a library; run `pixlate doctor`" for name in lacking)]
         raise PixlateError(f"expected the arithmetic auto for {path}, got {arithmetic}, which only a runtime accepts: {'; '.join(reasons) or 'none opens it'}")
-    translator, more = installed().first("pixlate_open_model", lambda: {"path": path, "device": device}, "a translator", is_translator)
-    if translator is None and (failures := [*failures, *more]):
+    translator, more = installed().first("pixlate_open_model", lambda: {"path": path, "device": device}, "a translator", _is_translator)
+    failures += more
+    if translator is not None:
+        return _opened(translator, path, failures)
+    if failures:
         raise PixlateError(f"no installed plugin opens {path}: {'; '.join(failures)}; check that the file is whole, or update the plugin")
-    if translator is None and lacking:
+    if lacking:
         raise PixlateError(
             f"expected a runtime for {path.suffix} files that is installed whole, got {', '.join(lacking)}, which lacks a library; run `pixlate doctor`"
         )
-    if translator is None:
-        raise PixlateError(f"no installed plugin opens {path}; expected a file such as model.onnx: install the plugin that made it")
-    return _opened(translator, path, [*failures, *more])
+    raise PixlateError(f"no installed plugin opens {path}; expected a file such as model.onnx: install the plugin that made it")
 
 
 def _opened(translator: Translator, path: Path, failures: list[str]) -> Translator:
@@ -81,7 +87,7 @@ def _opened(translator: Translator, path: Path, failures: list[str]) -> Translat
     return translator
 
 
-def is_translator(value: object) -> bool:
+def _is_translator(value: object) -> bool:
     """Return whether a plugin's answer can be run."""
     return callable(value) and isinstance(getattr(value, "spec", None), ModelSpec)
 
@@ -89,3 +95,34 @@ def is_translator(value: object) -> bool:
 def cards() -> dict[str, ModelCard]:
     """Return the ready models of all plugins by name."""
     return installed().models()
+
+
+def load_executors(model: str | Path, options: "ConvertOptions") -> list[Executor]:
+    """Load a model once for each device; a GPU is listed twice, so that a batch is copied while the one before it is computed."""
+    executors = []
+    for device in split_devices(options.device):
+        executor = Executor(load_for_pictures(model, device), options.tile, options.batch, options.bucket)
+        executors += [executor] * (1 if executor.translator.device == "cpu" else 2)
+    return executors
+
+
+def split_devices(device: str) -> list[str]:
+    """Return the devices that a text such as ``cuda:0,1`` names, one by one.
+
+    Raises:
+        PixlateError: A device is named twice.
+    """
+    kind, colon, numbers = device.partition(":")
+    devices = [f"{kind}:{number}" for number in numbers.split(",")] if colon else [device]
+    if len(set(devices)) < len(devices):
+        raise PixlateError(f"expected each GPU once for --device, got {device}; leave out the second")
+    return devices
+
+
+def load_for_pictures(model: str | Path, device: str) -> Translator:
+    """Load a model and refuse one that takes no image."""
+    translator = load(model, device)
+    if not translator.spec.takes_image:
+        names = ", ".join(f"{each.name}=..." for each in translator.spec.conditions)
+        raise PixlateError(f"expected a model that takes an image, got {model}, which draws its own; call it from Python: pixlate.load(model)(None, {names})")
+    return translator
