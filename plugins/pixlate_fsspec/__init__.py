@@ -16,6 +16,6 @@ def pixlate_open_place(name: str) -> "Place | None":
     """Open a URL."""
     if not is_url(name):
         return None
-    from pixlate_fsspec.opening import open_url
+    from pixlate_fsspec.url import open_url
 
     return open_url(name)

@@ -1,7 +1,7 @@
 """Keeps two conversions from writing to one URL: a lease with a heartbeat, an object that its holder writes again every few seconds.
 
 It is advisory: stores have no locks. No clocks are compared. Whoever finds the object watches whether
-it changes; if it does not, its holder was killed, and the folder is taken over. A killed holder on this machine is detected at once.
+it changes; if it does not, its holder was killed, and the folder is taken over.
 """
 
 import json
@@ -12,7 +12,6 @@ import threading
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from pixlate.errors import PixlateError
@@ -26,7 +25,7 @@ EXPIRY = 35.0
 _LOOK = 1.0
 
 _held: set[str] = set()
-"""Tokens of this process."""
+"""Tokens of this process, which are refused without a wait."""
 
 
 class Lease:
@@ -44,8 +43,7 @@ class Lease:
         self._url, self._root = url, root
         self._token = secrets.token_hex(8)
         self._lost = False
-        self._beats = 0
-        self._started = datetime.now(UTC).isoformat(timespec="seconds")
+        self._told = {"host": socket.gethostname(), "process": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds"), "token": self._token}
         self._ended = threading.Event()
         with refusing(str(root)):
             self._take()
@@ -73,26 +71,20 @@ class Lease:
                     self._url.remove()
 
     def _take(self) -> None:
-        found = self._read()
-        if found and not _was_killed_here(found):
-            self._watch(found)
-        with suppress(FileExistsError):
-            self._write(create=not found)
-        if self._read().get("token") != self._token:
-            raise self._refused(self._read())
-
-    def _watch(self, found: dict[str, Any]) -> None:
-        """Wait until the holder's heartbeat has stopped for long enough."""
-        until = time.monotonic() + EXPIRY
+        """Write the object, where there is a holder once its heartbeat has stopped for long enough."""
+        found, until = self._read(), time.monotonic() + EXPIRY
         if found.get("token") in _held:
             raise self._refused(found)
-        while time.monotonic() < until:
+        while found and time.monotonic() < until:
             time.sleep(min(_LOOK, EXPIRY / 4))
             now = self._read()
-            if not now:
-                return
-            if now != found:
+            if now and now != found:
                 raise self._refused(now)
+            found = now
+        with suppress(FileExistsError):
+            self._write(create=not found)
+        if (holder := self._read()).get("token") != self._token:
+            raise self._refused(holder)
 
     def _refused(self, holder: dict[str, Any]) -> PixlateError:
         who = f"process {holder.get('process')} on {holder.get('host')}, since {holder.get('since')}"
@@ -117,28 +109,4 @@ class Lease:
         return found if isinstance(found, dict) else {"host": "unknown"}
 
     def _write(self, create: bool = False) -> None:
-        self._beats += 1
-        told = {"host": socket.gethostname(), "process": os.getpid(), "since": self._started, "machine": _machine(), "token": self._token, "beat": self._beats}
-        self._url.write(json.dumps(told).encode(), create)
-
-
-def _was_killed_here(holder: dict[str, Any]) -> bool:
-    """Return whether the holder was a process of this machine that has ended."""
-    process = holder.get("process")
-    if not _machine() or holder.get("machine") != _machine() or not isinstance(process, int) or holder.get("token") in _held:
-        return False
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return process == os.getpid()
-
-
-def _machine() -> str:
-    """Return what identifies this machine or container; empty if nothing does."""
-    try:
-        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 - no path
-    except OSError:
-        return ""
+        self._url.write(json.dumps(self._told | {"beat": secrets.token_hex(8)}).encode(), create)

@@ -2,6 +2,7 @@
 
 import errno
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,26 +18,10 @@ RETRY_SECONDS = 20.0
 """Seconds after which there is no further attempt; clients have attempts of their own, too."""
 _STEP = 0.1
 _BUGS = (TypeError, AttributeError, NameError, AssertionError)
-_FINAL = (
-    PixlateError,
-    FileNotFoundError,
-    FileExistsError,
-    PermissionError,
-    IsADirectoryError,
-    NotADirectoryError,
-    NotImplementedError,
-    ValueError,
-    MemoryError,
-    *_BUGS,
-)
-_NO_CREDENTIALS = {
-    "NoCredentialsError",
-    "PartialCredentialsError",
-    "DefaultCredentialsError",
-    "RefreshError",
-    "ClientAuthenticationError",
-    "TokenRetrievalError",
-}
+_ABOUT_FILES = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
+_FINAL = (PixlateError, NotImplementedError, ValueError, MemoryError, *_ABOUT_FILES, *_BUGS)
+_NO_CREDENTIALS = re.compile("(No|Partial|Default)CredentialsError|RefreshError|ClientAuthenticationError|TokenRetrievalError")
+"""Names of the exceptions of the clients, which need not be installed."""
 _DENIED = {"401", "403", "Forbidden", "Unauthorized", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"}
 
 T = TypeVar("T")
@@ -57,38 +42,26 @@ def steady(act: Callable[[], T], give_up: Callable[[], bool] = lambda: False) ->
         try:
             return act()
         except Exception as error:
+            if isinstance(error, _FINAL) or _denial(error) or getattr(error, "errno", None) in {*FULL, errno.ENAMETOOLONG}:
+                raise
             until = time.monotonic() + wait * random.uniform(0.75, 1.25)  # noqa: S311 - spreads the attempts of many machines
-            while time.monotonic() < until and not is_final(error) and not give_up():
+            while time.monotonic() < until and not give_up():
                 time.sleep(min(_STEP, wait))
-            if is_final(error) or give_up() or time.monotonic() - started > RETRY_SECONDS:
+            if give_up() or time.monotonic() - started > RETRY_SECONDS:
                 raise
         wait *= 2
     return act()
 
 
-def is_final(error: BaseException) -> bool:
-    """Return whether an error is persistent."""
-    if isinstance(error, _FINAL) or _is_about_access(error):
-        return True
-    return isinstance(error, OSError) and error.errno in {*FULL, errno.ENAMETOOLONG}
-
-
-def _is_about_access(error: BaseException) -> bool:
-    if type(error).__name__ in _NO_CREDENTIALS:
-        return True
-    codes = {str(getattr(error, name, "")) for name in ("status", "code", "status_code")}
-    return bool(codes & _DENIED) or any(word in str(error) for word in ("Forbidden", "AccessDenied", "Anonymous caller"))
-
-
 def cause(error: BaseException) -> str:
     """Return why an operation on a URL failed, for the brackets of a sentence."""
-    if type(error).__name__ in _NO_CREDENTIALS:
-        return f"no credentials: {_words(error)}"
-    if isinstance(error, PermissionError) or _is_about_access(error):
-        return f"access denied: {_words(error)}"
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    words = " ".join(text.split()).rstrip(".")[:160] or type(error).__name__
+    if denial := _denial(error):
+        return f"{denial}: {words}"
     if isinstance(error, FileNotFoundError):
         return "not there"
-    return "this kind of URL can only be read" if isinstance(error, NotImplementedError) else _words(error)
+    return "this kind of URL can only be read" if isinstance(error, NotImplementedError) else words
 
 
 @contextmanager
@@ -103,11 +76,14 @@ def refusing(name: str) -> Iterator[None]:
     except (PixlateError, *_BUGS):
         raise
     except Exception as error:
-        denied = isinstance(error, PermissionError) or _is_about_access(error)
-        todo = "give credentials the way its protocol takes them, see docs/cluster.md" if denied else "check the URL, the network and the credentials"
+        todo = "give credentials the way its protocol takes them, see docs/cluster.md" if _denial(error) else "check the URL, the network and the credentials"
         raise PixlateError(f"{name} cannot be used ({cause(error)}); {todo}") from error
 
 
-def _words(error: BaseException) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split()).rstrip(".")[:160] or type(error).__name__
+def _denial(error: BaseException) -> str:
+    """Return why access was refused, or nothing where something else was wrong."""
+    if _NO_CREDENTIALS.fullmatch(type(error).__name__):
+        return "no credentials"
+    codes = {str(getattr(error, name, "")) for name in ("status", "code", "status_code")}
+    words = any(word in str(error) for word in ("Forbidden", "AccessDenied", "Anonymous caller"))
+    return "access denied" if isinstance(error, PermissionError) or codes & _DENIED or words else ""

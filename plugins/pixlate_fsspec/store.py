@@ -25,11 +25,7 @@ _AT_ONCE = 16
 
 
 class UrlStore:
-    """See :class:`pixlate.plugin.place.Store`; every worker can write into it, with the lines of outputs beside the journal.
-
-    Args:
-        root: The folder, which need not exist.
-    """
+    """See :class:`pixlate.plugin.place.Store`; every worker can write into it, with the lines of outputs beside the journal."""
 
     shared: ClassVar[bool] = True
 
@@ -73,11 +69,7 @@ class UrlStore:
         return
 
     def existing(self, name: str) -> Existing | None:
-        """Return what exists under a name; each folder is listed once.
-
-        Raises:
-            PixlateError: The folder cannot be listed.
-        """
+        """Return what exists under a name; each folder is listed once."""
         folder, _, last = name.rpartition("/")
         with self._listing:
             if folder not in self._folders:
@@ -181,10 +173,8 @@ class UrlStore:
         """Turn errors of one output into one sentence, except those of a full store."""
         try:
             yield
-        except FileExistsError:
-            raise
         except Exception as error:
-            if isinstance(error, OSError) and error.errno in FULL:
+            if isinstance(error, FileExistsError) or getattr(error, "errno", None) in FULL:
                 raise
             raise PixlateError(
                 f"the output cannot be written ({cause(error)}); check the network and the credentials, and run the same command again"

@@ -1,26 +1,26 @@
 """A place in a file system that fsspec opens: an object store, a server, or the memory of this process."""
 
 import base64
-import binascii
 import hashlib
 import inspect
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path, PurePosixPath
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from urllib.parse import unquote
 
 from pixlate.errors import PixlateError
+from pixlate.places.locating import missing_opener
 from pixlate.plugin.place import Existing, Failures, Found, GivenUp, Reach, Store, Version
+from pixlate.system.text import shown
 from pixlate_fsspec.retries import cause, refusing, steady
-
-if TYPE_CHECKING:
-    from pixlate_fsspec.store import UrlStore
 
 _WHOLE = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "oss", "oci", "tos", "memory"}
 """Protocols whose objects are written atomically, and have no folders to be made. All others are written under a temporary name first."""
@@ -28,6 +28,33 @@ _FTP = Lock()
 """Of the one protocol whose client is not made for several threads."""
 _CHECKSUMS = ("md5Hash", "content_md5", "content_settings", "ETag", "etag")
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "timeModified", "created")
+
+
+def open_url(text: str) -> "Url":
+    """Return the place of a URL.
+
+    Raises:
+        PixlateError: fsspec or the package for the URL's protocol is missing, or the protocol is unknown.
+    """
+    name = shown(text)
+    try:
+        core = import_module("fsspec.core")
+    except ImportError as error:
+        raise missing_opener(name) from error
+    with refusing(name):
+        try:
+            system, path = core.url_to_fs(text)
+            system.invalidate_cache()
+        except ImportError as error:
+            missing = getattr(error.__cause__, "name", None) or error.name or "one"
+            package = "smbprotocol" if missing == "smbclient" else missing
+            raise PixlateError(f"{name} needs the package {package}, which is missing; run: pip install {package}") from error
+        except ValueError as error:
+            if "rotocol" not in str(error):
+                raise
+            protocol = re.split("://|::", text, maxsplit=1)[0]
+            raise PixlateError(f"expected a URL such as s3://, gs:// or https://, got {name}, whose protocol {protocol} is not known; fix it") from error
+    return Url(system, path, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +136,8 @@ class Url:
         """Return what distinguishes this content from another, as the listing said."""
         return self.listed_version or version_of(self.info() or {})
 
-    def store(self) -> "UrlStore":
-        """Return the folder as an output folder.
-
-        Raises:
-            PixlateError: It is inside an archive.
-        """
+    def store(self) -> Store:
+        """Return the folder as an output folder, which cannot be inside an archive."""
         from pixlate_fsspec.store import UrlStore
 
         if "::" in self.name:
@@ -148,11 +171,7 @@ class Url:
         return found
 
     def read(self) -> bytes:
-        """Return the content.
-
-        Raises:
-            FileNotFoundError: There is no such file.
-        """
+        """Return the content; raise FileNotFoundError where there is no such file."""
         content: bytes = self._do(self.fs.cat_file, self.path)
         return content
 
@@ -170,14 +189,11 @@ class Url:
 
         Args:
             part: The local file.
-            create: Whether nothing may exist there.
+            create: As in :meth:`write`.
             aside: A temporary name on the same file system, for those where a file being written can be seen.
-
-        Raises:
-            FileExistsError: ``create``, and something exists there already.
         """
         if self.protocol == "memory":
-            self.fs.pipe_file(self.path, part.read_bytes(), **self._mode(self.fs.pipe_file, create))
+            self.write(part.read_bytes(), create)
             return
         if self.is_object_store:
             self._do(self.fs.put_file, str(part), self.path, **self._mode(self.fs.put_file, create))
@@ -212,15 +228,7 @@ class Url:
 
     @contextmanager
     def fetched(self, give_up: Callable[[], bool] = lambda: False) -> Iterator[Path]:
-        """Yield a local copy, which is removed at the end.
-
-        Args:
-            give_up: Ends the attempts early.
-
-        Raises:
-            PixlateError: It cannot be downloaded. One sentence without the URL.
-            GivenUp: It cannot be downloaded, and the attempts were given up.
-        """
+        """Yield a local copy, which is removed at the end; see :meth:`pixlate.plugin.place.Place.fetched`."""
         ending = self.pure.suffix if self.pure.suffix[1:].isalnum() else ""
         number, text = tempfile.mkstemp(prefix="pixlate-", suffix=ending)
         os.close(number)
@@ -264,26 +272,21 @@ class Url:
 
 def version_of(info: Mapping[str, Any]) -> Version:
     """Return what changes when a file does, from its file system's metadata: its checksum, or else its modification time."""
-    size, told = int(info.get("size") or 0), _checksum(info)
-    for name in _TIMES if not told else ():
-        value = info.get(name)
-        if isinstance(value, datetime):
-            return Version(size, round(value.timestamp() * 1e6) * 1000)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return Version(size, int(value * 1e9))
-        if isinstance(value, str) and value:
-            told = value
-            break
-    return Version(size, int.from_bytes(hashlib.sha256(told.encode()).digest()[:7]) if told else 0)
+    size, told = int(info.get("size") or 0), _checksum(info) or next(filter(None, map(info.get, _TIMES)), "")
+    if isinstance(told, datetime):
+        return Version(size, round(told.timestamp() * 1e6) * 1000)
+    if isinstance(told, int | float):
+        return Version(size, int(told * 1e9))
+    return Version(size, int.from_bytes(hashlib.sha256(str(told).encode()).digest()[:7]) if told else 0)
 
 
 def md5_of(info: Mapping[str, Any]) -> str:
     """Return the MD5 in hexadecimal where a file system reports one, or nothing: not every ``ETag`` is one."""
-    checksum = _checksum(info).strip('"').lower()
-    if len(checksum) == 32 and all(character in "0123456789abcdef" for character in checksum):
-        return checksum
-    with suppress(binascii.Error, ValueError):
-        decoded = base64.b64decode(_checksum(info), validate=True)
+    checksum = _checksum(info)
+    if match := re.fullmatch('"?([0-9a-f]{32})"?', checksum.lower()):
+        return match[1]
+    with suppress(ValueError):
+        decoded = base64.b64decode(checksum, validate=True)
         return decoded.hex() if len(decoded) == 16 else ""
     return ""
 
@@ -293,7 +296,7 @@ def _checksum(info: Mapping[str, Any]) -> str:
         value = info.get(name)
         value = value.get("content_md5") if isinstance(value, Mapping) else value
         if isinstance(value, bytes | bytearray):
-            return bytes(value).hex()
+            return value.hex()
         if isinstance(value, str) and value:
             return value
     return ""

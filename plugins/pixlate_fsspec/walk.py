@@ -19,15 +19,9 @@ _WEB_MAGIC = re.compile(r"\*")
 
 
 def find(source: Url, out: Store, failures: Failures) -> Iterator[Found]:
-    """Return the files a URL names, in the order of their names; hidden folders and the output are skipped.
+    """Return the files a URL names; hidden folders are skipped, and ``failures`` receives the keys that are no paths.
 
-    Args:
-        source: A file, a folder or a glob.
-        out: The output folder, which is skipped where it is below.
-        failures: Takes the keys that are no paths.
-
-    Raises:
-        PixlateError: There is nothing, or it cannot be listed.
+    See :meth:`pixlate.plugin.place.Place.files`.
     """
     magic = _WEB_MAGIC if source.is_web else _MAGIC
     with refusing(str(source)):
@@ -37,7 +31,7 @@ def find(source: Url, out: Store, failures: Failures) -> Iterator[Found]:
                 raise PixlateError(f"expected an output folder other than the source {source}; name another one")
             return _below(source, None, out, failures)
         if kind == "file":
-            return iter([Found(replace(source, listed_version=version_of(source.info() or {})), PurePosixPath(source.pure.name), named=True)])
+            return iter([Found(replace(source, listed_version=source.version()), PurePosixPath(source.pure.name), named=True)])
         if magic.search(source.path):
             return _matching(source, magic, out, failures)
     raise PixlateError(f"expected a file, a folder or a glob, but {source} does not exist; check the URL")
@@ -45,8 +39,7 @@ def find(source: Url, out: Store, failures: Failures) -> Iterator[Found]:
 
 def _matching(pattern: Url, magic: re.Pattern[str], out: Store, failures: Failures) -> Iterator[Found]:
     parts = pattern.path.split("/")
-    first = next(index for index, part in enumerate(parts) if magic.search(part))
-    like = tuple(parts[first:])
+    like = tuple(parts[next(index for index, part in enumerate(parts) if magic.search(part)) :])
     base = pattern
     for _ in like:
         base = base.parent
@@ -64,17 +57,9 @@ def _below(folder: Url, depth: int | None, out: Store, failures: Failures) -> It
         url = folder.child(key)
         if any(part.startswith(".") and part not in (".", "..") for part in parts[:-1]) or (output and url.path.startswith(output)):
             continue
-        reason = _no_path(parts)
-        if reason:
-            failures.append((str(url), reason))
+        bad = [part for part in parts if part in ("", ".", "..") or "/" in part or "\0" in part]
+        if bad:
+            failures.append((str(url), f"its name has the part {bad[0]!r}, of which no path of an output can be made; rename it"))
         else:
             found.append(Found(replace(url, listed_version=version_of(info)), PurePosixPath(*parts)))
     return iter(found)
-
-
-def _no_path(parts: list[str]) -> str:
-    """Return why the parts of a key are not a valid path below an output folder, if so."""
-    for part in parts:
-        if part in ("", ".", "..") or "/" in part or "\0" in part:
-            return f"its name has the part {part!r}, of which no path of an output can be made; rename it"
-    return ""
