@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pixlate.errors import PixlateError
 from pixlate.images import read_picture
-from pixlate.images.samples import to_8_bits
+from pixlate.images.picture import to_8_bits
 from pixlate.inference.sizes import allowed_size, pad
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.manager import installed

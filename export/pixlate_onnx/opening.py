@@ -11,7 +11,7 @@ import onnxruntime
 
 from pixlate.errors import PixlateError
 from pixlate.plugin.spec import METADATA_KEY, ModelSpec
-from pixlate.system.cores import granted_cores
+from pixlate.system.process import granted_cores
 from pixlate_onnx import providers
 from pixlate_onnx.providers import Chosen
 

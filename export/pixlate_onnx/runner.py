@@ -91,7 +91,7 @@ class OnnxTranslator:
 
     def _of_pixels(self, pixels: "Pixels", conditions: Arrays) -> "Pixels":
         """Run a file of uint8."""
-        from pixlate.images.samples import to_8_bits
+        from pixlate.images.picture import to_8_bits
 
         deep = pixels.dtype == np.uint16
         output = self._run_batches({self._image: np.ascontiguousarray(to_8_bits(pixels)), **conditions})
@@ -101,7 +101,7 @@ class OnnxTranslator:
 
     def _of_planes(self, pixels: "Pixels", conditions: Arrays) -> "Pixels":
         """Run a file of float."""
-        from pixlate.images.samples import full_scale
+        from pixlate.images.picture import full_scale
 
         height, width = pixels.shape[1:3]
         sides = allowed_size(height, width, self.spec)

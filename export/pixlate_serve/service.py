@@ -13,7 +13,7 @@ from pixlate.inference.batcher import Batch, Batcher, Ticket
 from pixlate.inference.conditions import Arrays
 from pixlate.inference.pictures import to_model
 from pixlate.plugin.translator import Translator
-from pixlate.system.cores import granted_cores
+from pixlate.system.process import granted_cores
 from pixlate_serve.admission import Admission, Claim
 from pixlate_serve.metrics import Metrics
 from pixlate_serve.options import ServeOptions

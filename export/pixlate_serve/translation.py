@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile, Picture, to_srgb
 from pixlate.images.formats import BUILT_IN, SNIFFED, named, recognised, writable
-from pixlate.images.picture import Pixels
-from pixlate.images.samples import full_scale, to_8_bits
+from pixlate.images.picture import Pixels, full_scale, to_8_bits
 from pixlate.images.write import encode_picture
 from pixlate.inference.pictures import from_model, refuse_colour, with_origin
 from pixlate.plugin.spec import ModelSpec

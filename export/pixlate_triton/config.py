@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from pixlate.errors import PixlateError
-from pixlate.system.cores import granted_cores
+from pixlate.system.process import granted_cores
 from pixlate_triton.interface import Interface, Tensor
 from pixlate_triton.options import TritonOptions
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from urllib.parse import unquote
 
 from pixlate.errors import PixlateError
-from pixlate.places.locating import missing_opener
+from pixlate.places.local import missing_opener
 from pixlate.plugin.place import Existing, Failures, Found, GivenUp, Reach, Store, Version
 from pixlate.system.text import shown
 from pixlate_fsspec.retries import cause, refusing, steady

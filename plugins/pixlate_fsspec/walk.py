@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote
 
 from pixlate.errors import PixlateError
-from pixlate.places.walk import is_named
+from pixlate.places.paths import is_named
 from pixlate.plugin.place import Failures, Found, Store
 from pixlate_fsspec.retries import refusing
 from pixlate_fsspec.store import UrlStore

@@ -21,8 +21,8 @@ from pixlate.convert.report import Summary
 from pixlate.errors import PixlateError
 from pixlate.inference.models import load_executors
 from pixlate.plugin.place import Place, Store
-from pixlate.system.cores import granted_cores
 from pixlate.system.extras import install
+from pixlate.system.process import granted_cores
 from pixlate_ray import RayOptions
 from pixlate_ray.worker import Order, Setup, Worker
 

@@ -9,8 +9,7 @@ from pixlate.convert.pipeline import Run
 from pixlate.convert.plan import settle
 from pixlate.convert.report import Result, reason_of
 from pixlate.errors import PixlateError
-from pixlate.places.job import Job
-from pixlate.places.journal import Journal
+from pixlate.places.journal import Job, Journal
 from pixlate_ray.cluster import Cluster, Lane
 from pixlate_ray.worker import Answer, Order
 

@@ -22,8 +22,7 @@ from pixlate.convert.sheet import Row, Sheet
 from pixlate.errors import PixlateError
 from pixlate.inference.executor import Executor
 from pixlate.inference.models import load_executors
-from pixlate.places.job import Job
-from pixlate.places.journal import Entry, State, entry_of, give_name
+from pixlate.places.journal import Entry, Job, State, entry_of, give_name
 from pixlate.places.local import LocalStore
 from pixlate.plugin.manager import installed
 from pixlate.plugin.place import Store, Version

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 
 import pixlate
-from pixlate.images.picture import Pixels
-from pixlate.images.samples import full_scale
+from pixlate.images.picture import Pixels, full_scale
 from pixlate.inference.sizes import allowed_size, blended_halo, pad
-from pixlate.system.cores import granted_cores
+from pixlate.system.process import granted_cores
 
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 

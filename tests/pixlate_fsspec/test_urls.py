@@ -25,8 +25,7 @@ from pixlate.convert import ConvertOptions, convert
 from pixlate.convert.preview import preview
 from pixlate.convert.report import Report, Summary
 from pixlate.errors import PixlateError
-from pixlate.places.local import LocalPlace
-from pixlate.places.locating import locate
+from pixlate.places.local import LocalPlace, locate
 from pixlate.plugin.translator import Translator
 from pixlate.system.text import shown
 from pixlate_fsspec import lease, retries

@@ -21,10 +21,8 @@ from pixlate.convert.plan import Plan, make_plan
 from pixlate.convert.report import Report, Summary
 from pixlate.errors import PixlateError
 from pixlate.images import BUILT_IN
-from pixlate.places.job import Job
-from pixlate.places.journal import Journal
-from pixlate.places.local import LocalStore
-from pixlate.places.locating import locate
+from pixlate.places.journal import Job, Journal
+from pixlate.places.local import LocalStore, locate
 from pixlate.places.paths import version_of
 from pixlate.plugin.place import Store
 from pixlate.plugin.translator import Translator

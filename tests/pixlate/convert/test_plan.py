@@ -17,8 +17,7 @@ from pixlate.convert.plan import Plan, make_plan
 from pixlate.errors import PixlateError
 from pixlate.images import BUILT_IN
 from pixlate.places import paths
-from pixlate.places.local import LocalStore
-from pixlate.places.locating import locate
+from pixlate.places.local import LocalStore, locate
 from pixlate.places.paths import identity
 from pixlate.system.text import printable
 

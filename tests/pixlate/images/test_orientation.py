@@ -12,7 +12,7 @@ from PIL import ExifTags, Image, ImageOps
 from tests.pixlate.images.conftest import LIMIT, exif_block, photograph, same, saved, size_of
 
 from pixlate.images import Metadata, Picture, read_picture, write_picture
-from pixlate.images.samples import turned
+from pixlate.images.picture import turned
 
 ORIENTATIONS = range(1, 9)
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" \

@@ -5,8 +5,7 @@ import pytest
 
 from pixlate.images import BUILT_IN, Metadata, Picture
 from pixlate.images.formats import named
-from pixlate.images.picture import Pixels
-from pixlate.images.samples import on_white, to_8_bits, unmultiplied
+from pixlate.images.picture import Pixels, on_white, to_8_bits, unmultiplied
 
 
 def test_a_picture_counts_the_bytes_of_pixels_and_alpha() -> None:

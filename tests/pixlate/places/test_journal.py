@@ -14,8 +14,7 @@ from tests.pixlate.conftest import Run, folder, outputs, save, stamps, tree
 
 from pixlate.convert.report import Summary
 from pixlate.errors import PixlateError
-from pixlate.places.job import Job
-from pixlate.places.journal import Journal, ReadOnlyJournal
+from pixlate.places.journal import Job, Journal, ReadOnlyJournal
 from pixlate.places.local import LocalStore
 from pixlate.places.paths import digest_file, version_of
 from pixlate.plugin.translator import Translator
@@ -356,13 +355,13 @@ def test_a_refused_second_conversion_leaves_the_first_ones_report_and_parts(tmp_
 
 def test_a_process_that_waited_for_the_lock_opens_the_compacted_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second opens the journal, the first then ends and replaces it: the lock of a file that is gone is worth nothing."""
-    from pixlate.system import locking
+    from pixlate.system import process
 
     source = save(tmp_path / "a.png")
     first = Journal(LocalStore(tmp_path), "settings")
     record(tmp_path, first, "b", b"b", source)
     record(tmp_path, first, "a", b"a", source)
-    real, tries = locking.lock_file, 0
+    real, tries = process.lock_file, 0
 
     def lock(file: object) -> None:
         nonlocal tries
@@ -371,7 +370,7 @@ def test_a_process_that_waited_for_the_lock_opens_the_compacted_journal(tmp_path
             first.__exit__(None)
         real(file)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(locking, "lock_file", lock)
+    monkeypatch.setattr(process, "lock_file", lock)
     with Journal(LocalStore(tmp_path), "settings") as second:
         assert tries == 2
         record(tmp_path, second, "c", b"c", source)

@@ -14,7 +14,7 @@ from cyclopts.config import Toml
 
 from pixlate.errors import PixlateError
 from pixlate.plugin.manager import installed
-from pixlate.system.signals import StopOnSignal
+from pixlate.system.process import StopOnSignal
 from pixlate.system.text import printable
 
 CONVERT_USAGE = "Usage: pixlate convert SOURCE... OUT --model MODEL [OPTIONS]"

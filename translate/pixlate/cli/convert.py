@@ -20,7 +20,7 @@ from pixlate.convert import convert as convert_images
 from pixlate.convert.preview import preview
 from pixlate.convert.report import Report, Summary
 from pixlate.errors import PixlateError
-from pixlate.places.locating import locate
+from pixlate.places.local import locate
 from pixlate.plugin.engine import Engine
 from pixlate.system.text import printable, shown
 

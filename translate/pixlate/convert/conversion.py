@@ -15,7 +15,7 @@ from pixlate.convert.sheet import Sheet
 from pixlate.errors import PixlateError
 from pixlate.inference.models import find
 from pixlate.places.journal import Journal, Outputs
-from pixlate.places.locating import locate
+from pixlate.places.local import locate
 from pixlate.places.paths import digest_file, identity
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.manager import installed

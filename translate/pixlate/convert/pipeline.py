@@ -21,10 +21,10 @@ from pixlate.inference.batcher import Abandoned, Batcher, Ticket
 from pixlate.inference.conditions import ImageConditions
 from pixlate.inference.executor import Executor
 from pixlate.inference.pictures import channels_made, from_model, refuse_colour, to_model, with_origin
-from pixlate.places.job import Job
+from pixlate.places.journal import Job
 from pixlate.plugin.place import FULL, GivenUp, Version
 from pixlate.plugin.spec import ModelSpec
-from pixlate.system.signals import StopOnSignal
+from pixlate.system.process import StopOnSignal
 
 BUDGET = 256 * 1024 * 1024
 """Bytes of pixels read ahead, and bytes waiting to be written."""

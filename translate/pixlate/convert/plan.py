@@ -11,11 +11,9 @@ from pixlate.convert.options import ConvertOptions, OnExists
 from pixlate.convert.report import Result
 from pixlate.errors import PixlateError
 from pixlate.images.formats import writable
-from pixlate.places.job import Job
-from pixlate.places.journal import Outputs, ReadOnlyJournal
+from pixlate.places.journal import Job, Outputs, ReadOnlyJournal
 from pixlate.places.local import HOME
-from pixlate.places.paths import identity
-from pixlate.places.walk import pair_name
+from pixlate.places.paths import identity, pair_name
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.place import Found, Place, Store, Version
 

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pixlate.convert.report import Draft, Summary
 from pixlate.images import Picture
-from pixlate.images.samples import to_8_bits
+from pixlate.images.picture import to_8_bits
 from pixlate.system.text import printable
 
 CELL = 360

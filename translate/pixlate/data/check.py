@@ -17,7 +17,7 @@ from pixlate.data.sizes import LEAST_ASPECT, too_narrow, unlike
 from pixlate.errors import PixlateError
 from pixlate.options.data import DataOptions, FolderOptions
 from pixlate.plugin.data import DataKind, DataReport, FolderReport, Track
-from pixlate.system.cores import granted_cores
+from pixlate.system.process import granted_cores
 
 TWO_SQUARES = 1.9
 """Width over height from which on one folder of images is taken for two side by side: single photographs are seldom so wide."""

@@ -17,7 +17,7 @@ from pixlate.data.sampling import sample_seed
 from pixlate.data.transforms import Transforms
 from pixlate.errors import PixlateError
 from pixlate.images import Pixels
-from pixlate.images.samples import to_8_bits
+from pixlate.images.picture import to_8_bits
 from pixlate.options import DegradedOptions
 from pixlate.plugin.data import Batch, Draw
 

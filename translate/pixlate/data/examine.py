@@ -11,7 +11,7 @@ from PIL import Image
 from pixlate.data.pixels import luma, read_own
 from pixlate.errors import PixlateError
 from pixlate.images import Pixels
-from pixlate.images.samples import to_8_bits
+from pixlate.images.picture import to_8_bits
 
 HASH_SIDE = 8
 """Rows and columns of the perceptual hash."""

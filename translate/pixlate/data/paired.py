@@ -16,7 +16,7 @@ from pixlate.data.sampling import epoch_indices, sample_seed
 from pixlate.data.sizes import check_sizes
 from pixlate.errors import PixlateError
 from pixlate.images import Pixels
-from pixlate.images.samples import to_8_bits
+from pixlate.images.picture import to_8_bits
 from pixlate.options import PairedOptions
 from pixlate.plugin.data import Batch, Draw
 

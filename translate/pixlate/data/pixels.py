@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile, Pixels
-from pixlate.images.samples import on_white
+from pixlate.images.picture import on_white
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.manager import installed
 

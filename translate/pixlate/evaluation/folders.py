@@ -11,8 +11,8 @@ from PIL import Image
 from pixlate.data.folders import name_some
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile, Pixels, read_picture
-from pixlate.images.samples import on_white, to_8_bits
-from pixlate.places.walk import images_by_name
+from pixlate.images.picture import on_white, to_8_bits
+from pixlate.places.paths import images_by_name
 from pixlate.plugin.manager import installed
 
 Layout = Literal["auto", "folders", "side-by-side", "degraded", "unpaired"]
@@ -138,7 +138,7 @@ def _settled(layout: Layout, folders: int, scale: int) -> Layout:
 
 
 def _images(folder: Path) -> dict[str, Path]:
-    """Return the images of a folder; see :func:`pixlate.places.walk.images_by_name`.
+    """Return the images of a folder; see :func:`pixlate.places.paths.images_by_name`.
 
     Raises:
         PixlateError: There is none, or as there.

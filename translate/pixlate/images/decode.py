@@ -9,9 +9,8 @@ import numpy as np
 from PIL import Image, ImageFile, JpegImagePlugin
 
 from pixlate.errors import PixlateError
-from pixlate.images import colour, exif, gif, png, xmp
-from pixlate.images.picture import Metadata, Picture
-from pixlate.images.samples import turned
+from pixlate.images import colour, exif, png, xmp
+from pixlate.images.picture import Metadata, Picture, turned
 from pixlate.plugin.image_format import Frame, Header, Opened
 
 Opener = Callable[[BinaryIO], ImageFile.ImageFile]
@@ -100,7 +99,7 @@ def png_frames(opened: Opened) -> Iterator[Frame]:
 
 def gif_frames(opened: Opened) -> Iterator[Frame]:
     """Decode a GIF file, whose XMP packet Pillow does not find."""
-    packet = xmp.upright(gif.xmp_of(opened.data()))
+    packet = xmp.upright(xmp.in_gif(opened.data()))
     for frame in frames(opened):
         yield replace(frame, picture=replace(frame.picture, metadata=replace(frame.picture.metadata, xmp=packet)))
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pixlate.images import colour, exif, gif
+from pixlate.images import colour, exif, xmp
 from pixlate.images.picture import Metadata, Picture
 
 Encoded = tuple[bytes, tuple[str, ...]]
@@ -72,7 +72,7 @@ def gif_file(picture: Picture, quality: int) -> Encoded:
         notes += () if exact else ("GIF holds 256 colours",)
         notes += ("GIF holds transparency as on or off",) if ((opaque > 0) & (opaque < 255)).any() else ()
     data = saved(image, "GIF", Metadata(), optimize=False, **transparency)
-    return gif.with_xmp(data, metadata.xmp) if metadata.xmp else data, notes
+    return xmp.gif_with(data, metadata.xmp) if metadata.xmp else data, notes
 
 
 def _with_resolution(metadata: Metadata) -> Metadata:

@@ -1,17 +1,47 @@
 """Files, or their bytes, to pictures: by content, upright, at full depth, within a limit, never in part."""
 
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Self
 
+from PIL import Image
+
 from pixlate.errors import PixlateError
-from pixlate.images.failures import check_size, explained
 from pixlate.images.formats import BUILT_IN, SNIFFED, named, recognised
-from pixlate.images.picture import Picture
+from pixlate.images.picture import Picture, check_size
 from pixlate.plugin.image_format import Frame, Header, ImageFormat, Opened
+
+
+@contextmanager
+def explained(kind: str = "image") -> Iterator[None]:
+    """Turn everything that goes wrong while a file is read into PixlateError.
+
+    Decoders raise OSError, SyntaxError, struct.error, zlib.error, EOFError and more for bytes they cannot make sense of, and a new version
+    may raise another, so the list is not kept here: whatever is not about the file system or the memory is about the bytes.
+    """
+    try:
+        yield
+    except PixlateError:
+        raise
+    except FileNotFoundError as error:
+        raise PixlateError("there is no such file; it may have been moved or renamed since the folder was listed") from error
+    except PermissionError as error:
+        raise PixlateError("permission denied; make the file readable for this user") from error
+    except IsADirectoryError as error:
+        raise PixlateError("expected a file, got a folder; name the images inside it") from error
+    except MemoryError as error:
+        raise PixlateError("the picture does not fit in memory; close other programs or make it smaller first") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # some readers look at Pillow's limit by themselves
+        raise PixlateError("expected at most 178 million pixels, which is what Pillow decodes in this format, got more; convert the file to PNG") from error
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise PixlateError(f"the file could not be read ({error.strerror}); check the disk or the network") from error
+        reason = " ".join(str(error).split()).rstrip(".")[:120] or type(error).__name__
+        raise PixlateError(f"the {kind} is truncated or damaged ({reason}); copy it again from its source") from error
 
 
 class ImageFile:

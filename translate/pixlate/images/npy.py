@@ -8,8 +8,7 @@ from numpy.lib import format as npy
 
 from pixlate.errors import PixlateError
 from pixlate.images.encode import Encoded
-from pixlate.images.picture import Picture
-from pixlate.images.samples import as_pixels
+from pixlate.images.picture import Picture, as_pixels
 from pixlate.plugin.image_format import Header, Opened
 
 MAGIC = npy.MAGIC_PREFIX

@@ -1,4 +1,4 @@
-"""A picture in memory: pixels, transparency, and what its file said about itself."""
+"""A picture in memory: pixels, transparency, what its file said about itself, and arithmetic on samples."""
 
 from dataclasses import dataclass, field
 from math import isfinite
@@ -6,9 +6,15 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
+from pixlate.errors import PixlateError
+
 Pixels = NDArray[np.uint8 | np.uint16 | np.float32]
 """Samples (height, width, channels), or (batch, height, width, channels): uint8 of 0..255, uint16 of 0..65535, or float32, linear in whatever
 range the file has and not clipped; what a network or a training set takes is in [0, 1]."""
+SAMPLES_A_PIXEL = 4
+"""Samples that a limit of pixels allows for each of them, as RGB with alpha has."""
+_MIRRORED = {1: (1, 1), 2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
+"""Orientation -> step down and step right, after rows and columns have been exchanged from 5 on."""
 
 
 @dataclass(frozen=True)
@@ -62,3 +68,96 @@ class Picture:
     def nbytes(self) -> int:
         """Memory of pixels and alpha, in bytes."""
         return self.pixels.nbytes + (0 if self.alpha is None else self.alpha.nbytes)
+
+
+def check_size(width: int, height: int, max_pixels: int, channels: int = 1) -> None:
+    """Refuse a picture that is empty or has more than ``max_pixels`` pixels, or four times as many samples, before it is decoded.
+
+    Raises:
+        PixlateError: With the size and the option that raises the limit.
+    """
+    if width < 1 or height < 1:
+        raise PixlateError(f"the image is truncated or damaged (its header says {width} x {height} pixels); copy it again from its source")
+    if width * height > max_pixels:
+        raise PixlateError(
+            f"expected at most {max_pixels / 1e6:.6g} million pixels, got {width} x {height} = {width * height / 1e6:.6g} million; "
+            "raise the limit with --max-pixels if the file can be trusted"
+        )
+    if width * height * channels > SAMPLES_A_PIXEL * max_pixels:
+        raise PixlateError(
+            f"expected at most {SAMPLES_A_PIXEL * max_pixels / 1e6:.6g} million samples, {SAMPLES_A_PIXEL} for each of --max-pixels, got "
+            f"{width} x {height} of {channels} channels; raise the limit if the file can be trusted"
+        )
+
+
+def turned(samples: Pixels, orientation: int) -> Pixels:
+    """Return samples, (height, width, ...), as EXIF orientation 1 to 8 says they are to be seen (EXIF 2.32, 4.6.4, tag 274)."""
+    vertical, horizontal = _MIRRORED[orientation]
+    upright: Pixels = np.ascontiguousarray((np.swapaxes(samples, 0, 1) if orientation >= 5 else samples)[::vertical, ::horizontal])
+    return upright
+
+
+def as_pixels(array: NDArray[np.generic]) -> Pixels:
+    """Return samples as one of the three kinds of pixels, in the byte order of this machine.
+
+    Raises:
+        PixlateError: They are of another type.
+    """
+    native = array.dtype.newbyteorder("=")
+    if native in (np.uint8, np.uint16):
+        return np.ascontiguousarray(array, native)
+    if not np.issubdtype(array.dtype, np.floating):
+        raise PixlateError(f"expected samples of uint8, uint16 or floating point, got {array.dtype}; convert them")
+    with np.errstate(over="ignore"):  # beyond float32 is beyond white
+        return np.ascontiguousarray(array, np.float32)
+
+
+def full_scale(samples: Pixels) -> int:
+    """Return the number that means white: 255, 65535, or 1 in floating point."""
+    return {1: 255, 2: 65535}.get(samples.dtype.itemsize, 1)
+
+
+def to_8_bits(samples: Pixels) -> NDArray[np.uint8]:
+    """Round 16-bit samples to the nearest of 256 levels, x / 257, and floating point of [0, 1], clipped to it, likewise."""
+    if samples.dtype == np.uint8:
+        return samples.astype(np.uint8, copy=False)
+    if samples.dtype == np.float32:
+        return rounded(samples, 255).astype(np.uint8)
+    return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def rounded(samples: Pixels, full: int) -> NDArray[np.float32]:
+    """Return floating point of [0, 1], clipped to it, as the nearest whole levels up to ``full``.
+
+    Raises:
+        PixlateError: A sample is not a number.
+    """
+    levels: NDArray[np.float32] = np.rint(np.clip(samples, 0, 1) * np.float32(full))
+    if np.isnan(levels).any():
+        raise PixlateError("expected numbers as samples, got some that are none (NaN); replace them in the file")
+    return levels
+
+
+def to_16_bits(samples: Pixels) -> NDArray[np.uint16]:
+    """Spread 8-bit samples over 16 bits: x * 257, which :func:`to_8_bits` undoes."""
+    return samples.astype(np.uint16) * np.uint16(257)
+
+
+def on_white(pixels: Pixels, alpha: Pixels) -> Pixels:
+    """Lay (height, width, channels) pixels over white, which is 1 in floating point."""
+    if pixels.dtype == np.float32:
+        opacity = alpha[:, :, None]
+        laid: Pixels = (pixels * opacity + (1 - opacity)).astype(np.float32)
+        return laid
+    full = full_scale(pixels)
+    share = alpha[:, :, None].astype(np.uint32)  # the sum stays below full^2 + full / 2 < 2^32
+    mixed: Pixels = ((pixels * share + full * (full - share) + full // 2) // full).astype(pixels.dtype)
+    return mixed
+
+
+def unmultiplied(pixels: Pixels, alpha: Pixels) -> Pixels:
+    """Divide premultiplied whole (height, width, channels) pixels by their alpha; where it is 0 they should be 0 too."""
+    full = full_scale(pixels)
+    share = np.maximum(alpha, 1)[:, :, None].astype(np.uint32)
+    divided: Pixels = np.minimum((pixels.astype(np.uint32) * full + share // 2) // share, full).astype(pixels.dtype)
+    return divided

@@ -20,9 +20,7 @@ from pixlate.errors import PixlateError
 from pixlate.images import exif, xmp
 from pixlate.images.decode import as_stored, metadata_of, upright
 from pixlate.images.encode import Encoded
-from pixlate.images.failures import check_size
-from pixlate.images.picture import Metadata, Picture, Pixels
-from pixlate.images.samples import as_pixels, full_scale, unmultiplied
+from pixlate.images.picture import Metadata, Picture, Pixels, as_pixels, check_size, full_scale, unmultiplied
 from pixlate.images.tags import UNDEFINED, Directory, Field, Order, first_directory, long, rewritten, short
 from pixlate.plugin.image_format import Frame, Header, Opened
 

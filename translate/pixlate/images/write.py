@@ -8,8 +8,7 @@ from pathlib import Path
 from pixlate.errors import PixlateError
 from pixlate.images import colour, exif
 from pixlate.images.formats import BUILT_IN, writable
-from pixlate.images.picture import Metadata, Picture
-from pixlate.images.samples import on_white, to_8_bits, to_16_bits
+from pixlate.images.picture import Metadata, Picture, on_white, to_8_bits, to_16_bits
 from pixlate.plugin.image_format import ImageFormat
 
 _NAMES = {"exif": "EXIF", "icc": "the ICC profile", "xmp": "XMP", "dpi": "the resolution"}

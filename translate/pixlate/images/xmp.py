@@ -1,4 +1,4 @@
-"""XMP packets: orientation, and the property that says how a picture was made."""
+"""XMP packets: orientation, the property that says how a picture was made, and packets in GIF files."""
 
 import re
 from xml.dom import Node, minidom
@@ -17,6 +17,9 @@ _EMPTY = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="' + RDF + '">'
     '<rdf:Description rdf:about=""/></rdf:RDF></x:xmpmeta>\n<?xpacket end="w"?>'
 )
+_GIF_OPENING = b"\x21\xff\x0bXMP DataXMP"
+_GIF_CLOSING = b"\x01" + bytes(range(255, -1, -1)) + b"\0"
+"""Whichever byte of the packet a reader takes for the length of a block, it ends up here and finds the end."""
 
 
 def orientation(xmp: bytes) -> int | None:
@@ -91,3 +94,17 @@ def _prefix(element: minidom.Element) -> str:
     prefix = next((name for name, namespace in taken.items() if namespace == EXTENSION), None) or next(name for name in names if name not in taken)
     element.setAttributeNS(XMLNS, f"xmlns:{prefix}", EXTENSION)
     return prefix
+
+
+def in_gif(data: bytes) -> bytes:
+    """Return the XMP packet of a GIF file, empty where there is none."""
+    start = data.find(_GIF_OPENING)
+    end = data.find(_GIF_CLOSING[:3], start)
+    return data[start + len(_GIF_OPENING) : end] if 0 <= start < end else b""
+
+
+def gif_with(data: bytes, xmp: bytes) -> bytes:
+    """Put an XMP packet behind the header and the global palette of a GIF file."""
+    palette = 3 << ((data[10] & 7) + 1) if data[10] & 0x80 else 0
+    header = 13 + palette
+    return b"GIF89a" + data[6:header] + _GIF_OPENING + xmp + _GIF_CLOSING + data[header:]

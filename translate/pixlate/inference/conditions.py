@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile
-from pixlate.images.picture import Pixels
-from pixlate.images.samples import to_8_bits
-from pixlate.places.walk import images_by_name
+from pixlate.images.picture import Pixels, to_8_bits
+from pixlate.places.paths import images_by_name
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.spec import ModelInput, ModelSpec
 
@@ -76,7 +75,7 @@ class Conditions:
 
 
 class ImageConditions:
-    """The conditions of the images of a folder: those of the command, and a mask of the same :func:`pixlate.places.walk.pair_name`.
+    """The conditions of the images of a folder: those of the command, and a mask of the same :func:`pixlate.places.paths.pair_name`.
 
     Args:
         spec: Of the model.

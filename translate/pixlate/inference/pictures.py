@@ -7,8 +7,7 @@ from PIL import Image
 
 from pixlate.errors import PixlateError
 from pixlate.images import Picture, add_origin
-from pixlate.images.picture import Pixels
-from pixlate.images.samples import full_scale, rounded
+from pixlate.images.picture import Pixels, full_scale, rounded
 from pixlate.plugin.spec import ModelSpec
 
 

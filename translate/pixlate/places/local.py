@@ -1,4 +1,4 @@
-"""Local folders, as places to read from and as a store to write into."""
+"""Local files and folders, as places to read from and as a store to write into; and the place that a user names."""
 
 import errno
 import os
@@ -11,10 +11,12 @@ from threading import Lock
 from typing import ClassVar, Literal
 
 from pixlate.errors import PixlateError
-from pixlate.places.paths import digest_file, folds_case, identity, make_folders, version_of
-from pixlate.places.walk import find, has_magic, walk
-from pixlate.plugin.place import Existing, Failures, Found, Reach, Store, Version
-from pixlate.system import locking
+from pixlate.places.paths import digest_file, find, folds_case, has_magic, identity, make_folders, version_of, walk
+from pixlate.plugin.manager import installed
+from pixlate.plugin.place import Existing, Failures, Found, Place, Reach, Store, Version
+from pixlate.system import process
+from pixlate.system.extras import install
+from pixlate.system.text import refuse_flattened, shown
 
 HOME = ".pixlate"
 """Folder inside the output folder that holds the journal and files being written."""
@@ -236,10 +238,33 @@ def _held(path: Path) -> FileIO:
         make_folders(path.parent)
         file = FileIO(path, "a+")
         try:
-            locking.lock_file(file)
+            process.lock_file(file)
             if identity(path) == (os.fstat(file.fileno()).st_dev, os.fstat(file.fileno()).st_ino):
                 return file
         except OSError:
             file.close()
             raise
         file.close()  # another conversion came to its end meanwhile and has replaced this journal by the sorted one
+
+
+def locate(place: str | Path) -> Place:
+    """Return the place that a user names: a path on this machine, or what a plugin opens.
+
+    Raises:
+        PixlateError: No plugin opens the URL, or a URL was given as a Path.
+    """
+    if isinstance(place, Path):
+        refuse_flattened(place, "a URL")
+        return LocalPlace(str(place))
+    opened, failures = installed().first("pixlate_open_place", lambda: {"name": place}, "a place", lambda value: hasattr(value, "store"), "it")
+    if opened is None and failures:
+        raise PixlateError(f"no installed plugin opens {shown(place)}: {'; '.join(failures)}; check the name, or update the plugin")
+    if opened is None:
+        raise missing_opener(shown(place))
+    found: Place = opened
+    return found
+
+
+def missing_opener(name: str) -> PixlateError:
+    """Return the sentence for a URL where what opens URLs is not installed."""
+    return PixlateError(f"{name} is a URL, and the package that opens URLs is missing; run: {install('remote')}")

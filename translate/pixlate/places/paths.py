@@ -1,12 +1,16 @@
-"""Local files: what their paths say before they are opened."""
+"""Local paths: what they say before a file is opened, the walk through folders, and what a glob names."""
 
+import fnmatch
 import hashlib
 import os
+import re
 import stat
-from pathlib import Path
+import unicodedata
+from collections.abc import Callable, Container, Iterator
+from pathlib import Path, PurePath
 
 from pixlate.errors import PixlateError
-from pixlate.plugin.place import Version
+from pixlate.plugin.place import Failures, Version
 
 
 def version_of(source: str) -> Version:
@@ -76,3 +80,120 @@ def folds_case(root: Path) -> bool:
     if inside is None or identity(inside) is None:
         return False
     return identity(inside) == identity(inside.with_name(inside.name.swapcase()))
+
+
+_MAGIC = re.compile(r"[*?\[]")
+
+
+def walk(top: Path, out: Path | None, failures: Failures, wanted: Callable[[Path], bool] = lambda folder: True) -> Iterator[str]:
+    """Yield the files below a folder in the order of their names, through links too; the output and hidden folders are left out.
+
+    Args:
+        top: The folder.
+        out: The output folder, which is skipped where it is below; None if it is not on a local disk.
+        failures: Receives the folders that cannot be read and the links that lead back to a folder above them.
+        wanted: Returns whether to enter a folder.
+    """
+    output = None if out is None else identity(out)
+    levels: list[tuple[tuple[int, int] | None, Iterator[os.DirEntry[str]]]] = []
+    entered: str | None = str(top)
+    while entered is not None or levels:
+        if entered is not None:
+            own = identity(entered)
+            if own is not None and any(own == other for other, _ in levels):
+                failures.append((entered, "is a link back to a folder that holds it; its images are converted once, remove the link"))
+            elif not (levels and own == output and own is not None):
+                levels.append((own, _listed(entered, failures)))
+            entered = None
+            continue
+        entry = next(levels[-1][1], None)
+        if entry is None:
+            levels.pop()
+        elif not _is_folder(entry):
+            yield entry.path
+        elif not entry.name.startswith(".") and wanted(Path(entry.path)):
+            entered = entry.path
+
+
+def has_magic(path: Path) -> bool:
+    """Return whether a path is a glob."""
+    return bool(_MAGIC.search(str(path)))
+
+
+def find(pattern: Path, out: Path | None, failures: Failures) -> tuple[Path, Iterator[str]]:
+    """Return the folder a glob starts in, and the files it names: ``**`` matches any number of folders.
+
+    Args:
+        pattern: Such as ``photos/**/*.jpg``.
+        out: The output folder, which is skipped.
+        failures: As in :func:`walk`.
+    """
+    first = next(index for index, part in enumerate(pattern.parts) if _MAGIC.search(part))
+    base, rest = Path(*pattern.parts[:first]), pattern.parts[first:]
+    fixed = rest.index("**") if "**" in rest else len(rest) - 1
+
+    def wanted(folder: Path) -> bool:
+        parts = folder.relative_to(base).parts
+        if len(parts) >= len(rest) and "**" not in rest:
+            return False
+        return all(fnmatch.fnmatch(part, like) for part, like in zip(parts, rest[:fixed], strict=False))
+
+    def found() -> Iterator[str]:
+        if os.path.isdir(base):  # noqa: PTH112 - pathlib raises where a folder above may not be read
+            for path in walk(base, out, failures, wanted):
+                if is_named(Path(path).relative_to(base).parts, rest):
+                    yield path
+
+    return base, found()
+
+
+def is_named(parts: tuple[str, ...], like: tuple[str, ...]) -> bool:
+    """Return whether a path, part by part, is one that a glob names: ``**`` matches any number of folders."""
+    if not like or not parts:
+        return not like and not parts
+    if like[0] == "**":
+        return len(like) == 1 or any(is_named(parts[first:], like[1:]) for first in range(len(parts)))
+    return fnmatch.fnmatch(parts[0], like[0]) and is_named(parts[1:], like[1:])
+
+
+def _listed(folder: str, failures: Failures) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return iter(sorted(entries, key=lambda entry: entry.name))
+    except OSError as error:
+        failures.append((folder, f"the folder cannot be read ({error.strerror}); check its path and permissions"))
+        return iter(())
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself; reading it will say so
+        return False
+
+
+def pair_name(path: PurePath) -> str:
+    """Return the name by which images of two folders belong together: the relative path without suffix, with slashes, in one form of Unicode."""
+    return unicodedata.normalize("NFC", path.with_suffix("").as_posix())
+
+
+def images_by_name(folder: Path, suffixes: Container[str]) -> dict[str, Path]:
+    """Return the images in and below a folder by :func:`pair_name`, in the order of their paths; hidden ones are left out.
+
+    Raises:
+        PixlateError: It is no folder, holds none, or a part of it cannot be read, or two have one name.
+    """
+    if not folder.is_dir():
+        raise PixlateError(f"expected a folder of images, got {folder}, which is {'a file' if folder.exists() else 'not there'}; name a folder")
+    failures: Failures = []
+    found: dict[str, Path] = {}
+    for path in sorted(map(Path, walk(folder, folder, failures))):
+        if path.suffix.lower() not in suffixes or path.name.startswith("."):
+            continue
+        name = pair_name(path.relative_to(folder))
+        if name in found:
+            raise PixlateError(f"expected one image of each name, got {found[name]} and {path}; take one of them out")
+        found[name] = path
+    for path_failed, reason in failures:
+        raise PixlateError(f"{path_failed}: {reason}")
+    return found

@@ -1,9 +1,16 @@
-"""The cores available to this process."""
+"""This process: the cores it may use, locks on files, and the signals that stop it."""
 
+import errno
 import math
 import os
-from collections.abc import Iterator
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from io import FileIO
 from pathlib import Path
+from types import FrameType
+from typing import Self
 
 from pixlate.errors import PixlateError
 
@@ -57,3 +64,49 @@ def _groups() -> Iterator[Path]:
         parts = [part for part in path.split("/") if part not in ("", "..")]
         for depth in range(1, len(parts) + 1):
             yield top.joinpath(*parts[:depth])
+
+
+def lock_file(file: FileIO) -> None:
+    """Lock a file for this process until it is closed or the process ends, however it ends.
+
+    Raises:
+        BlockingIOError: Another process has locked it.
+    """
+    if sys.platform == "win32":
+        import msvcrt
+
+        try:
+            file.seek(0)  # the same byte, however long the file has grown
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError as error:  # Windows says "permission denied"
+            raise BlockingIOError(errno.EWOULDBLOCK, error.strerror) from error
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class StopOnSignal:
+    """Context in which SIGTERM and SIGINT only request a stop; outside the main thread, where signals cannot be taken, it does nothing.
+
+    Args:
+        tell: Called when one arrives, in the main thread.
+    """
+
+    def __init__(self, tell: Callable[[], None] = lambda: None) -> None:
+        self.asked = False
+        self._tell = tell
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGTERM, signal.SIGINT)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+        self._tell()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pixlate.errors import PixlateError
-from pixlate.system import cores as machine
+from pixlate.system import process as machine
 
 
 @pytest.fixture
