@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -12,7 +11,6 @@ import onnxruntime
 from pixlate.errors import PixlateError
 from pixlate.inference.sizes import allowed_side
 from pixlate.plugin.spec import METADATA_KEY, ModelSpec
-from pixlate.system.extras import import_for
 
 _TYPES = {"tensor(uint8)": "TYPE_UINT8", "tensor(float)": "TYPE_FP32", "tensor(float16)": "TYPE_FP16", "tensor(int64)": "TYPE_INT64"}
 _NUMBERS = {"TYPE_UINT8": np.uint8, "TYPE_FP32": np.float32, "TYPE_FP16": np.float16, "TYPE_INT64": np.int64}
@@ -21,8 +19,6 @@ _KINDS = {"image": _PIXELS, "mask": _PIXELS, "label": (1, ("TYPE_INT64",)), "vec
 """Kind of an input -> its dimensions and types."""
 UNKNOWN_SIDE = 64
 """Height and width tried where the file does not say its smallest."""
-Description = tuple[list["Tensor"], list["Tensor"], dict[str, str]]
-"""What a file says of itself: inputs, outputs and metadata."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +28,7 @@ class Tensor:
     name: str
     """Name in the file."""
     type: str
-    """Triton's word for its type, such as ``TYPE_UINT8``; ONNX Runtime's for one that no model of images has."""
+    """Triton's word for its type, such as ``TYPE_UINT8``; ONNX Runtime's where no model of images has it."""
     shape: tuple[int, ...]
     """Sizes in the file's order, the batch first; -1 is free."""
 
@@ -51,8 +47,6 @@ class Interface:
     """Its metadata, where it has any."""
     smallest: tuple[tuple[int, ...], ...]
     """Smallest shape of each input, of a batch of one where the batch is free."""
-    tried: bool = True
-    """Whether that was run; bfloat16 runs on GPUs only."""
 
     @property
     def batches(self) -> bool:
@@ -66,20 +60,19 @@ class Interface:
 
 
 def read_interface(path: Path) -> Interface:
-    """Read a model file.
+    """Read a model file, and run it once.
 
     Raises:
-        PixlateError: It cannot be read, is damaged, keeps weights in other files, or is no model of images.
+        PixlateError: It cannot be read, is damaged, keeps weights in other files, does not run on a CPU, or is no model of images.
     """
     try:
         model = path.read_bytes()
     except OSError as error:
         raise PixlateError(f"the model {path} cannot be read ({error.strerror}); check its path") from error
     session = _open(path, model)
-    inputs, outputs, metadata = described_by_onnx(model) if session is None else described_by_session(session)
-    text = metadata.get(METADATA_KEY)
+    inputs, gives = [_described(item) for item in session.get_inputs()], _described(session.get_outputs()[0])
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     spec = ModelSpec.from_json(text) if text else None
-    gives = outputs[0]
     _require_images(path, inputs, gives, spec)
     for name in (tensor.name for tensor in (*inputs, gives)):
         if not name or not name.isprintable() or any(mark in name for mark in "\"'\\"):
@@ -92,10 +85,13 @@ def read_interface(path: Path) -> Interface:
         raise PixlateError(f"{path}: expected a fixed number of channels, got a free dimension; export it with `pixlate export`")
     side = UNKNOWN_SIDE if spec is None else allowed_side(1, spec)
     smallest = tuple(tuple(size if size >= 1 else side if place else 1 for place, size in enumerate(tensor.shape)) for tensor in inputs)
-    interface = Interface(model, tuple(inputs), gives, spec, smallest, session is not None)
-    if session is not None:
-        _try(path, session, interface, (1, 2) if channels_last else (2, 3))
+    interface = Interface(model, tuple(inputs), gives, spec, smallest)
+    _try(path, session, interface, (1, 2) if channels_last else (2, 3))
     return interface
+
+
+def _described(item: onnxruntime.NodeArg) -> Tensor:
+    return Tensor(item.name, _TYPES.get(item.type, item.type), tuple(size if isinstance(size, int) and size > 0 else -1 for size in item.shape))
 
 
 def _require_images(path: Path, inputs: Sequence[Tensor], output: Tensor, spec: ModelSpec | None) -> None:
@@ -116,36 +112,7 @@ def _require_images(path: Path, inputs: Sequence[Tensor], output: Tensor, spec: 
     raise PixlateError(f"{path}: expected a model from one image to one, of 4 dimensions each, in uint8 or float, got {found}; choose a model of images")
 
 
-def described_by_session(session: onnxruntime.InferenceSession) -> Description:
-    """Return what ONNX Runtime says of a file."""
-    inputs, outputs = (
-        [
-            Tensor(item.name, _TYPES.get(item.type, item.type), tuple(size if isinstance(size, int) and size > 0 else -1 for size in item.shape))
-            for item in items
-        ]
-        for items in (session.get_inputs(), session.get_outputs())
-    )
-    return inputs, outputs, session.get_modelmeta().custom_metadata_map
-
-
-def described_by_onnx(model: bytes) -> Description:
-    """Return the same of a file that ONNX Runtime opens on GPUs only.
-
-    Raises:
-        PixlateError: The package ``onnx`` is missing.
-    """
-    onnx = import_for("describing a model that ONNX Runtime has no operators for on CPUs", "onnx")
-    loaded = onnx.load_model_from_string(model)
-
-    def tensor(item: Any) -> Tensor:
-        kind = f"tensor({onnx.TensorProto.DataType.Name(item.type.tensor_type.elem_type).lower()})"
-        return Tensor(item.name, _TYPES.get(kind, kind), tuple(max(size.dim_value, 0) or -1 for size in item.type.tensor_type.shape.dim))
-
-    return [*map(tensor, loaded.graph.input)], [*map(tensor, loaded.graph.output)], {entry.key: entry.value for entry in loaded.metadata_props}
-
-
-def _open(path: Path, model: bytes) -> onnxruntime.InferenceSession | None:
-    """Open a file on the CPU; None where ONNX Runtime has no kernels for it there, as for bfloat16."""
+def _open(path: Path, model: bytes) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
@@ -155,9 +122,9 @@ def _open(path: Path, model: bytes) -> onnxruntime.InferenceSession | None:
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:
-        if type(error).__name__ == "NotImplemented":
-            return None
         reason = _short(error)
+        if type(error).__name__ == "NotImplemented":
+            raise PixlateError(f"{path} is tried on the CPU, where ONNX Runtime cannot run it ({reason}); export it in float32 or float16") from error
         if "external data" in reason.lower():
             raise PixlateError(
                 f"{path} keeps its weights in another file, and Triton is given one; write them into one: "

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from google.protobuf import text_format  # type: ignore[import-untyped]
 from hypothesis import HealthCheck, given, settings
@@ -26,12 +25,10 @@ from pixlate.cli import main
 from pixlate.errors import PixlateError
 from pixlate.inference.models import find, load
 from pixlate.plugin.spec import METADATA_KEY, ModelInput, ModelSpec
-from pixlate_triton import repository as writing
-from pixlate_triton.command import docker_command
-from pixlate_triton.config import config_text
-from pixlate_triton.interface import Interface, Tensor, described_by_onnx, described_by_session, read_interface
-from pixlate_triton.options import TritonOptions
-from pixlate_triton.repository import write_model
+from pixlate_triton import command as writing
+from pixlate_triton.command import docker_command, write_model
+from pixlate_triton.config import TritonOptions, config_text
+from pixlate_triton.interface import Interface, Tensor, read_interface
 
 Save = Callable[..., Path]
 FREE = ("batch", 3, "height", "width")
@@ -109,7 +106,7 @@ def test_shipped_model_becomes_a_repository_and_says_how_to_start_it(
 
 
 def test_copied_model_is_byte_identical_and_gives_the_same_pictures(tmp_path: Path) -> None:
-    model = write_model("upscale-x2", tmp_path / "repository").written.model
+    model = write_model("upscale-x2", tmp_path / "repository").model
     assert model.read_bytes() == find("upscale-x2").read_bytes()
     pixels = np.random.default_rng(0).integers(0, 256, (2, 9, 11, 3), np.uint8)
     assert np.array_equal(load(model, "cpu")(pixels), load("upscale-x2", "cpu")(pixels))
@@ -117,7 +114,7 @@ def test_copied_model_is_byte_identical_and_gives_the_same_pictures(tmp_path: Pa
 
 def test_uint8_model_is_described_with_channels_last_and_free_sides(save: Save, tmp_path: Path) -> None:
     done = write_model(uint8(save), tmp_path / "repository")
-    config = parsed(done.written.config)
+    config = parsed(done.config)
     assert (config.name, config.backend, config.default_model_filename, config.max_batch_size) == ("bytes", "onnxruntime", "model.onnx", 8)
     (image,), (translated,) = config.input, config.output
     assert (image.name, image.data_type, list(image.dims)) == ("image", pb.TYPE_UINT8, [-1, -1, 3])
@@ -126,7 +123,7 @@ def test_uint8_model_is_described_with_channels_last_and_free_sides(save: Save, 
 
 @pytest.mark.parametrize(("kind", "word"), [(TensorProto.FLOAT, "TYPE_FP32"), (TensorProto.FLOAT16, "TYPE_FP16")])
 def test_float_model_is_described_with_channels_first(kind: int, word: str, save: Save, tmp_path: Path) -> None:
-    config = parsed(write_model(save(kind=kind), tmp_path / "repository").written.config)
+    config = parsed(write_model(save(kind=kind), tmp_path / "repository").config)
     for tensor in (config.input[0], config.output[0]):
         assert (tensor.data_type, list(tensor.dims)) == (getattr(pb, word), [3, -1, -1])
 
@@ -136,8 +133,8 @@ def test_every_option_reaches_the_field_triton_reads(save: Save, tmp_path: Path)
         name="night", version_number=7, served_versions=2, max_batch=16, preferred_batch=(8, 4), queue_delay_us=250, instances=3, device="gpu", gpus=(0, 2)
     )
     done = write_model(save(), tmp_path / "repository", options)
-    config = parsed(done.written.config)
-    assert done.written.model == tmp_path / "repository/night/7/model.onnx"
+    config = parsed(done.config)
+    assert done.model == tmp_path / "repository/night/7/model.onnx"
     assert (config.name, config.max_batch_size, config.version_policy.latest.num_versions) == ("night", 16, 2)
     assert list(config.dynamic_batching.preferred_batch_size) == [4, 8] and config.dynamic_batching.max_queue_delay_microseconds == 250
     (group,) = config.instance_group
@@ -150,7 +147,7 @@ def parameters(config: Any) -> dict[str, str]:
 
 
 def test_cuda_searches_by_heuristic_and_takes_no_more_memory_than_it_needs(save: Save, tmp_path: Path) -> None:
-    config = parsed(write_model(save(), tmp_path / "repository").written.config)
+    config = parsed(write_model(save(), tmp_path / "repository").config)
     assert parameters(config) == {"cudnn_conv_algo_search": "1", "arena_extend_strategy": "1", "enable_mem_pattern": "0"}
 
 
@@ -158,7 +155,7 @@ def test_cores_granted_are_shared_among_the_instances_on_a_cpu(save: Save, tmp_p
     monkeypatch.setattr("pixlate_triton.config.granted_cores", lambda: 8)
     for instances, threads, expected in ((1, 0, 8), (3, 0, 2), (9, 0, 1), (3, 5, 5)):
         options = TritonOptions(device="cpu", instances=instances, threads=threads, overwrite=True)
-        config = parsed(write_model(save(), tmp_path / "repository", options).written.config)
+        config = parsed(write_model(save(), tmp_path / "repository", options).config)
         assert parameters(config)["intra_op_thread_count"] == str(expected)
         assert (config.instance_group[0].kind, config.instance_group[0].count) == (pb.ModelInstanceGroup.KIND_CPU, instances)
         words = shlex.split(docker_command(tmp_path, options))
@@ -167,7 +164,7 @@ def test_cores_granted_are_shared_among_the_instances_on_a_cpu(save: Save, tmp_p
 
 def test_warm_up_is_the_smallest_image_the_model_takes_alone_and_in_a_full_batch(save: Save, tmp_path: Path) -> None:
     path = uint8(save, spec=ModelSpec(scale=2, io="uint8", minimum=9, multiple=4))
-    config = parsed(write_model(path, tmp_path / "repository", TritonOptions(max_batch=4)).written.config)
+    config = parsed(write_model(path, tmp_path / "repository", TritonOptions(max_batch=4)).config)
     assert [(sample.batch_size, list(sample.inputs["image"].dims)) for sample in config.model_warmup] == [(1, [12, 12, 3]), (4, [12, 12, 3])]
     assert all(sample.inputs["image"].data_type == pb.TYPE_UINT8 and sample.inputs["image"].zero_data for sample in config.model_warmup)
 
@@ -180,7 +177,7 @@ def accelerator(config: Any) -> tuple[str, dict[str, str]]:
 @pytest.mark.parametrize(("precision", "mode"), [("float32", "FP32"), ("float16", "FP16"), ("bfloat16", "BF16"), ("int8", "INT8")])
 def test_tensorrt_works_in_the_precision_of_the_file_and_keeps_its_engines(precision: Any, mode: str, save: Save, tmp_path: Path) -> None:
     path = save(spec=ModelSpec(scale=2, precision=precision))
-    config = parsed(write_model(path, tmp_path / "repository", TritonOptions(tensorrt=True, tensorrt_workspace=100)).written.config)
+    config = parsed(write_model(path, tmp_path / "repository", TritonOptions(tensorrt=True, tensorrt_workspace=100)).config)
     name, given = accelerator(config)
     assert name == "tensorrt"
     assert given.pop("trt_engine_cache_path").startswith("/tensorrt/double-")
@@ -199,7 +196,7 @@ def test_engines_of_a_file_with_other_weights_are_cached_in_another_folder(save:
     for data in ("one", "other"):
         spec = ModelSpec(scale=2).with_provenance(ModelSpec().provenance.__class__(data=data))
         done = write_model(save(spec=spec), tmp_path / data, TritonOptions(tensorrt=True))
-        folders.add(accelerator(parsed(done.written.config))[1]["trt_engine_cache_path"])
+        folders.add(accelerator(parsed(done.config))[1]["trt_engine_cache_path"])
     assert len(folders) == 2
 
 
@@ -220,13 +217,13 @@ def test_model_of_a_fixed_batch_is_served_without_batching(batch: int, save: Sav
 
 @pytest.mark.parametrize("shape", [FREE, (None, 3, None, None), ("n", 3, 8, "w")])
 def test_model_of_others_without_metadata_is_described_by_its_shapes(shape: tuple[Any, ...], save: Save, tmp_path: Path) -> None:
-    config = parsed(write_model(save(shape=shape, out=(None, 3, None, None), spec=None), tmp_path / "repository").written.config)
+    config = parsed(write_model(save(shape=shape, out=(None, 3, None, None), spec=None), tmp_path / "repository").config)
     assert list(config.input[0].dims) == [3, shape[2] if isinstance(shape[2], int) else -1, -1]
     assert list(config.model_warmup[0].inputs["image"].dims) == [3, 8 if isinstance(shape[2], int) else 64, 64]
 
 
 def test_names_of_tensors_are_those_of_the_file(save: Save, tmp_path: Path) -> None:
-    config = parsed(write_model(save(names=("input.1 { x: é", "onnx::Out/3")), tmp_path / "repository").written.config)
+    config = parsed(write_model(save(names=("input.1 { x: é", "onnx::Out/3")), tmp_path / "repository").config)
     assert (config.input[0].name, config.output[0].name) == ("input.1 { x: é", "onnx::Out/3")
     assert set(config.model_warmup[0].inputs) == {"input.1 { x: é"}
 
@@ -298,29 +295,10 @@ def half_brain(path: Path) -> Path:
     return path
 
 
-def test_file_for_gpus_alone_is_described_by_the_onnx_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(monkeypatch, half_brain(tmp_path / "half.onnx"), tmp_path / "repository", "--tensorrt") == 0
-    assert "so that it was not tried; the server needs a GPU" in capsys.readouterr().out
-    config = parsed(tmp_path / "repository/half/config.pbtxt")
-    for tensor, name in ((config.input[0], "image"), (config.output[0], "translated")):
-        assert (tensor.name, tensor.data_type, list(tensor.dims)) == (name, pb.TYPE_UINT8, [-1, -1, 3])
-    with pytest.raises(PixlateError, match="expected --device gpu, since ONNX Runtime has no operators on CPUs for"):
-        write_model(tmp_path / "half.onnx", tmp_path / "other", TritonOptions(device="cpu"))
-    assert list(config.model_warmup[0].inputs["image"].dims) == [5, 5, 3] and accelerator(config)[1]["precision_mode"] == "BF16"
-
-
-def test_file_for_gpus_alone_without_the_onnx_package_is_refused_with_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = half_brain(tmp_path / "half.onnx")
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(PixlateError, match=r"describing a model that ONNX Runtime has no operators for on CPUs needs .* onnx is missing; run: pip install"):
-        write_model(path, tmp_path / "repository")
+def test_file_for_gpus_alone_is_refused_and_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(PixlateError, match=r"half\.onnx is tried on the CPU, where ONNX Runtime cannot run it \(.*\); export it in float32 or float16"):
+        write_model(half_brain(tmp_path / "half.onnx"), tmp_path / "repository")
     assert not (tmp_path / "repository").exists()
-
-
-def test_onnx_package_describes_a_file_as_onnx_runtime_does(save: Save) -> None:
-    for path in (find("upscale-x2"), find("sketch-to-photo"), save(shape=(2, 3, 8, None), spec=None), uint8(save)):
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        assert described_by_onnx(path.read_bytes()) == described_by_session(session)
 
 
 def test_every_input_is_described_and_warmed_up() -> None:
@@ -366,7 +344,7 @@ def test_model_without_an_image_among_its_inputs_is_described(tmp_path: Path) ->
     model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
     helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
     onnx.save(model, tmp_path / "sampler.onnx")
-    config = parsed(write_model(tmp_path / "sampler.onnx", tmp_path / "repository").written.config)
+    config = parsed(write_model(tmp_path / "sampler.onnx", tmp_path / "repository").config)
     assert (list(config.input[0].dims), list(config.output[0].dims), config.max_batch_size) == ([12], [3, 2, 2], 8)
 
 
@@ -432,21 +410,43 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, Any], sentenc
 def test_preferred_batch_larger_than_the_largest_is_refused(save: Save, tmp_path: Path) -> None:
     with pytest.raises(PixlateError, match="expected --preferred-batch of at most --max-batch 4, got 8; lower it"):
         write_model(save(), tmp_path, TritonOptions(max_batch=4, preferred_batch=(8,)))
-    assert parsed(write_model(save(), tmp_path, TritonOptions(preferred_batch=(12,))).written.config).max_batch_size == 12
+    assert parsed(write_model(save(), tmp_path, TritonOptions(preferred_batch=(12,))).config).max_batch_size == 12
 
 
-def test_another_version_is_added_beside_the_first_and_keeps_the_configuration(
-    save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
+def test_another_version_of_the_same_options_is_added_beside_the_first(save: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository = tmp_path / "repository"
     write_model(save(), repository, TritonOptions(instances=2))
-    edited = (repository / "double/config.pbtxt").read_text() + "# mine\n"
-    (repository / "double/config.pbtxt").write_text(edited)
     before = tree(repository)
     path = save(spec=ModelSpec(scale=2, method="newer"))
-    assert run(monkeypatch, path, repository, "--version-number", 2) == 0
-    assert "config.pbtxt, although the options differ from it; --overwrite writes it again" in capsys.readouterr().out
+    assert run(monkeypatch, path, repository, "--version-number", 2, "--instances", 2) == 0
     assert tree(repository) == {**before, "double/2/model.onnx": path.read_bytes()}
+
+
+SHARED = "config.pbtxt, which all versions share, to say what these options write; choose another --name, or replace it with --overwrite"
+
+
+@pytest.mark.parametrize("edited", ["", "# mine\n"])
+def test_configuration_other_than_these_options_write_is_replaced_only_when_asked(edited: str, save: Save, tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    write_model(save(), repository, TritonOptions(instances=2 - bool(edited)))
+    with (repository / "double/config.pbtxt").open("a") as file:
+        file.write(edited)
+    before = tree(repository)
+    with pytest.raises(PixlateError, match=SHARED):
+        write_model(save(), repository, TritonOptions(version_number=2))
+    assert tree(repository) == before
+    write_model(save(), repository, TritonOptions(version_number=2, overwrite=True))
+    assert tree(repository).keys() == {*before, "double/2/model.onnx"}
+    assert parsed(repository / "double/config.pbtxt").instance_group[0].count == 1
+
+
+def test_folder_without_a_configuration_is_written_only_when_asked(save: Save, tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    (repository / "double").mkdir(parents=True)
+    with pytest.raises(PixlateError, match=SHARED):
+        write_model(save(), repository)
+    assert tree(repository) == {}
+    assert parsed(write_model(save(), repository, TritonOptions(overwrite=True)).config).name == "double"
 
 
 def test_version_that_is_there_is_replaced_only_when_asked(save: Save, tmp_path: Path) -> None:
@@ -469,7 +469,7 @@ def test_version_with_other_inputs_needs_another_name(save: Save, tmp_path: Path
     write_model(save(), tmp_path / "repository", TritonOptions(name="m"))
     before = tree(tmp_path / "repository")
     for path in (uint8(save), save(shape=(1, 3, 8, 8), name="fixed.onnx"), save(names=("x", "y"), name="renamed.onnx")):
-        with pytest.raises(PixlateError, match="describes other inputs and outputs than this model's; choose another --name, or replace the configuration"):
+        with pytest.raises(PixlateError, match=SHARED):
             write_model(path, tmp_path / "repository", TritonOptions(name="m", version_number=2))
     assert tree(tmp_path / "repository") == before
 
@@ -478,9 +478,9 @@ def test_version_with_other_weights_never_uses_the_engines_of_the_first(save: Sa
     write_model(save(), tmp_path / "repository", TritonOptions(tensorrt=True))
     newer = save(spec=ModelSpec(scale=2, method="newer"))
     for tensorrt in (True, False):
-        with pytest.raises(PixlateError, match="names the TensorRT cache of another version, whose compiled weights Triton would keep using"):
+        with pytest.raises(PixlateError, match=SHARED):
             write_model(newer, tmp_path / "repository", TritonOptions(version_number=2, tensorrt=tensorrt))
-    config = write_model(newer, tmp_path / "repository", TritonOptions(version_number=2, tensorrt=True, overwrite=True)).written.config
+    config = write_model(newer, tmp_path / "repository", TritonOptions(version_number=2, tensorrt=True, overwrite=True)).config
     assert accelerator(parsed(config))[1]["trt_engine_cache_path"].endswith(read_interface(newer).digest)
 
 
@@ -611,7 +611,7 @@ def test_failed_move_leaves_the_version_that_was_to_be_replaced(save: Save, tmp_
 
 def test_killed_command_leaves_no_model_and_the_next_one_writes_it(tmp_path: Path) -> None:
     script = (
-        "import sys\nfrom pathlib import Path\nfrom pixlate_triton.repository import os, write_model\n"
+        "import sys\nfrom pathlib import Path\nfrom pixlate_triton.command import os, write_model\n"
         "os.fsync = lambda handle: (print('writing', flush=True), sys.stdin.read())\n"
         f"write_model('upscale-x2', Path({str(tmp_path / 'repository')!r}))"
     )
@@ -619,7 +619,7 @@ def test_killed_command_leaves_no_model_and_the_next_one_writes_it(tmp_path: Pat
         assert process.stdout is not None and process.stdout.readline() == "writing\n"
         process.send_signal(signal.SIGKILL)
     assert not (tmp_path / "repository/upscale-x2").exists()
-    assert write_model("upscale-x2", tmp_path / "repository").written.config.exists()
+    assert write_model("upscale-x2", tmp_path / "repository").config.exists()
 
 
 def test_two_commands_at_once_leave_one_whole_model(save: Save, tmp_path: Path) -> None:
