@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from pixlate.errors import PixlateError
 from pixlate.losses import Perceptual, load_vgg19
-from pixlate.losses.vgg19 import layer_index
+from pixlate.losses.perceptual import layer_index
 
 SHALLOW = {0: (64, 3), 2: (64, 64)}
 """Place and shape of the convolutions up to conv1_2, so that files are small."""

@@ -1,12 +1,8 @@
 """Losses: functions on tensors."""
 
-from pixlate.losses.adversarial import Logits, Objective, discriminator_loss, generator_loss
-from pixlate.losses.feature_matching import Features, feature_matching
-from pixlate.losses.penalties import gradient_penalty, zero_centred_penalty
-from pixlate.losses.perceptual import Perceptual
-from pixlate.losses.pixel import l1, mse
-from pixlate.losses.total_variation import total_variation
-from pixlate.losses.vgg19 import load_vgg19
+from pixlate.losses.adversarial import Logits, Objective, discriminator_loss, generator_loss, gradient_penalty, zero_centred_penalty
+from pixlate.losses.differences import Features, feature_matching, l1, mse, total_variation
+from pixlate.losses.perceptual import Perceptual, load_vgg19
 
 __all__ = [
     "Features",
