@@ -46,8 +46,7 @@ def import_weights(
     if model.is_dir():
         raise PixlateError(f"expected a file to write, but {model} is a folder; name a file in it")
     exporter = import_for("importing weights", "pixlate_export.exporter")
-    from pixlate.weights.reading import read_weights
-    from pixlate.weights.recognition import recognise
+    from pixlate.weights.reading import read_weights, recognise
 
     weights = read_weights(file)
     foreign = recognise(weights.tensors, known or ImportOptions(), file)

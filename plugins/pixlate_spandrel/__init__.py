@@ -26,14 +26,13 @@ def pixlate_import_checkpoint(state: "Mapping[str, Tensor]") -> "pixlate.Foreign
 @pixlate.hookimpl(trylast=True)
 def pixlate_open_model(path: Path, device: str) -> "pixlate.Translator | None":
     """Open files of weights that any plugin recognises, to run them with PyTorch."""
-    from pixlate.weights.reading import SUFFIXES, read_state
+    from pixlate.weights.reading import SUFFIXES, read_weights, recognise
 
     if path.suffix.lower() not in SUFFIXES:
         return None
     from pixlate.system.extras import import_for
-    from pixlate.weights.recognition import recognise
 
     translation = import_for("opening a file of PyTorch weights", "pixlate_spandrel.translator")
-    foreign = recognise(read_state(path), pixlate.ImportOptions(), path)
+    foreign = recognise(read_weights(path).tensors, pixlate.ImportOptions(), path)
     translator: pixlate.Translator = translation.TorchTranslator(foreign, device)
     return translator

@@ -20,7 +20,7 @@ from pixlate import ImportOptions, PixlateError
 from pixlate.cli import main
 from pixlate.images.picture import Pixels
 from pixlate.plugin.testing import make_photographs
-from pixlate.weights.recognition import recognise
+from pixlate.weights.reading import recognise
 from pixlate_spandrel import upscalers
 
 pytestmark = pytest.mark.usefixtures("operators_read_once")

@@ -24,8 +24,7 @@ from pixlate import ForeignGenerator, ImportOptions, PixlateError
 from pixlate.plugin.entries import Plugin
 from pixlate.plugin.manager import installed
 from pixlate.weights.adapting import with_weights
-from pixlate.weights.reading import read_state, read_weights
-from pixlate.weights.recognition import recognise
+from pixlate.weights.reading import read_weights, recognise
 
 STATE = {"layer.weight": torch.arange(6.0).reshape(2, 3), "layer.bias": torch.tensor([0.5, -0.5])}
 
@@ -36,7 +35,7 @@ def saved(content: object, path: Path, **options: Any) -> Path:
 
 
 def assert_state(path: Path, expected: Mapping[str, Tensor] = STATE) -> None:
-    found = read_state(path)
+    found = read_weights(path).tensors
     assert found.keys() == expected.keys()
     for key, value in expected.items():
         assert found[key].dtype == value.dtype and torch.equal(found[key], value)
@@ -111,7 +110,7 @@ def test_code_in_a_file_is_refused_and_not_run(place: str, options: dict[str, An
     content: Any = {"beside": STATE | {"x": hostile}, "inside": {"params": {"a": [hostile]}}, "alone": hostile}[place]
     path = saved(content, tmp_path / "a.pth", **options)
     with pytest.raises(PixlateError, match=r"holds objects \((posix|nt)\.mkdir\), and reading those can run any code; nothing of it was run") as caught:
-        read_state(path)
+        read_weights(path)
     assert not (tmp_path / "proof").exists()
     assert "\n" not in str(caught.value)
     torch.load(path, weights_only=False)  # the proof of the proof
@@ -121,14 +120,14 @@ def test_code_in_a_file_is_refused_and_not_run(place: str, options: dict[str, An
 def test_a_bare_pickle_with_code_is_refused_and_not_run(tmp_path: Path) -> None:
     (tmp_path / "a.pth").write_bytes(pickle.dumps({"weight": Hostile(tmp_path / "proof")}))
     with pytest.raises(PixlateError, match=r"expected a PyTorch file"):
-        read_state(tmp_path / "a.pth")
+        read_weights(tmp_path / "a.pth")
     assert not (tmp_path / "proof").exists()
 
 
 def test_a_whole_module_or_options_beside_the_weights_are_refused(tmp_path: Path) -> None:
     for content in (nn.Linear(1, 1), {"weights": STATE, "options": SimpleNamespace(a=1)}):
         with pytest.raises(PixlateError, match=r"save `model\.state_dict\(\)` alone"):
-            read_state(saved(content, tmp_path / "a.pth"))
+            read_weights(saved(content, tmp_path / "a.pth"))
 
 
 def test_a_torchscript_program_is_refused(tmp_path: Path) -> None:
@@ -138,13 +137,13 @@ def test_a_torchscript_program_is_refused(tmp_path: Path) -> None:
             archive.writestr(f"archive/{name}", b"")
     (tmp_path / "a.pt").write_bytes(program.getvalue())
     with pytest.raises(PixlateError, match=r"is a TorchScript program, which is code; ask for its state_dict"):
-        read_state(tmp_path / "a.pt")
+        read_weights(tmp_path / "a.pt")
 
 
 def test_what_is_no_file_of_weights_is_refused(tmp_path: Path) -> None:
     def refused(path: Path, message: str) -> None:
         with pytest.raises(PixlateError, match=message) as caught:
-            read_state(path)
+            read_weights(path)
         assert "\n" not in str(caught.value)
 
     (tmp_path / "empty.pth").touch()
@@ -167,7 +166,7 @@ def test_files_cut_off_anywhere_are_refused(options: dict[str, Any], tmp_path: P
     for share in (0.001, 0.3, 0.7, 0.95, 0.999):
         (tmp_path / "part.pth").write_bytes(whole[: int(share * len(whole))])
         with pytest.raises(PixlateError, match=r"expected a PyTorch file, but .*part\.pth is (empty|cut off|damaged)"):
-            read_state(tmp_path / "part.pth")
+            read_weights(tmp_path / "part.pth")
 
 
 @settings(max_examples=150, deadline=None)
@@ -178,7 +177,7 @@ def test_a_changed_byte_gives_weights_or_one_sentence(tmp_path_factory: pytest.T
     content[min(int(position * len(content)), len(content) - 1)] = byte
     path.write_bytes(content)
     try:
-        assert all(isinstance(value, Tensor) for value in read_state(path).values())
+        assert all(isinstance(value, Tensor) for value in read_weights(path).tensors.values())
     except PixlateError as error:
         assert "\n" not in str(error)
 
@@ -202,7 +201,7 @@ def test_a_changed_byte_gives_weights_or_one_sentence(tmp_path_factory: pytest.T
 )
 def test_contents_that_are_no_weights_are_refused(content: object, message: str, tmp_path: Path) -> None:
     with pytest.raises(PixlateError, match=message) as caught:
-        read_state(saved(content, tmp_path / "a.pth"))
+        read_weights(saved(content, tmp_path / "a.pth"))
     assert "\n" not in str(caught.value)
 
 
@@ -211,11 +210,11 @@ def test_deeply_nested_and_recursive_containers_are_refused(tmp_path: Path) -> N
     for _ in range(20):
         content = {"params": content}
     with pytest.raises(PixlateError, match="holds none"):
-        read_state(saved(content, tmp_path / "a.pth"))
+        read_weights(saved(content, tmp_path / "a.pth"))
     loop: dict[str, Any] = {}
     loop["params"] = loop
     with pytest.raises(PixlateError, match="holds none"):
-        read_state(saved(loop, tmp_path / "a.pth"))
+        read_weights(saved(loop, tmp_path / "a.pth"))
 
 
 def test_an_archive_that_unpacks_to_more_than_it_is_is_refused(tmp_path: Path) -> None:
@@ -224,14 +223,14 @@ def test_an_archive_that_unpacks_to_more_than_it_is_is_refused(tmp_path: Path) -
         for name in archive.namelist():
             bomb.writestr(name, archive.read(name))
     with pytest.raises(PixlateError, match="unpacks to more than it is"):
-        read_state(tmp_path / "bomb.pth")
+        read_weights(tmp_path / "bomb.pth")
 
 
 def test_a_safetensors_file_that_claims_a_huge_size_is_refused(tmp_path: Path) -> None:
     header = b'{"a":{"dtype":"F32","shape":[1000000000000],"data_offsets":[0,4000000000000]}}'
     (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
     with pytest.raises(PixlateError, match=r"cannot be read"):
-        read_state(tmp_path / "a.safetensors")
+        read_weights(tmp_path / "a.safetensors")
 
 
 class Recogniser:
@@ -327,7 +326,7 @@ def test_a_network_loads_exactly_its_own_weights() -> None:
 def test_weights_of_whole_numbers_are_refused(kind: torch.dtype, tmp_path: Path) -> None:
     torch.save({"conv_first.weight": torch.ones(4, 3, 3, 3).to(kind), "steps": torch.tensor(7)}, tmp_path / "model.pth")
     with pytest.raises(PixlateError, match=r"expected plain weights, but conv_first\.weight of .* is torch\..*; save it as float32"):
-        read_state(tmp_path / "model.pth")
+        read_weights(tmp_path / "model.pth")
 
 
 def test_files_of_foreign_weights_are_read_in_one_place() -> None:

@@ -11,8 +11,7 @@ from pixlate.plugin.foreign import ImportOptions
 from pixlate.plugin.gan import GAN, MAIN_GENERATOR
 from pixlate.training.checkpoint import Checkpoint, best, is_checkpoint, newest
 from pixlate.training.run import CHECKPOINTS
-from pixlate.weights.reading import SUFFIXES, read_weights
-from pixlate.weights.recognition import recognise
+from pixlate.weights.reading import SUFFIXES, read_weights, recognise
 
 
 def weights_to_start_from(path: Path) -> Mapping[str, Tensor]:

@@ -20,29 +20,16 @@ _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def renamed(state: "Mapping[str, Tensor]", places: Mapping[str, str]) -> "dict[str, Tensor]":
-    """Return weights by our names: those of the modules in ``places`` change, others keep theirs.
-
-    Args:
-        state: By the foreign names.
-        places: Our name of each foreign module.
-    """
-    weights = {}
-    for key, tensor in state.items():
-        module, _, leaf = key.rpartition(".")
-        weights[f"{places.get(module, f'foreign {module}')}.{leaf}"] = tensor
-    return weights
+    """Return foreign weights by our names; ``places`` has our name of each foreign module, and others get one that no network has."""
+    split = ((*key.rpartition("."), tensor) for key, tensor in state.items())
+    return {f"{places.get(module, f'foreign {module}')}.{leaf}": tensor for module, _, leaf, tensor in split}
 
 
 def with_weights(make: "Callable[[], Network]", weights: "Mapping[str, Tensor]", only_biased: str = "") -> "Network | None":
     """Return a network that holds weights, or None where their names or shapes are not all its own.
 
     Names and shapes are compared before anything is allocated, so that a few bytes that describe a huge network take no memory. Counters of
-    batch norms that files of torch before 0.4.1 lack are filled in.
-
-    Args:
-        make: Makes the network.
-        weights: By the network's names.
-        only_biased: The one convolution that has a bias, where the others have none and get one of zeros.
+    batch norms that files of torch before 0.4.1 lack are filled in. Where only the convolution ``only_biased`` has a bias, the others get one of zeros.
     """
     import torch
     from torch import nn
@@ -76,16 +63,8 @@ def translation(
 ) -> ForeignGenerator | None:
     """Return a generator between images of one size as ours, or None where the weights are not its own.
 
-    Args:
-        method: The method it belongs to.
-        title: What it is, without norm and project.
-        make: Makes the network.
-        weights: By our names; the running statistics that torch before 0.4 wrote for instance norm are left out.
-        last: The convolution that has a bias without a norm, too.
-        norm: The norm of all its layers.
-        options: What the file does not contain.
-        assumed: What else it does not contain, a sentence each.
-        project: The code base.
+    ``weights`` have our names; the running statistics that torch before 0.4 wrote for instance norm are left out. ``last`` names the convolution that has a
+    bias without a norm, too. ``title`` says what the network is, without norm and project; ``assumed`` what else the file does not contain, in sentences.
     """
     from pixlate.networks.symmetric import Symmetric
 

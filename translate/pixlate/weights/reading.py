@@ -1,19 +1,21 @@
-"""Reads weight files of other code bases, without running anything in them."""
+"""Reads weight files of other code bases, without running anything in them, and finds the plugin that recognises them."""
 
 import pickle
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from pixlate.errors import PixlateError
+from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
+from pixlate.plugin.manager import installed
+from pixlate.system.extras import install
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    Network = TypeVar("Network", bound=nn.Module)
+    from torch import Tensor
 
 SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
 """Suffixes of weight files."""
@@ -38,32 +40,18 @@ class Weights:
     """What else the file holds, by key."""
 
 
-def read_state(path: Path) -> "dict[str, Tensor]":
-    """Return the weights in a file; see :func:`read_weights`."""
-    return read_weights(path).tensors
-
-
 def read_weights(path: Path, option: str = "") -> Weights:
-    """Read a ``.safetensors`` file, or any other as one of ``torch.save``; nothing in it is run.
-
-    Args:
-        path: The file.
-        option: The option that names it, for the sentences of errors.
+    """Read a ``.safetensors`` file, or any other as one of ``torch.save``; nothing in it is run. Errors name the ``option`` it was given with.
 
     Raises:
         PixlateError: It is missing, damaged, holds code, no weights, or weights that are no numbers.
     """
     tensors, left_out = _unwrapped(read_content(path, option), path)
-    return Weights(_checked(tensors, path), tuple(left_out))
+    return Weights(_checked(tensors, path), left_out)
 
 
 def read_content(path: Path, option: str = "", only: Callable[[str], bool] | None = None) -> Mapping[Any, Any]:
-    """Return what a file of weights holds, as it is; see :func:`read_weights`, which also unwraps and checks it.
-
-    Args:
-        path: The file.
-        option: The option that names it, for the sentences of errors.
-        only: Whether a weight of that name is wanted; others are not brought into memory.
+    """Return what a file of weights holds, as it is; see :func:`read_weights`, which also unwraps and checks it. Weights that ``only`` refuses by name are not brought into memory.
 
     Raises:
         PixlateError: It is missing, damaged, holds code, or no mapping.
@@ -81,9 +69,34 @@ def read_content(path: Path, option: str = "", only: Callable[[str], bool] | Non
     return _read_safetensors(path, wanted, only) if kind == "safetensors" else _read_pickled(path, wanted, only)
 
 
-def shown(key: str) -> str:
-    """Return a key for a sentence: short, and without terminal control characters."""
-    return key[:60].encode("unicode_escape").decode()
+def recognise(state: "Mapping[str, Tensor]", options: ImportOptions, path: Path) -> ForeignGenerator:
+    """Return the generator that a plugin recognises in weights.
+
+    Raises:
+        PixlateError: No plugin knows them, one refuses them, or one fails on them.
+    """
+    foreign, failures = installed().first(
+        "pixlate_import_checkpoint",
+        lambda: {"state": dict(state), "options": options},
+        "a ForeignGenerator",
+        lambda answer: isinstance(answer, ForeignGenerator),
+        "them",
+    )
+    if foreign is not None:
+        found: ForeignGenerator = foreign
+        return found
+    keys = f"{_shown(*sorted(state)[:3])}{', ...' if len(state) > 3 else ''}"
+    if any(key.startswith("generators.") for key in state):
+        raise PixlateError(f"expected weights of another code base, but {path} ({keys}) is of a run of Pixlate's own; write `pixlate export RUN MODEL.onnx`")
+    if failures:
+        raise PixlateError(f"no installed plugin recognises the weights of {path} ({keys}): {'; '.join(failures)}; check that the file is whole")
+    hint = "" if find_spec("spandrel") else f"; many community upscalers need: {install('spandrel')}"
+    raise PixlateError(f"no installed plugin recognises the weights of {path} ({keys}); install the plugin that knows them{hint}")
+
+
+def _shown(*keys: object) -> str:
+    """Return keys for a sentence: short, and without terminal control characters."""
+    return ", ".join(str(key)[:60].encode("unicode_escape").decode() for key in keys)
 
 
 def _read_safetensors(path: Path, wanted: str, only: Callable[[str], bool] | None) -> Mapping[Any, Any]:
@@ -140,47 +153,41 @@ def _check_archive(path: Path, wanted: str) -> None:
         raise PixlateError(f"{wanted}, but {path} unpacks to more than it is, which no file of torch.save does; download or save it again")
 
 
-def _unwrapped(held: Mapping[Any, Any], path: Path) -> tuple[dict[str, Any], list[str]]:
+def _unwrapped(held: Mapping[Any, Any], path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the tensors by name, without the nests and prefixes around them, and the keys of what else there was."""
     from torch import Tensor
 
-    left_out: list[str] = []
+    left_out: list[Any] = []
     for _ in range(_NESTING):
         nests = {key: value for key, value in held.items() if isinstance(value, Mapping) and value}
         name = next((name for name in NESTS if name in nests), None)
         if name is None and any(isinstance(value, Tensor) for value in held.values()):
             break
         if name is None and len(nests) > 1:
-            names = ", ".join(shown(str(key)) for key in list(nests)[:5])
+            names = _shown(*list(nests)[:5])
             raise PixlateError(f"expected the weights of one network, but {path} holds {len(nests)} ({names}); save the one you want by itself")
         if not nests:
             break
         name = name or next(iter(nests))
-        left_out += [shown(str(key)) for key in held if key != name]
+        left_out += [key for key in held if key != name]
         held = nests[name]
     tensors = {key: value for key, value in held.items() if isinstance(key, str) and isinstance(value, Tensor)}
-    left_out += [shown(str(key)) for key in held if not (isinstance(key, str) and key in tensors)]
+    left_out += [key for key in held if not (isinstance(key, str) and key in tensors)]
     if not tensors:
-        names = ", ".join(shown(str(key)) for key in list(held)[:5])
-        raise PixlateError(f"expected weights by name, but {path} holds none ({names or 'nothing'}); save `model.state_dict()`")
-    for prefix in _prefixes(tensors):
-        left_out += [shown(key) for key in tensors if not key.startswith(prefix)]
+        raise PixlateError(f"expected weights by name, but {path} holds none ({_shown(*list(held)[:5]) or 'nothing'}); save `model.state_dict()`")
+    while prefix := _prefix(tensors):
+        left_out += [key for key in tensors if not key.startswith(prefix)]
         tensors = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-    return tensors, left_out
+    return tensors, tuple(map(_shown, left_out))
 
 
-def _prefixes(names: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the prefixes of every name, from the outside in; and a generator's name where all others are those of losses and discriminators."""
-    left = list(names)
-    while True:
-        for prefix in PREFIXES:
-            others = [name for name in left if not name.startswith(prefix)]
-            if len(others) < len(left) and (not others or (prefix in _GENERATORS and all(map(_ADVERSARIES.match, others)))):
-                left = [name.removeprefix(prefix) for name in left if name.startswith(prefix)]
-                yield prefix
-                break
-        else:
-            return
+def _prefix(names: Collection[str]) -> str:
+    """Return the prefix of every name, or that of a generator where all others are those of losses and discriminators; else nothing."""
+    for prefix in PREFIXES:
+        others = [name for name in names if not name.startswith(prefix)]
+        if len(others) < len(names) and (not others or (prefix in _GENERATORS and all(map(_ADVERSARIES.match, others)))):
+            return prefix
+    return ""
 
 
 def _checked(tensors: "Mapping[str, Tensor]", path: Path) -> "dict[str, Tensor]":
@@ -192,17 +199,13 @@ def _checked(tensors: "Mapping[str, Tensor]", path: Path) -> "dict[str, Tensor]"
     for key, value in tensors.items():
         whole = not value.is_floating_point() and value.ndim > 2  # counters are single numbers, indices of attention are tables
         if value.layout != torch.strided or value.is_quantized or value.is_complex() or value.device.type != "cpu" or whole:
-            raise PixlateError(f"expected plain weights, but {shown(key)} of {path} is {value.dtype} ({value.layout}, {value.device}); save it as float32")
+            raise PixlateError(f"expected plain weights, but {_shown(key)} of {path} is {value.dtype} ({value.layout}, {value.device}); save it as float32")
     if size > most:
         raise PixlateError(f"expected weights as large as their file, but those of {path} would take {size:,} bytes in memory; download or save it again")
-    checked = {}
-    for key, value in tensors.items():
-        weight = value.detach()
-        if weight.is_floating_point():
-            weight = weight.float().contiguous()
-            if not bool(torch.isfinite(weight).all()):
-                raise PixlateError(f"expected numbers, but {shown(key)} of {path} holds NaN or infinity; its training diverged: use an earlier checkpoint")
-        checked[key] = weight
+    checked = {key: value.detach().float().contiguous() if value.is_floating_point() else value.detach() for key, value in tensors.items()}
+    for key, weight in checked.items():
+        if not torch.isfinite(weight).all():
+            raise PixlateError(f"expected numbers, but {_shown(key)} of {path} holds NaN or infinity; its training diverged: use an earlier checkpoint")
     return checked
 
 
