@@ -14,8 +14,7 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 
-from pixlate.convert.conversion import Task
-from pixlate.convert.pipeline import conditions_for
+from pixlate.convert.conversion import Task, conditions_for
 from pixlate.convert.plan import Plan
 from pixlate.convert.report import Summary
 from pixlate.errors import PixlateError

@@ -4,8 +4,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from pixlate.convert.conversion import Sinks, Task
-from pixlate.convert.pipeline import Run
+from pixlate.convert.conversion import Run, Sinks, Task
 from pixlate.convert.plan import settle
 from pixlate.convert.report import Result, reason_of
 from pixlate.errors import PixlateError

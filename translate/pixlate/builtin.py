@@ -26,7 +26,7 @@ def pixlate_image_formats() -> "Iterable[ImageFormat]":
 @hookimpl
 def pixlate_engines() -> "Iterable[Engine]":
     """Offer the threads of this process."""
-    from pixlate.convert.engines import THREADS
+    from pixlate.convert.pipeline import THREADS
 
     yield THREADS
 

@@ -13,7 +13,7 @@ from tests.pixlate.conftest import Nearest, save
 
 from pixlate.convert import ConvertOptions, convert
 from pixlate.convert.conversion import Task, settings_digest
-from pixlate.convert.engines import run_threads
+from pixlate.convert.pipeline import run_threads
 from pixlate.convert.report import Summary
 from pixlate.errors import PixlateError
 from pixlate.plugin.engine import Engine

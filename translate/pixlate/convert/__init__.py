@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pixlate.convert.options import ConvertOptions
 from pixlate.errors import PixlateError
+from pixlate.plugin.manager import installed
 
 if TYPE_CHECKING:
     from pixlate.convert.report import Report, Summary
+    from pixlate.plugin.engine import Engine
 
 __all__ = ["ConvertOptions", "convert"]
 
@@ -36,9 +38,25 @@ def convert(
     Raises:
         PixlateError: Refused before anything was written: no such model, engine, device or source, clashing names, an output that cannot be written.
     """
-    from pixlate.convert.conversion import run
+    from pixlate.convert.conversion import planned
 
-    if not isinstance(options, ConvertOptions | None):
+    chosen = options or ConvertOptions()
+    if not isinstance(chosen, ConvertOptions):
         raise PixlateError(f"expected options to be a pixlate.ConvertOptions, got {options!r}; write pixlate.ConvertOptions(format='png')")
+    if chosen.dry_run:
+        raise PixlateError("expected a conversion, got dry_run; call pixlate.convert.preview.preview for what would be done")
+    running, engine_options = _chosen(engine)
     sources = [source] if isinstance(source, str | Path) else list(source)
-    return run(sources, out, model, options or ConvertOptions(), watch or (lambda report: None), engine)
+    return running.run(planned(sources, out, model, chosen, watch or (lambda report: None)), engine_options)
+
+
+def _chosen(engine: object) -> "tuple[Engine, Any]":
+    """Return an engine and its options, for its name or an instance of its options."""
+    engines = installed().engines()
+    if isinstance(engine, str) and engine in engines:
+        return engines[engine], engines[engine].options()
+    for offered in engines.values():
+        if type(engine) is offered.options:
+            return offered, engine
+    reason = isinstance(engine, str) and installed().why("engine", engine)
+    raise PixlateError(f"expected an engine ({', '.join(sorted(engines))}), got {engine!r}; {reason or 'install the plugin that offers it, or name another'}")

@@ -1,24 +1,30 @@
-"""Sets up a conversion: plan, settings and engine; then journal, report and sheet."""
+"""What every engine has of a conversion: plan and settings; journal, report and sheet; and one run through them."""
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pixlate.convert.engines import choose_engine
 from pixlate.convert.options import ConvertOptions
 from pixlate.convert.plan import Plan, make_plan
-from pixlate.convert.report import Report, Summary
+from pixlate.convert.report import Report, Result, reason_of
 from pixlate.convert.sheet import Sheet
 from pixlate.errors import PixlateError
+from pixlate.images.formats import writable
+from pixlate.images.write import require_held
+from pixlate.inference.conditions import ImageConditions
 from pixlate.inference.models import find
-from pixlate.places.journal import Journal, Outputs
+from pixlate.places.journal import Job, Journal, Outputs
 from pixlate.places.local import locate
 from pixlate.places.paths import digest_file, identity
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.manager import installed
+from pixlate.plugin.place import FULL
+from pixlate.plugin.spec import ModelSpec
+from pixlate.system.process import StopOnSignal
 
 
 @dataclass(frozen=True)
@@ -64,14 +70,6 @@ class Task:
                 sheet.save(report.summary)
 
 
-def run(sources: Sequence[str | Path], out: str | Path, model: str | Path, options: ConvertOptions, watch: Callable[[Report], None], engine: object) -> Summary:
-    """Convert the sources into ``out``; see :func:`pixlate.convert`."""
-    if options.dry_run:
-        raise PixlateError("expected a conversion, got dry_run; call pixlate.convert.preview.preview for what would be done")
-    chosen, engine_options = choose_engine(engine)
-    return chosen.run(planned(sources, out, model, options, watch), engine_options)
-
-
 def planned(sources: Sequence[str | Path], out: str | Path, model: str | Path, options: ConvertOptions, watch: Callable[[Report], None]) -> Task:
     """Return what is to be converted, or refuse it.
 
@@ -89,9 +87,76 @@ def planned(sources: Sequence[str | Path], out: str | Path, model: str | Path, o
     return Task(plan, model, path, options, settings_digest(path, options), formats, watch)
 
 
+def conditions_for(task: Task, spec: ModelSpec) -> ImageConditions:
+    """Return the conditions that the options give for a model, once its plan is known to be possible.
+
+    Raises:
+        PixlateError: A condition is not right, no image has a mask, or no output's format holds the channels that the model makes.
+    """
+    options, formats = task.options, task.formats
+    conditions = ImageConditions(spec, options.set, options.seed, options.mask, formats)
+    conditions.require_some(job.pair for job in task.plan.jobs)
+    written = [writable(name, formats) for name in sorted({job.format for job in task.plan.jobs})]
+    if written and not any(format.holds(spec.channels_out, "uint8", (1, 1)) for format in written):
+        require_held(written[0], spec.channels_out, "uint8", (1, 1), formats)
+    return conditions
+
+
 def settings_digest(model: Path, options: ConvertOptions) -> str:
     """Return a digest of the model file and of the options that shape an output; those for conditions only where they are given, as in journals of 0.1."""
     shaping: dict[str, object] = {"format": options.format, "quality": options.quality, "strip_metadata": options.strip_metadata, "model": digest_file(model)}
     given = {"set": sorted(options.set), "mask": None if options.mask is None else str(options.mask.absolute()), "seed": options.seed}
     shaping |= {name: value for name, value in given.items() if value}
     return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Run:
+    """One run through a task, by any engine: it reports results, and shuts down cleanly.
+
+    Args:
+        task: What to convert.
+        sinks: Takes the outputs and every result.
+    """
+
+    def __init__(self, task: Task, sinks: Sinks) -> None:
+        self.plan, self.options, self.formats, self.watch = task.plan, task.options, task.formats, task.watch
+        self.journal, self.report, self.sheet = sinks.journal, sinks.report, sinks.sheet
+        self._stopping = self._full = False
+
+    def run(self) -> None:
+        """Convert everything; return when nothing is in flight."""
+        started = time.monotonic()
+        self.watch(self.report)
+        for path, reason in self.plan.failures:
+            self._finish(Result(path, "", "failed", reason))
+        with StopOnSignal(self._interrupt):
+            self._convert()
+        self.report.summary.seconds = time.monotonic() - started
+
+    def stop(self) -> None:
+        """Drain, from any thread: finish what has started, and start nothing new."""
+        self._stopping = True
+
+    def _convert(self) -> None:
+        """Convert what can be converted."""
+        raise NotImplementedError
+
+    def _failed(self, job: Job, error: BaseException) -> Result:
+        """Return the result of an image whose output cannot be written; a full disk stops the others."""
+        cause = error.__cause__ if isinstance(error, PixlateError) else error
+        if isinstance(cause, OSError) and cause.errno in FULL:
+            self.report.summary.stopped = f"the output folder takes no more ({cause.strerror}); free some space and run the same command again"
+            self._full = self._stopping = True
+        return Result(job.source, job.name, "failed", reason_of(error))
+
+    def _finish(self, result: Result) -> None:
+        self.report.add(result)
+        if result.status == "failed" and self.options.fail_fast and not self._stopping:
+            self.report.summary.stopped = "stopped at the first failure, as --fail-fast asks"
+            self._stopping = True
+        self.watch(self.report)
+
+    def _interrupt(self) -> None:
+        """Drain, on Ctrl-C and SIGTERM."""
+        self.report.summary.interrupted = True
+        self.stop()

@@ -1,17 +1,16 @@
 """The pipeline of a conversion: threads read, one thread for each lane of a device runs the model, threads write; all queues are bounded in bytes."""
 
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
+from threading import Condition
 
-from pixlate.convert.budget import ByteBudget, Closed
-from pixlate.convert.conversion import Sinks, Task
+from pixlate.convert.conversion import Run, Sinks, Task, conditions_for
 from pixlate.convert.plan import settle
-from pixlate.convert.report import Result, reason_of
+from pixlate.convert.report import Result, Summary, reason_of
 from pixlate.errors import DeviceLost, OutOfDeviceMemory, PixlateError
 from pixlate.images import ImageFile, Picture, to_srgb, write_picture
 from pixlate.images.formats import writable
@@ -20,11 +19,11 @@ from pixlate.images.write import require_held
 from pixlate.inference.batcher import Abandoned, Batcher, Ticket
 from pixlate.inference.conditions import ImageConditions
 from pixlate.inference.executor import Executor
+from pixlate.inference.models import load_executors, split_devices
 from pixlate.inference.pictures import channels_made, from_model, refuse_colour, to_model, with_origin
 from pixlate.places.journal import Job
-from pixlate.plugin.place import FULL, GivenUp, Version
-from pixlate.plugin.spec import ModelSpec
-from pixlate.system.process import StopOnSignal
+from pixlate.plugin.engine import Engine
+from pixlate.plugin.place import GivenUp, Version
 
 BUDGET = 256 * 1024 * 1024
 """Bytes of pixels read ahead, and bytes waiting to be written."""
@@ -57,71 +56,47 @@ class _Event:
     """What ends the conversion: the device is lost, or there is a bug."""
 
 
-def conditions_for(task: Task, spec: ModelSpec) -> ImageConditions:
-    """Return the conditions that the options give for a model, once its plan is known to be possible.
-
-    Raises:
-        PixlateError: A condition is not right, no image has a mask, or no output's format holds the channels that the model makes.
-    """
-    options, formats = task.options, task.formats
-    conditions = ImageConditions(spec, options.set, options.seed, options.mask, formats)
-    conditions.require_some(job.pair for job in task.plan.jobs)
-    written = [writable(name, formats) for name in sorted({job.format for job in task.plan.jobs})]
-    if written and not any(format.holds(spec.channels_out, "uint8", (1, 1)) for format in written):
-        require_held(written[0], spec.channels_out, "uint8", (1, 1), formats)
-    return conditions
+class Closed(Exception):  # noqa: N818 - not an error: it ends a thread that waits
+    """Raised in a thread that waits for bytes when the conversion stops."""
 
 
-class Run:
-    """One run through a task, by any engine: it reports results, and shuts down cleanly.
+class ByteBudget:
+    """A number of bytes that threads acquire and release.
 
-    Args:
-        task: What to convert.
-        sinks: Takes the outputs and every result.
+    A request larger than the whole budget is granted when nothing else is granted, so that one huge image still goes through, alone.
     """
 
-    def __init__(self, task: Task, sinks: Sinks) -> None:
-        self.plan, self.options, self.formats, self.watch = task.plan, task.options, task.formats, task.watch
-        self.journal, self.report, self.sheet = sinks.journal, sinks.report, sinks.sheet
-        self._stopping = self._full = False
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._taken = 0
+        self._open = True
+        self._changed = Condition()
 
-    def run(self) -> None:
-        """Convert everything; return when nothing is in flight."""
-        started = time.monotonic()
-        self.watch(self.report)
-        for path, reason in self.plan.failures:
-            self._finish(Result(path, "", "failed", reason))
-        with StopOnSignal(self._interrupt):
-            self._convert()
-        self.report.summary.seconds = time.monotonic() - started
+    def take(self, count: int) -> int:
+        """Wait until ``count`` bytes are free and take them; return the number taken, to be released.
 
-    def stop(self) -> None:
-        """Drain, from any thread: finish what has started, and start nothing new."""
-        self._stopping = True
+        Raises:
+            Closed: The conversion stops.
+        """
+        count = min(count, self._capacity)
+        with self._changed:
+            self._changed.wait_for(lambda: not self._open or self._taken + count <= self._capacity)
+            if not self._open:
+                raise Closed
+            self._taken += count
+        return count
 
-    def _convert(self) -> None:
-        """Convert what can be converted."""
-        raise NotImplementedError
+    def give_back(self, count: int) -> None:
+        """Release what :meth:`take` granted."""
+        with self._changed:
+            self._taken -= count
+            self._changed.notify_all()
 
-    def _failed(self, job: Job, error: BaseException) -> Result:
-        """Return the result of an image whose output cannot be written; a full disk stops the others."""
-        cause = error.__cause__ if isinstance(error, PixlateError) else error
-        if isinstance(cause, OSError) and cause.errno in FULL:
-            self.report.summary.stopped = f"the output folder takes no more ({cause.strerror}); free some space and run the same command again"
-            self._full = self._stopping = True
-        return Result(job.source, job.name, "failed", reason_of(error))
-
-    def _finish(self, result: Result) -> None:
-        self.report.add(result)
-        if result.status == "failed" and self.options.fail_fast and not self._stopping:
-            self.report.summary.stopped = "stopped at the first failure, as --fail-fast asks"
-            self._stopping = True
-        self.watch(self.report)
-
-    def _interrupt(self) -> None:
-        """Drain, on Ctrl-C and SIGTERM."""
-        self.report.summary.interrupted = True
-        self.stop()
+    def close(self) -> None:
+        """Wake every waiting thread with :class:`Closed`."""
+        with self._changed:
+            self._open = False
+            self._changed.notify_all()
 
 
 class Conversion(Run):
@@ -147,13 +122,17 @@ class Conversion(Run):
 
     def _convert(self) -> None:
         workers = self.options.workers
-        with (
-            ThreadPoolExecutor(workers, "read") as readers,
-            ThreadPoolExecutor(workers, "write") as self._writers,
-            self._running_batches(),
-            self._freed_on_error(),
-        ):
-            self._loop(iter(self.plan.jobs), readers)
+        with ThreadPoolExecutor(workers, "read") as readers, ThreadPoolExecutor(workers, "write") as self._writers:
+            self._batcher.start()
+            try:
+                self._loop(iter(self.plan.jobs), readers)
+            except BaseException:  # wakes every thread, so that the pools can end
+                self._stopping = True
+                self._reading_budget.close()
+                self._writing_budget.close()
+                raise
+            finally:
+                self._batcher.close()
 
     def stop(self) -> None:
         """Drain, from any thread."""
@@ -264,21 +243,22 @@ class Conversion(Run):
             self._writing_budget.give_back(taken)
         self._events.put(_Event(result=result))
 
-    @contextmanager
-    def _running_batches(self) -> Iterator[None]:
-        self._batcher.start()
-        try:
-            yield
-        finally:
-            self._batcher.close()
 
-    @contextmanager
-    def _freed_on_error(self) -> Iterator[None]:
-        """Wake every thread where the loop is left by an exception, so that the pools can end."""
-        try:
-            yield
-        except BaseException:
-            self._stopping = True
-            self._reading_budget.close()
-            self._writing_budget.close()
-            raise
+@dataclass(frozen=True)
+class ThreadsOptions:
+    """The threads of this process have no options beyond those of the conversion."""
+
+
+def run_threads(task: Task, _: ThreadsOptions) -> Summary:
+    """Convert in this process."""
+    executors = load_executors(task.model, task.options)
+    conditions = conditions_for(task, executors[0].spec)
+    with task.open_sinks() as sinks:
+        device = task.options.device
+        sinks.report.summary.device = device if len(split_devices(device)) > 1 else executors[0].translator.device
+        Conversion(task, sinks, executors, conditions).run()
+    return sinks.report.summary
+
+
+THREADS = Engine("threads", "threads of this process", ThreadsOptions, run_threads)
+"""The built-in engine."""

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pixlate.convert.conversion import Task, planned
+from pixlate.convert.conversion import Task, conditions_for, planned
 from pixlate.convert.options import ConvertOptions
-from pixlate.convert.pipeline import conditions_for
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile
 from pixlate.images.formats import writable
