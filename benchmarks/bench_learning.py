@@ -22,9 +22,9 @@ from PIL import Image
 from common import save
 from pixlate.plugin.manager import installed
 from pixlate.plugin.testing import make_photographs
+from pixlate.training.checkpoint import load_checkpoint
 from pixlate.training.engine import Progress, train
 from pixlate.training.run import RunOptions
-from pixlate.training.starting import load_checkpoint
 
 ASKED = 0.05
 SETS = (("source", 24, 1), ("target", 24, 2), ("unseen", 8, 3))

@@ -25,8 +25,8 @@ import pixlate
 from pixlate.plugin.data import Batch
 from pixlate.plugin.method import Method
 from pixlate.plugin.testing import check_method, make_photographs, small_options
+from pixlate.training.checkpoint import load_checkpoint
 from pixlate.training.run import RunOptions
-from pixlate.training.starting import load_checkpoint
 from pixlate_serve.options import ServeOptions
 from pixlate_serve.service import Service
 

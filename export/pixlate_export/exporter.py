@@ -14,9 +14,8 @@ from pixlate.errors import PixlateError
 from pixlate.plugin.gan import GAN
 from pixlate.plugin.manager import installed
 from pixlate.plugin.spec import ModelSpec, Padding, Provenance
-from pixlate.training.checkpoint import is_checkpoint
+from pixlate.training.checkpoint import is_checkpoint, load_checkpoint
 from pixlate.training.run import OPTIONS, RunOptions
-from pixlate.training.starting import load_checkpoint
 from pixlate_export.calibration import Planes, read_pictures
 from pixlate_export.graph import finished, store_in_half, trace
 from pixlate_export.half import halve

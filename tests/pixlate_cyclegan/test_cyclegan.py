@@ -12,10 +12,10 @@ from PIL import Image
 import pixlate_cyclegan
 from pixlate.errors import PixlateError
 from pixlate.plugin.testing import check_method, make_photographs
+from pixlate.training.checkpoint import load_checkpoint
 from pixlate.training.engine import train
 from pixlate.training.run import RunOptions
 from pixlate.training.schedules import Schedule
-from pixlate.training.starting import load_checkpoint
 from pixlate_export.exporter import export_run
 
 pytestmark = pytest.mark.usefixtures("operators_read_once")

@@ -20,9 +20,9 @@ from pixlate.plugin.gan import GAN
 from pixlate.plugin.manager import installed
 from pixlate.plugin.spec import METADATA_KEY, ModelSpec, Provenance
 from pixlate.plugin.testing import make_photographs, small_options
+from pixlate.training.checkpoint import load_checkpoint
 from pixlate.training.engine import train
 from pixlate.training.run import RunOptions
-from pixlate.training.starting import load_checkpoint
 from pixlate_export import exporter
 from pixlate_export.exporter import export_gan, export_run
 from pixlate_export.graph import trace

@@ -15,10 +15,10 @@ from PIL import Image
 
 import pixlate_pix2pix
 from pixlate.plugin.testing import check_method, make_photographs
+from pixlate.training.checkpoint import load_checkpoint
 from pixlate.training.engine import Progress, train
 from pixlate.training.run import RunOptions
 from pixlate.training.schedules import Schedule
-from pixlate.training.starting import load_checkpoint
 from pixlate_export.exporter import export_run
 from pixlate_export.options import ExportOptions
 

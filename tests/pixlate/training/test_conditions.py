@@ -25,9 +25,8 @@ from pixlate.plugin.gan import GAN, Export, Images, Losses, Player
 from pixlate.plugin.method import Method
 from pixlate.plugin.spec import ModelInput
 from pixlate.plugin.testing import check_method, make_photographs
-from pixlate.training.checkpoint import Checkpoint, newest
+from pixlate.training.checkpoint import Checkpoint, load_checkpoint, newest
 from pixlate.training.run import RunOptions
-from pixlate.training.starting import load_checkpoint
 from pixlate.training.trainer import Trainer
 
 MakeRun = Callable[..., RunOptions]

@@ -18,9 +18,8 @@ from lightning_fabric import Fabric
 from pixlate.errors import PixlateError
 from pixlate.options import TrainingOptions
 from pixlate.training import devices, engine
-from pixlate.training.checkpoint import newest
+from pixlate.training.checkpoint import load_checkpoint, newest
 from pixlate.training.run import RunOptions
-from pixlate.training.starting import load_checkpoint
 from pixlate.training.validation import Validation
 
 MakeRun = Callable[..., RunOptions]

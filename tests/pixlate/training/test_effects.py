@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from pixlate.plugin.manager import installed
+from pixlate.training.checkpoint import load_checkpoint
 from pixlate.training.run import RunOptions
-from pixlate.training.starting import load_checkpoint
 
 MakeRun = Callable[..., RunOptions]
 Fit = Callable[..., Any]

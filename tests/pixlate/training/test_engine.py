@@ -20,9 +20,8 @@ from pixlate.evaluation import psnr_luma
 from pixlate.options import DegradedOptions
 from pixlate.plugin.data import Batch, stack
 from pixlate.plugin.gan import GAN, Images, Losses
-from pixlate.training.checkpoint import Checkpoint, newest
+from pixlate.training.checkpoint import Checkpoint, load_checkpoint, newest, take_over
 from pixlate.training.run import RunOptions
-from pixlate.training.starting import load_checkpoint, take_over
 
 MakeRun = Callable[..., RunOptions]
 Fit = Callable[..., Any]

@@ -96,7 +96,7 @@ def test_weights_a_plugin_recognises_are_started_from(options: RunOptions, plugi
     chosen = replace(options, training=replace(options.training, steps=1, learning_rate=1e-30, start_from=str(path)))
     seen: list[Progress] = []
     train(chosen, tmp_path / "run", seen.append, print)
-    from pixlate.training.starting import load_checkpoint
+    from pixlate.training.checkpoint import load_checkpoint
 
     weights = load_checkpoint(tmp_path / "run").weights
     assert torch.equal(weights["generators.source_to_target.head.0.bias"], torch.full((8,), 7.0))

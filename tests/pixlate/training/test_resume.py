@@ -12,9 +12,8 @@ import pytest
 import torch
 
 from pixlate.errors import PixlateError
-from pixlate.training.checkpoint import Checkpoint, best, newest
+from pixlate.training.checkpoint import Checkpoint, best, load_checkpoint, newest
 from pixlate.training.run import RunOptions
-from pixlate.training.starting import load_checkpoint
 
 MakeRun = Callable[..., RunOptions]
 Fit = Callable[..., Any]

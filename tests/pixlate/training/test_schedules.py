@@ -1,13 +1,23 @@
-"""Learning rates against closed forms."""
+"""What changes over a run, against closed forms."""
 
 import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
+from pixlate.errors import PixlateError
 from pixlate.options import TrainingOptions
-from pixlate.training.schedules import Schedule
+from pixlate.plugin.gan import GAN
+from pixlate.plugin.spec import ModelSpec
+from pixlate.training.run import RunOptions
+from pixlate.training.schedules import Growth, Schedule, WeightAverage
+from pixlate.training.trainer import Trainer
 
 runs = st.tuples(st.integers(1, 10**6), st.integers(0, 10**6)).map(lambda pair: (pair[0], pair[1] % pair[0]))
 
@@ -78,3 +88,110 @@ def test_rate_is_above_zero_and_never_above_the_initial_one(run: tuple[int, int]
     steps, step = run
     factor = Schedule(TrainingOptions(schedule=schedule, warm_up=warm_up), steps).factor(step)  # type: ignore[arg-type]
     assert 0 < factor <= 1
+
+
+@given(st.integers(0, 5), st.integers(1, 7), st.integers(2, 10**6))
+def test_side_doubles_from_the_first_to_the_last_over_half_of_the_run(doublings: int, first: int, steps: int) -> None:
+    growth = Growth(first, first << doublings, steps, ModelSpec())
+    sides = [growth.side(step) for step in range(0, steps, max(1, steps // 1000))]
+    assert sides == sorted(sides) and sides[0] == first
+    assert growth.side(-(-steps // 2)) == growth.side(steps - 1) == first << doublings
+    if doublings and steps > 2 * doublings:
+        assert {first << stage for stage in range(doublings + 1)} == {
+            growth.side(step) for step in (stage * steps // (2 * doublings) + 1 for stage in range(doublings + 1))
+        }
+
+
+def test_nothing_grows_where_nothing_is_asked_for() -> None:
+    growth = Growth(0, 96, 10, ModelSpec())
+    assert {growth.side(step) for step in range(10)} == {96}
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "sentence"),
+    [
+        (48, 32, "--grow-from to double up to --patch, 32, got 48; 16 or 8 would"),
+        (12, 32, "--grow-from to double up to --patch, 32, got 12"),
+        (4, 32, "--grow-from of at least 8 and a multiple of 8, as the network takes, got 4"),
+        (8, 32, "patches of at least 12 pixels a side, which the discriminators take, got 8; raise --grow-from"),
+    ],
+)
+def test_first_side_that_does_not_fit_is_refused(first: int, last: int, sentence: str) -> None:
+    with pytest.raises(PixlateError, match=f"expected {sentence}"):
+        Growth(first, last, 100, ModelSpec(scale=2, multiple=8, minimum=8), judged=23)
+
+
+@pytest.mark.parametrize("method", ["srgan", "pix2pix", "cyclegan"])
+def test_batches_of_a_run_grow(
+    method: str, make_run: Callable[..., RunOptions], fit: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, ...]] = []
+    batch = Trainer._batch
+
+    def watched(self: Trainer, step: int) -> Any:
+        found = batch(self, step)
+        seen.append((found["source"].shape[-1], found["target"].shape[-1] // self.gan.spec().scale))
+        return found
+
+    monkeypatch.setattr(Trainer, "_batch", watched)
+    small = {"patch": 8, "grow_from": 2} if method == "srgan" else {"patch": 32, "grow_from": 8, "discriminator_layers": 1, "pool": 2}
+    fit(make_run(method, steps=8, **small), tmp_path)
+    first = 2 if method == "srgan" else 8
+    assert seen == [(first << min(2, step // 2),) * 2 for step in range(8)]
+
+
+def one_weight(value: float) -> GAN:
+    gan = GAN({"source_to_target": nn.Linear(1, 1, bias=False)})
+    set_weight(gan, value)
+    return gan
+
+
+def set_weight(gan: GAN, value: float) -> None:
+    with torch.no_grad():
+        next(gan.parameters()).fill_(value)
+
+
+def test_average_of_a_constant_step_is_a_geometric_sum() -> None:
+    gan = one_weight(0.0)
+    average = WeightAverage(gan, 0.05)  # below (1 + step) / (10 + step), so it is in force from the start
+    set_weight(gan, 1.0)
+    for step in range(3):
+        average.update(gan, step)
+    assert next(average.module.parameters()).item() == pytest.approx(1 - 0.05**3, abs=1e-6)
+
+
+def test_early_steps_are_averaged_over_fewer() -> None:
+    gan = one_weight(0.0)
+    average = WeightAverage(gan, 0.999)
+    expected = 0.0
+    for step, value in enumerate([3.0, -1.0, 2.0, 8.0]):
+        set_weight(gan, value)
+        average.update(gan, step)
+        expected += (1 - (1 + step) / (10 + step)) * (value - expected)
+    assert next(average.module.parameters()).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_late_steps_decay_as_asked() -> None:
+    gan = one_weight(0.0)
+    average = WeightAverage(gan, 0.9)
+    set_weight(gan, 1.0)
+    average.update(gan, 1000)
+    assert next(average.module.parameters()).item() == pytest.approx(0.1, rel=1e-5)
+
+
+def test_decay_of_zero_follows_the_weights_exactly() -> None:
+    gan = one_weight(0.1)
+    average = WeightAverage(gan, 0.0)
+    set_weight(gan, 1 / 3)
+    average.update(gan, 5)
+    assert torch.equal(next(average.module.parameters()), next(gan.parameters()))
+
+
+def test_buffers_are_copied_and_the_average_is_frozen_in_eval_mode() -> None:
+    gan = GAN({"source_to_target": nn.BatchNorm2d(2)})
+    average = WeightAverage(gan, 0.999)
+    gan.generators["source_to_target"](torch.rand(4, 2, 3, 3))
+    average.update(gan, 0)
+    assert all(torch.equal(mine, own) for mine, own in zip(average.module.buffers(), gan.buffers(), strict=True))
+    assert not average.module.training and not any(parameter.requires_grad for parameter in average.module.parameters())
+    assert gan.training

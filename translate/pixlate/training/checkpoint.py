@@ -1,4 +1,4 @@
-"""Checkpoints: weights as safetensors, state as safetensors and JSON, so that opening one runs no code."""
+"""Checkpoints: weights as safetensors, state as safetensors and JSON, so that opening one runs no code; and weights that a run begins with."""
 
 import json
 import os
@@ -14,8 +14,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
+from pixlate.data.folders import name_some
 from pixlate.errors import PixlateError
 from pixlate.places.paths import digest_file
+from pixlate.plugin.foreign import ImportOptions
+from pixlate.plugin.gan import GAN, MAIN_GENERATOR
+from pixlate.training.run import CHECKPOINTS, replacing
+from pixlate.weights.reading import SUFFIXES, read_weights, recognise
 
 CHECKSUMS = "checksums.json"
 BEST = "best.json"
@@ -29,7 +34,6 @@ class Checkpoint:
     """All that training needs to resume after ``step`` updates."""
 
     step: int
-    """Updates made."""
     weights: dict[str, Tensor]
     """State of the GAN."""
     average: dict[str, Tensor]
@@ -57,7 +61,8 @@ class Checkpoint:
             if final.exists():
                 shutil.rmtree(final)
             part.rename(final)
-            _settle(folder)
+            if os.name == "posix":  # elsewhere a folder cannot be opened
+                _sync(folder)
         except (OSError, SafetensorError) as error:
             shutil.rmtree(part, ignore_errors=True)
             raise PixlateError(
@@ -77,8 +82,7 @@ class Checkpoint:
         (part / STATE).write_text(json.dumps({"step": self.step, "groups": groups, "state": self.state}))
         (part / CHECKSUMS).write_text(json.dumps({path.name: digest_file(path) for path in sorted(part.iterdir())}))
         for path in part.iterdir():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
+            _sync(path)
 
     @classmethod
     def load(cls, path: Path) -> "Checkpoint":
@@ -105,14 +109,13 @@ class Checkpoint:
             raise PixlateError(f"expected a checkpoint in {path}, but it cannot be read ({error}); name another one") from error
 
 
-def _settle(folder: Path) -> None:
-    """Sync a folder's entries to the disk, if the system can."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def _sync(path: Path) -> None:
+    """Wait until a file, or the entries of a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -122,7 +125,7 @@ def is_checkpoint(path: Path) -> bool:
 
 def newest(folder: Path) -> Path | None:
     """Return the finished checkpoint of most steps in a folder, or None where there is none."""
-    return max(_finished(folder), key=_number, default=None)
+    return next(reversed(_finished(folder)), None)
 
 
 def best(folder: Path) -> Path | None:
@@ -135,15 +138,14 @@ def best(folder: Path) -> Path | None:
 
 def mark_best(folder: Path, best: Mapping[str, Any]) -> None:
     """Note which checkpoint validated best: its ``step``, the ``metric`` and its ``value``."""
-    part = folder / f".{BEST}.part"
-    part.write_text(json.dumps(best))
-    part.replace(folder / BEST)
+    with replacing(folder / BEST) as part:
+        part.write_text(json.dumps(best))
 
 
 def keep_newest(folder: Path, count: int) -> None:
     """Remove all but the ``count`` newest checkpoints and the best one."""
     kept = best(folder)
-    for path in sorted(_finished(folder), key=_number)[:-count]:
+    for path in _finished(folder)[:-count]:
         if path != kept:
             shutil.rmtree(path)
 
@@ -155,7 +157,7 @@ def load_newest(folder: Path) -> tuple[Checkpoint, list[str]]:
         PixlateError: There is none.
     """
     damaged: list[str] = []
-    for path in sorted(_finished(folder), key=_number, reverse=True):
+    for path in reversed(_finished(folder)):
         try:
             return Checkpoint.load(path), [f"{sentence}; the checkpoint before it is used" for sentence in damaged]
         except PixlateError as error:
@@ -167,12 +169,55 @@ def load_newest(folder: Path) -> tuple[Checkpoint, list[str]]:
     raise PixlateError(f"expected a checkpoint in {folder}, found none{more}; start the run again with another --out")
 
 
+def load_checkpoint(path: Path, of_best: bool = False) -> Checkpoint:
+    """Return the newest checkpoint of a run, or the one that validated best, or the one in a checkpoint folder.
+
+    Raises:
+        PixlateError: There is no checkpoint.
+    """
+    if is_checkpoint(path):
+        return Checkpoint.load(path)
+    checkpoint = (best if of_best else newest)(path / CHECKPOINTS)
+    if checkpoint is None and of_best and newest(path / CHECKPOINTS):
+        raise PixlateError(f"expected a run that validated on held-out images, but {path} has no best checkpoint; leave out --best")
+    if checkpoint is None:
+        raise PixlateError(f"expected a run or a checkpoint with weights, got {path}; name the folder given to --out")
+    return Checkpoint.load(checkpoint)
+
+
+def weights_to_start_from(path: Path) -> Mapping[str, Tensor]:
+    """Return the averaged weights of a run or checkpoint, or those of a file of another code base that a plugin recognises.
+
+    Raises:
+        PixlateError: Nothing there that can be read, or no plugin knows its keys.
+    """
+    if path.suffix.lower() not in SUFFIXES and not path.is_file():
+        return load_checkpoint(path).average
+    foreign = recognise(read_weights(path, "--start-from").tensors, ImportOptions(), path)
+    return {f"generators.{MAIN_GENERATOR}.{name}": tensor for name, tensor in foreign.network.state_dict().items()}
+
+
+def take_over(gan: GAN, weights: Mapping[str, Tensor]) -> str:
+    """Copy the weights whose name and shape match, such as the body of a generator trained for another scale; say how many.
+
+    Counters of steps stay.
+
+    Raises:
+        PixlateError: None matches.
+    """
+    own = gan.state_dict()
+    matching = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape and value.ndim}
+    if not matching:
+        raise PixlateError("expected weights of the same network to start from, but no tensor has a matching name and shape; check --start-from")
+    gan.load_state_dict(own | matching)
+    new = [name for name, value in own.items() if name not in matching and value.ndim]
+    return f"took over {len(matching)} of {len(matching) + len(new)} tensors{f' (new: {name_some(new, 3)})' if new else ''}"
+
+
 def _finished(folder: Path) -> list[Path]:
-    return [path for path in folder.glob("step-*") if _STEP.fullmatch(path.name) and path.is_dir()]
-
-
-def _number(path: Path) -> int:
-    return int(path.name.removeprefix("step-"))
+    """Return the finished checkpoints in a folder, the newest last."""
+    found = [path for path in folder.glob("step-*") if _STEP.fullmatch(path.name) and path.is_dir()]
+    return sorted(found, key=lambda path: int(path.name.removeprefix("step-")))
 
 
 def optimizer_state(optimizer: Optimizer) -> dict[str, Any]:

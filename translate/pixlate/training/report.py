@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -17,8 +16,7 @@ import numpy as np
 from jinja2 import Environment
 from PIL import Image
 
-from pixlate.errors import PixlateError
-from pixlate.training.run import LOG, OPTIONS, SAMPLES
+from pixlate.training.run import LOG, SAMPLES, replacing, stored_options
 
 REPORT = "report.html"
 POINTS = 400
@@ -35,8 +33,8 @@ FLOOR = 6
 LEFT, RIGHT, TOP, BOTTOM = 52, 408, 22, 196
 """Edges of a plot, in the units of its drawing, which ``report.html`` makes 420 wide and 230 high."""
 
-Series = dict[int, float]
-"""Numbers by step, in the order of steps."""
+Points = list[tuple[float, float]]
+"""Steps and numbers, in the order of steps."""
 
 
 @dataclass
@@ -44,8 +42,8 @@ class _Logged:
     """What the log of a run holds."""
 
     step: int = 0
-    series: dict[str, dict[str, Series]] = field(default_factory=lambda: {"losses": {}, "validation": {}})
-    """By kind of line and by name."""
+    lines: dict[str, dict[int, dict[str, float]]] = field(default_factory=lambda: {"losses": {}, "validation": {}})
+    """Finite numbers by kind of line, by step and by name."""
     warnings: dict[str, int] = field(default_factory=dict)
     """The step of each message."""
     damaged: int = 0
@@ -87,55 +85,35 @@ def write_report(run: Path) -> Path:
         PixlateError: The run folder has no options that can be read.
         OSError: The page cannot be written.
     """
-    method, options = _options(run)
+    with stored_options(run) as (method, options, _):
+        title = f"{method}: {run.resolve().name}"
     logged = _read(run / LOG)
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["brief"] = _brief
     template = environment.from_string(files("pixlate.training").joinpath("report.html").read_text(encoding="utf-8"))
-    found = {"options": options, "logged": logged, "sheets": list(_sheets(run / SAMPLES)), "charts": list(_charts(logged.series))}
-    page = template.render(title=f"{method}: {run.resolve().name}", log=LOG, left=LEFT, right=RIGHT, bottom=BOTTOM, **found)
-    part = run / f".{REPORT}.part"
-    try:
+    found = {"options": options, "logged": logged, "sheets": list(_sheets(run / SAMPLES)), "charts": list(_charts(logged))}
+    page = template.render(title=title, log=LOG, left=LEFT, right=RIGHT, bottom=BOTTOM, **found)
+    with replacing(run / REPORT) as part:
         part.write_text(page, encoding="utf-8")
-        part.replace(run / REPORT)
-    finally:
-        part.unlink(missing_ok=True)
     return run / REPORT
-
-
-def _options(run: Path) -> tuple[str, dict[str, Any]]:
-    """Return the method's name and its options."""
-    try:
-        ((method, table),) = tomllib.loads((run / OPTIONS).read_text(encoding="utf-8"))["train"].items()
-        return method, dict(table)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PixlateError(f"expected a run folder with {OPTIONS}, but {run} has none that can be read ({error}); name the folder given to --out") from error
 
 
 def _read(path: Path) -> _Logged:
     logged = _Logged()
-    if not path.exists():  # before the first line
-        return logged
-    last = dict.fromkeys(logged.series, -1)
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for text in file:
-            try:
-                line = json.loads(text)
-                kind, step = line.pop("kind"), line.pop("step")
-            except (ValueError, KeyError, TypeError, AttributeError):
-                logged.damaged += 1
-                continue
-            if kind == "warning":
-                logged.warnings[line["message"]] = step
-            if kind not in last:
-                continue
-            group = logged.series[kind]
-            if step <= last[kind]:  # resumed from a checkpoint before the last line
-                group = logged.series[kind] = {name: {each: value for each, value in series.items() if each < step} for name, series in group.items()}
-            last[kind] = logged.step = step
-            for name, value in line.items():
-                if type(value) in (int, float) and isfinite(value):
-                    group.setdefault(name, {})[step] = value
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
+        try:
+            line = json.loads(text)
+            kind, step = line.pop("kind"), line.pop("step")
+        except (ValueError, KeyError, TypeError, AttributeError):
+            logged.damaged += 1
+            continue
+        if kind == "warning":
+            logged.warnings[line["message"]] = step
+        if (lines := logged.lines.get(kind)) is not None:
+            while lines and next(reversed(lines)) >= step:  # resumed from a checkpoint before the last line
+                lines.popitem()
+            lines[step] = {name: value for name, value in line.items() if type(value) in (int, float) and isfinite(value)}
+            logged.step = step
     return logged
 
 
@@ -159,28 +137,36 @@ def _light(path: Path) -> tuple[str, bytes]:
     return kind, data
 
 
-def _charts(series: Mapping[str, Mapping[str, Series]]) -> Iterator[dict[str, Any]]:
+def _charts(logged: _Logged) -> Iterator[dict[str, Any]]:
     """Yield the charts that have numbers, as the page draws them: steps and values of each curve, its last value, and both axes."""
-    losses = dict(series["losses"])
+    losses, validation = (_by_name(logged.lines[kind]) for kind in ("losses", "validation"))
     speed = {name: losses.pop(name) for name in list(losses) if name == "steps_per_second"}
     rates = {name: losses.pop(name) for name in list(losses) if name.endswith("learning_rate")}
-    validation = [(f"Validation: {name}", "dB" if name.startswith("psnr") else "", {name: values}) for name, values in series["validation"].items()]
-    for title, unit, group in (("Losses", "", losses), *validation, ("Learning rate", "", rates), ("Speed", "steps/s", speed)):
-        if curves := {name: _thinned(values) for name, values in group.items() if values}:
-            last = {name: next(reversed(group[name].values())) for name in curves}
+    measured = [(f"Validation: {name}", "dB" if name.startswith("psnr") else "", {name: points}) for name, points in validation.items()]
+    for title, unit, group in (("Losses", "", losses), *measured, ("Learning rate", "", rates), ("Speed", "steps/s", speed)):
+        if group:
+            curves = {name: _thinned(points) for name, points in group.items()}
+            last = {name: points[-1][1] for name, points in group.items()}
             ends = [step for curve in curves.values() for step, _ in (curve[0], curve[-1])]
-            x = _Axis(min(ends), max(ends) if max(ends) > min(ends) else min(ends) + 1, LEFT, RIGHT)
-            values = [[value for _, value in curve] for curve in curves.values()]
+            x = _Axis(min(ends), max(*ends, min(ends) + 1), LEFT, RIGHT)
             # a schedule that ends near zero is read on a linear scale
-            y = _axis(values, may_be_logarithmic=group is not rates and group is not speed)
+            y = _axis([[value for _, value in curve] for curve in curves.values()], may_be_logarithmic=group is not rates and group is not speed)
             yield {"title": title, "unit": unit, "curves": curves, "last": last, "x": x, "y": y}
 
 
-def _thinned(series: Series) -> list[tuple[float, float]]:
+def _by_name(lines: Mapping[int, Mapping[str, float]]) -> dict[str, Points]:
+    series: dict[str, Points] = {}
+    for step, values in lines.items():
+        for name, value in values.items():
+            series.setdefault(name, []).append((step, value))
+    return series
+
+
+def _thinned(series: Points) -> Points:
     """Return at most POINTS points, each the mean of a window."""
-    points = np.array(list(series.items()), np.float64)
+    points = np.array(series, np.float64)
     starts = np.arange(0, len(points), ceil(len(points) / POINTS))
-    means: list[tuple[float, float]] = (np.add.reduceat(points, starts) / np.diff(starts, append=len(points))[:, None]).tolist()
+    means: Points = (np.add.reduceat(points, starts) / np.diff(starts, append=len(points))[:, None]).tolist()
     return means
 
 
@@ -201,7 +187,4 @@ def _axis(curves: Iterable[list[float]], may_be_logarithmic: bool) -> _Axis:
 
 def _brief(value: float) -> str:
     """Return a number in four digits, short enough for the label of an axis: 1.5e-4 instead of 0.00015."""
-    if 0 < abs(value) < 1e-3:
-        mantissa, exponent = f"{value:.3e}".split("e")
-        return f"{float(mantissa):g}e{int(exponent)}"
-    return f"{value:.4g}"
+    return re.sub(r"\.?0*e-0?", "e-", f"{value:.3e}") if 0 < abs(value) < 1e-3 else f"{value:.4g}"

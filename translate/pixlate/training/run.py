@@ -3,7 +3,8 @@
 import json
 import tomllib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from io import FileIO
 from pathlib import Path
@@ -82,9 +83,7 @@ class RunOptions:
     def require_same(self, then: dict[str, Any], run: Path) -> None:
         """Refuse to resume with other options than those of the checkpoint, except options that change no weight.
 
-        Args:
-            then: The :meth:`state` in the checkpoint; options it does not know have the earlier behaviour, and those that are gone are ignored.
-            run: The run folder, for the message.
+        ``then`` is the :meth:`state` in the checkpoint; options it does not know have the earlier behaviour, and those that are gone are ignored.
 
         Raises:
             PixlateError: Lists the differences.
@@ -108,24 +107,15 @@ class RunOptions:
 
         An option that it does not name, since the run is older, has the earlier behaviour; one that is gone is dropped with a note.
 
-        Args:
-            run: The folder.
-            methods: Those installed.
-            plugin: The single file that the user names; what the run says of it is compared, and never executed.
+        ``plugin`` is the single file that the user names; what the run says of it is compared, and never executed.
 
         Raises:
             PixlateError: It is missing or damaged, its method is not installed, or an option is unknown or of the wrong type.
         """
-        try:
-            content = tomllib.loads((run / OPTIONS).read_text(encoding="utf-8"))
-            ((name, table),) = content["train"].items()
+        with stored_options(run) as (name, table, content):
             facts = dict(content["facts"]) if "facts" in content else None
-            stored = {"path": str(content["plugin"]["path"]), "sha256": str(content["plugin"]["sha256"])} if "plugin" in content else None
+            stored = {key: str(content["plugin"][key]) for key in ("path", "sha256")} if "plugin" in content else None
             folders = tuple(Path(folder) for folder in table.pop("folders"))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise PixlateError(
-                f"expected a run folder with {OPTIONS}, but {run} has none that can be read ({error}); name the folder given to --out"
-            ) from error
         if plugin is None and stored:
             path = quote(stored["path"])
             raise PixlateError(f"{run} was trained by the single file {path}, which is executed only where it is named; add: --plugin {path}")
@@ -143,12 +133,34 @@ class RunOptions:
         return cls(method, options, folders, data, training, facts, plugin=file)
 
 
-def hold(run: Path) -> FileIO:
-    """Lock a run folder for this process until the file returned is closed, so that no other one trains into it.
+@contextmanager
+def stored_options(run: Path) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Context with the method's name, its options, and the whole of ``options.toml`` of a run folder.
 
     Raises:
-        PixlateError: Another process does.
+        PixlateError: There is none, or it is damaged, as reading it further within the context may show.
     """
+    try:
+        content = tomllib.loads((run / OPTIONS).read_text(encoding="utf-8"))
+        ((method, table),) = content["train"].items()
+        yield method, dict(table), content
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise PixlateError(f"expected a run folder with {OPTIONS}, but {run} has none that can be read ({error}); name the folder given to --out") from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Context with a file to write beside ``path``, which it replaces once it is whole."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def hold(run: Path) -> FileIO:
+    """Lock a run folder for this process until the file returned is closed; refuse one that another process trains into."""
     file = FileIO(run / LOCK, "a+")
     try:
         lock_file(file)
@@ -167,11 +179,9 @@ class Log:
     def __init__(self, run: Path, done: int = 0) -> None:
         path = run / LOG
         if path.exists():
-            part = path.with_name(f".{LOG}.part")
-            part.write_text(
-                "".join(line for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True) if _before(line, done)), encoding="utf-8"
-            )
-            part.replace(path)
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+            with replacing(path) as part:
+                part.write_text("".join(line for line in lines if _before(line, done)), encoding="utf-8")
         self._file: TextIO = path.open("a", encoding="utf-8")
 
     def write(self, kind: str, step: int, **values: object) -> None:

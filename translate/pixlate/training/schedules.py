@@ -1,9 +1,16 @@
-"""Learning rate over a run."""
+"""What changes over a run: the learning rate, the side of the patches, and the averaged weights."""
 
+import copy
 import math
 from typing import Any
 
+import torch
+from torch import Tensor
+
+from pixlate.errors import PixlateError
 from pixlate.options import TrainingOptions
+from pixlate.plugin.gan import GAN
+from pixlate.plugin.spec import ModelSpec
 
 
 class Schedule:
@@ -12,15 +19,10 @@ class Schedule:
     ``cosine`` is half a cosine to zero, begun again ``periods`` times (Loshchilov and Hutter 2017, eq. 5); ``linear`` is constant for half the
     run, then falls linearly to zero (Zhu et al. 2017); ``step`` multiplies by ``decay`` at each milestone (Ledig et al. 2017); ``plateau`` where
     validation has got no better for ``patience`` times. Warm-up multiplies any of them.
-
-    Args:
-        options: Which schedule, and its numbers.
-        steps: Length of the run.
     """
 
     def __init__(self, options: TrainingOptions, steps: int) -> None:
-        self.options = options
-        self.steps = steps
+        self.options, self.steps = options, steps
         self._plateau = 1.0
         self._waited = 0
 
@@ -55,3 +57,55 @@ class Schedule:
     def restore(self, state: dict[str, Any]) -> None:
         """Restore what :meth:`state` returned."""
         self._plateau, self._waited = float(state["plateau"]), int(state["waited"])
+
+
+class Growth:
+    """The side of source patches at each step: it doubles from ``first`` to ``last`` over the first half of the run, or is ``last`` where ``first`` is 0.
+
+    Small patches are seen faster (Karras et al. 2018, without growing networks). ``judged`` is the least side that discriminators take, in target pixels.
+
+    Raises:
+        PixlateError: ``first`` does not double to ``last``, or the networks do not take it.
+    """
+
+    def __init__(self, first: int, last: int, steps: int, spec: ModelSpec, judged: int = 1) -> None:
+        self.first, self.last, self.steps = first or last, last, steps
+        doublings = math.log2(self.last / self.first)
+        if doublings < 0 or doublings != int(doublings):
+            raise PixlateError(f"expected --grow-from to double up to --patch, {last}, got {first}; {last // 2} or {last // 4} would")
+        if self.first % spec.multiple or self.first < spec.minimum:
+            raise PixlateError(
+                f"expected --grow-from of at least {spec.minimum} and a multiple of {spec.multiple}, as the network takes, got {first}; choose another"
+            )
+        if self.first * spec.scale < judged:
+            raise PixlateError(
+                f"expected patches of at least {-(-judged // spec.scale)} pixels a side, which the discriminators take, "
+                f"got {self.first}; raise --{'grow-from' if first else 'patch'}"
+            )
+        self.doublings = int(doublings)
+
+    def side(self, step: int) -> int:
+        """Return the side of source patches in one step, counted from 0."""
+        stage = min(self.doublings, 2 * step * self.doublings // self.steps)
+        return self.first << stage
+
+
+class WeightAverage:
+    """Exponential moving average of the parameters of a GAN, which translates better than the last ones (Karras et al. 2018, and earlier Polyak).
+
+    Early steps are averaged over fewer: the decay in force is min(decay, (1 + step) / (10 + step)). Buffers are copied. A decay of 0 follows exactly.
+    """
+
+    def __init__(self, module: GAN, decay: float) -> None:
+        self.decay = decay
+        self.module = copy.deepcopy(module).requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def update(self, module: GAN, step: int) -> None:
+        """Average in the module's weights after ``step`` (counted from 0)."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        averages: list[Tensor] = [average.data for average in self.module.parameters()]
+        values = [value.detach() for value in module.parameters()]
+        torch._foreach_lerp_(averages, values, 1 - decay)
+        for average, value in zip(self.module.buffers(), module.buffers(), strict=True):
+            average.copy_(value)
