@@ -31,14 +31,6 @@ def test_cores_are_the_affinity_within_the_quota(affinity: int, quota: str | Non
     assert machine.granted_cores() == cores
 
 
-@pytest.mark.parametrize(("quota", "cores"), [("-1", 8), ("300000", 3), ("50000", 1)])
-def test_quota_of_the_older_control_groups_counts_too(quota: str, cores: int, groups: Path) -> None:
-    (groups / "cpu").mkdir()
-    (groups / "cpu/cpu.cfs_quota_us").write_text(quota + "\n")
-    (groups / "cpu/cpu.cfs_period_us").write_text("100000\n")
-    assert machine.granted_cores() == cores
-
-
 @pytest.mark.parametrize("limited", ["system.slice", "system.slice/pixlate.service"])
 def test_quota_of_a_service_and_of_the_slice_above_it_counts_outside_containers(limited: str, groups: Path) -> None:
     groups.with_name("own").write_text("0::/system.slice/pixlate.service\n")

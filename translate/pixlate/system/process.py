@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from types import FrameType
@@ -21,11 +22,7 @@ _OWN = Path("/proc/self/cgroup")
 
 
 def granted_cores() -> int:
-    """Return the processors this process may use: its affinity, further limited by the quota of its containers (cgroup v2 and v1) and by ``PIXLATE_CORES``.
-
-    Raises:
-        PixlateError: ``PIXLATE_CORES`` is no whole number of at least 1.
-    """
+    """Return the processors this process may use: its affinity, limited by ``PIXLATE_CORES`` or else by the quota of its containers (cgroup v2)."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get(CORES)
     if asked is not None:
@@ -36,42 +33,19 @@ def granted_cores() -> int:
 
 
 def _quotas() -> Iterator[float]:
-    """Yield the processors that each control group over this process allows; none where there is no limit."""
-    for folder in _groups():
-        for quota, period in (("cpu.max", ""), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
-            try:
-                words = " ".join((folder / name).read_text() for name in (quota, period) if name).split()
-                allowed = int(words[0]) / int(words[1])
-            except (OSError, ValueError, IndexError, ZeroDivisionError):  # no such group, or the quota is "max"
-                continue
-            if allowed > 0:  # version 1 writes -1 for no limit
-                yield allowed
-
-
-def _groups() -> Iterator[Path]:
-    """Yield the folders of this process's control groups: inside a container its own is the root."""
-    yield _CGROUPS
-    yield _CGROUPS / "cpu"
-    try:
-        lines = _OWN.read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        top = _CGROUPS / "cpu" if controllers else _CGROUPS
-        parts = [part for part in path.split("/") if part not in ("", "..")]
-        for depth in range(1, len(parts) + 1):
-            yield top.joinpath(*parts[:depth])
+    """Yield the processors that each control group over this process allows where it has a limit; inside a container its own is the root."""
+    own = ""
+    with suppress(OSError):
+        own = next((line.removeprefix("0::") for line in _OWN.read_text().splitlines() if line.startswith("0::")), "")
+    parts = [part for part in own.split("/") if part not in ("", "..")]
+    for depth in range(len(parts) + 1):
+        with suppress(OSError, ValueError, ZeroDivisionError):  # no such group, or the quota is "max"
+            quota, period = _CGROUPS.joinpath(*parts[:depth], "cpu.max").read_text().split()
+            yield int(quota) / int(period)
 
 
 def lock_file(file: FileIO) -> None:
-    """Lock a file for this process until it is closed or the process ends, however it ends.
-
-    Raises:
-        BlockingIOError: Another process has locked it.
-    """
+    """Lock a file until it is closed or the process ends, however it ends; raises BlockingIOError where another process has locked it."""
     if sys.platform == "win32":
         import msvcrt
 
@@ -89,8 +63,7 @@ def lock_file(file: FileIO) -> None:
 class StopOnSignal:
     """Context in which SIGTERM and SIGINT only request a stop; outside the main thread, where signals cannot be taken, it does nothing.
 
-    Args:
-        tell: Called when one arrives, in the main thread.
+    ``tell`` is called when one arrives, in the main thread.
     """
 
     def __init__(self, tell: Callable[[], None] = lambda: None) -> None:
