@@ -22,7 +22,7 @@ from pixlate.convert.report import Report, Summary
 from pixlate.errors import PixlateError
 from pixlate.images import BUILT_IN
 from pixlate.places.journal import Job, Journal
-from pixlate.places.local import LocalStore, locate
+from pixlate.places.local import LocalPlace, LocalStore, locate
 from pixlate.places.paths import version_of
 from pixlate.plugin.place import Store
 from pixlate.plugin.translator import Translator
@@ -321,7 +321,7 @@ def test_existing_outputs_are_not_submitted(tmp_path: Path, start: Start, ray: R
 
 
 def order(path: Path, index: int = 0) -> Order:
-    return Order(index, Job(str(path), f"{path.stem}{index}.png", "png"), version_of(str(path)), True)
+    return Order(index, Job(LocalPlace(str(path)), f"{path.stem}{index}.png", "png"), version_of(str(path)), True)
 
 
 def test_a_source_missing_or_different_on_a_remote_worker_fails_alone(tmp_path: Path, setup: Setup, ray: Ray, use: Callable[[Translator], Path]) -> None:
@@ -397,7 +397,7 @@ def test_more_resources_than_a_cluster_has_are_refused(cores: list[int], gpus: i
 
 def test_resources_that_no_worker_can_have_are_refused(tmp_path: Path) -> None:
     url, out = locate("memory://bucket/out"), LocalStore(tmp_path)
-    for plan in (Plan(url.store()), Plan(out, [Job("", "a.png", "png", (), url)])):
+    for plan in (Plan(url.store()), Plan(out, [Job(url, "a.png", "png")])):
         with pytest.raises(PixlateError, match="is in the memory of this process"):
             refuse_private(plan, "auto")
     with pytest.raises(PixlateError, match="expected --device auto, cpu, cuda or tensorrt with --engine ray, got cuda:1"):

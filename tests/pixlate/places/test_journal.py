@@ -15,18 +15,18 @@ from tests.pixlate.conftest import Run, folder, outputs, save, stamps, tree
 from pixlate.convert.report import Summary
 from pixlate.errors import PixlateError
 from pixlate.places.journal import Job, Journal, ReadOnlyJournal
-from pixlate.places.local import LocalStore
+from pixlate.places.local import LocalPlace, LocalStore
 from pixlate.places.paths import digest_file, version_of
 from pixlate.plugin.translator import Translator
 
-JOB = Job("", "a.png", "png")
+JOB = Job(LocalPlace(""), "a.png", "png")
 
 
 def record(root: Path, journal: Journal, name: str, content: bytes, source: Path) -> None:
     """Finish one output by hand."""
     part = journal.parts / "part"
     part.write_bytes(content)
-    journal.finish(Job(str(source), name, "png"), part, version_of(str(source)))
+    journal.finish(Job(LocalPlace(str(source)), name, "png"), part, version_of(str(source)))
 
 
 def held(journal: Journal) -> LocalStore:
@@ -198,7 +198,7 @@ def test_a_journal_cut_anywhere_loses_no_more_than_the_line_it_was_cut_in(data: 
     record(root, journal, "later", b"more", source)
     held(journal)._file.close()
     after = ReadOnlyJournal(LocalStore(root), "settings")
-    states = [after.state(Job("", name, "png"), version_of(str(source))) for name in ("0", "1", "2", "3", "later")]
+    states = [after.state(Job(LocalPlace(""), name, "png"), version_of(str(source))) for name in ("0", "1", "2", "3", "later")]
     assert states == ["finished"] * complete + ["foreign"] * (4 - complete) + ["finished"]
 
 
@@ -326,7 +326,7 @@ def test_a_partly_written_journal_line_is_followed_by_a_new_line(tmp_path: Path)
     record(root, journal, "b.png", b"b", source)
     real.close()
     assert not (root / "a.png").exists()
-    assert ReadOnlyJournal(LocalStore(root), "settings").state(Job("", "b.png", "png"), version_of(str(source))) == "finished"
+    assert ReadOnlyJournal(LocalStore(root), "settings").state(Job(LocalPlace(""), "b.png", "png"), version_of(str(source))) == "finished"
 
 
 def test_a_second_conversion_into_one_folder_is_refused(tmp_path: Path, use: Callable[[Translator], Path], run: Run) -> None:
@@ -411,4 +411,4 @@ def test_an_unreadable_output_is_treated_as_foreign(tmp_path: Path, run: Run, mo
     run(source, out)
     monkeypatch.setattr(module, "digest_file", lambda path: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
     with Journal(LocalStore(out), "x") as journal:
-        assert journal.state(Job("", "0/000.png", "png"), version_of(str(source / "0" / "000.png"))) == "foreign"
+        assert journal.state(Job(LocalPlace(""), "0/000.png", "png"), version_of(str(source / "0" / "000.png"))) == "foreign"

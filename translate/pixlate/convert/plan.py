@@ -95,7 +95,7 @@ def _plan_single(source: Place, out: Place, options: ConvertOptions, kind: str) 
     if options.suffix:
         raise PixlateError(f"--suffix is added to the names in an output folder, but {out} is named in full; leave it out")
     plan = Plan(out.parent.store())
-    plan.jobs = [Job(str(found.file), out.pure.name, kind, (), found.file, pair_name(found.relative)) for found in source.files(plan.store, plan.failures)]
+    plan.jobs = [Job(found.file, out.pure.name, kind, (), pair_name(found.relative)) for found in source.files(plan.store, plan.failures)]
     return plan
 
 
@@ -121,7 +121,7 @@ def _add(plan: Plan, found: Found, options: ConvertOptions, known: Mapping[str, 
     except PixlateError as error:
         plan.failures.append((source, str(error)))
         return
-    plan.jobs.append(Job(source, name, kind, notes, found.file, pair_name(relative)))
+    plan.jobs.append(Job(found.file, name, kind, notes, pair_name(relative)))
 
 
 def _refuse_clashes(plan: Plan) -> None:

@@ -6,14 +6,12 @@ At a clean end the lines are sorted, so two conversions of one folder leave the 
 
 import hashlib
 import json
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
 from pixlate.errors import PixlateError
-from pixlate.places.local import LocalPlace
 from pixlate.plugin.place import Existing, Place, Store, Version
 
 State = Literal["new", "finished", "stale", "foreign", "other settings"]
@@ -23,23 +21,21 @@ State = Literal["new", "finished", "stale", "foreign", "other settings"]
 class Job:
     """One image to convert."""
 
-    source: str
-    """Path or URL of the image, as it is printed."""
+    place: Place
+    """The image."""
     name: str
     """Path of the output, relative to the output folder."""
     format: str
     """Format of the output."""
     notes: tuple[str, ...] = ()
     """What the user should know of the choice of name or format."""
-    file: Place | None = None
-    """The image; without it the file at the path ``source``."""
     pair: str = ""
     """See :func:`pixlate.places.paths.pair_name`: its mask and its noise are those of this name."""
 
     @property
-    def place(self) -> Place:
-        """The image."""
-        return self.file or LocalPlace(self.source)
+    def source(self) -> str:
+        """Path or URL of the image, as it is printed."""
+        return str(self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +80,7 @@ class Outputs(Protocol):
 
 
 class ReadOnlyJournal:
-    """What the journal of an output folder says, read only.
-
-    Args:
-        store: The output folder, which need not exist.
-        settings: Digest of the model and of the options that shape the output.
-
-    Raises:
-        PixlateError: The journal cannot be read.
-    """
+    """What the journal of an output folder says, read only; PixlateError where it cannot be read."""
 
     def __init__(self, store: Store, settings: str) -> None:
         self.store = store
@@ -128,9 +116,8 @@ class ReadOnlyJournal:
     def _matching(self, name: str, existing: Existing) -> Entry | None:
         """Return the newest entry that describes the file as it is; a crash before it got its name leaves one that does not."""
         entries = [entry for entry in reversed(self._entries.get(name, [])) if entry.size == existing.size]
-        for entry in entries:
-            if entry.md5 and entry.md5 == existing.md5:
-                return entry
+        if known := next((entry for entry in entries if entry.md5 and entry.md5 == existing.md5), None):
+            return known
         try:
             digest = self.store.digest(name) if entries else ""
         except (OSError, PixlateError):  # it vanished, or may not be read: not known to be ours
@@ -138,18 +125,16 @@ class ReadOnlyJournal:
         return next((entry for entry in entries if entry.sha256 == digest), None)
 
     def _add(self, lines: bytes) -> None:
-        for entry in parse(lines):
-            known = self._entries.setdefault(entry.name, [])
-            if entry not in known:
-                known.append(entry)
+        """Take in the lines of a journal; one cut short or damaged by a crash is skipped."""
+        for line in lines.split(b"\n"):
+            with suppress(ValueError, TypeError):
+                entry = Entry(**json.loads(line.decode(errors="replace")))
+                if isinstance(entry.name, str) and entry not in (known := self._entries.setdefault(entry.name, [])):
+                    known.append(entry)
 
 
 class Journal(ReadOnlyJournal):
-    """The journal of an output folder, held by one conversion at a time.
-
-    Raises:
-        PixlateError: The folder cannot be written, or another conversion is writing into it.
-    """
+    """The journal of an output folder, held by one conversion at a time; PixlateError where that is another one or the folder cannot be written."""
 
     def __init__(self, store: Store, settings: str) -> None:
         store.hold()
@@ -195,18 +180,7 @@ class Journal(ReadOnlyJournal):
 
 
 def give_name(store: Store, entry: Entry, part: Path, fresh: bool) -> None:
-    """Give a recorded file its name.
-
-    Args:
-        store: The output folder.
-        entry: What is recorded.
-        part: The local file.
-        fresh: Whether nothing existed under the name, and nothing may.
-
-    Raises:
-        PixlateError: Something of another exists under the name now, or the store cannot be written.
-        OSError: The store takes no more.
-    """
+    """Give a recorded file its name, a ``fresh`` one only where nothing of another has come to exist under it: PixlateError; else it raises as :meth:`Store.put`."""
     try:
         store.put(part, entry.name, fresh)
     except FileExistsError as error:
@@ -228,12 +202,3 @@ def entry_of(job: Job, part: Path, source: Version, settings: str, with_md5: boo
             if with_md5:
                 md5.update(block)
     return Entry(job.name, part.stat().st_size, sha256.hexdigest(), source.size, source.mtime, settings, md5.hexdigest() if with_md5 else "")
-
-
-def parse(lines: bytes) -> Iterator[Entry]:
-    """Yield the entries of a journal; a line cut short or damaged by a crash is skipped."""
-    for line in lines.split(b"\n"):
-        with suppress(ValueError, TypeError):
-            entry = Entry(**json.loads(line.decode(errors="replace")))
-            if isinstance(entry.name, str):
-                yield entry

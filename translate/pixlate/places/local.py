@@ -5,13 +5,14 @@ import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
+from glob import has_magic
 from io import FileIO
 from pathlib import Path, PurePath
 from threading import Lock
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 from pixlate.errors import PixlateError
-from pixlate.places.paths import digest_file, find, folds_case, has_magic, identity, make_folders, version_of, walk
+from pixlate.places.paths import digest_file, find, folds_case, identity, make_folders, version_of, walk
 from pixlate.plugin.manager import installed
 from pixlate.plugin.place import Existing, Failures, Found, Place, Reach, Store, Version
 from pixlate.system import process
@@ -68,7 +69,7 @@ class LocalPlace:
             if output is not None and identity(source) == identity(output):
                 raise PixlateError(f"expected an output folder other than the source {source}; name another one")
             base, found = source, walk(source, output, failures)
-        elif has_magic(source):
+        elif has_magic(self.name):
             base, found = find(source, output, failures)
         else:
             raise PixlateError(f"expected a file, a folder or a glob, but {source} does not exist; check the path")
@@ -92,9 +93,6 @@ class LocalStore:
     """An output folder on a local disk; see :class:`pixlate.plugin.place.Store`.
 
     The journal is a file to which lines are appended; the lock is on it, so that it ends with the process, however that ends.
-
-    Args:
-        root: The folder, which need not exist.
     """
 
     reach: ClassVar[Reach] = "machine"
@@ -156,18 +154,20 @@ class LocalStore:
         """Lock the journal and remove the parts of a process that was killed."""
         try:
             self._file = _held(self.path)
+            try:
+                self.parts.mkdir(exist_ok=True)
+                for part in (*self.parts.iterdir(), self.path.with_suffix(".part")):
+                    part.unlink(missing_ok=True)
+                end = self._file.seek(0, os.SEEK_END)
+                self._file.seek(max(0, end - 1))
+                self._torn = self._file.read(1) not in (b"", b"\n")
+            except OSError:
+                self._file.close()
+                raise
         except OSError as error:
-            raise _unwritable(self.root, error) from error
-        try:
-            self.parts.mkdir(exist_ok=True)
-            for part in (*self.parts.iterdir(), self.path.with_suffix(".part")):
-                part.unlink(missing_ok=True)
-            end = self._file.seek(0, os.SEEK_END)
-            self._file.seek(max(0, end - 1))
-            self._torn = self._file.read(1) not in (b"", b"\n")
-        except OSError as error:
-            self._file.close()
-            raise _unwritable(self.root, error) from error
+            if error.errno in _HELD:
+                raise PixlateError(f"another conversion is writing into {self.root}; wait for it or choose another folder") from error
+            raise PixlateError(f"the output folder {self.root} cannot be written ({error.strerror}); choose another or change its permissions") from error
 
     def check(self) -> None:
         """Do nothing: the lock of a file is not lost."""
@@ -226,12 +226,6 @@ class LocalStore:
             raise
 
 
-def _unwritable(root: Path, error: OSError) -> PixlateError:
-    if error.errno in _HELD:
-        return PixlateError(f"another conversion is writing into {root}; wait for it or choose another folder")
-    return PixlateError(f"the output folder {root} cannot be written ({error.strerror}); choose another or change its permissions")
-
-
 def _held(path: Path) -> FileIO:
     """Open a journal and lock it; raises OSError, one of ``_HELD`` where another process holds it."""
     while True:
@@ -248,11 +242,7 @@ def _held(path: Path) -> FileIO:
 
 
 def locate(place: str | Path) -> Place:
-    """Return the place that a user names: a path on this machine, or what a plugin opens.
-
-    Raises:
-        PixlateError: No plugin opens the URL, or a URL was given as a Path.
-    """
+    """Return the place that a user names: a path on this machine, or what a plugin opens."""
     if isinstance(place, Path):
         refuse_flattened(place, "a URL")
         return LocalPlace(str(place))
@@ -261,8 +251,7 @@ def locate(place: str | Path) -> Place:
         raise PixlateError(f"no installed plugin opens {shown(place)}: {'; '.join(failures)}; check the name, or update the plugin")
     if opened is None:
         raise missing_opener(shown(place))
-    found: Place = opened
-    return found
+    return cast(Place, opened)
 
 
 def missing_opener(name: str) -> PixlateError:

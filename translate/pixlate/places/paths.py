@@ -3,10 +3,12 @@
 import fnmatch
 import hashlib
 import os
-import re
 import stat
 import unicodedata
 from collections.abc import Callable, Container, Iterator
+from contextlib import suppress
+from glob import has_magic
+from itertools import chain, takewhile
 from pathlib import Path, PurePath
 
 from pixlate.errors import PixlateError
@@ -14,11 +16,7 @@ from pixlate.plugin.place import Failures, Version
 
 
 def version_of(source: str) -> Version:
-    """Return size and time of an image file, and see that it is a file: opening a pipe would wait for its writer for ever.
-
-    Raises:
-        PixlateError: It vanished, a link leads nowhere or to itself, or it is no regular file. One sentence without the path.
-    """
+    """Return size and time of an image file, and see that it is a file: opening a pipe would wait for its writer for ever."""
     try:
         status = Path(source).stat()
     except FileNotFoundError as error:
@@ -43,17 +41,8 @@ def identity(path: str | Path) -> tuple[int, int] | None:
 
 
 def make_folders(folder: Path) -> None:
-    """Make a folder and those above it; trees may be deeper than Python's recursion limit, to which ``Path.mkdir`` is bound.
-
-    Raises:
-        OSError: It cannot be made.
-    """
-    missing: list[Path] = []
-    above = folder
-    while not above.is_dir() and above != above.parent:
-        missing.append(above)
-        above = above.parent
-    for path in reversed(missing):
+    """Make a folder and those above it; trees may be deeper than Python's recursion limit, to which ``Path.mkdir`` is bound."""
+    for path in reversed(list(takewhile(lambda path: not path.is_dir(), chain([folder], folder.parents)))):
         path.mkdir(exist_ok=True)
 
 
@@ -70,19 +59,12 @@ def folds_case(root: Path) -> bool:
     folder = Path(os.path.realpath(root))
     while not os.path.isdir(folder) and folder != folder.parent:  # noqa: PTH112
         folder = folder.parent
-    try:
-        with os.scandir(folder) as entries:
-            inside = next((Path(entry.path) for entry in entries if entry.name.swapcase() != entry.name), None)
-    except OSError:
-        inside = None
-    if inside is None and not folder.is_mount():
-        inside = folder
+    inside = None if folder.is_mount() else folder
+    with suppress(OSError), os.scandir(folder) as entries:
+        inside = next((Path(entry.path) for entry in entries if entry.name.swapcase() != entry.name), inside)
     if inside is None or identity(inside) is None:
         return False
     return identity(inside) == identity(inside.with_name(inside.name.swapcase()))
-
-
-_MAGIC = re.compile(r"[*?\[]")
 
 
 def walk(top: Path, out: Path | None, failures: Failures, wanted: Callable[[Path], bool] = lambda folder: True) -> Iterator[str]:
@@ -96,39 +78,32 @@ def walk(top: Path, out: Path | None, failures: Failures, wanted: Callable[[Path
     """
     output = None if out is None else identity(out)
     levels: list[tuple[tuple[int, int] | None, Iterator[os.DirEntry[str]]]] = []
-    entered: str | None = str(top)
-    while entered is not None or levels:
-        if entered is not None:
-            own = identity(entered)
-            if own is not None and any(own == other for other, _ in levels):
-                failures.append((entered, "is a link back to a folder that holds it; its images are converted once, remove the link"))
-            elif not (levels and own == output and own is not None):
-                levels.append((own, _listed(entered, failures)))
-            entered = None
-            continue
+
+    def enter(folder: str) -> None:
+        own = identity(folder)
+        if own is not None and any(own == other for other, _ in levels):
+            failures.append((folder, "is a link back to a folder that holds it; its images are converted once, remove the link"))
+        elif not (levels and own == output and own is not None):
+            try:
+                with os.scandir(folder) as entries:
+                    levels.append((own, iter(sorted(entries, key=lambda entry: entry.name))))
+            except OSError as error:
+                failures.append((folder, f"the folder cannot be read ({error.strerror}); check its path and permissions"))
+
+    enter(str(top))
+    while levels:
         entry = next(levels[-1][1], None)
         if entry is None:
             levels.pop()
         elif not _is_folder(entry):
             yield entry.path
         elif not entry.name.startswith(".") and wanted(Path(entry.path)):
-            entered = entry.path
-
-
-def has_magic(path: Path) -> bool:
-    """Return whether a path is a glob."""
-    return bool(_MAGIC.search(str(path)))
+            enter(entry.path)
 
 
 def find(pattern: Path, out: Path | None, failures: Failures) -> tuple[Path, Iterator[str]]:
-    """Return the folder a glob starts in, and the files it names: ``**`` matches any number of folders.
-
-    Args:
-        pattern: Such as ``photos/**/*.jpg``.
-        out: The output folder, which is skipped.
-        failures: As in :func:`walk`.
-    """
-    first = next(index for index, part in enumerate(pattern.parts) if _MAGIC.search(part))
+    """Return the folder a glob such as ``photos/**/*.jpg`` starts in, and the files it names; see :func:`walk` and :func:`is_named`."""
+    first = next(index for index, part in enumerate(pattern.parts) if has_magic(part))
     base, rest = Path(*pattern.parts[:first]), pattern.parts[first:]
     fixed = rest.index("**") if "**" in rest else len(rest) - 1
 
@@ -138,13 +113,8 @@ def find(pattern: Path, out: Path | None, failures: Failures) -> tuple[Path, Ite
             return False
         return all(fnmatch.fnmatch(part, like) for part, like in zip(parts, rest[:fixed], strict=False))
 
-    def found() -> Iterator[str]:
-        if os.path.isdir(base):  # noqa: PTH112 - pathlib raises where a folder above may not be read
-            for path in walk(base, out, failures, wanted):
-                if is_named(Path(path).relative_to(base).parts, rest):
-                    yield path
-
-    return base, found()
+    below = walk(base, out, failures, wanted) if os.path.isdir(base) else ()  # noqa: PTH112 - pathlib raises where a folder above may not be read
+    return base, (path for path in below if is_named(Path(path).relative_to(base).parts, rest))
 
 
 def is_named(parts: tuple[str, ...], like: tuple[str, ...]) -> bool:
@@ -154,15 +124,6 @@ def is_named(parts: tuple[str, ...], like: tuple[str, ...]) -> bool:
     if like[0] == "**":
         return len(like) == 1 or any(is_named(parts[first:], like[1:]) for first in range(len(parts)))
     return fnmatch.fnmatch(parts[0], like[0]) and is_named(parts[1:], like[1:])
-
-
-def _listed(folder: str, failures: Failures) -> Iterator[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return iter(sorted(entries, key=lambda entry: entry.name))
-    except OSError as error:
-        failures.append((folder, f"the folder cannot be read ({error.strerror}); check its path and permissions"))
-        return iter(())
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
