@@ -21,6 +21,7 @@ from PIL import Image
 
 from common import save
 from pixlate.plugin.manager import installed
+from pixlate.plugin.method import Method
 from pixlate.plugin.testing import make_photographs
 from pixlate.training.checkpoint import load_checkpoint
 from pixlate.training.engine import Progress, train
@@ -99,7 +100,7 @@ def cyclegan(folder: Path) -> dict[str, Any]:
 
 def run_options(name: str, folders: tuple[Path, ...], changes: dict[str, dict[str, Any]]) -> RunOptions:
     """Return the method's defaults with some options changed."""
-    method = installed().methods()[name]
+    method = installed().offered(Method)[name]
     parts = {"method_options": method.options(), "data": method.data.options(), "training": method.training()}
     chosen: dict[str, Any] = {key: replace(part, **changes[key]) for key, part in parts.items()}
     return RunOptions(method, chosen["method_options"], folders, chosen["data"], chosen["training"])

@@ -28,6 +28,7 @@ from pixlate.networks.patchgan import PatchGAN
 from pixlate.networks.resnet import ResNet
 from pixlate.networks.unet import UNet
 from pixlate.plugin.manager import installed
+from pixlate.plugin.method import Method
 from pixlate.training.engine import Progress, train
 from pixlate.training.run import RunOptions
 
@@ -75,7 +76,7 @@ def main() -> None:
 
 def engine(side: str, method: str, device: str, steps: int) -> list[float]:
     """Return the seconds of each step of the engine."""
-    offered = installed().methods()[method]
+    offered = installed().offered(Method)[method]
     training = replace(
         offered.training(), steps=steps, device=device, validate_every=10**9, checkpoint_every=10**9, log_every=10**9, **{**ENGINE, **COMPILED}[side]
     )

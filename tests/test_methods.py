@@ -12,9 +12,10 @@ import pixlate
 from pixlate.plugin.data import Batch
 from pixlate.plugin.gan import GAN, Images, Losses
 from pixlate.plugin.manager import installed
+from pixlate.plugin.method import Method
 from pixlate.plugin.testing import check_method, small_options
 
-METHODS = installed().methods()
+METHODS = installed().offered(Method)
 
 
 @pytest.mark.parametrize("name", METHODS)

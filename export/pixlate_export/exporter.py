@@ -13,6 +13,7 @@ import pixlate
 from pixlate.errors import PixlateError
 from pixlate.plugin.gan import GAN
 from pixlate.plugin.manager import installed
+from pixlate.plugin.method import Method
 from pixlate.plugin.spec import ModelSpec, Padding, Provenance
 from pixlate.training.checkpoint import is_checkpoint, load_checkpoint
 from pixlate.training.run import OPTIONS, RunOptions
@@ -69,7 +70,7 @@ def export_run(
     if is_checkpoint(chosen) and best:
         raise PixlateError(f"expected a run with --best, got one of its checkpoints, {run}; leave out --best, or name the run")
     run = chosen.parent.parent if is_checkpoint(chosen) else run
-    trained = RunOptions.load(run, installed().methods(), plugin)
+    trained = RunOptions.load(run, installed().offered(Method), plugin)
     gan = trained.build()
     checkpoint = load_checkpoint(chosen, best)
     try:

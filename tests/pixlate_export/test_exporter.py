@@ -18,6 +18,7 @@ from pixlate.cli import main
 from pixlate.errors import PixlateError
 from pixlate.plugin.gan import GAN
 from pixlate.plugin.manager import installed
+from pixlate.plugin.method import Method
 from pixlate.plugin.spec import METADATA_KEY, ModelSpec, Provenance
 from pixlate.plugin.testing import make_photographs, small_options
 from pixlate.training.checkpoint import load_checkpoint
@@ -31,7 +32,7 @@ from pixlate_export.parity import to_levels
 
 pytestmark = pytest.mark.usefixtures("operators_read_once")
 
-METHOD = installed().methods()["srgan"]
+METHOD = installed().offered(Method)["srgan"]
 SMALL = replace(METHOD.options(), scale=2, channels=8, blocks=1, stages="pixel")
 ORIGIN = Provenance("photographs", 7, 3, "CC0", "0")
 FLOAT = ExportOptions("float")

@@ -17,6 +17,7 @@ from pixlate.inference.sizes import allowed_size, pad
 from pixlate.networks.symmetric import Symmetric
 from pixlate.networks.unet import UNet
 from pixlate.plugin.manager import installed
+from pixlate.plugin.method import Method
 from pixlate.plugin.spec import ModelSpec, Provenance
 from pixlate.plugin.testing import small_options
 from pixlate_export.exporter import export_gan, export_network
@@ -26,7 +27,7 @@ from pixlate_onnx.runner import OnnxTranslator
 
 pytestmark = pytest.mark.usefixtures("operators_read_once")
 
-METHODS = installed().methods()
+METHODS = installed().offered(Method)
 
 
 class Halving(nn.Module):

@@ -10,6 +10,7 @@ import pixlate
 from pixlate.images.picture import Pixels
 from pixlate.inference.executor import AUTO_TILE, Executor
 from pixlate.plugin.manager import installed
+from pixlate.plugin.model_card import ModelCard
 
 SIZES = [(1, 1), (1, 200), (211, 1), (2, 3), (69, 70), (97, 131), (150, 233)]
 
@@ -90,7 +91,7 @@ def test_noise_stays_in_range_and_black_and_white_are_reached(translator: pixlat
 
 
 def test_the_card_says_what_the_file_says(translator: pixlate.Translator) -> None:
-    model = installed().models()[f"upscale-x{translator.spec.scale}"]
+    model = installed().offered(ModelCard)[f"upscale-x{translator.spec.scale}"]
     assert model.card is not None
     card, provenance = model.card.read_text(), translator.spec.provenance
     assert f"{provenance.steps:,} steps" in card

@@ -87,8 +87,8 @@ def test_doctor_names_a_plugin_that_fails_to_import(capsys: pytest.CaptureFixtur
 
 
 def test_models_names_a_file_that_is_missing_and_lists_the_others(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    cards = {**installed().models(), "gone": ModelCard("gone", "not there", tmp_path / "gone.onnx")}
-    monkeypatch.setattr(installed(), "models", lambda: cards)
+    real, gone = installed().offered, {"gone": ModelCard("gone", "not there", tmp_path / "gone.onnx")}
+    monkeypatch.setattr(installed(), "offered", lambda wanted: real(wanted) | (gone if wanted is ModelCard else {}))
     assert models() == 1
     out, err = capsys.readouterr()
     assert "upscale-x2: " in out and "upscale-x4: " in out

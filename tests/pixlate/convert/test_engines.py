@@ -38,8 +38,8 @@ def received(monkeypatch: pytest.MonkeyPatch) -> list[QueueOptions]:
         found.append(options)
         return run_threads(task, options)  # type: ignore[arg-type]
 
-    real = Plugins.engines
-    monkeypatch.setattr(Plugins, "engines", lambda plugins: real(plugins) | {"queue": Engine("queue", "a queue", QueueOptions, run)})
+    real, queue = Plugins.offered, {"queue": Engine("queue", "a queue", QueueOptions, run)}
+    monkeypatch.setattr(Plugins, "offered", lambda plugins, wanted: real(plugins, wanted) | (queue if wanted is Engine else {}))
     return found
 
 

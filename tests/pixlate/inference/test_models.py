@@ -36,7 +36,7 @@ def test_a_folder_is_refused_with_the_command_that_exports_it(tmp_path: Path) ->
 def test_a_runtime_that_returns_no_translator_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.odd").write_bytes(b"x")
     odd = pixlate.Runtime("odd", (".odd",), lambda: True, lambda path, device, arithmetic: 7)  # type: ignore[arg-type, return-value]
-    monkeypatch.setattr(type(installed()), "runtimes", lambda self: {"odd": odd})
+    monkeypatch.setattr(type(installed()), "offered", lambda self, wanted: {"odd": odd} if wanted is pixlate.Runtime else {})
     with pytest.raises(pixlate.PixlateError, match=r"no installed plugin opens .*: the runtime odd returned int instead of a translator; check"):
         load(tmp_path / "a.odd")
 
@@ -54,7 +54,7 @@ def runtimes(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def install(*opens: Callable[[Path, str, str], Translator]) -> None:
         found = {f"runtime-{count}": pixlate.Runtime(f"runtime-{count}", (".mine",), lambda: True, each) for count, each in enumerate(opens)}
-        monkeypatch.setattr(Plugins, "runtimes", lambda plugins: found)
+        monkeypatch.setattr(Plugins, "offered", lambda plugins, wanted: found if wanted is pixlate.Runtime else {})
 
     return install
 

@@ -11,7 +11,12 @@ import pytest
 
 import pixlate
 from pixlate.plugin import hookspecs
+from pixlate.plugin.engine import Engine
 from pixlate.plugin.manager import Plugins, installed
+from pixlate.plugin.method import Method
+from pixlate.plugin.metric import Metric
+from pixlate.plugin.model_card import ModelCard
+from pixlate.plugin.runtime import Runtime
 
 Install = Callable[..., tuple[EntryPoint, Distribution]]
 
@@ -47,7 +52,7 @@ def pixlate_models():
 def test_a_plugin_that_fails_to_import_is_left_out_and_named(install: Install) -> None:
     with pytest.warns(UserWarning, match=r"broken \(broken 0\.3\) is left out.*No module named 'not_there'.*uninstall broken"):
         plugins = Plugins([install("broken", "import not_there", "0.3"), install("good", MODEL)])
-    assert list(plugins.models()) == ["night"]
+    assert list(plugins.offered(ModelCard)) == ["night"]
     broken, good = plugins.plugins
     assert (broken.error, good.error) == ("ModuleNotFoundError: No module named 'not_there'", "")
 
@@ -82,19 +87,25 @@ GOOD = {
 def offered(plugins: Plugins, kind: str) -> list[str]:
     if kind == "check":
         return [check.name for check in plugins.checks()]
-    return [value.name for value in getattr(plugins, f"{kind.replace(' ', '_')}s")().values()]
+    if kind == "image format":
+        return [value.name for value in plugins.image_formats().values()]
+    return list(plugins.offered(next(wanted for wanted in (Engine, Method, Metric, ModelCard, Runtime) if wanted.kind == kind)))
+
+
+def article(kind: str) -> str:
+    return "an" if kind in ("image format", "engine") else "a"
 
 
 @pytest.mark.parametrize("kind", GOOD)
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        ("yield 7", "is left out: expected a .* with a name, got int"),
+        ("yield 7", "is left out: expected an? [A-Z].* with a name, got int"),
         ("raise KeyError('gone')", r"failed in pixlate_\w+ \(KeyError: 'gone'\)"),
         ("return None", r"failed in pixlate_\w+ \(TypeError"),
         ("yield 1 / 0", r"failed in pixlate_\w+ \(ZeroDivisionError"),
         ("yield pixlate.ModelSpec(scale=0)", r"failed in pixlate_\w+ \(model spec: expected scale"),
-        ("yield pixlate.Metric()", "is left out: expected a .* with a name, got Metric|missing 2 required"),
+        ("yield pixlate.Metric()", "is left out: expected an? [A-Z].* with a name, got Metric|missing 2 required"),
     ],
 )
 def test_a_bad_offer_is_left_out_alone_and_named_once(kind: str, bad: str, reason: str, install: Install) -> None:
@@ -122,7 +133,7 @@ def test_a_method_whose_option_clashes_costs_that_method_only(install: Install) 
         ]
     )
     with pytest.warns(UserWarning) as warned:
-        assert list(plugins.methods()) == ["fits"]
+        assert list(plugins.offered(Method)) == ["fits"]
     clash, spaced = (str(warning.message) for warning in warned)
     assert "a method of the plugin mixed (mixed 1.0) is left out: method 'clash': the option 'batch' of Clashing is also one of TrainingOptions" in clash
     assert "method 'a b': expected a name of letters, digits" in spaced
@@ -144,8 +155,8 @@ def pixlate_engines():
     yield pixlate.Engine("fits", "", Own, run=print)
 """
     plugins = Plugins([install("mixed", code)])
-    with pytest.warns(UserWarning, match=r"an? engine of the plugin mixed \(mixed 1\.0\) is left out: engine 'clash': the option 'quality' is also one of"):
-        assert list(plugins.engines()) == ["fits"]
+    with pytest.warns(UserWarning, match=r"an engine of the plugin mixed \(mixed 1\.0\) is left out: engine 'clash': the option 'quality' is also one of"):
+        assert list(plugins.offered(Engine)) == ["fits"]
     assert [part.name for part in plugins.left_out()] == ["clash"]
     assert "'quality' is also one of pixlate convert" in plugins.why("engine", "clash")
 
@@ -153,7 +164,7 @@ def pixlate_engines():
 def test_a_method_with_a_bad_option_made_at_import_costs_that_method_only(install: Install) -> None:
     code = METHOD + "METHODS = [method('clash', Clashing), method('fits')]\n@pixlate.hookimpl\ndef pixlate_methods():\n    return METHODS\n"
     with pytest.warns(UserWarning, match="the option 'batch'"):
-        assert list(Plugins([install("mixed", code)]).methods()) == ["fits"]
+        assert list(Plugins([install("mixed", code)]).offered(Method)) == ["fits"]
 
 
 @pytest.mark.parametrize("kind", GOOD)
@@ -162,7 +173,7 @@ def test_a_value_that_cannot_be_made_costs_that_value_only(kind: str, install: I
     bad = good.replace("'good'", "'bad'").replace("('bad'", "('bad', nonsense=1") if kind == "method" else good.replace("name='good'", "name='bad', nonsense=1")
     code = f"{setting}\n@pixlate.hookimpl\ndef pixlate_{hook}():\n    return [{bad.replace('method(', 'pixlate.Method(')}, {good}]\n"
     plugins = Plugins([install("mixed", code)])
-    with pytest.warns(UserWarning, match=rf"a {kind} of the plugin mixed \(mixed 1\.0\) is left out: .*unexpected keyword argument 'nonsense'"):
+    with pytest.warns(UserWarning, match=rf"{article(kind)} {kind} of the plugin mixed \(mixed 1\.0\) is left out: .*unexpected keyword argument 'nonsense'"):
         assert offered(plugins, kind) == ["good"]
     assert "nonsense" in plugins.why(kind, "bad")
 
@@ -189,48 +200,48 @@ def test_an_offer_with_a_field_of_another_type_is_left_out_alone(kind: str, offe
     own = "from dataclasses import dataclass, replace\n@dataclass(frozen=True)\nclass Own:\n    deep: int = 1\n"
     code = f"{setting}\n{own}@pixlate.hookimpl\ndef pixlate_{hook}():\n    yield pixlate.{offer}\n    yield {good}\n"
     plugins = Plugins([install("mixed", code)])
-    with pytest.warns(UserWarning, match=rf"a {kind} of the plugin mixed \(mixed 1\.0\) is left out: {re.escape(reason)}"):
+    with pytest.warns(UserWarning, match=rf"{article(kind)} {kind} of the plugin mixed \(mixed 1\.0\) is left out: {re.escape(reason)}"):
         assert offered(plugins, kind) == ["good"]
 
 
 def test_an_api_number_that_is_no_number_costs_that_plugin_only(install: Install) -> None:
     with pytest.warns(UserWarning, match=r"the plugin new \(new 1\.0\) is left out: it needs plugin API array"):
         plugins = Plugins([install("new", f"import numpy\nPIXLATE_API = numpy.array([1, 2])\n{MODEL}"), install("old", MODEL)])
-    assert list(plugins.models()) == ["night"]
+    assert list(plugins.offered(ModelCard)) == ["night"]
 
 
 def test_a_misspelled_hook_is_left_out_alone_with_a_suggestion(install: Install) -> None:
     code = "@pixlate.hookimpl\ndef pixlate_modles():\n    yield 1\n"
     with pytest.warns(UserWarning, match=r"pixlate_modles of the plugin slip \(slip 1\.0\) is left out: .*did you mean pixlate_models\?; update slip"):
         plugins = Plugins([install("slip", MODEL + code)])
-    assert list(plugins.models()) == ["night"]
+    assert list(plugins.offered(ModelCard)) == ["night"]
     assert plugins.plugins[0].hooks == ("pixlate_models",)
 
 
 def test_a_hook_that_is_gone_costs_that_hook_alone(install: Install) -> None:
     code = "@pixlate.hookimpl\ndef pixlate_jpeg_codec():\n    return None\n"
     with pytest.warns(UserWarning, match=r"the hook pixlate_jpeg_codec of the plugin old \(old 0\.1\) is left out: API 2 has it no longer"):
-        assert list(Plugins([install("old", MODEL + code, "0.1")]).models()) == ["night"]
+        assert list(Plugins([install("old", MODEL + code, "0.1")]).offered(ModelCard)) == ["night"]
 
 
 def test_an_optional_hook_that_is_not_known_is_ignored(install: Install) -> None:
     code = "@pixlate.hookimpl(optionalhook=True)\ndef pixlate_of_tomorrow():\n    return None\n"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert list(Plugins([install("new", MODEL + code)]).models()) == ["night"]
+        assert list(Plugins([install("new", MODEL + code)]).offered(ModelCard)) == ["night"]
 
 
 def test_a_hook_with_a_wrong_argument_is_left_out_alone(install: Install) -> None:
     code = "@pixlate.hookimpl\ndef pixlate_open_model(file):\n    return None\n"
     with pytest.warns(UserWarning, match=r"slip \(slip 1\.0\) is left out: expected arguments among \(path, device\), got file"):
-        assert list(Plugins([install("slip", MODEL + code)]).models()) == ["night"]
+        assert list(Plugins([install("slip", MODEL + code)]).offered(ModelCard)) == ["night"]
 
 
 @pytest.mark.parametrize(("api", "older"), [("3", "Pixlate"), ("'two'", "new")])
 def test_a_plugin_of_an_unsupported_api_is_left_out_whole(api: str, older: str, install: Install) -> None:
     with pytest.warns(UserWarning, match=rf"the plugin new \(new 1\.0\) is left out: it needs plugin API {api}, and this Pixlate has 1 and 2; update {older}$"):
         plugins = Plugins([install("new", f"PIXLATE_API = {api}\n{MODEL}"), install("old", f"PIXLATE_API = 2\n{MODEL}")])
-    assert list(plugins.models()) == ["night"]
+    assert list(plugins.offered(ModelCard)) == ["night"]
     assert f"the plugin new (new 1.0) is left out (it needs plugin API {api}" in plugins.why("model", "other")
     assert [plugin.api for plugin in plugins.plugins if not plugin.error] == [2]
 
@@ -238,7 +249,7 @@ def test_a_plugin_of_an_unsupported_api_is_left_out_whole(api: str, older: str, 
 @pytest.mark.parametrize("code", ["raise SystemExit(3)", "raise KeyError('x')", "def f(:"])
 def test_a_plugin_that_ends_the_process_when_imported_is_left_out(code: str, install: Install) -> None:
     with pytest.warns(UserWarning, match="it failed to import"):
-        assert list(Plugins([install("bad", code), install("good", MODEL)]).models()) == ["night"]
+        assert list(Plugins([install("bad", code), install("good", MODEL)]).offered(ModelCard)) == ["night"]
 
 
 def test_a_model_that_two_plugins_offer_is_left_out_and_using_it_names_both(install: Install) -> None:
@@ -246,7 +257,7 @@ def test_a_model_that_two_plugins_offer_is_left_out_and_using_it_names_both(inst
     plugins = Plugins([install("first", MODEL), install("second", MODEL, "2.0"), install("third", other)])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert list(plugins.models()) == ["day"]
+        assert list(plugins.offered(ModelCard)) == ["day"]
     assert re.search(r"model named 'night': first \(first 1\.0\) and second \(second 2\.0\); uninstall one", plugins.why("model", "night"))
     assert [part.plugin.name for part in plugins.left_out()] == ["first", "second"]
 
@@ -254,7 +265,7 @@ def test_a_model_that_two_plugins_offer_is_left_out_and_using_it_names_both(inst
 def test_two_plugins_of_one_name_are_both_loaded(install: Install) -> None:
     other = MODEL.replace('"night"', '"day"')
     plugins = Plugins([install("first", MODEL, entry="same"), install("second", other, entry="same")])
-    assert set(plugins.models()) == {"night", "day"}
+    assert set(plugins.offered(ModelCard)) == {"night", "day"}
     assert [str(plugin) for plugin in plugins.plugins] == ["same (first 1.0)", "same (second 1.0)"]
 
 
@@ -262,7 +273,7 @@ def test_a_module_of_two_entry_points_is_loaded_once(install: Install) -> None:
     point, distribution = install("first", MODEL)
     again = EntryPoint("again", point.value, point.group)
     with pytest.warns(UserWarning, match=r"the plugin again \(first 1\.0\) is left out: its module is that of the plugin first \(first 1\.0\)"):
-        assert list(Plugins([(point, distribution), (again, distribution)]).models()) == ["night"]
+        assert list(Plugins([(point, distribution), (again, distribution)]).offered(ModelCard)) == ["night"]
 
 
 @pytest.mark.parametrize(
@@ -334,7 +345,7 @@ def test_built_in_plugins_come_through_the_same_entry_points() -> None:
         warnings.simplefilter("error")
         plugins = installed()
     assert {plugin.name for plugin in plugins.plugins} >= {"onnx", "srgan"}
-    assert "srgan" in plugins.methods()
+    assert "srgan" in plugins.offered(Method)
 
 
 @pytest.mark.parametrize("name", [name for name in vars(hookspecs) if name.startswith("pixlate_")])

@@ -78,7 +78,7 @@ def make_run(photographs: Path, negatives: Path) -> MakeRun:
     """Return options of a small run of a method; options are given by name, whichever dataclass they belong to, and None takes the method's default."""
 
     def make(method: Method | str = "srgan", folders: tuple[Path, ...] | None = None, **changes: Any) -> RunOptions:
-        chosen = installed().methods()[method] if isinstance(method, str) else method
+        chosen = installed().offered(Method)[method] if isinstance(method, str) else method
         small = {**SHARED, **SMALL.get(chosen.name, SMALL["srgan"])}
         values = {name: value for name, value in {**small, **changes}.items() if value is not None}
         owners = (chosen.options, chosen.data.options, chosen.training)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from pixlate.plugin.manager import installed
+from pixlate.plugin.method import Method
 from pixlate.training.checkpoint import load_checkpoint
 from pixlate.training.run import RunOptions
 
@@ -208,6 +209,6 @@ def test_run_starts_from_the_weights_of_another(make_run: MakeRun, fit: Fit, tmp
 @pytest.mark.parametrize("method", CASES)
 def test_no_option_is_left_untested(method: str) -> None:
     """The best metric is chosen in test_resume; what every method shares is varied once."""
-    found = installed().methods()[method]
+    found = installed().offered(Method)[method]
     names = {item.name for owner in (found.options, found.data.options, found.training) for item in fields(owner)}
     assert names == {*TRAINING, *CASES[method], *ELSEWHERE}

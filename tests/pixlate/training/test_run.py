@@ -17,7 +17,7 @@ from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
 from pixlate.training.run import OPTIONS, Log, RunOptions
 
-METHODS = installed().methods()
+METHODS = installed().offered(Method)
 CHANGED: dict[str, Any] = {
     "network": "msrresnet",
     "tail": "direct",
@@ -114,7 +114,7 @@ def test_option_of_the_wrong_type_is_refused(tmp_path: Path) -> None:
 
 
 def test_method_that_builds_no_gan_is_named(tmp_path: Path) -> None:
-    method = replace(installed().methods()["srgan"], build=lambda options: 7)  # type: ignore[arg-type, return-value]
+    method = replace(installed().offered(Method)["srgan"], build=lambda options: 7)  # type: ignore[arg-type, return-value]
     with pytest.raises(PixlateError, match=r"method 'srgan': expected build to return a pixlate\.GAN, got int; change it in the plugin"):
         RunOptions(method, method.options(), (tmp_path,), method.data.options(), method.training()).build()
 

@@ -13,6 +13,7 @@ from cyclopts import App, Parameter
 from cyclopts.config import Toml
 
 from pixlate.errors import PixlateError
+from pixlate.plugin.engine import Engine
 from pixlate.plugin.manager import installed
 from pixlate.system.process import StopOnSignal
 from pixlate.system.text import printable
@@ -63,7 +64,7 @@ def _convert(tokens: Sequence[str]) -> str | Callable[..., int]:
 
         with suppress(OSError, ValueError):  # which reading it for the command line will report
             name = str(tomllib.loads(Path(config).read_text(encoding="utf-8")).get("convert", {}).get("engine", ""))
-    engine = installed().engines().get(name) if name not in ("", "threads") else None
+    engine = installed().offered(Engine).get(name) if name not in ("", "threads") else None
     if engine is None:
         return "pixlate.cli.convert:convert"
     from pixlate.cli.convert import with_options

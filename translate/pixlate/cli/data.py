@@ -14,6 +14,7 @@ from pixlate.data.kinds import BUILT_IN
 from pixlate.errors import PixlateError
 from pixlate.plugin.data import DataKind, DataReport, FolderReport
 from pixlate.plugin.manager import installed
+from pixlate.plugin.method import Method
 
 app = App(name="data", help="Check folders of training images.", help_format="plaintext")
 
@@ -60,7 +61,7 @@ def check(
 
 def _named(name: str) -> DataKind:
     """Return the data kind of that name: a built-in one, or that of an installed method."""
-    owners = {(method.data.name, method.data.open): method for method in installed().methods().values() if method.data.name not in BUILT_IN}
+    owners = {(method.data.name, method.data.open): method for method in installed().offered(Method).values() if method.data.name not in BUILT_IN}
     offered = BUILT_IN | {method.data.name: method.data for method in owners.values()}
     if name not in offered:
         reason = installed().why("method", name) or "choose one, or install the plugin that defines it"

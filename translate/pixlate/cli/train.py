@@ -38,7 +38,7 @@ def resume(*words: Annotated[str, Parameter(show=False, allow_leading_hyphen=Tru
     plugin
         The single file whose method the run trains, where it was started with one.
     """
-    methods = sorted(installed().methods())
+    methods = sorted(installed().offered(Method))
     if words and resume is None:
         near = get_close_matches(words[0], [*methods, "--resume"], 1)
         left_out = installed().why("method", words[0])
@@ -49,7 +49,7 @@ def resume(*words: Annotated[str, Parameter(show=False, allow_leading_hyphen=Tru
     if resume is None:
         raise PixlateError(f"expected a method ({', '.join(methods)}) or --resume RUN; write: pixlate train srgan photos/ --out runs/first")
     run_module = import_for("training", "pixlate.training.run")
-    options = run_module.RunOptions.load(resume, installed().methods(), plugin)
+    options = run_module.RunOptions.load(resume, installed().offered(Method), plugin)
     return _train(options, resume, resumed=True)
 
 
@@ -113,7 +113,7 @@ def _command(method: Method, file: SingleFile | None = None) -> Callable[..., in
     return start
 
 
-for offered in installed().methods().values():
+for offered in installed().offered(Method).values():
     app.command(_command(offered), name=offered.name)
 
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from pixlate.convert.options import ConvertOptions
 from pixlate.errors import PixlateError
+from pixlate.plugin.engine import Engine
 from pixlate.plugin.manager import installed
 
 if TYPE_CHECKING:
     from pixlate.convert.report import Report, Summary
-    from pixlate.plugin.engine import Engine
 
 __all__ = ["ConvertOptions", "convert"]
 
@@ -50,9 +50,9 @@ def convert(
     return running.run(planned(sources, out, model, chosen, watch or (lambda report: None)), engine_options)
 
 
-def _chosen(engine: object) -> "tuple[Engine, Any]":
+def _chosen(engine: object) -> tuple[Engine, Any]:
     """Return an engine and its options, for its name or an instance of its options."""
-    engines = installed().engines()
+    engines = installed().offered(Engine)
     if isinstance(engine, str) and engine in engines:
         return engines[engine], engines[engine].options()
     for offered in engines.values():

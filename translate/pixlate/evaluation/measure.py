@@ -85,8 +85,8 @@ def evaluate(
     translator = load_for_pictures(model, device)
     spec = translator.spec
     sets = find_images(folders, layout, spec.scale, (spec.channels_in, spec.channels_out))
-    own = sorted(installed().metrics().keys() & KINDS.keys())
-    offered = {name: metric for name, metric in installed().metrics().items() if name not in own}
+    own = sorted(installed().offered(Metric).keys() & KINDS.keys())
+    offered = {name: metric for name, metric in installed().offered(Metric).items() if name not in own}
     pairs = {name: Kind(name, "pairs", metric.higher_is_better) for name, metric in offered.items()}
     chosen, notes = choose(metrics, KINDS | pairs, sets)
     notes += [f"a plugin offers a metric named {name!r}, as Pixlate does, whose own was taken; ask its author for another name" for name in own]

@@ -8,6 +8,7 @@ from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.inference.executor import Executor
 from pixlate.plugin.manager import installed
 from pixlate.plugin.model_card import ModelCard
+from pixlate.plugin.runtime import Runtime
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.translator import Translator
 
@@ -21,7 +22,7 @@ def find(model: str | Path) -> Path:
     Raises:
         PixlateError: Neither a name nor a file.
     """
-    cards = installed().models()
+    cards = installed().offered(ModelCard)
     if str(model) in cards:
         card = cards[str(model)]
         if not card.path.is_file():
@@ -50,7 +51,7 @@ def load(model: str | Path, device: str = "auto", arithmetic: str = "auto") -> T
     path = find(model)
     failures: list[str] = []
     lacking = []
-    for runtime in installed().runtimes().values():
+    for runtime in installed().offered(Runtime).values():
         if path.suffix.lower() not in runtime.suffixes:
             continue
         try:
@@ -94,7 +95,7 @@ def _is_translator(value: object) -> bool:
 
 def cards() -> dict[str, ModelCard]:
     """Return the ready models of all plugins by name."""
-    return installed().models()
+    return installed().offered(ModelCard)
 
 
 def load_executors(model: str | Path, options: "ConvertOptions") -> list[Executor]:

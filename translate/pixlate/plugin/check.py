@@ -7,7 +7,7 @@ from pixlate.plugin.offer import Offer
 
 
 @dataclass(frozen=True)
-class Check(Offer):
+class Check(Offer, kind="check"):
     """One finding of ``pixlate doctor``."""
 
     name: str

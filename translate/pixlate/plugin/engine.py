@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Engine(Offer):
+class Engine(Offer, kind="engine"):
     """What runs a conversion, offered by a plugin through the hook ``pixlate_engines``."""
 
     name: str

@@ -60,7 +60,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class ImageFormat(Offer):
+class ImageFormat(Offer, kind="image format"):
     """A kind of image file.
 
     Without ``probe``, ``read`` is called with the path of the file and returns its Picture; the size is then known only after decoding, and

@@ -11,25 +11,22 @@ from pluggy import HookImpl
 
 from pixlate.errors import PixlateError
 from pixlate.plugin import hookspecs
+from pixlate.plugin.check import Check
+from pixlate.plugin.engine import Engine
 from pixlate.plugin.entries import API, GROUP, SUPPORTED, Hooks, LeftOut, Plugin, entry_points
-from pixlate.plugin.offer import asking
+from pixlate.plugin.image_format import ImageFormat
+from pixlate.plugin.method import Method
+from pixlate.plugin.metric import Metric
+from pixlate.plugin.model_card import ModelCard
+from pixlate.plugin.offer import Offer, asking
+from pixlate.plugin.runtime import Runtime
 
 if TYPE_CHECKING:
     from cyclopts import App
 
-    from pixlate.plugin.check import Check
-    from pixlate.plugin.engine import Engine
-    from pixlate.plugin.image_format import ImageFormat
-    from pixlate.plugin.method import Method
-    from pixlate.plugin.metric import Metric
-    from pixlate.plugin.model_card import ModelCard
-    from pixlate.plugin.runtime import Runtime
-
 CORE = "core"
 """Entry point of what Pixlate offers itself."""
-
-
-Offered = TypeVar("Offered", "Check", "Engine", "ImageFormat", "Method", "Metric", "ModelCard", "Runtime")
+Offered = TypeVar("Offered", bound=Offer)
 
 
 class Plugins:
@@ -56,35 +53,19 @@ class Plugins:
             else:
                 self.add(module, plugin)
 
-    def methods(self) -> "dict[str, Method]":
-        """Return the methods of all plugins by name."""
-        from pixlate.plugin.method import Method
+    def offered(self, wanted: type[Offered], of: Plugin | None = None) -> dict[str, Offered]:
+        """Return the values of a class by name, in the order of the plugins, all of them or those ``of`` one; a name that two offer is left out."""
+        return self._unique(wanted, (value for value in self._values(wanted) if of in (None, value[0])))
 
-        return self.collect("method", Method)
-
-    def models(self) -> "dict[str, ModelCard]":
-        """Return the ready models of all plugins by name."""
-        from pixlate.plugin.model_card import ModelCard
-
-        return self.collect("model", ModelCard)
-
-    def runtimes(self) -> "dict[str, Runtime]":
-        """Return the runtimes of all plugins by name, in the order in which they are called."""
-        from pixlate.plugin.runtime import Runtime
-
-        return self.collect("runtime", Runtime)
-
-    def image_formats(self) -> "dict[str, ImageFormat]":
+    def image_formats(self) -> dict[str, ImageFormat]:
         """Return the built-in image formats and those of all plugins by suffix; one whose name or suffix two formats claim refuses each file.
 
         A plugin's replaces a built-in one of its name or suffix.
         """
-        from pixlate.plugin.image_format import ImageFormat
-
-        values = list(self._values("image format", ImageFormat))
+        values = list(self._values(ImageFormat))
         taken = {claim for owner, offered in values if owner.name != CORE for claim in (offered.name, *offered.suffixes)}
         values = [(owner, offered) for owner, offered in values if owner.name != CORE or offered.name not in taken]
-        formats = self._unique("image format", values)
+        formats = self._unique(ImageFormat, values)
         claims: dict[str, list[tuple[Plugin, ImageFormat]]] = {}
         for owner, offered in values:
             for suffix in offered.suffixes:
@@ -98,30 +79,16 @@ class Plugins:
                 sentence = f"the suffix {suffix} is claimed by the image formats {both}; uninstall one of them"
                 self._leave_out([owner for owner, _ in claiming], "suffix", suffix, sentence, warn=False)
             elif name not in formats:
-                sentence = self.why("image format", name)
+                sentence = self.why(ImageFormat.kind, name)
             else:
                 found[suffix] = formats[name]
                 continue
             found[suffix] = ImageFormat(name, (suffix,), partial(_refuse, sentence))
         return found
 
-    def engines(self) -> "dict[str, Engine]":
-        """Return what runs conversions, by name."""
-        from pixlate.plugin.engine import Engine
-
-        return self.collect("engine", Engine)
-
-    def metrics(self) -> "dict[str, Metric]":
-        """Return the metrics of all plugins by name."""
-        from pixlate.plugin.metric import Metric
-
-        return self.collect("metric", Metric)
-
-    def checks(self) -> "list[Check]":
+    def checks(self) -> list[Check]:
         """Return the findings of all plugins."""
-        from pixlate.plugin.check import Check
-
-        return [check for _, check in self._values("check", Check)]
+        return [check for _, check in self._values(Check)]
 
     def add_commands(self, app: "App") -> None:
         """Let each plugin add its commands; one that fails is named in a warning, and the other commands still work."""
@@ -134,8 +101,10 @@ class Plugins:
 
     def left_out(self) -> list[LeftOut]:
         """Call every collecting hook, and return what is not used of those that are loaded."""
-        for collect in (self.methods, self.models, self.runtimes, self.image_formats, self.engines, self.metrics, self.checks):
-            collect()
+        for wanted in (Method, ModelCard, Runtime, Engine, Metric):
+            self.offered(wanted)
+        self.image_formats()
+        self.checks()
         return list(self._left_out.values())
 
     def why(self, kind: str, name: str) -> str:
@@ -172,25 +141,15 @@ class Plugins:
         """Return the plugin registered under a name; one registered by hand, as in a test of a plugin, belongs to no distribution."""
         return next((plugin for plugin in self.plugins if name in (str(plugin), plugin.name)), Plugin(name, name, "of no distribution"))
 
-    def collect(self, kind: str, wanted: type[Offered], of: Plugin | None = None) -> dict[str, Offered]:
-        """Collect the plugins' values of a type and return them by name; a name that two offer is left out.
-
-        Args:
-            kind: What they are, for sentences: ``method``.
-            wanted: Their class.
-            of: The only plugin whose values are returned.
-        """
-        return self._unique(kind, (value for value in self._values(kind, wanted) if of in (None, value[0])))
-
-    def _unique(self, kind: str, values: Iterable[tuple[Plugin, Offered]]) -> dict[str, Offered]:
+    def _unique(self, wanted: type[Offered], values: Iterable[tuple[Plugin, Offered]]) -> dict[str, Offered]:
         offers: dict[str, list[tuple[Plugin, Offered]]] = {}
         for owner, offer in values:
             offers.setdefault(offer.name, []).append((owner, offer))
         for name, offering in offers.items():
             if len(offering) > 1:
                 owners = [owner for owner, _ in offering]
-                sentence = f"two plugins offer a {kind} named {name!r}: {' and '.join(map(str, owners))}; uninstall one of them"
-                self._leave_out(owners, kind, name, sentence, warn=False)
+                sentence = f"two plugins offer {_one(wanted.kind)} named {name!r}: {' and '.join(map(str, owners))}; uninstall one of them"
+                self._leave_out(owners, wanted.kind, name, sentence, warn=False)
         return {name: offering[0][1] for name, offering in offers.items() if len(offering) == 1}
 
     def listened(self, hook: str) -> bool:
@@ -242,9 +201,9 @@ class Plugins:
                 failures.append(f"the plugin {owner} returned {type(answer).__name__} instead of {wanted}")
         return None, failures
 
-    def _values(self, kind: str, wanted: type[Offered]) -> Iterator[tuple[Plugin, Offered]]:
-        """Yield what each plugin offers of a kind, but for what raises, is of another type, or cannot be used."""
-        hook = _hook(kind)
+    def _values(self, wanted: type[Offered]) -> Iterator[tuple[Plugin, Offered]]:
+        """Yield what each plugin offers of a class, but for what raises, is of another type, or cannot be used."""
+        hook = _hook(wanted.kind)
         for implementation in getattr(self.manager.hook, hook).get_hookimpls():
             owner = self.origin(implementation.plugin_name)
             remedy = f"update or uninstall {owner.distribution}"
@@ -258,10 +217,10 @@ class Plugins:
                     self._leave_out([owner], "hook", hook, sentence)
             for value in values:
                 fits = isinstance(value, wanted)
-                reason = value.refusal if fits else f"expected a {wanted.__name__} with a name, got {type(value).__name__}"
+                reason = value.refusal if fits else f"expected {_one(wanted.__name__)} with a name, got {type(value).__name__}"
                 if reason:
                     name = value.name if fits and isinstance(value.name, str) else hook
-                    self._leave_out([owner], kind, name, f"a {kind} of the plugin {owner} is left out: {reason}; {remedy}")
+                    self._leave_out([owner], wanted.kind, name, f"{_one(wanted.kind)} of the plugin {owner} is left out: {reason}; {remedy}")
                 else:
                     yield owner, value
 
@@ -277,6 +236,11 @@ class Plugins:
 def _hook(kind: str) -> str:
     """Return the hook that collects values of a kind."""
     return f"pixlate_{kind.replace(' ', '_')}s"
+
+
+def _one(word: str) -> str:
+    """Return a word with its article."""
+    return f"{'an' if word[0] in 'aeiouAEIOU' else 'a'} {word}"
 
 
 def _refuse(sentence: str, path: object) -> NoReturn:

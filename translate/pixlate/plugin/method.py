@@ -20,7 +20,7 @@ _TAKEN = ("folders", "out", "resume", "config", "help", "version")
 
 
 @dataclass(frozen=True, init=False)
-class Method(Offer):
+class Method(Offer, kind="method"):
     """A way to train, offered by a plugin through the hook ``pixlate_methods``."""
 
     name: str

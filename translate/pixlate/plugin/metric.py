@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Metric(Offer):
+class Metric(Offer, kind="metric"):
     """A number that says how close an output is to its target."""
 
     name: str

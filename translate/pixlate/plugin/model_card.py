@@ -7,7 +7,7 @@ from pixlate.plugin.offer import Offer
 
 
 @dataclass(frozen=True)
-class ModelCard(Offer):
+class ModelCard(Offer, kind="model"):
     """A ready model that a package ships."""
 
     name: str

@@ -30,8 +30,14 @@ class Offer(metaclass=_OfferMeta):
     name and the refusal, so that the plugin's other values are still made, and the manager leaves out this one.
     """
 
+    name: str
+    kind: ClassVar[str]
+    """What such a value is, in sentences; the hook ``pixlate_{kind}s`` collects them."""
     refusal: ClassVar[str] = ""
     """Why the value cannot be used, on the value itself."""
+
+    def __init_subclass__(cls, kind: str = "") -> None:
+        cls.kind = kind or cls.kind
 
     def __post_init__(self) -> None:
         from pixlate.options.checks import check_offer

@@ -9,7 +9,7 @@ from pixlate.plugin.translator import Translator
 
 
 @dataclass(frozen=True)
-class Runtime(Offer):
+class Runtime(Offer, kind="runtime"):
     """Opens model files; of several that take a suffix and are available, the first opens the file."""
 
     name: str

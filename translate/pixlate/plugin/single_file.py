@@ -78,7 +78,7 @@ def load(path: Path, stored: Mapping[str, str] | None = None) -> SingleFile:
 def _loaded(path: Path, digest: str, code: bytes) -> SingleFile:
     module = _executed(path, digest, code)
     plugin = installed().add(module, Plugin(path.stem, str(path), digest[:8]))
-    methods = installed().collect("method", Method, of=plugin)
+    methods = installed().offered(Method, of=plugin)
     if not methods:
         reason = plugin.error or installed().why("method", "") or "mark a function pixlate_methods with @pixlate.hookimpl"
         raise PixlateError(f"expected a method in {path}, but it offers none; {reason}")

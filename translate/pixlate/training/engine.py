@@ -18,6 +18,7 @@ from pixlate.errors import PixlateError
 from pixlate.options import check_used
 from pixlate.plugin.gan import Losses
 from pixlate.plugin.manager import installed
+from pixlate.plugin.metric import Metric
 from pixlate.system.process import StopOnSignal
 from pixlate.training.checkpoint import keep_newest, load_newest, mark_best, take_over, weights_to_start_from
 from pixlate.training.devices import gathered, open_fabric
@@ -79,7 +80,7 @@ class Session:
         self.options = options = options.with_facts()
         self.run, self.fabric = run, fabric
         self.trainer = Trainer(options, fabric)
-        self.metrics = installed().metrics()
+        self.metrics = installed().offered(Metric)
         self.directions = directions(self.trainer.spec, self.trainer.data, self.metrics)
         self.metric = options.training.best or next(iter(self.directions))
         plateau = ["schedule"] if options.training.schedule == "plateau" else []
