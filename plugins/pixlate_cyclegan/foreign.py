@@ -3,13 +3,13 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
 
 import pixlate
+from pixlate.networks.resnet import ResNet
 from pixlate.weights.adapting import norm_of, renamed, translation
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 _BLOCK = re.compile(r"model\.(\d+)\.conv_block\.")
 _HALVING_BLUR = (1.0, 2.0, 1.0)
@@ -36,29 +36,25 @@ class _Layout:
     @property
     def last(self) -> int:
         """The last convolution, which a padding layer precedes."""
-        return self.blocks.stop + self.halvings * (4 if self.blurred_doubling else 3) + 1
-
-    @property
-    def convolutions(self) -> tuple[int, int]:
-        """The convolutions of a block."""
-        return (1, 5 + self.dropout) if self.padded else (0, 3 + self.dropout)
+        return self.blocks.stop + self.halvings * (3 + self.blurred_doubling) + 1
 
     def places(self) -> dict[str, str]:
         """Return our name of each of its convolutions and norms."""
         places = {"model.1": "network.head.1", "model.2": "network.head.2", f"model.{self.last}": "network.tail.1"}
-        for stage in range(self.halvings):
-            down = 4 + stage * (4 if self.blurred_halving else 3)
-            places |= {f"model.{down + layer}": f"network.downsample.{stage}.{layer}" for layer in (0, 1)}
-            up = self.blocks.stop + stage * (4 if self.blurred_doubling else 3)
-            layers = (1, 2) if self.blurred_doubling else (0, 1)
-            places |= {f"model.{up + layer}": f"network.upsample.{stage}.{layer}" for layer in layers}
-        for index, block in enumerate(self.blocks):
-            for convolution, ours in zip(self.convolutions, (1, 5), strict=True):
-                places |= {f"model.{block}.conv_block.{convolution + layer}": f"network.body.{index}.layers.{ours + layer}" for layer in (0, 1)}
+        first, second = (1, 5 + self.dropout) if self.padded else (0, 3 + self.dropout)
+        for layer in (0, 1):  # a convolution, and its norm
+            for stage in range(self.halvings):
+                down, up = 4 + stage * (3 + self.blurred_halving), self.blocks.stop + stage * (3 + self.blurred_doubling)
+                places[f"model.{down + layer}"] = f"network.downsample.{stage}.{layer}"
+                blurred = layer + self.blurred_doubling
+                places[f"model.{up + blurred}"] = f"network.upsample.{stage}.{blurred}"
+            for index, block in enumerate(self.blocks):
+                places[f"model.{block}.conv_block.{first + layer}"] = f"network.body.{index}.layers.{1 + layer}"
+                places[f"model.{block}.conv_block.{second + layer}"] = f"network.body.{index}.layers.{5 + layer}"
         return places
 
 
-def import_resnet(state: "Mapping[str, Tensor]", options: pixlate.ImportOptions) -> pixlate.ForeignGenerator | None:
+def import_resnet(state: Mapping[str, Tensor], options: pixlate.ImportOptions) -> pixlate.ForeignGenerator | None:
     """Return the ResNet as ours, or None where these are not its weights.
 
     Raises:
@@ -70,8 +66,6 @@ def import_resnet(state: "Mapping[str, Tensor]", options: pixlate.ImportOptions)
     first, last = state.get("model.1.weight"), state.get(f"model.{layout.last}.weight")
     if first is None or last is None or first.ndim != 4 or last.ndim != 4:
         return None
-    from pixlate.networks.resnet import ResNet
-
     norm = norm_of(state, "model.1", "model.2")
     assumed = [f"padding: {options.padding} in the blocks; --padding changes it"] if layout.padded else []
     if layout.dropout:
@@ -109,24 +103,22 @@ def import_resnet(state: "Mapping[str, Tensor]", options: pixlate.ImportOptions)
     return foreign
 
 
-def _layout(state: "Mapping[str, Tensor]") -> _Layout | None:
+def _layout(state: Mapping[str, Tensor]) -> _Layout | None:
     """Return where the layers are, by the numbers in the names, or None where they are not in that order."""
     numbers = sorted({int(match[1]) for key in state if (match := _BLOCK.match(key)) and len(match[1]) < 6})
     if not numbers or numbers[-1] - numbers[0] + 1 != len(numbers) or numbers[0] > 4 * len(state):  # a file of few tensors names few layers
         return None
     blocks = range(numbers[0], numbers[-1] + 1)
     blurred_halving, blurred_doubling = "model.7.filt" in state, f"model.{blocks.stop}.filt" in state
-    halvings, rest = divmod(blocks.start - 4, 4 if blurred_halving else 3)
+    halvings, rest = divmod(blocks.start - 4, 3 + blurred_halving)
     within = f"model.{blocks.start}.conv_block"
     padded = f"{within}.0.weight" not in state
     dropout = f"{within}.{6 if padded else 4}.weight" in state and f"{within}.{5 if padded else 3}.weight" not in state
     return _Layout(blocks, halvings, blurred_halving, blurred_doubling, padded, dropout) if rest == 0 and halvings >= 0 else None
 
 
-def _check_blurs(state: "Mapping[str, Tensor]", layout: _Layout, channels: int) -> None:
+def _check_blurs(state: Mapping[str, Tensor], layout: _Layout, channels: int) -> None:
     """Refuse blurs that are not those ours computes."""
-    import torch
-
     expected: dict[str, tuple[int, tuple[float, ...], float]] = {}
     for stage in range(layout.halvings):
         if layout.blurred_halving:

@@ -1,12 +1,12 @@
 """Pix2Pix: translation learnt from pairs, with the ready model ``sketch-to-photo``."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pixlate
-from pixlate.options import AdversarialTraining
-from pixlate_pix2pix.options import Pix2PixOptions
+from pixlate.options import AdversarialOptions, AdversarialTraining, check_least
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,6 +14,18 @@ if TYPE_CHECKING:
     from pixlate_pix2pix.model import Pix2Pix
 
 PIXLATE_API = 2
+
+
+@dataclass(frozen=True)
+class Pix2PixOptions(AdversarialOptions):
+    """U-Net-256 against a 70x70 PatchGAN that sees source and target; the defaults are the published ones (Isola et al. 2017)."""
+
+    l1_weight: float = 100.0
+    """Weight of the mean absolute difference from the target, on images in [-1, 1]."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_least(self, l1_weight=0)
 
 
 def build(options: Pix2PixOptions) -> "Pix2Pix":

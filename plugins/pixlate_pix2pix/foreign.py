@@ -1,30 +1,31 @@
 """The U-Net of pytorch-CycleGAN-and-pix2pix, which contrastive-unpaired-translation has too."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+
+from torch import Tensor
 
 import pixlate
+from pixlate.networks.unet import UNet
 from pixlate.weights.adapting import norm_of, renamed, translation
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 _LEAST_DEPTH = 5
 """Halvings of the shallowest U-Net that its code builds."""
 
 
-def import_unet(state: "Mapping[str, Tensor]", options: pixlate.ImportOptions) -> pixlate.ForeignGenerator | None:
+def import_unet(state: Mapping[str, Tensor], options: pixlate.ImportOptions) -> pixlate.ForeignGenerator | None:
     """Return the U-Net as ours, or None where these are not its weights.
 
     Its blocks are nested: each holds the deeper one between its own halving and doubling, as ``model.1`` of the outermost and ``model.3`` of the
     others. So names show the depth; the layers beside the convolutions show the norm.
     """
-    levels = _levels(state)
+    levels = ["model"]  # the name of each block, from the outermost in
+    inner = "model.model.1"
+    while f"{inner}.model.1.weight" in state:
+        levels.append(inner)
+        inner = f"{inner}.model.3"
     first, last = state.get("model.model.0.weight"), state.get("model.model.3.weight")
     if len(levels) < _LEAST_DEPTH or first is None or last is None or first.ndim != 4 or last.ndim != 4:
         return None
-    from pixlate.networks.unet import UNet
-
     norm = norm_of(state, f"{levels[1]}.model.1", f"{levels[1]}.model.2")
     return translation(
         "pix2pix",
@@ -38,24 +39,12 @@ def import_unet(state: "Mapping[str, Tensor]", options: pixlate.ImportOptions) -
     )
 
 
-def _levels(state: "Mapping[str, Tensor]") -> list[str]:
-    """Return the name of each block, from the outermost in."""
-    levels = ["model", "model.model.1"]
-    while f"{levels[-1]}.model.1.weight" in state:
-        levels.append(f"{levels[-1]}.model.3")
-    return levels[:-1]
-
-
 def _places(levels: list[str]) -> dict[str, str]:
     """Return our name of each of its convolutions and norms."""
     deepest = len(levels) - 1
     places = {"model.model.0": "network.encoder.0.0", "model.model.3": f"network.decoder.{deepest}.1"}
-    for level in range(1, deepest + 1):
-        down, up = f"network.encoder.{level}", f"network.decoder.{deepest - level}"
-        block = levels[level]
-        places |= {f"{block}.model.1": f"{down}.1"}
-        if level == deepest:  # with neither a block inside nor a norm at its one pixel
-            places |= {f"{block}.model.3": f"{up}.1", f"{block}.model.4": f"{up}.2"}
-        else:
-            places |= {f"{block}.model.2": f"{down}.2", f"{block}.model.5": f"{up}.1", f"{block}.model.6": f"{up}.2"}
+    for level, block in enumerate(levels[1:], 1):
+        doubling = 3 if level == deepest else 5  # the deepest has neither a block inside nor a norm at its one pixel
+        places |= {f"{block}.model.{layer}": f"network.encoder.{level}.{layer}" for layer in (1, 2)}
+        places |= {f"{block}.model.{doubling + layer}": f"network.decoder.{deepest - level}.{1 + layer}" for layer in (0, 1)}
     return places

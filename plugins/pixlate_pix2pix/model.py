@@ -7,7 +7,7 @@ from pixlate.adversarial import AdversarialGAN, build_discriminator, build_gener
 from pixlate.losses import l1
 from pixlate.plugin.data import Batch
 from pixlate.plugin.gan import MAIN_GENERATOR, Images, Losses, Verdicts
-from pixlate_pix2pix.options import Pix2PixOptions
+from pixlate_pix2pix import Pix2PixOptions
 
 
 class Pix2Pix(AdversarialGAN):

@@ -1,12 +1,12 @@
 """SRGAN: super-resolution, with the ready models ``upscale-x2`` and ``upscale-x4``."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pixlate
-from pixlate_srgan.options import SRGANData, SRGANOptions, SRGANTraining
+from pixlate.options import check_least, check_most, check_types, check_used
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,6 +14,90 @@ if TYPE_CHECKING:
     from pixlate_srgan.model import SRGAN
 
 PIXLATE_API = 2
+
+
+@dataclass(frozen=True)
+class SRGANOptions:
+    """The generator, and the losses of the two stages: pixels first, then the adversary; the defaults are the published ones (Ledig et al. 2017)."""
+
+    scale: Literal[2, 3, 4, 8] = 4
+    """Factor of enlargement."""
+    network: Literal["srresnet", "msrresnet"] = "srresnet"
+    """srresnet is the paper's, with batch normalisation; msrresnet the modern variant without."""
+    channels: int = 64
+    """Feature maps."""
+    blocks: int = 16
+    """Residual blocks."""
+    tail: Literal["staged", "direct"] = "staged"
+    """How msrresnet reaches full size: staged pixel shuffles (published), or one direct shuffle, which is faster."""
+    stages: Literal["both", "pixel", "adversarial"] = "both"
+    """Which stages run: both, pixel alone (SRResNet), or adversarial alone, to continue from a first stage named by --start-from."""
+    pixel_share: float = 5 / 6
+    """Share of the steps that the first stage takes."""
+    pixel: Literal["mse", "l1"] = "mse"
+    """Pixel loss: mean square or mean absolute difference, on images in [-1, 1]."""
+    pixel_weight: float = 1.0
+    """Weight of the pixel loss in the first stage."""
+    second_pixel_weight: float = 0.0
+    """Weight of the pixel loss in the second stage."""
+    perceptual_weight: float = 0.006
+    """Weight of the mean square difference of VGG19's features in the second stage."""
+    perceptual_layer: str = "relu5_4"
+    """Layer of VGG19 whose features are compared: relu5_4 is the paper's, conv5_4 the same before its activation (ESRGAN)."""
+    perceptual_weights: str = ""
+    """File of VGG19's weights (.pth or .safetensors); by default the one torchvision keeps or downloads."""
+    adversarial_weight: float = 1e-3
+    """Weight of the adversarial loss in the second stage."""
+    objective: Literal["vanilla", "least-squares", "hinge", "relativistic"] = "vanilla"
+    """Adversarial loss."""
+    discriminator: Literal["srgan", "patch"] = "srgan"
+    """srgan judges whole patches, as published; patch is a PatchGAN, which judges each 70x70 pixels."""
+    discriminator_channels: int = 64
+    """Feature maps after the discriminator's first convolution."""
+    spectral_norm: bool = False
+    """Whether the discriminator's weights are normalised by their largest singular value (Miyato et al. 2018)."""
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_least(self, channels=1, blocks=1, discriminator_channels=1)
+        check_least(self, pixel_weight=0, second_pixel_weight=0, perceptual_weight=0, adversarial_weight=0, pixel_share=0)
+        check_most(self, pixel_share=1)
+        check_used(self, self.network == "msrresnet", "--network msrresnet", "tail")
+        check_used(self, self.stages == "both", "--stages both", "pixel_share")
+        if self.stages == "both" and not 0 < self.pixel_share < 1:
+            raise pixlate.PixlateError(f"expected --pixel-share between 0 and 1, got {self.pixel_share}; use --stages pixel or adversarial for one stage alone")
+        second = ("second_pixel_weight", "perceptual_weight", "adversarial_weight", "objective", "discriminator", "discriminator_channels", "spectral_norm")
+        check_used(self, self.second, "--stages both or adversarial", *second)
+        check_used(self, self.second and self.perceptual_weight > 0, "--perceptual-weight above 0", "perceptual_layer", "perceptual_weights")
+        check_used(self, self.stages != "adversarial", "--stages both or pixel", "pixel_weight")
+        if self.second and not self.perceptual_weight and not self.second_pixel_weight:
+            raise pixlate.PixlateError(
+                "expected --perceptual-weight or --second-pixel-weight above 0, got 0 for both: nothing would tie pictures to their targets; add one of them"
+            )
+
+    @property
+    def second(self) -> bool:
+        """Whether there is a second stage."""
+        return self.stages != "pixel"
+
+
+@dataclass(frozen=True)
+class SRGANTraining(pixlate.TrainingOptions):
+    """A million steps at 1e-4 for the first stage; 100,000 at 1e-4 and 100,000 at 1e-5 for the second."""
+
+    steps: int = 1_200_000
+    learning_rate: float = 1e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    schedule: Literal["constant", "cosine", "linear", "step", "plateau"] = "step"
+    milestones: tuple[float, ...] = (11 / 12,)
+    average_decay: float = 0.0
+
+
+@dataclass(frozen=True)
+class SRGANData(pixlate.DegradedOptions):
+    """Targets of 96x96 pixels at scale 4."""
+
+    patch: int = 24
 
 
 def build(options: SRGANOptions) -> "SRGAN":

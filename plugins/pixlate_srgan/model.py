@@ -14,7 +14,7 @@ from pixlate.networks.symmetric import SymmetricInput
 from pixlate.plugin.data import Batch
 from pixlate.plugin.gan import GAN, MAIN_GENERATOR, Images, Losses, Verdicts
 from pixlate.plugin.spec import ModelSpec
-from pixlate_srgan.options import SRGANOptions
+from pixlate_srgan import SRGANOptions
 
 
 class SRGAN(GAN):
