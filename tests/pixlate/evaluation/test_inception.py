@@ -11,8 +11,8 @@ from torch import Tensor
 from torch_fidelity import feature_extractor_inceptionv3
 
 from pixlate.errors import PixlateError
-from pixlate.evaluation.catalogue import KINDS
 from pixlate.evaluation.inception import InceptionMeter, frechet_distance, inception_score, kernel_distance, precision_and_recall
+from pixlate.evaluation.meters import KINDS
 
 
 def normal(count: int, length: int, seed: int) -> Tensor:

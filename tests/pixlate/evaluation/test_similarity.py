@@ -15,9 +15,8 @@ from torchmetrics.functional.image import multiscale_structural_similarity_index
 from torchvision.models import alexnet
 
 from pixlate.errors import PixlateError
-from pixlate.evaluation.catalogue import KINDS
-from pixlate.evaluation.similarity import STRIP, Lpips, make, ms_ssim, psnr, ssim
-from pixlate.evaluation.weights import hub_file
+from pixlate.evaluation.meters import KINDS
+from pixlate.evaluation.similarity import STRIP, Lpips, hub_file, make, ms_ssim, psnr, ssim
 from pixlate.images import Pixels
 
 

@@ -18,8 +18,6 @@ from pixlate.plugin.manager import installed
 Layout = Literal["auto", "folders", "side-by-side", "degraded", "unpaired"]
 MAX_PIXELS = 10**9
 """Largest image read."""
-NAMED = 5
-"""Files without a partner that a sentence names; it counts the others."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,6 @@ class ImageSets:
     scale: int
     """Height and width of a target over those of its source."""
     sources: tuple[Path, ...]
-    """Files of the sources."""
     targets: tuple[Path, ...]
     """Files of the targets: in step with the sources, and the same files for ``side-by-side`` and ``degraded``, unless unpaired."""
     names: tuple[str, ...]
@@ -49,11 +46,7 @@ class ImageSets:
         return self.layout != "unpaired"
 
     def source_and_target(self, index: int) -> tuple[Pixels, Pixels | None]:
-        """Read a source and, where there are pairs, its target.
-
-        Raises:
-            PixlateError: A file cannot be read; it is named.
-        """
+        """Read a source and, where there are pairs, its target; see :func:`read`."""
         if self.layout == "unpaired":
             return read(self.sources[index], self.channels[0]), None
         target = read(self.targets[index], self.channels[1])
@@ -75,14 +68,17 @@ def find_images(folders: Sequence[Path], layout: Layout, scale: int, channels: t
         PixlateError: The layout does not fit the folders or the model, a folder holds no image, names or sizes do not match, or a file is no image.
     """
     layout = _settled(layout, len(folders), scale)
-    found = [_images(folder) for folder in folders]
+    known = installed().image_formats()
+    found = [images_by_name(folder, known) for folder in folders]
+    if empty := [str(folder) for folder, images in zip(folders, found, strict=True) if not images]:
+        raise PixlateError(f"expected images ({', '.join(sorted(known))}) in {' and '.join(empty)}, found none; name a folder that holds some")
     sources, targets = list(found[0].values()), list(found[-1].values())
     if layout == "unpaired":
         sides = [(min(_size(path)) * scale, path) for path in sources] + [(min(_size(path)), path) for path in targets]
     elif layout == "folders":
         if lonely := [path for own, other in (found, found[::-1]) for name, path in own.items() if name not in other]:
             raise PixlateError(
-                f"expected the same names in {folders[0]} and {folders[1]}, but the other folder has none for {name_some(lonely, NAMED)}; "
+                f"expected the same names in {folders[0]} and {folders[1]}, but the other folder has none for {name_some(lonely, 5)}; "
                 "take them out, or say --layout unpaired"
             )
         targets = [found[1][name] for name in found[0]]
@@ -116,15 +112,9 @@ def degraded(photograph: Pixels, scale: int) -> tuple[Pixels, Pixels]:
 
 
 def _settled(layout: Layout, folders: int, scale: int) -> Layout:
-    """Return the layout that is meant.
-
-    Raises:
-        PixlateError: It does not fit the number of folders or the model's scale, or is ambiguous.
-    """
-    if layout == "auto" and folders == 2:
-        return "folders"
-    if layout == "auto" and scale > 1:
-        return "degraded"
+    """Return the layout that is meant, which must fit the number of folders and the model's scale."""
+    if layout == "auto" and (folders == 2 or scale > 1):
+        return "folders" if folders == 2 else "degraded"
     if layout == "auto":
         raise PixlateError("expected a folder of sources and one of targets, got one folder; add the other, or --layout side-by-side if each file holds both")
     expected = 2 if layout in ("folders", "unpaired") else 1
@@ -137,24 +127,8 @@ def _settled(layout: Layout, folders: int, scale: int) -> Layout:
     return layout
 
 
-def _images(folder: Path) -> dict[str, Path]:
-    """Return the images of a folder; see :func:`pixlate.places.paths.images_by_name`.
-
-    Raises:
-        PixlateError: There is none, or as there.
-    """
-    known = installed().image_formats()
-    if not (found := images_by_name(folder, known)):
-        raise PixlateError(f"expected images ({', '.join(sorted(known))}) in {folder}, found none; name a folder that holds some")
-    return found
-
-
 def _matched(source: Path, target: Path, scale: int) -> int:
-    """Return the lesser side of a target that is as large as the output will be.
-
-    Raises:
-        PixlateError: It is of another size.
-    """
+    """Return the lesser side of a target, which must be as large as the output will be."""
     (width, height), size = _size(source), _size(target)
     if size != (width * scale, height * scale):
         raise PixlateError(
@@ -165,11 +139,7 @@ def _matched(source: Path, target: Path, scale: int) -> int:
 
 
 def _single(path: Path, layout: Layout, scale: int) -> int:
-    """Return the lesser side of the target that one file holds or is.
-
-    Raises:
-        PixlateError: It cannot be halved, or is too small to be reduced.
-    """
+    """Return the lesser side of the target that one file holds or is; the file must have two halves of one width, or be large enough to be reduced."""
     width, height = _size(path)
     if layout == "degraded":
         side = min(width // scale, height // scale) * scale
@@ -182,11 +152,7 @@ def _single(path: Path, layout: Layout, scale: int) -> int:
 
 
 def _size(path: Path) -> tuple[int, int]:
-    """Return width and height from the header.
-
-    Raises:
-        PixlateError: The file is no image; names it.
-    """
+    """Return width and height from the header; an error names the file."""
     try:
         with ImageFile(path, max_pixels=MAX_PIXELS, formats=installed().image_formats()) as file:
             return file.size

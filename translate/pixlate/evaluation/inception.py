@@ -14,9 +14,8 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from pixlate.errors import PixlateError
-from pixlate.evaluation.catalogue import NEIGHBOURS, SPLITS, Kind
-from pixlate.evaluation.meters import Figure
-from pixlate.evaluation.weights import hub_file, read_weights
+from pixlate.evaluation.meters import NEIGHBOURS, SPLITS, Figure, Kind
+from pixlate.evaluation.similarity import hub_file, read_weights
 from pixlate.images import Pixels
 
 POOLED, LOGITS = "2048", "logits_unbiased"
@@ -25,16 +24,7 @@ SUBSETS, SUBSET_SIZE = 100, 1000
 
 
 class InceptionMeter:
-    """FID, KID, inception score, precision and recall on one set of features.
-
-    Args:
-        kinds: Those of them to compute.
-        file: The weights, as torch-fidelity publishes them; None for the folder of ``torch.hub``.
-        device: Where the network runs.
-
-    Raises:
-        PixlateError: The weights are missing or others.
-    """
+    """FID, KID, inception score, precision and recall on one set of features; ``file`` as in :func:`load_inception`."""
 
     def __init__(self, kinds: Sequence[Kind], file: Path | None, device: str) -> None:
         self.kinds, self.device = kinds, device
@@ -81,6 +71,8 @@ class InceptionMeter:
 
 def load_inception(file: Path | None, metric: str) -> tuple[torch_fidelity.FeatureExtractorInceptionV3, str]:
     """Return the Inception network of the FID's authors with its weights, and the first digits of their SHA-256.
+
+    ``file`` holds the weights as torch-fidelity publishes them; None takes them from the folder of ``torch.hub``.
 
     Raises:
         PixlateError: The weights are missing or those of another network.

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from pixlate.errors import PixlateError
-from pixlate.evaluation.catalogue import KINDS, Kind, choose
 from pixlate.evaluation.folders import ImageSets, Layout, find_images, read
-from pixlate.evaluation.meters import Figure, MeanMeter, Meter, SlicedWassersteinMeter
+from pixlate.evaluation.meters import KINDS, Figure, Kind, MeanMeter, Meter, SlicedWassersteinMeter, choose
 from pixlate.evaluation.metrics import luma_correlation, psnr_luma
 from pixlate.images import Picture, Pixels
 from pixlate.inference.batcher import in_order
@@ -36,17 +35,13 @@ class Evaluation:
     model: str
     """Its name or file."""
     device: str
-    """Where it ran."""
     metrics_device: str
     """Where those metrics ran that use PyTorch."""
     layout: Layout
-    """How sources and targets were found."""
     images: int
     """Sources translated."""
     targets: int
-    """Targets compared with."""
     figures: tuple[Figure, ...]
-    """One for each metric."""
     notes: tuple[str, ...]
     """What the reader should know of them."""
 
@@ -64,19 +59,10 @@ def evaluate(
     seed: int = 0,
     watch: Callable[[int, int], None] = lambda done, planned: None,
 ) -> Evaluation:
-    """Translate every source and return the metrics of the outputs.
+    """Translate every source and return the metrics of the outputs; arguments are those of ``pixlate evaluate``, and ``watch``.
 
-    Args:
-        model: A ready model's name or a model file.
-        folders: One or two, as the layout wants.
-        metrics: Names of :data:`KINDS` or of plugins' metrics; without any, those that need no weights and fit the images.
-        layout: How sources and targets are arranged, see :func:`pixlate.evaluation.folders.find_images`.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        inception: File with the weights of Inception; None for the folder of ``torch.hub``.
-        set: Values of the model's conditions, as ``hair=blond``.
-        mask: Folder of masks with the names of the sources.
-        seed: Of the noise that the model takes, with each source's name.
-        watch: Called with the images done and planned.
+    ``metrics`` names :data:`KINDS` or plugins' metrics; without any, those are computed that need no weights and fit the images.
+    ``watch`` is called with the images done and planned.
 
     Raises:
         PixlateError: The model, a folder, an image, a metric or its weights are not as they should be. All but damage inside an image file
@@ -141,11 +127,7 @@ def evaluate(
 
 
 def _meters(chosen: Sequence[Kind], offered: Mapping[str, Metric], sets: ImageSets, device: str, inception: Path | None) -> tuple[str, list[Meter]]:
-    """Return where PyTorch's metrics run, and a meter for each metric or group of them.
-
-    Raises:
-        PixlateError: A library or the weights of a metric are missing.
-    """
+    """Return where PyTorch's metrics run, and a meter for each metric or group of them; refuse where a library or weights are missing."""
     from pixlate import __version__
 
     meters: list[Meter] = []
@@ -170,18 +152,11 @@ def _meters(chosen: Sequence[Kind], offered: Mapping[str, Metric], sets: ImageSe
 
 
 def _with_channels(pixels: Pixels, channels: int, path: Path, verb: str) -> Pixels:
-    """Return an image with the channels a model takes or makes: grey is repeated for RGB.
-
-    Raises:
-        PixlateError: It has other channels, and is not grey.
-    """
+    """Return an image with the channels a model takes or makes: grey is repeated for RGB, others are refused."""
     found = pixels.shape[2]
     if found not in (1, channels):
-        if channels == 1:
-            raise PixlateError(
-                f"expected a grey image in {path}, since the model {verb} those, got {'RGB' if found == 3 else found}; convert it to grey or use another model"
-            )
-        raise PixlateError(f"expected {channels} channels in {path}, since the model {verb} those, got {found}; convert it or use another model")
+        wanted, got = ("a grey image", "RGB" if found == 3 else found) if channels == 1 else (f"{channels} channels", found)
+        raise PixlateError(f"expected {wanted} in {path}, since the model {verb} those, got {got}; convert it or use another model")
     return np.repeat(pixels, channels // found, axis=2)
 
 

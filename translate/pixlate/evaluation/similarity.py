@@ -1,7 +1,8 @@
-"""Metrics of an output and its target through torchmetrics."""
+"""Metrics of an output and its target through torchmetrics; and the weights of networks that metrics use, read without running code."""
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import torch
 import torchmetrics
@@ -13,8 +14,9 @@ from torchvision.models import AlexNet_Weights, alexnet
 
 from pixlate.errors import PixlateError
 from pixlate.evaluation.meters import Compute
-from pixlate.evaluation.weights import hub_file, read_weights
 from pixlate.images import Pixels
+from pixlate.places.paths import digest_file
+from pixlate.weights.reading import read_content
 
 EDGE = 5
 """Pixels on each side where SSIM's window of 11 leaves the image."""
@@ -25,11 +27,7 @@ EXPONENTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
 
 def make(name: str, device: str) -> tuple[Compute, str]:
-    """Return the function of ``psnr``, ``ssim``, ``ms-ssim`` or ``lpips``, and what it is called in the report.
-
-    Raises:
-        PixlateError: LPIPS lacks its weights.
-    """
+    """Return the function of ``psnr``, ``ssim``, ``ms-ssim`` or ``lpips``, which needs its weights, and what it is called in the report."""
     version = f"torchmetrics {torchmetrics.__version__}"
     if name == "psnr":
         return partial(psnr, device=device), f"{version}, RGB, range 255"
@@ -70,11 +68,7 @@ def ms_ssim(output: Pixels, target: Pixels, device: str = "cpu") -> float:
 
 
 def _strip_by_strip(mean: Callable[[Tensor, Tensor], float], first: Tensor, second: Tensor) -> float:
-    """Return the mean over all windows of two images (1, channels, height, width), unfolding only a few rows at a time.
-
-    Raises:
-        ValueError: The images are smaller than a window.
-    """
+    """Return the mean over all windows of two images (1, channels, height, width) of at least a window, unfolding only a few rows at a time."""
     if min(first.shape[2:]) <= 2 * EDGE:
         raise ValueError(f"expected images of more than {2 * EDGE} pixels on each side at every scale, got {tuple(first.shape)}; take larger ones")
     total = 0.0
@@ -122,6 +116,33 @@ class Lpips:
         self.metric.reset()
         self.metric.update(_planes(output, self.device) / 255, _planes(target, self.device) / 255)
         return float(self.metric.compute())
+
+
+def hub_file(url: str) -> Path:
+    """Return where PyTorch and the libraries built on it keep the file of that address."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+
+
+def read_weights(path: Path, metric: str, network: str, url: str, option: str = "") -> tuple[dict[str, Tensor], str]:
+    """Return the tensors of a PyTorch file by name, and the first 8 digits of its SHA-256.
+
+    ``metric`` needs the weights of ``network`` from ``url``; ``option`` is the one that names another file, where there is one.
+
+    Raises:
+        PixlateError: The file is missing, damaged, holds anything but tensors, or would have to run code.
+    """
+    if not path.is_file():
+        place = f"{path}, or name the file with {option}" if option else str(path)
+        raise PixlateError(f"{metric} needs the weights of {network}, which are not there; download {url} to {place}")
+    wrong = f"expected the weights of {network} in {path}, got"
+    try:
+        state = dict(read_content(path, option))
+    except PixlateError as error:
+        found = "a file that is damaged or would run code" if error.__cause__ else "something else than tensors by name"
+        raise PixlateError(f"{wrong} {found}; download {url} again") from error
+    if not all(isinstance(value, Tensor) for value in state.values()):
+        raise PixlateError(f"{wrong} something else than tensors by name; download {url} again")
+    return state, digest_file(path)[:8]
 
 
 def _planes(image: Pixels, device: str) -> Tensor:

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pixlate.errors import PixlateError
-from pixlate.evaluation.distribution import sliced_wasserstein
-from pixlate.evaluation.metrics import luma_correlation, psnr, psnr_luma
+from pixlate.evaluation.metrics import luma_correlation, psnr, psnr_luma, sliced_wasserstein
 from pixlate.plugin.data import TrainingData
 from pixlate.plugin.gan import GAN
 from pixlate.plugin.metric import Metric, Sample
