@@ -15,7 +15,7 @@ from pixlate.data.kinds import check_pair_count, check_two, degraded, paired, un
 from pixlate.data.pixels import UnreadableImage, size_of
 from pixlate.data.sizes import LEAST_ASPECT, too_narrow, unlike
 from pixlate.errors import PixlateError
-from pixlate.options.data import DataOptions, FolderOptions
+from pixlate.options.training import DataOptions, FolderOptions
 from pixlate.plugin.data import DataKind, DataReport, FolderReport, Track
 from pixlate.system.process import granted_cores
 

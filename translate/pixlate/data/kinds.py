@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pixlate.errors import PixlateError
-from pixlate.options.data import DataOptions, DegradedOptions, PairedOptions, UnpairedOptions
+from pixlate.options.training import DataOptions, DegradedOptions, PairedOptions, UnpairedOptions
 from pixlate.plugin.data import DataKind, DataReport, Track, TrainingData
 from pixlate.plugin.spec import ModelSpec
 

@@ -8,7 +8,7 @@ import numpy as np
 from pixlate.data.cache import Decoded, PixelCache
 from pixlate.data.patches import cut, resized, size_for, whole
 from pixlate.data.transforms import Transforms
-from pixlate.options.data import FolderOptions
+from pixlate.options.training import FolderOptions
 
 if TYPE_CHECKING:
     from pixlate.images.picture import Pixels

@@ -2,8 +2,7 @@
 
 from pixlate.options.adversarial import AdversarialOptions, AdversarialTraining
 from pixlate.options.checks import check_least, check_most, check_types, check_used, since
-from pixlate.options.data import DataOptions, DegradedOptions, FolderOptions, PairedOptions, UnpairedOptions
-from pixlate.options.training import TrainingOptions
+from pixlate.options.training import DataOptions, DegradedOptions, FolderOptions, PairedOptions, TrainingOptions, UnpairedOptions
 
 __all__ = [
     "AdversarialOptions",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pixlate.errors import PixlateError
 from pixlate.options.checks import check_offer
-from pixlate.options.data import DataOptions
+from pixlate.options.training import DataOptions
 from pixlate.plugin.spec import ModelSpec
 
 if TYPE_CHECKING:
