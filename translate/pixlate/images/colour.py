@@ -36,26 +36,21 @@ def fitting(metadata: Metadata, channels: int) -> tuple[Metadata, tuple[str, ...
 def is_srgb(icc: bytes) -> bool:
     """Return whether a profile is one of the sRGB profiles in use, by the name it carries."""
     try:
-        return "srgb" in ImageCms.getProfileDescription(_opened(icc)).lower()
+        return "srgb" in ImageCms.getProfileDescription(BytesIO(icc)).lower()
     except ImageCms.PyCMSError:
         return False
 
 
 def rgb_from(image: Image.Image, icc: bytes) -> tuple[Image.Image, bytes, str]:
-    """Convert CMYK, Lab or YCbCr to RGB: through the embedded profile where there is one.
-
-    Returns:
-        The RGB image, the profile its file should carry (sRGB, or the old one where it fits RGB) and a note.
-    """
+    """Convert CMYK, Lab or YCbCr to RGB, through the embedded profile where there is one; return also the profile the file should carry, and a note."""
     name = {"LAB": "Lab"}.get(image.mode, image.mode)
     if image.mode == "YCbCr":
         return image.convert("RGB"), icc, ""
     if image.mode == "LAB":
-        lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-        return _through(image, lab), srgb(), "Lab converted to sRGB"
+        return _through(image, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))), srgb(), "Lab converted to sRGB"
     if icc[16:20] == b"CMYK":
         try:
-            return _through(image, _opened(icc)), srgb(), f"{name} converted to sRGB through its ICC profile"
+            return _through(image, BytesIO(icc)), srgb(), f"{name} converted to sRGB through its ICC profile"
         except ImageCms.PyCMSError:
             return image.convert("RGB"), b"", f"{name} converted to RGB without its ICC profile, which is damaged; colours may differ"
     return image.convert("RGB"), b"", f"{name} without an ICC profile converted to RGB; colours may differ"
@@ -78,20 +73,11 @@ def to_srgb(picture: Picture) -> Picture:
 
 def _converted(pixels: Pixels, icc: bytes) -> Pixels:
     image = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[:, :, 0])
-    converted = np.asarray(_through(image, _opened(icc)))
+    converted = np.asarray(_through(image, BytesIO(icc)))
     return converted if pixels.shape[2] == 3 else np.ascontiguousarray(converted[:, :, 1:2])
 
 
-def _through(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
-    target = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-    converted = ImageCms.profileToProfile(image, profile, target, outputMode="RGB")
-    if converted is None:
-        raise ImageCms.PyCMSError("no image came back")
+def _through(image: Image.Image, profile: BytesIO | ImageCms.ImageCmsProfile) -> Image.Image:
+    converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    assert converted is not None  # only where the image itself is changed
     return converted
-
-
-def _opened(icc: bytes) -> ImageCms.ImageCmsProfile:
-    try:
-        return ImageCms.ImageCmsProfile(BytesIO(icc))
-    except (OSError, TypeError, ValueError) as error:
-        raise ImageCms.PyCMSError(str(error)) from error

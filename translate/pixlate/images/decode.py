@@ -3,14 +3,14 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageFile, JpegImagePlugin
 
 from pixlate.errors import PixlateError
 from pixlate.images import colour, exif, png, xmp
-from pixlate.images.picture import Metadata, Picture, turned
+from pixlate.images.picture import Metadata, Picture, split, turned
 from pixlate.plugin.image_format import Frame, Header, Opened
 
 Opener = Callable[[BinaryIO], ImageFile.ImageFile]
@@ -27,8 +27,13 @@ class Parsed:
     metadata: Metadata
     orientation: int
 
+    def picture(self) -> Picture:
+        """Decode the picture that the decoder is at, upright."""
+        self.image.load()
+        return upright(as_stored(self.image, self.metadata), self.orientation)
 
-def probe(stream: BinaryIO, opener: Opener) -> Header:
+
+def probe(opener: Opener, stream: BinaryIO) -> Header:
     """Read the header of an image.
 
     The reader of the format is called directly. ``Image.open`` would look at ``Image.MAX_IMAGE_PIXELS``, one number for the whole process,
@@ -54,17 +59,13 @@ def metadata_of(image: ImageFile.ImageFile) -> Metadata:
 
 
 def frames(opened: Opened) -> Iterator[Frame]:
-    """Decode the frames of an animation one after another, upright, with a note for each further thing that was done."""
+    """Decode the frames of an animation one after another, upright."""
     parsed: Parsed = opened.header.parsed
     image = parsed.image
-    image.load()
-    picture = upright(as_stored(image, parsed.metadata), parsed.orientation)
-    duration, count = _duration(image), int(getattr(image, "n_frames", 1))
-    yield Frame(picture, duration, count)
-    for index in range(1, count):
+    count = int(getattr(image, "n_frames", 1))
+    for index in range(count):
         image.seek(index)
-        image.load()
-        yield Frame(upright(as_stored(image, parsed.metadata), parsed.orientation), _duration(image), count)
+        yield Frame(parsed.picture(), float(image.info.get("duration") or 0), count)
 
 
 def jpeg(opened: Opened) -> Picture:
@@ -72,12 +73,11 @@ def jpeg(opened: Opened) -> Picture:
     parsed: Parsed = opened.header.parsed
     image = parsed.image
     header_size = image.fp.tell() if image.fp is not None else 0
-    image.load()
+    picture = parsed.picture()
     if opened.data().find(b"\xff\xd9", header_size) < 0:  # zeros after a broken copy decode without complaint
         raise ValueError("no end mark")
-    picture = as_stored(image, parsed.metadata)
     count = _pictures(image)
-    return upright(picture if count == 1 else replace(picture, notes=(f"first of {count} pictures", *picture.notes)), parsed.orientation)
+    return picture if count == 1 else replace(picture, notes=(f"first of {count} pictures", *picture.notes))
 
 
 def png_frames(opened: Opened) -> Iterator[Frame]:
@@ -144,15 +144,7 @@ def as_stored(image: Image.Image, metadata: Metadata) -> Picture:
         image = image.convert("RGB")
     else:
         raise PixlateError(f"expected 8- or 16-bit samples, got Pillow mode {image.mode!r} (32-bit or floating point); convert the file to 16 bits")
-    array: np.ndarray[Any, np.dtype[np.uint8]] = np.array(image)
-    array = array[:, :, None] if array.ndim == 2 else array
-    channels = array.shape[2] - (array.shape[2] + 1) % 2
-    alpha = np.ascontiguousarray(array[:, :, channels]) if channels < array.shape[2] else None
-    return Picture(np.ascontiguousarray(array[:, :, :channels]), alpha, replace(metadata, icc=icc), notes)
-
-
-def _duration(image: ImageFile.ImageFile) -> float:
-    return float(image.info.get("duration") or 0)
+    return Picture(*split(np.atleast_3d(np.array(image))), replace(metadata, icc=icc), notes)
 
 
 def _pictures(image: ImageFile.ImageFile) -> int:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -48,9 +48,9 @@ class ImageFile:
     """An image file, or its bytes, opened once: the header is parsed at once, the pixels are decoded when they are asked for.
 
     Args:
-        source: The file, or its bytes. The content decides the format, the suffix only where a plugin's format has nothing else.
+        source: The content decides the format, the suffix only where a plugin's format has nothing else.
         max_pixels: Most pixels the header may claim, and four times as many samples; more is refused before decoding.
-        formats: Suffix -> format: those that are known.
+        formats: Suffix -> format.
 
     Raises:
         PixlateError: The file cannot be opened, is no image, is truncated or damaged, as far as the header shows, or is too large.
@@ -60,7 +60,6 @@ class ImageFile:
     def __init__(self, source: Path | bytes, *, max_pixels: int, formats: Mapping[str, ImageFormat] = BUILT_IN) -> None:
         self._source, self.max_pixels, self._formats = source, max_pixels, formats
         self._suffix = source.suffix.lower() if isinstance(source, Path) else ""
-        self._picture: Picture | None = None
         self.format: ImageFormat
         self._open()
 
@@ -77,13 +76,13 @@ class ImageFile:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the upright picture, in pixels; a format without ``probe`` is decoded for it."""
-        header = self._header or self._decoded_header()
+        header = self._measured()
         return header.width, header.height
 
     @property
     def nbytes(self) -> int:
         """Bytes that the decoded picture will take, or a little more."""
-        header = self._header or self._decoded_header()
+        header = self._measured()
         return header.width * header.height * max(4, header.channels * header.itemsize)
 
     def read(self, channels: int = 0) -> Picture:
@@ -110,9 +109,7 @@ class ImageFile:
             self.close()
             self._open()
         if self._header is None:
-            self._decoded_header()
-            assert self._picture is not None
-            yield Frame(self._picture)
+            yield Frame(self._decoded())
             return
         with explained():
             found = self.format.read(Opened(self._stream, self._header, self.max_pixels, channels))
@@ -121,15 +118,13 @@ class ImageFile:
                 yield frame
 
     def _open(self) -> None:
-        with explained():
+        self._picture: Picture | None = None
+        with explained(), ExitStack() as undo:
             self._stream: BinaryIO = self._source.open("rb") if isinstance(self._source, Path) else BytesIO(self._source)
-        try:
-            with explained():
-                self._state = self._status()
-                self._header = self._parsed()
-        except BaseException:
-            self.close()
-            raise
+            undo.callback(self.close)
+            self._state = self._status()
+            self._header = self._parsed()
+            undo.pop_all()
 
     def _parsed(self) -> Header | None:
         """Find the format and parse the header; None where the format has none to parse."""
@@ -149,14 +144,19 @@ class ImageFile:
         check_size(header.width, header.height, self.max_pixels, header.channels)
         return header
 
-    def _decoded_header(self) -> Header:
-        """Decode a file whose format has no header to parse."""
+    def _decoded(self) -> Picture:
+        """Return the picture of a file whose format has no header to parse, decoded once."""
         if self._picture is None:
             with explained(f"{self.format.name} file"):
-                picture = self.format.read(self._source)
-            self._picture = self._checked(picture)
-        height, width, channels = self._picture.pixels.shape
-        return Header(width, height, channels, self._picture.pixels.itemsize)
+                self._picture = self._checked(self.format.read(self._source))
+        return self._picture
+
+    def _measured(self) -> Header:
+        """Return the header, or what the decoded picture says in its place."""
+        if self._header is not None:
+            return self._header
+        height, width, channels = (pixels := self._decoded().pixels).shape
+        return Header(width, height, channels, pixels.itemsize)
 
     def _checked(self, picture: object) -> Picture:
         if not isinstance(picture, Picture):

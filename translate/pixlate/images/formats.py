@@ -24,7 +24,7 @@ JPEG = ImageFormat(
     name="jpeg",
     suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"),
     sniff=lambda head: head.startswith(b"\xff\xd8\xff"),
-    probe=partial(decode.probe, opener=JpegImagePlugin.JpegImageFile),
+    probe=partial(decode.probe, JpegImagePlugin.JpegImageFile),
     read=decode.jpeg,
     write=encode.jpeg,
     longest_side=65500,  # libjpeg stops a little before its format does
@@ -35,7 +35,7 @@ PNG = ImageFormat(
     name="png",
     suffixes=(".png", ".apng"),
     sniff=lambda head: head.startswith(b"\x89PNG\r\n\x1a\n"),
-    probe=partial(decode.probe, opener=PngImagePlugin.PngImageFile),
+    probe=partial(decode.probe, PngImagePlugin.PngImageFile),
     read=decode.png_frames,
     write=png.encoded,
     dtypes=("uint8", "uint16"),
@@ -49,7 +49,7 @@ WEBP = ImageFormat(
     title="WebP",
     suffixes=(".webp",),
     sniff=lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP",
-    probe=partial(decode.probe, opener=WebPImagePlugin.WebPImageFile),
+    probe=partial(decode.probe, WebPImagePlugin.WebPImageFile),
     read=decode.frames,
     write=encode.webp,
     longest_side=16383,
@@ -76,7 +76,7 @@ BMP = ImageFormat(
     name="bmp",
     suffixes=(".bmp", ".dib"),
     sniff=lambda head: head.startswith(b"BM"),
-    probe=partial(decode.probe, opener=BmpImagePlugin.BmpImageFile),
+    probe=partial(decode.probe, BmpImagePlugin.BmpImageFile),
     read=decode.frames,
     write=encode.bmp,
     metadata=("dpi",),
@@ -86,7 +86,7 @@ AVIF = ImageFormat(
     name="avif",
     suffixes=(".avif",),
     sniff=lambda head: head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis", b"mif1", b"msf1"),
-    probe=partial(decode.probe, opener=AvifImagePlugin.AvifImageFile),
+    probe=partial(decode.probe, AvifImagePlugin.AvifImageFile),
     read=decode.avif_frames,
     write=encode.avif,
     longest_side=65536,
@@ -99,7 +99,7 @@ GIF = ImageFormat(
     name="gif",
     suffixes=(".gif",),
     sniff=lambda head: head.startswith((b"GIF87a", b"GIF89a")),
-    probe=partial(decode.probe, opener=GifImagePlugin.GifImageFile),
+    probe=partial(decode.probe, GifImagePlugin.GifImageFile),
     read=decode.gif_frames,
     write=encode.gif_file,
     longest_side=65535,
@@ -129,11 +129,7 @@ def named(formats: Mapping[str, ImageFormat]) -> Mapping[str, ImageFormat]:
 
 
 def writable(name: str, formats: Mapping[str, ImageFormat]) -> ImageFormat:
-    """Return the format of a name.
-
-    Raises:
-        PixlateError: There is none, or it is only read.
-    """
+    """Return the format of a name; refuse one that is unknown or only read."""
     known = {each: format for each, format in named(formats).items() if format.write is not None}
     if name not in known:
         raise PixlateError(f"expected a format of {', '.join(known)}, got {name!r}; name one of them with --format")

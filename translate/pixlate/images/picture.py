@@ -71,11 +71,7 @@ class Picture:
 
 
 def check_size(width: int, height: int, max_pixels: int, channels: int = 1) -> None:
-    """Refuse a picture that is empty or has more than ``max_pixels`` pixels, or four times as many samples, before it is decoded.
-
-    Raises:
-        PixlateError: With the size and the option that raises the limit.
-    """
+    """Refuse a picture that is empty or has more than ``max_pixels`` pixels, or four times as many samples, before it is decoded."""
     if width < 1 or height < 1:
         raise PixlateError(f"the image is truncated or damaged (its header says {width} x {height} pixels); copy it again from its source")
     if width * height > max_pixels:
@@ -97,12 +93,15 @@ def turned(samples: Pixels, orientation: int) -> Pixels:
     return upright
 
 
-def as_pixels(array: NDArray[np.generic]) -> Pixels:
-    """Return samples as one of the three kinds of pixels, in the byte order of this machine.
+def split(samples: Pixels) -> tuple[Pixels, Pixels | None]:
+    """Return the pixels and the opacity of (height, width, 1 to 4) samples: the last of 2 and of 4 is the opacity."""
+    channels = 3 if samples.shape[2] >= 3 else 1
+    alpha = np.ascontiguousarray(samples[:, :, channels]) if channels < samples.shape[2] else None
+    return np.ascontiguousarray(samples[:, :, :channels]), alpha
 
-    Raises:
-        PixlateError: They are of another type.
-    """
+
+def as_pixels(array: NDArray[np.generic]) -> Pixels:
+    """Return samples as one of the three kinds of pixels, in the byte order of this machine; refuse other types."""
     native = array.dtype.newbyteorder("=")
     if native in (np.uint8, np.uint16):
         return np.ascontiguousarray(array, native)
@@ -127,11 +126,7 @@ def to_8_bits(samples: Pixels) -> NDArray[np.uint8]:
 
 
 def rounded(samples: Pixels, full: int) -> NDArray[np.float32]:
-    """Return floating point of [0, 1], clipped to it, as the nearest whole levels up to ``full``.
-
-    Raises:
-        PixlateError: A sample is not a number.
-    """
+    """Return floating point of [0, 1], clipped to it, as the nearest whole levels up to ``full``; refuse what is not a number."""
     levels: NDArray[np.float32] = np.rint(np.clip(samples, 0, 1) * np.float32(full))
     if np.isnan(levels).any():
         raise PixlateError("expected numbers as samples, got some that are none (NaN); replace them in the file")

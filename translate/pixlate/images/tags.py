@@ -108,13 +108,9 @@ def rational(order: Order, value: float) -> Field:
 
 
 def changed(block: bytearray, directory: Directory, changes: Mapping[int, Field | None], *, following: int | None = None) -> int:
-    """Set and remove tags of a directory of ``block``, in place where there is room, else in a new directory at the end; return its offset.
+    """Set tags of a directory of ``block``, or remove them (None), in place where there is room, else in a new directory at the end; return its offset.
 
-    Args:
-        block: The file or EXIF block, changed.
-        directory: One of its directories.
-        changes: Tag -> new value, or None to remove it.
-        following: Offset of the directory that comes next, where it is to change.
+    ``following`` is the offset of the directory that comes next, where it is to change.
     """
     order = directory.order
     lines = dict(directory.entries)
@@ -122,13 +118,13 @@ def changed(block: bytearray, directory: Directory, changes: Mapping[int, Field 
         lines.pop(tag, None)
         if value is not None:
             long = len(value.data) > 4
-            lines[tag] = value._replace(data=struct.pack(order + "I", _append(block, value.data))) if long else value
+            lines[tag] = value._replace(data=struct.pack(order + "I", append(block, value.data))) if long else value
     table = struct.pack(order + "H", len(lines)) + b"".join(struct.pack(order + "HHI4s", tag, *lines[tag]) for tag in sorted(lines))
     table += struct.pack(order + "I", directory.next if following is None else following)
     if len(lines) <= directory.slots and directory.offset + len(table) <= len(block):
         block[directory.offset : directory.offset + len(table)] = table
         return directory.offset
-    return _append(block, table)
+    return append(block, table)
 
 
 def rewritten(block: bytearray, main: Directory, changes: Mapping[int, Field | None]) -> bytes:
@@ -138,7 +134,8 @@ def rewritten(block: bytearray, main: Directory, changes: Mapping[int, Field | N
     return bytes(block)
 
 
-def _append(block: bytearray, data: bytes) -> int:
+def append(block: bytearray, data: bytes) -> int:
+    """Put data at the end of a block, at an even offset, which is returned; ValueError beyond the 4 GiB that TIFF holds."""
     block.extend(b"\0" * (len(block) % 2))
     offset = len(block)
     if offset + len(data) >= 2**32:

@@ -12,6 +12,7 @@ from io import BytesIO
 from math import prod
 from typing import BinaryIO
 
+import imagecodecs
 import numpy as np
 import tifffile
 from PIL import TiffImagePlugin
@@ -21,7 +22,7 @@ from pixlate.images import exif, xmp
 from pixlate.images.decode import as_stored, metadata_of, upright
 from pixlate.images.encode import Encoded
 from pixlate.images.picture import Metadata, Picture, Pixels, as_pixels, check_size, full_scale, unmultiplied
-from pixlate.images.tags import UNDEFINED, Directory, Field, Order, first_directory, long, rewritten, short
+from pixlate.images.tags import UNDEFINED, Directory, Field, append, first_directory, long, rewritten, short
 from pixlate.plugin.image_format import Frame, Header, Opened
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, STRIPS, SAMPLES, ROWS, COUNTS, PLANAR = 256, 257, 258, 259, 262, 273, 277, 278, 279, 284
@@ -69,9 +70,8 @@ def read_stack(data: bytes, max_pixels: int) -> Pixels:
     with tifffile.TiffFile(BytesIO(data)) as file:
         series = file.series[0]
         axes, shape = series.axes, series.shape
-        check_size(
-            series.keyframe.imagewidth, series.keyframe.imagelength, max_pixels, prod(shape) // max(1, series.keyframe.imagewidth * series.keyframe.imagelength)
-        )
+        width, height = series.keyframe.imagewidth, series.keyframe.imagelength
+        check_size(width, height, max_pixels, prod(shape) // max(1, width * height))
         array = np.asarray(series.asarray(maxworkers=1))
     if axes in ("SYX", "CYX", "IYX", "QYX"):
         array = np.moveaxis(array, 0, 2)
@@ -135,13 +135,10 @@ def encoded(picture: Picture, quality: int) -> Encoded:
     rows = max(1, min(height, _STRIP_BYTES // (samples.strides[0] or 1)))
     offsets, lengths = [], []
     for top in range(0, height, rows):
-        strip = _packed(samples[top : top + rows], order)
-        block.extend(b"\0" * (len(block) % 2))
-        offsets.append(len(block))
+        differences = imagecodecs.delta_encode(samples[top : top + rows], axis=1)
+        strip = zlib.compress(differences.astype(samples.dtype.newbyteorder(order)).tobytes(), 4)
+        offsets.append(append(block, strip))
         lengths.append(len(strip))
-        block.extend(strip)
-        if len(block) >= 2**32 - 2**26:
-            raise PixlateError("expected a TIFF below 4 GiB, which is what the format holds, got more; use --format png")
     fields: dict[int, Field | None] = {
         WIDTH: long(order, width),
         HEIGHT: long(order, height),
@@ -162,12 +159,6 @@ def encoded(picture: Picture, quality: int) -> Encoded:
     if metadata.dpi is not None:
         fields |= exif.resolution_fields(order, metadata.dpi)
     return rewritten(block, main, fields), ()
-
-
-def _packed(rows: Pixels, order: Order) -> bytes:
-    differences = rows.copy()
-    np.subtract(rows[:, 1:], rows[:, :-1], out=differences[:, 1:])
-    return zlib.compress(differences.astype(rows.dtype.newbyteorder(order)).tobytes(), 4)
 
 
 def _samples(data: bytes, main: Directory, index: int, bits: int, photometric: int) -> tuple[Pixels, Pixels | None, tuple[str, ...]]:

@@ -15,21 +15,7 @@ _NAMES = {"exif": "EXIF", "icc": "the ICC profile", "xmp": "XMP", "dpi": "the re
 
 
 def write_picture(picture: Picture, path: Path, format: str, *, quality: int = 95, formats: Mapping[str, ImageFormat] = BUILT_IN) -> tuple[str, ...]:
-    """Write a picture at exactly ``path``, and sync it to the disk.
-
-    Args:
-        picture: Upright pixels with what is to go along.
-        path: File to write; a file of that name is overwritten. The suffix is ignored.
-        format: As for :func:`encode_picture`.
-        quality: As for :func:`encode_picture`.
-        formats: As for :func:`encode_picture`.
-
-    Returns:
-        Notes on what the format could not hold.
-
-    Raises:
-        PixlateError: As :func:`encode_picture`, or a disk that does not take the file.
-    """
+    """Write a picture at exactly ``path``, whatever its suffix or what is there, and sync it to the disk; see :func:`encode_picture`."""
     data, notes = encode_picture(picture, format, quality=quality, formats=formats)
     try:
         with path.open("wb") as stream:
@@ -46,9 +32,9 @@ def encode_picture(picture: Picture, format: str, *, quality: int = 95, formats:
 
     Args:
         picture: Upright pixels with what is to go along.
-        format: Name of one of the formats.
+        format: Name of one of ``formats``.
         quality: 1 to 100, for JPEG, WebP and AVIF; from 90 on, colours keep their full resolution.
-        formats: Suffix -> format: those that are known.
+        formats: Suffix -> format.
 
     Raises:
         PixlateError: Unknown format or quality, or a picture that the format does not hold: the sentence names formats that do.
@@ -71,11 +57,7 @@ def encode_picture(picture: Picture, format: str, *, quality: int = 95, formats:
 
 
 def require_held(format: ImageFormat, channels: int, dtype: object, size: tuple[int, int], formats: Mapping[str, ImageFormat] = BUILT_IN) -> None:
-    """Refuse a picture of that many channels, a type of samples and (width, height) that a format does not hold, before there is one.
-
-    Raises:
-        PixlateError: Names formats that hold it.
-    """
+    """Refuse a picture of that many channels, a type of samples and (width, height) that a format does not hold, and name formats that do."""
     if format.holds(channels, dtype, size):
         return
     if format.longest_side and max(size) > format.longest_side:

@@ -34,11 +34,9 @@ def upright(xmp: bytes) -> bytes:
 
 
 def add_origin(xmp: bytes, digital_source_type: str) -> tuple[bytes, str]:
-    """Return the packet with IPTC's DigitalSourceType set, and a note, empty where all that was in the packet is kept.
+    """Return the packet, which may be empty, with IPTC's DigitalSourceType set, and a note, empty where all that was in the packet is kept.
 
-    Args:
-        xmp: The packet of the source picture, empty where it has none.
-        digital_source_type: A term of the vocabulary, such as ``trainedAlgorithmicMedia`` or ``algorithmicallyEnhanced``.
+    ``digital_source_type`` is a term of the vocabulary, such as ``trainedAlgorithmicMedia`` or ``algorithmicallyEnhanced``.
     """
     try:
         return _with_origin(xmp if xmp.strip(b"\0 \t\r\n") else _EMPTY.encode(), digital_source_type), ""

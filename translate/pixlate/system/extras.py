@@ -20,16 +20,7 @@ def install(extra: str) -> str:
 
 
 def import_for(doing: str, name: str, extra: str = "train") -> Any:
-    """Import a module that needs the packages of an extra.
-
-    Args:
-        doing: What it is needed for, as a sentence begins: ``training``.
-        name: The module.
-        extra: The extra.
-
-    Raises:
-        PixlateError: A package is missing.
-    """
+    """Import a module that needs the packages of an extra; ``doing`` is what for, as a sentence begins: ``training``."""
     try:
         return import_module(name)
     except ImportError as error:

@@ -21,11 +21,7 @@ def is_url(place: str | Path) -> bool:
 
 
 def refuse_flattened(path: Path, expected: str) -> None:
-    """Refuse a URL that was made a Path, which leaves one of its slashes.
-
-    Raises:
-        PixlateError: With what was expected instead.
-    """
+    """Refuse a URL that was made a Path, which leaves one of its slashes."""
     if path.parts and _FLATTENED.match(path.parts[0]) and not Path(path.parts[0]).exists():
         raise PixlateError(f"expected {expected}, got the path {path}, which was a URL and has lost a slash; give a text, or a path of this machine")
 
