@@ -38,6 +38,6 @@ def pixlate_engines() -> Iterable[Engine]:
 
 
 def _run(task: "Task", options: RayOptions) -> "Summary":
-    from pixlate_ray.cluster import run
+    from pixlate_ray.driver import run
 
     return run(task, options)

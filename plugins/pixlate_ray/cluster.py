@@ -4,25 +4,21 @@ import logging
 import os
 import signal
 import socket
-import sys
 import tempfile
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stdout
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
-from pixlate.convert.conversion import Task, conditions_for
+from pixlate.convert.conversion import Task
 from pixlate.convert.plan import Plan
-from pixlate.convert.report import Summary
 from pixlate.errors import PixlateError
-from pixlate.inference.models import load_executors
 from pixlate.plugin.place import Place, Store
 from pixlate.system.extras import install
 from pixlate.system.process import granted_cores
-from pixlate_ray import RayOptions
 from pixlate_ray.worker import Order, Setup, Worker
 
 START_SECONDS = 300.0
@@ -31,29 +27,6 @@ ANSWER = 5.0
 """Seconds an address may take to answer."""
 CORES = 4
 """Cores of a worker where the user names no number of workers."""
-
-
-def run(task: Task, options: RayOptions) -> Summary:
-    """Convert a task on a cluster.
-
-    Raises:
-        PixlateError: Ray is missing, the address does not answer, or the workers cannot convert.
-    """
-    from pixlate_ray.driver import ClusterRun
-
-    refuse_private(task.plan, task.options.device)
-    spec = load_executors(task.model, replace(task.options, device="cpu"))[0].spec  # refuses what is no model; the workers have the device
-    conditions_for(task, spec)
-    with ExitStack() as held:
-        scratch = "" if options.address else held.enter_context(tempfile.TemporaryDirectory(prefix="pixlate-", ignore_cleanup_errors=True))
-        ray = held.enter_context(connected(options.address))
-        held.enter_context(redirect_stdout(sys.stderr))  # where Ray prints that a worker was killed; standard output is the command's
-        cluster = Cluster(ray, task, options.concurrency, scratch)
-        held.callback(cluster.close)
-        cluster.open()
-        sinks = held.enter_context(task.open_sinks())
-        ClusterRun(task, sinks, cluster).run()
-    return sinks.report.summary
 
 
 @dataclass(frozen=True)
@@ -75,7 +48,7 @@ class Lane:
     """Ray's handle of it."""
     tasks: deque[tuple[Any, dict[int, Order]]]
     """Streams of answers, the oldest first, each with the orders without an answer yet; until it is ready, its device alone."""
-    ready: bool = field(default=False)
+    ready: bool = False
 
     def give(self, orders: Sequence[Order]) -> None:
         """Submit orders."""
@@ -88,12 +61,6 @@ class Lane:
 
 class Cluster:
     """Workers on a cluster, each one an actor of Ray.
-
-    Args:
-        ray: Ray, connected.
-        task: What is to be converted.
-        concurrency: As in ``--concurrency``.
-        scratch: Folder for temporary files; empty for each machine's own.
 
     Raises:
         PixlateError: The cluster has too little, or its machines could not share the output.
@@ -173,13 +140,7 @@ def refuse_private(plan: Plan, device: str, machines: int = 1) -> None:
 
 
 def divide(cores: Sequence[int], gpus: int, device: str, concurrency: int = 0) -> Share:
-    """Return how many workers a cluster gets, and what each of them.
-
-    Args:
-        cores: Of each machine.
-        gpus: Of all of them.
-        device: As in ``--device``.
-        concurrency: As in ``--concurrency``.
+    """Return how many workers a cluster of so many cores on each machine, and GPUs on all of them, gets, and what each of them.
 
     Raises:
         PixlateError: There is no GPU where one was asked for, or less than one core, or GPU, for each worker.

@@ -1,15 +1,21 @@
 """The driver of a conversion on a cluster: finds the pictures to convert, submits them, collects the results, and renames files into place."""
 
+import sys
+import tempfile
 from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, redirect_stdout
+from dataclasses import replace
 
-from pixlate.convert.conversion import Run, Sinks, Task
+from pixlate.convert.conversion import Run, Sinks, Task, conditions_for
 from pixlate.convert.plan import settle
-from pixlate.convert.report import Result, reason_of
+from pixlate.convert.report import Result, Summary, reason_of
 from pixlate.errors import PixlateError
+from pixlate.inference.models import load_executors
 from pixlate.places.journal import Job, Journal
-from pixlate_ray.cluster import Cluster, Lane
+from pixlate_ray import RayOptions
+from pixlate_ray.cluster import Cluster, Lane, connected, refuse_private
 from pixlate_ray.worker import Answer, Order
 
 AT_ONCE = 16
@@ -24,14 +30,29 @@ _TICK = 0.2
 """Most seconds until an interruption is seen."""
 
 
-class ClusterRun(Run):
-    """A run on a cluster.
+def run(task: Task, options: RayOptions) -> Summary:
+    """Convert a task on a cluster.
 
-    Args:
-        task: What to convert.
-        sinks: Journal, report and sheet.
-        cluster: Its workers translate.
+    Raises:
+        PixlateError: Ray is missing, the address does not answer, or the workers cannot convert.
     """
+    refuse_private(task.plan, task.options.device)
+    spec = load_executors(task.model, replace(task.options, device="cpu"))[0].spec  # refuses what is no model; the workers have the device
+    conditions_for(task, spec)
+    with ExitStack() as held:
+        scratch = "" if options.address else held.enter_context(tempfile.TemporaryDirectory(prefix="pixlate-", ignore_cleanup_errors=True))
+        ray = held.enter_context(connected(options.address))
+        held.enter_context(redirect_stdout(sys.stderr))  # where Ray prints that a worker was killed; standard output is the command's
+        cluster = Cluster(ray, task, options.concurrency, scratch)
+        held.callback(cluster.close)
+        cluster.open()
+        sinks = held.enter_context(task.open_sinks())
+        ClusterRun(task, sinks, cluster).run()
+    return sinks.report.summary
+
+
+class ClusterRun(Run):
+    """A run on a cluster, whose workers translate."""
 
     def __init__(self, task: Task, sinks: Sinks, cluster: Cluster) -> None:
         super().__init__(task, sinks)

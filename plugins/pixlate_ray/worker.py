@@ -20,7 +20,6 @@ from pixlate.convert.plan import Plan
 from pixlate.convert.report import Report, Result
 from pixlate.convert.sheet import Row, Sheet
 from pixlate.errors import PixlateError
-from pixlate.inference.executor import Executor
 from pixlate.inference.models import load_executors
 from pixlate.places.journal import Entry, Job, State, entry_of, give_name
 from pixlate.places.local import LocalStore
@@ -118,19 +117,20 @@ class Results(Report):
 
 
 class Worker:
-    """Loads the model once and converts what it is given; each is an actor of Ray, in a process of its own.
-
-    Args:
-        setup: What to do.
-        model: Bytes of the model file.
-    """
+    """Loads a model from its bytes once and converts what it is given; each is an actor of Ray, in a process of its own."""
 
     def __init__(self, setup: Setup, model: bytes) -> None:
         self._setup, self._refused, self._stopping = setup, "", False
         self._conversion: Conversion | None = None
         self._host = f"the worker on {socket.gethostname()}"
         try:
-            self._executors = load(setup, model)
+            if pixlate.__version__ != setup.version:
+                raise PixlateError(f"it has Pixlate {pixlate.__version__}, and the command has {setup.version}; install the same version there")
+            os.environ["PIXLATE_CORES"] = str(setup.cores)
+            with tempfile.TemporaryDirectory(prefix="pixlate-", dir=setup.scratch or None) as folder:
+                path = Path(folder) / setup.model
+                path.write_bytes(model)
+                self._executors = load_executors(path, setup.options)
         except PixlateError as error:
             self._refused = f"{self._host} cannot convert: {error}"
 
@@ -177,18 +177,3 @@ class Worker:
         except PixlateError as error:
             return f"{self._host} cannot read it ({error}); {todo}"
         return "" if same else f"{self._host} has another file under this path; {todo}"
-
-
-def load(setup: Setup, model: bytes) -> list[Executor]:
-    """Load the model in a worker, which takes its share of the cores.
-
-    Raises:
-        PixlateError: Another version of Pixlate, or the model or the device cannot be used here.
-    """
-    if pixlate.__version__ != setup.version:
-        raise PixlateError(f"it has Pixlate {pixlate.__version__}, and the command has {setup.version}; install the same version there")
-    os.environ["PIXLATE_CORES"] = str(setup.cores)
-    with tempfile.TemporaryDirectory(prefix="pixlate-", dir=setup.scratch or None) as folder:
-        path = Path(folder) / setup.model
-        path.write_bytes(model)
-        return load_executors(path, setup.options)
