@@ -9,8 +9,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from pixlate.data.check import check
-from pixlate.data.examine import examine, same_look
+from pixlate.data.check import check, examine, same_look
 from pixlate.data.kinds import paired, unpaired
 from pixlate.errors import PixlateError
 from pixlate.plugin.testing import make_photographs

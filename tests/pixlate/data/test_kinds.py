@@ -6,8 +6,7 @@ import pytest
 
 from pixlate.data.degraded import DegradedImages
 from pixlate.data.kinds import degraded, open_data, paired, unpaired
-from pixlate.data.paired import PairedImages
-from pixlate.data.unpaired import UnpairedImages
+from pixlate.data.pairing import PairedImages, UnpairedImages
 from pixlate.errors import PixlateError
 from pixlate.options import DegradedOptions, PairedOptions, UnpairedOptions
 from pixlate.plugin.spec import ModelSpec

@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from pixlate.data.loader import Loader
-from pixlate.data.paired import PairedImages
-from pixlate.data.unpaired import UnpairedImages
+from pixlate.data.pairing import PairedImages, UnpairedImages
 from pixlate.errors import PixlateError
 from pixlate.options import DataOptions, PairedOptions, UnpairedOptions
 from pixlate.plugin.data import Batch, Draw, stack

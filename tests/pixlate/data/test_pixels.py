@@ -9,9 +9,8 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from pixlate.data.cache import PixelCache
 from pixlate.data.folders import list_images
-from pixlate.data.patches import resized, size_for
+from pixlate.data.patches import PixelCache, resized, size_for
 from pixlate.data.pixels import UnreadableImage, image_formats, luma, read_pixels, size_of, to_unit
 from pixlate.errors import PixlateError
 from pixlate.images import Picture, Pixels

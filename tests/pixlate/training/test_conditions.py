@@ -16,9 +16,8 @@ from torch import Tensor, nn
 
 import pixlate
 from pixlate.data.folders import list_images, split_held_out
-from pixlate.data.patches import cut, resized, to_tensor
+from pixlate.data.patches import cut, epoch_indices, resized, sample_seed, to_tensor
 from pixlate.data.pixels import read_pixels
-from pixlate.data.sampling import epoch_indices, sample_seed
 from pixlate.options import DataOptions
 from pixlate.plugin.data import Batch, DataKind, Draw, Role, TrainingData
 from pixlate.plugin.gan import GAN, Export, Images, Losses, Player

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import pixlate
-from pixlate.data.paired import PairedImages
+from pixlate.data.pairing import PairedImages
 from pixlate.errors import PixlateError
 from pixlate.options import PairedOptions
 from pixlate.plugin.data import Batch

@@ -3,17 +3,17 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
 
-from pixlate.data.cache import Decoded, PixelCache
-from pixlate.data.degradation import degrade
 from pixlate.data.folders import list_images, split_held_out
-from pixlate.data.patches import to_tensor
+from pixlate.data.patches import Decoded, PixelCache, sample_seed, to_tensor
 from pixlate.data.pixels import passing_over, read_pixels, size_of
-from pixlate.data.sampling import sample_seed
 from pixlate.data.transforms import Transforms
 from pixlate.errors import PixlateError
 from pixlate.images import Pixels
@@ -25,6 +25,8 @@ LEAST_HELD_OUT = 8
 """Least source height and width of an image that validation measures."""
 MARGIN = 4
 """Source pixels around a patch that are reduced with it after a transform: Pillow's bicubic kernel reaches two far."""
+SHARP = 1e-3
+"""Least standard deviation of a blur, in pixels: its kernel is a single 1."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,34 @@ class DegradedImages:
         return tuple(
             image[down * times : (down + side) * times, right * times : (right + side) * times] for image, times in ((reduced, 1), (changed, self.scale))
         )
+
+
+def degrade(images: Tensor, blur: float = 0.0, noise: float = 0.0, jpeg: int = 100) -> Tensor:
+    """Return RGB images, (batch, 3, height, width) in [0, 1], blurred, then noisy, then as JPEG shows them.
+
+    Each image draws its own strength; random numbers are those of torch's default generator of the images' device.
+
+    Args:
+        images: The batch.
+        blur: Largest standard deviation of the Gaussian, in pixels.
+        noise: Largest standard deviation of the noise, in levels of 255.
+        jpeg: Least quality; 100 stores none.
+    """
+    count, device = len(images), images.device
+    if blur:
+        from kornia.filters import gaussian_blur2d
+
+        sigma = (blur * torch.rand(count, 1, device=device)).clamp_min(SHARP).expand(-1, 2)
+        images = gaussian_blur2d(images, 2 * ceil(3 * blur) + 1, sigma, border_type="replicate")
+    if noise:
+        strength = noise / 255 * torch.rand(count, 1, 1, 1, device=device)
+        images = images + strength * torch.randn_like(images)
+    if jpeg < 100:
+        from kornia.enhance import jpeg_codec_differentiable
+
+        quality = jpeg + (100 - jpeg) * torch.rand(count, device=device)
+        images = jpeg_codec_differentiable(images.clamp(0, 1), quality)
+    return images.clamp(0, 1) if noise or jpeg < 100 else images
 
 
 def _reduced(target: Image.Image, scale: int) -> Image.Image:

@@ -36,7 +36,7 @@ def open_data(kind: DataKind, folders: Sequence[Path], options: DataOptions, spe
 
 
 def _open_paired(folders: Sequence[Path], options: PairedOptions, spec: ModelSpec) -> TrainingData:
-    from pixlate.data.paired import PairedImages
+    from pixlate.data.pairing import PairedImages
 
     _require_scale_1("paired", spec)
     check_pair_count(len(folders), alone=options.grey or options.lines == 1)
@@ -44,7 +44,7 @@ def _open_paired(folders: Sequence[Path], options: PairedOptions, spec: ModelSpe
 
 
 def _open_unpaired(folders: Sequence[Path], options: UnpairedOptions, spec: ModelSpec) -> TrainingData:
-    from pixlate.data.unpaired import UnpairedImages
+    from pixlate.data.pairing import UnpairedImages
 
     _require_scale_1("unpaired", spec)
     check_two(len(folders))

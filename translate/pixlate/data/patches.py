@@ -1,15 +1,91 @@
-"""Sizes, crops and mirrors of pixels, alike for all images of a sample."""
+"""What data kinds that read folders share: the order of an epoch, decoded images kept in memory, and patches as the options say."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pixlate.data.pixels import to_unit
+from pixlate.data.transforms import Transforms
 from pixlate.images import Pixels
+from pixlate.options.training import FolderOptions
+
+Decoded = tuple[Pixels, ...]
+"""The images of one sample."""
+_ORDER, _SAMPLE = 0, 1
+"""Keep the two kinds of random numbers of one seed apart."""
+
+
+class PatchReader:
+    """Sizes, crops, mirrors and transforms images, and keeps decoded ones in memory.
+
+    Images of one sample share geometry: they have the same size, and are cropped and mirrored alike.
+
+    Args:
+        options: ``patch``, ``resize``, ``keep_aspect``, ``mirror``, ``transforms`` and ``cache`` are read here.
+        multiple: What height and width of a whole image are a multiple of.
+    """
+
+    def __init__(self, options: FolderOptions, multiple: int = 1) -> None:
+        self.options, self.multiple = options, multiple
+        self._cache = PixelCache(options.cache)
+        self._transforms = Transforms(options.transforms) if options.transforms else None
+
+    def patches(self, key: Hashable, read: Callable[[], Decoded], generator: np.random.Generator, masks: int = 0) -> list[Pixels]:
+        """Return a random patch of the images of one sample, (patch, patch, channels) each.
+
+        Args:
+            key: Of the sample; its images are kept under it.
+            read: Returns the images, (height, width, channels).
+            generator: Source of random numbers.
+            masks: How many of the last images are masks, whose values transforms of colour leave alone.
+        """
+        images = cut(self._cache.get(key, lambda: self.resized(read(), self.options.keep_aspect)), self.options.patch, self.options.mirror, generator)
+        if self._transforms:
+            first = len(images) - masks
+            images = self._transforms(images[:first], int(generator.integers(2**32)), images[first:])
+        return images
+
+    def resized(self, images: Decoded, keep_aspect: bool = True) -> Decoded:
+        """Return the images of a sample at the size that ``resize`` gives the last of them."""
+        size = size_for(images[-1], self.options.resize, keep_aspect)
+        return tuple(resized(image, *size) for image in images)
+
+    def whole(self, images: Decoded) -> list[Pixels]:
+        """Return the images of a sample for validation, the shorter side at ``resize``, without rows and columns that a network cannot take."""
+        return [whole(image, self.multiple) for image in self.resized(images)]
+
+
+class PixelCache:
+    """Keeps what was read first until it is full, and reads the rest again each time.
+
+    Training goes through all images in random order, so each is equally likely to be needed next: evicting one for another gains nothing.
+    """
+
+    def __init__(self, mebibytes: int) -> None:
+        self.free = mebibytes * 2**20
+        self._kept: dict[Hashable, Decoded] = {}
+        self._lock = Lock()
+
+    def get(self, key: Hashable, read: Callable[[], Decoded]) -> Decoded:
+        """Return the images of a key, which are not to be written to; thread-safe."""
+        if key in self._kept:
+            return self._kept[key]
+        images = read()
+        size = sum(image.nbytes for image in images)
+        for image in images:
+            image.flags.writeable = False
+        with self._lock:
+            if key not in self._kept and size <= self.free:
+                self.free -= size
+                self._kept[key] = images
+        return images
 
 
 def resized(pixels: Pixels, height: int, width: int) -> Pixels:
@@ -49,3 +125,18 @@ def whole(pixels: Pixels, multiple: int) -> Pixels:
 def to_tensor(pixels: Pixels) -> Tensor:
     """Return an image as (channels, height, width) in [0, 1]."""
     return torch.from_numpy(np.ascontiguousarray(to_unit(pixels).transpose(2, 0, 1)))
+
+
+def epoch_indices(images: int, start: int, count: int, seed: int) -> list[int]:
+    """Return which image each of the samples ``start`` to ``start + count - 1`` of a run is: each epoch is a permutation."""
+    return [int(_order(images, number // images, seed)[number % images]) for number in range(start, start + count)]
+
+
+def sample_seed(number: int, seed: int) -> int:
+    """Return the seed, below 2**32, of one sample of a run."""
+    return int(np.random.SeedSequence((seed, _SAMPLE, number)).generate_state(1)[0])
+
+
+@lru_cache(maxsize=4)
+def _order(images: int, epoch: int, seed: int) -> NDArray[np.int64]:
+    return np.random.default_rng((seed, _ORDER, epoch)).permutation(images)

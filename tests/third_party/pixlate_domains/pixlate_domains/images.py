@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from pixlate.data.folders import list_images, split_held_out
-from pixlate.data.patches import resized, to_tensor
+from pixlate.data.folders import check_sizes, list_images, split_held_out
+from pixlate.data.patches import PatchReader, epoch_indices, resized, sample_seed, to_tensor
 from pixlate.data.pixels import passing_over, read_pixels
-from pixlate.data.reader import PatchReader
-from pixlate.data.sampling import epoch_indices, sample_seed
-from pixlate.data.sizes import check_sizes
 from pixlate.options import FolderOptions
 from pixlate.plugin.data import Batch, Draw
 

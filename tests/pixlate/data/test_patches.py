@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pixlate.data.reader import PatchReader
+from pixlate.data.patches import PatchReader
 from pixlate.images.picture import Pixels
 from pixlate.options import FolderOptions
 
