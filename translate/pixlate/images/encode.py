@@ -98,11 +98,10 @@ def _indexed(image: Image.Image, colours: int) -> tuple[Image.Image, bool]:
     found = image.getcolors(colours)
     if found is None:
         return image.quantize(colours), False
-    samples = np.asarray(image).astype(np.uint32)
-    packed = (samples[:, :, 0] << 16) | (samples[:, :, 1] << 8) | samples[:, :, 2]
-    values, indices = np.unique(packed, return_inverse=True)
-    indexed = Image.fromarray(indices.reshape(packed.shape).astype(np.uint8), "P")
-    indexed.putpalette(np.stack([values >> 16, (values >> 8) & 255, values & 255], axis=1).astype(np.uint8).tobytes())
+    numbers = np.asarray(image.convert("RGBX")).view(np.uint32)  # one a pixel
+    colours_used, indices = np.unique(numbers, return_inverse=True)
+    indexed = Image.fromarray(indices.reshape(numbers.shape[:2]).astype(np.uint8), "P")
+    indexed.putpalette(colours_used.tobytes(), "RGBX")
     return indexed, True
 
 

@@ -59,11 +59,10 @@ def resized(exif: bytes, width: int, height: int) -> bytes:
         return exif
     block, main = bytearray(exif), first_directory(BytesIO(exif))
     for directory, pair in ((main, (WIDTH, HEIGHT)), (main.directory(EXIF_DIRECTORY), (PIXEL_WIDTH, PIXEL_HEIGHT))):
-        if directory is None:
-            continue
-        present = {tag: value for tag, value in zip(pair, (width, height), strict=True) if tag in directory.entries}
-        kept_short = {tag for tag, value in present.items() if directory.entries[tag].kind == SHORT and value < 65536}
-        changed(block, directory, {tag: (short if tag in kept_short else long)(main.order, value) for tag, value in present.items()})
+        if directory is not None:
+            entries = directory.entries
+            present = [(tag, value) for tag, value in zip(pair, (width, height), strict=True) if tag in entries]
+            changed(block, directory, {tag: (short if entries[tag].kind == SHORT and value < 65536 else long)(main.order, value) for tag, value in present})
     return bytes(block)
 
 

@@ -13,6 +13,8 @@ from pixlate.plugin.image_format import ImageFormat
 SNIFFED = 16
 """Bytes at the beginning of a file that show its format."""
 _ALL = ("exif", "icc", "xmp", "dpi")
+_animation = partial(ImageFormat, alpha=True, metadata=_ALL, frames="frames")
+"""A format of several frames with an opacity."""
 
 
 def by_suffix(formats: Iterable[ImageFormat]) -> Mapping[str, ImageFormat]:
@@ -31,7 +33,7 @@ JPEG = ImageFormat(
     metadata=_ALL,
     media_type="image/jpeg",
 )
-PNG = ImageFormat(
+PNG = _animation(
     name="png",
     suffixes=(".png", ".apng"),
     sniff=lambda head: head.startswith(b"\x89PNG\r\n\x1a\n"),
@@ -39,12 +41,9 @@ PNG = ImageFormat(
     read=decode.png_frames,
     write=png.encoded,
     dtypes=("uint8", "uint16"),
-    alpha=True,
-    metadata=_ALL,
-    frames="frames",
     media_type="image/png",
 )
-WEBP = ImageFormat(
+WEBP = _animation(
     name="webp",
     title="WebP",
     suffixes=(".webp",),
@@ -53,9 +52,6 @@ WEBP = ImageFormat(
     read=decode.frames,
     write=encode.webp,
     longest_side=16383,
-    alpha=True,
-    metadata=_ALL,
-    frames="frames",
     media_type="image/webp",
 )
 TIFF = ImageFormat(
@@ -82,7 +78,7 @@ BMP = ImageFormat(
     metadata=("dpi",),
     media_type="image/bmp",
 )
-AVIF = ImageFormat(
+AVIF = _animation(
     name="avif",
     suffixes=(".avif",),
     sniff=lambda head: head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis", b"mif1", b"msf1"),
@@ -90,12 +86,9 @@ AVIF = ImageFormat(
     read=decode.avif_frames,
     write=encode.avif,
     longest_side=65536,
-    alpha=True,
-    metadata=_ALL,
-    frames="frames",
     media_type="image/avif",
 )
-GIF = ImageFormat(
+GIF = _animation(
     name="gif",
     suffixes=(".gif",),
     sniff=lambda head: head.startswith((b"GIF87a", b"GIF89a")),
@@ -103,9 +96,7 @@ GIF = ImageFormat(
     read=decode.gif_frames,
     write=encode.gif_file,
     longest_side=65535,
-    alpha=True,
     metadata=("xmp",),
-    frames="frames",
     media_type="image/gif",
 )
 NPY = ImageFormat(

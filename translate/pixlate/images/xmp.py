@@ -64,8 +64,7 @@ def _with_origin(xmp: bytes, digital_source_type: str) -> bytes:
 
 def _parsed(xmp: bytes) -> minidom.Document:
     """Parse a packet that has an rdf:RDF; raises ValueError or ExpatError where it is not one or declares entities."""
-    xmp = xmp.strip(b"\0 \t\r\n") if not xmp.startswith((b"\xff\xfe", b"\xfe\xff")) else xmp
-    text = xmp.decode("utf-16" if xmp.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8").lstrip("\ufeff").strip("\0 \t\r\n")
+    text = xmp.decode("utf-16" if xmp.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8").strip("\ufeff\0 \t\r\n")
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise ValueError("entity declarations")
     document = minidom.parseString(_DECLARATION.sub("", text).encode())  # noqa: S318 - entities were refused above
