@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, redirect_stdout
 from dataclasses import replace
 
-from pixlate.convert.conversion import Run, Sinks, Task, conditions_for
+from pixlate.convert.conversion import Run, Sinks, Task
 from pixlate.convert.plan import settle
 from pixlate.convert.report import Result, Summary, reason_of
 from pixlate.errors import PixlateError
@@ -38,7 +38,7 @@ def run(task: Task, options: RayOptions) -> Summary:
     """
     refuse_private(task.plan, task.options.device)
     spec = load_executors(task.model, replace(task.options, device="cpu"))[0].spec  # refuses what is no model; the workers have the device
-    conditions_for(task, spec)
+    task, _ = task.fitted(spec)
     with ExitStack() as held:
         scratch = "" if options.address else held.enter_context(tempfile.TemporaryDirectory(prefix="pixlate-", ignore_cleanup_errors=True))
         ray = held.enter_context(connected(options.address))

@@ -31,6 +31,22 @@ def test_help_names_every_command(run: Run, capsys: pytest.CaptureFixture[str]) 
     assert all(command in printed for command in ("convert", "train", "export", "models", "plugins", "doctor"))
 
 
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("convert", "│                             counts any other file as a failure, skip keeps   │"),
+        ("convert", "│                             the output is cropped. auto is 64 on GPUs and    │"),
+        ("evaluate", "│                           left half of each image), degraded (one folder of  │"),
+    ],
+)
+def test_help_shows_texts_of_several_lines_as_one_paragraph(
+    command: str, line: str, run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(command, "--help") == 0
+    assert line in capsys.readouterr().out.splitlines()
+
+
 def test_version_is_that_of_the_distribution(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--version") == 0
     assert capsys.readouterr().out.strip() == version("pixlate")

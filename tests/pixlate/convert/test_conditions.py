@@ -10,6 +10,7 @@ from tests.pixlate.conftest import folder, load, noise, outputs, save, stamps, w
 
 from pixlate.convert import ConvertOptions, convert
 from pixlate.convert.conversion import settings_digest
+from pixlate.convert.preview import preview
 from pixlate.convert.report import Summary
 from pixlate.errors import PixlateError
 from pixlate.plugin.spec import ModelInput
@@ -136,3 +137,16 @@ def test_conditions_are_settings_of_the_folder_only_where_they_are_given(tmp_pat
         for options in ({}, {"seed": 0}, {"set": ()}, {"seed": 1}, {"set": ("hair=blond",)}, {"mask": tmp_path})
     }
     assert len(digests) == 4
+
+
+def test_a_condition_given_its_own_default_is_the_setting_that_leaves_it_out(tmp_path: Path) -> None:
+    label = ModelInput("hair", "label", choices=("black", "blond"), default="black")
+    model = write_conditional(tmp_path / "model.onnx", [label, ModelInput("style", "vector", length=2, default=(0.5, -1.0))])
+    source = folder(tmp_path / "in", 3)
+    assert run(source, tmp_path / "out", model).converted == 3
+    for given in (("hair=black",), ("style=0.50,-1",), ("style=.5,-1.0", "hair=black")):
+        assert run(source, tmp_path / "out", model, set=given).finished_before == 3
+        assert {item.action for item in preview([source], tmp_path / "out", model, ConvertOptions(set=given))} == {"finished before"}
+    assert run(source, tmp_path / "out", model, set=("hair=black", "style=0.5,-2")).failed == 3
+    assert run(source, tmp_path / "other", model, set=("style=0.5,-2",)).converted == 3
+    assert run(source, tmp_path / "other", model, set=("style=0.5,-2", "hair=black")).finished_before == 3

@@ -53,6 +53,23 @@ class Task:
     watch: Callable[[Report], None]
     """Called after each result."""
 
+    def fitted(self, spec: ModelSpec) -> "tuple[Task, ImageConditions]":
+        """Return the task without the conditions that are given their default, and the conditions of its images, once its plan is known to be possible.
+
+        Raises:
+            PixlateError: A condition is not right, no image has a mask, or no output's format holds the channels that the model makes.
+        """
+        options, jobs, formats = self.options, self.plan.jobs, self.formats
+        conditions = ImageConditions(spec, options.set, options.seed, options.mask, formats)
+        conditions.require_some(job.pair for job in jobs)
+        written = [writable(name, formats) for name in sorted({job.format for job in jobs})]
+        if written and not any(format.holds(spec.channels_out, "uint8", (1, 1)) for format in written):
+            require_held(written[0], spec.channels_out, "uint8", (1, 1), formats)
+        if conditions.texts == options.set:
+            return self, conditions
+        options = replace(options, set=conditions.texts)
+        return replace(self, options=options, settings=settings_digest(self.path, options)), conditions
+
     @contextmanager
     def open_sinks(self) -> Iterator[Sinks]:
         """Open report, sheet and journal, and close them; what can be refused must be refused before.
@@ -85,21 +102,6 @@ def planned(sources: Sequence[str | Path], out: str | Path, model: str | Path, o
     formats = installed().image_formats()
     plan = make_plan([locate(source) for source in sources], locate(out), options, formats)
     return Task(plan, model, path, options, settings_digest(path, options), formats, watch)
-
-
-def conditions_for(task: Task, spec: ModelSpec) -> ImageConditions:
-    """Return the conditions that the options give for a model, once its plan is known to be possible.
-
-    Raises:
-        PixlateError: A condition is not right, no image has a mask, or no output's format holds the channels that the model makes.
-    """
-    options, formats = task.options, task.formats
-    conditions = ImageConditions(spec, options.set, options.seed, options.mask, formats)
-    conditions.require_some(job.pair for job in task.plan.jobs)
-    written = [writable(name, formats) for name in sorted({job.format for job in task.plan.jobs})]
-    if written and not any(format.holds(spec.channels_out, "uint8", (1, 1)) for format in written):
-        require_held(written[0], spec.channels_out, "uint8", (1, 1), formats)
-    return conditions
 
 
 def settings_digest(model: Path, options: ConvertOptions) -> str:

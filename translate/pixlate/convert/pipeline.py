@@ -8,7 +8,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Condition
 
-from pixlate.convert.conversion import Run, Sinks, Task, conditions_for
+from pixlate.convert.conversion import Run, Sinks, Task
 from pixlate.convert.plan import settle
 from pixlate.convert.report import Result, Summary, reason_of
 from pixlate.errors import DeviceLost, OutOfDeviceMemory, PixlateError
@@ -252,7 +252,7 @@ class ThreadsOptions:
 def run_threads(task: Task, _: ThreadsOptions) -> Summary:
     """Convert in this process."""
     executors = load_executors(task.model, task.options)
-    conditions = conditions_for(task, executors[0].spec)
+    task, conditions = task.fitted(executors[0].spec)
     with task.open_sinks() as sinks:
         device = task.options.device
         sinks.report.summary.device = device if len(split_devices(device)) > 1 else executors[0].translator.device

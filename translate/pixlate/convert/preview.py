@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pixlate.convert.conversion import Task, conditions_for, planned
+from pixlate.convert.conversion import Task, planned
 from pixlate.convert.options import ConvertOptions
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile
@@ -47,7 +47,7 @@ def preview(sources: Sequence[str | Path], out: str | Path, model: str | Path, o
     """
     task = planned(sources, out, model, options, lambda report: None)
     spec = load_executors(model, options)[0].spec
-    conditions_for(task, spec)
+    task, _ = task.fitted(spec)
     return _previews(task, ReadOnlyJournal(task.plan.store, task.settings), spec)
 
 

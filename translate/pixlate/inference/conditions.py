@@ -89,7 +89,12 @@ class ImageConditions:
     """
 
     def __init__(self, spec: ModelSpec, texts: Sequence[str], seed: int, folder: Path | None, formats: Mapping[str, ImageFormat]) -> None:
-        self._conditions = Conditions.of(spec, parse(texts), seed, masks=folder is not None)
+        given = parse(texts)
+        self._conditions = Conditions.of(spec, given, seed, masks=folder is not None)
+        defaults = {each.name: _value(each, None) for each in spec.conditions if each.name in given and each.default is not None}
+        same = {name for name, value in defaults.items() if value is not None and np.array_equal(value, self._conditions.values[name])}
+        self.texts = tuple(text for text in texts if text.partition("=")[0] not in same)
+        """Those that give a condition another value than its default."""
         self._folder, self._formats = folder, formats
         self._masks = {} if folder is None else images_by_name(folder, formats)
 
