@@ -25,7 +25,7 @@ class ExportOptions:
     calibration: Path | None = None
     """Folder of typical source images from which int8 takes the range of every layer."""
     norm: Literal["auto", "running", "per-image"] = "auto"
-    """Statistics of batch norms: running are those gathered in training, folded into the convolutions; per-image are those of each image at hand,
+    """Statistics of batch norms: running are those gathered in training, folded into the convolutions; per-image are those of each image,
     as Pix2Pix is tested in its own code. auto takes what the generator says of itself."""
     opset: int | None = None
     """Version of the ONNX operators; by default 18, and 22 for bfloat16, whose convolutions no earlier one has."""

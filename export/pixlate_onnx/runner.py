@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixlate.errors import PixlateError
-from pixlate.inference.conditions import Arrays, checked
+from pixlate.inference.conditions import Arrays, check_pixels, checked
 from pixlate.inference.sizes import allowed_size, pad, round_up
 from pixlate.plugin.spec import METADATA_KEY, Io, ModelSpec, Precision
 from pixlate_onnx.opening import open_session
@@ -66,20 +66,17 @@ class OnnxTranslator:
     def __call__(self, pixels: "Pixels | None", **conditions: NDArray[Any]) -> "Pixels":
         """Translate (batch, height, width, channels) of uint8 or uint16; see :class:`pixlate.Translator`."""
         if (pixels is not None) != self.spec.takes_image:
-            wanted, came = ("pixels", "None") if pixels is None else ("None in place of pixels, since this model takes no image", f"pixels {pixels.shape}")
+            wanted, came = ("pixels", "None") if pixels is None else ("None in place of pixels, since this model takes no image", "pixels")
             raise PixlateError(f"expected {wanted}, got {came}; change the first argument")
         if pixels is None:
             return self._sampled(conditions)
-        if pixels.ndim != 4 or pixels.shape[3] != self.spec.channels_in or pixels.dtype not in (np.uint8, np.uint16):
-            raise PixlateError(
-                f"expected uint8 or uint16 pixels (batch, height, width, {self.spec.channels_in}), got {pixels.dtype} {pixels.shape}; add a batch axis or convert them"
-            )
+        check_pixels(pixels, self.spec)
         fitting = checked(self.spec, len(pixels), (pixels.shape[1], pixels.shape[2]), conditions)
         return self._of_pixels(pixels, fitting) if self._io == "uint8" else self._of_planes(pixels, fitting)
 
     def _sampled(self, conditions: Arrays) -> "Pixels":
         """Run a file without an image input: as many outputs as each condition has entries."""
-        lengths = {len(np.atleast_1d(value)) for value in conditions.values()}
+        lengths = {len(value) if np.iterable(value) else 1 for value in conditions.values()}
         if len(lengths) != 1:
             raise PixlateError(f"expected conditions with one entry for each output, got {sorted(lengths) or 'none'} entries; pass noise=... or its like")
         output = self._run_batches(checked(self.spec, lengths.pop(), (0, 0), conditions))

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 import pixlate
 from pixlate.images.picture import Pixels, full_scale
+from pixlate.inference.conditions import check_pixels
 from pixlate.inference.sizes import allowed_size, blended_halo, pad
 from pixlate.system.process import granted_cores
 
@@ -44,10 +45,7 @@ class TorchTranslator:
             raise pixlate.PixlateError(
                 f"expected the image alone for a file of PyTorch weights, got {', '.join(conditions) or 'none'}; leave out --set and --mask"
             )
-        if pixels.ndim != 4 or pixels.shape[3] != self.spec.channels_in or pixels.dtype not in (np.uint8, np.uint16):
-            raise pixlate.PixlateError(
-                f"expected uint8 or uint16 pixels (batch, height, width, {self.spec.channels_in}), got {pixels.dtype} {pixels.shape}; add a batch axis or convert them"
-            )
+        check_pixels(pixels, self.spec)
         try:
             return self._translate(pixels)
         except RuntimeError as error:

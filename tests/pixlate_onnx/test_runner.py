@@ -209,7 +209,17 @@ def test_damaged_file_is_refused_with_its_path(damage: str, save: Save) -> None:
         OnnxTranslator(path, "cpu")
 
 
-@pytest.mark.parametrize("pixels", [noise(4, 4, 3), noise(1, 4, 4, 1), noise(1, 4, 4, 3).astype(np.float32), noise(1, 4, 4, 3).astype(np.int16)])
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        noise(4, 4, 3),
+        noise(1, 4, 4, 1),
+        noise(1, 4, 4, 3).astype(np.float32),
+        noise(1, 4, 4, 3).astype(np.int16),
+        noise(1, 4, 4, 3).tolist(),
+        [[[[1, 2, 3]], [[4]]]],
+    ],
+)
 def test_pixels_of_another_shape_or_type_are_refused(pixels: Any, save: Save) -> None:
     translator = OnnxTranslator(save(**enlarge(2)), "cpu")
     with pytest.raises(PixlateError, match=r"expected uint8 or uint16 pixels \(batch, height, width, 3\), got .*; add a batch axis or convert them"):
@@ -331,6 +341,10 @@ def test_sampler_takes_no_image_and_gives_an_output_for_each_entry(tmp_path: Pat
     assert output.dtype == np.uint8 and output[:, 0, 0, 0].tolist() == [0, 51, 255] and output.shape == (3, 4, 4, 3)
     with pytest.raises(PixlateError, match="expected None in place of pixels, since this model takes no image"):
         translator(np.zeros((1, 4, 4, 3), np.uint8))
+    with pytest.raises(PixlateError, match="expected None in place of pixels, since this model takes no image"):
+        translator([[1], [2, 3]])  # type: ignore[arg-type]
+    with pytest.raises(PixlateError, match=r"expected float \(2, 2\) for z, got a list of lists of different lengths; change it"):
+        translator(None, z=[[1, 2], [3]])  # type: ignore[arg-type]
     with pytest.raises(PixlateError, match="expected conditions with one entry for each output, got none entries"):
         translator(None)
 

@@ -92,6 +92,7 @@ def test_noise_belongs_to_the_name_of_the_image_and_the_seed() -> None:
             {"hair": np.array([0, 1]), "hole": np.ones((2, 4, 5, 1)), "style": np.array([[0, np.inf], [0, 1]])},
             "expected float (2, 2) of finite numbers for style, got 0.0 to inf",
         ),
+        ({"hair": [[0], [0, 1]]}, "expected whole numbers (2,) from 0 to 1 for hair, got a list of lists of different lengths; change it"),
         ({"hair": np.array([0, 1]), "hole": np.zeros((2, 4, 5, 1)), "age": np.zeros(2)}, "expected hair, hole, style as conditions"),
         ({"hair": np.array([0, 1]), "hole": np.full((2, 4, 5, 1), 255.0)}, "expected uint8 or float (2, 4, 5, 1) in [0, 1] for hole, got 255.0 to 255.0"),
         ({"hair": np.array([0, 1]), "hole": np.full((2, 4, 5, 1), np.nan)}, "expected uint8 or float (2, 4, 5, 1) in [0, 1] for hole, got nan to nan"),

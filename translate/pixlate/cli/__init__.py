@@ -50,7 +50,9 @@ def build_app(tokens: Sequence[str] = ()) -> App:
     Args:
         tokens: The command line, whose ``--engine`` decides which options ``convert`` has.
     """
-    app = App(name="pixlate", help="Image-to-image translation.", help_format="plaintext", help_formatter=_Help(), version=_version, suppress_keyboard_interrupt=False)
+    app = App(
+        name="pixlate", help="Image-to-image translation.", help_format="plaintext", help_formatter=_Help(), version=_version, suppress_keyboard_interrupt=False
+    )
     app.command(_convert(tokens), name="convert", help="Convert a folder of images with a model.", usage=CONVERT_USAGE)
     app.command("pixlate.cli.data:app", name="data", help="Check folders of training images.")
     app.command("pixlate.cli.train:app", name="train", help="Train a method on folders of images.")

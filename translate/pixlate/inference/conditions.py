@@ -155,6 +155,13 @@ def stacked(conditions: Sequence[Arrays]) -> dict[str, NDArray[Any]]:
     return {name: np.stack([each[name] for each in conditions]) for name in conditions[0]} if conditions else {}
 
 
+def check_pixels(pixels: object, spec: ModelSpec) -> None:
+    """Refuse what is no uint8 or uint16 array (batch, height, width, channels_in)."""
+    if not isinstance(pixels, np.ndarray) or pixels.ndim != 4 or pixels.shape[3] != spec.channels_in or pixels.dtype not in (np.uint8, np.uint16):
+        came = f"{pixels.dtype} {pixels.shape}" if isinstance(pixels, np.ndarray) else f"a {type(pixels).__name__}"
+        raise PixlateError(f"expected uint8 or uint16 pixels (batch, height, width, {spec.channels_in}), got {came}; add a batch axis or convert them")
+
+
 def checked(spec: ModelSpec, batch: int, sides: tuple[int, int], conditions: Arrays) -> dict[str, NDArray[Any]]:
     """Return the conditions of a batch in the order and with the types of the model; those with a default may be missing.
 
@@ -171,7 +178,11 @@ def checked(spec: ModelSpec, batch: int, sides: tuple[int, int], conditions: Arr
             if default is None:
                 raise PixlateError(f"expected {_expected(each, batch, sides)} for {name}, got none; pass {name}=...")
             value = np.repeat(default[None], batch, axis=0)
-        found[name] = _fitting(each, np.asarray(value), batch, sides, spec)
+        try:
+            array = np.asarray(value)
+        except ValueError as error:
+            raise PixlateError(f"expected {_expected(each, batch, sides)} for {name}, got a list of lists of different lengths; change it") from error
+        found[name] = _fitting(each, array, batch, sides, spec)
     return found
 
 
