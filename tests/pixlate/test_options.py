@@ -61,6 +61,7 @@ from pixlate.options import AdversarialOptions, DataOptions, DegradedOptions, Pa
         (AdversarialOptions, {"discriminator": ("patch", "patch")}, "--discriminator patch, pixel or both, got ('patch', 'patch')"),
         (AdversarialOptions, {"discriminator": ("pixel",), "discriminator_layers": 2}, "--discriminator-layers with --discriminator patch only"),
         (AdversarialOptions, {"smoothing": 0.1, "objective": "hinge"}, "--smoothing with --objective vanilla or least-squares, got it with hinge"),
+        (AdversarialOptions, {"penalty_range": "unit"}, "--penalty-range with --gradient-penalty, --r1 or --r2 only, got 'unit' without it"),
         (AdversarialOptions, {"objective": "wasserstein"}, "--gradient-penalty or --spectral-norm with --objective wasserstein, got neither"),
         (AdversarialOptions, {"initialisation": "kaiming", "initial_gain": 0.1}, "--initial-gain with --initialisation normal, xavier or orthogonal only"),
         (TrainingOptions, {"steps": 2.5}, "--steps to be a whole number, got 2.5"),

@@ -50,6 +50,13 @@ def test_an_engine_is_chosen_by_name_or_by_its_options(tmp_path: Path, use: Call
     assert received == [QueueOptions(), QueueOptions(lanes=3)]
 
 
+def test_an_engine_that_returns_no_summary_is_named(tmp_path: Path, use: Callable[[Translator], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    real, odd = Plugins.offered, {"odd": Engine("odd", "returns nothing", QueueOptions, lambda task, options: None)}  # type: ignore[arg-type, return-value]
+    monkeypatch.setattr(Plugins, "offered", lambda plugins, wanted: real(plugins, wanted) | (odd if wanted is Engine else {}))
+    with pytest.raises(PixlateError, match=r"^expected a Summary of the engine 'odd', got NoneType; update the plugin that offers it$"):
+        convert(save(tmp_path / "a.png"), tmp_path / "out", use(Nearest()), engine="odd")
+
+
 @pytest.mark.parametrize("engine", ["nosuch", 7, ConvertOptions()])
 def test_an_engine_that_is_not_installed_is_refused_in_one_sentence(engine: object, tmp_path: Path, use: Callable[[Translator], Path]) -> None:
     with pytest.raises(PixlateError, match=r"expected an engine \(ray, threads\), got .*; install the plugin that offers it, or name another$"):
@@ -80,7 +87,7 @@ def test_an_option_of_an_engine_that_the_command_has_is_refused() -> None:
     class Clashing:
         quality: int = 1
 
-    with pytest.raises(PixlateError, match="engine 'clash': the option 'quality' is also one of pixlate convert; rename it in the plugin"):
+    with pytest.raises(PixlateError, match=r"engine 'clash': the option 'quality' of Clashing is also one of pixlate convert, .*; rename it in the plugin"):
         Engine("clash", "", Clashing, lambda task, options: Summary())
 
 
@@ -95,7 +102,7 @@ def test_every_option_of_an_engine_needs_a_default() -> None:
     class Bare:
         lanes: int
 
-    with pytest.raises(PixlateError, match="engine 'bad': the option 'lanes' has no default"):
+    with pytest.raises(PixlateError, match="engine 'bad': the option 'lanes' of Bare has no default"):
         Engine("bad", "", Bare, lambda task, options: Summary())
 
 
@@ -107,7 +114,7 @@ def test_options_of_an_engine_must_accept_their_defaults() -> None:
         def __post_init__(self) -> None:
             raise ValueError("too few lanes")
 
-    with pytest.raises(PixlateError, match=r"engine 'bad': the defaults of its options are refused \(too few lanes\); change them in the plugin"):
+    with pytest.raises(PixlateError, match=r"engine 'bad': the defaults of Refused are refused \(too few lanes\); change them in the plugin"):
         Engine("bad", "", Refused, lambda task, options: Summary())
 
 

@@ -155,10 +155,12 @@ def pixlate_engines():
     yield pixlate.Engine("fits", "", Own, run=print)
 """
     plugins = Plugins([install("mixed", code)])
-    with pytest.warns(UserWarning, match=r"an engine of the plugin mixed \(mixed 1\.0\) is left out: engine 'clash': the option 'quality' is also one of"):
+    with pytest.warns(
+        UserWarning, match=r"an engine of the plugin mixed \(mixed 1\.0\) is left out: engine 'clash': the option 'quality' of Clashing is also one of"
+    ):
         assert list(plugins.offered(Engine)) == ["fits"]
     assert [part.name for part in plugins.left_out()] == ["clash"]
-    assert "'quality' is also one of pixlate convert" in plugins.why("engine", "clash")
+    assert "'quality' of Clashing is also one of pixlate convert" in plugins.why("engine", "clash")
 
 
 def test_a_method_with_a_bad_option_made_at_import_costs_that_method_only(install: Install) -> None:
@@ -202,6 +204,17 @@ def test_an_offer_with_a_field_of_another_type_is_left_out_alone(kind: str, offe
     plugins = Plugins([install("mixed", code)])
     with pytest.warns(UserWarning, match=rf"{article(kind)} {kind} of the plugin mixed \(mixed 1\.0\) is left out: {re.escape(reason)}"):
         assert offered(plugins, kind) == ["good"]
+
+
+@pytest.mark.parametrize("kind", ["method", "engine"])
+def test_options_whose_types_cannot_be_resolved_cost_that_offer_only(kind: str, install: Install) -> None:
+    hook, setting, good = GOOD[kind]
+    strange = "@dataclass(frozen=True)\nclass Strange:\n    deep: 'Elsewhere' = 1\n"
+    bad = "method('bad', Strange)" if kind == "method" else "Engine(name='bad', summary='', options=Strange, run=print)"
+    code = f"{setting}\n{strange}@pixlate.hookimpl\ndef pixlate_{hook}():\n    return [{bad}, {good}]\n"
+    sentence = rf"{kind} 'bad': the types of the options Strange cannot be resolved \(name 'Elsewhere' is not defined\); import or define them in its module"
+    with pytest.warns(UserWarning, match=sentence):
+        assert offered(Plugins([install("mixed", code)]), kind) == ["good"]
 
 
 def test_an_api_number_that_is_no_number_costs_that_plugin_only(install: Install) -> None:

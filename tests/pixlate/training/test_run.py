@@ -113,6 +113,16 @@ def test_option_of_the_wrong_type_is_refused(tmp_path: Path) -> None:
         RunOptions.load(changed(tmp_path, steps="many"), METHODS)
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_run_whose_range_of_penalties_nothing_reads_goes_on(named: bool, tmp_path: Path) -> None:
+    method = METHODS["pix2pix"]
+    RunOptions(method, method.options(), (tmp_path,), method.data.options(), method.training()).save(tmp_path)
+    text = (tmp_path / OPTIONS).read_text()
+    assert 'penalty_range = "symmetric"\n' in text
+    (tmp_path / OPTIONS).write_text(text.replace('penalty_range = "symmetric"\n', 'penalty_range = "unit"\n' if named else ""))
+    assert RunOptions.load(tmp_path, METHODS).method_options.penalty_range == "unit"
+
+
 def test_method_that_builds_no_gan_is_named(tmp_path: Path) -> None:
     method = replace(installed().offered(Method)["srgan"], build=lambda options: 7)  # type: ignore[arg-type, return-value]
     with pytest.raises(PixlateError, match=r"method 'srgan': expected build to return a pixlate\.GAN, got int; change it in the plugin"):

@@ -39,6 +39,7 @@ def convert(
         PixlateError: Refused before anything was written: no such model, engine, device or source, clashing names, an output that cannot be written.
     """
     from pixlate.convert.conversion import planned
+    from pixlate.convert.report import Summary
 
     chosen = options or ConvertOptions()
     if not isinstance(chosen, ConvertOptions):
@@ -47,7 +48,10 @@ def convert(
         raise PixlateError("expected a conversion, got dry_run; call pixlate.convert.preview.preview for what would be done")
     running, engine_options = _chosen(engine)
     sources = [source] if isinstance(source, str | Path) else list(source)
-    return running.run(planned(sources, out, model, chosen, watch or (lambda report: None)), engine_options)
+    summary = running.run(planned(sources, out, model, chosen, watch or (lambda report: None)), engine_options)
+    if not isinstance(summary, Summary):
+        raise PixlateError(f"expected a Summary of the engine {running.name!r}, got {type(summary).__name__}; update the plugin that offers it")
+    return summary
 
 
 def _chosen(engine: object) -> tuple[Engine, Any]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pixlate.errors import PixlateError
-from pixlate.options.checks import check_least, check_most, check_types, check_used, since
+from pixlate.options.checks import check_least, check_most, check_types, check_used, flag, since
 from pixlate.options.training import TrainingOptions
 
 LEAST_DROPPED = 5
@@ -98,9 +98,10 @@ class AdversarialOptions:
         penalised = [name for name in ("gradient_penalty", "r1", "r2") if getattr(self, name)]
         if penalised and self.discriminator_norm == "batch":
             raise PixlateError(
-                f"expected --discriminator-norm instance, group or none with --{penalised[0].replace('_', '-')}, got batch, which mixes the images whose "
+                f"expected --discriminator-norm instance, group or none with {flag(penalised[0])}, got batch, which mixes the images whose "
                 "gradients are penalised; add --discriminator-norm instance"
             )
+        check_used(self, bool(penalised), "--gradient-penalty, --r1 or --r2", "penalty_range")
         check_used(self, not self.dropout or self.generator == "resnet" or self.depth >= LEAST_DROPPED, f"--depth {LEAST_DROPPED} or more", "dropout")
         check_used(self, self.generator == "unet", "--generator unet", "depth")
         check_used(self, self.generator == "resnet", "--generator resnet", "blocks", "downsamplings", "skip")

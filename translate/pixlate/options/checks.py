@@ -1,7 +1,9 @@
 """Checks of options dataclasses: values of the wrong type, out of range, or set without effect are refused; and options that are added or removed."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import field, fields
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import MISSING, field, fields, is_dataclass
 from math import inf
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -10,6 +12,7 @@ from pixlate.errors import PixlateError
 
 _BEFORE = "before"
 """Key of a field's metadata."""
+_continued: ContextVar[bool] = ContextVar("continued", default=False)
 
 
 def since(default: Any, before: Any) -> Any:
@@ -27,6 +30,16 @@ def before(owner: type[Any]) -> dict[str, Any]:
     return {item.name: item.metadata[_BEFORE] for item in fields(owner) if _BEFORE in item.metadata}
 
 
+@contextmanager
+def continued() -> Iterator[None]:
+    """Context in which the options of older runs are made: fields made by :func:`since` may have the earlier value where nothing reads it."""
+    token = _continued.set(True)
+    try:
+        yield
+    finally:
+        _continued.reset(token)
+
+
 def gone(owner: type[Any]) -> Mapping[str, str]:
     """Return the options that an options class no longer has, and a note for runs that still name them: its class attribute ``GONE``."""
     notes: Mapping[str, str] = getattr(owner, "GONE", {})
@@ -34,49 +47,61 @@ def gone(owner: type[Any]) -> Mapping[str, str]:
 
 
 def check_types(options: Any) -> None:
-    """Refuse values of an options dataclass that are not of their field's type, as a TOML file may hold them.
-
-    Raises:
-        PixlateError: With the option, what it accepts and what was received.
-    """
-    for name, hint in _hints(type(options)).items():
-        value = getattr(options, name)
+    """Refuse values of an options dataclass that are not of their field's type, as a TOML file may hold them."""
+    hints = get_type_hints(type(options))
+    for item in fields(options):
+        value, hint = getattr(options, item.name), hints[item.name]
         if not _fits(value, hint):
-            raise PixlateError(f"expected --{name.replace('_', '-')} to be {_kind(hint)}, got {value!r}; see --help")
+            raise PixlateError(f"expected {flag(item.name)} to be {_kind(hint)}, got {value!r}; see --help")
 
 
 def check_offer(value: Any) -> None:
-    """Refuse a value that a plugin offers where a field is not of its type.
-
-    Raises:
-        PixlateError: With the value, its field and what came.
-    """
+    """Refuse a value that a plugin offers where a field is not of its type."""
     for item in fields(value):
         given, hint = getattr(value, item.name), Callable if str(item.type).startswith("Callable") else item.type
         if not _fits(given, hint) and not (given is None and str(item.type).endswith("None")):
             raise PixlateError(f"{type(value).__name__} {value.name!r}: expected {item.name} to be {_kind(hint)}, got {given!r}; change it in the plugin")
 
 
-def check_least(options: Any, **least: float) -> None:
-    """Refuse options below what is given for each.
+def check_class(offer: str, owner: Any, taken: dict[str, str]) -> None:
+    """Refuse an options class of a plugin that the command line could not offer: one with bad defaults, or with names that other options have.
 
-    Raises:
-        PixlateError: With the option, its least value and what was received.
+    Args:
+        offer: What has the options, for sentences, such as ``method 'srgan'``.
+        owner: The class.
+        taken: Names of the other options of the command, with what has them; the fields are added.
     """
+    if not (isinstance(owner, type) and is_dataclass(owner)):
+        raise PixlateError(f"{offer}: expected options that are a dataclass, got {owner!r}; write @dataclass(frozen=True) over it")
+    for item in fields(owner):
+        option = f"{offer}: the option {item.name!r} of {owner.__name__}"
+        if item.name in taken:
+            raise PixlateError(f"{option} is also one of {taken[item.name]}, and both are written the same on the command line; rename it in the plugin")
+        if item.default is MISSING and item.default_factory is MISSING:
+            raise PixlateError(f"{option} has no default; give it one in the plugin")
+        taken[item.name] = owner.__name__
+    try:
+        get_type_hints(owner)
+    except Exception as error:
+        raise PixlateError(f"{offer}: the types of the options {owner.__name__} cannot be resolved ({error}); import or define them in its module") from error
+    try:
+        owner()
+    except Exception as error:
+        raise PixlateError(f"{offer}: the defaults of {owner.__name__} are refused ({error}); change them in the plugin") from error
+
+
+def check_least(options: Any, **least: float) -> None:
+    """Refuse options below what is given for each."""
     for name, smallest in least.items():
         if getattr(options, name) < smallest:
-            raise PixlateError(f"expected --{name.replace('_', '-')} of at least {smallest}, got {getattr(options, name)}; raise it")
+            raise PixlateError(f"expected {flag(name)} of at least {smallest}, got {getattr(options, name)}; raise it")
 
 
 def check_most(options: Any, **most: float) -> None:
-    """Refuse options above what is given for each.
-
-    Raises:
-        PixlateError: With the option, its greatest value and what was received.
-    """
+    """Refuse options above what is given for each."""
     for name, greatest in most.items():
         if getattr(options, name) > greatest:
-            raise PixlateError(f"expected --{name.replace('_', '-')} of at most {greatest}, got {getattr(options, name)}; lower it")
+            raise PixlateError(f"expected {flag(name)} of at most {greatest}, got {getattr(options, name)}; lower it")
 
 
 def check_used(options: Any, used: bool, where: str, *names: str) -> None:
@@ -87,21 +112,18 @@ def check_used(options: Any, used: bool, where: str, *names: str) -> None:
         used: Whether the named options are read.
         where: What reads them, such as ``--generator unet``.
         names: Fields; one that has its class's default counts as not set.
-
-    Raises:
-        PixlateError: With the option and what it belongs to.
     """
-    for name in names:
-        if not used and getattr(options, name) != getattr(type(options), name):
-            raise PixlateError(
-                f"expected --{name.replace('_', '-')} with {where} only, got {getattr(options, name)!r} without it; leave one of them out, or add {where}"
-            )
+    owner = type(options)
+    earlier = before(owner) if _continued.get() else {}
+    for name in () if used else names:
+        value, default = getattr(options, name), getattr(owner, name)
+        if value not in (default, earlier.get(name, default)):
+            raise PixlateError(f"expected {flag(name)} with {where} only, got {value!r} without it; leave one of them out, or add {where}")
 
 
-def _hints(owner: type[Any]) -> dict[str, Any]:
-    """Return the types of the fields."""
-    hints = get_type_hints(owner)
-    return {item.name: hints[item.name] for item in fields(owner)}
+def flag(name: str) -> str:
+    """Return an option as it is written on the command line."""
+    return f"--{name.replace('_', '-')}"
 
 
 def _fits(value: Any, hint: Any) -> bool:

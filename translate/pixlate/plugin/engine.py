@@ -1,10 +1,10 @@
 """An engine runs a conversion: threads of this process, or workers elsewhere."""
 
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from pixlate.errors import PixlateError
+from pixlate.options.checks import check_class
 from pixlate.plugin.offer import Offer
 
 if TYPE_CHECKING:
@@ -28,16 +28,6 @@ class Engine(Offer, kind="engine"):
     def __post_init__(self) -> None:
         from pixlate.convert.options import ConvertOptions
 
-        if not (isinstance(self.options, type) and is_dataclass(self.options)):
-            raise PixlateError(f"engine {self.name!r}: expected options that are a dataclass, got {self.options!r}; write @dataclass(frozen=True) over it")
         super().__post_init__()
-        taken = {"model", "engine", "options", "json", "config", "help", "version", *(item.name for item in fields(ConvertOptions))}
-        for item in fields(self.options):
-            if item.default is MISSING and item.default_factory is MISSING:
-                raise PixlateError(f"engine {self.name!r}: the option {item.name!r} has no default; give it one in the plugin")
-            if item.name in taken:
-                raise PixlateError(f"engine {self.name!r}: the option {item.name!r} is also one of pixlate convert; rename it in the plugin")
-        try:
-            self.options()
-        except Exception as error:
-            raise PixlateError(f"engine {self.name!r}: the defaults of its options are refused ({error}); change them in the plugin") from error
+        names = ("model", "engine", "options", "json", "config", "help", "version", *(item.name for item in fields(ConvertOptions)))
+        check_class(f"engine {self.name!r}", self.options, dict.fromkeys(names, "pixlate convert"))

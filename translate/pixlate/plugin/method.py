@@ -4,11 +4,12 @@ import inspect
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pixlate.errors import PixlateError
 from pixlate.options import DataOptions, TrainingOptions
+from pixlate.options.checks import check_class
 from pixlate.plugin.data import DataKind
 from pixlate.plugin.offer import Offer
 
@@ -72,27 +73,10 @@ class Method(Offer, kind="method"):
             object.__setattr__(self, "data", _kind_of(self.name, self._pairing, self.data))
         super().__post_init__()
         self.data.require_sound()
-        owners = dict.fromkeys(_TAKEN, "pixlate train")
-        for owner, base in ((self.training, TrainingOptions), (self.data.options, object), (self.options, object)):
-            if not (isinstance(owner, type) and is_dataclass(owner)):
-                raise PixlateError(f"method {self.name!r}: expected options that are a dataclass, got {owner!r}; write @dataclass(frozen=True) over it")
-            if not issubclass(owner, base):
-                raise PixlateError(
-                    f"method {self.name!r}: expected {owner.__name__} to be made from {base.__name__}; write class {owner.__name__}({base.__name__})"
-                )
-            for item in fields(owner):
-                if item.name in owners:
-                    raise PixlateError(
-                        f"method {self.name!r}: the option {item.name!r} of {owner.__name__} is also one of {owners[item.name]}, "
-                        "and both are written the same on the command line; rename it in the plugin"
-                    )
-                if item.default is MISSING and item.default_factory is MISSING:
-                    raise PixlateError(f"method {self.name!r}: the option {item.name!r} of {owner.__name__} has no default; give it one in the plugin")
-                owners[item.name] = owner.__name__
-            try:
-                owner()
-            except Exception as error:
-                raise PixlateError(f"method {self.name!r}: the defaults of {owner.__name__} are refused ({error}); change them in the plugin") from error
+        _require_base(self.name, self.training, TrainingOptions)
+        taken = dict.fromkeys(_TAKEN, "pixlate train")
+        for owner in (self.training, self.data.options, self.options):
+            check_class(f"method {self.name!r}", owner, taken)
 
 
 def _kind_of(method: str, pairing: str | None, options: type[Any] | None) -> DataKind:
@@ -111,10 +95,13 @@ def _kind_of(method: str, pairing: str | None, options: type[Any] | None) -> Dat
     kind = BUILT_IN[pairing]
     written = f"pixlate.{pairing}"
     if options is not None and options is not DataOptions:
-        if not issubclass(options, kind.options):
-            raise PixlateError(
-                f"method {method!r}: expected {options.__name__} to be made from {kind.options.__name__}; write class {options.__name__}({kind.options.__name__})"
-            )
+        _require_base(method, options, kind.options)
         kind, written = replace(kind, options=options), f"dataclasses.replace(pixlate.{pairing}, options={options.__name__})"
     warnings.warn(f"method {method!r}: pairing={pairing!r} is of the plugin API 1; write data={written}", DeprecationWarning, stacklevel=5)
     return kind
+
+
+def _require_base(method: str, owner: type[Any], base: type[Any]) -> None:
+    if isinstance(owner, type) and not issubclass(owner, base):
+        name = owner.__name__
+        raise PixlateError(f"method {method!r}: expected {name} to be made from {base.__name__}; write class {name}({base.__name__})")

@@ -15,7 +15,7 @@ import tomli_w
 
 from pixlate.errors import PixlateError
 from pixlate.options import DataOptions, TrainingOptions, check_types
-from pixlate.options.checks import before, gone
+from pixlate.options.checks import before, continued, gone
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
 from pixlate.plugin.single_file import SingleFile, load
@@ -207,6 +207,7 @@ def _take(owner: type[Any], table: dict[str, Any]) -> Any:
     for name in gone(owner).keys() & table.keys():
         warnings.warn(f"the option {name} = {table.pop(name)!r} of this run is gone: {gone(owner)[name]}", stacklevel=3)
     values = before(owner) | {item.name: table.pop(item.name) for item in fields(owner) if item.name in table}
-    options = owner(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    with continued():
+        options = owner(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
     check_types(options)
     return options
