@@ -1,7 +1,7 @@
 """Whether folders of images are fit to train on: everything that training would fail on, at once. Imports no PyTorch."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -60,13 +60,7 @@ Files = Sequence[Sequence[Examined]]
 
 
 def check(folders: Sequence[Path], kind: DataKind | None, patch: int, track: Track = lambda files, count: files) -> DataReport:
-    """Read every image below the folders and report what training on them would fail on.
-
-    Args:
-        folders: As for training: sources and targets, or targets alone.
-        kind: How they belong together; None chooses among the built-in kinds.
-        patch: Height and width of a patch, in pixels; 0 does not look.
-        track: Is called with the results as they come, and their number, and passes them on.
+    """Read every image below the folders and report what training on them would fail on; None chooses among the built-in kinds, and a patch of 0 does not look.
 
     Raises:
         PixlateError: A folder is missing or holds no image, or there are too few or many folders for the kind.
@@ -79,8 +73,8 @@ def check(folders: Sequence[Path], kind: DataKind | None, patch: int, track: Tra
 
 def check_images(folders: Sequence[Path], options: DataOptions, patch: int, track: Track, layout: str = "images") -> DataReport:
     """Check each image by itself."""
-    files = _examined(folders, track)
-    return _report(layout, folders, files, options, patch, sum(map(len, files)))
+    report, files = _read(folders, track, layout)
+    return _completed(report, files, options, patch, sum(map(len, files)))
 
 
 check_degraded = partial(check_images, layout="targets alone")
@@ -90,22 +84,17 @@ check_degraded = partial(check_images, layout="targets alone")
 def check_unpaired(folders: Sequence[Path], options: DataOptions, patch: int, track: Track) -> DataReport:
     """Check a folder of sources and one of targets."""
     check_two(len(folders))
-    files = _examined(folders, track)
-    return _report("sources and targets that need not show the same", folders, files, options, patch, min(map(len, files)))
+    report, files = _read(folders, track, "sources and targets that need not show the same")
+    return _completed(report, files, options, patch, min(map(len, files)))
 
 
 def check_paired(folders: Sequence[Path], options: DataOptions, patch: int, track: Track) -> DataReport:
     """Check pairs in two folders, or side by side in one."""
     check_pair_count(len(folders))
-    files = _examined(folders, track)
-    found = {file.path: file for each in files for file in each}
-    problems: list[str] = []
-    notes: list[str] = []
-    if len(folders) == 1:
-        pairs = _check_halves([file for file in found.values() if not file.error], problems)
-        return _report("source and target side by side", folders, files, options, patch, pairs, 2, problems, notes, pairs)
-    pairs = _check_pairs(folders, found, problems, notes)
-    return _report("sources and targets matched by name", folders, files, options, patch, pairs, 1, problems, notes, pairs)
+    beside = len(folders) == 1
+    report, files = _read(folders, track, "source and target side by side" if beside else "sources and targets matched by name")
+    report.pairs = _check_halves(report, files) if beside else _check_pairs(report, folders, files)
+    return _completed(report, files, options, patch, report.pairs, halves=2 if beside else 1)
 
 
 def _guessed(folders: Sequence[Path]) -> DataKind:
@@ -123,43 +112,39 @@ def _guessed(folders: Sequence[Path]) -> DataKind:
     return paired if sizes and 2 * wide > len(sizes) else degraded
 
 
-def _examined(folders: Sequence[Path], track: Track) -> Files:
-    """Read all images of the folders, each once."""
+def _read(folders: Sequence[Path], track: Track, layout: str) -> tuple[DataReport, Files]:
+    """Read all images of the folders, each once; the report names what cannot be read."""
     lists = [list_images([folder], ARRAY_SUFFIXES) for folder in folders]
     with ThreadPoolExecutor(granted_cores()) as pool:
-        unique = list(dict.fromkeys(path for paths in lists for path in paths))
+        unique = list(dict.fromkeys(chain(*lists)))
         found = {file.path: file for file in track(pool.map(examine, unique), len(unique))}
-    return [[found[path] for path in paths] for paths in lists]
-
-
-def _report(
-    layout: str,
-    folders: Sequence[Path],
-    files: Files,
-    options: DataOptions,
-    patch: int,
-    samples: int,
-    halves: int = 1,
-    problems: Sequence[str] = (),
-    notes: Sequence[str] = (),
-    pairs: int = 0,
-) -> DataReport:
-    """Return what was found in all files, with the ``problems`` and ``notes`` of how they belong together after those that cannot be read."""
-    report = DataReport(layout, [_folder(*each) for each in zip(folders, files, strict=True)], pairs=pairs)
-    found = list({file.path: file for each in files for file in each}.values())
-    readable = [file for file in found if not file.error]
-    if broken := [file.error for file in found if file.error]:
+    files = [[found[path] for path in paths] for paths in lists]
+    report = DataReport(layout, [_folder(*each) for each in zip(folders, files, strict=True)])
+    if broken := [file.error for file in found.values() if file.error]:
         shown = " | ".join(broken[:10]) + (f" | and {len(broken) - 10} more" if len(broken) > 10 else "")
         report.problems.append(f"{len(broken)} files cannot be read; fix or remove them, or train with --damaged skip: {shown}")
-    report.problems += problems
-    report.notes += notes
+    return report, files
+
+
+def _readable(files: Files) -> dict[Path, Examined]:
+    return {file.path: file for file in chain(*files) if not file.error}
+
+
+def _completed(report: DataReport, files: Files, options: DataOptions, patch: int, samples: int, halves: int = 1) -> DataReport:
+    """Add what is said of all files, however they belong together, and return the report."""
+    readable = _readable(files).values()
     _channels(report, readable)
-    _defaults(report, options, samples, readable, halves, patch)
-    if small := [file.path for file in readable if min(file.height, file.width // halves) < patch]:
+    if samples <= options.hold_out:
+        report.notes.append(f"training holds out {options.hold_out} of them, and there are {samples}: add images or lower --hold-out")
+    small = [file.path for file in readable if min(file.height, file.width // halves) < (patch or options.patch)]
+    if small and patch:
         report.problems.append(
             f"{len(small)} images are smaller than a patch of {patch} pixels: {name_some(small)}; lower --patch, train with --resize, or take them out"
         )
-    _copies(report, folders, files)
+    elif small:
+        happens = "--resize enlarges them" if isinstance(options, FolderOptions) else "training leaves them out"
+        report.notes.append(f"{len(small)} images are smaller than {options.patch} pixels, the default --patch; {happens}: {name_some(small)}")
+    _copies(report, files)
     return report
 
 
@@ -171,48 +156,41 @@ def _folder(folder: Path, files: Sequence[Examined]) -> FolderReport:
     return FolderReport(str(folder), len(files), ranges[0], ranges[1], channels, bits)
 
 
-def _check_pairs(folders: Sequence[Path], found: dict[Path, Examined], problems: list[str], notes: list[str]) -> int:
+def _check_pairs(report: DataReport, folders: Sequence[Path], files: Files) -> int:
     """Match two folders by name; return the number of pairs."""
     try:
         pairs, alone = match_by_name(*folders)
     except PixlateError as error:  # two files of one name, or one folder in the other
-        problems.append(str(error))
+        report.problems.append(str(error))
         return 0
     if alone:
-        problems.append(f"{len(alone)} files have no partner of the same name: {name_some(alone)}; add the partners or take them out")
-    both = [(found[source], found[target]) for source, target in pairs if not found[source].error and not found[target].error]
+        report.problems.append(f"{len(alone)} files have no partner of the same name: {name_some(alone)}; add the partners or take them out")
+    found = _readable(files)
+    both = [(found[source], found[target]) for source, target in pairs if source in found and target in found]
     sizes = [((first.height, first.width), (second.height, second.width), f"{first.path} and {second.path}") for first, second in both]
     if turned := [names for first, second, names in sizes if unlike(first, second)]:
-        problems.append(f"{len(turned)} pairs have two shapes and cannot show the same: {name_some(turned)}; turn or crop one of each")
+        report.problems.append(f"{len(turned)} pairs have two shapes and cannot show the same: {name_some(turned)}; turn or crop one of each")
     if other := [names for first, second, names in sizes if first != second and not unlike(first, second)]:
-        notes.append(f"{len(other)} pairs have two sizes, which --resize makes equal and --resize 0 refuses: {name_some(other)}")
+        report.notes.append(f"{len(other)} pairs have two sizes, which --resize makes equal and --resize 0 refuses: {name_some(other)}")
     return len(pairs)
 
 
-def _check_halves(files: Sequence[Examined], problems: list[str]) -> int:
+def _check_halves(report: DataReport, files: Files) -> int:
     """Look for images that do not hold two side by side; return the number of pairs."""
-    narrow = [file.path for file in files if too_narrow(file.height, file.width)]
-    if 2 * len(narrow) > len(files):
-        problems.append(
+    found = _readable(files).values()
+    narrow = [file.path for file in found if too_narrow(file.height, file.width)]
+    if 2 * len(narrow) > len(found):
+        report.problems.append(
             f"{len(narrow)} images are less than {LEAST_ASPECT} times as wide as high and cannot hold source and target side by side: {name_some(narrow)}; "
             "name two folders, SOURCE TARGET, or train with --grey or --lines 1 where these are targets alone"
         )
-    if odd := [file.path for file in files if file.width % 2]:
-        problems.append(f"{len(odd)} images have an odd width and cannot be halved: {name_some(odd)}; fix them, or name two folders")
-    return len(files)
+    if odd := [file.path for file in found if file.width % 2]:
+        report.problems.append(f"{len(odd)} images have an odd width and cannot be halved: {name_some(odd)}; fix them, or name two folders")
+    return len(found)
 
 
-def _defaults(report: DataReport, options: DataOptions, samples: int, files: Sequence[Examined], halves: int, patch: int) -> None:
-    """Note what the default options would refuse or enlarge."""
-    if samples <= options.hold_out:
-        report.notes.append(f"training holds out {options.hold_out} of them, and there are {samples}: add images or lower --hold-out")
-    small = [file.path for file in files if min(file.height, file.width // halves) < options.patch]
-    if small and not patch:
-        happens = "--resize enlarges them" if isinstance(options, FolderOptions) else "training leaves them out"
-        report.notes.append(f"{len(small)} images are smaller than {options.patch} pixels, the default --patch; {happens}: {name_some(small)}")
-
-
-def _channels(report: DataReport, files: Sequence[Examined]) -> None:
+def _channels(report: DataReport, files: Iterable[Examined]) -> None:
+    """Report mixed numbers of channels, and note mixed depths."""
     for folder in report.folders:
         kinds = {int(channels) for channels in folder.channels}
         if len(kinds) > 1 and not kinds <= {1, 3}:
@@ -228,26 +206,24 @@ def _channels(report: DataReport, files: Sequence[Examined]) -> None:
             report.notes.append(f"{folder.path} mixes samples of {', '.join(folder.bits)} bits; each is divided by its own largest value")
 
 
-def _copies(report: DataReport, folders: Sequence[Path], files: Sequence[Sequence[Examined]]) -> None:
+def _copies(report: DataReport, files: Files) -> None:
     """Report duplicate pictures, above all those in both training and test."""
-    places = {file.path: _place(folder, file.path) for folder, each in zip(folders, files, strict=True) for file in each}
-    groups: dict[bytes, dict[Path, Examined]] = defaultdict(dict)
-    for file in chain.from_iterable(files):
-        if not file.error:
-            groups[file.content][file.path] = file
+    places = {file.path: _place(Path(folder.path), file.path) for folder, each in zip(report.folders, files, strict=True) for file in each}
+    groups: dict[bytes, list[Examined]] = defaultdict(list)
+    for file in _readable(files).values():
+        groups[file.content].append(file)
     within: list[str] = []
     across: list[str] = []
     for group in groups.values():
         if len(group) > 1:
-            (across if len({places[path] for path in group}) > 1 else within).append(" = ".join(map(str, group)))
+            (across if len({places[file.path] for file in group}) > 1 else within).append(" = ".join(str(file.path) for file in group))
     if across:
         report.problems.append(
             f"{len(across)} pictures are in more than one folder, where each has a meaning of its own: {name_some(across)}; keep each in one"
         )
     if within:
         report.problems.append(f"{len(within)} pictures are there more than once: {name_some(within)}; remove the copies")
-    unique = [next(iter(group.values())) for group in groups.values()]
-    if near := [f"{first.path} ~ {second.path}" for first, second in same_look(unique)]:
+    if near := [f"{first.path} ~ {second.path}" for first, second in same_look([group[0] for group in groups.values()])]:
         report.notes.append(f"{len(near)} pairs of pictures look the same: {name_some(near)}")
 
 

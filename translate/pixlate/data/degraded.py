@@ -46,11 +46,6 @@ class DegradedImages:
     The reduction is Pillow's BICUBIC, which filters against aliasing as the benchmark sets do. It is computed once on the whole
     image, so a patch has its true surroundings; as many images as ``cache`` allows are kept decoded, as 8-bit pixels.
 
-    Args:
-        folders: Searched recursively for images.
-        scale: Factor between target and source.
-        options: Patch size, copies at other sizes, what is done to sources, and how many images validation gets.
-
     Raises:
         PixlateError: A folder is missing, a header cannot be read, or photographs are too small.
     """
@@ -91,14 +86,12 @@ class DegradedImages:
         top, left = (int(generator.integers(length - side + 1)) for length in source.shape[:2])
         turns, mirror = int(generator.integers(4)), int(generator.integers(2))
         if self._transforms:
-            crops = self._transformed(target, top, left, side, int(generator.integers(2**32)))
-        else:
-            crops = tuple(
-                image[top * times : (top + side) * times, left * times : (left + side) * times] for image, times in ((source, 1), (target, self.scale))
-            )
-        turned = (np.rot90(crop, turns) for crop in crops)
-        first, second = (crop[:, ::-1] if mirror else crop for crop in turned)
-        return {"source": to_tensor(first), "target": to_tensor(second)}
+            source, target, top, left = self._transformed(self._transforms, target, top, left, side, int(generator.integers(2**32)))
+        sample = {}
+        for name, image, times in (("source", source, 1), ("target", target, self.scale)):
+            crop = np.rot90(image[top * times : (top + side) * times, left * times : (left + side) * times], turns)
+            sample[name] = to_tensor(crop[:, ::-1] if mirror else crop)
+        return sample
 
     def finish(self, batch: Batch) -> Batch:
         """Return the batch with blur, noise and JPEG on its sources, each image with a strength of its own."""
@@ -128,30 +121,20 @@ class DegradedImages:
             return [copy for copy in copies if min(copy.height, copy.width) >= least]
         return []
 
-    def _transformed(self, target: Pixels, top: int, left: int, side: int, seed: int) -> Decoded:
-        """Return source and target of a patch that goes through the user's pipeline before it is reduced, with some of its surroundings."""
+    def _transformed(self, transforms: Transforms, target: Pixels, top: int, left: int, side: int, seed: int) -> tuple[Pixels, Pixels, int, int]:
+        """Return source and target of a patch with some of its surroundings, which is transformed before it is reduced, and where the patch is in it."""
         height, width = (length // self.scale for length in target.shape[:2])
         rows, columns = (slice(max(0, first - MARGIN), min(length, first + side + MARGIN)) for first, length in ((top, height), (left, width)))
         window = target[rows.start * self.scale : rows.stop * self.scale, columns.start * self.scale : columns.stop * self.scale].copy()
-        assert self._transforms is not None
-        (changed,) = self._transforms([window], seed)
-        reduced = np.array(_reduced(Image.fromarray(changed), self.scale))
-        down, right = top - rows.start, left - columns.start
-        return tuple(
-            image[down * times : (down + side) * times, right * times : (right + side) * times] for image, times in ((reduced, 1), (changed, self.scale))
-        )
+        (changed,) = transforms([window], seed)
+        return np.array(_reduced(Image.fromarray(changed), self.scale)), changed, top - rows.start, left - columns.start
 
 
 def degrade(images: Tensor, blur: float = 0.0, noise: float = 0.0, jpeg: int = 100) -> Tensor:
     """Return RGB images, (batch, 3, height, width) in [0, 1], blurred, then noisy, then as JPEG shows them.
 
-    Each image draws its own strength; random numbers are those of torch's default generator of the images' device.
-
-    Args:
-        images: The batch.
-        blur: Largest standard deviation of the Gaussian, in pixels.
-        noise: Largest standard deviation of the noise, in levels of 255.
-        jpeg: Least quality; 100 stores none.
+    ``blur`` and ``noise`` are the largest standard deviations, in pixels and in levels of 255; ``jpeg`` is the least quality, and 100 stores none. Each image
+    draws its own strength; random numbers are those of torch's default generator of the images' device.
     """
     count, device = len(images), images.device
     if blur:

@@ -50,7 +50,7 @@ def digest_names(folders: Sequence[Path]) -> str:
     """Return the SHA-256 of the images' paths below their folders: whether a folder holds the same files as before, wherever it is now."""
     digest = hashlib.sha256()
     for folder in folders:
-        for path in list_images([folder], TRAINING_SUFFIXES | ARRAY_SUFFIXES):
+        for path in list_images([folder], ARRAY_SUFFIXES):
             digest.update(f"{path.relative_to(folder).as_posix()}\0".encode())
         digest.update(b"\0")
     return digest.hexdigest()
@@ -111,13 +111,8 @@ def too_narrow(height: int, width: int) -> bool:
 def check_sizes(samples: Sequence[tuple[Path, ...]], patch: int, damaged: Literal["stop", "skip"], halves: int = 1) -> None:
     """Refuse images that keep their own size and are smaller than a patch, pairs of two sizes, and images that do not hold two side by side.
 
-    Where images are resized, pairs of two shapes are warned of: one of them may be rotated.
-
-    Args:
-        samples: The files of each sample: one, or a source and its target.
-        patch: Height and width of a patch, in pixels; 0 where images are resized.
-        damaged: Whether a header that cannot be read is skipped here, to be named when its turn comes.
-        halves: Images side by side in one file.
+    Each sample is one file that holds so many ``halves`` side by side, or a source and its target. A ``patch`` of 0 says that images are resized: pairs of two
+    shapes are then warned of, since one of them may be rotated. A damaged header that is to be skipped has its turn later.
 
     Raises:
         PixlateError: Names the files.
@@ -133,12 +128,12 @@ def check_sizes(samples: Sequence[tuple[Path, ...]], patch: int, damaged: Litera
             if damaged == "stop":
                 raise advised(error) from error
             continue
-        named = " and ".join(f"{path} ({width} x {height})" for path, (height, width) in zip(files, sizes, strict=True))
+        named = [f"{path} ({width} x {height})" for path, (height, width) in zip(files, sizes, strict=True)]
         small += [path for path, (height, width) in zip(files, sizes, strict=True) if min(height, width // halves) < patch]
-        if len(set(sizes)) > 1:
-            (different if patch or unlike(sizes[0], sizes[1]) else []).append(named)
+        if len(set(sizes)) > 1 and (patch or unlike(*sizes)):
+            different.append(" and ".join(named))
         if halves == 2 and too_narrow(*sizes[0]):
-            narrow.append(f"{files[0]} ({sizes[0][1]} x {sizes[0][0]})")
+            narrow += named
         if halves == 2 and sizes[0][1] % 2:
             odd.append(f"{files[0]} ({sizes[0][1]} pixels wide)")
     if 2 * len(narrow) > len(samples):

@@ -1,24 +1,19 @@
 """The data kinds that are built in: ``paired``, ``unpaired`` and ``degraded``. PyTorch is imported lazily."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from pixlate.errors import PixlateError
 from pixlate.options.training import DataOptions, DegradedOptions, PairedOptions, UnpairedOptions
-from pixlate.plugin.data import DataKind, DataReport, Track, TrainingData
+from pixlate.plugin.data import DataKind, DataReport, TrainingData
 from pixlate.plugin.spec import ModelSpec
 
 
 def open_data(kind: DataKind, folders: Sequence[Path], options: DataOptions, spec: ModelSpec) -> TrainingData:
-    """Return training images for a network.
-
-    Args:
-        kind: What the folders hold.
-        folders: Folders of images, as the kind has them.
-        options: Of the class that belongs to the kind.
-        spec: What the network takes and gives.
+    """Return training images for a network that takes and gives what the spec says.
 
     Raises:
         PixlateError: The number of folders, the patch or the images do not fit.
@@ -61,14 +56,10 @@ def _open_degraded(folders: Sequence[Path], options: DegradedOptions, spec: Mode
     return DegradedImages(folders, spec.scale, options)
 
 
-def _check(name: str) -> Callable[[Sequence[Path], Any, int, Track], DataReport]:
-    """Return a function of ``pixlate.data.check``, which is imported when it is called."""
-
-    def check(*arguments: Any) -> DataReport:
-        report: DataReport = getattr(import_module("pixlate.data.check"), name)(*arguments)
-        return report
-
-    return check
+def _check(name: str, *arguments: Any) -> DataReport:
+    """Call a function of ``pixlate.data.check``, which is imported lazily."""
+    report: DataReport = getattr(import_module("pixlate.data.check"), name)(*arguments)
+    return report
 
 
 def _require_scale_1(name: str, spec: ModelSpec) -> None:
@@ -94,7 +85,7 @@ paired = DataKind(
     example="sketches/ photos/",
     options=PairedOptions,
     open=_open_paired,
-    check=_check("check_paired"),
+    check=partial(_check, "check_paired"),
 )
 """Sources and targets that show the same."""
 unpaired = DataKind(
@@ -103,7 +94,7 @@ unpaired = DataKind(
     example="day/ night/",
     options=UnpairedOptions,
     open=_open_unpaired,
-    check=_check("check_unpaired"),
+    check=partial(_check, "check_unpaired"),
 )
 """Two sets of images."""
 degraded = DataKind(
@@ -112,7 +103,7 @@ degraded = DataKind(
     example="photos/",
     options=DegradedOptions,
     open=_open_degraded,
-    check=_check("check_degraded"),
+    check=partial(_check, "check_degraded"),
 )
 """Photographs whose sources are made from them."""
 BUILT_IN = {kind.name: kind for kind in (paired, unpaired, degraded)}

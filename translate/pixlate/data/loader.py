@@ -18,13 +18,8 @@ MOST_SKIPPED = 100
 class Loader:
     """Batches of prefetched samples.
 
-    Threads share the decoded images, which processes would each hold a copy of; decoding and resizing let other threads run.
-
-    Args:
-        data: Where samples come from.
-        options: How many threads, and what a damaged file does.
-        warn: Is called once with each file that is skipped.
-        pin: Whether batches are in page-locked memory, from which CUDA copies while it computes.
+    Threads share the decoded images, which processes would each hold a copy of; decoding and resizing let other threads run. ``warn`` is called once for each
+    file that is skipped; ``pin`` puts batches in page-locked memory, from which CUDA copies while it computes.
     """
 
     def __init__(self, data: TrainingData, options: DataOptions, warn: Callable[[str], None], pin: bool = False) -> None:

@@ -24,13 +24,8 @@ VALIDATION_THICKNESS = 1.0
 class PairedImages:
     """The same random patch of a source and its target.
 
-    Args:
-        folders: Sources and targets, which are matched by their path without suffix; or one folder of images that hold both, side by
-            side; or folders of targets alone where ``--grey`` or ``--lines 1`` makes the sources.
-        options: Sizes, mirroring, where sources come from, and how many pairs validation gets.
-        channels_in: Channels of a source.
-        channels_out: Channels of a target.
-        multiple: What height and width of a validated image are a multiple of.
+    Folders are of sources and of targets, which are matched by their path without suffix; or one of images that hold both, side by side; or of targets
+    alone where ``--grey`` or ``--lines 1`` makes the sources. Height and width of a validated image are multiples of ``multiple``.
 
     Raises:
         PixlateError: A folder is missing or too small, files have no partner, or sizes do not fit.
@@ -97,20 +92,13 @@ class PairedImages:
         if self.made:
             return (read_pixels(files[0], self.channels[1]),)
         if len(files) == 2:
-            source, target = (read_pixels(path, channels) for path, channels in zip(files, self.channels, strict=True))
-        else:
-            source, target = self._halves(files[0])
-        return source, target
-
-    def _halves(self, path: Path) -> tuple[Pixels, Pixels]:
-        """Return left and right half of an image as source and target."""
-        both = read_own(path, self.channels[1])
+            return tuple(read_pixels(path, channels) for path, channels in zip(files, self.channels, strict=True))
+        both = read_own(files[0], self.channels[1])
         middle = both.shape[1] // 2
-        halves = both[:, :middle], both[:, middle:]
-        source, target = (
-            with_channels(half, channels, path) for half, channels in zip(reversed(halves) if self.options.reverse else halves, self.channels, strict=True)
-        )
-        return np.ascontiguousarray(source), np.ascontiguousarray(target)
+        halves = [both[:, :middle], both[:, middle:]]
+        if self.options.reverse:
+            halves.reverse()
+        return tuple(np.ascontiguousarray(with_channels(half, channels, files[0])) for half, channels in zip(halves, self.channels, strict=True))
 
     def _source_of(self, target: Pixels, draw: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> Pixels:
         """Return the source that is made from a target: it in grey, or what ``draw`` makes of it."""
@@ -122,15 +110,7 @@ class PairedImages:
 
 
 class UnpairedImages:
-    """Random patches of sources, each with one of a target drawn at random.
-
-    Args:
-        source: Folder of sources, searched recursively.
-        target: Folder of targets.
-        options: Sizes, mirroring, and how many images of each folder validation gets.
-        channels_in: Channels of a source.
-        channels_out: Channels of a target.
-        multiple: What height and width of a validated image are a multiple of.
+    """Random patches of sources, each with one of a target drawn at random. Height and width of a validated image are multiples of ``multiple``.
 
     Raises:
         PixlateError: A folder is missing or too small, or holds images smaller than a patch.

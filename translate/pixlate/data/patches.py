@@ -25,11 +25,8 @@ _ORDER, _SAMPLE = 0, 1
 class PatchReader:
     """Sizes, crops, mirrors and transforms images, and keeps decoded ones in memory.
 
-    Images of one sample share geometry: they have the same size, and are cropped and mirrored alike.
-
-    Args:
-        options: ``patch``, ``resize``, ``keep_aspect``, ``mirror``, ``transforms`` and ``cache`` are read here.
-        multiple: What height and width of a whole image are a multiple of.
+    Images of one sample share geometry: they have the same size, and are cropped and mirrored alike. Height and width of whole images are multiples
+    of ``multiple``.
     """
 
     def __init__(self, options: FolderOptions, multiple: int = 1) -> None:
@@ -40,11 +37,8 @@ class PatchReader:
     def patches(self, key: Hashable, read: Callable[[], Decoded], generator: np.random.Generator, masks: int = 0) -> list[Pixels]:
         """Return a random patch of the images of one sample, (patch, patch, channels) each.
 
-        Args:
-            key: Of the sample; its images are kept under it.
-            read: Returns the images, (height, width, channels).
-            generator: Source of random numbers.
-            masks: How many of the last images are masks, whose values transforms of colour leave alone.
+        ``read`` returns the images, (height, width, channels), which are kept in memory under ``key``. The last ``masks`` of them are masks, whose values
+        transforms of colour leave alone.
         """
         images = cut(self._cache.get(key, lambda: self.resized(read(), self.options.keep_aspect)), self.options.patch, self.options.mirror, generator)
         if self._transforms:

@@ -24,19 +24,15 @@ class Transforms:
 
     Only albumentations' own transforms are created: a file names classes, and must not choose which code runs.
 
-    Args:
-        path: The .json or .yaml file.
-
     Raises:
-        PixlateError: It is missing, or is no such pipeline.
+        PixlateError: The file is missing, or is no such pipeline.
     """
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
         self._description = _read(self.path)
-        self._names: tuple[str, ...] = ()
         self._own = threading.local()  # a pipeline holds the state of the call it is in
-        self._pipeline(1)
+        self._pipeline(("image",))
 
     def __call__(self, images: Sequence[Pixels], seed: int, masks: Sequence[Pixels] = ()) -> list[Pixels]:
         """Return (height, width, channels) images of one size transformed, with the same random numbers for each, and then their masks, to which only geometric transforms apply.
@@ -47,9 +43,9 @@ class Transforms:
         images = [to_unit(image) if image.dtype == np.uint16 else image for image in images]  # albumentations knows 8 bits and [0, 1]
         if len({image.dtype for image in images}) > 1:
             images = [to_unit(image) for image in images]
-        pipeline = self._pipeline(len(images), len(masks))
+        names = ("image", *(f"image{index}" for index in range(1, len(images))), *(f"mask{index}" for index in range(len(masks))))
+        pipeline = self._pipeline(names)
         pipeline.set_random_seed(seed)
-        names = _names(len(images), len(masks))
         images = [*images, *masks]
         try:
             given = pipeline(**dict(zip(names, images, strict=True)))
@@ -64,24 +60,20 @@ class Transforms:
                 )
         return [np.clip(image, 0, 1) if image.dtype == np.float32 else image for image in changed]
 
-    def _pipeline(self, images: int, masks: int = 0) -> Any:
-        """Return this thread's pipeline for that many images and masks at once."""
-        made: dict[tuple[int, int], Any] = self._own.__dict__.setdefault("made", {})
-        if (images, masks) not in made:
+    def _pipeline(self, names: tuple[str, ...]) -> Any:
+        """Return this thread's pipeline for images and masks of these names at once."""
+        made: dict[tuple[str, ...], Any] = self._own.__dict__.setdefault("made", {})
+        if names not in made:
             library = _albumentations()
             try:
                 loaded = library.from_dict(self._description)
-                more = {name: "mask" if name.startswith("mask") else "image" for name in _names(images, masks)[1:]}
-                made[images, masks] = library.Compose([loaded], additional_targets=more)
+                more = {name: "mask" if name.startswith("mask") else "image" for name in names[1:]}
+                made[names] = library.Compose([loaded], additional_targets=more)
             except Exception as error:
                 raise PixlateError(
                     f"{self.path}: expected a pipeline that albumentations {library.__version__} can load ({_short(error)}); save it again"
                 ) from error
-        return made[images, masks]
-
-
-def _names(images: int, masks: int) -> list[str]:
-    return ["image", *(f"image{index}" for index in range(1, images)), *(f"mask{index}" for index in range(masks))]
+        return made[names]
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -111,6 +103,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _check_classes(description: Any, path: Path) -> None:
     """Refuse classes that are not albumentations' own, and more values than a pipeline has."""
+    library = _albumentations()
+    serialization = library.core.serialization
     waiting, seen = [description], 0
     while waiting:
         value = waiting.pop()
@@ -120,15 +114,10 @@ def _check_classes(description: Any, path: Path) -> None:
             raise PixlateError(f"{path}: expected a pipeline of at most {MOST_VALUES} values, got more; save it again")
         waiting += inner
         if isinstance(value, dict) and "__class_fullname__" in value:
-            _check_class(value["__class_fullname__"], path)
-
-
-def _check_class(name: Any, path: Path) -> None:
-    library = _albumentations()
-    known = library.core.serialization.SERIALIZABLE_REGISTRY
-    own = known.get(library.core.serialization.shorten_class_name(name)) if isinstance(name, str) else None
-    if own is None or own.__module__.partition(".")[0] != "albumentations":
-        raise PixlateError(f"{path}: expected transforms of albumentations {library.__version__}, got {name!r}; take it out")
+            name = value["__class_fullname__"]
+            own = serialization.SERIALIZABLE_REGISTRY.get(serialization.shorten_class_name(name)) if isinstance(name, str) else None
+            if own is None or own.__module__.partition(".")[0] != "albumentations":
+                raise PixlateError(f"{path}: expected transforms of albumentations {library.__version__}, got {name!r}; take it out")
 
 
 def _albumentations() -> Any:
