@@ -52,11 +52,7 @@ class Lease:
         self._thread.start()
 
     def check(self) -> None:
-        """Check that no other conversion has taken the folder over.
-
-        Raises:
-            PixlateError: One has.
-        """
+        """Refuse to go on where another conversion has taken the folder over."""
         if self._lost:
             raise PixlateError(f"another conversion has taken over {self._root}, since this one was not heard of for {EXPIRY:.0f} s; wait for it")
 

@@ -28,14 +28,11 @@ T = TypeVar("T")
 
 
 def steady(act: Callable[[], T], give_up: Callable[[], bool] = lambda: False) -> T:
-    """Call a function over the network; retry transient errors with exponential backoff.
+    """Call a function over the network; retry transient errors with exponential backoff, and raise what the last attempt raised.
 
     Args:
         act: May be called several times.
         give_up: Ends the waiting, so that a conversion that stops need not wait.
-
-    Raises:
-        Exception: What the last attempt raised.
     """
     wait, started = FIRST_WAIT, time.monotonic()
     for _ in range(ATTEMPTS - 1):
@@ -66,11 +63,7 @@ def cause(error: BaseException) -> str:
 
 @contextmanager
 def refusing(name: str) -> Iterator[None]:
-    """Refuse a URL that cannot be used, in one sentence; bugs are raised unchanged.
-
-    Raises:
-        PixlateError: Of what was raised inside.
-    """
+    """Turn errors raised inside into the refusal of a URL that cannot be used, in one sentence; bugs are raised unchanged."""
     try:
         yield
     except (PixlateError, *_BUGS):

@@ -13,7 +13,7 @@ from datetime import datetime
 from importlib import import_module
 from pathlib import Path, PurePosixPath
 from threading import Lock
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 from urllib.parse import unquote
 
 from pixlate.errors import PixlateError
@@ -69,6 +69,8 @@ class Url:
     """As it is printed."""
     listed_version: Version | None = None
     """What a listing said of the file."""
+    local: ClassVar[None] = None
+    """It is downloaded before it is read."""
 
     def __str__(self) -> str:
         return self.name
@@ -92,11 +94,6 @@ class Url:
     def reach(self) -> Reach:
         """Who can open it."""
         return "process" if self.protocol == "memory" else "machine" if self.protocol in ("file", "local") else "anywhere"
-
-    @property
-    def local(self) -> None:
-        """None: it is downloaded before it is read."""
-        return None
 
     def identity(self) -> tuple[object, ...]:
         """Return what distinguishes it from every other file."""

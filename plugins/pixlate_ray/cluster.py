@@ -82,11 +82,7 @@ class Cluster:
         self.device = self.refused = ""
 
     def open(self) -> None:
-        """Start the workers and wait for the first, so that what is wrong is known before anything is written.
-
-        Raises:
-            PixlateError: None came, or it cannot convert.
-        """
+        """Start the workers and wait for the first; none, or one that cannot convert, is refused before anything is written."""
         for _ in range(self.share.workers):
             self.start()
         first, _ = self.ray.wait([lane.tasks[0][0] for lane in self.lanes], timeout=START_SECONDS)
@@ -101,11 +97,7 @@ class Cluster:
         self.lanes.append(Lane(worker, deque([(worker.device.options(concurrency_group="convert").remote(), {})])))
 
     def device_of(self, answer: Any) -> str:
-        """Return the device of a worker that has loaded the model.
-
-        Raises:
-            PixlateError: It cannot convert.
-        """
+        """Return the device of a worker that has loaded the model, or refuse one that cannot convert."""
         try:
             found: dict[str, str] = self.ray.get(answer)
         except self.ray.exceptions.RayError as error:
@@ -126,8 +118,7 @@ class Cluster:
 def refuse_private(plan: Plan, device: str, machines: int = 1) -> None:
     """Refuse what workers in other processes, or on several machines, can never have.
 
-    Raises:
-        PixlateError: Files in this process's memory, an output on a disk of each machine, or one GPU by its number.
+    That is files in this process's memory, an output on a disk of each machine, and one GPU by its number.
     """
     if ":" in device:
         raise PixlateError(f"expected --device auto, cpu, cuda or tensorrt with --engine ray, got {device}; Ray gives each worker its own GPU")
@@ -202,11 +193,7 @@ def connected(address: str) -> Iterator[Any]:
 
 
 def refuse_unreachable(address: str) -> None:
-    """Check that something answers at ``HOST:PORT``; ``auto`` names the cluster that runs on this machine.
-
-    Raises:
-        PixlateError: Nothing does, or the address is none.
-    """
+    """Refuse an address, ``HOST:PORT``, at which nothing answers; ``auto`` names the cluster that runs on this machine."""
     if address in ("", "auto", "local"):
         return
     host, _, port = address.rpartition(":")

@@ -1,11 +1,12 @@
 """Runs a foreign generator with PyTorch."""
 
+import re
 import threading
 from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import pixlate
 from pixlate.images.picture import Pixels, full_scale
@@ -20,11 +21,8 @@ class TorchTranslator:
     """A generator of another code base, in 32 bits, with the statistics of batch norms that its own code has when it tests.
 
     Args:
-        foreign: The generator.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-
-    Raises:
-        PixlateError: The device cannot be used.
+        foreign: The generator, which is changed.
+        device: As in :func:`choose`.
     """
 
     def __init__(self, foreign: pixlate.ForeignGenerator, device: str = "auto") -> None:
@@ -32,7 +30,9 @@ class TorchTranslator:
         self.spec = replace(foreign.spec, padding="reflect")
         self._one_by_one = foreign.spec.norm == "running" and foreign.norm == "per-image"
         if self._one_by_one:
-            _forget_statistics(foreign.network)
+            for layer in foreign.network.modules():
+                if isinstance(layer, nn.BatchNorm2d):
+                    layer.running_mean = layer.running_var = None  # those of the current batch are used, which is one image
             self.spec = replace(self.spec, norm="per-image", tiling_exact=False, halo=blended_halo(foreign.spec.halo))
         if self.device == "cpu":
             torch.set_num_threads(granted_cores())
@@ -66,7 +66,10 @@ class TorchTranslator:
         # Two threads may run the model, and cuDNN's settings are the process's own. Searching for kernels at each new shape would take longer than it saves.
         with self._lock, torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False):
             images = given.to(self.device).permute(0, 3, 1, 2).to(torch.float32) / peak
-            output = self._run(images)
+            output = torch.cat([self._network(image) for image in torch.split(images, 1)]) if self._one_by_one else self._network(images)
+            expected = (len(images), self.spec.channels_out, images.shape[2] * scale, images.shape[3] * scale)
+            if tuple(output.shape) != expected:
+                raise pixlate.PixlateError(f"expected the model to give {expected}, got {tuple(output.shape)}; use another model")
             finite = bool(torch.isfinite(output).all())
             levels = (output.clamp(0, 1) * peak + 0.5).to(torch.int32 if peak > 255 else torch.uint8)
         if not finite:
@@ -74,36 +77,20 @@ class TorchTranslator:
         translated = levels.permute(0, 2, 3, 1)[:, : height * scale, : width * scale]
         return np.ascontiguousarray(translated.cpu().numpy().astype(pixels.dtype, copy=False))
 
-    def _run(self, images: Tensor) -> Tensor:
-        """Run the network on images of a height and width that it takes."""
-        spec = self.spec
-        output = torch.cat([self._network(image) for image in torch.split(images, 1)]) if self._one_by_one else self._network(images)
-        expected = (len(images), spec.channels_out, images.shape[2] * spec.scale, images.shape[3] * spec.scale)
-        if tuple(output.shape) != expected:
-            raise pixlate.PixlateError(f"expected the model to give {expected}, got {tuple(output.shape)}; use another model")
-        return output
-
 
 def choose(device: str) -> str:
-    """Return the device really used, ``cpu`` or ``cuda:N``.
+    """Return the device really used, ``cpu`` or ``cuda:N``; refuse one that is misspelled, or asked for and not usable.
 
-    Raises:
-        PixlateError: It is misspelled, or asked for and not usable.
+    Args:
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     """
-    kind, colon, index = device.partition(":")
-    if device != "auto" and (kind not in ("cpu", "cuda") or (colon and (kind == "cpu" or not (index.isascii() and index.isdigit() and len(index) < 5)))):
+    if not re.fullmatch("auto|cpu|cuda(:[0-9]{1,4})?", device):
         raise pixlate.PixlateError(f"expected --device auto, cpu, cuda or cuda:N for a file of PyTorch weights, got {device!r}; choose one of these")
-    if kind == "cpu" or (device == "auto" and not torch.cuda.is_available()):
+    if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
         return "cpu"
     if not torch.cuda.is_available():
         raise pixlate.PixlateError(f"expected a GPU for --device {device}, but PyTorch {torch.__version__} finds none; check it with: nvidia-smi")
-    if int(index or 0) >= torch.cuda.device_count():
+    index = int(device.partition(":")[2] or 0)
+    if index >= torch.cuda.device_count():
         raise pixlate.PixlateError(f"expected one of the {torch.cuda.device_count()} GPUs, counted from 0, got --device {device}; choose one of these")
-    return f"cuda:{int(index or 0)}"
-
-
-def _forget_statistics(network: nn.Module) -> None:
-    """Let batch norms use the statistics of the current batch, which is one image."""
-    for layer in network.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.running_mean = layer.running_var = None
+    return f"cuda:{index}"
