@@ -1,4 +1,4 @@
-"""The command line: one file per command, each imported only when it is called."""
+"""The command line: a file for each command, and one for those that list; each is imported only when it is called."""
 
 import logging
 import os
@@ -50,16 +50,14 @@ def build_app(tokens: Sequence[str] = ()) -> App:
     Args:
         tokens: The command line, whose ``--engine`` decides which options ``convert`` has.
     """
-    app = App(
-        name="pixlate", help="Image-to-image translation.", help_format="plaintext", help_formatter=_Help(), version=_version, suppress_keyboard_interrupt=False
-    )
+    app = App(name="pixlate", help="Image-to-image translation.", help_format="plaintext", help_formatter=_Help(), suppress_keyboard_interrupt=False)
     app.command(_convert(tokens), name="convert", help="Convert a folder of images with a model.", usage=CONVERT_USAGE)
     app.command("pixlate.cli.data:app", name="data", help="Check folders of training images.")
     app.command("pixlate.cli.train:app", name="train", help="Train a method on folders of images.")
     app.command("pixlate.cli.evaluate:evaluate", name="evaluate", help="Measure how good a model is.", usage=EVALUATE_USAGE)
-    app.command("pixlate.cli.models:models", name="models", help="List the ready models.")
-    app.command("pixlate.cli.plugins:plugins", name="plugins", help="List the installed plugins.")
-    app.command("pixlate.cli.doctor:doctor", name="doctor", help="Report what this machine has, what is missing and how to fix it.")
+    app.command("pixlate.cli.lists:models", name="models", help="List the ready models.")
+    app.command("pixlate.cli.lists:plugins", name="plugins", help="List the installed plugins.")
+    app.command("pixlate.cli.lists:doctor", name="doctor", help="Report what this machine has, what is missing and how to fix it.")
     installed().add_commands(app)
 
     @app.meta.default
@@ -147,9 +145,3 @@ def _interrupt() -> None:
 
 def _print_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None, line: str | None = None) -> None:
     print(f"pixlate: {message}", file=sys.stderr)
-
-
-def _version() -> str:
-    import pixlate
-
-    return str(pixlate.__version__)

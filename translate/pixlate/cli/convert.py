@@ -1,10 +1,10 @@
 """``pixlate convert``: a folder of images through a model."""
 
 import json as json_format
+import math
 import sys
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import timedelta
 from inspect import Signature, signature
@@ -64,15 +64,14 @@ def convert(
     if chosen.dry_run:
         return _preview(sources, out, model, chosen, json)
     console = Console(stderr=True)
-    progress = Progress(
+    columns = (
         TextColumn("{task.description}", markup=False),  # a path may hold brackets
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("{task.fields[rate]}", style="progress.data.speed"),
-        console=console,
     )
-    with progress if console.is_terminal else nullcontext():
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(model, total=None, rate="", start=False)
         started = time.monotonic()
 
@@ -80,8 +79,8 @@ def convert(
             summary = report.summary
             if summary.not_reached == summary.planned:
                 progress.start_task(task)
-            rate = _rate(summary, time.monotonic() - started)
-            progress.update(task, total=summary.planned, completed=summary.planned - summary.not_reached, rate=rate)
+            done = summary.planned - summary.not_reached
+            progress.update(task, total=summary.planned, completed=done, rate=_rate(summary, time.monotonic() - started))
 
         summary = convert_images(sources, out, model, chosen, watch, engine if engine_options is None else engine_options)
     if json:
@@ -151,12 +150,12 @@ def _preview(sources: list[str | Path], out: str | Path, model: str, options: Co
     for item in items:
         if json:
             print(f"{',' if count else ''}\n{json_format.dumps(asdict(item))}", end="")
-        count += 1
-        failed += item.fails
-        pixels += item.output_size[0] * item.output_size[1] if item.output_size else 0
-        if not json:
+        else:
             sizes = f" {_size(item.source_size)} -> {_size(item.output_size)}" if item.source_size else ""
             _say(f"{item.action}: {printable(item.source)} -> {printable(item.output)}{sizes}")
+        count += 1
+        failed += item.fails
+        pixels += math.prod(item.output_size or (0,))
     if json:
         print(f'\n],\n"exit_code": {1 if failed else 0}}}')
     else:

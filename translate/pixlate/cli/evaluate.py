@@ -2,7 +2,6 @@
 
 import json as json_format
 import math
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -68,8 +67,8 @@ def evaluate(
         )
     names = [name.strip() for name in metrics.split(",") if name.strip()]
     console = Console(stderr=True)
-    bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(), console=console)
-    with bar if console.is_terminal else nullcontext():
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("images", total=None)
         found = measure(
             model,

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
 from difflib import get_close_matches
 from pathlib import Path
 from shlex import quote
@@ -135,6 +134,7 @@ def _progress_bar(console: Console) -> Progress:
         _Rate(),
         TextColumn("{task.fields[losses]}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
         console=console,
+        disable=not console.is_terminal,
         expand=True,
         speed_estimate_period=120,
     )
@@ -151,8 +151,7 @@ def _train(options: Any, run: Path, resumed: bool) -> int:
     # Names are printed as they are, and lines uncut: they hold commands to copy.
     console = Console(stderr=True, quiet=not devices.is_main_process(), markup=False, emoji=False, highlight=False, soft_wrap=True)
     named = f" --plugin {quote(str(options.plugin.path))}" if options.plugin else ""
-    bar = _progress_bar(console)
-    with bar if console.is_terminal else nullcontext():
+    with _progress_bar(console) as bar:
         task = bar.add_task(options.method.name, total=None, losses="")
         measured = ""
 
