@@ -113,12 +113,7 @@ def settings_digest(model: Path, options: ConvertOptions) -> str:
 
 
 class Run:
-    """One run through a task, by any engine: it reports results, and shuts down cleanly.
-
-    Args:
-        task: What to convert.
-        sinks: Takes the outputs and every result.
-    """
+    """One run through a task, by any engine: it reports results, and shuts down cleanly."""
 
     def __init__(self, task: Task, sinks: Sinks) -> None:
         self.plan, self.options, self.formats, self.watch = task.plan, task.options, task.formats, task.watch

@@ -5,13 +5,11 @@ from pathlib import Path
 from typing import Literal, Self
 
 from pixlate.errors import PixlateError
-from pixlate.options import check_types
+from pixlate.options import check_least, check_most, check_types
 from pixlate.system.process import granted_cores
 from pixlate.system.text import refuse_flattened
 
 OnExists = Literal["resume", "skip", "overwrite"]
-
-
 LARGEST_BUCKET = 1024
 """Largest multiple to which sides are padded: beyond it most of what is computed is thrown away."""
 _ENGINE = "write pixlate.convert(source, out, model, options, engine=pixlate_ray.RayOptions(address=..., concurrency=...)), or engine='ray'"
@@ -72,26 +70,16 @@ class ConvertOptions:
     def __post_init__(self) -> None:
         check_types(self)
         for name, path in (("report", self.report), ("sheet", self.sheet)):
-            if path is not None and not path.name:
-                raise PixlateError(f"expected --{name} to name a file, got {path}; add the file's name")
             if path is not None:
+                if not path.name:
+                    raise PixlateError(f"expected --{name} to name a file, got {path}; add the file's name")
                 refuse_flattened(path, f"--{name} to name a file of this machine")
         if self.sheet is not None and self.sheet.suffix.lower() != ".png":
             raise PixlateError(f"expected --sheet to name a .png file, got {self.sheet}; change its ending")
         if not 1 <= self.quality <= 100:
             raise PixlateError(f"expected --quality from 1 to 100, got {self.quality}; choose one in between")
-        for name, value, least in (
-            ("batch", self.batch, 1),
-            ("tile", self.tile, 16),
-            ("bucket", self.bucket, 1),
-            ("threads", self.threads, 0),
-            ("seed", self.seed, 0),
-            ("max-pixels", self.max_pixels, 1),
-        ):
-            if isinstance(value, int) and value < least:
-                raise PixlateError(f"expected --{name} of at least {least}, got {value}; choose a larger one")
-        if isinstance(self.bucket, int) and self.bucket > LARGEST_BUCKET:
-            raise PixlateError(f"expected --bucket of at most {LARGEST_BUCKET}, got {self.bucket}; choose a smaller one")
+        check_least(self, batch=1, tile=16, bucket=1, threads=0, seed=0, max_pixels=1)
+        check_most(self, bucket=LARGEST_BUCKET)
         if self.report is not None and self.report == self.sheet:
             raise PixlateError(f"expected two files for --report and --sheet, got {self.report} for both; name another one")
         if "/" in self.suffix or "\\" in self.suffix or "\0" in self.suffix:

@@ -103,8 +103,6 @@ class Conversion(Run):
     """A run in this process.
 
     Args:
-        task: What to convert.
-        sinks: Takes the outputs and every result.
         executors: Run the model, each in a thread of its own; one that is listed twice gets two threads.
         conditions: The conditions of each image; by default those of the options.
     """

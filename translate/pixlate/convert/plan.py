@@ -65,14 +65,7 @@ def make_plan(sources: Sequence[Place], out: Place, options: ConvertOptions, kno
 
 
 def settle(job: Job, source: Version, outputs: Outputs, on_exists: OnExists) -> Result | None:
-    """Return the result of a job whose output exists already, or None where there is work to do.
-
-    Args:
-        job: Whose output.
-        source: What its source is now.
-        outputs: Knows what exists.
-        on_exists: What the user asked for.
-    """
+    """Return the result of a job whose output exists already, or None where there is work to do."""
     if on_exists == "overwrite":
         return None
     if on_exists == "skip":

@@ -56,18 +56,13 @@ def _previews(task: Task, records: ReadOnlyJournal, spec: ModelSpec) -> Iterator
         yield Preview(source, "", f"fail: {reason}")
     for job in task.plan.jobs:
         try:
-            version = job.place.version()
-            path = job.place.local
-            size = None if path is None else _size(path, task)
+            version, path, size = job.place.version(), job.place.local, None
+            if path is not None:
+                with ImageFile(path, max_pixels=task.options.max_pixels, formats=task.formats) as file:
+                    size = None if file.format.probe is None else file.size
             output = (size[0] * spec.scale, size[1] * spec.scale) if size else None
             if output is not None:
                 require_held(writable(job.format, task.formats), spec.channels_out, "uint8", output, task.formats)
             yield Preview(job.source, job.name, _ACTIONS[task.options.on_exists][records.state(job, version)], size, output)
         except PixlateError as error:
             yield Preview(job.source, job.name, f"fail: {error}")
-
-
-def _size(path: Path, task: Task) -> tuple[int, int] | None:
-    """Return width and height from the header; None for a format that has none to read."""
-    with ImageFile(path, max_pixels=task.options.max_pixels, formats=task.formats) as file:
-        return None if file.format.probe is None else file.size

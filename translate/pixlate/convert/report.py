@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -14,8 +13,8 @@ from pixlate.errors import PixlateError
 from pixlate.places.paths import make_folders
 
 Status = Literal["converted", "finished before", "skipped", "failed"]
-
-REMEMBERED_FAILURES = 50
+REMEMBERED = 50
+"""Most failures, and most notes, in the summary; the report has all."""
 
 
 @dataclass(frozen=True)
@@ -75,19 +74,11 @@ class Summary:
 
 
 class Report:
-    """Counts results and writes each to a JSON file at once, so that nothing is kept in memory.
-
-    Args:
-        path: The file, or None to only count.
-
-    Raises:
-        PixlateError: The file cannot be written.
-    """
+    """Counts results and, where it has a path, writes each to that JSON file at once, so that nothing is kept in memory."""
 
     def __init__(self, path: Path | None, planned: int, ignored: Mapping[str, int]) -> None:
         self.summary = Summary(planned=planned, not_reached=planned, ignored={kind: count for kind, count in ignored.items() if count})
         self._draft = None if path is None else Draft(path, "report")
-        self._counts: Counter[Status] = Counter()
         self._write('{"files": [')
 
     def __enter__(self) -> Self:
@@ -108,37 +99,30 @@ class Report:
             if last:
                 self._draft.keep()
         except OSError as error:
-            self.summary.unwritten = f"the report {self._draft.path} could not be written ({error.strerror})"
-            self._draft.drop()
+            self.summary.unwritten = self._draft.failed(error)
             self._draft = None
 
     def add(self, result: Result) -> None:
         """Record one result."""
         summary = self.summary
-        self._write(("" if not self._counts.total() else ",") + "\n" + json.dumps(asdict(result)))
-        self._counts[result.status] += 1
-        summary.converted, summary.finished_before = self._counts["converted"], self._counts["finished before"]
-        summary.skipped, summary.failed = self._counts["skipped"], self._counts["failed"]
-        summary.not_reached = summary.planned - self._counts.total()
-        if result.status == "failed" and len(summary.failures) < REMEMBERED_FAILURES:
+        self._write(("" if summary.not_reached == summary.planned else ",") + "\n" + json.dumps(asdict(result)))
+        count = result.status.replace(" ", "_")  # a field of the summary
+        setattr(summary, count, getattr(summary, count) + 1)
+        summary.not_reached -= 1
+        if result.status == "failed" and len(summary.failures) < REMEMBERED:
             summary.failures.append((result.source, result.reason))
-        if result.notes:
-            summary.noted += 1
-            for note in result.notes:
-                if note in summary.notes or len(summary.notes) < REMEMBERED_FAILURES:
-                    summary.notes[note] = summary.notes.get(note, 0) + 1
-                    summary.first_noted.setdefault(note, result.source)
+        summary.noted += bool(result.notes)
+        for note in result.notes:
+            if note in summary.notes or len(summary.notes) < REMEMBERED:
+                summary.notes[note] = summary.notes.get(note, 0) + 1
+                summary.first_noted.setdefault(note, result.source)
 
 
 class Draft:
-    """A report or sheet being written: ``.NAME.part``, opened early, so that what cannot be written is refused before anything is converted.
-
-    Raises:
-        PixlateError: It cannot be opened, or a folder exists under the final name.
-    """
+    """A report or sheet being written: ``.NAME.part``, opened early, so that what cannot be written is refused before anything is converted."""
 
     def __init__(self, path: Path, what: str) -> None:
-        self.path, self.part = path, path.with_name(f".{path.name}.part")
+        self.path, self.part, self.what = path, path.with_name(f".{path.name}.part"), what
         if path.is_symlink() or (path.exists() and not path.is_file() and not path.is_dir()):
             raise PixlateError(f"expected --{what} to name a file, but {path} is a link, device or pipe, which would be replaced; name another")
         try:
@@ -153,6 +137,11 @@ class Draft:
         """Give it its name."""
         self.file.close()
         self.part.replace(self.path)
+
+    def failed(self, error: OSError) -> str:
+        """Remove it; return a sentence that says why it could not be written."""
+        self.drop()
+        return f"the {self.what} {self.path} could not be written ({error.strerror or error})"
 
     def drop(self) -> None:
         """Remove it."""

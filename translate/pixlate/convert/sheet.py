@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from pixlate.convert.report import Draft, Summary
-from pixlate.images import Picture
+from pixlate.images import Picture, Pixels
 from pixlate.images.picture import to_8_bits
 from pixlate.system.text import printable
 
@@ -24,14 +24,7 @@ class Sheet:
     """Collects rows of source and output, and draws them.
 
     Enlarged outputs are shown by their middle, pixel for pixel, beside the same part of the source enlarged bicubically; outputs of the
-    source's size are shown whole.
-
-    Args:
-        path: The PNG file to write.
-        model: Name shown above the outputs.
-
-    Raises:
-        PixlateError: The file cannot be written.
+    source's size are shown whole. The name of the model is shown above them.
     """
 
     def __init__(self, path: Path, model: str) -> None:
@@ -51,10 +44,10 @@ class Sheet:
         if scale > 1:
             top, left = ((side - min(side, CELL // scale)) // 2 for side in (height, width))
             bottom, right = top + min(height, CELL // scale), left + min(width, CELL // scale)
-            before, after = _rgb(source, top, bottom, left, right), _rgb(output, top * scale, bottom * scale, left * scale, right * scale)
-            before = before.resize(after.size, Image.Resampling.BICUBIC)
+            after = _rgb(output.pixels[top * scale : bottom * scale, left * scale : right * scale])
+            before = _rgb(source.pixels[top:bottom, left:right]).resize(after.size, Image.Resampling.BICUBIC)
         else:
-            before, after = _rgb(source, 0, height, 0, width), _rgb(output, 0, height, 0, width)
+            before, after = _rgb(source.pixels), _rgb(output.pixels)
             for image in (before, after):
                 image.thumbnail((CELL, CELL))
         self.keep(name, (before, after, label))
@@ -73,9 +66,7 @@ class Sheet:
                 self._draft.keep()
                 summary.sheet = str(self._draft.path)
         except OSError as error:
-            summary.unwritten = f"the sheet {self._draft.path} could not be written ({error.strerror or error})"
-        finally:
-            self.discard()
+            summary.unwritten = self._draft.failed(error)
 
     def discard(self) -> None:
         """Remove the temporary file."""
@@ -98,8 +89,7 @@ class Sheet:
         return sheet
 
 
-def _rgb(picture: Picture, top: int, bottom: int, left: int, right: int) -> Image.Image:
-    """Return a part of a picture as 8-bit RGB."""
-    pixels = picture.pixels[top:bottom, left:right]
+def _rgb(pixels: Pixels) -> Image.Image:
+    """Return pixels as 8-bit RGB."""
     pixels = to_8_bits(pixels if pixels.shape[2] in (1, 3) else pixels[:, :, : 3 if pixels.shape[2] > 3 else 1])
     return Image.fromarray(np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else np.ascontiguousarray(pixels))

@@ -91,17 +91,17 @@ def check_class(offer: str, owner: Any, taken: dict[str, str]) -> None:
 
 
 def check_least(options: Any, **least: float) -> None:
-    """Refuse options below what is given for each."""
+    """Refuse options below what is given for each; words such as ``auto`` are no numbers."""
     for name, smallest in least.items():
-        if getattr(options, name) < smallest:
-            raise PixlateError(f"expected {flag(name)} of at least {smallest}, got {getattr(options, name)}; raise it")
+        if not isinstance(value := getattr(options, name), str) and value < smallest:
+            raise PixlateError(f"expected {flag(name)} of at least {smallest}, got {value}; raise it")
 
 
 def check_most(options: Any, **most: float) -> None:
-    """Refuse options above what is given for each."""
+    """Refuse options above what is given for each; words such as ``auto`` are no numbers."""
     for name, greatest in most.items():
-        if getattr(options, name) > greatest:
-            raise PixlateError(f"expected {flag(name)} of at most {greatest}, got {getattr(options, name)}; lower it")
+        if not isinstance(value := getattr(options, name), str) and value > greatest:
+            raise PixlateError(f"expected {flag(name)} of at most {greatest}, got {value}; lower it")
 
 
 def check_used(options: Any, used: bool, where: str, *names: str) -> None:
