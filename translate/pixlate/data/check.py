@@ -66,7 +66,7 @@ def check(folders: Sequence[Path], kind: DataKind | None, patch: int, track: Tra
         PixlateError: A folder is missing or holds no image, or there are too few or many folders for the kind.
     """
     chosen = kind or _guessed(folders)
-    report = chosen.check(folders, chosen.options(), patch, track)
+    report = (chosen.check or check_images)(folders, chosen.options(), patch, track)
     report.kind = chosen.name
     return report
 

@@ -58,60 +58,6 @@ class DataReport:
     """What may be intended."""
 
 
-def check_images(folders: Sequence[Path], options: DataOptions, patch: int, track: Track) -> DataReport:
-    """Check each image by itself: damage, size, channels and copies; for kinds without a check of their own."""
-    from pixlate.data.check import check_images
-
-    return check_images(folders, options, patch, track)
-
-
-def no_facts(folders: Sequence[Path], options: DataOptions) -> Mapping[str, Any]:
-    """Return nothing, for kinds whose networks do not depend on the folders."""
-    return {}
-
-
-@dataclass(frozen=True)
-class RandomSample:
-    """Makes random batches of two for tests.
-
-    Args:
-        roles: What the batch holds. ``source`` has the size and channels of the model's input, every other image those of its output, and masks
-            the size of ``source``; labels, vectors and noise are as the spec's input of that name, else of that kind, says.
-    """
-
-    roles: Mapping[str, Role]
-
-    def __call__(self, spec: ModelSpec, side: int = 32) -> Batch:
-        """Return a batch whose source images have a height of at least ``side`` pixels, and another width."""
-        import torch
-
-        from pixlate.inference.sizes import allowed_side
-
-        height = allowed_side(side, spec)
-        size = height, height + spec.multiple
-        batch: Batch = {}
-        for name, role in self.roles.items():
-            match role:
-                case "image":
-                    channels, scale = (spec.channels_in, 1) if name == "source" else (spec.channels_out, spec.scale)
-                    batch[name] = torch.rand(2, channels, size[0] * scale, size[1] * scale)
-                case "mask":
-                    batch[name] = torch.rand(2, 1, *size).round()
-                case _:
-                    batch[name] = random_condition(spec, name, role, 2)
-        return batch
-
-
-def random_condition(spec: ModelSpec, name: str, kind: Role, count: int) -> "Tensor":
-    """Return random labels, or a random vector or noise, for ``count`` samples, as the spec's input of that name, else of that kind, says."""
-    import torch
-
-    inputs = sorted((item for item in spec.inputs if item.kind == kind), key=lambda item: item.name != name)
-    if kind == "label":
-        return torch.randint(len(inputs[0].choices) if inputs else 2, (count,))
-    return torch.randn(count, inputs[0].length if inputs else 8)
-
-
 @dataclass(frozen=True)
 class DataKind:
     """What training folders hold and how they are read; a value that a method carries as its ``data``.
@@ -132,17 +78,14 @@ class DataKind:
     """Return the images of folders, for an instance of ``options`` and what the network takes and gives."""
     roles: Mapping[str, Role] = field(default_factory=lambda: IMAGES)
     """What each tensor of a batch is, by its name."""
-    facts: Callable[[Sequence[Path], Any], Mapping[str, Any]] = no_facts
+    facts: Callable[[Sequence[Path], Any], Mapping[str, Any]] = lambda folders, options: {}
     """Return what networks must know of the folders, such as names of domains, from listings alone: it is called before anything is built. Texts,
     numbers and lists of them; kept in ``options.toml`` and checkpoints, and given to ``build(options, facts)``."""
-    check: Callable[[Sequence[Path], Any, int, Track], DataReport] = check_images
-    """Return the problems of folders for training, for ``pixlate data check``; the number is the side of a patch, where 0 does not look."""
-    sample: Callable[[ModelSpec], Batch] = RandomSample(IMAGES)
-    """Return a small random batch for tests; left out, made from ``roles``: see :class:`RandomSample`."""
-
-    def __post_init__(self) -> None:
-        if isinstance(self.sample, RandomSample):  # by default, and where a kind is made from one of other roles
-            object.__setattr__(self, "sample", RandomSample(self.roles))
+    check: Callable[[Sequence[Path], Any, int, Track], DataReport] | None = None
+    """Return the problems of folders for training, for ``pixlate data check``; the number is the side of a patch, where 0 does not look. Left out, each image
+    is checked by itself: ``pixlate.data.check.check_images``."""
+    sample: Callable[[ModelSpec], Batch] | None = None
+    """Return a small random batch for tests; left out, made from ``roles``: see :func:`pixlate.plugin.testing.random_batch`."""
 
     def require_sound(self) -> None:
         """Refuse a kind that no method could use, when a method is made with it."""
@@ -174,16 +117,13 @@ class TrainingData(Protocol):
     @property
     def images(self) -> int:
         """Samples of one epoch."""
-        ...
 
     @property
     def validated(self) -> bool:
         """Whether held-out images have targets that show the same, so that outputs can be compared with them."""
-        ...
 
     def draw(self, start: int, count: int, seed: int) -> list[Draw]:
         """Choose the samples from number ``start`` of the run on; reads no file. Each epoch goes through all images in an order of its own."""
-        ...
 
     def load(self, draw: Draw, side: int) -> Batch:
         """Read one sample: tensors as in a batch, without axis 0, with source patches of ``side`` pixels; called from several threads.
@@ -193,15 +133,12 @@ class TrainingData(Protocol):
         Raises:
             PixlateError: A file cannot be read; names it.
         """
-        ...
 
     def finish(self, batch: Batch) -> Batch:
         """Process a whole batch on its device, where that is faster; randomness is that of torch's default generators."""
-        ...
 
     def validation(self) -> Iterator[Batch]:
         """Yield held-out images whole, as batches of one."""
-        ...
 
 
 def stack(samples: Sequence[Batch]) -> Batch:

@@ -21,7 +21,7 @@ from PIL import Image
 
 from pixlate.errors import PixlateError
 from pixlate.inference.sizes import allowed_side
-from pixlate.plugin.data import Batch, RandomSample, random_condition
+from pixlate.plugin.data import Batch, DataKind, Role
 from pixlate.plugin.method import Method
 from pixlate.plugin.spec import ModelSpec
 
@@ -98,7 +98,8 @@ def check_method(method: Method, options: Any = None, side: int = 32, facts: Map
     for name, export in exports.items():
         assert export.spec.method == method.name, f"{name}: expected spec().method to be {method.name!r}, got {export.spec.method!r}"
     spec = next(iter(exports.values())).spec
-    batch = _sample(method, spec, side)
+    batch = method.data.sample(spec) if method.data.sample else random_batch(method.data.roles, spec, side)
+    _check_roles(method.data, batch)
     images = gan.train().generate(batch)
     assert "target" in images, f"expected generate() to return a 'target', got {sorted(images)}"
     if "source" in batch:
@@ -117,12 +118,43 @@ def check_method(method: Method, options: Any = None, side: int = 32, facts: Map
     assert given.ndim == 4, f"{name}: expected images of (batch, channels, height, width), got {tuple(given.shape)}"
 
 
-def _sample(method: Method, spec: ModelSpec, side: int) -> Batch:
-    """Return a batch of the method's data kind, checked against the roles it names."""
+def random_batch(roles: Mapping[str, Role], spec: ModelSpec, side: int = 32) -> Batch:
+    """Return a random batch of two, whose source images have a height of at least ``side`` pixels, and another width.
+
+    ``source`` has the size and channels of the model's input, every other image those of its output, and masks the size of ``source``; labels, vectors and
+    noise are as the spec's input of that name, else of that kind, says.
+    """
     import torch
 
-    kind = method.data
-    batch = kind.sample(spec, side) if isinstance(kind.sample, RandomSample) else kind.sample(spec)
+    height = allowed_side(side, spec)
+    size = height, height + spec.multiple
+    batch: Batch = {}
+    for name, role in roles.items():
+        match role:
+            case "image":
+                channels, scale = (spec.channels_in, 1) if name == "source" else (spec.channels_out, spec.scale)
+                batch[name] = torch.rand(2, channels, size[0] * scale, size[1] * scale)
+            case "mask":
+                batch[name] = torch.rand(2, 1, *size).round()
+            case _:
+                batch[name] = _random_condition(spec, name, role, 2)
+    return batch
+
+
+def _random_condition(spec: ModelSpec, name: str, kind: Role, count: int) -> "Tensor":
+    """Return random labels, or a random vector or noise, for ``count`` samples."""
+    import torch
+
+    inputs = sorted((item for item in spec.inputs if item.kind == kind), key=lambda item: item.name != name)
+    if kind == "label":
+        return torch.randint(len(inputs[0].choices) if inputs else 2, (count,))
+    return torch.randn(count, inputs[0].length if inputs else 8)
+
+
+def _check_roles(kind: DataKind, batch: Batch) -> None:
+    """Check a batch against the roles that its data kind names."""
+    import torch
+
     kind.require_roles(batch)
     for name, values in batch.items():
         match kind.roles[name]:
@@ -133,7 +165,6 @@ def _sample(method: Method, spec: ModelSpec, side: int) -> Batch:
             case _:
                 right = values.ndim == 2 and values.dtype == torch.float32
         assert right, f"expected {name!r} to be a batch of the role {kind.roles[name]}, got {tuple(values.shape)} of {values.dtype}"
-    return batch
 
 
 def _check_losses(gan: Any, batch: Any) -> list[str]:
@@ -175,7 +206,7 @@ def _check_sizes(name: str, export: "Export") -> None:
     def inputs(count: int, height: int, width: int) -> list[torch.Tensor]:
         image = 4 * torch.rand(count, spec.channels_in, height, width) - 1.5
         masks = {"mask": torch.rand(count, 1, height, width).round()}
-        return [image, *(masks[item.kind] if item.kind == "mask" else random_condition(spec, item.name, item.kind, count) for item in spec.conditions)]
+        return [image, *(masks[item.kind] if item.kind == "mask" else _random_condition(spec, item.name, item.kind, count) for item in spec.conditions)]
 
     for side in (1, 7, 16):
         height, width = allowed_side(side, spec), allowed_side(side + 3, spec)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pixlate
 from pixlate.options import FolderOptions
-from pixlate.plugin.data import DataReport, Track, TrainingData, check_images
+from pixlate.plugin.data import DataReport, Track, TrainingData
 
 if TYPE_CHECKING:
     from pixlate.options import DataOptions
@@ -32,6 +32,8 @@ def facts(folders: Sequence[Path], options: "DataOptions") -> Mapping[str, Any]:
 
 def check(folders: Sequence[Path], options: "DataOptions", patch: int, track: Track) -> DataReport:
     """Look at each image, domain by domain, for ``pixlate data check``."""
+    from pixlate.data.check import check_images
+
     names = names_of(folders)
     report = check_images([folders[0] / name for name in names], options, patch, track)
     report.layout = f"domains {', '.join(names)}"

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pixlate
+from pixlate.data.check import check_images
 from pixlate.data.folders import match_by_name, name_some
 from pixlate.data.pixels import UnreadableImage, size_of
 from pixlate.options import FolderOptions
-from pixlate.plugin.data import DataReport, Track, TrainingData, check_images
+from pixlate.plugin.data import DataReport, Track, TrainingData
 
 
 def pairs_of(folders: Sequence[Path]) -> tuple[list[tuple[Path, Path]], list[str]]:
