@@ -32,7 +32,7 @@ from common import save, timed
 from generators import GFLOP, NAMES, SIDE, export, make, photographs
 from pixlate_export.options import ExportOptions
 from pixlate_onnx import providers
-from pixlate_onnx.running import Running
+from pixlate_onnx.session import Running
 
 PIXLATE = [sys.executable, "-m", "pixlate"]
 REQUIRED = {"resnet-9 share of the matrix rate": 0.20, "unet-256 images/s": 5000, "folder over alone": 0.8, "folder over the usual way": 40, "mixed": 0.7}

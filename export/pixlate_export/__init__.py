@@ -14,4 +14,4 @@ PIXLATE_API = 2
 def pixlate_commands(app: "App") -> None:
     """Add ``pixlate export`` and ``pixlate import``."""
     app.command("pixlate_export.command:export", name="export", help="Write a trained generator as one ONNX file, checked against PyTorch.")
-    app.command("pixlate_export.importing:import_weights", name="import", help="Write weights of another code base as one ONNX file, checked against PyTorch.")
+    app.command("pixlate_export.command:import_weights", name="import", help="Write weights of another code base as one ONNX file, checked against PyTorch.")

@@ -17,11 +17,9 @@ from pixlate.plugin.method import Method
 from pixlate.plugin.spec import ModelSpec, Padding, Provenance
 from pixlate.training.checkpoint import is_checkpoint, load_checkpoint
 from pixlate.training.run import OPTIONS, RunOptions
-from pixlate_export.calibration import Planes, read_pictures
-from pixlate_export.graph import finished, store_in_half, trace
+from pixlate_export.graph import finished, store_in_half, trace, with_norm
 from pixlate_export.half import halve
-from pixlate_export.int8 import quantise
-from pixlate_export.norms import with_norm
+from pixlate_export.int8 import Planes, quantise, read_pictures
 from pixlate_export.options import ExportOptions
 from pixlate_export.parity import ParityReport, compare
 from pixlate_export.pixels import take_masks, take_pixels
@@ -58,8 +56,8 @@ def export_run(
         path: The file to write; an existing one is replaced only by a whole new one.
         options: Input, precision, norm mode and opset.
         generator: Which of the method's exports, which are its generators unless it says otherwise; the first where it is empty.
-        data: Documents what it was trained on; by default the names of the folders.
-        licence: Terms of use of the weights.
+        data: What it was trained on, for the metadata; by default the names of the folders.
+        licence: Terms of use of the weights, for the metadata.
         best: Whether the checkpoint that validated best is taken instead of the newest.
         plugin: The single file whose method the run trained, where it was started with one.
 
@@ -106,7 +104,7 @@ def export_network(network: nn.Module, spec: ModelSpec, path: Path, options: Exp
         network: What the file holds; values beyond [0, 1] are clamped in the file. With ``half_weights`` its own weights are rounded, and the report
             compares with PyTorch on the rounded ones.
         spec: Metadata of the file; ``io``, ``precision`` and ``norm`` are set here.
-        path: The file to write; an existing one is replaced only by a whole new one.
+        path: An existing file is replaced only by a whole new one.
         options: Input, precision, norm mode and opset.
         padding: How images are padded to sizes the network takes; files and runs of 0.1 have ``edge``.
 
@@ -130,11 +128,7 @@ def export_network(network: nn.Module, spec: ModelSpec, path: Path, options: Exp
 
 
 def _require_place(path: Path) -> None:
-    """Refuse a place that cannot be written, before any work.
-
-    Raises:
-        PixlateError: The file's name is that of a folder, or its parent is not a folder or not writable.
-    """
+    """Refuse a file that cannot be written, before any work."""
     if path.is_dir():
         raise PixlateError(f"expected a file to write, but {path} is a folder; name a file in it")
     above = path.absolute().parent

@@ -1,23 +1,96 @@
 """From a PyTorch network to an ONNX graph: (batch, channels, height, width) in [0, 1] in and out, all sides free."""
 
+import copy
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
+from dataclasses import replace
 from io import StringIO
+from typing import Any, Literal
 
 import numpy as np
 import onnx
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from pixlate.errors import PixlateError
-from pixlate.inference.sizes import allowed_side
-from pixlate.plugin.spec import METADATA_KEY, ModelSpec
-from pixlate_export.conditions import drawn, to_module
+from pixlate.inference.conditions import Arrays
+from pixlate.inference.sizes import allowed_side, blended_halo
+from pixlate.plugin.spec import METADATA_KEY, ModelInput, ModelSpec
 
 INPUT, OUTPUT = "image", "translated"
+
+
+def with_norm(network: nn.Module, spec: ModelSpec, norm: Literal["auto", "running", "per-image"]) -> tuple[nn.Module, ModelSpec]:
+    """Return a generator that normalises as asked, with the spec that says so; the network given stays as it is.
+
+    ``running`` statistics are those gathered in training. ``per-image`` statistics are those of each image, which is how Pix2Pix is tested
+    in its own code (a batch of one, batch norm in training mode), and equals instance norm with batch norm's weight and bias.
+
+    Raises:
+        PixlateError: A norm mode is asked for and there is no batch norm.
+    """
+    batch_norms = [name for name, module in network.named_modules() if isinstance(module, nn.BatchNorm2d)]
+    if norm != "auto" and not batch_norms:
+        raise PixlateError(f"expected a generator with batch norm for --norm {norm}, got one whose norm is {spec.norm}; leave out --norm")
+    if norm != "per-image":
+        return network, spec
+    network = copy.deepcopy(network)
+    for name in batch_norms:
+        above, _, own = name.rpartition(".")
+        setattr(network.get_submodule(above), own, _per_image(network.get_submodule(name)))
+    return network, replace(spec, norm="per-image", tiling_exact=False, halo=blended_halo(spec.halo))
+
+
+def _per_image(norm: nn.Module) -> nn.InstanceNorm2d:
+    assert isinstance(norm, nn.BatchNorm2d)
+    found = nn.InstanceNorm2d(norm.num_features, norm.eps, affine=norm.affine)
+    if norm.affine:
+        found.load_state_dict({"weight": norm.weight, "bias": norm.bias})
+    return found
+
+
+def drawn(spec: ModelSpec, batch: int, height: int, width: int, seed: int = 0) -> dict[str, NDArray[Any]]:
+    """Return random conditions of every kind for a batch, in the order of the spec."""
+    generator = np.random.default_rng(seed)
+
+    def draw(condition: ModelInput) -> NDArray[Any]:
+        match condition.kind:
+            case "label":
+                return generator.integers(0, len(condition.choices), batch)
+            case "mask":
+                return (generator.random((batch, height, width, 1)) < 0.5).astype(np.uint8) * np.uint8(255)
+            case _:
+                return generator.standard_normal((batch, condition.length), np.float32)
+
+    return {each.name: draw(each) for each in spec.conditions}
+
+
+def to_file(spec: ModelSpec, conditions: Arrays) -> dict[str, NDArray[Any]]:
+    """Return conditions with the types of a file of ``spec.io``: masks of a float file are float32 in [0, 1]."""
+    floats = {each.name for each in spec.conditions if each.kind == "mask" and spec.io == "float"}
+    return {name: value.astype(np.float32) / np.float32(255) if name in floats else value for name, value in conditions.items()}
+
+
+def to_module(spec: ModelSpec, conditions: Arrays) -> list[torch.Tensor]:
+    """Return conditions as a PyTorch module takes them after the image: masks as (batch, 1, height, width) in [0, 1]."""
+    tensors = [torch.from_numpy(conditions[each.name]) for each in spec.conditions]
+    kinds = [each.kind for each in spec.conditions]
+    return [value.permute(0, 3, 1, 2).float() / 255 if kind == "mask" else value for kind, value in zip(kinds, tensors, strict=True)]
+
+
+class _Clamped(nn.Module):
+    """A network whose output is clamped to [0, 1]; PyTorch's exporter makes this one with a clamp that the network ends in."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        output: torch.Tensor = self.network(*inputs)
+        return output.clamp(0, 1)
 
 
 def trace(network: nn.Module, spec: ModelSpec, opset: int) -> onnx.ModelProto:
@@ -38,25 +111,25 @@ def trace(network: nn.Module, spec: ModelSpec, opset: int) -> onnx.ModelProto:
     try:
         with quiet():
             program = torch.onnx.export(
-                network,
+                _Clamped(network).eval(),
                 examples,
                 dynamo=True,
                 verbose=False,
                 opset_version=opset,
                 input_names=names,
                 output_names=[OUTPUT],
-                dynamic_shapes=tuple({0: free, 2: free, 3: free} if example.ndim == 4 else {0: free} for example in examples),
+                dynamic_shapes=(tuple({0: free, 2: free, 3: free} if example.ndim == 4 else {0: free} for example in examples),),
             )
     except torch.onnx.errors.OnnxExporterError as error:
         reason = " ".join(str(error.__cause__ or error).split())[:200]
         raise PixlateError(f"PyTorch cannot write this network as ONNX ({reason}); report it to whoever made the network") from error
     assert program is not None
     model: onnx.ModelProto = program.model_proto
-    if not _ends_clamped(model.graph):
-        _clamp(model.graph)
-    for value in model.graph.input:
-        name_sides(value, "batch", "", *(("height", "width") if len(value.type.tensor_type.shape.dim) == 4 else ()))
-    name_sides(model.graph.output[0], "batch", "", *(("height_out", "width_out") if spec.takes_image else ("", "")))
+    for value in (*model.graph.input, *model.graph.output):
+        sides = ("height", "width") if value.name != OUTPUT else ("height_out", "width_out") if spec.takes_image else ()
+        for dimension, name in zip(value.type.tensor_type.shape.dim, ("batch", "", *sides), strict=False):
+            if name:
+                dimension.dim_param = name
     del model.graph.value_info[:]  # shapes in names of the tracer's own, which would contradict the ones above
     for node in model.graph.node:
         del node.metadata_props[:]  # stack traces of the exporting machine
@@ -64,48 +137,11 @@ def trace(network: nn.Module, spec: ModelSpec, opset: int) -> onnx.ModelProto:
     return model
 
 
-def name_sides(value: onnx.ValueInfoProto, *names: str) -> None:
-    """Name the free sides of an input or output; an empty name leaves a side as it is."""
-    for dimension, name in zip(value.type.tensor_type.shape.dim, names, strict=False):
-        if name:
-            dimension.dim_param = name
-
-
 def finished(model: onnx.ModelProto, spec: ModelSpec) -> onnx.ModelProto:
     """Put the spec into the model's metadata and check the whole."""
     helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
     onnx.checker.check_model(model)
     return model
-
-
-def rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
-    """Give values other names in all nodes."""
-    for node in graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
-        node.output[:] = [names.get(name, name) for name in node.output]
-
-
-def constant(graph: onnx.GraphProto, name: str, value: ArrayLike, kind: type[np.generic]) -> str:
-    """Add a constant to a graph; return its name."""
-    graph.initializer.append(numpy_helper.from_array(np.asarray(value, kind), name))
-    return name
-
-
-def _ends_clamped(graph: onnx.GraphProto) -> bool:
-    """Return whether the graph clamps its output to [0, 1] already."""
-    last = next((node for node in graph.node if OUTPUT in node.output), None)
-    if last is None or last.op_type != "Clip":
-        return False
-    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.name in last.input[1:]}
-    return [float(values[name]) if name in values else None for name in last.input[1:]] == [0.0, 1.0]
-
-
-def _clamp(graph: onnx.GraphProto) -> None:
-    """Let the graph end in [0, 1]."""
-    raw = f"{OUTPUT}.raw"
-    rename(graph, {OUTPUT: raw})
-    low, high = (constant(graph, f"{OUTPUT}.{name}", value, np.float32) for name, value in (("least", 0), ("most", 1)))
-    graph.node.append(helper.make_node("Clip", [raw, low, high], [OUTPUT]))
 
 
 def store_in_half(model: onnx.ModelProto) -> None:

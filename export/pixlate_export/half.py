@@ -27,10 +27,10 @@ def halve(model: onnx.ModelProto, half: Half) -> None:
     """
     kind, number = _KINDS[half]
     graph = model.graph
-    floats = _floats(model)
+    factors = {name for node in graph.node if node.op_type == "Resize" for name in node.input[1:]}
+    floats = {name for name, known in _types(model).items() if known == TensorProto.FLOAT} - factors
     weights = {tensor.name: tensor for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT}
     in_half: dict[str, str] = {}  # names of 32-bit values -> their names in 16 bits
-    in_full: set[str] = set()
     nodes: list[onnx.NodeProto] = []
 
     def wanted(name: str) -> str:
@@ -46,23 +46,17 @@ def halve(model: onnx.ModelProto, half: Half) -> None:
         return in_half[name]
 
     for node in graph.node:
-        if node.op_type in _OPS[half] and any(name in floats for name in node.output):
-            node.input[:] = [wanted(name) for name in node.input]
-            for index, name in enumerate(node.output):
-                in_half[name] = node.output[index] = f"{name}.{half}"
+        if node.op_type not in _OPS[half] or floats.isdisjoint(node.output):
             nodes.append(node)
             continue
-        for name in node.input:
-            if name in in_half and name not in weights and name not in in_full and _made_in_half(nodes, in_half[name]):
-                nodes.append(helper.make_node("Cast", [in_half[name]], [name], to=TensorProto.FLOAT))
-                in_full.add(name)
-        nodes.append(node)
-    for value in graph.output:
-        if value.name in in_half and value.name not in in_full and _made_in_half(nodes, in_half[value.name]):
-            nodes.append(helper.make_node("Cast", [in_half[value.name]], [value.name], to=TensorProto.FLOAT))
+        node.input[:] = [wanted(name) for name in node.input]
+        made = list(node.output)
+        node.output[:] = [f"{name}.{half}" for name in made]
+        in_half |= dict(zip(made, node.output, strict=True))
+        nodes += [node, *(helper.make_node("Cast", [in_half[name]], [name], to=TensorProto.FLOAT) for name in made)]
+    used = {name for node in nodes for name in node.input} | {value.name for value in graph.output}
     del graph.node[:]
-    graph.node.extend(nodes)
-    used = {name for node in nodes for name in node.input}
+    graph.node.extend(node for node in nodes if node.op_type != "Cast" or node.output[0] in used)
     kept = [tensor for tensor in graph.initializer if tensor.name in used]
     del graph.initializer[:]
     graph.initializer.extend(kept)
@@ -95,11 +89,6 @@ def emulated(model: onnx.ModelProto) -> onnx.ModelProto:
     return copy
 
 
-def _made_in_half(nodes: list[onnx.NodeProto], name: str) -> bool:
-    """Return whether a value is computed in 16 bits, not cast to them from 32."""
-    return next(node.op_type != "Cast" for node in reversed(nodes) if name in node.output)
-
-
 def _converted(tensor: onnx.TensorProto, name: str, number: type, half: Half) -> onnx.TensorProto:
     with np.errstate(over="ignore"):
         values: NDArray[Any] = numpy_helper.to_array(tensor).astype(number)
@@ -113,9 +102,3 @@ def _types(model: onnx.ModelProto) -> dict[str, int]:
     graph = onnx.shape_inference.infer_shapes(model).graph
     types = {value.name: value.type.tensor_type.elem_type for value in (*graph.value_info, *graph.input, *graph.output)}
     return types | {tensor.name: tensor.data_type for tensor in graph.initializer}
-
-
-def _floats(model: onnx.ModelProto) -> set[str]:
-    """Return the names of 32-bit values that a node may take in 16: not the factors of a Resize and the like."""
-    fixed = {name for node in model.graph.node if node.op_type == "Resize" for name in node.input[1:]}
-    return {name for name, kind in _types(model).items() if kind == TensorProto.FLOAT and name not in fixed}

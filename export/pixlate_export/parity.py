@@ -1,5 +1,6 @@
 """Compares an ONNX file with the PyTorch network it was made from."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +16,9 @@ from pixlate.errors import PixlateError
 from pixlate.inference.conditions import Arrays
 from pixlate.inference.sizes import allowed_size, padding_indices
 from pixlate.plugin.spec import ModelSpec, Precision
-from pixlate_export.calibration import Planes
-from pixlate_export.conditions import drawn, to_file, to_module
-from pixlate_export.graph import INPUT
+from pixlate_export.graph import INPUT, drawn, to_file, to_module
 from pixlate_export.half import emulated
+from pixlate_export.int8 import Planes
 
 SIZES = ((7, 9), (16, 16), (33, 20), (64, 48), (101, 77))
 """Heights and widths compared; raised to what the network takes, where the file does not do that itself."""
@@ -74,11 +74,7 @@ class ParityReport:
         return float(np.min([difference.psnr for difference in self.differences]))
 
     def require(self) -> None:
-        """Refuse a file whose pictures differ.
-
-        Raises:
-            PixlateError: A difference is above the tolerance, or not a number.
-        """
+        """Refuse a file of which a difference is above the tolerance, or not a number."""
         allowed = self.tolerance
         worst = max(self.differences, key=lambda difference: -difference.psnr if difference.psnr == difference.psnr else np.inf)
         if not self.largest <= allowed.largest or not self.psnr >= allowed.psnr:
@@ -95,11 +91,7 @@ class ParityReport:
 def compare(network: nn.Module, model: onnx.ModelProto, spec: ModelSpec, pictures: Sequence[Planes] = ()) -> ParityReport:
     """Run the model in ONNX Runtime and the network in PyTorch on the same images, at five sizes and batches of 1 to 4.
 
-    Args:
-        network: (batch, channels, height, width) in [0, 1], in and out.
-        model: The file, whole; of 16 bits what its roundings make on a CPU, which is what a GPU that sums in 32 bits makes.
-        spec: Metadata of the file.
-        pictures: Images to cut from; noise without them.
+    Images are cut from the pictures, or noise without them. A file of 16 bits is run with its roundings on the CPU, as a GPU that sums in 32 bits runs it.
     """
     half = spec.precision in ("float16", "bfloat16")
     options = onnxruntime.SessionOptions()
@@ -161,18 +153,13 @@ def _noise(spec: ModelSpec) -> Callable[[int, int, int], NDArray[np.float32]]:
 
 def _from(pictures: Sequence[Planes]) -> Callable[[int, int, int], NDArray[np.float32]]:
     """Cut from the middle of one picture after the other, mirrored where it is too small."""
-    drawn = 0
+    rest = itertools.cycle(pictures)
 
-    def draw(batch: int, height: int, width: int) -> NDArray[np.float32]:
-        nonlocal drawn
-        images = []
-        for _ in range(batch):
-            picture = pictures[drawn % len(pictures)]
-            drawn += 1
-            missing = [max(0, side - have) for side, have in zip((height, width), picture.shape[1:], strict=True)]
-            picture = np.pad(picture, ((0, 0), (0, missing[0]), (0, missing[1])), mode="symmetric")
-            top, left = (picture.shape[1] - height) // 2, (picture.shape[2] - width) // 2
-            images.append(picture[:, top : top + height, left : left + width])
-        return np.stack(images)
+    def cut(height: int, width: int) -> Planes:
+        picture = next(rest)
+        missing = [max(0, side - have) for side, have in zip((height, width), picture.shape[1:], strict=True)]
+        picture = np.pad(picture, ((0, 0), (0, missing[0]), (0, missing[1])), mode="symmetric")
+        top, left = (picture.shape[1] - height) // 2, (picture.shape[2] - width) // 2
+        return picture[:, top : top + height, left : left + width]
 
-    return draw
+    return lambda batch, height, width: np.stack([cut(height, width) for _ in range(batch)])

@@ -1,11 +1,16 @@
-"""Puts what surrounds a network into the file: uint8 pixels in and out, range, padding, cropping and rounding."""
+"""Puts what surrounds a network into the file: uint8 pixels in and out, range, padding, cropping and rounding.
 
-import numpy as np
+The nodes are written in ONNX's text syntax; their names begin with ``_``, as no condition's does.
+"""
+
+from collections.abc import Iterable, Mapping
+
 import onnx
 from onnx import TensorProto, helper
+from onnx.parser import parse_node
 
 from pixlate.plugin.spec import ModelSpec
-from pixlate_export.graph import INPUT, OUTPUT, constant, rename
+from pixlate_export.graph import INPUT, OUTPUT
 
 LEVELS = 255
 
@@ -19,17 +24,10 @@ def take_pixels(model: onnx.ModelProto, spec: ModelSpec) -> None:
     graph = model.graph
     resized = spec.takes_image and (spec.multiple > 1 or spec.minimum > 1)
     names = [*([INPUT] if spec.takes_image else []), *(each.name for each in spec.conditions if each.kind == "mask")]
-    outer = f"{OUTPUT}.network"
-    rename(graph, {name: f"{name}.network" for name in names} | {OUTPUT: outer})
-    del graph.value_info[:]  # sides as they were named outside, which are others now
-    before = [node for name in names for node in _before(graph, name, f"{name}.network", resized)]
-    nodes = [*(_indices(graph, spec) if resized else []), *before, *graph.node, *_after(graph, outer, spec, resized)]
-    del graph.node[:]
-    graph.node.extend(nodes)
-    for value in graph.input:
-        if value.name in names:
-            shape = ("batch", "height", "width", spec.channels_in if value.name == INPUT else 1)
-            value.CopyFrom(helper.make_tensor_value_info(value.name, TensorProto.UINT8, shape))
+    lines = [*(_indices(spec) if resized else []), *(line for name in names for line in _before(name, resized))]
+    _put_before(graph, names, lines, TensorProto.UINT8, spec)
+    _rename(graph, {OUTPUT: "_made"})
+    graph.node.extend(map(parse_node, _after(spec, resized)))
     sides = [side.dim_param or side.dim_value for side in graph.output[0].type.tensor_type.shape.dim]
     shape = ("batch", "height_out", "width_out", spec.channels_out) if spec.takes_image else (sides[0], *sides[2:], sides[1])
     graph.output[0].CopyFrom(helper.make_tensor_value_info(OUTPUT, TensorProto.UINT8, shape))
@@ -37,74 +35,81 @@ def take_pixels(model: onnx.ModelProto, spec: ModelSpec) -> None:
 
 def take_masks(model: onnx.ModelProto, spec: ModelSpec) -> None:
     """Make the masks of a float graph (batch, height, width, 1), as files take them."""
-    graph = model.graph
     names = [each.name for each in spec.conditions if each.kind == "mask"]
-    rename(graph, {name: f"{name}.network" for name in names})
-    nodes = [*(helper.make_node("Transpose", [name], [f"{name}.network"], perm=[0, 3, 1, 2]) for name in names), *graph.node]
-    del graph.node[:]
+    _put_before(model.graph, names, [f"_{name}_network = Transpose<perm = [0, 3, 1, 2]>({name})" for name in names], TensorProto.FLOAT, spec)
+
+
+def _put_before(graph: onnx.GraphProto, names: list[str], lines: Iterable[str], kind: int, spec: ModelSpec) -> None:
+    """Put nodes that make ``_NAME_network`` of each input NAME before a graph, and give these inputs their new type and shape."""
+    _rename(graph, {name: f"_{name}_network" for name in names})
+    nodes = [*map(parse_node, lines), *graph.node]
+    del graph.node[:], graph.value_info[:]  # sides as they were named outside, which are others now
     graph.node.extend(nodes)
     for value in graph.input:
         if value.name in names:
-            value.CopyFrom(helper.make_tensor_value_info(value.name, TensorProto.FLOAT, ("batch", "height", "width", 1)))
+            shape = ("batch", "height", "width", spec.channels_in if value.name == INPUT else 1)
+            value.CopyFrom(helper.make_tensor_value_info(value.name, kind, shape))
 
 
-def _before(graph: onnx.GraphProto, name: str, inner: str, resized: bool) -> list[onnx.NodeProto]:
+def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+
+
+def _before(name: str, resized: bool) -> list[str]:
     """Return the nodes from uint8 (batch, height, width, channels) to planes of [0, 1] as the network takes them."""
-    scale = constant(graph, f"{name}.level", 1 / LEVELS, np.float32)
-    padded = f"{name}.padded" if resized else name
-    gathered = [
-        helper.make_node("Gather", [name, f"{INPUT}.rows.1"], [f"{name}.taller"], axis=1),
-        helper.make_node("Gather", [f"{name}.taller", f"{INPUT}.rows.2"], [padded], axis=2),
-    ]
+    gathered = [f"_{name}_taller = Gather<axis = 1>({name}, _shown_1)", f"_{name}_padded = Gather<axis = 2>(_{name}_taller, _shown_2)"]
     return [
         *(gathered if resized else []),
-        helper.make_node("Transpose", [padded], [f"{name}.planes"], perm=[0, 3, 1, 2]),
-        helper.make_node("Cast", [f"{name}.planes"], [f"{name}.float"], to=TensorProto.FLOAT),
-        helper.make_node("Mul", [f"{name}.float", scale], [inner]),
+        f"_{name}_planes = Transpose<perm = [0, 3, 1, 2]>({f'_{name}_padded' if resized else name})",
+        f"_{name}_float = Cast<to = {TensorProto.FLOAT}>(_{name}_planes)",
+        f"_{name}_level = Constant<value_float = {1 / LEVELS}>()",
+        f"_{name}_network = Mul(_{name}_float, _{name}_level)",
     ]
 
 
-def _indices(graph: onnx.GraphProto, spec: ModelSpec) -> list[onnx.NodeProto]:
+def _indices(spec: ModelSpec) -> list[str]:
     """Return the nodes that find which row, and which column, of the image is shown at each place of the padded one: ``padding_indices`` in ONNX."""
-    numbers = {"none": 0, "one": 1, "two": 2, "multiple": spec.multiple, "more": spec.multiple - 1, "minimum": spec.minimum}
-    names = {key: constant(graph, f"{INPUT}.{key}", value, np.int64) for key, value in numbers.items()}
-    nodes = [helper.make_node("Shape", [INPUT], [f"{INPUT}.sides"], start=1, end=3)]
-    for axis in (1, 2):
-        where = constant(graph, f"{INPUT}.place.{axis}", axis - 1, np.int64)
-
-        def add(kind: str, made: str, *given: str, axis: int = axis) -> str:
-            nodes.append(helper.make_node(kind, given, [f"{INPUT}.{made}.{axis}"]))
-            return f"{INPUT}.{made}.{axis}"
-
-        side = add("Gather", "side", f"{INPUT}.sides", where)
-        reached = add("Add", "reached", add("Max", "least", side, names["minimum"]), names["more"])
-        raised = add("Mul", "raised", add("Div", "count", reached, names["multiple"]), names["multiple"])
-        places = add("Range", "places", names["none"], raised, names["one"])
-        last = add("Sub", "last", side, names["one"])
-        mirrored = add("Sub", "mirrored", add("Mul", "twice", last, names["two"]), places)
-        if spec.padding == "edge":
-            add("Min", "rows", places, last)
-        else:
-            add("Max", "rows", add("Min", "nearer", places, mirrored), names["none"])
-    return nodes
-
-
-def _after(graph: onnx.GraphProto, outer: str, spec: ModelSpec, resized: bool) -> list[onnx.NodeProto]:
-    nodes, last = [], outer
-    if resized:
-        starts = constant(graph, f"{OUTPUT}.starts", [0, 0], np.int64)
-        axes = constant(graph, f"{OUTPUT}.axes", [2, 3], np.int64)
-        scale = constant(graph, f"{OUTPUT}.scale", [spec.scale] * 2, np.int64)
-        nodes = [
-            helper.make_node("Mul", [f"{INPUT}.sides", scale], [f"{OUTPUT}.ends"]),
-            helper.make_node("Slice", [outer, starts, f"{OUTPUT}.ends", axes], [f"{OUTPUT}.cut"]),
+    numbers = {"zero": 0, "one": 1, "two": 2, "multiple": spec.multiple, "more": spec.multiple - 1, "minimum": spec.minimum}
+    lines = [f"_{name} = Constant<value_int = {number}>()" for name, number in numbers.items()]
+    lines.append(f"_sides = Shape<start = 1, end = 3>({INPUT})")
+    for axis, place in ((1, "_zero"), (2, "_one")):
+        lines += [
+            f"_side_{axis} = Gather(_sides, {place})",
+            f"_least_{axis} = Max(_side_{axis}, _minimum)",
+            f"_reached_{axis} = Add(_least_{axis}, _more)",
+            f"_count_{axis} = Div(_reached_{axis}, _multiple)",
+            f"_raised_{axis} = Mul(_count_{axis}, _multiple)",
+            f"_places_{axis} = Range(_zero, _raised_{axis}, _one)",
+            f"_last_{axis} = Sub(_side_{axis}, _one)",
         ]
-        last = f"{OUTPUT}.cut"
-    levels = constant(graph, f"{OUTPUT}.levels", LEVELS, np.float32)
+        if spec.padding == "edge":
+            lines.append(f"_shown_{axis} = Min(_places_{axis}, _last_{axis})")
+            continue
+        lines += [
+            f"_twice_{axis} = Mul(_last_{axis}, _two)",
+            f"_mirrored_{axis} = Sub(_twice_{axis}, _places_{axis})",
+            f"_nearer_{axis} = Min(_places_{axis}, _mirrored_{axis})",
+            f"_shown_{axis} = Max(_nearer_{axis}, _zero)",
+        ]
+    return lines
+
+
+def _after(spec: ModelSpec, resized: bool) -> list[str]:
+    """Return the nodes from planes of [0, 1], cut to the size of the image, to uint8 (batch, height, width, channels)."""
+    cut = [
+        f"_scale = Constant<value_ints = [{spec.scale}, {spec.scale}]>()",
+        "_ends = Mul(_sides, _scale)",
+        "_starts = Constant<value_ints = [0, 0]>()",
+        "_axes = Constant<value_ints = [2, 3]>()",
+        "_cut = Slice(_made, _starts, _ends, _axes)",
+    ]
     return [
-        *nodes,
-        helper.make_node("Mul", [last, levels], [f"{OUTPUT}.scaled"]),
-        helper.make_node("Round", [f"{OUTPUT}.scaled"], [f"{OUTPUT}.rounded"]),
-        helper.make_node("Cast", [f"{OUTPUT}.rounded"], [f"{OUTPUT}.planes"], to=TensorProto.UINT8),
-        helper.make_node("Transpose", [f"{OUTPUT}.planes"], [OUTPUT], perm=[0, 2, 3, 1]),
+        *(cut if resized else []),
+        f"_levels = Constant<value_float = {float(LEVELS)}>()",
+        f"_scaled = Mul({'_cut' if resized else '_made'}, _levels)",
+        "_rounded = Round(_scaled)",
+        f"_bytes = Cast<to = {TensorProto.UINT8}>(_rounded)",
+        f"{OUTPUT} = Transpose<perm = [0, 2, 3, 1]>(_bytes)",
     ]

@@ -31,6 +31,6 @@ def _open(path: Path, device: str, arithmetic: str) -> pixlate.Translator:
 @pixlate.hookimpl
 def pixlate_checks() -> "Iterable[pixlate.Check]":
     """Return which execution providers really load."""
-    from pixlate_onnx.diagnosis import checks
+    from pixlate_onnx.providers import checks
 
     return checks()

@@ -1,4 +1,4 @@
-"""Which execution provider of ONNX Runtime a device asks for, and whether it loads.
+"""Which execution provider of ONNX Runtime a device asks for, whether it loads, and what ``pixlate doctor`` says of that.
 
 ONNX Runtime asked for CUDA that cannot load prints an error and runs on the CPU; here it is refused with the library that is missing.
 """
@@ -6,8 +6,10 @@ ONNX Runtime asked for CUDA that cannot load prints an error and runs on the CPU
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 import onnxruntime
 
 from pixlate.errors import PixlateError
+from pixlate.plugin.check import Check
 from pixlate.system.extras import install
 
 CUDA = "CUDAExecutionProvider"
@@ -28,6 +31,11 @@ _CUDA_OPTIONS = {
     "cudnn_conv_algo_search": "HEURISTIC",  # the default tries every kernel at each new shape, for seconds
     "cudnn_conv_use_max_workspace": "1",
 }
+_DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu")
+TINY_MODEL = bytes.fromhex(
+    "080812003a4c0a190a05696e70757412066f757470757422084964656e74697479120474696e795a130a05696e707574120a0a08080112040a02080162140a066f7574707574120a0a08080112040a02080142040a001011"
+)
+"""An ONNX model of one Identity node, float ``input`` [1] to ``output`` [1]; ``test_tiny_model_is_one_identity_node`` makes it again."""
 
 
 @dataclass(frozen=True)
@@ -145,3 +153,42 @@ def _missing(*names: str) -> str:
         except OSError as error:
             return str(error).split(": ")[0]
     return ""
+
+
+def checks() -> Iterator[Check]:
+    """Yield which runtime is installed and which providers really load, found by opening a tiny session."""
+    installed = {name: found for name in _DISTRIBUTIONS if (found := _version(name))}
+    if len(installed) == 2:
+        both = " and ".join(f"{name} {found}" for name, found in installed.items())
+        remedy = "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu"
+        yield Check("runtime", "problem", f"{both} are both installed and overwrite each other", remedy)
+    else:
+        yield Check("runtime", "ok", ", ".join(f"{name} {found}" for name, found in installed.items()) or f"onnxruntime {onnxruntime.__version__}")
+    onnxruntime.set_default_logger_severity(4)  # a provider that does not load would print what is reported here
+    for provider in onnxruntime.get_available_providers():
+        yield _try(provider)
+    onnxruntime.set_default_logger_severity(2)
+
+
+def _try(provider: str) -> Check:
+    problem = {CUDA: cuda_problem, TENSORRT: tensorrt_problem}.get(provider, lambda: None)()
+    if problem:
+        reason, _, remedy = problem.partition("; ")
+        return Check(provider, "note", f"does not load: {reason}", remedy.removeprefix("run: "))
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(TINY_MODEL, options, providers=[provider], enable_fallback=0)
+    except Exception:  # noqa: BLE001 - ONNX Runtime's errors share no base class, and here say only that libraries are missing
+        session = None
+    if session is None or session.get_providers()[0] != provider:
+        return Check(provider, "note", "does not load; Pixlate does not use it")
+    session.run(None, {"input": [1.0]})
+    return Check(provider, "ok", "loads and runs")
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None

@@ -10,8 +10,7 @@ from pixlate.errors import PixlateError
 from pixlate.inference.conditions import Arrays, check_pixels, checked
 from pixlate.inference.sizes import allowed_size, pad, round_up
 from pixlate.plugin.spec import METADATA_KEY, Io, ModelSpec, Precision
-from pixlate_onnx.opening import open_session
-from pixlate_onnx.running import Running
+from pixlate_onnx.session import Running, open_session
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -80,7 +79,7 @@ class OnnxTranslator:
         if len(lengths) != 1:
             raise PixlateError(f"expected conditions with one entry for each output, got {sorted(lengths) or 'none'} entries; pass noise=... or its like")
         output = self._run_batches(checked(self.spec, lengths.pop(), (0, 0), conditions))
-        return output if self._io == "uint8" else self._levels_of(output, np.dtype(np.uint8))
+        return output if self._io == "uint8" else self._levels(output, np.dtype(np.uint8))
 
     @property
     def _io(self) -> Io:
@@ -110,13 +109,29 @@ class OnnxTranslator:
         output = self._run_batches({self._image: images.astype(self._type, copy=False), **conditions, **masks})
         scale = self.spec.scale
         self._require_shape(output, (len(padded), self.spec.channels_out, padded.shape[1] * scale, padded.shape[2] * scale))
-        return self._levels_of(output[:, :, : height * scale, : width * scale], pixels.dtype)
+        return self._levels(output[:, :, : height * scale, : width * scale], pixels.dtype)
 
-    def _levels_of(self, images: NDArray[Any], kind: np.dtype[Any]) -> "Pixels":
-        try:
-            return _levels(images, kind)
-        except FloatingPointError as error:
-            raise PixlateError(f"the model gave values that are not numbers, as {self.spec.precision} can; use a model of higher precision") from error
+    def _levels(self, images: NDArray[Any], kind: np.dtype[Any]) -> "Pixels":
+        """Return images (batch, channels, height, width) of [0, 1] as rounded levels (batch, height, width, channels).
+
+        Strip by strip, so that what a strip needs stays in the processor's cache: five times as fast as whole images.
+        """
+        batch, channels, height, width = images.shape
+        peak = np.float32(np.iinfo(kind).max)
+        result: Pixels = np.empty((batch, height, width, channels), kind)
+        for top in range(0, height, STRIP):
+            strip = images[:, :, top : top + STRIP].astype(np.float32)
+            strip *= peak
+            strip += np.float32(0.5)
+            np.clip(strip, 0, peak, out=strip)
+            try:
+                with np.errstate(invalid="raise"):
+                    levels = strip.astype(kind)
+            except FloatingPointError as error:
+                raise PixlateError(f"the model gave values that are not numbers, as {self.spec.precision} can; use a model of higher precision") from error
+            for channel in range(channels):
+                result[:, top : top + STRIP, :, channel] = levels[:, channel]
+        return result
 
     def _require_shape(self, output: NDArray[Any], expected: tuple[int, ...]) -> None:
         if output.shape != expected:
@@ -178,26 +193,3 @@ def _images(path: Path, inputs: "list[onnxruntime.NodeArg]", spec: ModelSpec) ->
         if item.type != kind or len(item.shape) != len(shape) or (isinstance(length, int) and isinstance(real, int) and real != length):
             raise PixlateError(f"{path}: expected {kind}{shape} for {each.name}, as its metadata says, got {item.type}{item.shape}; export the model again")
     return images
-
-
-def _levels(images: NDArray[Any], kind: np.dtype[Any]) -> "Pixels":
-    """Return images (batch, channels, height, width) of [0, 1] as rounded levels (batch, height, width, channels).
-
-    Strip by strip, so that what a strip needs stays in the processor's cache: five times as fast as whole images.
-
-    Raises:
-        FloatingPointError: A value is not a number.
-    """
-    batch, channels, height, width = images.shape
-    peak = np.float32(np.iinfo(kind).max)
-    result: Pixels = np.empty((batch, height, width, channels), kind)
-    with np.errstate(invalid="raise"):  # converting what is not a number
-        for top in range(0, height, STRIP):
-            strip = images[:, :, top : top + STRIP].astype(np.float32)
-            strip *= peak
-            strip += np.float32(0.5)
-            np.clip(strip, 0, peak, out=strip)
-            levels = strip.astype(kind)
-            for channel in range(channels):
-                result[:, top : top + STRIP, :, channel] = levels[:, channel]
-    return result

@@ -13,15 +13,19 @@ from PIL import Image
 from torch import Tensor, nn
 
 from pixlate.errors import PixlateError
+from pixlate.images import Picture
 from pixlate.networks.resnet import ResNet
 from pixlate.networks.symmetric import Symmetric
 from pixlate.networks.unet import UNet
+from pixlate.plugin.image_format import ImageFormat
+from pixlate.plugin.manager import Plugins
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.testing import make_photographs
 from pixlate_export import exporter
 from pixlate_export.exporter import export_network
 from pixlate_export.graph import finished, trace
 from pixlate_export.half import emulated, halve
+from pixlate_export.int8 import read_pictures
 from pixlate_export.options import ExportOptions
 from pixlate_export.parity import compare
 from pixlate_onnx.runner import OnnxTranslator
@@ -248,8 +252,6 @@ def test_calibration_folder_without_pictures_is_refused_before_work_starts(
 
 
 def test_a_bad_calibration_picture_is_left_out_and_grey_ones_are_used_too(photographs: Path, tmp_path: Path) -> None:
-    from pixlate_export.calibration import read_pictures
-
     folder = make_damaged(tmp_path / "pictures")
     Image.open(photographs / "000.png").convert("L").save(folder / "grey.png")
     for index in range(3):
@@ -261,11 +263,22 @@ def test_a_bad_calibration_picture_is_left_out_and_grey_ones_are_used_too(photog
 
 
 def test_calibration_pictures_for_validation_set_no_range(photographs: Path) -> None:
-    from pixlate_export.calibration import read_pictures
-
     pictures = read_pictures(photographs, RESNET)
     assert (len(pictures.calibrating), len(pictures.judging)) == (6, 2)
     assert not any(np.array_equal(first, second) for first in pictures.calibrating for second in pictures.judging)
+
+
+def test_calibration_reads_the_image_format_of_a_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(path: Path) -> Picture:
+        return Picture(np.random.default_rng(path.read_bytes()[0]).integers(0, 256, (72, 88, 1), np.uint8))
+
+    monkeypatch.setattr(Plugins, "image_formats", lambda self: {".grey": ImageFormat("grey", (".grey",), read)})
+    for index in range(4):
+        (tmp_path / f"{index}.grey").write_bytes(bytes([index]))
+    (tmp_path / "other.png").write_bytes(b"of no format that is offered")
+    pictures = read_pictures(tmp_path, RESNET)
+    assert pictures.told == "calibrated on 3 pictures of 4, judged by 1 others"
+    np.testing.assert_array_equal(np.rint(pictures.judging[0] * 255), np.repeat(read(tmp_path / "0.grey").pixels.transpose(2, 0, 1), 3, axis=0))
 
 
 @pytest.mark.parametrize(

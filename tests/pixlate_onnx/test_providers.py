@@ -11,9 +11,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from pixlate.errors import PixlateError
-from pixlate_onnx import diagnosis, providers
-from pixlate_onnx.providers import Chosen
-from pixlate_onnx.tiny import TINY_MODEL
+from pixlate_onnx import providers
+from pixlate_onnx.providers import TINY_MODEL, Chosen
 
 CUDA_WORKS = providers.cuda_problem() is None
 
@@ -130,8 +129,8 @@ def test_what_keeps_cuda_from_working_is_named(reason: str, monkeypatch: pytest.
 
 
 def test_both_runtimes_installed_are_named_with_the_command_that_fixes_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diagnosis, "version", lambda name: {"onnxruntime": "1.22.0", "onnxruntime-gpu": "1.31.1"}[name])
-    first = next(diagnosis.checks())
+    monkeypatch.setattr(providers, "version", lambda name: {"onnxruntime": "1.22.0", "onnxruntime-gpu": "1.31.1"}[name])
+    first = next(providers.checks())
     assert (first.status, first.found) == ("problem", "onnxruntime 1.22.0 and onnxruntime-gpu 1.31.1 are both installed and overwrite each other")
     assert first.remedy == "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu"
 
@@ -143,15 +142,15 @@ def test_one_installed_runtime_gives_no_problem(only: str | None, monkeypatch: p
             return "1.31.1"
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(diagnosis, "version", version)
-    first = next(diagnosis.checks())
+    monkeypatch.setattr(providers, "version", version)
+    first = next(providers.checks())
     assert first.status == "ok" and first.found == (f"{only} 1.31.1" if only else f"onnxruntime {onnxruntime.__version__}")
 
 
 def test_missing_cuda_library_is_reported_with_the_command_that_fixes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [providers.CUDA, providers.CPU])
     monkeypatch.setattr(providers, "cuda_problem", lambda: f"a CUDA library is missing (libcurand.so.10); run: {providers.INSTALL_CUDA}")
-    _, cuda, cpu = diagnosis.checks()
+    _, cuda, cpu = providers.checks()
     assert (cuda.name, cuda.status, cuda.found) == (providers.CUDA, "note", "does not load: a CUDA library is missing (libcurand.so.10)")
     assert cuda.remedy == providers.INSTALL_CUDA
     assert (cpu.name, cpu.status, cpu.found) == (providers.CPU, "ok", "loads and runs")
@@ -159,12 +158,12 @@ def test_missing_cuda_library_is_reported_with_the_command_that_fixes_it(monkeyp
 
 def test_provider_that_does_not_load_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["StrangeExecutionProvider"])
-    _, strange = diagnosis.checks()
+    _, strange = providers.checks()
     assert strange.status == "note" and "does not load" in strange.found
 
 
 def test_doctor_lets_onnx_runtime_print_nothing() -> None:
-    script = "from pixlate_onnx.diagnosis import checks\nassert [check.status for check in checks()][0] == 'ok'"
+    script = "from pixlate_onnx.providers import checks\nassert [check.status for check in checks()][0] == 'ok'"
     done = subprocess.run([sys.executable, "-W", "error", "-c", script], check=False, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

@@ -264,7 +264,7 @@ def test_other_errors_are_not_out_of_memory(save: Save) -> None:
 def test_silent_fall_back_to_the_cpu_is_detected(save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(**enlarge(2))
     asked = Chosen("cuda:0", (("CUDAExecutionProvider", {}), ("CPUExecutionProvider", {})))
-    monkeypatch.setattr("pixlate_onnx.opening.providers.choose", lambda device: asked)
+    monkeypatch.setattr("pixlate_onnx.providers.choose", lambda device: asked)
     session = onnxruntime.InferenceSession
 
     def on_the_cpu(data: bytes, options: object, **more: object) -> object:

@@ -19,10 +19,10 @@ from onnx import TensorProto, helper
 import pixlate
 from pixlate.errors import DeviceLost, OutOfDeviceMemory, PixlateError
 from pixlate.plugin.spec import METADATA_KEY, ModelSpec
-from pixlate_onnx import opening, providers
+from pixlate_onnx import providers
 from pixlate_onnx.providers import Chosen
 from pixlate_onnx.runner import OnnxTranslator
-from pixlate_onnx.running import Running
+from pixlate_onnx.session import Running, _require_on_gpu, _with_engines
 
 
 def negative(opset: int = 17, ir: int = 8, weights: int = 3) -> onnx.ModelProto:
@@ -242,10 +242,10 @@ def test_expensive_nodes_that_run_on_the_cpu_are_named_and_cheap_ones_allowed(tm
         get_provider_graph_assignment_info=lambda: [on(providers.CUDA, "Conv", "Relu"), on(providers.CPU, "Shape", "ConvTranspose", "InstanceNormalization")]
     )
     with pytest.raises(PixlateError, match=r"expected cuda:0 to run all of model\.onnx, but ONNX Runtime has no kernel there for ConvTranspose, InstanceNorm"):
-        opening._require_on_gpu(Path("model.onnx"), strayed, "cuda:0")
+        _require_on_gpu(Path("model.onnx"), strayed, "cuda:0")
     fine = SimpleNamespace(get_provider_graph_assignment_info=lambda: [on(providers.CUDA, "Conv"), on(providers.CPU, "Shape", "Concat")])
-    opening._require_on_gpu(Path("model.onnx"), fine, "cuda:0")
-    opening._require_on_gpu(Path("model.onnx"), SimpleNamespace(), "cuda:0")  # an older ONNX Runtime does not report them
+    _require_on_gpu(Path("model.onnx"), fine, "cuda:0")
+    _require_on_gpu(Path("model.onnx"), SimpleNamespace(), "cuda:0")  # an older ONNX Runtime does not report them
 
 
 def test_tensorrt_says_that_it_builds_an_engine_and_where_it_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,8 +264,8 @@ def test_tensorrt_says_that_it_builds_an_engine_and_where_it_is_kept(tmp_path: P
     with pytest.warns(
         UserWarning, match=re.escape(f"TensorRT builds an engine for each new size of model.onnx; this takes minutes, once, and is kept in {tmp_path}")
     ):
-        opening._with_engines(path, "tensorrt")
+        _with_engines(path, "tensorrt")
     device, precision, folder = asked[-1]
     assert (device, precision) == ("tensorrt", "float16") and folder.is_dir()
     (folder / "x.engine").write_bytes(b"")
-    opening._with_engines(path, "tensorrt")  # says nothing now: a warning would be an error
+    _with_engines(path, "tensorrt")  # says nothing now: a warning would be an error
