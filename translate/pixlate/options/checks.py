@@ -50,17 +50,18 @@ def check_types(options: Any) -> None:
     """Refuse values of an options dataclass that are not of their field's type, as a TOML file may hold them."""
     hints = get_type_hints(type(options))
     for item in fields(options):
-        value, hint = getattr(options, item.name), hints[item.name]
-        if not _fits(value, hint):
-            raise PixlateError(f"expected {flag(item.name)} to be {_kind(hint)}, got {value!r}; see --help")
+        value = getattr(options, item.name)
+        if wanted := misfit(value, hints[item.name]):
+            raise PixlateError(f"expected {flag(item.name)} to be {wanted}, got {value!r}; see --help")
 
 
 def check_offer(value: Any) -> None:
     """Refuse a value that a plugin offers where a field is not of its type."""
     for item in fields(value):
         given, hint = getattr(value, item.name), Callable if str(item.type).startswith("Callable") else item.type
-        if not _fits(given, hint) and not (given is None and str(item.type).endswith("None")):
-            raise PixlateError(f"{type(value).__name__} {value.name!r}: expected {item.name} to be {_kind(hint)}, got {given!r}; change it in the plugin")
+        wanted = "" if given is None and str(item.type).endswith("None") else misfit(given, hint)
+        if wanted:
+            raise PixlateError(f"{type(value).__name__} {value.name!r}: expected {item.name} to be {wanted}, got {given!r}; change it in the plugin")
 
 
 def check_class(offer: str, owner: Any, taken: dict[str, str]) -> None:
@@ -124,6 +125,11 @@ def check_used(options: Any, used: bool, where: str, *names: str) -> None:
 def flag(name: str) -> str:
     """Return an option as it is written on the command line."""
     return f"--{name.replace('_', '-')}"
+
+
+def misfit(value: Any, hint: Any) -> str:
+    """Return what a type allows, in words, where a value is not of it; nothing where it is."""
+    return "" if _fits(value, hint) else _kind(hint)
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -3,10 +3,10 @@
 import json
 import re
 from dataclasses import asdict, dataclass, field, fields, replace
-from math import isfinite
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, TypeVar, cast
 
 from pixlate.errors import PixlateError
+from pixlate.options.checks import misfit
 
 LARGEST_SIDE = 65_536
 """Most pixels any number of a spec may ask for."""
@@ -18,6 +18,7 @@ Precision = Literal["float32", "float16", "bfloat16", "int8"]
 Io = Literal["float", "uint8"]
 Padding = Literal["edge", "reflect"]
 InputKind = Literal["image", "mask", "label", "vector", "noise"]
+Made = TypeVar("Made")
 _RESERVED = ("format", "pixels", "seed", "self", "translated")
 """Names that Python callers and requests to a server use for something else."""
 
@@ -41,28 +42,22 @@ class ModelInput:
     """Value where the user gives none: one of ``choices``, or the numbers of a vector. Noise is drawn."""
 
     def __post_init__(self) -> None:
-        for name in ("name", "kind"):
-            _require_text(f"{name} of an input", getattr(self, name))
-        known, reserved = ", ".join(get_args(InputKind)), ", ".join(_RESERVED)
-        _require(self.kind in get_args(InputKind), f"the kind of the input {self.name!r} to be one of {known}", repr(self.kind), "update Pixlate")
-        right = re.fullmatch("[A-Za-z][A-Za-z0-9_]*", self.name) and self.name not in _RESERVED
-        _require(right, f"inputs named with letters, digits and _, and none of {reserved}", repr(self.name), "export it under another name")
+        of = f" of the input {self.name!r}"
         for name in ("channels", "length"):
-            _require_whole(f"{name} of the input {self.name}", getattr(self, name), 0, LARGEST_SIDE)
+            _require_whole(name + of, getattr(self, name), 0, LARGEST_SIDE)
+        _require_types(self, of)
+        right = re.fullmatch("[A-Za-z][A-Za-z0-9_]*", self.name) and self.name not in _RESERVED
+        wanted = f"inputs named with letters, digits and _, and none of {', '.join(_RESERVED)}"
+        _require(right, wanted, repr(self.name), "export it under another name")
         _require(self.kind != "mask" or self.channels <= 1, f"a mask of 1 channel for the input {self.name}", self.channels)
-        self._require_values()
-
-    def _require_values(self) -> None:
         owner = f"the {self.kind} {self.name}"
         _require(self.kind not in ("vector", "noise") or self.length, f"a length of at least 1 for {owner}", self.length)
-        named = isinstance(self.choices, tuple) and all(isinstance(choice, str) for choice in self.choices) and len({*self.choices}) == len(self.choices)
         wanted = "choices with names of their own" if self.kind == "label" else "no choices"
-        _require(named and (self.kind == "label") == bool(self.choices), f"{wanted} for {owner}", repr(self.choices))
-        if self.default is None:
-            return
-        numbers = isinstance(self.default, tuple) and all(type(number) in (int, float) and isfinite(number) for number in self.default)
-        fits = self.default in self.choices if self.kind == "label" else self.kind == "vector" and numbers and len(self.default) == self.length
-        _require(fits, f"the default of {owner} to be one of its choices or {self.length} numbers", repr(self.default))
+        right = len({*self.choices}) == len(self.choices) and (self.kind == "label") == bool(self.choices)
+        _require(right, f"{wanted} for {owner}", repr(self.choices))
+        sized = self.kind == "vector" and isinstance(self.default, tuple) and len(self.default) == self.length
+        right = self.default is None or self.default in self.choices or sized
+        _require(right, f"the default of {owner} to be one of its choices or {self.length} numbers", repr(self.default))
 
 
 @dataclass(frozen=True)
@@ -130,22 +125,11 @@ class ModelSpec:
         return tuple(each for each in self.inputs if each.kind != "image")
 
     def __post_init__(self) -> None:
-        for name in ("scale", "channels_in", "channels_out", "multiple", "minimum"):
-            _require_whole(name, getattr(self, name), 1, 64 if name == "scale" else LARGEST_SIDE)
-        _require_whole("halo", self.halo, 0, LARGEST_SIDE)
+        for name, least in (("scale", 1), ("channels_in", 1), ("channels_out", 1), ("multiple", 1), ("minimum", 1), ("halo", 0)):
+            _require_whole(name, getattr(self, name), least, 64 if name == "scale" else LARGEST_SIDE)
+        _require_types(self)
         _require_whole("steps", self.provenance.steps, 0, 2**63)
-        texts = {"method": self.method, "direction": self.direction, **{name: getattr(self.provenance, name) for name in ("data", "licence", "version")}}
-        for name, value in texts.items():
-            _require_text(name, value)
-        _require(isinstance(self.tiling_exact, bool), "tiling_exact to be true or false", repr(self.tiling_exact))
-        for name, known in (("norm", get_args(Norm)), ("precision", get_args(Precision)), ("io", get_args(Io)), ("padding", get_args(Padding))):
-            value = getattr(self, name)
-            _require(value in known, f"{name} to be one of {', '.join(known)}", repr(value), "update Pixlate or export the model again")
-        self._require_inputs()
-
-    def _require_inputs(self) -> None:
-        sound = isinstance(self.inputs, tuple) and all(isinstance(each, ModelInput) for each in self.inputs)
-        _require(sound, "inputs to be a tuple of ModelInput", repr(self.inputs))
+        _require_types(self.provenance)
         names = [each.name for each in self.inputs]
         images = [each for each in self.inputs if each.kind == "image"]
         shown = " and ".join(each.name for each in images)
@@ -174,9 +158,9 @@ class ModelSpec:
         """
         try:
             values: dict[str, Any] = json.loads(text)
-            provenance = Provenance(**_known(Provenance, values.pop("provenance", {})))
-            inputs = tuple(_input(each) for each in values.pop("inputs", ()))
-            return cls(**_known(cls, values), provenance=provenance, inputs=inputs)
+            values["provenance"] = _made(Provenance, values.get("provenance", {}))
+            values["inputs"] = [_made(ModelInput, each) for each in values.get("inputs", ())]
+            return _made(cls, values)
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise PixlateError(f"model spec: expected a JSON object, got {text[:60]!r} ({error}); export the model again") from error
 
@@ -185,10 +169,10 @@ class ModelSpec:
         return replace(self, provenance=provenance)
 
 
-def _input(values: dict[str, Any]) -> ModelInput:
-    """Return an input of its JSON, where tuples are lists."""
-    known: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in _known(ModelInput, values).items()}
-    return ModelInput(**known)
+def _made(owner: type[Made], values: dict[str, Any]) -> Made:
+    """Return a dataclass of its JSON, where tuples are lists."""
+    names = {item.name for item in fields(cast("Any", owner))}
+    return owner(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items() if name in names})
 
 
 def _require(right: object, expected: str, got: object, remedy: str = "export the model again") -> None:
@@ -196,16 +180,13 @@ def _require(right: object, expected: str, got: object, remedy: str = "export th
         raise PixlateError(f"model spec: expected {expected}, got {got}; {remedy}")
 
 
-def _require_text(name: str, value: object) -> None:
-    _require(isinstance(value, str), f"{name} to be a text", repr(value))
+def _require_types(owner: Any, of: str = "") -> None:
+    for item in fields(owner):
+        value = getattr(owner, item.name)
+        wanted = misfit(value, item.type)
+        _require(not wanted, f"{item.name}{of} to be {wanted}", repr(value), "update Pixlate or export the model again")
 
 
-def _require_whole(name: str, value: object, least: int, most: int) -> None:
-    whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
-    _require(whole, f"{name} to be a whole number of at least {least}", repr(value))
-    _require(isinstance(value, int) and value <= most, f"{name} of at most {most}", value)
-
-
-def _known(owner: type, values: dict[str, Any]) -> dict[str, Any]:
-    names = {item.name for item in fields(owner)}
-    return {name: value for name, value in values.items() if name in names}
+def _require_whole(name: str, value: Any, least: int, most: int) -> None:
+    _require(not misfit(value, int) and value >= least, f"{name} to be a whole number of at least {least}", repr(value))
+    _require(value <= most, f"{name} of at most {most}", value)
