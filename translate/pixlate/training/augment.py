@@ -24,10 +24,7 @@ class DiffAugment(nn.Module):
 
     Takes and returns (batch, channels, height, width), images in [0, 1] or somewhat beyond. A pair is one image of more channels.
     Colour changes brightness, then saturation, then contrast, with the strengths of the paper; random numbers are those of
-    torch's default generator of the images' device.
-
-    Args:
-        kinds: Which changes to make; none leaves the images as they are.
+    torch's default generator of the images' device. Without ``kinds`` images stay as they are.
     """
 
     def __init__(self, kinds: Sequence[Kind]) -> None:

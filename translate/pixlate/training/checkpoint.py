@@ -170,11 +170,7 @@ def load_newest(folder: Path) -> tuple[Checkpoint, list[str]]:
 
 
 def load_checkpoint(path: Path, of_best: bool = False) -> Checkpoint:
-    """Return the newest checkpoint of a run, or the one that validated best, or the one in a checkpoint folder.
-
-    Raises:
-        PixlateError: There is no checkpoint.
-    """
+    """Return the newest checkpoint of a run, or the one that validated best, or the one in a checkpoint folder; refuse a path without any."""
     if is_checkpoint(path):
         return Checkpoint.load(path)
     checkpoint = (best if of_best else newest)(path / CHECKPOINTS)
@@ -186,11 +182,7 @@ def load_checkpoint(path: Path, of_best: bool = False) -> Checkpoint:
 
 
 def weights_to_start_from(path: Path) -> Mapping[str, Tensor]:
-    """Return the averaged weights of a run or checkpoint, or those of a file of another code base that a plugin recognises.
-
-    Raises:
-        PixlateError: Nothing there that can be read, or no plugin knows its keys.
-    """
+    """Return the averaged weights of a run or checkpoint, or those of a file of another code base, which a plugin must recognise."""
     if path.suffix.lower() not in SUFFIXES and not path.is_file():
         return load_checkpoint(path).average
     foreign = recognise(read_weights(path, "--start-from").tensors, ImportOptions(), path)
@@ -198,12 +190,9 @@ def weights_to_start_from(path: Path) -> Mapping[str, Tensor]:
 
 
 def take_over(gan: GAN, weights: Mapping[str, Tensor]) -> str:
-    """Copy the weights whose name and shape match, such as the body of a generator trained for another scale; say how many.
+    """Copy the weights whose name and shape match, such as the body of a generator trained for another scale; say how many, which must not be none.
 
     Counters of steps stay.
-
-    Raises:
-        PixlateError: None matches.
     """
     own = gan.state_dict()
     matching = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape and value.ndim}
@@ -221,11 +210,7 @@ def _finished(folder: Path) -> list[Path]:
 
 
 def optimizer_state(optimizer: Optimizer) -> dict[str, Any]:
-    """Return the optimiser's state with its tensors on the CPU.
-
-    Raises:
-        PixlateError: It keeps something else, which a checkpoint cannot hold.
-    """
+    """Return the optimiser's state with its tensors on the CPU; refuse one that keeps something else, which a checkpoint cannot hold."""
     state = optimizer.state_dict()
     kept: dict[int, dict[str, Tensor]] = {}
     for index, values in state["state"].items():

@@ -62,11 +62,7 @@ def average_gradients(fabric: Fabric, parameters: list[Tensor]) -> None:
 
 
 def _processes(options: TrainingOptions) -> tuple[int, int]:
-    """Return the processes on this machine and the number of machines.
-
-    Raises:
-        PixlateError: torchrun started another number than ``--devices`` asks for.
-    """
+    """Return the processes on this machine and the number of machines; refuse another number from torchrun than ``--devices`` asks for."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return options.devices, 1
     processes, world = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])

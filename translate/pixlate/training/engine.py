@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
 
 from pixlate.data.folders import digest_names
 from pixlate.errors import PixlateError
@@ -48,14 +47,7 @@ def train(options: RunOptions, run: Path, watch: Watcher, warn: Teller, resume: 
     """Train to the end of the run; return whether it was reached, which a signal prevents.
 
     SIGTERM and Ctrl-C write a checkpoint before they end the run. Where several processes train, each calls this; the first one writes and prints.
-
-    Args:
-        options: What to train, and how.
-        run: The run folder.
-        watch: Called after each step.
-        warn: Called with each warning.
-        resume: Whether to resume from the newest checkpoint.
-        tell: Called with lines of information at the start.
+    ``resume`` continues from the newest checkpoint; ``tell`` is called with lines of information at the start.
 
     Raises:
         PixlateError: Images, options and networks do not fit together, a loss is not finite, the disk is full, or nothing can be resumed.
@@ -105,11 +97,7 @@ class Session:
         return []
 
     def restore(self) -> list[str]:
-        """Resume from the newest checkpoint that can be read; return a sentence for each that cannot.
-
-        Raises:
-            PixlateError: There is none, or it was trained with other options.
-        """
+        """Resume from the newest checkpoint that can be read, if options and images are the same; return a sentence for each that cannot."""
         if self.fabric.is_global_zero:
             self._held = hold(self.run)
             checkpoint, damaged = load_newest(self.run / CHECKPOINTS)
@@ -167,7 +155,7 @@ class Session:
             stopping = self._agreed(signals.asked)  # asked once: a signal that comes from here on ends the run after the next step, with its checkpoint
             ending = done == trainer.steps or stopping
             if recorder and plugins.listened("pixlate_step_finished"):
-                plugins.report("pixlate_step_finished", run=self.run, step=done, losses=_numbers(losses))
+                plugins.report("pixlate_step_finished", run=self.run, step=done, losses={name: float(value) for name, value in losses.items()})
             validating = done % training.validate_every == 0 or done == trainer.steps
             if done % training.log_every == 0 or done % training.checkpoint_every == 0 or validating or ending:
                 progress.losses = self._mean(losses)
@@ -200,9 +188,7 @@ class Session:
         validation = Validation()
         if self.fabric.is_global_zero:
             validation = validate(self.trainer.average.module, self.trainer.data, self.fabric.device, self.metrics)
-        if self.fabric.world_size > 1:
-            validation = Validation(self.fabric.broadcast(validation.figures), validation.samples)
-        return validation
+        return replace(validation, figures=self.fabric.broadcast(validation.figures))
 
     def _better(self, validation: Validation) -> bool:
         """Return whether this is the best validation so far; the schedule receives it, too."""
@@ -229,20 +215,13 @@ class Session:
 
     def _agreed(self, asked: bool) -> bool:
         """Return whether any process was asked to stop."""
-        if self.fabric.world_size == 1:
+        if self.fabric.world_size == 1:  # without waiting for the device
             return asked
-        return bool(self._reduced(torch.tensor(float(asked), device=self.fabric.device)) > 0)
+        return self._mean({"asked": torch.tensor(float(asked), device=self.fabric.device)})["asked"] > 0
 
     def _mean(self, losses: Losses) -> dict[str, float]:
         """Return the losses as numbers, means over all processes."""
-        if self.fabric.world_size == 1 or not losses:
-            return _numbers(losses)
-        return dict(zip(losses, self._reduced(torch.stack(list(losses.values())).float()).tolist(), strict=True))
-
-    def _reduced(self, values: Tensor) -> Tensor:
-        mean: Any = self.fabric.all_reduce(values, reduce_op="mean")
-        return torch.as_tensor(mean)
-
-
-def _numbers(losses: Losses) -> dict[str, float]:
-    return {name: float(value) for name, value in losses.items()}
+        if not losses:
+            return {}
+        means: Any = self.fabric.all_reduce(torch.stack([value.float().reshape(()) for value in losses.values()]), reduce_op="mean")
+        return dict(zip(losses, means.tolist(), strict=True))

@@ -31,11 +31,7 @@ MOVED = 1e-7
 
 
 class Monitor:
-    """Monitors discriminators, the diversity of outputs and the change of weights, and warns of each once a run.
-
-    Args:
-        patience: Observations in a row that must look wrong before a warning.
-    """
+    """Monitors discriminators, the diversity of outputs and the change of weights; warns of each once a run, after ``patience`` wrong observations in a row."""
 
     def __init__(self, patience: int = PATIENCE) -> None:
         if patience < 1:
@@ -121,13 +117,9 @@ class Monitor:
 
 
 def ranking_accuracy(real: Tensor, fake: Tensor) -> float:
-    """Return how often the logit of a real image is above that of a generated one, over all pairs; ties count half.
+    """Return how often the logit of a real image is above that of a generated one, over all pairs of any shapes, finite; ties count half.
 
     This is the area under the ROC curve, which needs no threshold and so holds for every adversarial objective.
-
-    Args:
-        real: Logits of real images, of any shape, finite.
-        fake: Logits of generated images, of any shape, finite.
     """
     above, ranked = real.detach().float().flatten(), fake.detach().float().flatten().sort().values
     below = torch.searchsorted(ranked, above) + torch.searchsorted(ranked, above, right=True)

@@ -11,10 +11,7 @@ class ImagePool:
 
     Each entry has a pool of its own. While it is not full, an image is stored and returned; then, with probability 1/2 each, either the image
     is returned, or a random stored one is returned and replaced by it. Every image takes two draws of PyTorch's default generator on the CPU,
-    whichever way it goes, so with that generator seeded and the state restored a resumed run is bit-equal.
-
-    Args:
-        size: Most images stored of each entry; 0 returns all images as they come.
+    whichever way it goes, so with that generator seeded and the state restored a resumed run is bit-equal. A size of 0 returns all images as they come.
     """
 
     def __init__(self, size: int) -> None:
@@ -24,12 +21,9 @@ class ImagePool:
         self._stored: dict[str, list[Tensor]] = {}
 
     def query(self, images: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return images for the discriminators in place of the ones just made: same names and shapes, detached.
+        """Return images (batch, channels, height, width) for the discriminators in place of the ones just made: same names and shapes, detached.
 
         Images of another shape than the stored ones, as when a run grows its resolution, empty the pool of that entry first.
-
-        Args:
-            images: Tensors (batch, channels, height, width) by name.
         """
         return {name: self._exchanged(name, batch.detach()) for name, batch in images.items()}
 

@@ -30,10 +30,7 @@ CAPTION = 32
 class Recorder:
     """Writes everything that people look at into a run folder; ``tensorboard --logdir RUN`` shows its events.
 
-    Args:
-        run: The run folder.
-        done: Steps made before; what was recorded of later ones is taken out.
-        warn: Called with each warning.
+    What was recorded of steps after ``done``, which were made before, is taken out; ``warn`` is called with each warning.
     """
 
     def __init__(self, run: Path, done: int, warn: Callable[[str], None]) -> None:

@@ -54,11 +54,7 @@ class _Generated:
 
 
 class Trainer:
-    """Makes one step after the other, whatever the method; knows nothing about run folders and the terminal.
-
-    Args:
-        options: What to train, and how.
-        fabric: Launched; has device and processes.
+    """Makes one step after the other, whatever the method; knows nothing about run folders and the terminal. The fabric must be launched.
 
     Raises:
         PixlateError: Images, networks and options do not fit together.
@@ -156,11 +152,7 @@ class Trainer:
         return Checkpoint(done, _cpu(self.gan.state_dict()), _cpu(self.average.module.state_dict()), optimizers, _cpu(pool), state | own)
 
     def restore(self, checkpoint: Checkpoint, origin: Path) -> None:
-        """Resume from a checkpoint.
-
-        Raises:
-            PixlateError: It holds another network.
-        """
+        """Resume from a checkpoint, which must hold the same networks; ``origin`` is named where it does not."""
         try:
             self.gan.load_state_dict(checkpoint.weights)
             self.average.module.load_state_dict(checkpoint.average)
@@ -228,12 +220,7 @@ class Trainer:
     def _update(self, step: int, turn: Turn, parts: list[Batch], made: list[_Generated | None], graphs: bool) -> Losses:
         """Minimise the sum of one player's losses by one update; return the losses.
 
-        Args:
-            step: The step, from 0.
-            turn: Whose.
-            parts: Of the batch.
-            made: Images of each part, which are kept here.
-            graphs: Whether they are kept with their graph, which takes memory.
+        Images of each part of the batch are kept in ``made``, with their graph, which takes memory, if ``graphs``.
         """
         player = turn.player
         for other in self.turns.values():
@@ -268,11 +255,7 @@ class Trainer:
 
 
 def require_finite(values: dict[str, float], step: int) -> None:
-    """Refuse numbers that are not.
-
-    Raises:
-        PixlateError: Names them.
-    """
+    """Refuse numbers that are not, by name."""
     if wrong := [name for name, value in values.items() if not np.isfinite(value)]:
         raise PixlateError(
             f"not finite at step {step}: {name_some(wrong, 3)}; checkpoints are kept: start a new run with a lower --learning-rate or --gradient-clip 1, "
