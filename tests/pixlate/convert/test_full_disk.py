@@ -180,15 +180,15 @@ def test_a_sheet_that_cannot_be_written_is_a_failure_and_the_images_are_converte
         raise OSError(errno.ENOSPC, "No space left on device")
 
     source = folder(tmp_path / "in", 2)
-    from pixlate.convert import sheet
+    from pixlate.convert import report
 
-    real = sheet.Sheet._drawn
+    real = report.Sheet._drawn
 
-    def drawn(self: sheet.Sheet) -> Image.Image:
+    def drawn(self: report.Sheet) -> Image.Image:
         monkeypatch.setattr(Image.Image, "save", full)
         return real(self)
 
-    monkeypatch.setattr(sheet.Sheet, "_drawn", drawn)
+    monkeypatch.setattr(report.Sheet, "_drawn", drawn)
     summary = run(source, tmp_path / "out", sheet=tmp_path / "sheet.png", report=tmp_path / "report.json")
     assert (summary.converted, summary.exit_code) == (2, 1)
     assert summary.unwritten == f"the sheet {tmp_path / 'sheet.png'} could not be written (No space left on device)"

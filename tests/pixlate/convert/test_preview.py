@@ -9,8 +9,8 @@ from PIL import Image
 from tests.pixlate.conftest import Nearest, Run, folder, load, save, tree
 
 from pixlate.convert import ConvertOptions, convert
-from pixlate.convert.preview import Preview, preview
-from pixlate.convert.sheet import CELL, LABEL, MARGIN, ROWS
+from pixlate.convert.conversion import Preview, preview
+from pixlate.convert.report import CELL, LABEL, MARGIN, ROWS
 from pixlate.errors import PixlateError
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.translator import Translator

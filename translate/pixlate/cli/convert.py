@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pixlate.convert import ConvertOptions
 from pixlate.convert import convert as convert_images
-from pixlate.convert.preview import preview
+from pixlate.convert.conversion import preview
 from pixlate.convert.report import Report, Summary
 from pixlate.errors import PixlateError
 from pixlate.places.local import locate
@@ -151,7 +151,7 @@ def _preview(sources: list[str | Path], out: str | Path, model: str, options: Co
         if json:
             print(f"{',' if count else ''}\n{json_format.dumps(asdict(item))}", end="")
         else:
-            sizes = f" {_size(item.source_size)} -> {_size(item.output_size)}" if item.source_size else ""
+            sizes = " {}x{} -> {}x{}".format(*item.source_size, *item.output_size) if item.source_size and item.output_size else ""
             _say(f"{item.action}: {printable(item.source)} -> {printable(item.output)}{sizes}")
         count += 1
         failed += item.fails
@@ -163,10 +163,6 @@ def _preview(sources: list[str | Path], out: str | Path, model: str, options: Co
             f"{count} file{'' if count == 1 else 's'}, {failed} would fail by their headers, {pixels / 1e6:.3g} million pixels of output; nothing was written"
         )
     return 1 if failed else 0
-
-
-def _size(size: tuple[int, int] | None) -> str:
-    return f"{size[0]}x{size[1]}" if size else "?"
 
 
 def _say(line: str) -> None:

@@ -164,10 +164,7 @@ def _train(options: Any, run: Path, resumed: bool) -> int:
                 measured = ", ".join(f"{name} {value:.2f}" for name, value in progress.figures.items()) + " on held-out images"
                 console.print(f"step {progress.step}: {measured}")
 
-        def warn(message: str) -> None:
-            console.print(f"pixlate: {message}")
-
-        finished = engine.train(options, run, watch, warn, resume=resumed, tell=console.print)
+        finished = engine.train(options, run, watch, lambda message: console.print(f"pixlate: {message}"), resume=resumed, tell=console.print)
     if not finished:
         console.print(f"stopped; resume with:\npixlate train --resume {quote(str(run))}{named}")
         return 130 if devices.is_main_process() else 0  # Fabric kills the first process, at work on its report, where another one fails

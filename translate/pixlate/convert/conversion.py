@@ -1,4 +1,4 @@
-"""What every engine has of a conversion: plan and settings; journal, report and sheet; and one run through them."""
+"""What every engine has of a conversion: its task, what is written while it runs, and one run through it; and a preview of one."""
 
 import hashlib
 import json
@@ -9,22 +9,29 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pixlate.convert.options import ConvertOptions
-from pixlate.convert.plan import Plan, make_plan
-from pixlate.convert.report import Report, Result, reason_of
-from pixlate.convert.sheet import Sheet
+from pixlate.convert.plan import Plan, make_plan, refuse_replaced
+from pixlate.convert.report import Report, Result, Sheet, reason_of
 from pixlate.errors import PixlateError
+from pixlate.images import ImageFile
 from pixlate.images.formats import writable
 from pixlate.images.write import require_held
 from pixlate.inference.conditions import ImageConditions
-from pixlate.inference.models import find
-from pixlate.places.journal import Job, Journal, Outputs
+from pixlate.inference.models import find, load_executors
+from pixlate.places.journal import Job, Journal, Outputs, ReadOnlyJournal
 from pixlate.places.local import locate
-from pixlate.places.paths import digest_file, identity
+from pixlate.places.paths import digest_file
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.manager import installed
 from pixlate.plugin.place import FULL
 from pixlate.plugin.spec import ModelSpec
 from pixlate.system.process import StopOnSignal
+
+_ACTIONS = {
+    "resume": {"new": "convert", "stale": "convert again", "finished": "finished before", "foreign": "fail: exists", "other settings": "fail: other settings"},
+    "skip": {"new": "convert", "stale": "skip", "finished": "skip", "foreign": "skip", "other settings": "skip"},
+    "overwrite": {"new": "convert", "stale": "overwrite", "finished": "overwrite", "foreign": "overwrite", "other settings": "overwrite"},
+}
+"""What is done with an output, by ``--on-exists`` and the state that the journal knows it in."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +79,12 @@ class Task:
 
     @contextmanager
     def open_sinks(self) -> Iterator[Sinks]:
-        """Open report, sheet and journal, and close them; what can be refused must be refused before.
-
-        Raises:
-            PixlateError: One of them cannot be written.
-        """
+        """Open report, sheet and journal, or refuse them, and close them; what can be refused must be refused before."""
         with ExitStack() as held:
             report = held.enter_context(Report(self.options.report, len(self.plan.jobs) + len(self.plan.failures), self.plan.ignored))
             sheet = Sheet(self.options.sheet, str(self.model)) if self.options.sheet else None
             if sheet is not None:
-                held.callback(sheet.discard)
+                held.callback(sheet.draft.drop)
             yield Sinks(held.enter_context(Journal(self.plan.store, self.settings)), report, sheet)
             if sheet is not None:
                 sheet.save(report.summary)
@@ -94,13 +97,11 @@ def planned(sources: Sequence[str | Path], out: str | Path, model: str | Path, o
         PixlateError: No such model or source, clashing names, a report or sheet that would take the place of something.
     """
     path = find(model)
-    for option, file in (("report", options.report), ("sheet", options.sheet)):
-        if file is not None and identity(file) == identity(path):
-            raise PixlateError(f"--{option} {file} would take the place of the model; name another file")
     if options.mask is not None:
         options = replace(options, mask=options.mask.absolute())
     formats = installed().image_formats()
     plan = make_plan([locate(source) for source in sources], locate(out), options, formats)
+    refuse_replaced(plan, options, path)
     return Task(plan, model, path, options, settings_digest(path, options), formats, watch)
 
 
@@ -110,6 +111,49 @@ def settings_digest(model: Path, options: ConvertOptions) -> str:
     given = {"set": sorted(options.set), "mask": None if options.mask is None else str(options.mask.absolute()), "seed": options.seed}
     shaping |= {name: value for name, value in given.items() if value}
     return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What would become of one file."""
+
+    source: str
+    output: str
+    action: str
+    """Such as ``convert``, ``skip``, ``finished before`` or ``fail: reason``."""
+    source_size: tuple[int, int] | None = None
+    """Width and height, in pixels; None if they are unknown without decoding or downloading."""
+    output_size: tuple[int, int] | None = None
+
+    @property
+    def fails(self) -> bool:
+        """Whether the file would be counted as a failure."""
+        return self.action.startswith("fail")
+
+
+def preview(sources: Sequence[str | Path], out: str | Path, model: str | Path, options: ConvertOptions) -> Iterator[Preview]:
+    """Yield what would become of each file, from its header; refuse at once what the conversion would refuse."""
+    task = planned(sources, out, model, options, lambda report: None)
+    spec = load_executors(model, options)[0].spec
+    task, _ = task.fitted(spec)
+    return _previews(task, ReadOnlyJournal(task.plan.store, task.settings), spec)
+
+
+def _previews(task: Task, records: ReadOnlyJournal, spec: ModelSpec) -> Iterator[Preview]:
+    for source, reason in task.plan.failures:
+        yield Preview(source, "", f"fail: {reason}")
+    for job in task.plan.jobs:
+        try:
+            version, path, size = job.place.version(), job.place.local, None
+            if path is not None:
+                with ImageFile(path, max_pixels=task.options.max_pixels, formats=task.formats) as file:
+                    size = None if file.format.probe is None else file.size
+            output = (size[0] * spec.scale, size[1] * spec.scale) if size else None
+            if output is not None:
+                require_held(writable(job.format, task.formats), spec.channels_out, "uint8", output, task.formats)
+            yield Preview(job.source, job.name, _ACTIONS[task.options.on_exists][records.state(job, version)], size, output)
+        except PixlateError as error:
+            yield Preview(job.source, job.name, f"fail: {error}")
 
 
 class Run:

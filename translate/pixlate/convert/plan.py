@@ -56,7 +56,6 @@ def make_plan(sources: Sequence[Place], out: Place, options: ConvertOptions, kno
                 _add(plan, found, options, known)
     _refuse_clashes(plan)
     _refuse_own_images(plan)
-    _refuse_replaced(plan, options)
     if not plan.jobs and not plan.failures:
         raise PixlateError(
             f"expected images ({' '.join(sorted(known))}) in {', '.join(map(str, sources))}, found none among {plan.ignored.total()} files; check the path"
@@ -158,15 +157,20 @@ def _refuse_own_images(plan: Plan) -> None:
     plan.jobs = [job for job in plan.jobs if job not in written]
 
 
-def _refuse_replaced(plan: Plan, options: ConvertOptions) -> None:
-    """Refuse a report or sheet that would take the place of an image, of an output or of the journal."""
+def refuse_replaced(plan: Plan, options: ConvertOptions, model: Path) -> None:
+    """Refuse a report or sheet that would take the place of the model, an image, an output or the journal."""
     for option, path in (("report", options.report), ("sheet", options.sheet)):
         if path is None:
             continue
-        own = identity(path)
-        name = plan.store.relative(path)
-        if name is not None and (name == os.curdir or Path(name).parts[0] == HOME):
-            raise PixlateError(f"--{option} {path} would take the place of the output folder or of its journal; name another file")
-        for job in plan.jobs:
-            if job.name == name or (own is not None and own == job.place.identity()):
-                raise PixlateError(f"--{option} {path} would take the place of {'an output' if job.name == name else 'an image'}; name another file")
+        own, name = identity(path), plan.store.relative(path)
+        if own is not None and own == identity(model):
+            what = "the model"
+        elif name is not None and (name == os.curdir or Path(name).parts[0] == HOME):
+            what = "the output folder or of its journal"
+        elif any(job.name == name for job in plan.jobs):
+            what = "an output"
+        elif own is not None and any(own == job.place.identity() for job in plan.jobs):
+            what = "an image"
+        else:
+            continue
+        raise PixlateError(f"--{option} {path} would take the place of {what}; name another file")

@@ -87,9 +87,10 @@ class Batcher:
 
     def submit(self, ticket: Ticket) -> None:
         """Let a picture wait for its model; after :meth:`close` it is abandoned at once."""
+        key = ticket.model, self._lanes[0][ticket.model].shape(*ticket.pixels.shape[:2]), ticket.pixels.dtype.str
         with self._changed:
             if self._open:
-                self._waiting.setdefault(self._key(ticket), deque()).append(ticket)
+                self._waiting.setdefault(key, deque()).append(ticket)
                 self._changed.notify_all()
                 return
         ticket.done(Abandoned())
@@ -124,10 +125,6 @@ class Batcher:
                 thread.join(None if end is None else max(0.0, end - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
-    def _key(self, ticket: Ticket) -> Key:
-        height, width = ticket.pixels.shape[:2]
-        return ticket.model, self._lanes[0][ticket.model].shape(height, width), ticket.pixels.dtype.str
-
     def _loop(self, lane: Lane) -> None:
         self._warm_up()
         while tickets := self._next(lane):
@@ -141,10 +138,9 @@ class Batcher:
                 now = time.monotonic()
                 due = {key: self._due(lane, key, tickets) for key, tickets in self._waiting.items()}
                 ready = [key for key, at in due.items() if at <= now]
-                if ready and self._oldest_first:
-                    return self._take(lane, min(ready, key=lambda key: self._waiting[key][0].arrived))
                 if ready:
-                    return self._take(lane, max(ready, key=lambda key: len(self._waiting[key])))
+                    oldest, fullest = min(ready, key=lambda key: self._waiting[key][0].arrived), max(ready, key=lambda key: len(self._waiting[key]))
+                    return self._take(lane, oldest if self._oldest_first else fullest)
                 self._changed.wait(min(due.values()) - now if due else None)
         return []
 
@@ -155,8 +151,7 @@ class Batcher:
 
     def _take(self, lane: Lane, key: Key) -> list[Ticket]:
         tickets = self._waiting[key]
-        count = min(len(tickets), lane[key[0]].batch_size(*key[1]))
-        taken = [tickets.popleft() for _ in range(count)]
+        taken = [tickets.popleft() for _ in range(min(len(tickets), lane[key[0]].batch_size(*key[1])))]
         if not tickets:
             del self._waiting[key]
         return taken
@@ -165,9 +160,8 @@ class Batcher:
 def _run(executor: Executor, tickets: list[Ticket], watch: Callable[[Batch], None]) -> None:
     """Run one batch and report each picture's result, releasing it at once."""
     started = time.monotonic()
-    batch = Batch(tickets[0].model, len(tickets), 0.0, [started - ticket.arrived for ticket in tickets])
     outcomes = _outcomes(executor, tickets)
-    watch(Batch(batch.model, batch.count, time.monotonic() - started, batch.waited_s))
+    watch(Batch(tickets[0].model, len(tickets), time.monotonic() - started, [started - ticket.arrived for ticket in tickets]))
     while tickets:
         tickets.pop(0).done(outcomes.pop(0))
 

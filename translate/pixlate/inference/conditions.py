@@ -59,9 +59,9 @@ class Conditions:
     @classmethod
     def neutral(cls, spec: ModelSpec) -> "Conditions":
         """Return defaults, first choices and zeros, to run a model without being asked; a model of masks needs those besides."""
-        labels = {each.name: each.choices[0] for each in spec.conditions if each.kind == "label" and each.default is None}
-        vectors = {each.name: ",".join(["0"] * each.length) for each in spec.conditions if each.kind == "vector" and each.default is None}
-        return cls.of(spec, labels | vectors, masks=any(each.kind == "mask" for each in spec.conditions))
+        needed = [each for each in spec.conditions if each.kind in ("label", "vector") and each.default is None]
+        given = {each.name: each.choices[0] if each.kind == "label" else ",".join(["0"] * each.length) for each in needed}
+        return cls.of(spec, given, masks=any(each.kind == "mask" for each in spec.conditions))
 
     def arrays(self, name: str, mask: Pixels | None = None) -> dict[str, NDArray[Any]]:
         """Return the conditions of one image, without a batch axis; its name decides its noise, and a mask is (height, width, 1)."""
@@ -129,11 +129,7 @@ class ImageConditions:
 
 
 def parse(texts: Sequence[str]) -> dict[str, str]:
-    """Return texts such as ``hair=blond`` by name.
-
-    Raises:
-        PixlateError: One has no ``=``, or a name comes twice.
-    """
+    """Return texts such as ``hair=blond`` by name; refuse one without ``=``, and a name that comes twice."""
     found: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")

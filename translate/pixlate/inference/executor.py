@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.images.picture import Pixels
@@ -57,9 +56,7 @@ class Executor:
             raise PixlateError(
                 f"expected --tile of at least {self._least} pixels, since this model looks {self.spec.halo} pixels around, got {tile}; choose a larger one"
             )
-        self._tile: int | None = None if tile == "off" else AUTO_TILE[kind] if tile == "auto" else tile
-        if tile == "auto" and self._tile is not None:
-            self._tile = max(self._tile, self._least)
+        self._tile: int | None = None if tile == "off" else max(AUTO_TILE[kind], self._least) if tile == "auto" else tile
 
     @property
     def most_at_once(self) -> int:
@@ -78,17 +75,12 @@ class Executor:
         return int(raised[0]), int(raised[1])
 
     def translate(self, images: Sequence[Pixels], before_each: Callable[[], None] = lambda: None, conditions: Sequence[Arrays] = ()) -> list[Pixels]:
-        """Return the translations of images (height, width, channels_in) of one :meth:`shape`, each at its own size.
-
-        Args:
-            images: The images.
-            before_each: As for calls.
-            conditions: Of each image, without a batch axis.
-        """
+        """Return the translations of images (height, width, channels_in) of one :meth:`shape`, each at its own size; conditions have no batch axis."""
         sizes = [image.shape[:2] for image in images]
         shapes = [self.shape(*size) for size in sizes]  # they differ where the tile has shrunk since the images were grouped
         height, width = max(rows for rows, _ in shapes), max(columns for _, columns in shapes)
-        fitting = [{name: self._padded(name, value, height, width) for name, value in each.items()} for each in conditions]
+        masks = self._masks
+        fitting = [{name: pad(value[None], height, width, "symmetric")[0] if name in masks else value for name, value in each.items()} for each in conditions]
         outputs = self(_stacked(images, height, width), before_each, stacked(fitting))
         scale = self.spec.scale
         if all(size == (height, width) for size in sizes):
@@ -99,7 +91,7 @@ class Executor:
         """Return the translated images, (batch, height * scale, width * scale, channels_out).
 
         Args:
-            pixels: The images, (batch, height, width, channels_in).
+            pixels: (batch, height, width, channels_in).
             before_each: Called before each run of the model; what it raises ends the translation.
             conditions: Inputs of the model besides the image, by name, one entry for each image.
 
@@ -144,11 +136,7 @@ class Executor:
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
 
     def _translated(self, pixels: Pixels, conditions: Arrays) -> Pixels:
-        """Call the translator, which may be anybody's, and see that it gave what its spec says.
-
-        Raises:
-            PixlateError: It raised, or gave another shape or type.
-        """
+        """Call the translator, which may be anybody's; refuse what is not of the shape and type that its spec says."""
         try:
             output = self.translator(pixels, **conditions)
         except (PixlateError, OutOfDeviceMemory, MemoryError):
@@ -198,10 +186,6 @@ class Executor:
                     result[y.start * scale : y.stop * scale, x.start * scale : x.stop * scale] += output * weight
         return np.ascontiguousarray(result[: real_height * scale, : real_width * scale], image.dtype)
 
-    def _padded(self, name: str, value: NDArray[Any], height: int, width: int) -> NDArray[Any]:
-        """Return a condition of an image, a mask mirrored as its image is."""
-        return pad(value[None], height, width, "symmetric")[0] if name in self._masks else value
-
     def _shrink_tile(self, failed: int, error: OutOfDeviceMemory) -> None:
         """Halve the tile after one of ``failed`` pixels did not fit."""
         if failed <= self._least:
@@ -214,9 +198,5 @@ def _stacked(images: Sequence[Pixels], height: int, width: int) -> Pixels:
 
     Mirroring keeps the statistics that per-image norms see nearest to those of the image itself.
     """
-    if len(images) == 1 and images[0].shape[:2] == (height, width):
-        return images[0][None]
-    stack = np.empty((len(images), height, width, images[0].shape[2]), images[0].dtype)
-    for place, image in zip(stack, images, strict=True):
-        place[:] = pad(image[None], height, width, "symmetric")[0]
-    return stack
+    padded = [pad(image[None], height, width, "symmetric") for image in images]
+    return padded[0] if len(padded) == 1 else np.concatenate(padded)

@@ -17,11 +17,7 @@ if TYPE_CHECKING:
 
 
 def find(model: str | Path) -> Path:
-    """Return the file of a ready model's name, or the path itself where it is a file.
-
-    Raises:
-        PixlateError: Neither a name nor a file.
-    """
+    """Return the file of a ready model's name, or the path itself where it is a file; refuse what is neither."""
     cards = installed().offered(ModelCard)
     if str(model) in cards:
         card = cards[str(model)]
@@ -108,11 +104,7 @@ def load_executors(model: str | Path, options: "ConvertOptions") -> list[Executo
 
 
 def split_devices(device: str) -> list[str]:
-    """Return the devices that a text such as ``cuda:0,1`` names, one by one.
-
-    Raises:
-        PixlateError: A device is named twice.
-    """
+    """Return the devices that a text such as ``cuda:0,1`` names, one by one; refuse one that is named twice."""
     kind, colon, numbers = device.partition(":")
     devices = [f"{kind}:{number}" for number in numbers.split(",")] if colon else [device]
     if len(set(devices)) < len(devices):

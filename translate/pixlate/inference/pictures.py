@@ -18,17 +18,11 @@ def to_model(picture: Picture, spec: ModelSpec) -> Pixels:
 
 
 def refuse_colour(picture: Picture, spec: ModelSpec) -> None:
-    """Check that a model takes a picture.
-
-    Raises:
-        PixlateError: It has other channels, and is not grey.
-    """
+    """Refuse a picture of other channels than a model takes; grey pictures fit every model."""
     channels, wanted = picture.pixels.shape[2], spec.channels_in
-    if channels in (1, wanted):
-        return
-    if wanted == 1:
-        raise PixlateError(f"the model takes grey pictures of 1 channel, this one has {channels}; convert it to grey or use another model")
-    raise PixlateError(f"the model takes pictures of {wanted} channels, this one has {channels}; convert it or use another model")
+    if channels not in (1, wanted):
+        takes, todo = ("grey pictures of 1 channel", "convert it to grey") if wanted == 1 else (f"pictures of {wanted} channels", "convert it")
+        raise PixlateError(f"the model takes {takes}, this one has {channels}; {todo} or use another model")
 
 
 def channels_made(channels: int, spec: ModelSpec) -> int:
@@ -39,7 +33,7 @@ def channels_made(channels: int, spec: ModelSpec) -> int:
 def from_model(pixels: Pixels, source: Picture, spec: ModelSpec) -> Picture:
     """Return the translated picture: grey stays grey under a scale model, alpha is enlarged alike where the output has colours, metadata is the source's."""
     if channels_made(source.pixels.shape[2], spec) < pixels.shape[2]:
-        pixels = _mean(pixels)
+        pixels = np.rint(pixels.mean(axis=2, dtype=np.float32, keepdims=True)).astype(pixels.dtype)
     notes = source.notes
     alpha = None if source.alpha is None else _enlarge(_whole(source.alpha), spec.scale)
     if alpha is not None and pixels.shape[2] not in (1, 3):
@@ -61,11 +55,6 @@ def with_origin(picture: Picture, spec: ModelSpec) -> Picture:
     kind = "algorithmicallyEnhanced" if spec.scale > 1 else "compositeWithTrainedAlgorithmicMedia"
     xmp, note = add_origin(picture.metadata.xmp, kind)
     return replace(picture, metadata=replace(picture.metadata, xmp=xmp), notes=(*picture.notes, *([note] if note else [])))
-
-
-def _mean(pixels: Pixels) -> Pixels:
-    mean: Pixels = np.rint(pixels.mean(axis=2, dtype=np.float32, keepdims=True)).astype(pixels.dtype)
-    return mean
 
 
 def _enlarge(plane: Pixels, scale: int) -> Pixels:
