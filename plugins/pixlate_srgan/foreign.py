@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import pixlate
+from pixlate.inference.sizes import spec_sizes
 from pixlate.networks.srresnet import MSRResNet, SRResNet
 from pixlate.weights.adapting import renamed, with_weights
 
@@ -47,7 +48,7 @@ def import_basicsr(state: Mapping[str, Tensor]) -> pixlate.ForeignGenerator | No
     network = with_weights(lambda: MSRResNet(scale, len(first), blocks), renamed(state, places))
     if network is None:
         return None
-    spec = pixlate.ModelSpec(method="srgan", scale=scale, tiling_exact=True, halo=network.halo)
+    spec = pixlate.ModelSpec(method="srgan", scale=scale, **spec_sizes(network))
     return pixlate.ForeignGenerator(f"MSRResNet of {blocks} blocks at scale {scale}, BasicSR", network, spec)
 
 
@@ -67,7 +68,7 @@ def import_leftthomas(state: Mapping[str, Tensor]) -> pixlate.ForeignGenerator |
     network = with_weights(lambda: SquashedSRResNet(scale, len(first), last, normed), renamed(state, places))
     if network is None:
         return None
-    spec = pixlate.ModelSpec(method="srgan", scale=scale, tiling_exact=True, halo=network.halo, norm="running")
+    spec = pixlate.ModelSpec(method="srgan", scale=scale, **spec_sizes(network), norm="running")
     return pixlate.ForeignGenerator(f"SRResNet of {last} blocks at scale {scale}, leftthomas/SRGAN", network, spec)
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from pixlate.adversarial import to_symmetric
+from pixlate.inference.sizes import spec_sizes
 from pixlate.losses import Perceptual, discriminator_loss, generator_loss, l1, load_vgg19, mse
 from pixlate.networks.patchgan import PatchGAN
 from pixlate.networks.srgan_discriminator import SRGANDiscriminator
@@ -27,15 +28,15 @@ class SRGAN(GAN):
             else MSRResNet(options.scale, options.channels, options.blocks, options.tail)
         )
         super().__init__({MAIN_GENERATOR: generator}, {"target": _discriminator(options)} if options.second else {})
-        self.options, self.halo = options, generator.halo
+        self.options, self.sizes = options, spec_sizes(generator)
         self.adversarial = options.stages == "adversarial"
         """Whether the second stage has begun."""
         self._perceptual: list[Perceptual] = []  # in a list, since it is no part of the model and its checkpoints
 
     def spec(self, generator: str = MAIN_GENERATOR) -> ModelSpec:
-        """Return scale and halo; convolutions alone make tiling exact."""
+        """Return scale, tiling and norm mode."""
         normalised = self.options.network == "srresnet"
-        return ModelSpec(method="srgan", scale=self.options.scale, tiling_exact=True, halo=self.halo, norm="running" if normalised else "none")
+        return ModelSpec(method="srgan", scale=self.options.scale, **self.sizes, norm="running" if normalised else "none")
 
     def prepare(self, device: torch.device) -> None:
         """Load VGG19, where its features are compared."""

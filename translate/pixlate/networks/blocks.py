@@ -1,6 +1,6 @@
 """Parts that several networks share."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 from torch import Tensor, nn
@@ -15,9 +15,21 @@ class Layered(nn.Module):
 
     layers: int
 
-    def features(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
-        """Return the activations of layers, in the order asked for; 0 is the images. Nothing is computed beyond the last of them."""
+    def activations(self, images: Tensor) -> Iterator[Tensor]:
+        """Yield the images, which are layer 0, and the layers after them; each is computed when it is asked for."""
         raise NotImplementedError
+
+    def features(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
+        """Return the activations of layers, in the order asked for; 0 is the images. Nothing is computed beyond the last of them.
+
+        Raises:
+            ValueError: One is below 0 or above ``layers``, or the images are none that the network takes.
+        """
+        if wrong := [layer for layer in layers if not 0 <= layer <= self.layers]:
+            raise ValueError(f"expected layers from 0, the images, to {self.layers}, the output, got {wrong}; choose among these")
+        numbers = range(max(layers, default=0) + 1)
+        found = {layer: features for layer, features in zip(numbers, self.activations(images), strict=False) if layer in layers}
+        return [found[layer] for layer in layers]
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the output."""
@@ -133,28 +145,6 @@ def padding_layer(kind: Padding, width: int) -> nn.Module:
         case "zero":
             return nn.ZeroPad2d(width)
     raise ValueError(f"expected a padding of reflect, replicate or zero, got {kind!r}; choose one of these")
-
-
-def require_layers(layers: Sequence[int], last: int) -> None:
-    """Refuse numbers of layers that a network does not have.
-
-    Raises:
-        ValueError: One is below 0 or above ``last``.
-    """
-    if wrong := [layer for layer in layers if not 0 <= layer <= last]:
-        raise ValueError(f"expected layers from 0, the images, to {last}, the output, got {wrong}; choose among these")
-
-
-def run_layers(images: Tensor, stages: Iterable[nn.Module], layers: Sequence[int]) -> dict[int, Tensor]:
-    """Run stages one after another, as far as the layers ask for; return those by number: 0 is the images, 1 what the first stage makes of them."""
-    features, found = images, {0: images}
-    for layer, stage in enumerate(stages, 1):
-        if layer > max(layers, default=0):
-            break
-        features = stage(features)
-        if layer in layers:
-            found[layer] = features
-    return found
 
 
 def require_images(images: Tensor, channels: int, minimum: int, multiple: int = 1) -> None:

@@ -14,10 +14,7 @@ class Discriminator(nn.Module):
     Args:
         channels_in: Channels of the input.
         stages: Each ends with its activation, the last one with logits.
-        minimum: Least height and width.
-
-    Attributes:
-        minimum: Least height and width.
+        minimum: Least height and width, kept as an attribute.
     """
 
     def __init__(self, channels_in: int, stages: list[nn.Module], minimum: int) -> None:

@@ -1,24 +1,12 @@
 """The generator of CycleGAN."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 
 from torch import Tensor, nn
 
 from pixlate.networks.attention import SelfAttention
-from pixlate.networks.blocks import (
-    Halving,
-    Layered,
-    Padding,
-    Residual,
-    Upsampling,
-    doubling,
-    halving,
-    padding_layer,
-    require_images,
-    require_layers,
-    run_layers,
-)
+from pixlate.networks.blocks import Halving, Layered, Padding, Residual, Upsampling, doubling, halving, padding_layer, require_images
 from pixlate.networks.initialisation import QuietConv2d
 from pixlate.networks.normalisation import PER_IMAGE, Norm, biased, norm_layer
 from pixlate.networks.reach import halo
@@ -94,28 +82,24 @@ class ResNet(Layered):
         )
         last = QuietConv2d(channels, channels_out, 7) if skip else nn.Conv2d(channels, channels_out, 7)
         self.tail = nn.Sequential(nn.ReflectionPad2d(3), last, nn.Identity() if skip else nn.Tanh())
-        self.layers = len(self._stages()) + 1
+        self.layers = 2 * downsamplings + blocks + 2
         self.halo = halo(self.modules(), self.multiple)
         self.exact = norm not in PER_IMAGE and not attention
 
-    def features(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
-        """Return the activations of layers, in the order asked for, such as for PatchNCE; nothing is computed beyond the last of them.
+    def activations(self, images: Tensor) -> Iterator[Tensor]:
+        """Yield the layers, such as for PatchNCE: the images, the first convolution, each halving, each block, each doubling, and the output.
 
-        Layer 0 is the images, 1 the first convolution, then each halving, each block, each doubling, and last the output: with 2 halvings and 9
-        blocks 2 and 3, 4 to 12, 13 and 14, and 15.
+        With 2 halvings and 9 blocks these are 0, 1, 2 and 3, 4 to 12, 13 and 14, and 15.
         """
         require_images(images, self.channels_in, self.minimum, self.multiple)
-        require_layers(layers, self.layers)
-        found = run_layers(images, self._stages(), [*layers, *([self.layers - 1] if self.layers in layers else [])])
-        if self.layers in layers:
-            output: Tensor = self.tail(found[self.layers - 1])
-            found[self.layers] = images + output if self.skip else output
-        return [found[layer] for layer in layers]
-
-    def _stages(self) -> list[nn.Module]:
-        """Return all that runs before the last convolution, by layer."""
+        yield images
         *blocks, last = self.body
-        return [self.head, *self.downsample, *blocks, nn.Sequential(last, self.attention), *self.upsample]
+        features = images
+        for stage in (self.head, *self.downsample, *blocks, nn.Sequential(last, self.attention), *self.upsample):
+            features = stage(features)
+            yield features
+        output: Tensor = self.tail(features)
+        yield images + output if self.skip else output
 
 
 class PaddedBlock(Residual):

@@ -1,13 +1,13 @@
 """Super-resolution generators: the paper's SRResNet and its modern variant without normalisation."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from functools import partial
 from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pixlate.networks.blocks import Layered, ResidualBlock, SubPixelUpsample, require_layers, run_layers, upsampling_stages
+from pixlate.networks.blocks import Layered, ResidualBlock, SubPixelUpsample, upsampling_stages
 from pixlate.networks.initialisation import scaled_kaiming
 from pixlate.networks.reach import halo
 
@@ -26,8 +26,8 @@ class SRResNet(Layered):
         blocks: Residual blocks.
     """
 
-    multiple = 1
-    minimum = 1
+    multiple = minimum = 1
+    exact = True
 
     def __init__(self, scale: int = 4, channels: int = 64, blocks: int = 16) -> None:
         super().__init__()
@@ -44,21 +44,20 @@ class SRResNet(Layered):
         """Number of the last layer of :meth:`features`."""
         self.halo = halo(self.modules(), 1, scale)
 
-    def features(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
-        """Return the activations of layers, in the order asked for; nothing is computed beyond the last of them.
-
-        Layer 0 is the images, 1 the first convolution, then each block, the sum of the body and the first convolution, each enlargement, and last the output.
-        """
-        require_layers(layers, self.layers)
+    def activations(self, images: Tensor) -> Iterator[Tensor]:
+        """Yield the images, the first convolution, each block, the sum of the body and the first convolution, each enlargement, and the output."""
+        yield images
+        first = features = self.head(images)
+        yield first
         *blocks, convolution, norm = self.body
-        joined = len(blocks) + 2
-        beyond = max(layers, default=0) >= joined
-        found = run_layers(images, [self.head, *blocks], [*layers, *([1, joined - 1] if beyond else [])])
-        if beyond:
-            total = found[1] + norm(convolution(found[joined - 1]))
-            after = run_layers(total, [*self.upsample, self.tail], [layer - joined for layer in layers])
-            found |= {joined + layer: features for layer, features in after.items()}
-        return [found[layer] for layer in layers]
+        for block in blocks:
+            features = block(features)
+            yield features
+        features = first + norm(convolution(features))
+        yield features
+        for stage in (*self.upsample, self.tail):
+            features = stage(features)
+            yield features
 
 
 class MSRResNet(Layered):
@@ -76,8 +75,8 @@ class MSRResNet(Layered):
             10 blocks of 48 channels it needs 0.44 M multiply-adds an input pixel where the staged tail needs 1.2 M.
     """
 
-    multiple = 1
-    minimum = 1
+    multiple = minimum = 1
+    exact = True
 
     def __init__(self, scale: int = 4, channels: int = 64, blocks: int = 16, tail: Tail = "staged") -> None:
         super().__init__()
@@ -97,14 +96,12 @@ class MSRResNet(Layered):
         self.halo = halo(self.modules(), 1, scale)
         scaled_kaiming(self, 0.1)
 
-    def features(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
-        """Return the activations of layers, in the order asked for; nothing is computed beyond the last of them.
-
-        Layer 0 is the images, 1 the first convolution, then each block, and last the output.
-        """
-        require_layers(layers, self.layers)
-        found = run_layers(images, [self.head, *self.body], [*layers, *([self.layers - 1] if self.layers in layers else [])])
-        if self.layers in layers:
-            enlarged = functional.interpolate(images, scale_factor=float(self.scale), mode="bilinear", align_corners=False)
-            found[self.layers] = self.tail(found[self.layers - 1]) + enlarged
-        return [found[layer] for layer in layers]
+    def activations(self, images: Tensor) -> Iterator[Tensor]:
+        """Yield the images, the first convolution, each block, and the output."""
+        yield images
+        features = images
+        for stage in (self.head, *self.body):
+            features = stage(features)
+            yield features
+        enlarged = functional.interpolate(images, scale_factor=float(self.scale), mode="bilinear", align_corners=False)
+        yield self.tail(features) + enlarged

@@ -1,12 +1,12 @@
 """The generator of Pix2Pix."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
 from pixlate.networks.attention import SelfAttention
-from pixlate.networks.blocks import Layered, Upsampling, doubling, require_images, require_layers
+from pixlate.networks.blocks import Layered, Upsampling, doubling, require_images
 from pixlate.networks.normalisation import PER_IMAGE, Norm, biased, norm_layer
 from pixlate.networks.reach import halo
 
@@ -76,7 +76,8 @@ class UNet(Layered):
         self.decoder = nn.ModuleList()
         for level in range(depth - 1, 0, -1):
             width = widths[level] if level == depth - 1 else 2 * widths[level]
-            layers = [nn.ReLU(inplace=True), *doubling(upsampling, width, widths[level - 1], 4, bias), norm_layer(norm, widths[level - 1])]
+            first = nn.ReLU(inplace=level < depth - 1)  # the innermost one must leave the bottleneck, a layer of its own, as it is
+            layers = [first, *doubling(upsampling, width, widths[level - 1], 4, bias), norm_layer(norm, widths[level - 1])]
             full_width = widths[level - 1] == WIDEST * channels
             layers += [nn.Dropout(dropout)] if dropout > 0 and full_width and len(self.decoder) < 3 else []
             self.decoder.append(nn.Sequential(*layers))
@@ -86,22 +87,18 @@ class UNet(Layered):
         self.halo = halo(self.modules(), self.multiple)
         self.exact = norm not in PER_IMAGE and not attention
 
-    def features(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
-        """Return the activations of layers, in the order asked for; nothing is computed beyond the last of them.
-
-        Layer 0 is the images, 1 to ``depth`` the halvings, and ``depth`` + 1 to 2 ``depth`` the doublings, of which the last is the output.
-        """
+    def activations(self, images: Tensor) -> Iterator[Tensor]:
+        """Yield the images, layer 0, the halvings, 1 to ``depth``, and the doublings, ``depth`` + 1 to 2 ``depth``, of which the last is the output."""
         require_images(images, self.channels_in, self.minimum, self.multiple)
-        require_layers(layers, self.layers)
-        features, found = images, {0: images}
+        yield images
+        features = images
         passed: list[Tensor] = []
-        depth, last = len(self.encoder), max(layers, default=0)
-        for layer, stage in enumerate([*self.encoder, *self.decoder], 1):
-            if layer > last:
-                break
-            features = stage(features if layer <= depth + 1 else torch.cat([passed.pop(), features], dim=1))
-            if layer < depth:
-                passed.append(features)
-            if layer in layers:
-                found[layer] = features.clone() if layer == depth < last else features  # the decoder begins with a ReLU in place
-        return [found[layer] for layer in layers]
+        for stage in self.encoder:
+            features = stage(features)
+            passed.append(features)
+            yield features
+        features = passed.pop()
+        for stage in self.decoder:
+            features = stage(features)
+            yield features
+            features = torch.cat([passed.pop(), features], dim=1) if passed else features
