@@ -25,22 +25,12 @@ HALVED = ("vanilla", "least-squares")
 
 def build_generator(options: AdversarialOptions, channels_in: int, channels_out: int) -> nn.Module:
     """Return the generator the options describe, for images in [0, 1], with its initial weights."""
-    network = (
-        UNet(channels_in, channels_out, options.depth, options.channels, options.norm, options.dropout, options.upsampling, options.attention)
-        if options.generator == "unet"
-        else ResNet(
-            channels_in,
-            channels_out,
-            options.blocks,
-            options.channels,
-            options.downsamplings,
-            options.norm,
-            options.dropout,
-            options.upsampling,
-            options.attention,
-            options.skip,
-        )
-    )
+    network: nn.Module
+    shared = (options.norm, options.dropout, options.upsampling, options.attention)
+    if options.generator == "unet":
+        network = UNet(channels_in, channels_out, options.depth, options.channels, *shared)
+    else:
+        network = ResNet(channels_in, channels_out, options.blocks, options.channels, options.downsamplings, *shared, options.skip)
     initialise(network, options.initialisation, options.initial_gain)
     return Symmetric(network)
 
@@ -70,13 +60,9 @@ class Jury(nn.Module):
 
 
 class AdversarialGAN(GAN):
-    """Generators and discriminators made from :class:`~pixlate.AdversarialOptions`, and the terms of their losses.
+    """Generators by direction, made by :func:`build_generator`, discriminators by what they judge, made by :func:`build_discriminator`, and their losses.
 
-    Args:
-        method: Name of the method, for the spec.
-        options: Networks and losses.
-        generators: Made by :func:`build_generator`, by direction.
-        discriminators: Made by :func:`build_discriminator`, by what they judge.
+    ``method`` is the name of the method, for the spec.
     """
 
     def __init__(self, method: str, options: AdversarialOptions, generators: Mapping[str, nn.Module], discriminators: Mapping[str, nn.Module]) -> None:
@@ -160,13 +146,7 @@ def to_symmetric(images: Tensor) -> Tensor:
 
 
 def _discriminator(kind: str, options: AdversarialOptions, channels: int) -> Discriminator:
+    shared = (options.discriminator_norm, options.spectral_norm)
     if kind == "pixel":
-        return PixelDiscriminator(channels, options.discriminator_channels, options.discriminator_norm, options.spectral_norm)
-    return PatchGAN(
-        channels,
-        options.discriminator_channels,
-        options.discriminator_layers,
-        options.discriminator_norm,
-        options.spectral_norm,
-        options.attention,
-    )
+        return PixelDiscriminator(channels, options.discriminator_channels, *shared)
+    return PatchGAN(channels, options.discriminator_channels, options.discriminator_layers, *shared, options.attention)

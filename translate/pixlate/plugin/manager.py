@@ -170,7 +170,9 @@ class Plugins:
     def first(
         self, hook: str, given: Callable[[], Mapping[str, object]], wanted: str, fits: Callable[[Any], bool], subject: str = "it"
     ) -> tuple[Any, list[str]]:
-        """Call one plugin after the other until one answers, whatever some of them raise.
+        """Call one plugin after the other until one answers; return the answer or None, and a sentence for each plugin that failed.
+
+        A PixlateError of a plugin, which refuses what it was given, is raised.
 
         Args:
             hook: Name of the hook.
@@ -178,12 +180,6 @@ class Plugins:
             wanted: What the answer should be, for sentences.
             fits: Whether an answer is that.
             subject: The word for what is given.
-
-        Returns:
-            The answer or None, and a sentence for each plugin that failed.
-
-        Raises:
-            PixlateError: A plugin refuses what it was given.
         """
         failures = []
         for implementation in reversed(getattr(self.manager.hook, hook).get_hookimpls()):

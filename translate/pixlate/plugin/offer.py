@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, ClassVar, cast
 
+from pixlate.options.checks import check_offer
+
 _asking: ContextVar[bool] = ContextVar("asking", default=False)
 
 
@@ -40,8 +42,6 @@ class Offer(metaclass=_OfferMeta):
         cls.kind = kind or cls.kind
 
     def __post_init__(self) -> None:
-        from pixlate.options.checks import check_offer
-
         check_offer(self)
 
 

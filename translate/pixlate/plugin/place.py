@@ -69,25 +69,16 @@ class Place(Protocol):
         """Return what exists here; anything with a name that is no folder is a ``file``."""
 
     def files(self, out: "Store", failures: Failures) -> "Iterator[Found]":
-        """Yield the files it names in the order of their names: itself, those below a folder, or those a glob matches.
+        """Yield the files it names in the order of their names: itself, those below a folder but not below ``out``, or those a glob matches.
 
-        Args:
-            out: Where the outputs go; it is left out where it is below.
-            failures: Receives what cannot be listed.
+        What cannot be listed is added to ``failures``.
         """
 
     def version(self) -> Version:
-        """Return what identifies this content of the file.
-
-        Raises:
-            PixlateError: It is no file that can be read. One sentence without its name.
-        """
+        """Return what identifies this content of the file; one that cannot be read raises a PixlateError without its name."""
 
     def fetched(self, give_up: Callable[[], bool] = lambda: False) -> AbstractContextManager[Path]:
-        """Yield a local path to read the file from.
-
-        Args:
-            give_up: Ends attempts to download it early.
+        """Yield a local path to read the file from; ``give_up`` ends attempts to download it early.
 
         Raises:
             PixlateError: It cannot be downloaded. One sentence without its name.
@@ -113,7 +104,8 @@ class Store(Protocol):
     """An output folder; its text is what is printed. Names in it are relative.
 
     :meth:`hold` locks it for one conversion; :meth:`record` and :meth:`put` then write outputs. A store that is ``shared`` can be pickled, and
-    workers in other processes call these two, while the process that holds it keeps the journal.
+    workers in other processes call these two, while the process that holds it keeps the journal. Where files and journal cannot be read or written,
+    :meth:`digest`, :meth:`record` and :meth:`put` raise an OSError or a :class:`pixlate.PixlateError`, the other methods a PixlateError.
     """
 
     parts: Path
@@ -128,11 +120,7 @@ class Store(Protocol):
         """Whether several processes can write outputs at the same time; their MD5 is then recorded, too, for :meth:`existing`."""
 
     def name_of(self, relative: PurePath) -> str:
-        """Return the name of an output.
-
-        Raises:
-            PixlateError: No file here can be named so. One sentence without the name.
-        """
+        """Return the name of an output; where no file here can be named so, a PixlateError says why, without the name."""
 
     def folds_case(self) -> bool:
         """Return whether ``A.png`` and ``a.png`` are one file here."""
@@ -147,63 +135,29 @@ class Store(Protocol):
         """Return what exists under a name, a broken link included."""
 
     def digest(self, name: str) -> str:
-        """Return the SHA-256 of a file, in hexadecimal.
-
-        Raises:
-            OSError, PixlateError: It cannot be read.
-        """
+        """Return the SHA-256 of a file, in hexadecimal."""
 
     def lines(self) -> bytes:
-        """Return the lines of the journal, the newest of a name last.
-
-        Raises:
-            PixlateError: It cannot be read.
-        """
+        """Return the lines of the journal, the newest of a name last."""
 
     def late_lines(self, known: Collection[str]) -> bytes:
-        """Return the lines that other processes have recorded while this one had the lock, except those of known names.
-
-        Raises:
-            PixlateError: They cannot be read.
-        """
+        """Return the lines that other processes have recorded while this one had the lock, except those of known names."""
 
     def hold(self) -> None:
-        """Lock the store for this conversion, and clear away the parts that a killed one left.
-
-        Raises:
-            PixlateError: It cannot be written, or another conversion is writing into it.
-        """
+        """Lock the store for this conversion, and clear away the parts that a killed one left; refuse one that another conversion is writing into."""
 
     def check(self) -> None:
-        """Check that the store is still locked by this process.
-
-        Raises:
-            PixlateError: Another conversion has taken it over.
-        """
+        """Raise a PixlateError where another conversion has taken over the store that this process had locked."""
 
     def release(self, lines: bytes | None) -> None:
-        """Unlock the store.
-
-        Args:
-            lines: Replaces the journal; None leaves it as it is. Where it cannot be written, the journal as it is serves as well.
-        """
+        """Unlock the store, and replace the journal by ``lines`` where they are given; where it cannot be written, the journal as it is serves as well."""
 
     def record(self, name: str, line: bytes) -> None:
-        """Add a line to the journal, so that it outlasts a crash.
-
-        Raises:
-            OSError, PixlateError: It cannot be written.
-        """
+        """Add a line to the journal, so that it outlasts a crash."""
 
     def put(self, part: Path, name: str, fresh: bool) -> None:
-        """Give a written file its name, atomically.
-
-        Args:
-            part: The local file; gone afterwards.
-            name: Its name.
-            fresh: Whether nothing may exist under the name, as far as the store can check.
+        """Give a written local file, which is gone afterwards, its name, atomically.
 
         Raises:
-            FileExistsError: ``fresh``, and something exists there.
-            OSError, PixlateError: It cannot be written.
+            FileExistsError: ``fresh``, and something exists there, as far as the store can check.
         """
