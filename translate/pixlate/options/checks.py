@@ -16,12 +16,7 @@ _continued: ContextVar[bool] = ContextVar("continued", default=False)
 
 
 def since(default: Any, before: Any) -> Any:
-    """Return a field of an options dataclass that older runs do not have: they continue with the behaviour they started with.
-
-    Args:
-        default: Value of new runs.
-        before: Value that a run has whose folder does not name the option.
-    """
+    """Return a field of an options dataclass that older runs, whose folders do not name it, do not have: they continue with the value ``before``."""
     return field(default=default, metadata={_BEFORE: before})
 
 
@@ -65,12 +60,9 @@ def check_offer(value: Any) -> None:
 
 
 def check_class(offer: str, owner: Any, taken: dict[str, str]) -> None:
-    """Refuse an options class of a plugin that the command line could not offer: one with bad defaults, or with names that other options have.
+    """Refuse the options class of an offer, such as ``method 'srgan'``, that the command line could not show.
 
-    Args:
-        offer: What has the options, for sentences, such as ``method 'srgan'``.
-        owner: The class.
-        taken: Names of the other options of the command, with what has them; the fields are added.
+    ``taken`` has the names of the other options of the command, with what has them; the fields are added.
     """
     if not (isinstance(owner, type) and is_dataclass(owner)):
         raise PixlateError(f"{offer}: expected options that are a dataclass, got {owner!r}; write @dataclass(frozen=True) over it")
@@ -106,13 +98,9 @@ def check_most(options: Any, **most: float) -> None:
 
 
 def check_used(options: Any, used: bool, where: str, *names: str) -> None:
-    """Refuse options that were set although nothing would read them.
+    """Refuse fields that were set although nothing would read them; one that has its class's default counts as not set.
 
-    Args:
-        options: An instance of an options dataclass.
-        used: Whether the named options are read.
-        where: What reads them, such as ``--generator unet``.
-        names: Fields; one that has its class's default counts as not set.
+    ``used`` says whether they are read, ``where`` what reads them, such as ``--generator unet``.
     """
     owner = type(options)
     earlier = before(owner) if _continued.get() else {}

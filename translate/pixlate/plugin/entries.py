@@ -21,11 +21,9 @@ class Plugin:
     """An entry point of the group ``pixlate``."""
 
     name: str
-    """Name of the entry point."""
     distribution: str
-    """Name of the distribution that provides it."""
     version: str
-    """Version of that package."""
+    """Of the distribution."""
     hooks: tuple[str, ...] = ()
     """Hooks it implements."""
     error: str = ""

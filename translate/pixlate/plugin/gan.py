@@ -54,11 +54,7 @@ class Export:
     """Metadata of the file; its ``inputs`` name the image and the conditions as batches do."""
 
     def __call__(self, batch: Batch) -> Tensor:
-        """Return what the module makes of the tensors of a batch that ``spec.inputs`` name; noise that is not there is drawn, the same each time.
-
-        Raises:
-            PixlateError: The batch lacks an input.
-        """
+        """Return what the module makes of the tensors of a batch that ``spec.inputs`` name; noise that is not there is drawn, the same each time."""
         found: list[Tensor] = []
         for item in self.spec.inputs:
             name = "source" if item.kind == "image" and item.name not in batch else item.name

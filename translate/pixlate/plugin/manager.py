@@ -74,15 +74,14 @@ class Plugins:
         found = {}
         for suffix, claiming in claims.items():
             name = claiming[0][1].name
+            if len(claiming) == 1 and name in formats:
+                found[suffix] = formats[name]
+                continue
+            sentence = self.why(ImageFormat.kind, name)
             if len(claiming) > 1:
                 both = " and ".join(f"{offered.name!r} of the plugin {owner}" for owner, offered in claiming)
                 sentence = f"the suffix {suffix} is claimed by the image formats {both}; uninstall one of them"
                 self._leave_out([owner for owner, _ in claiming], "suffix", suffix, sentence, warn=False)
-            elif name not in formats:
-                sentence = self.why(ImageFormat.kind, name)
-            else:
-                found[suffix] = formats[name]
-                continue
             found[suffix] = ImageFormat(name, (suffix,), partial(_refuse, sentence))
         return found
 
@@ -172,14 +171,8 @@ class Plugins:
     ) -> tuple[Any, list[str]]:
         """Call one plugin after the other until one answers; return the answer or None, and a sentence for each plugin that failed.
 
-        A PixlateError of a plugin, which refuses what it was given, is raised.
-
-        Args:
-            hook: Name of the hook.
-            given: Returns the arguments, for each plugin again: what one does to them reaches no other.
-            wanted: What the answer should be, for sentences.
-            fits: Whether an answer is that.
-            subject: The word for what is given.
+        A PixlateError of a plugin, which refuses what it was given, is raised. ``given`` returns the arguments, for each plugin again: what one does to
+        them reaches no other. ``fits`` is whether an answer is the ``wanted`` one; ``subject`` is the word for what is given.
         """
         failures = []
         for implementation in reversed(getattr(self.manager.hook, hook).get_hookimpls()):

@@ -80,11 +80,7 @@ class Method(Offer, kind="method"):
 
 
 def _kind_of(method: str, pairing: str | None, options: type[Any] | None) -> DataKind:
-    """Return the data kind that a plugin of 0.1 means by a word and a class of options.
-
-    Raises:
-        PixlateError: No kind is given, or the word or the class is not of a built-in kind.
-    """
+    """Return the data kind that a plugin of 0.1 means by a word and a class of options."""
     from pixlate.data.kinds import BUILT_IN
 
     if pairing is None or pairing not in BUILT_IN:

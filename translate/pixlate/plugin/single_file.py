@@ -36,11 +36,7 @@ class SingleFile:
 
 
 def named(word: str) -> tuple[SingleFile, Method] | None:
-    """Load the file that a word of the command line names, ``PATH.py`` or ``PATH.py:METHOD``; return None where it names none.
-
-    Raises:
-        PixlateError: The file cannot be loaded, or does not offer the method.
-    """
+    """Load the file that a word of the command line names, ``PATH.py`` or ``PATH.py:METHOD``; return None where it names none."""
     found = _NAMED.fullmatch(word)
     if found is None:
         return None
@@ -55,14 +51,9 @@ def named(word: str) -> tuple[SingleFile, Method] | None:
 
 
 def load(path: Path, stored: Mapping[str, str] | None = None) -> SingleFile:
-    """Execute a file and take it in as a plugin, once a process.
+    """Execute a file and take it in as a plugin, once a process; one that offers no method is refused.
 
-    Args:
-        path: The file, named by the user.
-        stored: The :meth:`SingleFile.table` of a run; another digest is refused before anything is executed.
-
-    Raises:
-        PixlateError: The file cannot be read, was changed, fails to import, or offers no method.
+    Where a run has ``stored`` a :meth:`SingleFile.table`, a file of another digest is refused before anything is executed.
     """
     try:
         code = path.read_bytes()

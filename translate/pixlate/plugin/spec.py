@@ -151,11 +151,7 @@ class ModelSpec:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what :meth:`to_json` wrote; keys that a newer Pixlate added are ignored.
-
-        Raises:
-            PixlateError: The text is not the JSON of a spec.
-        """
+        """Read what :meth:`to_json` wrote; keys that a newer Pixlate added are ignored, and any other text is refused."""
         try:
             values: dict[str, Any] = json.loads(text)
             values["provenance"] = _made(Provenance, values.get("provenance", {}))

@@ -124,31 +124,25 @@ def random_batch(roles: Mapping[str, Role], spec: ModelSpec, side: int = 32) -> 
     ``source`` has the size and channels of the model's input, every other image those of its output, and masks the size of ``source``; labels, vectors and
     noise are as the spec's input of that name, else of that kind, says.
     """
-    import torch
-
     height = allowed_side(side, spec)
-    size = height, height + spec.multiple
-    batch: Batch = {}
-    for name, role in roles.items():
-        match role:
-            case "image":
-                channels, scale = (spec.channels_in, 1) if name == "source" else (spec.channels_out, spec.scale)
-                batch[name] = torch.rand(2, channels, size[0] * scale, size[1] * scale)
-            case "mask":
-                batch[name] = torch.rand(2, 1, *size).round()
-            case _:
-                batch[name] = _random_condition(spec, name, role, 2)
-    return batch
+    return {name: _random(spec, name, role, 2, height, height + spec.multiple) for name, role in roles.items()}
 
 
-def _random_condition(spec: ModelSpec, name: str, kind: Role, count: int) -> "Tensor":
-    """Return random labels, or a random vector or noise, for ``count`` samples."""
+def _random(spec: ModelSpec, name: str, role: Role, count: int, height: int, width: int) -> "Tensor":
+    """Return random values of a role for ``count`` samples of a source of that size."""
     import torch
 
-    inputs = sorted((item for item in spec.inputs if item.kind == kind), key=lambda item: item.name != name)
-    if kind == "label":
-        return torch.randint(len(inputs[0].choices) if inputs else 2, (count,))
-    return torch.randn(count, inputs[0].length if inputs else 8)
+    named = sorted((item for item in spec.inputs if item.kind == role), key=lambda item: item.name != name)
+    match role:
+        case "image":
+            channels, scale = (spec.channels_in, 1) if name == "source" else (spec.channels_out, spec.scale)
+            return torch.rand(count, channels, height * scale, width * scale)
+        case "mask":
+            return torch.rand(count, 1, height, width).round()
+        case "label":
+            return torch.randint(len(named[0].choices) if named else 2, (count,))
+        case _:
+            return torch.randn(count, named[0].length if named else 8)
 
 
 def _check_roles(kind: DataKind, batch: Batch) -> None:
@@ -204,9 +198,8 @@ def _check_sizes(name: str, export: "Export") -> None:
     spec = export.spec
 
     def inputs(count: int, height: int, width: int) -> list[torch.Tensor]:
-        image = 4 * torch.rand(count, spec.channels_in, height, width) - 1.5
-        masks = {"mask": torch.rand(count, 1, height, width).round()}
-        return [image, *(masks[item.kind] if item.kind == "mask" else _random_condition(spec, item.name, item.kind, count) for item in spec.conditions)]
+        conditions = (_random(spec, item.name, item.kind, count, height, width) for item in spec.conditions)
+        return [4 * torch.rand(count, spec.channels_in, height, width) - 1.5, *conditions]
 
     for side in (1, 7, 16):
         height, width = allowed_side(side, spec), allowed_side(side + 3, spec)
