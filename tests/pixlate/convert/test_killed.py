@@ -10,21 +10,27 @@ import pytest
 from tests.pixlate.conftest import command, folder, load, outputs, stamps, tree
 
 KILLS = 20
-COUNT = 100
+COUNT = 24
+MANY = 100
+"""Pictures enough for all the kills."""
 PATIENCE = 120
 """Seconds a process may take; only a hang takes as long."""
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures that take some tens of milliseconds each, enough of them for all the kills."""
+    """Pictures that take some tens of milliseconds each."""
     return folder(tmp_path_factory.mktemp("photos"), COUNT, 320, 330)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(photos: Path, onnx_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes | None]:
-    out = tmp_path_factory.mktemp("undisturbed") / "out"
-    process = command(photos, out, "--model", onnx_model)
+    return converted(photos, tmp_path_factory.mktemp("undisturbed") / "out", onnx_model)
+
+
+def converted(photos: Path, out: Path, model: Path) -> dict[str, bytes | None]:
+    """Return the tree that a conversion leaves which nothing disturbs."""
+    process = command(photos, out, "--model", model)
     process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     return tree(out)
@@ -44,7 +50,9 @@ def until(process: subprocess.Popen[str], out: Path, count: int) -> bool:
 
 
 @pytest.mark.slow
-def test_conversion_killed_twenty_times_ends_with_the_same_tree(photos: Path, onnx_model: Path, undisturbed: dict[str, bytes | None], tmp_path: Path) -> None:
+def test_conversion_killed_twenty_times_ends_with_the_same_tree(onnx_model: Path, tmp_path: Path) -> None:
+    photos = folder(tmp_path / "photos", MANY, 320, 330)
+    undisturbed = converted(photos, tmp_path / "undisturbed", onnx_model)
     moment = random.Random(7)
     kills = in_the_middle = rounds = 0
     while kills < KILLS:  # one conversion takes them all, if the machine is not so fast that it ends before
@@ -60,7 +68,7 @@ def test_conversion_killed_twenty_times_ends_with_the_same_tree(photos: Path, on
             process.communicate(timeout=PATIENCE)
             killed = process.returncode == -signal.SIGKILL
             kills += killed
-            in_the_middle += killed and 0 < finished(out) < COUNT
+            in_the_middle += killed and 0 < finished(out) < MANY
             now = stamps(out) if out.exists() else {}
             assert {name: now.get(name) for name in known} == known, "a finished file was done again"
             known = now
