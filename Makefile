@@ -4,6 +4,9 @@ BIN := .venv/bin
 # One worker per available core; idle workers take tests from busy ones.
 PARALLEL := -n auto --dist worksteal
 
+# Tests start many processes, which would compile Pixlate each.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-slow test-all test-lowest lint bench models clean
 
 demo: .venv/demo
