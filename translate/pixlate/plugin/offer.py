@@ -39,7 +39,8 @@ class Offer(metaclass=_OfferMeta):
     """Why the value cannot be used, on the value itself."""
 
     def __init_subclass__(cls, kind: str = "") -> None:
-        cls.kind = kind or cls.kind
+        if kind:  # which a plugin's own subclass of a contract inherits
+            cls.kind = kind
 
     def __post_init__(self) -> None:
         check_offer(self)
