@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -79,9 +80,10 @@ class Executor:
         sizes = [image.shape[:2] for image in images]
         shapes = [self.shape(*size) for size in sizes]  # they differ where the tile has shrunk since the images were grouped
         height, width = max(rows for rows, _ in shapes), max(columns for _, columns in shapes)
-        masks = self._masks
-        fitting = [{name: pad(value[None], height, width, "symmetric")[0] if name in masks else value for name, value in each.items()} for each in conditions]
-        outputs = self(_stacked(images, height, width), before_each, stacked(fitting))
+        # Mirroring keeps the statistics that per-image norms see nearest to those of the image itself.
+        mirrored = partial(pad, height=height, width=width, padding="symmetric")
+        fitting = [{name: mirrored(value[None])[0] if name in self._masks else value for name, value in each.items()} for each in conditions]
+        outputs = self(_concatenated([mirrored(image[None]) for image in images]), before_each, stacked(fitting))
         scale = self.spec.scale
         if all(size == (height, width) for size in sizes):
             return list(outputs)
@@ -100,8 +102,8 @@ class Executor:
         """
         height, width = pixels.shape[1:3]
         if self._tile is not None and max(height, width) > self._tile:
-            images = [self._tiled(image, before_each, {name: value[index] for name, value in conditions.items()}) for index, image in enumerate(pixels)]
-            return images[0][None] if len(images) == 1 else np.stack(images)
+            tiled = [self._tiled(image, before_each, {name: value[index] for name, value in conditions.items()}) for index, image in enumerate(pixels)]
+            return _concatenated([image[None] for image in tiled])
         try:
             return self._batched(pixels, before_each, conditions)
         except OutOfDeviceMemory as error:
@@ -133,7 +135,7 @@ class Executor:
                 self._fitting_pixels = count // 2 * height * width
                 continue
             done += count
-        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+        return _concatenated(outputs)
 
     def _translated(self, pixels: Pixels, conditions: Arrays) -> Pixels:
         """Call the translator, which may be anybody's; refuse what is not of the shape and type that its spec says."""
@@ -193,10 +195,6 @@ class Executor:
         self._tile = max(failed // 2, self._least)
 
 
-def _stacked(images: Sequence[Pixels], height: int, width: int) -> Pixels:
-    """Return images as one array (batch, height, width, channels), mirrored at the right and lower border up to that size.
-
-    Mirroring keeps the statistics that per-image norms see nearest to those of the image itself.
-    """
-    padded = [pad(image[None], height, width, "symmetric") for image in images]
-    return padded[0] if len(padded) == 1 else np.concatenate(padded)
+def _concatenated(batches: Sequence[Pixels]) -> Pixels:
+    """Return batches as one; a single one is not copied."""
+    return batches[0] if len(batches) == 1 else np.concatenate(batches)
