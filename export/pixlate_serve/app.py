@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends as DependsParameter
 from fastapi.responses import JSONResponse, Response
 from fastapi.security import HTTPBearer
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -17,13 +18,10 @@ from starlette.middleware import Middleware
 import pixlate
 from pixlate.errors import PixlateError
 from pixlate.inference.conditions import Arrays, Conditions, parse
-from pixlate_serve.media import MEDIA_TYPES, FormatName, require_image, wanted_format
-from pixlate_serve.metrics import CONTENT_TYPE
+from pixlate_serve.admission import ClientGone, Refusal, internal, stopping
 from pixlate_serve.middleware import DRAIN_S, Counted, Guarded, Lingering, refused
-from pixlate_serve.refusals import ClientGone, Refusal, internal, stopping
-from pixlate_serve.served import ServedModel
-from pixlate_serve.service import Service
-from pixlate_serve.transfer import NOTES, PictureResponse, received, unless_gone
+from pixlate_serve.service import ServedModel, Service
+from pixlate_serve.transfer import MEDIA_TYPES, NOTES, FormatName, PictureResponse, received, require_image, unless_gone, wanted_format
 
 SUFFIX = ":translate"
 _IMAGE = {"schema": {"type": "string", "format": "binary"}}
@@ -158,17 +156,14 @@ def _add_translation(app: FastAPI, service: Service, token: Sequence[DependsPara
 
 
 def _conditions(model: ServedModel, request: Request) -> Arrays:
-    """Return what the query says of the model's conditions; noise is the same for the same ``seed``.
-
-    Raises:
-        Refusal: 400 unknown, missing or wrong.
-    """
-    given = [f"{name}={value}" for name, value in request.query_params.multi_items() if name not in ("format", "seed")]
-    seed = request.query_params.get("seed", "0")
+    """Return what the query says of the model's conditions, or refuse with 400; noise is the same for the same ``seed``."""
     try:
+        given = parse([f"{name}={value}" for name, value in request.query_params.multi_items()])
+        seed = given.pop("seed", "0")
+        given.pop("format", None)
         if not seed.isascii() or not seed.isdecimal() or len(seed) > 18:
             raise PixlateError(f"expected ?seed= to be a whole number from 0 on, got {seed[:20]!r}; change it or leave it out")
-        return Conditions.of(model.spec, parse(given), int(seed), masks=bool(model.mask)).arrays("")
+        return Conditions.of(model.spec, given, int(seed), masks=bool(model.mask)).arrays("")
     except PixlateError as error:
         sentence = (
             str(error).replace("--set ", "?").replace(" for --set", "").replace("give masks with --mask FOLDER", "it is what is transparent in the picture")
@@ -194,7 +189,7 @@ def _add_descriptions(app: FastAPI, service: Service, token: Sequence[DependsPar
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )  # fmt: skip
     async def metrics() -> Response:
-        return Response(service.metrics.page(), headers={"Content-Type": CONTENT_TYPE})
+        return Response(service.metrics.page(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def _add_states(app: FastAPI, service: Service) -> None:

@@ -60,9 +60,8 @@ class ServeOptions:
         check_types(self)
         check_least(self, port=0, batch_wait_ms=0, queue=1, memory=1_000_000, max_bytes=1, max_pixels=1, quality=1, threads=0, timeout_s=0.1, grace_s=0)
         check_most(self, port=65535, batch_wait_ms=60_000, quality=100)
-        for name, value, least in (("batch", self.batch, 1), ("bucket", self.bucket, 1), ("tile", self.tile, 16)):
-            if isinstance(value, int) and value < least:
-                raise PixlateError(f"expected --{name} of at least {least}, got {value}; raise it")
+        sizes = {"batch": 1, "bucket": 1, "tile": 16}
+        check_least(self, **{name: least for name, least in sizes.items() if not isinstance(getattr(self, name), str)})
         if self.token and self.token_file is not None:
             raise PixlateError("expected --token or --token-file, got both; leave one of them out")
         if self.without_token and (self.token or self.token_file is not None):
@@ -70,11 +69,7 @@ class ServeOptions:
 
 
 def token_of(options: ServeOptions, environment: str) -> str:
-    """Return the token clients must send, empty where none is asked for.
-
-    Args:
-        options: Their token or file goes before the environment; ``without_token`` before both.
-        environment: Value of the variable PIXLATE_TOKEN, empty where it is not set.
+    """Return the token clients must send, empty where none is asked for: that of the options goes before PIXLATE_TOKEN of the environment.
 
     Raises:
         PixlateError: The token is not valid in a header, or there is none and other machines can connect.

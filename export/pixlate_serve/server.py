@@ -25,12 +25,7 @@ _TICK_S = 0.05
 
 
 def run(models: Mapping[str, str], options: ServeOptions, token: str) -> int:
-    """Serve until a signal comes; return the exit code.
-
-    Args:
-        models: Name -> ready model or file.
-        options: How they are served.
-        token: What clients must send, empty where nothing is asked for.
+    """Serve models, each under its name, until a signal comes; return the exit code.
 
     Raises:
         PixlateError: The address cannot be bound, or a model cannot be loaded.
@@ -56,17 +51,13 @@ def bound(host: str, port: int) -> socket.socket:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
         raise PixlateError(f"expected --host to be an address of this machine, got {host!r}; write 127.0.0.1, or 0.0.0.0 for all of them") from error
-    family, kind, protocol, _, address = min(found, key=lambda item: item[0] != socket.AF_INET)
-    listener = socket.socket(family, kind, protocol)
+    family, _, _, _, address = min(found, key=lambda item: item[0] != socket.AF_INET)
+    dual = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
     try:
-        if sys.platform != "win32":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(1)  # two servers may bind, only one may listen
+        return socket.create_server(address, family=family, dualstack_ipv6=dual)  # two servers may bind, only one may listen
     except OSError as error:
-        listener.close()
-        raise PixlateError(f"cannot listen on {host} at port {port} ({error.strerror}); choose another --port, or 0 for a free one") from error
-    return listener
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise PixlateError(f"cannot listen on {host} at port {port} ({reason}); choose another --port, or 0 for a free one") from error
 
 
 class Server(uvicorn.Server):

@@ -1,18 +1,31 @@
-"""Request and response bodies: an upload, limited to the allowed size, and an answer, counted against the memory until the client has received it."""
+"""What passes over the wire: the formats of an upload and its answer, the upload's bytes within their limits, and the answer until it is received."""
 
 import asyncio
 import logging
+import re
+from collections.abc import Mapping
 from itertools import chain
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Literal, TypeVar
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from pixlate_serve.admission import Claim
-from pixlate_serve.media import MEDIA_TYPES
-from pixlate_serve.refusals import ClientGone, Refusal
+from pixlate.images.formats import BUILT_IN, named
+from pixlate_serve.admission import Claim, ClientGone, Refusal
 from pixlate_serve.translation import Answer
 
+MEDIA_TYPES: Mapping[str, str] = MappingProxyType({name: format.media_type for name, format in named(BUILT_IN).items() if format.media_type})
+"""Format -> its media type."""
+FormatName = Literal["jpeg", "jpg", "png", "webp", "tiff", "tif", "bmp", "avif", "gif"]
+"""What ``?format=`` takes."""
+_ALIASES = {"image/jpg": "jpeg", "image/pjpeg": "jpeg", "image/x-png": "png", "image/apng": "png", "image/tif": "tiff", "image/x-ms-bmp": "bmp"}
+_ANY = sorted(MEDIA_TYPES, key=lambda name: name != "png")
+"""Formats where any will do: first the one without loss, which counts where the source's own is refused."""
+_RANGES = {media: [name] for name, media in MEDIA_TYPES.items()} | {media: [name] for media, name in _ALIASES.items()}
+_RANGES |= dict.fromkeys(("*/*", "image/*", "application/octet-stream"), _ANY)
+"""Media range of an Accept header -> formats."""
+_QUALITY = re.compile(r";\s*q=(\d+(?:\.\d*)?)")
 PIECE = 256 * 1024
 """Bytes sent at once; the next chunk waits until the client has received most of the one before."""
 NOTES = "Pixlate-Notes"
@@ -22,22 +35,54 @@ log = logging.getLogger("pixlate_serve")
 Result = TypeVar("Result")
 
 
+def require_image(content_type: str | None, content_encoding: str | None) -> None:
+    """Refuse with 415 an upload that is not declared as an image or as unspecified bytes."""
+    media = (content_type or "application/octet-stream").partition(";")[0].strip().lower()
+    if not media.startswith("image/") and media != "application/octet-stream":
+        sentence = f"expected the bytes of an image with the Content-Type image/... or application/octet-stream, got {media[:60]!r}; set the header"
+        raise Refusal(415, "unsupported_media_type", sentence)
+    if (content_encoding or "identity").strip().lower() != "identity":
+        raise Refusal(415, "unsupported_encoding", "expected an upload without Content-Encoding, since images are compressed already; send the file as it is")
+
+
+def wanted_format(format: FormatName | None, accept: str | None, source: str) -> str:
+    """Return the format of the answer: what ``?format=`` says, else what the Accept header prefers (RFC 9110, 12.5.1), else that of the source.
+
+    Raises:
+        Refusal: 406, the header accepts nothing that Pixlate writes.
+    """
+    if format is not None:
+        return BUILT_IN[f".{format}"].name
+    ranges = []
+    for part in (accept or "*/*").lower().split(","):
+        quality = _QUALITY.search(part)  # one that cannot be read counts as 1
+        ranges.append((_RANGES.get(part.partition(";")[0].strip(), []), min(1.0, float(quality[1])) if quality else 1.0))
+    refused = {names[0] for names, quality in ranges if not quality and len(names) == 1}
+    offers = [(quality, name) for names, quality in ranges if quality for name in names if name not in refused]
+    if not offers:
+        known = ", ".join(MEDIA_TYPES.values())
+        raise Refusal(406, "not_acceptable", f"expected an Accept header with one of {known} or image/*; change it, or add ?format=png")
+    choices = [name for quality, name in offers if quality == max(offers)[0]]
+    return source if source in choices else choices[0]
+
+
 async def received(receive: Receive, declared: str | None, claim: Claim, max_bytes: int, timeout_s: float) -> bytes:
-    """Return the body of a request.
+    """Return the body of a request, whose bytes the claim holds as they come.
 
     Args:
         receive: Of ASGI.
         declared: The Content-Length header, or None if the body is chunked.
-        claim: Holds the bytes as they come.
-        max_bytes: Most bytes; a client that declares or sends more is refused as soon as that is known.
+        claim: Of the request.
+        max_bytes: A client that declares or sends more is refused as soon as that is known.
         timeout_s: Seconds for the whole body.
 
     Raises:
         Refusal: 413 too large, 408 too slow, 422 empty, or 429 where the claim cannot hold it.
         ClientGone: The connection ended before the body did.
     """
+    too_large = Refusal(413, "too_many_bytes", f"expected an upload of at most {max_bytes:,} bytes, got more; send a smaller picture")
     if declared is not None and declared.isdecimal() and int(declared[:20]) > max_bytes:
-        raise _too_large(max_bytes)
+        raise too_large
     parts: list[bytes] = []
     count = 0
     try:
@@ -51,7 +96,7 @@ async def received(receive: Receive, declared: str | None, claim: Claim, max_byt
                 more = message.get("more_body", False)
                 count += len(part)
                 if count > max_bytes:
-                    raise _too_large(max_bytes)
+                    raise too_large
                 claim.hold(count)
                 parts.append(part)
     except TimeoutError as error:
@@ -85,21 +130,14 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-def _too_large(max_bytes: int) -> Refusal:
-    return Refusal(413, "too_many_bytes", f"expected an upload of at most {max_bytes:,} bytes, got more; send a smaller picture")
-
-
 class PictureResponse(Response):
-    """An image, sent in chunks.
-
-    Args:
-        answer: What is sent.
-        claim: Released when it is sent, the client has disconnected, or it receives nothing for too long.
-        timeout_s: Seconds for each chunk.
-    """
+    """An image, sent in chunks; its claim is released when it is sent, the client has disconnected, or one chunk takes too long."""
 
     def __init__(self, answer: Answer, claim: Claim, timeout_s: float) -> None:
-        super().__init__(answer.data, 200, _headers(answer), media_type=MEDIA_TYPES[answer.format])
+        headers = {"X-Content-Type-Options": "nosniff"}
+        if answer.notes:
+            headers[NOTES] = "; ".join(answer.notes).encode("ascii", "replace").decode()[:_MOST_NOTES]
+        super().__init__(answer.data, 200, headers, media_type=MEDIA_TYPES[answer.format])
         self._claim, self._timeout_s = claim, timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,10 +152,3 @@ class PictureResponse(Response):
             log.warning("a client took nothing of its answer for %g s; its connection is closed", self._timeout_s)
         finally:
             self._claim.release()
-
-
-def _headers(answer: Answer) -> dict[str, Any]:
-    headers = {"X-Content-Type-Options": "nosniff"}
-    if answer.notes:
-        headers[NOTES] = "; ".join(answer.notes).encode("ascii", "replace").decode()[:_MOST_NOTES]
-    return headers

@@ -11,7 +11,7 @@ from pixlate.images.picture import Pixels, full_scale, to_8_bits
 from pixlate.images.write import encode_picture
 from pixlate.inference.pictures import from_model, refuse_colour, with_origin
 from pixlate.plugin.spec import ModelSpec
-from pixlate_serve.refusals import Refusal, too_large_for_memory
+from pixlate_serve.admission import Refusal, too_large_for_memory
 
 ANY_SIZE = 2**62
 """A limit that lets every header pass; the server refuses with its own limit."""
@@ -19,15 +19,6 @@ FORMATS = {suffix: format for suffix, format in BUILT_IN.items() if format.media
 """Suffix -> format, of those that uploads and answers may have."""
 BYTES_A_PIXEL = 8
 """Memory a pixel takes on its way: as decoded and once more as the decoder, the model or the encoder has it."""
-
-
-@dataclass(frozen=True)
-class Header:
-    """What the first bytes of an upload contain."""
-
-    format: str
-    width: int
-    height: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +30,10 @@ class Answer:
     notes: tuple[str, ...]
 
 
-def cost(header: Header, spec: ModelSpec) -> int:
-    """Return the bytes a picture takes from its decoding to its answer."""
-    return header.width * header.height * BYTES_A_PIXEL * (1 + spec.scale**2)
+def cost(file: ImageFile, spec: ModelSpec) -> int:
+    """Return the bytes a picture takes from its decoding to its answer; more where its samples are many or deep."""
+    least = file.size[0] * file.size[1] * BYTES_A_PIXEL
+    return max(least, file.nbytes) + least * spec.scale**2
 
 
 def most_pixels(spec: ModelSpec, max_pixels: int, memory: int) -> int:
@@ -49,44 +41,41 @@ def most_pixels(spec: ModelSpec, max_pixels: int, memory: int) -> int:
     return min(max_pixels, int(0.9 * memory) // (BYTES_A_PIXEL * (1 + spec.scale**2)))
 
 
-def header_of(data: bytes, max_pixels: int) -> Header:
-    """Return format and upright size of an upload.
+def opened(data: bytes, max_pixels: int) -> ImageFile:
+    """Return an upload whose header is read.
 
     Raises:
         Refusal: 415 no image, 422 a damaged header, 413 too many pixels.
     """
-    format = recognised(data[:SNIFFED], FORMATS)
-    if format is None:
+    if recognised(data[:SNIFFED], FORMATS) is None:
         titles = [known.title for known in named(FORMATS).values()]
         raise Refusal(415, "no_image", f"expected {', '.join(titles[:-1])} or {titles[-1]}, got bytes that are none of them; convert the picture first")
-    with _refused("damaged"), ImageFile(data, max_pixels=ANY_SIZE, formats=FORMATS) as file:
+    with _refused("damaged"):
+        file = ImageFile(data, max_pixels=ANY_SIZE, formats=FORMATS)
         width, height = file.size
     if width * height > max_pixels:
         size = f"{width} x {height} = {width * height / 1e6:.6g} million"
         raise Refusal(413, "too_many_pixels", f"expected at most {max_pixels / 1e6:.6g} million pixels, got {size}; send a smaller picture")
-    return Header(format.name, width, height)
+    file.max_pixels = max_pixels
+    return file
 
 
-def require_sides(header: Header, format: str, scale: int) -> None:
-    """Check that a format holds the answer, before there is one.
-
-    Raises:
-        Refusal: 422, a side would be too long.
-    """
-    width, height = header.width * scale, header.height * scale
+def require_sides(file: ImageFile, format: str, scale: int) -> None:
+    """Refuse with 422 an answer that a format does not hold, before there is one."""
+    width, height = (side * scale for side in file.size)
     chosen = writable(format, FORMATS)
     if chosen.longest_side and max(width, height) > chosen.longest_side:
         sides = f"sides of at most {chosen.longest_side} pixels in {chosen.title}"
         raise Refusal(422, "too_long", f"expected {sides}, the answer would have {width} x {height}; add ?format=png")
 
 
-def decoded(data: bytes, max_pixels: int, spec: ModelSpec) -> Picture:
-    """Return the picture of an upload.
+def decoded(file: ImageFile, spec: ModelSpec) -> Picture:
+    """Return the picture of an upload, and close it.
 
     Raises:
         Refusal: 422 damaged or of a kind the model does not take, 413 too large for the memory.
     """
-    with _refused("damaged"), ImageFile(data, max_pixels=max_pixels, formats=FORMATS) as file:
+    with _refused("damaged"), file:
         picture = file.read(spec.channels_in)
     with _refused("wrong_colours"):
         refuse_colour(picture, spec)
@@ -100,11 +89,8 @@ def split_hole(picture: Picture, mask: str) -> tuple[Picture, dict[str, Pixels]]
         Refusal: 422, nothing is transparent.
     """
     if picture.alpha is None or picture.alpha.min() == full_scale(picture.alpha):
-        raise Refusal(
-            422,
-            "no_mask",
-            "expected a picture that is transparent where the model is to fill it, got an opaque one; erase the place and send it as PNG or WebP",
-        )
+        sentence = "expected a picture that is transparent where the model is to fill it, got an opaque one; erase the place and send it as PNG or WebP"
+        raise Refusal(422, "no_mask", sentence)
     return replace(picture, alpha=None), {mask: 255 - to_8_bits(picture.alpha)[:, :, None]}
 
 

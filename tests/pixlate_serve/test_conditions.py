@@ -47,6 +47,8 @@ def test_noise_is_that_of_the_seed(application: Application) -> None:
         ("?hair=red", "expected one of black, grey, blond for hair, got 'red'; choose one of these"),
         ("?hair=grey&age=3", "expected hair as names of conditions, which this model takes, got age; leave it out"),
         ("?hair=grey&hair=black", "expected ?NAME=VALUE, once for each name, got hair twice"),
+        ("?hair=grey&seed=1&seed=2", "expected ?NAME=VALUE, once for each name, got seed twice"),
+        ("?hair=grey&format=png&format=jpeg", "expected ?NAME=VALUE, once for each name, got format twice"),
         ("?hair=grey&seed=-1", "expected ?seed= to be a whole number from 0 on, got '-1'"),
     ],
 )

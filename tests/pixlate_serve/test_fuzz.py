@@ -11,7 +11,7 @@ from tests.pixlate_serve.conftest import Server, error_of
 
 from pixlate.images import Picture
 from pixlate.images.write import encode_picture
-from pixlate_serve.media import MEDIA_TYPES
+from pixlate_serve.transfer import MEDIA_TYPES
 
 WHOLE = {format: encode_picture(Picture(noise(12, 17), noise(12, 17, 1)[:, :, 0]), format)[0] for format in sorted(MEDIA_TYPES)}
 HEADS = [data[:length] for data in WHOLE.values() for length in (4, 12, 40)]

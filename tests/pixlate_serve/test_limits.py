@@ -4,9 +4,12 @@ import asyncio
 import struct
 import zlib
 from collections.abc import AsyncIterator, Callable
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 from tests.pixlate.conftest import Nearest
 from tests.pixlate_serve.conftest import PNG, Application, error_of, picture
 
@@ -63,6 +66,14 @@ def test_model_that_enlarges_much_takes_smaller_pictures_where_the_memory_asks_f
     data = picture(100, 100)
     assert application.translate(data).status_code == 200
     assert error_of(application.translate(data, "large"))[:2] == (413, "too_many_pixels")
+
+
+def test_picture_of_many_channels_counts_all_of_them_before_it_is_decoded(start: Start) -> None:
+    stream = BytesIO()
+    tifffile.imwrite(
+        stream, np.zeros((50, 50, 400), np.uint8), photometric="rgb", planarconfig="contig", compression="deflate", extrasamples=["unspecified"] * 397
+    )
+    assert error_of(start(memory=1_000_000).translate(stream.getvalue()))[:2] == (413, "too_large_for_memory")
 
 
 @pytest.mark.parametrize("declared", ["text/plain", "application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "video/mp4"])

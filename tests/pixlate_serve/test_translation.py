@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from pixlate.images import ImageFile, Picture, read_picture, write_picture
 from pixlate.images.colour import srgb
 from pixlate.images.write import encode_picture
 from pixlate.plugin.spec import ModelSpec
-from pixlate_serve.media import MEDIA_TYPES
+from pixlate_serve.transfer import MEDIA_TYPES
 
 Start = Callable[..., Application]
 
@@ -94,6 +95,18 @@ def test_grey_picture_stays_grey_and_colour_is_refused_by_a_model_of_grey_ones(s
         assert np.array_equal(pixels_of(application.translate(file(grey), name).content), nearest(grey[None], 2)[0])
     status, code, message = error_of(application.translate(picture(), "grey"))
     assert (status, code) == (422, "wrong_colours") and "takes grey pictures" in message
+
+
+def test_upload_is_opened_once_from_its_header_to_its_pixels(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened, open_file = [], ImageFile.__init__
+
+    def counted(self: ImageFile, *arguments: Any, **options: Any) -> None:
+        opened.append(self)
+        open_file(self, *arguments, **options)
+
+    monkeypatch.setattr(ImageFile, "__init__", counted)
+    assert start().translate(picture()).status_code == 200
+    assert len(opened) == 1
 
 
 def test_large_picture_is_cut_into_tiles_and_is_the_same(start: Start) -> None:
