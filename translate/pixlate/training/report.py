@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.resources import files
 from io import BytesIO
 from math import ceil, floor, isfinite, log10
@@ -13,7 +14,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
-from jinja2 import Environment
+from jinja2 import Environment, Template
 from PIL import Image
 
 from pixlate.training.run import LOG, SAMPLES, replacing, stored_options
@@ -88,14 +89,19 @@ def write_report(run: Path) -> Path:
     with stored_options(run) as (method, options, _):
         title = f"{method}: {run.resolve().name}"
     logged = _read(run / LOG)
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["brief"] = _brief
-    template = environment.from_string(files("pixlate.training").joinpath("report.html").read_text(encoding="utf-8"))
     found = {"options": options, "logged": logged, "sheets": list(_sheets(run / SAMPLES)), "charts": list(_charts(logged))}
-    page = template.render(title=title, log=LOG, left=LEFT, right=RIGHT, bottom=BOTTOM, **found)
+    page = _template().render(title=title, log=LOG, left=LEFT, right=RIGHT, bottom=BOTTOM, **found)
     with replacing(run / REPORT) as part:
         part.write_text(page, encoding="utf-8")
     return run / REPORT
+
+
+@cache
+def _template() -> Template:
+    """Return the page's template, whose compilation takes longer than a page."""
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["brief"] = _brief
+    return environment.from_string(files("pixlate.training").joinpath("report.html").read_text(encoding="utf-8"))
 
 
 def _read(path: Path) -> _Logged:
