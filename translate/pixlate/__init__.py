@@ -8,29 +8,45 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pixlate.convert import ConvertOptions, convert
-from pixlate.data.kinds import degraded, paired, unpaired
 from pixlate.errors import DeviceLost, OutOfDeviceMemory, PixlateError
 from pixlate.options import AdversarialOptions, DataOptions, DegradedOptions, PairedOptions, TrainingOptions, UnpairedOptions
 from pixlate.plugin import hookimpl
-from pixlate.plugin.check import Check
-from pixlate.plugin.data import DataKind
-from pixlate.plugin.engine import Engine
-from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
-from pixlate.plugin.image_format import ImageFormat
-from pixlate.plugin.method import Method
-from pixlate.plugin.metric import Metric, Sample
-from pixlate.plugin.model_card import ModelCard
-from pixlate.plugin.runtime import Runtime
-from pixlate.plugin.spec import ModelInput, ModelSpec, Provenance
-from pixlate.plugin.translator import Translator
 
 if TYPE_CHECKING:
+    from pixlate.data.kinds import degraded, paired, unpaired
     from pixlate.images import Picture
     from pixlate.inference.models import load
+    from pixlate.plugin.check import Check
+    from pixlate.plugin.data import DataKind
+    from pixlate.plugin.engine import Engine
+    from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
     from pixlate.plugin.gan import GAN, Export, Player
+    from pixlate.plugin.image_format import ImageFormat
+    from pixlate.plugin.method import Method
+    from pixlate.plugin.metric import Metric, Sample
+    from pixlate.plugin.model_card import ModelCard
+    from pixlate.plugin.runtime import Runtime
+    from pixlate.plugin.spec import ModelInput, ModelSpec, Provenance
+    from pixlate.plugin.translator import Translator
 
-_LAZY = {"Picture": "images", "load": "inference.models", "Export": "plugin.gan", "GAN": "plugin.gan", "Player": "plugin.gan"}
-"""Names whose modules import NumPy or PyTorch -> these modules, imported when the names are first used."""
+_LAZY = {
+    "data.kinds": ("degraded", "paired", "unpaired"),
+    "images": ("Picture",),
+    "inference.models": ("load",),
+    "plugin.check": ("Check",),
+    "plugin.data": ("DataKind",),
+    "plugin.engine": ("Engine",),
+    "plugin.foreign": ("ForeignGenerator", "ImportOptions"),
+    "plugin.gan": ("GAN", "Export", "Player"),
+    "plugin.image_format": ("ImageFormat",),
+    "plugin.method": ("Method",),
+    "plugin.metric": ("Metric", "Sample"),
+    "plugin.model_card": ("ModelCard",),
+    "plugin.runtime": ("Runtime",),
+    "plugin.spec": ("ModelInput", "ModelSpec", "Provenance"),
+    "plugin.translator": ("Translator",),
+}
+"""Modules -> names that they are imported for when one is first used: `pixlate --help` needs none of them, and some need NumPy or PyTorch."""
 
 __all__ = [
     "GAN",
@@ -76,7 +92,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("pixlate")
-    if name in _LAZY:
-        globals()[name] = getattr(import_module(f"pixlate.{_LAZY[name]}"), name)
-        return globals()[name]
+    for module, names in _LAZY.items():
+        if name in names:
+            globals()[name] = getattr(import_module(f"pixlate.{module}"), name)
+            return globals()[name]
     raise AttributeError(f"module 'pixlate' has no attribute {name!r}")

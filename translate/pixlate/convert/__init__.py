@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from pixlate.convert.options import ConvertOptions
 from pixlate.errors import PixlateError
-from pixlate.plugin.engine import Engine
-from pixlate.plugin.manager import installed
 
 if TYPE_CHECKING:
     from pixlate.convert.report import Report, Summary
+    from pixlate.plugin.engine import Engine
 
 __all__ = ["ConvertOptions", "convert"]
 
@@ -54,8 +53,11 @@ def convert(
     return summary
 
 
-def _chosen(engine: object) -> tuple[Engine, Any]:
+def _chosen(engine: object) -> "tuple[Engine, Any]":
     """Return an engine and its options, for its name or an instance of its options."""
+    from pixlate.plugin.engine import Engine
+    from pixlate.plugin.manager import installed
+
     engines = installed().offered(Engine)
     if isinstance(engine, str) and engine in engines:
         return engines[engine], engines[engine].options()

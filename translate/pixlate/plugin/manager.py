@@ -11,18 +11,14 @@ from pluggy import HookImpl
 
 from pixlate.errors import PixlateError
 from pixlate.plugin import hookspecs
-from pixlate.plugin.check import Check
-from pixlate.plugin.engine import Engine
 from pixlate.plugin.entries import API, GROUP, SUPPORTED, Hooks, LeftOut, Plugin, entry_points
-from pixlate.plugin.image_format import ImageFormat
-from pixlate.plugin.method import Method
-from pixlate.plugin.metric import Metric
-from pixlate.plugin.model_card import ModelCard
 from pixlate.plugin.offer import Offer, asking
-from pixlate.plugin.runtime import Runtime
 
 if TYPE_CHECKING:
     from cyclopts import App
+
+    from pixlate.plugin.check import Check
+    from pixlate.plugin.image_format import ImageFormat
 
 CORE = "core"
 """Entry point of what Pixlate offers itself."""
@@ -57,11 +53,13 @@ class Plugins:
         """Return the values of a class by name, in the order of the plugins, all of them or those ``of`` one; a name that two offer is left out."""
         return self._unique(wanted, (value for value in self._values(wanted) if of in (None, value[0])))
 
-    def image_formats(self) -> dict[str, ImageFormat]:
+    def image_formats(self) -> "dict[str, ImageFormat]":
         """Return the built-in image formats and those of all plugins by suffix; one whose name or suffix two formats claim refuses each file.
 
         A plugin's replaces a built-in one of its name or suffix.
         """
+        from pixlate.plugin.image_format import ImageFormat
+
         values = list(self._values(ImageFormat))
         taken = {claim for owner, offered in values if owner.name != CORE for claim in (offered.name, *offered.suffixes)}
         values = [(owner, offered) for owner, offered in values if owner.name != CORE or offered.name not in taken]
@@ -85,8 +83,10 @@ class Plugins:
             found[suffix] = ImageFormat(name, (suffix,), partial(_refuse, sentence))
         return found
 
-    def checks(self) -> list[Check]:
+    def checks(self) -> "list[Check]":
         """Return the findings of all plugins."""
+        from pixlate.plugin.check import Check
+
         return [check for _, check in self._values(Check)]
 
     def add_commands(self, app: "App") -> None:
@@ -100,6 +100,8 @@ class Plugins:
 
     def left_out(self) -> list[LeftOut]:
         """Call every collecting hook, and return what is not used of those that are loaded."""
+        from pixlate import Engine, Method, Metric, ModelCard, Runtime
+
         for wanted in (Method, ModelCard, Runtime, Engine, Metric):
             self.offered(wanted)
         self.image_formats()
