@@ -18,7 +18,7 @@ def pixlate_runtimes() -> "Iterable[pixlate.Runtime]":
     yield pixlate.Runtime("onnxruntime", (".onnx",), lambda: find_spec("onnxruntime") is not None, _open)
 
 
-def _open(path: Path, device: str, arithmetic: str) -> pixlate.Translator:
+def _open(path: Path, device: str, arithmetic: str) -> "pixlate.Translator":
     from pixlate_onnx.runner import OnnxTranslator
 
     if arithmetic != "auto":

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 import pixlate
-from pixlate.cli import lists, train
-from pixlate.cli.lists import doctor, models, plugins
+from pixlate.cli import train
+from pixlate.cli.doctor import doctor
+from pixlate.cli.models import models
+from pixlate.cli.plugins import plugins
 from pixlate.plugin.check import Check
 from pixlate.plugin.entries import Plugin
 from pixlate.plugin.manager import installed
@@ -63,7 +65,7 @@ def test_doctor_prints_the_remedy_under_a_problem_and_gives_1(capsys: pytest.Cap
 
 
 def test_doctor_names_missing_training_packages_with_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lists, "_TRAIN", ("numpy", "not-a-package"))
+    monkeypatch.setattr("pixlate.cli.doctor._TRAIN", ("numpy", "not-a-package"))
     assert doctor() == 0
     text = printed(capsys)
     assert "training: not installed: not-a-package" in text
@@ -72,7 +74,7 @@ def test_doctor_names_missing_training_packages_with_the_command(capsys: pytest.
 
 def test_doctor_names_a_torchvision_that_does_not_fit_torch(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchvision", None)  # importing it raises ImportError
-    monkeypatch.setattr(lists, "find_spec", lambda name: True)
+    monkeypatch.setattr("pixlate.cli.doctor.find_spec", lambda name: True)
     assert doctor() == 1
     assert "torch and torchvision do not fit each other" in printed(capsys)
 

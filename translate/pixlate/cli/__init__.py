@@ -1,4 +1,4 @@
-"""The command line: a file for each command, and one for those that list; each is imported only when it is called."""
+"""The command line: a file for each command, imported only when it is called."""
 
 import logging
 import os
@@ -55,9 +55,9 @@ def build_app(tokens: Sequence[str] = ()) -> App:
     app.command("pixlate.cli.data:app", name="data", help="Check folders of training images.")
     app.command("pixlate.cli.train:app", name="train", help="Train a method on folders of images.")
     app.command("pixlate.cli.evaluate:evaluate", name="evaluate", help="Measure how good a model is.", usage=EVALUATE_USAGE)
-    app.command("pixlate.cli.lists:models", name="models", help="List the ready models.")
-    app.command("pixlate.cli.lists:plugins", name="plugins", help="List the installed plugins.")
-    app.command("pixlate.cli.lists:doctor", name="doctor", help="Report what this machine has, what is missing and how to fix it.")
+    app.command("pixlate.cli.models:models", name="models", help="List the ready models.")
+    app.command("pixlate.cli.plugins:plugins", name="plugins", help="List the installed plugins.")
+    app.command("pixlate.cli.doctor:doctor", name="doctor", help="Report what this machine has, what is missing and how to fix it.")
     installed().add_commands(app)
 
     @app.meta.default

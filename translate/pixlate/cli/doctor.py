@@ -1,8 +1,7 @@
-"""``pixlate models``, ``pixlate plugins`` and ``pixlate doctor``: what is installed, what is missing, and the command that fixes it."""
+"""``pixlate doctor``: what is installed, what is missing, and the command that fixes it."""
 
 import json as json_format
 import platform
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
@@ -11,8 +10,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from pixlate.errors import PixlateError
-from pixlate.inference.models import cards, load
 from pixlate.plugin.check import Check
 from pixlate.plugin.entries import API
 from pixlate.plugin.manager import installed
@@ -27,57 +24,6 @@ _EXTRAS = {
     "community upscalers": ("spandrel", ("spandrel",)),
 }
 _TRAIN = ("torch", "torchvision", "kornia", "albumentations", "lightning-fabric", "safetensors", "tomli-w", "onnx", "onnxscript")
-
-
-def models(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
-    """List the ready models; exit code 1 where one cannot be opened or used.
-
-    Parameters
-    ----------
-    json
-        Print one JSON list, for programs.
-    """
-    rows = []
-    problems = list(dict.fromkeys(part.sentence for part in installed().left_out() if part.kind == "model"))
-    for name, card in sorted(cards().items()):
-        try:
-            spec = load(name, "cpu").spec
-        except PixlateError as error:
-            problems.append(f"{name}: {error}")
-            continue
-        size = card.path.stat().st_size
-        rows.append(asdict(card) | {"path": str(card.path), "card": str(card.card or ""), "bytes": size, "spec": asdict(spec)})
-        if not json:
-            print(f"{name}: {card.summary}")
-            print(f"    scale {spec.scale}, {spec.method}, {spec.precision}, {size / 1e6:.1f} MB, {spec.provenance.licence or 'no licence stated'}")
-            print(f"    card: {card.card or 'none'}")
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    if json:
-        print(json_format.dumps(rows))
-    elif not rows and not problems:
-        print("no plugin offers a ready model; convert takes any ONNX file with --model FILE.onnx")
-    return 1 if problems else 0
-
-
-def plugins(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
-    """List the installed plugins with distribution, version, plugin API and hooks, and what is left out of them; exit code 1 where anything is.
-
-    Parameters
-    ----------
-    json
-        Print one JSON list, for programs.
-    """
-    found, left_out = installed().plugins, installed().left_out()
-    if json:
-        print(json_format.dumps([asdict(plugin) | {"left_out": [asdict(part) for part in left_out if part.plugin == plugin]} for plugin in found]))
-    else:
-        for plugin in found:
-            offers = ", ".join(hook.removeprefix("pixlate_") for hook in plugin.hooks)
-            print(f"{plugin.name}  {plugin.distribution} {plugin.version}  {f'left out: {plugin.error}' if plugin.error else f'API {plugin.api}: {offers}'}")
-        for sentence in dict.fromkeys(part.sentence for part in left_out):
-            print(sentence)
-    return 1 if left_out or any(plugin.error for plugin in found) else 0
 
 
 def doctor(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
