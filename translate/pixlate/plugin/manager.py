@@ -100,7 +100,11 @@ class Plugins:
 
     def left_out(self) -> list[LeftOut]:
         """Call every collecting hook, and return what is not used of those that are loaded."""
-        from pixlate import Engine, Method, Metric, ModelCard, Runtime
+        from pixlate.plugin.engine import Engine
+        from pixlate.plugin.method import Method
+        from pixlate.plugin.metric import Metric
+        from pixlate.plugin.model_card import ModelCard
+        from pixlate.plugin.runtime import Runtime
 
         for wanted in (Method, ModelCard, Runtime, Engine, Metric):
             self.offered(wanted)
