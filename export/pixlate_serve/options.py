@@ -58,10 +58,9 @@ class ServeOptions:
 
     def __post_init__(self) -> None:
         check_types(self)
-        check_least(self, port=0, batch_wait_ms=0, queue=1, memory=1_000_000, max_bytes=1, max_pixels=1, quality=1, threads=0, timeout_s=0.1, grace_s=0)
+        check_least(self, port=0, batch=1, bucket=1, tile=16, batch_wait_ms=0, queue=1, memory=1_000_000, max_bytes=1, max_pixels=1, quality=1)
+        check_least(self, threads=0, timeout_s=0.1, grace_s=0)
         check_most(self, port=65535, batch_wait_ms=60_000, quality=100)
-        sizes = {"batch": 1, "bucket": 1, "tile": 16}
-        check_least(self, **{name: least for name, least in sizes.items() if not isinstance(getattr(self, name), str)})
         if self.token and self.token_file is not None:
             raise PixlateError("expected --token or --token-file, got both; leave one of them out")
         if self.without_token and (self.token or self.token_file is not None):

@@ -62,7 +62,8 @@ def wanted_format(format: FormatName | None, accept: str | None, source: str) ->
     if not offers:
         known = ", ".join(MEDIA_TYPES.values())
         raise Refusal(406, "not_acceptable", f"expected an Accept header with one of {known} or image/*; change it, or add ?format=png")
-    choices = [name for quality, name in offers if quality == max(offers)[0]]
+    best, _ = max(offers)
+    choices = [name for quality, name in offers if quality == best]
     return source if source in choices else choices[0]
 
 

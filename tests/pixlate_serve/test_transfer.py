@@ -65,6 +65,10 @@ def test_accept_header_chooses_the_format_and_prefers_that_of_the_source(accept:
         assert refusal.value.status == 406
 
 
+def test_accept_header_of_many_ranges_is_read_in_one_pass() -> None:
+    assert wanted_format(None, ",".join(["*/*;q=0.5", *["image/*;q=0.4"] * 20_000, "image/webp;q=0.6"]), "jpeg") == "webp"
+
+
 @given(st.text(max_size=80))
 def test_any_accept_header_gives_a_format_or_a_refusal(accept: str) -> None:
     try:

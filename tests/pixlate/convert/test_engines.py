@@ -57,6 +57,12 @@ def test_an_engine_that_returns_no_summary_is_named(tmp_path: Path, use: Callabl
         convert(save(tmp_path / "a.png"), tmp_path / "out", use(Nearest()), engine="odd")
 
 
+@pytest.mark.parametrize("options", [{}, 0, "", {"quality": 90}])
+def test_options_of_another_type_are_refused(options: object, tmp_path: Path, use: Callable[[Translator], Path]) -> None:
+    with pytest.raises(PixlateError, match=r"^expected options to be a pixlate\.ConvertOptions, got .*; write pixlate\.ConvertOptions\(format='png'\)$"):
+        convert(save(tmp_path / "a.png"), tmp_path / "out", use(Nearest()), options)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("engine", ["nosuch", 7, ConvertOptions()])
 def test_an_engine_that_is_not_installed_is_refused_in_one_sentence(engine: object, tmp_path: Path, use: Callable[[Translator], Path]) -> None:
     with pytest.raises(PixlateError, match=r"expected an engine \(ray, threads\), got .*; install the plugin that offers it, or name another$"):

@@ -40,7 +40,7 @@ def convert(
     from pixlate.convert.conversion import planned
     from pixlate.convert.report import Summary
 
-    chosen = options or ConvertOptions()
+    chosen = ConvertOptions() if options is None else options
     if not isinstance(chosen, ConvertOptions):
         raise PixlateError(f"expected options to be a pixlate.ConvertOptions, got {options!r}; write pixlate.ConvertOptions(format='png')")
     if chosen.dry_run:

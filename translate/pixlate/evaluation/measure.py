@@ -61,7 +61,9 @@ def evaluate(
 ) -> Evaluation:
     """Translate every source and return the metrics of the outputs; arguments are those of ``pixlate evaluate``, and ``watch``.
 
+    ``folders`` are one or two, as the layout wants; see :func:`pixlate.evaluation.folders.find_images`.
     ``metrics`` names :data:`KINDS` or plugins' metrics; without any, those are computed that need no weights and fit the images.
+    ``inception`` is a file of weights, or None for the folder of ``torch.hub``. ``set`` has texts such as ``hair=blond``.
     ``watch`` is called with the images done and planned.
 
     Raises:

@@ -39,6 +39,7 @@ class Offer(metaclass=_OfferMeta):
     """Why the value cannot be used, on the value itself."""
 
     def __init_subclass__(cls, kind: str = "") -> None:
+        super().__init_subclass__()
         if kind:  # which a plugin's own subclass of a contract inherits
             cls.kind = kind
 

@@ -223,5 +223,5 @@ class Session:
         """Return the losses as numbers, means over all processes."""
         if not losses:
             return {}
-        means: Any = self.fabric.all_reduce(torch.stack([value.float().reshape(()) for value in losses.values()]), reduce_op="mean")
+        means: Any = self.fabric.all_reduce(torch.stack([value.to(self.fabric.device).float().reshape(()) for value in losses.values()]), reduce_op="mean")
         return dict(zip(losses, means.tolist(), strict=True))
