@@ -269,7 +269,7 @@ class Url:
 
 def version_of(info: Mapping[str, Any]) -> Version:
     """Return what changes when a file does, from its file system's metadata: its checksum, or else its modification time."""
-    size, told = int(info.get("size") or 0), _checksum(info) or next(filter(None, map(info.get, _TIMES)), "")
+    size, told = int(info.get("size") or 0), _checksum(info) or next((time for time in map(info.get, _TIMES) if time not in (None, "")), "")
     if isinstance(told, datetime):
         return Version(size, round(told.timestamp() * 1e6) * 1000)
     if isinstance(told, int | float):

@@ -671,6 +671,7 @@ def test_checksums_and_times_are_read_from_every_stores_metadata() -> None:
     one, two = version_of({"size": 3, "ETag": "a", "mtime": 1}), version_of({"size": 3, "ETag": "b", "mtime": 1})
     assert one != two
     assert version_of({"size": 3, "mtime": 1.5}).mtime == 1_500_000_000
+    assert version_of({"size": 3, "mtime": 0, "created": 2.5}).mtime == 0  # of an archive that keeps no times
     assert version_of({"size": None}).size == 0
 
 

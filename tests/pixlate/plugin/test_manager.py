@@ -185,9 +185,9 @@ def test_a_value_that_cannot_be_made_costs_that_value_only(kind: str, install: I
     [
         ("metric", "Metric('bad', 3)", "Metric 'bad': expected compute to be a function, got 3; change it in the plugin"),
         ("metric", "Metric(7, print)", "Metric 7: expected name to be a text, got 7; change it in the plugin"),
-        ("runtime", "Runtime('bad', None, bool, print)", "Runtime 'bad': expected suffixes to be a list, got None"),
+        ("runtime", "Runtime('bad', None, bool, print)", "Runtime 'bad': expected suffixes to be a list of texts, got None"),
         ("runtime", "Runtime('bad', ('.bad',), True, print)", "Runtime 'bad': expected available to be a function, got True"),
-        ("image format", "ImageFormat('bad', (3,), print)", "ImageFormat 'bad': expected suffixes to be a list, got (3,)"),
+        ("image format", "ImageFormat('bad', (3,), print)", "ImageFormat 'bad': expected suffixes to be a list of texts, got (3,)"),
         ("image format", "ImageFormat('bad', ('.bad',), None)", "ImageFormat 'bad': expected read to be a function, got None"),
         ("image format", "ImageFormat('bad', ('.bad',), print, write=5)", "ImageFormat 'bad': expected write to be a function, got 5"),
         ("model", "ModelCard('bad', 's', 'bad.onnx')", "ModelCard 'bad': expected path to be Path, got 'bad.onnx'"),

@@ -12,6 +12,7 @@ from pixlate.errors import PixlateError
 
 _BEFORE = "before"
 """Key of a field's metadata."""
+_MANY: dict[Any, str] = {int: " of numbers", float: " of numbers", str: " of texts"}
 _continued: ContextVar[bool] = ContextVar("continued", default=False)
 
 
@@ -145,6 +146,6 @@ def _kind(hint: Any) -> str:
     if kind in (Union, UnionType):
         return " or ".join(map(_kind, inner))
     if kind is tuple:
-        return ("a list of numbers" if inner[0] in (int, float) else "a list") if inner[1:] == (...,) else f"{len(inner)} numbers"
+        return f"a list{_MANY.get(inner[0], '')}" if inner[1:] == (...,) else f"{len(inner)} numbers"
     words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", NoneType: "nothing", Callable: "a function"}
     return words.get(kind or hint, getattr(hint, "__name__", str(hint)))
