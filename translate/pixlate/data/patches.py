@@ -98,8 +98,9 @@ def size_for(pixels: Pixels, side: int, keep_aspect: bool) -> tuple[int, int]:
     height, width = pixels.shape[:2]
     if not side:
         return height, width
-    shorter = min(height, width) if keep_aspect else 0
-    return (round(height * side / shorter), round(width * side / shorter)) if shorter else (side, side)
+    if not keep_aspect:
+        return side, side
+    return round(height * side / min(height, width)), round(width * side / min(height, width))
 
 
 def cut(images: Sequence[Pixels], patch: int, mirror: bool, generator: np.random.Generator) -> list[Pixels]:
