@@ -18,8 +18,8 @@ from starlette.middleware import Middleware
 import pixlate
 from pixlate.errors import PixlateError
 from pixlate.inference.conditions import Arrays, Conditions, parse
-from pixlate_serve.admission import ClientGone, Refusal, internal, stopping
 from pixlate_serve.middleware import DRAIN_S, Counted, Guarded, Lingering, refused
+from pixlate_serve.refusals import ClientGone, Refusal, internal, stopping
 from pixlate_serve.service import ServedModel, Service
 from pixlate_serve.transfer import MEDIA_TYPES, NOTES, FormatName, PictureResponse, received, require_image, unless_gone, wanted_format
 

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pixlate_serve.admission import Refusal
+from pixlate_serve.refusals import Refusal
 from pixlate_serve.service import Service
 
 OPEN_PATHS = ("/healthz", "/readyz", "/docs", "/openapi.json")

@@ -20,8 +20,10 @@ from pixlate.inference.sizes import allowed_side
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.translator import Translator
 from pixlate.system.process import granted_cores
-from pixlate_serve.admission import Admission, Claim, Metrics, Refusal, internal, stopping, too_large_for_memory
+from pixlate_serve.admission import Admission, Claim
+from pixlate_serve.metrics import Metrics
 from pixlate_serve.options import ServeOptions
+from pixlate_serve.refusals import Refusal, internal, stopping, too_large_for_memory
 from pixlate_serve.translation import Answer, cost, decoded, encoded, most_pixels, opened, require_sides, split_hole
 
 SAMPLE = 32

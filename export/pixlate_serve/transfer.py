@@ -12,7 +12,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from pixlate.images.formats import BUILT_IN, named
-from pixlate_serve.admission import Claim, ClientGone, Refusal
+from pixlate_serve.admission import Claim
+from pixlate_serve.refusals import ClientGone, Refusal
 from pixlate_serve.translation import Answer
 
 MEDIA_TYPES: Mapping[str, str] = MappingProxyType({name: format.media_type for name, format in named(BUILT_IN).items() if format.media_type})

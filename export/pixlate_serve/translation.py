@@ -11,7 +11,7 @@ from pixlate.images.picture import Pixels, full_scale, to_8_bits
 from pixlate.images.write import encode_picture
 from pixlate.inference.pictures import from_model, refuse_colour, with_origin
 from pixlate.plugin.spec import ModelSpec
-from pixlate_serve.admission import Refusal, too_large_for_memory
+from pixlate_serve.refusals import Refusal, too_large_for_memory
 
 ANY_SIZE = 2**62
 """A limit that lets every header pass; the server refuses with its own limit."""

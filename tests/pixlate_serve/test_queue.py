@@ -14,7 +14,8 @@ from tests.pixlate_serve.conftest import PNG, Application, error_of, file, pictu
 
 from pixlate.errors import PixlateError
 from pixlate.images.picture import Pixels
-from pixlate_serve.admission import Admission, Claim, Refusal
+from pixlate_serve.admission import Admission, Claim
+from pixlate_serve.refusals import Refusal
 
 Start = Callable[..., Application]
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Message
 
-from pixlate_serve.admission import Admission, Claim, Refusal
+from pixlate_serve.admission import Admission, Claim
+from pixlate_serve.refusals import Refusal
 from pixlate_serve.transfer import MEDIA_TYPES, PIECE, PictureResponse, wanted_format
 from pixlate_serve.translation import Answer
 
