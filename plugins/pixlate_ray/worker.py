@@ -17,7 +17,8 @@ from pixlate.convert.conversion import Sinks, Task
 from pixlate.convert.options import ConvertOptions
 from pixlate.convert.pipeline import Conversion
 from pixlate.convert.plan import Plan
-from pixlate.convert.report import Report, Result, Row, Sheet
+from pixlate.convert.report import Report, Result
+from pixlate.convert.sheet import Row, Sheet
 from pixlate.errors import PixlateError
 from pixlate.inference.models import load_executors
 from pixlate.places.journal import Entry, Job, State, entry_of, give_name

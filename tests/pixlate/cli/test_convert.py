@@ -249,7 +249,8 @@ def test_an_output_folder_of_undecodable_bytes_is_printed(tmp_path: Path, model:
 
 
 def test_a_report_that_cannot_be_finished_gives_exit_code_1_and_a_line(tmp_path: Path, model: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pixlate.convert.report import Sheet, Summary
+    from pixlate.convert.report import Summary
+    from pixlate.convert.sheet import Sheet
 
     def full(self: Sheet, summary: Summary) -> None:
         summary.unwritten = "the sheet x could not be written (No space left on device)"

@@ -14,6 +14,7 @@ from tests.pixlate.conftest import Run, command, folder, load, outputs, save, tr
 
 from pixlate.convert import pipeline
 from pixlate.convert.report import Report
+from pixlate.convert.sheet import Sheet
 from pixlate.errors import PixlateError
 from pixlate.images import write_picture
 from pixlate.places.journal import Journal
@@ -180,15 +181,13 @@ def test_a_sheet_that_cannot_be_written_is_a_failure_and_the_images_are_converte
         raise OSError(errno.ENOSPC, "No space left on device")
 
     source = folder(tmp_path / "in", 2)
-    from pixlate.convert import report
+    real = Sheet._drawn
 
-    real = report.Sheet._drawn
-
-    def drawn(self: report.Sheet) -> Image.Image:
+    def drawn(self: Sheet) -> Image.Image:
         monkeypatch.setattr(Image.Image, "save", full)
         return real(self)
 
-    monkeypatch.setattr(report.Sheet, "_drawn", drawn)
+    monkeypatch.setattr(Sheet, "_drawn", drawn)
     summary = run(source, tmp_path / "out", sheet=tmp_path / "sheet.png", report=tmp_path / "report.json")
     assert (summary.converted, summary.exit_code) == (2, 1)
     assert summary.unwritten == f"the sheet {tmp_path / 'sheet.png'} could not be written (No space left on device)"

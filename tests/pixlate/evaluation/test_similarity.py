@@ -16,7 +16,8 @@ from torchvision.models import alexnet
 
 from pixlate.errors import PixlateError
 from pixlate.evaluation.meters import KINDS
-from pixlate.evaluation.similarity import STRIP, Lpips, hub_file, make, ms_ssim, psnr, ssim
+from pixlate.evaluation.similarity import STRIP, Lpips, make, ms_ssim, psnr, ssim
+from pixlate.evaluation.weights import hub_file
 from pixlate.images import Pixels
 
 

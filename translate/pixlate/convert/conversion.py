@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pixlate.convert.options import ConvertOptions
 from pixlate.convert.plan import Plan, make_plan, refuse_replaced
-from pixlate.convert.report import Report, Result, Sheet, reason_of
+from pixlate.convert.report import Report, Result, reason_of
+from pixlate.convert.sheet import Sheet
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile
 from pixlate.images.formats import writable

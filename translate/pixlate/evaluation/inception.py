@@ -15,7 +15,7 @@ from torch_fidelity.metric_prc import prc_features_to_metric
 
 from pixlate.errors import PixlateError
 from pixlate.evaluation.meters import NEIGHBOURS, SPLITS, Figure, Kind
-from pixlate.evaluation.similarity import hub_file, read_weights
+from pixlate.evaluation.weights import hub_file, read_weights
 from pixlate.images import Pixels
 
 POOLED, LOGITS = "2048", "logits_unbiased"

@@ -1,8 +1,7 @@
-"""Metrics of an output and its target through torchmetrics; and the weights of networks that metrics use, read without running code."""
+"""Metrics of an output and its target through torchmetrics."""
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import torch
 import torchmetrics
@@ -14,9 +13,8 @@ from torchvision.models import AlexNet_Weights, alexnet
 
 from pixlate.errors import PixlateError
 from pixlate.evaluation.meters import Compute
+from pixlate.evaluation.weights import hub_file, read_weights
 from pixlate.images import Pixels
-from pixlate.places.paths import digest_file
-from pixlate.weights.reading import read_content
 
 EDGE = 5
 """Pixels on each side where SSIM's window of 11 leaves the image."""
@@ -116,33 +114,6 @@ class Lpips:
         self.metric.reset()
         self.metric.update(_planes(output, self.device) / 255, _planes(target, self.device) / 255)
         return float(self.metric.compute())
-
-
-def hub_file(url: str) -> Path:
-    """Return where PyTorch and the libraries built on it keep the file of that address."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
-
-
-def read_weights(path: Path, metric: str, network: str, url: str, option: str = "") -> tuple[dict[str, Tensor], str]:
-    """Return the tensors of a PyTorch file by name, and the first 8 digits of its SHA-256.
-
-    ``metric`` needs the weights of ``network`` from ``url``; ``option`` is the one that names another file, where there is one.
-
-    Raises:
-        PixlateError: The file is missing, damaged, holds anything but tensors, or would have to run code.
-    """
-    if not path.is_file():
-        place = f"{path}, or name the file with {option}" if option else str(path)
-        raise PixlateError(f"{metric} needs the weights of {network}, which are not there; download {url} to {place}")
-    wrong = f"expected the weights of {network} in {path}, got"
-    try:
-        state = dict(read_content(path, option))
-    except PixlateError as error:
-        found = "a file that is damaged or would run code" if error.__cause__ else "something else than tensors by name"
-        raise PixlateError(f"{wrong} {found}; download {url} again") from error
-    if not all(isinstance(value, Tensor) for value in state.values()):
-        raise PixlateError(f"{wrong} something else than tensors by name; download {url} again")
-    return state, digest_file(path)[:8]
 
 
 def _planes(image: Pixels, device: str) -> Tensor:

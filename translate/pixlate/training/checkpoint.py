@@ -1,4 +1,4 @@
-"""Checkpoints: weights as safetensors, state as safetensors and JSON, so that opening one runs no code; and weights that a run begins with."""
+"""Checkpoints: weights as safetensors, state as safetensors and JSON, so that opening one runs no code."""
 
 import json
 import os
@@ -14,13 +14,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
-from pixlate.data.folders import name_some
 from pixlate.errors import PixlateError
 from pixlate.places.paths import digest_file
-from pixlate.plugin.foreign import ImportOptions
-from pixlate.plugin.gan import GAN, MAIN_GENERATOR
 from pixlate.training.run import CHECKPOINTS, replacing
-from pixlate.weights.reading import SUFFIXES, read_weights, recognise
 
 CHECKSUMS = "checksums.json"
 BEST = "best.json"
@@ -179,28 +175,6 @@ def load_checkpoint(path: Path, of_best: bool = False) -> Checkpoint:
     if checkpoint is None:
         raise PixlateError(f"expected a run or a checkpoint with weights, got {path}; name the folder given to --out")
     return Checkpoint.load(checkpoint)
-
-
-def weights_to_start_from(path: Path) -> Mapping[str, Tensor]:
-    """Return the averaged weights of a run or checkpoint, or those of a file of another code base, which a plugin must recognise."""
-    if path.suffix.lower() not in SUFFIXES and not path.is_file():
-        return load_checkpoint(path).average
-    foreign = recognise(read_weights(path, "--start-from").tensors, ImportOptions(), path)
-    return {f"generators.{MAIN_GENERATOR}.{name}": tensor for name, tensor in foreign.network.state_dict().items()}
-
-
-def take_over(gan: GAN, weights: Mapping[str, Tensor]) -> str:
-    """Copy the weights whose name and shape match, such as the body of a generator trained for another scale; say how many, which must not be none.
-
-    Counters of steps stay.
-    """
-    own = gan.state_dict()
-    matching = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape and value.ndim}
-    if not matching:
-        raise PixlateError("expected weights of the same network to start from, but no tensor has a matching name and shape; check --start-from")
-    gan.load_state_dict(own | matching)
-    new = [name for name, value in own.items() if name not in matching and value.ndim]
-    return f"took over {len(matching)} of {len(matching) + len(new)} tensors{f' (new: {name_some(new, 3)})' if new else ''}"
 
 
 def _finished(folder: Path) -> list[Path]:

@@ -19,10 +19,11 @@ from pixlate.plugin.gan import Losses
 from pixlate.plugin.manager import installed
 from pixlate.plugin.metric import Metric
 from pixlate.system.process import StopOnSignal
-from pixlate.training.checkpoint import keep_newest, load_newest, mark_best, take_over, weights_to_start_from
+from pixlate.training.checkpoint import keep_newest, load_newest, mark_best
 from pixlate.training.devices import gathered, open_fabric
 from pixlate.training.recorder import Recorder
 from pixlate.training.run import CHECKPOINTS, OPTIONS, RunOptions, hold
+from pixlate.training.starting import take_over, weights_to_start_from
 from pixlate.training.trainer import Trainer, require_finite
 from pixlate.training.validation import Validation, directions, validate
 

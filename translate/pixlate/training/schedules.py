@@ -1,15 +1,10 @@
-"""What changes over a run: the learning rate, the side of the patches, and the averaged weights."""
+"""What changes over a run: the learning rate and the side of the patches."""
 
-import copy
 import math
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from pixlate.errors import PixlateError
 from pixlate.options import TrainingOptions
-from pixlate.plugin.gan import GAN
 from pixlate.plugin.spec import ModelSpec
 
 
@@ -88,24 +83,3 @@ class Growth:
         """Return the side of source patches in one step, counted from 0."""
         stage = min(self.doublings, 2 * step * self.doublings // self.steps)
         return self.first << stage
-
-
-class WeightAverage:
-    """Exponential moving average of the parameters of a GAN, which translates better than the last ones (Karras et al. 2018, and earlier Polyak).
-
-    Early steps are averaged over fewer: the decay in force is min(decay, (1 + step) / (10 + step)). Buffers are copied. A decay of 0 follows exactly.
-    """
-
-    def __init__(self, module: GAN, decay: float) -> None:
-        self.decay = decay
-        self.module = copy.deepcopy(module).requires_grad_(False).eval()
-
-    @torch.no_grad()
-    def update(self, module: GAN, step: int) -> None:
-        """Average in the module's weights after ``step`` (counted from 0)."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        averages: list[Tensor] = [average.data for average in self.module.parameters()]
-        values = [value.detach() for value in module.parameters()]
-        torch._foreach_lerp_(averages, values, 1 - decay)
-        for average, value in zip(self.module.buffers(), module.buffers(), strict=True):
-            average.copy_(value)

@@ -19,12 +19,13 @@ from pixlate.options import check_used
 from pixlate.plugin.data import Batch
 from pixlate.plugin.gan import GAN, Images, Losses, Player
 from pixlate.training.augment import DiffAugment
+from pixlate.training.averaging import WeightAverage
 from pixlate.training.checkpoint import Checkpoint, optimizer_state
 from pixlate.training.devices import average_gradients
 from pixlate.training.monitor import Monitor
 from pixlate.training.pool import ImagePool
 from pixlate.training.run import RunOptions
-from pixlate.training.schedules import Growth, Schedule, WeightAverage
+from pixlate.training.schedules import Growth, Schedule
 
 PRECISIONS = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 FOLLOWED = 4096

@@ -1,0 +1,35 @@
+"""Weights that a run begins with, from another run or from another code base."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from pixlate.data.folders import name_some
+from pixlate.errors import PixlateError
+from pixlate.plugin.foreign import ImportOptions
+from pixlate.plugin.gan import GAN, MAIN_GENERATOR
+from pixlate.training.checkpoint import load_checkpoint
+from pixlate.weights.reading import SUFFIXES, read_weights, recognise
+
+
+def weights_to_start_from(path: Path) -> Mapping[str, Tensor]:
+    """Return the averaged weights of a run or checkpoint, or those of a file of another code base, which a plugin must recognise."""
+    if path.suffix.lower() not in SUFFIXES and not path.is_file():
+        return load_checkpoint(path).average
+    foreign = recognise(read_weights(path, "--start-from").tensors, ImportOptions(), path)
+    return {f"generators.{MAIN_GENERATOR}.{name}": tensor for name, tensor in foreign.network.state_dict().items()}
+
+
+def take_over(gan: GAN, weights: Mapping[str, Tensor]) -> str:
+    """Copy the weights whose name and shape match, such as the body of a generator trained for another scale; say how many, which must not be none.
+
+    Counters of steps stay.
+    """
+    own = gan.state_dict()
+    matching = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape and value.ndim}
+    if not matching:
+        raise PixlateError("expected weights of the same network to start from, but no tensor has a matching name and shape; check --start-from")
+    gan.load_state_dict(own | matching)
+    new = [name for name, value in own.items() if name not in matching and value.ndim]
+    return f"took over {len(matching)} of {len(matching) + len(new)} tensors{f' (new: {name_some(new, 3)})' if new else ''}"
