@@ -17,9 +17,11 @@ from pixlate.plugin.method import Method
 from pixlate.plugin.spec import ModelSpec, Padding, Provenance
 from pixlate.training.checkpoint import is_checkpoint, load_checkpoint
 from pixlate.training.run import OPTIONS, RunOptions
-from pixlate_export.graph import finished, store_in_half, trace, with_norm
+from pixlate_export.calibration import Planes, read_pictures
+from pixlate_export.graph import finished, store_in_half, trace
 from pixlate_export.half import halve
-from pixlate_export.int8 import Planes, quantise, read_pictures
+from pixlate_export.int8 import quantise
+from pixlate_export.norms import with_norm
 from pixlate_export.options import ExportOptions
 from pixlate_export.parity import ParityReport, compare
 from pixlate_export.pixels import take_masks, take_pixels

@@ -1,84 +1,22 @@
 """From a PyTorch network to an ONNX graph: (batch, channels, height, width) in [0, 1] in and out, all sides free."""
 
-import copy
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import replace
 from io import StringIO
-from typing import Any, Literal
 
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from pixlate.errors import PixlateError
-from pixlate.inference.conditions import Arrays
-from pixlate.inference.sizes import allowed_side, blended_halo
-from pixlate.plugin.spec import METADATA_KEY, ModelInput, ModelSpec
+from pixlate.inference.sizes import allowed_side
+from pixlate.plugin.spec import METADATA_KEY, ModelSpec
+from pixlate_export.conditions import drawn, to_module
 
 INPUT, OUTPUT = "image", "translated"
-
-
-def with_norm(network: nn.Module, spec: ModelSpec, norm: Literal["auto", "running", "per-image"]) -> tuple[nn.Module, ModelSpec]:
-    """Return a generator that normalises as asked, with the spec that says so; the network given stays as it is.
-
-    ``running`` statistics are those gathered in training. ``per-image`` statistics are those of each image, which is how Pix2Pix is tested
-    in its own code (a batch of one, batch norm in training mode), and equals instance norm with batch norm's weight and bias.
-
-    Raises:
-        PixlateError: A norm mode is asked for and there is no batch norm.
-    """
-    batch_norms = [name for name, module in network.named_modules() if isinstance(module, nn.BatchNorm2d)]
-    if norm != "auto" and not batch_norms:
-        raise PixlateError(f"expected a generator with batch norm for --norm {norm}, got one whose norm is {spec.norm}; leave out --norm")
-    if norm != "per-image":
-        return network, spec
-    network = copy.deepcopy(network)
-    for name in batch_norms:
-        above, _, own = name.rpartition(".")
-        setattr(network.get_submodule(above), own, _per_image(network.get_submodule(name)))
-    return network, replace(spec, norm="per-image", tiling_exact=False, halo=blended_halo(spec.halo))
-
-
-def _per_image(norm: nn.Module) -> nn.InstanceNorm2d:
-    assert isinstance(norm, nn.BatchNorm2d)
-    found = nn.InstanceNorm2d(norm.num_features, norm.eps, affine=norm.affine)
-    if norm.affine:
-        found.load_state_dict({"weight": norm.weight, "bias": norm.bias})
-    return found
-
-
-def drawn(spec: ModelSpec, batch: int, height: int, width: int, seed: int = 0) -> dict[str, NDArray[Any]]:
-    """Return random conditions of every kind for a batch, in the order of the spec."""
-    generator = np.random.default_rng(seed)
-
-    def draw(condition: ModelInput) -> NDArray[Any]:
-        match condition.kind:
-            case "label":
-                return generator.integers(0, len(condition.choices), batch)
-            case "mask":
-                return (generator.random((batch, height, width, 1)) < 0.5).astype(np.uint8) * np.uint8(255)
-            case _:
-                return generator.standard_normal((batch, condition.length), np.float32)
-
-    return {each.name: draw(each) for each in spec.conditions}
-
-
-def to_file(spec: ModelSpec, conditions: Arrays) -> dict[str, NDArray[Any]]:
-    """Return conditions with the types of a file of ``spec.io``: masks of a float file are float32 in [0, 1]."""
-    floats = {each.name for each in spec.conditions if each.kind == "mask" and spec.io == "float"}
-    return {name: value.astype(np.float32) / np.float32(255) if name in floats else value for name, value in conditions.items()}
-
-
-def to_module(spec: ModelSpec, conditions: Arrays) -> list[torch.Tensor]:
-    """Return conditions as a PyTorch module takes them after the image: masks as (batch, 1, height, width) in [0, 1]."""
-    tensors = [torch.from_numpy(conditions[each.name]) for each in spec.conditions]
-    kinds = [each.kind for each in spec.conditions]
-    return [value.permute(0, 3, 1, 2).float() / 255 if kind == "mask" else value for kind, value in zip(kinds, tensors, strict=True)]
 
 
 class _Clamped(nn.Module):

@@ -16,9 +16,10 @@ from pixlate.errors import PixlateError
 from pixlate.inference.conditions import Arrays
 from pixlate.inference.sizes import allowed_size, padding_indices
 from pixlate.plugin.spec import ModelSpec, Precision
-from pixlate_export.graph import INPUT, drawn, to_file, to_module
+from pixlate_export.calibration import Planes
+from pixlate_export.conditions import drawn, to_file, to_module
+from pixlate_export.graph import INPUT
 from pixlate_export.half import emulated
-from pixlate_export.int8 import Planes
 
 SIZES = ((7, 9), (16, 16), (33, 20), (64, 48), (101, 77))
 """Heights and widths compared; raised to what the network takes, where the file does not do that itself."""

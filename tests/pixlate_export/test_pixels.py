@@ -21,7 +21,7 @@ from pixlate.plugin.method import Method
 from pixlate.plugin.spec import ModelSpec, Provenance
 from pixlate.plugin.testing import small_options
 from pixlate_export.exporter import export_gan, export_network
-from pixlate_export.graph import with_norm
+from pixlate_export.norms import with_norm
 from pixlate_export.options import ExportOptions
 from pixlate_onnx.runner import OnnxTranslator
 

@@ -22,10 +22,10 @@ from pixlate.plugin.manager import Plugins
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.testing import make_photographs
 from pixlate_export import exporter
+from pixlate_export.calibration import read_pictures
 from pixlate_export.exporter import export_network
 from pixlate_export.graph import finished, trace
 from pixlate_export.half import emulated, halve
-from pixlate_export.int8 import read_pictures
 from pixlate_export.options import ExportOptions
 from pixlate_export.parity import compare
 from pixlate_onnx.runner import OnnxTranslator
