@@ -19,7 +19,7 @@ from cyclopts import Parameter
 from pixlate.errors import PixlateError
 from pixlate.inference.models import cards, find
 from pixlate.system.text import printable
-from pixlate_triton.config import CACHE, TritonOptions, config_text, max_batch, require_name, threads
+from pixlate_triton.config import CACHE, TritonOptions, config_text, difference, max_batch, require_name, threads
 from pixlate_triton.interface import Interface, Tensor, read_interface
 
 IMAGE = "nvcr.io/nvidia/tritonserver:26.07-py3"
@@ -81,7 +81,7 @@ def write_model(model: str | Path, repository: Path, options: TritonOptions | No
     config = config_text(name, interface, options)
     folder = repository / name
     try:
-        _write(folder, str(options.version_number), interface.model, config.encode(), options.overwrite)
+        _write(folder, str(options.version_number), interface.model, config, options.overwrite)
     except OSError as error:
         if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
             raise PixlateError(f"another command has just written {folder}; look at it, and run this one again") from error
@@ -91,7 +91,7 @@ def write_model(model: str | Path, repository: Path, options: TritonOptions | No
     return TritonModel(name, interface, folder / str(options.version_number) / MODEL, folder / CONFIG)
 
 
-def _write(folder: Path, version: str, model: bytes, config: bytes, overwrite: bool) -> None:
+def _write(folder: Path, version: str, model: bytes, config: str, overwrite: bool) -> None:
     """Write a version of a model, and the configuration if it is the first.
 
     Raises:
@@ -106,16 +106,21 @@ def _write(folder: Path, version: str, model: bytes, config: bytes, overwrite: b
     if target.exists() and not overwrite:
         raise PixlateError(f"{target} is there already; choose another --version-number or --name, or replace it with --overwrite")
     known = folder.exists()
-    if known and not overwrite and not ((folder / CONFIG).exists() and (folder / CONFIG).read_bytes() == config):
-        raise PixlateError(
-            f"expected {folder / CONFIG}, which all versions share, to say what these options write; choose another --name, or replace it with --overwrite"
-        )
+    if known and not overwrite:
+        shared = folder / CONFIG
+        there = shared.exists()
+        different = difference(shared.read_text("utf-8", "replace") if there else "", config)
+        if different:
+            raise PixlateError(
+                f"expected {shared}, which all versions share, to say {different[1]}, got {different[0] if there else 'no such file'}; "
+                "use the options it was written with, choose another --name, or replace it with --overwrite"
+            )
     repository.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f".{folder.name}.", suffix=".partial", dir=repository) as temporary:
         partial = Path(temporary) / folder.name  # a folder in the private one, so that the server may read it
         (partial / version).mkdir(parents=True)
         _write_file(partial / version / MODEL, model)
-        _write_file(partial / CONFIG, config)
+        _write_file(partial / CONFIG, config.encode())
         if not known:
             partial.rename(folder)  # a rename never replaces a folder that holds anything
             return

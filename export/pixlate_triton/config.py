@@ -1,8 +1,9 @@
 """``config.pbtxt``: the options of ``pixlate triton``, and Triton's ModelConfig in protobuf's text format made of them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Literal
 
 from pixlate.errors import PixlateError
@@ -17,6 +18,10 @@ _PRECISIONS = {"float32": "FP32", "float16": "FP16", "bfloat16": "BF16", "int8":
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9_-])?")
 LARGEST = 1_000_000
 """Most that any number may be, so that a slip of the finger is refused here and not by Triton."""
+_TOKEN = re.compile(r"""#.*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[^\s#"'{}\[\]<>:,;]+|\S""")
+"""A comment, a quoted string, a word or number, or a sign."""
+_SHOWN = 80
+"""Most characters of a line shown on each side of a difference."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,28 @@ def config_text(name: str, interface: Interface, options: TritonOptions) -> str:
         values = " ".join(f'parameters {{ key: "{key}" value: "{value}" }}' for key, value in _tensorrt(name, interface, options).items())
         lines.append(f'optimization {{ execution_accelerators {{ gpu_execution_accelerator [ {{ name: "tensorrt" {values} }} ] }} }}')
     return "\n".join([*lines, "response_cache { enable: false }", ""])
+
+
+def difference(existing: str, wanted: str) -> tuple[str, str] | None:
+    """Return the first line of an existing configuration that differs, and that of the wanted one; None if only comments and white space differ."""
+    for found, expected in zip_longest(_tokens(existing), _tokens(wanted)):
+        if found is None or expected is None or found[0] != expected[0]:
+            number = existing.count("\n", 0, found.start()) + 1 if found else 0
+            return f"{_line(found)} in line {number}" if found else _line(found), _line(expected)
+    return None
+
+
+def _tokens(text: str) -> Iterator[re.Match[str]]:
+    return (token for token in _TOKEN.finditer(text) if not token[0].startswith("#"))
+
+
+def _line(token: re.Match[str] | None) -> str:
+    """Return the quoted line of a token, and of a long line the part around it."""
+    if token is None:
+        return "nothing more"
+    before = token.string[: token.start()].rpartition("\n")[2].lstrip()
+    after = token.string[token.start() :].partition("\n")[0].rstrip()
+    return repr("..." * (len(before) > _SHOWN) + before[-_SHOWN:] + after[:_SHOWN] + "..." * (len(after) > _SHOWN))
 
 
 def max_batch(interface: Interface, options: TritonOptions) -> int:

@@ -422,15 +422,12 @@ def test_another_version_of_the_same_options_is_added_beside_the_first(save: Sav
     assert tree(repository) == {**before, "double/2/model.onnx": path.read_bytes()}
 
 
-SHARED = "config.pbtxt, which all versions share, to say what these options write; choose another --name, or replace it with --overwrite"
+SHARED = "use the options it was written with, choose another --name, or replace it with --overwrite"
 
 
-@pytest.mark.parametrize("edited", ["", "# mine\n"])
-def test_configuration_other_than_these_options_write_is_replaced_only_when_asked(edited: str, save: Save, tmp_path: Path) -> None:
+def test_configuration_other_than_these_options_write_is_replaced_only_when_asked(save: Save, tmp_path: Path) -> None:
     repository = tmp_path / "repository"
-    write_model(save(), repository, TritonOptions(instances=2 - bool(edited)))
-    with (repository / "double/config.pbtxt").open("a") as file:
-        file.write(edited)
+    write_model(save(), repository, TritonOptions(instances=2))
     before = tree(repository)
     with pytest.raises(PixlateError, match=SHARED):
         write_model(save(), repository, TritonOptions(version_number=2))
@@ -440,10 +437,54 @@ def test_configuration_other_than_these_options_write_is_replaced_only_when_aske
     assert parsed(repository / "double/config.pbtxt").instance_group[0].count == 1
 
 
+GROUP, CACHED = "instance_group [ { count: 1 kind: KIND_GPU } ]", "response_cache { enable: false }"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected", "got"),
+    [
+        (GROUP, GROUP.replace("1", "2"), repr(GROUP), "'instance_group [ { count: 2 kind: KIND_GPU } ]' in line 9"),
+        (GROUP, "instance_group {\n  # twice\n  count: 2\n}", repr(GROUP), "'instance_group {' in line 9"),
+        (GROUP, GROUP.replace("count: 1 ", "\n  # twice\n  count: 2\n  "), repr(GROUP), "'count: 2' in line 11"),
+        ('"double"', '"double # mine"', "'name: \"double\"'", "'name: \"double # mine\"' in line 2"),
+        (f"{CACHED}\n", "", repr(CACHED), "nothing more"),
+        (f"{CACHED}\n", f"{CACHED}\nversion: 2\n", "nothing more", "'version: 2' in line 17"),
+    ],
+)
+def test_refusal_shows_the_first_line_of_the_configuration_that_differs(old: str, new: str, expected: str, got: str, save: Save, tmp_path: Path) -> None:
+    config = write_model(save(), tmp_path / "repository").config
+    text = config.read_text()
+    assert text.count(old) == 1
+    config.write_text(text.replace(old, new))
+    said = f"expected {config}, which all versions share, to say {expected}, got {got}; {SHARED}"
+    with pytest.raises(PixlateError, match=f"^{re.escape(said)}$"):
+        write_model(save(), tmp_path / "repository", TritonOptions(version_number=2))
+
+
+def test_refusal_shows_the_part_of_a_long_line_that_differs(save: Save, tmp_path: Path) -> None:
+    options = TritonOptions(tensorrt=True, tensorrt_workspace=100)
+    write_model(save(), tmp_path / "repository", options)
+    with pytest.raises(PixlateError, match=r"to say '\.\.\..*: \"209715200\" .*\.\.\.', got '\.\.\..*: \"104857600\" .*\.\.\.' in line 16") as refused:
+        write_model(save(), tmp_path / "repository", TritonOptions(tensorrt=True, tensorrt_workspace=200, version_number=2))
+    assert len(str(refused.value)) - len(str(tmp_path)) < 600
+
+
+def test_comments_blank_lines_and_white_space_of_a_configuration_are_kept(save: Save, tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    config = write_model(save(), repository).config
+    text = config.read_text()
+    config.write_text(text.replace("{ ", "{\n\n\t").replace(": ", ":").replace("\n", " # mine: \"it's\r\n"), newline="")
+    assert parsed(config) == text_format.Parse(text, pb.ModelConfig())
+    before = tree(repository)
+    path = save()
+    write_model(path, repository, TritonOptions(version_number=2))
+    assert tree(repository) == {**before, "double/2/model.onnx": path.read_bytes()}
+
+
 def test_folder_without_a_configuration_is_written_only_when_asked(save: Save, tmp_path: Path) -> None:
     repository = tmp_path / "repository"
     (repository / "double").mkdir(parents=True)
-    with pytest.raises(PixlateError, match=SHARED):
+    with pytest.raises(PixlateError, match=rf", got no such file; {SHARED}"):
         write_model(save(), repository)
     assert tree(repository) == {}
     assert parsed(write_model(save(), repository, TritonOptions(overwrite=True)).config).name == "double"
