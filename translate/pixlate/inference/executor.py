@@ -2,15 +2,15 @@
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.images.picture import Pixels
 from pixlate.inference.conditions import NONE, Arrays, stacked
-from pixlate.inference.sizes import least_tile, pad, ramps, round_up, spans
+from pixlate.inference.sizes import Samples, fill, least_tile, pad, ramps, round_up, spans
 from pixlate.plugin.translator import Translator
 
 AUTO_TILE = {"cpu": 1024, "gpu": 2048}
@@ -80,10 +80,8 @@ class Executor:
         sizes = [image.shape[:2] for image in images]
         shapes = [self.shape(*size) for size in sizes]  # they differ where the tile has shrunk since the images were grouped
         height, width = max(rows for rows, _ in shapes), max(columns for _, columns in shapes)
-        # Mirroring keeps the statistics that per-image norms see nearest to those of the image itself.
-        mirrored = partial(pad, height=height, width=width, padding="symmetric")
-        fitting = [{name: mirrored(value[None])[0] if name in self._masks else value for name, value in each.items()} for each in conditions]
-        outputs = self(_concatenated([mirrored(image[None]) for image in images]), before_each, stacked(fitting))
+        fitting = [{name: _mirrored([value], height, width)[0] if name in self._masks else value for name, value in each.items()} for each in conditions]
+        outputs = self(_mirrored(images, height, width), before_each, stacked(fitting))
         scale = self.spec.scale
         if all(size == (height, width) for size in sizes):
             return list(outputs)
@@ -193,6 +191,19 @@ class Executor:
         if failed <= self._least:
             raise PixlateError(f"the memory of {self.translator.device} does not hold even a tile of {failed} pixels; free some or use --device cpu") from error
         self._tile = max(failed // 2, self._least)
+
+
+def _mirrored(images: Sequence[NDArray[Samples]], height: int, width: int) -> NDArray[Samples]:
+    """Return images as one array (batch, height, width, channels), mirrored below and on the right up to that size; a single one that has it is not copied.
+
+    Mirroring keeps the statistics that per-image norms see nearest to those of the image itself.
+    """
+    if len(images) == 1:
+        return pad(images[0][None], height, width, "symmetric")
+    batch = np.empty((len(images), height, width, images[0].shape[2]), images[0].dtype)
+    for place, image in zip(batch, images, strict=True):
+        fill(place[None], image[None], "symmetric")
+    return batch
 
 
 def _concatenated(batches: Sequence[Pixels]) -> Pixels:

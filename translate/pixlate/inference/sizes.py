@@ -74,10 +74,21 @@ def padding_indices(side: int, padded: int, padding: Padding | Literal["symmetri
 
 def pad(images: NDArray[Samples], height: int, width: int, padding: Padding | Literal["symmetric"]) -> NDArray[Samples]:
     """Return (batch, height, width, channels) padded below and on the right; the same array where nothing is missing."""
-    for axis, side in ((1, height), (2, width)):
-        if images.shape[axis] < side:
-            images = images.take(padding_indices(images.shape[axis], side, padding), axis=axis)
-    return images
+    batch, rows, columns, channels = images.shape
+    if rows >= height and columns >= width:
+        return images
+    padded = np.empty((batch, max(rows, height), max(columns, width), channels), images.dtype)
+    fill(padded, images, padding)
+    return padded
+
+
+def fill(padded: NDArray[Samples], images: NDArray[Samples], padding: Padding | Literal["symmetric"]) -> None:
+    """Write (batch, height, width, channels) into an array that is at least as high and wide, and pad it there."""
+    rows, columns = images.shape[1:3]
+    height, width = padded.shape[1:3]
+    padded[:, :rows, :columns] = images
+    padded[:, :rows, columns:] = images[:, :, padding_indices(columns, width, padding)[columns:]]
+    padded[:, rows:] = padded[:, padding_indices(rows, height, padding)[rows:]]
 
 
 @dataclass(frozen=True)
