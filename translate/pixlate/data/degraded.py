@@ -46,6 +46,11 @@ class DegradedImages:
     The reduction is Pillow's BICUBIC, which filters against aliasing as the benchmark sets do. It is computed once on the whole
     image, so a patch has its true surroundings; as many images as ``cache`` allows are kept decoded, as 8-bit pixels.
 
+    Args:
+        folders: Searched recursively for photographs.
+        scale: Factor from source to target.
+        options: Patch size, copies at other sizes, transforms of sources, and how many images validation gets.
+
     Raises:
         PixlateError: A folder is missing, a header cannot be read, or photographs are too small.
     """

@@ -110,7 +110,15 @@ class PairedImages:
 
 
 class UnpairedImages:
-    """Random patches of sources, each with one of a target drawn at random. Height and width of a validated image are multiples of ``multiple``.
+    """Random patches of sources, each with one of a target drawn at random.
+
+    Args:
+        source: Folder of sources, searched recursively.
+        target: Folder of targets, searched recursively.
+        options: Sizes, mirroring, and how many images of each folder validation gets.
+        channels_in: Channels of a source.
+        channels_out: Channels of a target.
+        multiple: Height and width of a validated image are multiples of it.
 
     Raises:
         PixlateError: A folder is missing or too small, or holds images smaller than a patch.

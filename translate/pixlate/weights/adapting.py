@@ -63,8 +63,16 @@ def translation(
 ) -> ForeignGenerator | None:
     """Return a generator between images of one size as ours, or None where the weights are not its own.
 
-    ``weights`` have our names; the running statistics that torch before 0.4 wrote for instance norm are left out. ``last`` names the convolution that has a
-    bias without a norm, too. ``title`` says what the network is, without norm and project; ``assumed`` what else the file does not contain, in sentences.
+    Args:
+        method: The method that the generator belongs to.
+        title: What the network is, without norm and project.
+        make: Makes the network.
+        weights: By our names; the running statistics that torch before 0.4 wrote for instance norm are left out.
+        last: Name of the convolution that has a bias without a norm, too.
+        norm: Of all layers.
+        options: What the file does not contain and the user may set: here the direction.
+        assumed: What else it does not contain, a sentence each.
+        project: The code base that wrote the file.
     """
     from pixlate.networks.symmetric import Symmetric
 
