@@ -10,7 +10,7 @@ import pytest
 from tests.pixlate.conftest import command, folder, load, outputs, stamps, tree
 
 KILLS = 20
-COUNT = 24
+COUNT = 48
 MANY = 100
 """Pictures enough for all the kills."""
 PATIENCE = 120
