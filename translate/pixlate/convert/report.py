@@ -106,8 +106,15 @@ class Report:
         """Record one result."""
         summary = self.summary
         self._write(("" if summary.not_reached == summary.planned else ",") + "\n" + json.dumps(asdict(result)))
-        count = result.status.replace(" ", "_")  # a field of the summary
-        setattr(summary, count, getattr(summary, count) + 1)
+        match result.status:
+            case "converted":
+                summary.converted += 1
+            case "finished before":
+                summary.finished_before += 1
+            case "skipped":
+                summary.skipped += 1
+            case "failed":
+                summary.failed += 1
         summary.not_reached -= 1
         if result.status == "failed" and len(summary.failures) < REMEMBERED:
             summary.failures.append((result.source, result.reason))

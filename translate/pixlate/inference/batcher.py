@@ -138,9 +138,10 @@ class Batcher:
                 now = time.monotonic()
                 due = {key: self._due(lane, key, tickets) for key, tickets in self._waiting.items()}
                 ready = [key for key, at in due.items() if at <= now]
+                if ready and self._oldest_first:
+                    return self._take(lane, min(ready, key=lambda key: self._waiting[key][0].arrived))
                 if ready:
-                    oldest, fullest = min(ready, key=lambda key: self._waiting[key][0].arrived), max(ready, key=lambda key: len(self._waiting[key]))
-                    return self._take(lane, oldest if self._oldest_first else fullest)
+                    return self._take(lane, max(ready, key=lambda key: len(self._waiting[key])))
                 self._changed.wait(min(due.values()) - now if due else None)
         return []
 

@@ -72,15 +72,15 @@ class Plugins:
         found = {}
         for suffix, claiming in claims.items():
             name = claiming[0][1].name
-            if len(claiming) == 1 and name in formats:
-                found[suffix] = formats[name]
-                continue
-            sentence = self.why(ImageFormat.kind, name)
             if len(claiming) > 1:
                 both = " and ".join(f"{offered.name!r} of the plugin {owner}" for owner, offered in claiming)
                 sentence = f"the suffix {suffix} is claimed by the image formats {both}; uninstall one of them"
                 self._leave_out([owner for owner, _ in claiming], "suffix", suffix, sentence, warn=False)
-            found[suffix] = ImageFormat(name, (suffix,), partial(_refuse, sentence))
+                found[suffix] = ImageFormat(name, (suffix,), partial(_refuse, sentence))
+            elif name in formats:
+                found[suffix] = formats[name]
+            else:
+                found[suffix] = ImageFormat(name, (suffix,), partial(_refuse, self.why(ImageFormat.kind, name)))
         return found
 
     def checks(self) -> "list[Check]":

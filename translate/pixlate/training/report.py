@@ -193,4 +193,7 @@ def _axis(curves: Iterable[list[float]], may_be_logarithmic: bool) -> _Axis:
 
 def _brief(value: float) -> str:
     """Return a number in four digits, short enough for the label of an axis: 1.5e-4 instead of 0.00015."""
-    return re.sub(r"\.?0*e-0?", "e-", f"{value:.3e}") if 0 < abs(value) < 1e-3 else f"{value:.4g}"
+    if 0 < abs(value) < 1e-3:
+        mantissa, exponent = f"{value:.3e}".split("e")
+        return f"{float(mantissa):g}e{int(exponent)}"
+    return f"{value:.4g}"
