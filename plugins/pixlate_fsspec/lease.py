@@ -1,7 +1,7 @@
 """Keeps two conversions from writing to one URL: a lease with a heartbeat, an object that its holder writes again every few seconds.
 
 It is advisory: stores have no locks. No clocks are compared. Whoever finds the object watches whether
-it changes; if it does not, its holder was killed, and the folder is taken over.
+it changes; if it does not, its holder was killed, and the folder is taken over. A killed holder on this machine is detected at once.
 """
 
 import json
@@ -12,6 +12,7 @@ import threading
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from pixlate.errors import PixlateError
@@ -43,7 +44,13 @@ class Lease:
         self._url, self._root = url, root
         self._token = secrets.token_hex(8)
         self._lost = False
-        self._told = {"host": socket.gethostname(), "process": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds"), "token": self._token}
+        self._told = {
+            "host": socket.gethostname(),
+            "process": os.getpid(),
+            "since": datetime.now(UTC).isoformat(timespec="seconds"),
+            "machine": _machine(),
+            "token": self._token,
+        }
         self._ended = threading.Event()
         with refusing(str(root)):
             self._take()
@@ -67,11 +74,11 @@ class Lease:
                     self._url.remove()
 
     def _take(self) -> None:
-        """Write the object, where there is a holder once its heartbeat has stopped for long enough."""
+        """Write the object, where there is a holder once it was killed here or its heartbeat has stopped for long enough."""
         found, until = self._read(), time.monotonic() + EXPIRY
         if found.get("token") in _held:
             raise self._refused(found)
-        while found and time.monotonic() < until:
+        while found and not _was_killed_here(found) and time.monotonic() < until:
             time.sleep(min(_LOOK, EXPIRY / 4))
             now = self._read()
             if now and now != found:
@@ -106,3 +113,25 @@ class Lease:
 
     def _write(self, create: bool = False) -> None:
         self._url.write(json.dumps(self._told | {"beat": secrets.token_hex(8)}).encode(), create)
+
+
+def _was_killed_here(holder: dict[str, Any]) -> bool:
+    """Return whether the holder was a process of this machine that has ended; its token is none of this process."""
+    process = holder.get("process")
+    if not _machine() or holder.get("machine") != _machine() or not isinstance(process, int):
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return process == os.getpid()  # an earlier process had the number of this one
+
+
+def _machine() -> str:
+    """Return what identifies this machine or container; empty if nothing does."""
+    try:
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 - no path
+    except OSError:
+        return ""

@@ -282,7 +282,6 @@ def test_killed_at_any_operation_the_same_command_ends_with_the_same_tree_and_no
     store: type[Faulty], tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store goes dead at every operation in turn, with lock, entries and parts left as they are."""
-    monkeypatch.setattr(lease, "EXPIRY", 0.02)
     source = folder(tmp_path / "in", 4)
     url = f"{store.protocol}://bucket/"
     run(source, f"{url}expected", threads=1)
@@ -309,7 +308,7 @@ def test_killed_at_any_operation_the_same_command_ends_with_the_same_tree_and_no
         assert not [path for operation, path in store.calls if operation in ("put", "mv") and path.removeprefix(f"/bucket/out{moment}/") in done]
 
 
-def test_the_same_command_continues_after_sigkill(tmp_path: Path, onnx_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_command_continues_at_once_after_sigkill(tmp_path: Path, onnx_model: Path) -> None:
     import time
 
     source, out = folder(tmp_path / "in", 60, 200, 200), f"local://{tmp_path}/out"
@@ -323,9 +322,11 @@ def test_the_same_command_continues_after_sigkill(tmp_path: Path, onnx_model: Pa
     assert (tmp_path / "out" / ".pixlate" / "lock.json").exists()
     for path in (tmp_path / "temporary").iterdir():  # a kill leaves them
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    monkeypatch.setattr(lease, "EXPIRY", 0.2)
-    summary = convert(source, out, onnx_model, ConvertOptions(device="cpu"))
-    assert (summary.exit_code, summary.converted, summary.finished_before) == (0, 60 - done, done)
+    process = command(source, out, "--model", onnx_model)
+    stdout, stderr = process.communicate(timeout=120)
+    assert (process.returncode, stderr) == (0, "")
+    assert f"{60 - done} converted" in stdout
+    assert f"{done} finished before" in stdout
     assert tree(tmp_path / "out" / ".pixlate").keys() == {"journal.jsonl"}
 
 
@@ -409,10 +410,27 @@ def test_a_second_conversion_into_one_folder_is_refused(tmp_path: Path, run: Run
 
 
 def holder(**told: object) -> None:
-    Bucket().pipe_file("/bucket/out/.pixlate/lock.json", json.dumps({"host": "far", "process": 1, "token": "x", "beat": 1} | told).encode())
+    Bucket().pipe_file("/bucket/out/.pixlate/lock.json", json.dumps({"host": "far", "process": 1, "token": "x", "machine": "other", "beat": 1} | told).encode())
 
 
-def test_a_lease_is_taken_over_only_when_its_heartbeat_stops(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lease_of_a_process_killed_on_this_machine_is_taken_over_at_once(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "EXPIRY", 1000)
+    gone = 4_000_000  # above any process number
+    holder(machine=lease._machine(), process=gone)
+    assert run(folder(tmp_path / "in", 1), "gs://bucket/out").converted == 1
+
+
+@pytest.mark.parametrize("process", [os.getppid(), 10**30, "4000000", None], ids=["running", "no number of a process", "text", "missing"])
+def test_the_lease_of_a_process_that_may_be_running_is_watched(process: object, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "EXPIRY", 0.02)
+    watched: list[float] = []
+    monkeypatch.setattr("pixlate_fsspec.lease.time.sleep", watched.append)
+    holder(machine=lease._machine(), process=process)
+    assert run(folder(tmp_path / "in", 1), "gs://bucket/out").converted == 1
+    assert watched
+
+
+def test_the_lease_of_another_machine_is_taken_over_only_when_its_heartbeat_stops(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "EXPIRY", 0.2)
     source, beats = folder(tmp_path / "in", 1), 0
 
