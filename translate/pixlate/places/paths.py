@@ -8,7 +8,6 @@ import unicodedata
 from collections.abc import Callable, Container, Iterator
 from contextlib import suppress
 from glob import has_magic
-from itertools import chain, takewhile
 from pathlib import Path, PurePath
 
 from pixlate.errors import PixlateError
@@ -42,7 +41,11 @@ def identity(path: str | Path) -> tuple[int, int] | None:
 
 def make_folders(folder: Path) -> None:
     """Make a folder and those above it; trees may be deeper than Python's recursion limit, to which ``Path.mkdir`` is bound."""
-    for path in reversed(list(takewhile(lambda path: not path.is_dir(), chain([folder], folder.parents)))):
+    missing: list[Path] = []
+    while not folder.is_dir() and folder != folder.parent:
+        missing.append(folder)
+        folder = folder.parent
+    for path in reversed(missing):
         path.mkdir(exist_ok=True)
 
 
