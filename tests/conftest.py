@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from pixlate.system.process import CORES, granted_cores
+from pixlate.system.cores import CORES, granted_cores
 
 settings.register_profile("pixlate", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # both depend on what else the machine does
 settings.load_profile("pixlate")

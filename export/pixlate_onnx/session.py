@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pixlate.errors import DeviceLost, OutOfDeviceMemory, PixlateError
 from pixlate.plugin.spec import METADATA_KEY, ModelSpec
-from pixlate.system.process import granted_cores
+from pixlate.system.cores import granted_cores
 from pixlate_onnx import providers
 from pixlate_onnx.providers import Chosen
 

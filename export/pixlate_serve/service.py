@@ -19,7 +19,7 @@ from pixlate.inference.pictures import to_model
 from pixlate.inference.sizes import allowed_side
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.translator import Translator
-from pixlate.system.process import granted_cores
+from pixlate.system.cores import granted_cores
 from pixlate_serve.admission import Admission, Claim
 from pixlate_serve.metrics import Metrics
 from pixlate_serve.options import ServeOptions

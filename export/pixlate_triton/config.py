@@ -8,7 +8,7 @@ from typing import Literal
 
 from pixlate.errors import PixlateError
 from pixlate.options import check_least, check_most, check_types, check_used
-from pixlate.system.process import granted_cores
+from pixlate.system.cores import granted_cores
 from pixlate_triton.interface import Interface, Tensor
 
 CACHE = "/tensorrt"

@@ -17,8 +17,8 @@ from pixlate.convert.conversion import Task
 from pixlate.convert.plan import Plan
 from pixlate.errors import PixlateError
 from pixlate.plugin.place import Place, Store
+from pixlate.system.cores import granted_cores
 from pixlate.system.extras import install
-from pixlate.system.process import granted_cores
 from pixlate_ray.worker import Order, Setup, Worker
 
 START_SECONDS = 300.0

@@ -12,7 +12,7 @@ import pixlate
 from pixlate.images.picture import Pixels, full_scale
 from pixlate.inference.conditions import check_pixels
 from pixlate.inference.sizes import allowed_size, blended_halo, pad
-from pixlate.system.process import granted_cores
+from pixlate.system.cores import granted_cores
 
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 

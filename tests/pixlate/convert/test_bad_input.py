@@ -27,7 +27,7 @@ from pixlate.inference.pictures import to_model
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.translator import Translator
-from pixlate.system.process import StopOnSignal
+from pixlate.system.signals import StopOnSignal
 
 
 def huge_header() -> bytes:

@@ -355,13 +355,13 @@ def test_a_refused_second_conversion_leaves_the_first_ones_report_and_parts(tmp_
 
 def test_a_process_that_waited_for_the_lock_opens_the_compacted_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second opens the journal, the first then ends and replaces it: the lock of a file that is gone is worth nothing."""
-    from pixlate.system import process
+    from pixlate.system import locking
 
     source = save(tmp_path / "a.png")
     first = Journal(LocalStore(tmp_path), "settings")
     record(tmp_path, first, "b", b"b", source)
     record(tmp_path, first, "a", b"a", source)
-    real, tries = process.lock_file, 0
+    real, tries = locking.lock_file, 0
 
     def lock(file: object) -> None:
         nonlocal tries
@@ -370,7 +370,7 @@ def test_a_process_that_waited_for_the_lock_opens_the_compacted_journal(tmp_path
             first.__exit__(None)
         real(file)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(process, "lock_file", lock)
+    monkeypatch.setattr(locking, "lock_file", lock)
     with Journal(LocalStore(tmp_path), "settings") as second:
         assert tries == 2
         record(tmp_path, second, "c", b"c", source)

@@ -15,7 +15,7 @@ from cyclopts.config import Toml
 from pixlate.errors import PixlateError
 from pixlate.plugin.engine import Engine
 from pixlate.plugin.manager import installed
-from pixlate.system.process import StopOnSignal
+from pixlate.system.signals import StopOnSignal
 from pixlate.system.text import printable
 
 if TYPE_CHECKING:

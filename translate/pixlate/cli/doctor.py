@@ -13,8 +13,8 @@ from cyclopts import Parameter
 from pixlate.plugin.check import Check
 from pixlate.plugin.entries import API
 from pixlate.plugin.manager import installed
+from pixlate.system.cores import granted_cores
 from pixlate.system.extras import install
-from pixlate.system.process import granted_cores
 
 _RUN = ("pixlate", "numpy", "pillow", "imagecodecs", "tifffile", "pluggy", "cyclopts", "rich")
 _EXTRAS = {

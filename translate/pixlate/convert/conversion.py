@@ -25,7 +25,7 @@ from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.manager import installed
 from pixlate.plugin.place import FULL
 from pixlate.plugin.spec import ModelSpec
-from pixlate.system.process import StopOnSignal
+from pixlate.system.signals import StopOnSignal
 
 _ACTIONS = {
     "resume": {"new": "convert", "stale": "convert again", "finished": "finished before", "foreign": "fail: exists", "other settings": "fail: other settings"},

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pixlate.errors import PixlateError
 from pixlate.options import check_least, check_most, check_types
-from pixlate.system.process import granted_cores
+from pixlate.system.cores import granted_cores
 from pixlate.system.text import refuse_flattened
 
 OnExists = Literal["resume", "skip", "overwrite"]

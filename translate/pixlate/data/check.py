@@ -22,7 +22,7 @@ from pixlate.images import Pixels
 from pixlate.images.picture import to_8_bits
 from pixlate.options.training import DataOptions, FolderOptions
 from pixlate.plugin.data import DataKind, DataReport, FolderReport, Track
-from pixlate.system.process import granted_cores
+from pixlate.system.cores import granted_cores
 
 TWO_SQUARES = 1.9
 """Width over height from which on one folder of images is taken for two side by side: single photographs are seldom so wide."""

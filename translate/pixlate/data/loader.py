@@ -9,7 +9,7 @@ from pixlate.data.pixels import UnreadableImage, advised
 from pixlate.errors import PixlateError
 from pixlate.options import DataOptions
 from pixlate.plugin.data import Batch, Draw, TrainingData, stack
-from pixlate.system.process import granted_cores
+from pixlate.system.cores import granted_cores
 
 MOST_SKIPPED = 100
 """Consecutive unreadable files after which an error is raised."""

@@ -15,7 +15,7 @@ from pixlate.errors import PixlateError
 from pixlate.places.paths import digest_file, find, folds_case, identity, make_folders, version_of, walk
 from pixlate.plugin.manager import installed
 from pixlate.plugin.place import Existing, Failures, Found, Place, Reach, Store, Version
-from pixlate.system import process
+from pixlate.system import locking
 from pixlate.system.extras import install
 from pixlate.system.text import refuse_flattened, shown
 
@@ -232,7 +232,7 @@ def _held(path: Path) -> FileIO:
         make_folders(path.parent)
         file = FileIO(path, "a+")
         try:
-            process.lock_file(file)
+            locking.lock_file(file)
             if identity(path) == (os.fstat(file.fileno()).st_dev, os.fstat(file.fileno()).st_ino):
                 return file
         except OSError:

@@ -18,7 +18,7 @@ from pixlate.options import check_used
 from pixlate.plugin.gan import Losses
 from pixlate.plugin.manager import installed
 from pixlate.plugin.metric import Metric
-from pixlate.system.process import StopOnSignal
+from pixlate.system.signals import StopOnSignal
 from pixlate.training.checkpoint import keep_newest, load_newest, mark_best
 from pixlate.training.devices import gathered, open_fabric
 from pixlate.training.recorder import Recorder

@@ -20,7 +20,7 @@ from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
 from pixlate.plugin.single_file import SingleFile, load
 from pixlate.plugin.spec import Padding
-from pixlate.system.process import lock_file
+from pixlate.system.locking import lock_file
 
 if TYPE_CHECKING:
     from pixlate.plugin.gan import GAN

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pixlate.errors import PixlateError
-from pixlate.system import process as machine
+from pixlate.system import cores as machine
 
 
 @pytest.fixture
@@ -29,6 +29,23 @@ def test_cores_are_the_affinity_within_the_quota(affinity: int, quota: str | Non
     if quota is not None:
         (groups / "cpu.max").write_text(quota + "\n")
     assert machine.granted_cores() == cores
+
+
+@pytest.mark.parametrize(("quota", "cores"), [("-1", 8), ("300000", 3), ("50000", 1)])
+def test_quota_of_the_older_control_groups_counts_too(quota: str, cores: int, groups: Path) -> None:
+    (groups / "cpu").mkdir()
+    (groups / "cpu/cpu.cfs_quota_us").write_text(quota + "\n")
+    (groups / "cpu/cpu.cfs_period_us").write_text("100000\n")
+    assert machine.granted_cores() == cores
+
+
+def test_quota_of_a_service_counts_in_the_older_control_groups_too(groups: Path) -> None:
+    groups.with_name("own").write_text("5:memory:/other\n4:cpu,cpuacct:/system.slice/pixlate.service\n0::/\n")
+    service = groups / "cpu/system.slice/pixlate.service"
+    service.mkdir(parents=True)
+    (service / "cpu.cfs_quota_us").write_text("200000\n")
+    (service / "cpu.cfs_period_us").write_text("100000\n")
+    assert machine.granted_cores() == 2
 
 
 @pytest.mark.parametrize("limited", ["system.slice", "system.slice/pixlate.service"])
