@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -121,7 +122,8 @@ def test_a_worker_killed_in_the_middle_loses_nothing_and_nothing_is_done_twice(
     assert sorted(set(counts)) == list(range(COUNT + 2)), "progress came while it ran"
     printed = capfd.readouterr()
     assert printed.out == ""
-    assert [line for line in printed.err.splitlines() if not line.startswith("(")] == [], "only lines of Ray itself, which begin with who says them: (raylet)"
+    of_ray = re.compile(r"(\x1b\[\d+m)?\(")  # they begin with who says them, in colour: (raylet)
+    assert [line for line in printed.err.splitlines() if not of_ray.match(line)] == [], "only lines of Ray itself"
     assert list(Path(tempfile.gettempdir()).glob("pixlate-[0-9a-f]*")) == []
 
 
