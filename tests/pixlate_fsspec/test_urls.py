@@ -22,7 +22,7 @@ from tests.pixlate_fsspec.stores import Bucket, Faulty
 
 from pixlate.cli.convert import convert as convert_command
 from pixlate.convert import ConvertOptions, convert
-from pixlate.convert.conversion import preview
+from pixlate.convert.preview import preview
 from pixlate.convert.report import Report, Summary
 from pixlate.errors import PixlateError
 from pixlate.places.local import LocalPlace, locate

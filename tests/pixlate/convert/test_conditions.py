@@ -9,7 +9,8 @@ from PIL import Image
 from tests.pixlate.conftest import folder, load, noise, outputs, save, stamps, write_conditional
 
 from pixlate.convert import ConvertOptions, convert
-from pixlate.convert.conversion import preview, settings_digest
+from pixlate.convert.conversion import settings_digest
+from pixlate.convert.preview import preview
 from pixlate.convert.report import Summary
 from pixlate.errors import PixlateError
 from pixlate.plugin.spec import ModelInput

@@ -8,7 +8,7 @@ from PIL import Image
 from tests.pixlate.conftest import Nearest, Run, folder, load, save, tree
 
 from pixlate.convert import ConvertOptions, convert
-from pixlate.convert.conversion import Preview, preview
+from pixlate.convert.preview import Preview, preview
 from pixlate.errors import PixlateError
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.translator import Translator

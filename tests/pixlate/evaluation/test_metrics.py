@@ -144,3 +144,9 @@ def test_an_image_smaller_than_a_patch_is_refused() -> None:
 def test_grey_against_colour_is_refused() -> None:
     with pytest.raises(ValueError, match="as many channels"):
         sliced_wasserstein([flat(0, 1)], [flat(0, 3)])
+
+
+def test_another_seed_draws_other_patches_and_the_same_one_the_same() -> None:
+    first, second = np.random.default_rng(1).integers(0, 256, (2, 24, 31, 3), dtype=np.uint8)
+    one, again, other = (sliced_wasserstein([first], [second], patches=64, seed=seed) for seed in (1, 1, 2))
+    assert one == again != other

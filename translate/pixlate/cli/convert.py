@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pixlate.convert import ConvertOptions
 from pixlate.convert import convert as convert_images
-from pixlate.convert.conversion import preview
+from pixlate.convert.preview import preview
 from pixlate.convert.report import Report, Summary
 from pixlate.errors import PixlateError
 from pixlate.places.local import locate

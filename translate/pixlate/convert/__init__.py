@@ -30,7 +30,7 @@ def convert(
         source: Where the images are: paths, or, as texts, URLs.
         out: The output folder, a path or a URL; for a single file also an image file.
         model: A ready model's name or a model file.
-        options: How to convert; ``ConvertOptions(dry_run=True)`` is refused here, see :func:`pixlate.convert.conversion.preview`.
+        options: How to convert; ``ConvertOptions(dry_run=True)`` is refused here, see :func:`pixlate.convert.preview.preview`.
         watch: Called after each image.
         engine: What runs the conversion: the name of an engine, or an instance of an engine's options.
 
@@ -44,7 +44,7 @@ def convert(
     if not isinstance(chosen, ConvertOptions):
         raise PixlateError(f"expected options to be a pixlate.ConvertOptions, got {options!r}; write pixlate.ConvertOptions(format='png')")
     if chosen.dry_run:
-        raise PixlateError("expected a conversion, got dry_run; call pixlate.convert.conversion.preview for what would be done")
+        raise PixlateError("expected a conversion, got dry_run; call pixlate.convert.preview.preview for what would be done")
     running, engine_options = _chosen(engine)
     sources = [source] if isinstance(source, str | Path) else list(source)
     summary = running.run(planned(sources, out, model, chosen, watch or (lambda report: None)), engine_options)

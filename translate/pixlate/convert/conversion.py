@@ -1,4 +1,4 @@
-"""What every engine has of a conversion: its task, what is written while it runs, and one run through it; and a preview of one."""
+"""What every engine has of a conversion: its task, what is written while it runs, and one run through it."""
 
 import hashlib
 import json
@@ -13,12 +13,11 @@ from pixlate.convert.plan import Plan, make_plan, refuse_replaced
 from pixlate.convert.report import Report, Result, reason_of
 from pixlate.convert.sheet import Sheet
 from pixlate.errors import PixlateError
-from pixlate.images import ImageFile
 from pixlate.images.formats import writable
 from pixlate.images.write import require_held
 from pixlate.inference.conditions import ImageConditions
-from pixlate.inference.models import find, load_executors
-from pixlate.places.journal import Job, Journal, Outputs, ReadOnlyJournal
+from pixlate.inference.models import find
+from pixlate.places.journal import Job, Journal, Outputs
 from pixlate.places.local import locate
 from pixlate.places.paths import digest_file
 from pixlate.plugin.image_format import ImageFormat
@@ -26,13 +25,6 @@ from pixlate.plugin.manager import installed
 from pixlate.plugin.place import FULL
 from pixlate.plugin.spec import ModelSpec
 from pixlate.system.signals import StopOnSignal
-
-_ACTIONS = {
-    "resume": {"new": "convert", "stale": "convert again", "finished": "finished before", "foreign": "fail: exists", "other settings": "fail: other settings"},
-    "skip": {"new": "convert", "stale": "skip", "finished": "skip", "foreign": "skip", "other settings": "skip"},
-    "overwrite": {"new": "convert", "stale": "overwrite", "finished": "overwrite", "foreign": "overwrite", "other settings": "overwrite"},
-}
-"""What is done with an output, by ``--on-exists`` and the state that the journal knows it in."""
 
 
 @dataclass(frozen=True)
@@ -112,49 +104,6 @@ def settings_digest(model: Path, options: ConvertOptions) -> str:
     given = {"set": sorted(options.set), "mask": None if options.mask is None else str(options.mask.absolute()), "seed": options.seed}
     shaping |= {name: value for name, value in given.items() if value}
     return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class Preview:
-    """What would become of one file."""
-
-    source: str
-    output: str
-    action: str
-    """Such as ``convert``, ``skip``, ``finished before`` or ``fail: reason``."""
-    source_size: tuple[int, int] | None = None
-    """Width and height, in pixels; None if they are unknown without decoding or downloading."""
-    output_size: tuple[int, int] | None = None
-
-    @property
-    def fails(self) -> bool:
-        """Whether the file would be counted as a failure."""
-        return self.action.startswith("fail")
-
-
-def preview(sources: Sequence[str | Path], out: str | Path, model: str | Path, options: ConvertOptions) -> Iterator[Preview]:
-    """Yield what would become of each file, from its header; refuse at once what the conversion would refuse."""
-    task = planned(sources, out, model, options, lambda report: None)
-    spec = load_executors(model, options)[0].spec
-    task, _ = task.fitted(spec)
-    return _previews(task, ReadOnlyJournal(task.plan.store, task.settings), spec)
-
-
-def _previews(task: Task, records: ReadOnlyJournal, spec: ModelSpec) -> Iterator[Preview]:
-    for source, reason in task.plan.failures:
-        yield Preview(source, "", f"fail: {reason}")
-    for job in task.plan.jobs:
-        try:
-            version, path, size = job.place.version(), job.place.local, None
-            if path is not None:
-                with ImageFile(path, max_pixels=task.options.max_pixels, formats=task.formats) as file:
-                    size = None if file.format.probe is None else file.size
-            output = (size[0] * spec.scale, size[1] * spec.scale) if size else None
-            if output is not None:
-                require_held(writable(job.format, task.formats), spec.channels_out, "uint8", output, task.formats)
-            yield Preview(job.source, job.name, _ACTIONS[task.options.on_exists][records.state(job, version)], size, output)
-        except PixlateError as error:
-            yield Preview(job.source, job.name, f"fail: {error}")
 
 
 class Run:

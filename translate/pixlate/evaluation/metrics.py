@@ -67,12 +67,14 @@ def luma_correlation(output: Pixels, source: Pixels) -> float:
     return float(np.clip(np.corrcoef(first.ravel(), second.ravel())[0, 1], -1, 1))
 
 
-def sliced_wasserstein(outputs: Sequence[Pixels], targets: Sequence[Pixels], *, patches: int = PATCHES, directions: int = DIRECTIONS) -> float:
+def sliced_wasserstein(
+    outputs: Sequence[Pixels], targets: Sequence[Pixels], *, patches: int = PATCHES, directions: int = DIRECTIONS, seed: int = SEED
+) -> float:
     """Return the sliced Wasserstein-1 distance of two sets of images on random 7x7 patches of values in [0, 1]; 0 for equal sets.
 
     After Karras et al., "Progressive growing of GANs" (2018), section 5, at a single scale and without normalising the patches, so that
     colours count. Images are (height, width, channels) of any size from 7x7 on; the sets may differ in number. ``patches`` are drawn from each,
-    evenly over its images and at random within each, and projected on random ``directions``, the same ones each time.
+    evenly over its images and at random within each, and projected on random ``directions``; the same seed gives the same ones.
 
     Raises:
         ValueError: A set is empty, an image is smaller than a patch, or the channels differ.
@@ -82,8 +84,8 @@ def sliced_wasserstein(outputs: Sequence[Pixels], targets: Sequence[Pixels], *, 
         if not images:
             raise ValueError("expected at least one image in each set, got none; fill the set first")
         counts = patches_of_each(len(images), patches)
-        drawn.append(np.concatenate([draw(image, count, index) for index, (image, count) in enumerate(zip(images, counts, strict=True))]))
-    return patch_distance(drawn[0], drawn[1], directions)
+        drawn.append(np.concatenate([draw(image, count, index, seed) for index, (image, count) in enumerate(zip(images, counts, strict=True))]))
+    return patch_distance(drawn[0], drawn[1], directions, seed)
 
 
 def patches_of_each(images: int, patches: int = PATCHES) -> list[int]:
@@ -91,24 +93,24 @@ def patches_of_each(images: int, patches: int = PATCHES) -> list[int]:
     return np.diff(np.arange(images + 1) * patches // images).tolist()  # type: ignore[no-any-return]
 
 
-def draw(image: Pixels, count: int, index: int) -> NDArray[np.float32]:
+def draw(image: Pixels, count: int, index: int, seed: int = SEED) -> NDArray[np.float32]:
     """Return ``count`` flattened patches of the image of that index (height, width, channels) at random places, (count, 49 * channels) in [0, 1]."""
     if image.ndim != 3 or min(image.shape[:2]) < SIDE:
         raise ValueError(f"expected images (height, width, channels) of at least {SIDE}x{SIDE} pixels, got {image.shape}; leave out small ones")
     height, width, _ = image.shape
-    random = np.random.default_rng([SEED, index])
+    random = np.random.default_rng([seed, index])
     tops, lefts = (random.integers(length - SIDE + 1, size=count) for length in (height, width))
     windows = np.lib.stride_tricks.sliding_window_view(image, (SIDE, SIDE), axis=(0, 1))
     patches: NDArray[np.float32] = np.divide(windows[tops, lefts].reshape(count, -1), 255, dtype=np.float32)
     return patches
 
 
-def patch_distance(first: NDArray[np.float32], second: NDArray[np.float32], directions: int = DIRECTIONS) -> float:
+def patch_distance(first: NDArray[np.float32], second: NDArray[np.float32], directions: int = DIRECTIONS, seed: int = SEED) -> float:
     """Return the Wasserstein-1 distance of two sets of vectors (count, length) of one shape, averaged over random directions of length 1."""
     if first.shape != second.shape:
         raise ValueError(
             f"expected as many patches of as many channels in both sets, got {first.shape} and {second.shape}; convert one set to the other's kind"
         )
-    lines = np.random.default_rng(SEED).standard_normal((first.shape[1], directions))
+    lines = np.random.default_rng(seed).standard_normal((first.shape[1], directions))
     lines = (lines / np.linalg.norm(lines, axis=0)).astype(np.float32)
     return float(np.abs(np.sort(first @ lines, axis=0) - np.sort(second @ lines, axis=0)).mean(dtype=np.float64))
