@@ -4,11 +4,14 @@ import functools
 import gc
 import importlib
 import os
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.commands import Process
 
 from pixlate.system.cores import CORES, granted_cores
 
@@ -61,6 +64,22 @@ def plugins_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for command in set(app) - commands:
         del app[command]
     single_file._loaded.cache_clear()
+
+
+@pytest.fixture
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Process]]:
+    """Start ``python -m MODULE WORDS`` in process groups of their own, which are gone when the test is."""
+    started: list[Process] = []
+
+    def run(*words: object) -> Process:
+        started.append(Process(tmp_path_factory.mktemp("printed"), "run_module", *map(str, words)))
+        return started[-1]
+
+    yield run
+    for process in started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import os
 import re
 import shutil
 import signal
@@ -18,7 +17,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from tests.commands import Done, run_modules
+from tests.commands import Done, Process, run_modules
 from tests.pixlate_serve.conftest import Application, error_of, file, pixels_of
 
 import pixlate
@@ -38,30 +37,6 @@ TILE = 48
 """Side of tiles: larger than the context on both sides, smaller than the photograph that is tiled."""
 KILLED_AFTER = 3
 """Steps, of which the last one is in no checkpoint."""
-
-KILLED = f"""
-import os, json, sys
-from pixlate.cli import main
-from pixlate.training import engine
-from pixlate.training.trainer import Trainer
-
-train = engine.train
-
-def killed(options, run, watch, *rest, **more):
-    def watching(progress):
-        if progress.step == {KILLED_AFTER}:
-            os.kill(os.getpid(), {int(signal.SIGKILL)})
-    return train(options, run, watching, *rest, **more)
-
-engine.train = killed
-for words in json.loads(sys.argv[1]):
-    if not (child := os.fork()):
-        sys.argv = ["pixlate", *words]
-        main()
-        os._exit(0)
-    print(os.waitpid(child, 0)[1])
-"""
-"""Trains in processes that are killed in the middle, one after the other; prints how each ended. PyTorch is imported once for all of them."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +79,7 @@ class Workplace:
     site: Path
     done: Mapping[str, Done]
     """By method and what was done."""
-    endings: tuple[int, ...]
+    endings: Sequence[int | None]
     """How the processes ended that were to be killed."""
 
 
@@ -177,9 +152,13 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     write_images(folder)
     runs = folder / "runs"
     start = {proof.name: ["train", proof.name, *(folder / name for name in proof.folders), *SMALL, *SHORT, *proof.options] for proof in PROOFS}
-    words = json.dumps([[str(word) for word in [*start[name], "--out", runs / name]] for name in start])
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(site)}
-    killed = subprocess.run([sys.executable, "-c", KILLED, words], env=environment, check=True, capture_output=True, text=True, timeout=300)
+    endings = []
+    for name, words in start.items():
+        printed = folder / "printed" / name
+        printed.mkdir(parents=True)
+        killed = Process(printed, "train_killed_after", KILLED_AFTER, *map(str, words), "--out", str(runs / name), PYTHONPATH=str(site))
+        killed.communicate(timeout=300)
+        endings.append(killed.returncode)
     commands: dict[str, Sequence[object]] = {}
     for proof in PROOFS:
         commands |= {f"{proof.name} whole": [*start[proof.name], "--out", runs / f"{proof.name}-whole"]}
@@ -188,7 +167,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     commands |= conversions(folder)
     commands["plugins"] = ["plugins", "--json"]
     done = dict(zip(commands, run_modules(*(["pixlate", *words] for words in commands.values()), site=site), strict=True))
-    return Workplace(folder, site, done, tuple(map(int, killed.stdout.split())))
+    return Workplace(folder, site, done, endings)
 
 
 @each_proof
@@ -225,7 +204,7 @@ def test_plugins_are_listed_with_distribution_version_and_api(workplace: Workpla
 
 @each_proof
 def test_killed_training_resumes_to_the_weights_of_a_run_never_killed(proof: Proof, workplace: Workplace) -> None:
-    assert workplace.endings == (signal.SIGKILL,) * len(PROOFS)
+    assert workplace.endings == [-signal.SIGKILL] * len(PROOFS)
     workplace.done[f"{proof.name} whole"].require()
     resumed = workplace.done[f"{proof.name} resumed"].require()
     assert "from step 2 on" in resumed.err

@@ -1,8 +1,6 @@
 """A method in a single file: trained, resumed and exported where its path is on the command line, and never executed otherwise."""
 
 import json
-import os
-import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
@@ -10,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from tests.commands import Process
 
 from pixlate.cli import main
 from pixlate.plugin.testing import make_photographs
@@ -175,15 +174,14 @@ def test_plugin_of_a_run_of_an_installed_method_is_refused(method: Path, pixlate
     assert executed(method) == 0
 
 
-LAUNCHERS = {"devices": ["-m", "pixlate"], "torchrun": ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", "-m", "pixlate"]}
+LAUNCHERS = {"devices": ["pixlate"], "torchrun": ["torch.distributed.run", "--nproc-per-node", "2", "--standalone", "-m", "pixlate"]}
 
 
 @pytest.mark.parametrize("launcher", ["devices", pytest.param("torchrun", marks=pytest.mark.slow)])
-def test_processes_that_share_a_batch_all_find_the_file(launcher: str, method: Path) -> None:
+def test_processes_that_share_a_batch_all_find_the_file(launcher: str, method: Path, start: Callable[..., Process]) -> None:
     asked = ["--devices", "2"] if launcher == "devices" else []
-    command = [sys.executable, *LAUNCHERS[launcher], "train", "./my_method.py", "photos", "--out", "run", "--steps", "2", *SMALL, *asked]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
+    process = start(*LAUNCHERS[launcher], "train", "./my_method.py", "photos", "--out", "run", "--steps", "2", *SMALL, *asked)
+    _, printed = process.communicate(timeout=300)
+    assert process.returncode == 0, printed
     assert executed(method) == 2
     assert [json.loads(line)["step"] for line in Path("run/log.jsonl").read_text().splitlines()][-1] == 2

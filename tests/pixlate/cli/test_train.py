@@ -2,11 +2,9 @@
 
 import io
 import json
-import os
 import random
 import re
 import signal
-import subprocess
 import sys
 import time
 import tomllib
@@ -17,6 +15,7 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 from rich.console import Console
+from tests.commands import Process
 
 from pixlate.cli import main
 from pixlate.cli import train as train_command
@@ -25,6 +24,7 @@ from pixlate.training.checkpoint import Checkpoint, newest
 from pixlate.training.run import Log
 
 Run = Callable[..., int]
+Start = Callable[..., Process]
 SHARED = ["--hold-out", "1", "--batch", "2", "--device", "cpu", "--workers", "1"]
 SMALL = ["--scale", "2", "--stages", "pixel", "--channels", "8", "--blocks", "1", "--patch", "8", *SHARED]
 JUDGED = ["--discriminator-channels", "4", "--discriminator-layers", "1", "--patch", "16", "--resize", "20", *SHARED]
@@ -56,13 +56,7 @@ def pixlate(monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
-def start(*arguments: object) -> subprocess.Popen[str]:
-    """Start one command in a process of its own."""
-    command = [sys.executable, "-m", "pixlate", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "200", "OMP_NUM_THREADS": "1"})
-
-
-def wait_for(happened: Callable[[], object], process: subprocess.Popen[str]) -> None:
+def wait_for(happened: Callable[[], object], process: Process) -> None:
     while not happened():
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.01)
@@ -83,13 +77,15 @@ def negatives(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.mark.parametrize("method", ["pix2pix", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cyclegan", "srgan"))])
-def test_run_killed_at_random_steps_and_resumed_ends_bit_equal(method: str, photographs: Path, negatives: Path, tmp_path: Path, pixlate: Run) -> None:
+def test_run_killed_at_random_steps_and_resumed_ends_bit_equal(
+    method: str, photographs: Path, negatives: Path, tmp_path: Path, pixlate: Run, start: Start
+) -> None:
     folders = [photographs] if method == "srgan" else [photographs, negatives]
     arguments = ["train", method, *folders, "--out"], [*KILLED[method], "--steps", 40, "--checkpoint-every", 5, "--validate-every", 20, "--log-every", 5]
     torch.set_num_threads(1)  # as the processes
     assert pixlate(*arguments[0], tmp_path / "undisturbed", *arguments[1]) == 0
     killed = tmp_path / "killed"
-    process = start(*arguments[0], killed, *arguments[1])
+    process = start("pixlate", *arguments[0], killed, *arguments[1])
     try:
         wait_for(lambda: (newest(killed / "checkpoints") or Path("step-0")).name >= "step-00000005", process)
         time.sleep(random.uniform(0, 0.1))
@@ -103,9 +99,9 @@ def test_run_killed_at_random_steps_and_resumed_ends_bit_equal(method: str, phot
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_stopped_run_writes_a_checkpoint_first_and_says_how_to_resume(number: signal.Signals, photographs: Path, tmp_path: Path) -> None:
+def test_stopped_run_writes_a_checkpoint_first_and_says_how_to_resume(number: signal.Signals, photographs: Path, tmp_path: Path, start: Start) -> None:
     run = tmp_path / "run"
-    process = start("train", "srgan", photographs, "--out", run, *SMALL, "--steps", 1_000_000, "--checkpoint-every", 1_000_000, "--log-every", 1)
+    process = start("pixlate", "train", "srgan", photographs, "--out", run, *SMALL, "--steps", 1_000_000, "--checkpoint-every", 1_000_000, "--log-every", 1)
     wait_for(lambda: (run / "log.jsonl").is_file() and (run / "log.jsonl").stat().st_size > 500, process)
     process.send_signal(number)
     _, printed = process.communicate(timeout=120)

@@ -4,16 +4,15 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from lightning_fabric import Fabric
+from tests.commands import Process
 
 from pixlate.errors import PixlateError
 from pixlate.options import TrainingOptions
@@ -25,9 +24,9 @@ from pixlate.training.validation import Validation
 MakeRun = Callable[..., RunOptions]
 Fit = Callable[..., Any]
 Lines = Callable[..., list[dict[str, Any]]]
-Start = Callable[..., "subprocess.Popen[str]"]
-PIXLATE = [sys.executable, "-m", "pixlate"]
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", "-m", "pixlate"]
+Start = Callable[..., Process]
+PIXLATE = ["pixlate"]
+TORCHRUN = ["torch.distributed.run", "--nproc-per-node", "2", "--standalone", "-m", "pixlate"]
 SHARED = {"steps": 3, "batch": 4, "norm": "none", "discriminator_norm": "none", "learning_rate": 1e-3, "dropout": 0.0, "channels_last": False}
 
 
@@ -103,26 +102,6 @@ def test_gradients_become_the_mean_over_processes() -> None:
     assert parameters[2].grad is None
     devices.average_gradients(Fabric(accelerator="cpu", devices=1), list(parameters))
     assert torch.equal(parameters[1].grad, torch.full((4,), 0.5)), "alone, nothing is done"
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Start commands in process groups of their own, which are gone when the test is."""
-    started: list[subprocess.Popen[str]] = []
-
-    def run(*command: object) -> "subprocess.Popen[str]":
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "300"}
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        started.append(subprocess.Popen(list(map(str, command)), text=True, env=environment, start_new_session=True, **pipes))  # type: ignore[call-overload]
-        return started[-1]
-
-    yield run
-    for process in started:
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-        process.communicate()
 
 
 def arguments(options: RunOptions, run: Path) -> list[object]:
