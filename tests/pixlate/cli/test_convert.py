@@ -109,6 +109,12 @@ def test_a_dry_run_writes_nothing_and_shows_sizes(tmp_path: Path, model: Path, c
     assert stdout.endswith("2 files, 0 would fail by their headers, 0.0016 million pixels of output; nothing was written\n")
 
 
+def test_a_dry_run_refuses_an_engine_that_is_not_installed(tmp_path: Path, model: Path, call: Call) -> None:
+    source = save(tmp_path / "in" / "a.png").parent
+    code, stdout, stderr = call(source, tmp_path / "out", "--model", model, "--dry-run", "--engine", "queue")
+    assert (code, stdout) == (2, "") and "expected an engine (" in stderr and "got 'queue'" in stderr
+
+
 def test_a_report_lists_every_file_once_with_its_reason(tmp_path: Path, model: Path, call: Call) -> None:
     source = folder(tmp_path / "in", 3)
     (source / "empty.png").touch()
@@ -222,6 +228,19 @@ def test_options_are_read_from_a_toml_file(tmp_path: Path, model: Path, monkeypa
     monkeypatch.setattr(sys, "argv", [str(word) for word in words])
     assert main() == 0
     assert list(outputs(tmp_path / "out")) == ["a_x2.png"]
+
+
+@pytest.mark.parametrize("content", ["convert = 3", "[[convert]]"])
+def test_a_toml_file_whose_convert_is_no_table_is_refused(
+    content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "c.toml").write_text(content)
+    monkeypatch.setattr(sys, "argv", ["pixlate", "--config", str(tmp_path / "c.toml"), "convert", "photos", "out"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code
+    captured = capsys.readouterr()
+    assert "must be a mapping" in " ".join((captured.out + captured.err).replace("│", " ").split())
 
 
 def test_names_that_standard_output_cannot_hold_are_escaped(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

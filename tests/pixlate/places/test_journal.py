@@ -412,3 +412,12 @@ def test_an_unreadable_output_is_treated_as_foreign(tmp_path: Path, run: Run, mo
     monkeypatch.setattr(module, "digest_file", lambda path: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
     with Journal(LocalStore(out), "x") as journal:
         assert journal.state(Job(LocalPlace(""), "0/000.png", "png"), version_of(str(source / "0" / "000.png"))) == "foreign"
+
+
+def test_a_deeply_nested_line_is_skipped_like_any_damaged_one(tmp_path: Path, run: Run) -> None:
+    source, out = folder(tmp_path / "in", 2), tmp_path / "out"
+    run(source, out)
+    with journal_of(out).open("ab") as journal:
+        journal.write(b"[" * 100_000 + b"\n")
+    again = run(source, out)
+    assert (again.converted, again.failed, again.finished_before) == (0, 0, 2)

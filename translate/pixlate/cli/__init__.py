@@ -85,7 +85,8 @@ def _convert(tokens: Sequence[str]) -> str | Callable[..., int]:
         import tomllib
 
         with suppress(OSError, ValueError):  # which reading it for the command line will report
-            name = str(tomllib.loads(Path(config).read_text(encoding="utf-8")).get("convert", {}).get("engine", ""))
+            table = tomllib.loads(Path(config).read_text(encoding="utf-8")).get("convert")
+            name = str(table.get("engine", "")) if isinstance(table, dict) else ""
     engine = installed().offered(Engine).get(name) if name not in ("", "threads") else None
     if engine is None:
         return "pixlate.cli.convert:convert"

@@ -15,7 +15,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pixlate.convert import ConvertOptions
+from pixlate.convert import ConvertOptions, choose_engine
 from pixlate.convert import convert as convert_images
 from pixlate.convert.preview import preview
 from pixlate.convert.report import Report, Summary
@@ -62,6 +62,7 @@ def convert(
         raise PixlateError(f"expected an output that outlasts this command, got {out}, which is this process's memory; name a folder or another URL")
     chosen = options or ConvertOptions()
     if chosen.dry_run:
+        choose_engine(engine)
         return _preview(sources, out, model, chosen, json)
     console = Console(stderr=True)
     columns = (

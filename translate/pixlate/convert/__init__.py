@@ -45,7 +45,7 @@ def convert(
         raise PixlateError(f"expected options to be a pixlate.ConvertOptions, got {options!r}; write pixlate.ConvertOptions(format='png')")
     if chosen.dry_run:
         raise PixlateError("expected a conversion, got dry_run; call pixlate.convert.preview.preview for what would be done")
-    running, engine_options = _chosen(engine)
+    running, engine_options = choose_engine(engine)
     sources = [source] if isinstance(source, str | Path) else list(source)
     summary = running.run(planned(sources, out, model, chosen, watch or (lambda report: None)), engine_options)
     if not isinstance(summary, Summary):
@@ -53,8 +53,12 @@ def convert(
     return summary
 
 
-def _chosen(engine: object) -> "tuple[Engine, Any]":
-    """Return an engine and its options, for its name or an instance of its options."""
+def choose_engine(engine: object) -> "tuple[Engine, Any]":
+    """Return an engine and its options, for its name or an instance of its options.
+
+    Raises:
+        PixlateError: No installed plugin offers it.
+    """
     from pixlate.plugin.engine import Engine
     from pixlate.plugin.manager import installed
 

@@ -127,7 +127,7 @@ class ReadOnlyJournal:
     def _add(self, lines: bytes) -> None:
         """Take in the lines of a journal; one cut short or damaged by a crash is skipped."""
         for line in lines.split(b"\n"):
-            with suppress(ValueError, TypeError):
+            with suppress(ValueError, TypeError, RecursionError):
                 entry = Entry(**json.loads(line.decode(errors="replace")))
                 if isinstance(entry.name, str) and entry not in (known := self._entries.setdefault(entry.name, [])):
                     known.append(entry)
