@@ -1,8 +1,6 @@
 """What all tests share."""
 
-import functools
 import gc
-import importlib
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -12,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from tests.commands import Process
+from tests.forked import read_operators_once
 
 from pixlate.system.cores import CORES, granted_cores
 
@@ -84,16 +83,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Pr
 
 @pytest.fixture(scope="session")
 def operators_read_once() -> Iterator[None]:
-    """PyTorch's exporter goes through all operators again for each file, which is a third of the time of a small one; here it does so once."""
-    registration, decomposition, utils = (
-        importlib.import_module(f"torch.{name}") for name in ("onnx._internal.exporter._registration", "onnx._internal.exporter._decomp", "_export.utils")
-    )
-    with pytest.MonkeyPatch.context() as patch:  # all of it internal: what is no longer there takes longer again
-        if registry := getattr(registration, "ONNXRegistry", None):
-            patch.setattr(registry, "from_torchlib", staticmethod(functools.cache(registry.from_torchlib)))
-        if materialize := getattr(utils, "_materialize_cpp_cia_ops", None):
-            patch.setattr(utils, "_materialize_cpp_cia_ops", functools.cache(materialize))
-        if tabulate := getattr(decomposition, "create_onnx_friendly_decomposition_table", None):
-            table = functools.cache(tabulate)
-            patch.setattr(decomposition, "create_onnx_friendly_decomposition_table", lambda operators: dict(table(frozenset(operators))))
+    """Speed up exports within this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        read_operators_once(patch.setattr)
         yield
