@@ -158,6 +158,7 @@ def pixlate_command(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     return main()
 
 
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name == "SwinIR" else name for name in STATES])
 def test_upscaler_is_written_as_onnx_or_refused_with_the_way_out(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
