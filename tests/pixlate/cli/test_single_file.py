@@ -154,6 +154,7 @@ def test_of_several_methods_one_is_named(method: Path, pixlate: Run, capsys: pyt
         ("x = 1\ny = nothing\n", "but it fails to import at line 2 (NameError: name 'nothing' is not defined); fix it"),
         ("def f(:\n", "but it fails to import at line 1 (SyntaxError: "),
         ("raise SystemExit(0)", "but it fails to import at line 1 (SystemExit: 0)"),
+        ("raise GeneratorExit(0)", "but it fails to import at line 1 (GeneratorExit: 0)"),
         ("x = 1\n", "but it offers none; mark a function pixlate_methods with @pixlate.hookimpl"),
         ("import pixlate\n@pixlate.hookimpl\ndef pixlate_methods():\n    yield 1 / 0\n", "failed in pixlate_methods (ZeroDivisionError: division by zero)"),
     ],

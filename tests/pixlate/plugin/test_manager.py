@@ -4,14 +4,17 @@ import re
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from importlib.metadata import Distribution, EntryPoint, PathDistribution
 from pathlib import Path
 
 import pytest
 
 import pixlate
+from pixlate.convert.pipeline import THREADS
 from pixlate.plugin import hookspecs
 from pixlate.plugin.engine import Engine
+from pixlate.plugin.entries import entry_points
 from pixlate.plugin.manager import Plugins, installed
 from pixlate.plugin.method import Method
 from pixlate.plugin.metric import Metric
@@ -140,6 +143,12 @@ def test_a_method_whose_option_clashes_costs_that_method_only(install: Install) 
     assert plugins.why("method", "clash") == clash
 
 
+def test_a_methods_option_may_not_be_called_as_one_of_train(install: Install) -> None:
+    code = METHOD.replace("batch:", "plugin:") + "@pixlate.hookimpl\ndef pixlate_methods():\n    yield method('clash', Clashing)\n    yield method('fits')\n"
+    with pytest.warns(UserWarning, match="the option 'plugin' of Clashing is also one of pixlate train"):
+        assert list(Plugins([install("mixed", code)]).offered(Method)) == ["fits"]
+
+
 def test_an_engine_whose_option_clashes_with_one_of_convert_costs_that_engine_only(install: Install) -> None:
     code = """
 from dataclasses import dataclass
@@ -259,10 +268,62 @@ def test_a_plugin_of_an_unsupported_api_is_left_out_whole(api: str, older: str, 
     assert [plugin.api for plugin in plugins.plugins if not plugin.error] == [2]
 
 
-@pytest.mark.parametrize("code", ["raise SystemExit(3)", "raise KeyError('x')", "def f(:"])
+@pytest.mark.parametrize("code", ["raise SystemExit(3)", "raise GeneratorExit", "raise type('Own', (BaseException,), {})", "raise KeyError('x')", "def f(:"])
 def test_a_plugin_that_ends_the_process_when_imported_is_left_out(code: str, install: Install) -> None:
     with pytest.warns(UserWarning, match="it failed to import"):
         assert list(Plugins([install("bad", code), install("good", MODEL)]).offered(ModelCard)) == ["night"]
+
+
+@pytest.mark.parametrize("raised", ["SystemExit(3)", "GeneratorExit", "KeyboardInterrupt"])
+def test_a_hook_that_ends_the_process_is_left_out_and_an_interrupt_passes(raised: str, install: Install) -> None:
+    hooks = {"models": "", "commands": "app", "step_finished": "step", "open_model": "path"}
+    code = "".join(f"@pixlate.hookimpl\ndef pixlate_{hook}({argument}):\n    raise {raised}\n" for hook, argument in hooks.items())
+    plugins = Plugins([install("bad", code)])
+    calls: list[Callable[[], object]] = [
+        lambda: plugins.offered(ModelCard),
+        lambda: plugins.add_commands([]),  # type: ignore[arg-type]
+        lambda: plugins.report("pixlate_step_finished", run=Path(), step=1, losses={}),
+    ]
+    for call in calls:
+        with pytest.raises(KeyboardInterrupt) if raised == "KeyboardInterrupt" else pytest.warns(UserWarning, match=r"bad \(bad 1\.0\).*(Syst|Gen)\w+Exit"):
+            call()
+    with pytest.raises(KeyboardInterrupt) if raised == "KeyboardInterrupt" else nullcontext():
+        answer, (failure,) = plugins.first("pixlate_open_model", lambda: {"path": Path()}, "a translator", bool)
+        assert answer is None and failure.startswith("the plugin bad (bad 1.0) failed on it")
+
+
+def test_an_interrupt_while_a_plugin_is_imported_passes(install: Install) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        Plugins([install("slow", "raise KeyboardInterrupt")])
+
+
+def test_a_distribution_without_metadata_is_left_out(install: Install, tmp_path: Path) -> None:
+    (good, _), (half, _) = install("good", MODEL), install("half", MODEL)
+    (tmp_path / "half-1.0.dist-info/METADATA").unlink()
+    with pytest.warns(UserWarning, match=rf"the plugin half is left out: its distribution in {tmp_path} has no METADATA; install it again"):
+        found = [entry for entry, _ in entry_points()]
+    assert good in found and half not in found
+
+
+@pytest.mark.parametrize("plugins", [1, 2])
+def test_an_engine_named_like_one_of_the_core_leaves_the_core_its_own(plugins: int, install: Install) -> None:
+    _, setting, good = GOOD["engine"]
+    code = f"{setting}\n@pixlate.hookimpl\ndef pixlate_engines():\n    yield {good.replace('good', 'threads')}\n    yield {good}\n"
+    core = install("core", "from pixlate.builtin import pixlate_engines\n")
+    others = [install(name, code.replace("'good'", repr(name))) for name in ("first", "second")[:plugins]]
+    with pytest.warns(UserWarning, match="an engine of the plugin .* is left out: 'threads' is the name of Pixlate's own") as warned:
+        engines = Plugins([core, *others]).offered(Engine)
+    assert len(warned) == plugins and all("first (first 1.0)" in str(each.message) or "second (second 1.0)" in str(each.message) for each in warned)
+    assert engines["threads"] is THREADS and engines.keys() == {"threads", "first", "second"} - ({"second"} if plugins == 1 else set())
+
+
+def test_each_of_several_wrong_values_is_named_once(install: Install) -> None:
+    plugins = Plugins([install("mixed", METHOD + "@pixlate.hookimpl\ndef pixlate_methods():\n    return [method('fits'), 'srgan2', 5, None, 6]\n")])
+    with pytest.warns(UserWarning) as warned:
+        assert list(plugins.offered(Method)) == list(plugins.offered(Method)) == ["fits"]
+    found = [str(each.message).partition("got ")[2].partition(";")[0] for each in warned]
+    assert found == ["str as value 2", "int as value 3", "NoneType as value 4", "int as value 5"]
+    assert [part.sentence for part in plugins.left_out()] == [str(each.message) for each in warned]
 
 
 def test_a_model_that_two_plugins_offer_is_left_out_and_using_it_names_both(install: Install) -> None:

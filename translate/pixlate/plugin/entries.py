@@ -1,5 +1,6 @@
 """Plugins as they are installed: their entry points, their API numbers, and which of their hooks fit."""
 
+import warnings
 from dataclasses import dataclass
 from importlib.metadata import Distribution, EntryPoint, distributions
 
@@ -84,6 +85,9 @@ def entry_points() -> list[tuple[EntryPoint, Distribution]]:
     seen: dict[tuple[str, str], tuple[EntryPoint, Distribution]] = {}
     for distribution in distributions():
         for entry in distribution.entry_points:
-            if entry.group == GROUP:
+            if entry.group == GROUP and "Name" not in distribution.metadata:
+                where = distribution.locate_file("")
+                warnings.warn(f"the plugin {entry.name} is left out: its distribution in {where} has no METADATA; install it again", stacklevel=2)
+            elif entry.group == GROUP:
                 seen.setdefault((distribution.name, entry.name), (entry, distribution))
     return sorted(seen.values(), key=lambda pair: (pair[1].name, pair[0].name))

@@ -29,23 +29,24 @@ class Plugins:
     """The loaded plugins.
 
     A plugin that fails to import, or that needs another plugin API, is left out whole; a hook or a value that is wrong is left out alone. Each
-    is warned of once, with distribution, version and reason. Names that two plugins offer are left out, too, and are an error only when used.
+    is warned of once, with distribution, version and reason. Names that two plugins offer are left out, too, and are an error only when used; but what
+    the core offers it keeps, image formats aside.
     """
 
     def __init__(self, found: Iterable[tuple[EntryPoint, Distribution]]) -> None:
         self.manager = Hooks(GROUP)
         self.manager.add_hookspecs(hookspecs)
         self.plugins: list[Plugin] = []
-        self._left_out: dict[tuple[Plugin, str, str], LeftOut] = {}
+        self._left_out: dict[tuple[Plugin, str, str, int], LeftOut] = {}
         self._silent: set[HookImpl] = set()
         for entry, distribution in found:
             plugin = Plugin(entry.name, distribution.name, distribution.version)
             try:
                 with asking():
                     module = entry.load()
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a foreign module raises, the others must still load
-                self.plugins.append(replace(plugin, error=_reason(error)))
-                _warn(f"the plugin {plugin} is left out, it failed to import ({_reason(error)}); update or uninstall {plugin.distribution}")
+            except BaseException as error:  # noqa: BLE001 - whatever a foreign module raises, the others must still load
+                self.plugins.append(replace(plugin, error=fault(error)))
+                _warn(f"the plugin {plugin} is left out, it failed to import ({fault(error)}); update or uninstall {plugin.distribution}")
             else:
                 self.add(module, plugin)
 
@@ -94,9 +95,9 @@ class Plugins:
         for implementation in self.manager.hook.pixlate_commands.get_hookimpls():
             try:
                 implementation.function(app)
-            except Exception as error:  # noqa: BLE001 - whatever a foreign module raises, help and doctor must still work
+            except BaseException as error:  # noqa: BLE001 - whatever a foreign module raises, help and doctor must still work
                 owner = self.origin(implementation.plugin_name)
-                self._leave_out([owner], "commands", "pixlate_commands", f"the commands of the plugin {owner} are left out ({_reason(error)}); update it")
+                self._leave_out([owner], "commands", "pixlate_commands", f"the commands of the plugin {owner} are left out ({fault(error)}); update it")
 
     def left_out(self) -> list[LeftOut]:
         """Call every collecting hook, and return what is not used of those that are loaded."""
@@ -131,8 +132,8 @@ class Plugins:
         else:
             try:
                 self.manager.register(module, name=str(plugin))
-            except Exception as raised:  # noqa: BLE001 - a module may hold objects that raise when they are looked at
-                error = _reason(raised)
+            except BaseException as raised:  # noqa: BLE001 - a module may hold objects that raise when they are looked at
+                error = fault(raised)
         hooks = () if error else tuple(sorted(caller.name for caller in self.manager.get_hookcallers(module) or []))
         loaded = replace(plugin, hooks=hooks, error=error, api=api)
         self.plugins.append(loaded)
@@ -151,8 +152,13 @@ class Plugins:
         for owner, offer in values:
             offers.setdefault(offer.name, []).append((owner, offer))
         for name, offering in offers.items():
-            if len(offering) > 1:
-                owners = [owner for owner, _ in offering]
+            owners = [owner for owner, _ in offering if owner.name != CORE]
+            if len(owners) < len(offering):
+                for owner in owners:
+                    sentence = f"{_one(wanted.kind)} of the plugin {owner} is left out: {name!r} is the name of Pixlate's own; rename it in the plugin"
+                    self._leave_out([owner], wanted.kind, name, sentence)
+                offers[name] = [offer for offer in offering if offer[0].name == CORE]
+            elif len(owners) > 1:
                 sentence = f"two plugins offer {_one(wanted.kind)} named {name!r}: {' and '.join(map(str, owners))}; uninstall one of them"
                 self._leave_out(owners, wanted.kind, name, sentence, warn=False)
         return {name: offering[0][1] for name, offering in offers.items() if len(offering) == 1}
@@ -168,9 +174,9 @@ class Plugins:
                 continue
             try:
                 implementation.function(*(given[name] for name in implementation.argnames))
-            except Exception as error:  # noqa: BLE001 - a listener must not end a training of days
+            except BaseException as error:  # noqa: BLE001 - a listener must not end a training of days
+                _warn(f"the plugin {self.origin(implementation.plugin_name)} failed in {hook} ({fault(error)}); it is not called again")
                 self._silent.add(implementation)
-                _warn(f"the plugin {self.origin(implementation.plugin_name)} failed in {hook} ({_reason(error)}); it is not called again")
 
     def first(
         self, hook: str, given: Callable[[], Mapping[str, object]], wanted: str, fits: Callable[[Any], bool], subject: str = "it"
@@ -187,8 +193,8 @@ class Plugins:
                 answer = implementation.function(*(arguments[name] for name in implementation.argnames))
             except PixlateError:
                 raise
-            except Exception as error:  # noqa: BLE001 - another plugin may have the answer
-                failures.append(f"the plugin {owner} failed on {subject} ({_reason(error)})")
+            except BaseException as error:  # noqa: BLE001 - another plugin may have the answer
+                failures.append(f"the plugin {owner} failed on {subject} ({fault(error)})")
                 continue
             if answer is not None and fits(answer):
                 return answer, failures
@@ -207,23 +213,23 @@ class Plugins:
                 try:
                     for value in implementation.function():  # those before one that raises are kept
                         values.append(value)
-                except Exception as error:  # noqa: BLE001 - whatever a foreign function raises, the others must still be asked
-                    sentence = f"the plugin {owner} failed in {hook} ({_reason(error)}), which is left out from there on; {remedy}"
+                except BaseException as error:  # noqa: BLE001 - whatever a foreign function raises, the others must still be asked
+                    sentence = f"the plugin {owner} failed in {hook} ({fault(error)}), which is left out from there on; {remedy}"
                     self._leave_out([owner], "hook", hook, sentence)
-            for value in values:
+            for place, value in enumerate(values, start=1):
                 fits = isinstance(value, wanted)
-                reason = value.refusal if fits else f"expected {_one(wanted.__name__)} with a name, got {type(value).__name__}"
+                reason = value.refusal if fits else f"expected {_one(wanted.__name__)} with a name, got {type(value).__name__} as value {place}"
                 if reason:
                     name = value.name if fits and isinstance(value.name, str) else hook
-                    self._leave_out([owner], wanted.kind, name, f"{_one(wanted.kind)} of the plugin {owner} is left out: {reason}; {remedy}")
+                    self._leave_out([owner], wanted.kind, name, f"{_one(wanted.kind)} of the plugin {owner} is left out: {reason}; {remedy}", place=place)
                 else:
                     yield owner, value
 
-    def _leave_out(self, plugins: Iterable[Plugin], kind: str, name: str, sentence: str, warn: bool = True) -> None:
-        """Note what is not used of plugins, and warn of it the first time."""
+    def _leave_out(self, plugins: Iterable[Plugin], kind: str, name: str, sentence: str, warn: bool = True, place: int = 0) -> None:
+        """Note what is not used of plugins, and warn of it the first time; ``place`` tells those of one hook apart that have no name."""
         for plugin in plugins:
-            if (plugin, kind, name) not in self._left_out:
-                self._left_out[plugin, kind, name] = LeftOut(plugin, kind, name, sentence)
+            if (plugin, kind, name, place) not in self._left_out:
+                self._left_out[plugin, kind, name, place] = LeftOut(plugin, kind, name, sentence)
                 if warn:
                     _warn(sentence)
 
@@ -243,8 +249,13 @@ def _refuse(sentence: str, path: object) -> NoReturn:
     raise PixlateError(sentence)
 
 
-def _reason(error: BaseException) -> str:
-    """Return an error on one line, with its class where it is not a sentence for the user."""
+def fault(error: BaseException) -> str:
+    """Return what a plugin's code raised, on one line, with its class where it is not a sentence for the user; KeyboardInterrupt, the user's, is raised.
+
+    Whatever calls a plugin catches BaseException and calls this first: a plugin that ends the process must not end that of the others.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        raise error
     text = " ".join(str(error).split())
     return text if isinstance(error, PixlateError) else f"{type(error).__name__}: {text[:160]}"
 

@@ -16,7 +16,7 @@ from pixlate.plugin.offer import Offer
 if TYPE_CHECKING:
     from pixlate.plugin.gan import GAN
 
-_TAKEN = ("folders", "out", "resume", "config", "help", "version")
+_TAKEN = ("folders", "out", "resume", "plugin", "config", "help", "version")
 """Names on the command line of every method."""
 
 

@@ -12,7 +12,7 @@ from types import ModuleType
 
 from pixlate.errors import PixlateError
 from pixlate.plugin.entries import Plugin
-from pixlate.plugin.manager import installed
+from pixlate.plugin.manager import fault, installed
 from pixlate.plugin.method import Method
 from pixlate.plugin.offer import asking
 
@@ -85,11 +85,10 @@ def _executed(path: Path, digest: str, code: bytes) -> ModuleType:
     try:
         with asking():
             exec(compile(code, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - importing the file would read it again, or a cache of it
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         del sys.modules[name]
+        reason = fault(error)
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
-        raise PixlateError(
-            f"expected a plugin in {path}, but it fails to import{f' at line {line}' if line else ''} ({type(error).__name__}: {error}); fix it"
-        ) from error
+        raise PixlateError(f"expected a plugin in {path}, but it fails to import{f' at line {line}' if line else ''} ({reason}); fix it") from error
     return module
