@@ -38,7 +38,7 @@ class Admission:
 
 
 class Claim:
-    """What one request holds; released when its answer has been sent, which ``released`` is told."""
+    """What one request holds; released when its answer has been sent, when ``released`` is called."""
 
     def __init__(self, admission: Admission, released: Callable[[], None] = lambda: None) -> None:
         self._admission, self._released = admission, released
