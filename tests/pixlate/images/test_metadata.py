@@ -163,6 +163,15 @@ def test_imagemagicks_exif_in_png_is_read(tmp_path: Path) -> None:
     assert picture.pixels.shape == (64, 48, 3) and _tags(picture.metadata.exif) == _tags(exif_block())
 
 
+@pytest.mark.timeout(120)  # a search that goes back at every space takes an hour
+@pytest.mark.parametrize("text", [" " * 10**6, "exif" + " " * 10**6, "exif 8 " + " " * 10**6 + "x", "exif " + "1" * 10**6, "exif 8" + " 4" * 500_000 + " x"])
+def test_a_profile_of_white_space_is_no_exif_and_costs_no_time(tmp_path: Path, text: str) -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Raw profile type exif", text, zip=True)
+    (tmp_path / "x.png").write_bytes(saved(Image.fromarray(photograph()), "PNG", pnginfo=info))
+    assert read_picture(tmp_path / "x.png", max_pixels=LIMIT).metadata.exif == b""
+
+
 def test_xmp_is_carried_from_every_format_to_every_other(tmp_path: Path) -> None:
     packet = add_origin(b"", "trainedAlgorithmicMedia")[0]
     picture = Picture(photograph(), None, Metadata(xmp=packet))
