@@ -44,7 +44,7 @@ class Lease:
         self._url, self._root = url, root
         self._token = secrets.token_hex(8)
         self._lost = False
-        self._told = {
+        self._holder = {
             "host": socket.gethostname(),
             "process": os.getpid(),
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -112,7 +112,7 @@ class Lease:
         return found if isinstance(found, dict) else {"host": "unknown"}
 
     def _write(self, create: bool = False) -> None:
-        self._url.write(json.dumps(self._told | {"beat": secrets.token_hex(8)}).encode(), create)
+        self._url.write(json.dumps(self._holder | {"beat": secrets.token_hex(8)}).encode(), create)
 
 
 def _was_killed_here(holder: dict[str, Any]) -> bool:
