@@ -264,3 +264,41 @@ def test_callback_before_each_batch_can_end_a_long_translation() -> None:
     with pytest.raises(EnoughError):
         Executor(model, 32, 1)(noise(200, 200)[None], twice())
     assert len(model.shapes) == 2
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_pixels_reported_after_each_tile_add_up_to_those_of_the_images(exact: bool) -> None:
+    model = Nearest(ModelSpec(tiling_exact=exact, halo=8, multiple=4))
+    reported: list[int] = []
+    Executor(model, 64, 2, bucket=32)(noise(150, 130)[None], on_tile=reported.append)
+    assert sum(reported) == 150 * 130
+    assert len(reported) == sum(shape[0] for shape in model.shapes) > 4
+    reported.clear()
+    Executor(model, "off", 2, bucket=32).translate([noise(20, 30), noise(21, 10)], on_tile=reported.append)
+    assert reported == [600, 210]
+
+
+def test_pixels_reported_of_tiles_that_are_done_again_are_taken_back() -> None:
+    reported: list[int] = []
+    model = Small(most=64 * 64)
+
+    def watch(pixels: int) -> None:
+        reported.append(pixels)
+        model.most = 40 * 40
+
+    Executor(model, 64, 1)(noise(150, 130)[None], on_tile=watch)
+    assert sum(reported) == 150 * 130
+    assert [pixels for pixels in reported if pixels < 0] == [-reported[0]]
+
+
+def test_what_is_raised_after_a_tile_ends_the_translation() -> None:
+    class EnoughError(Exception):
+        pass
+
+    def raising(_: int) -> None:
+        raise EnoughError
+
+    model = Nearest()
+    with pytest.raises(EnoughError):
+        Executor(model, 32, 1)(noise(200, 200)[None], on_tile=raising)
+    assert len(model.shapes) == 1

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.images.picture import Pixels
 from pixlate.inference.conditions import NONE, Arrays, stacked
-from pixlate.inference.sizes import Samples, fill, least_tile, pad, ramps, round_up, spans
+from pixlate.inference.sizes import Samples, Span, fill, least_tile, pad, ramps, round_up, spans
 from pixlate.plugin.translator import Translator
 
 AUTO_TILE = {"cpu": 1024, "gpu": 2048}
@@ -21,6 +21,9 @@ AUTO_BUCKET = {"cpu": 1, "gpu": 64}
 """Sides are padded to a multiple of this, where the user names none: each new shape costs a GPU a search for its fastest kernels and a batch of its own."""
 MOST_IMAGES = 64
 """Most images of an automatic batch."""
+OnTile = Callable[[int], None]
+"""Called after each tile, or image without tiles, with the number of source pixels done; what it raises ends the translation. The numbers add up to the
+pixels of the images: where memory has run out and an image begins again in smaller tiles, it is called with what was done of it, below zero."""
 
 
 class Executor:
@@ -75,45 +78,62 @@ class Executor:
         raised = [min(round_up(side, self._bucket), most) if side <= most else side for side in (height, width)]
         return int(raised[0]), int(raised[1])
 
-    def translate(self, images: Sequence[Pixels], before_each: Callable[[], None] = lambda: None, conditions: Sequence[Arrays] = ()) -> list[Pixels]:
+    def translate(
+        self, images: Sequence[Pixels], before_each: Callable[[], None] = lambda: None, conditions: Sequence[Arrays] = (), on_tile: OnTile | None = None
+    ) -> list[Pixels]:
         """Return the translations of images (height, width, channels_in) of one :meth:`shape`, each at its own size; conditions have no batch axis."""
         sizes = [image.shape[:2] for image in images]
         shapes = [self.shape(*size) for size in sizes]  # they differ where the tile has shrunk since the images were grouped
         height, width = max(rows for rows, _ in shapes), max(columns for _, columns in shapes)
         fitting = [{name: _mirrored([value], height, width)[0] if name in self._masks else value for name, value in each.items()} for each in conditions]
-        outputs = self(_mirrored(images, height, width), before_each, stacked(fitting))
+        outputs = self._outputs(_mirrored(images, height, width), sizes, before_each, stacked(fitting), on_tile or (lambda _: None))
         scale = self.spec.scale
         if all(size == (height, width) for size in sizes):
             return list(outputs)
         return [np.ascontiguousarray(output[: rows * scale, : columns * scale]) for output, (rows, columns) in zip(outputs, sizes, strict=True)]
 
-    def __call__(self, pixels: Pixels, before_each: Callable[[], None] = lambda: None, conditions: Arrays = NONE) -> Pixels:
+    def __call__(self, pixels: Pixels, before_each: Callable[[], None] = lambda: None, conditions: Arrays = NONE, on_tile: OnTile | None = None) -> Pixels:
         """Return the translated images, (batch, height * scale, width * scale, channels_out).
 
         Args:
             pixels: (batch, height, width, channels_in).
             before_each: Called before each run of the model; what it raises ends the translation.
             conditions: Inputs of the model besides the image, by name, one entry for each image.
+            on_tile: See :data:`OnTile`.
 
         Raises:
             PixlateError: Even one small tile, or with ``off`` the whole image, does not fit into the device's memory.
         """
+        return self._outputs(pixels, [pixels.shape[1:3]] * len(pixels), before_each, conditions, on_tile or (lambda _: None))
+
+    def _outputs(self, pixels: Pixels, sizes: Sequence[tuple[int, ...]], before_each: Callable[[], None], conditions: Arrays, on_tile: OnTile) -> Pixels:
+        """Run images whole, or in tiles where they are larger than one; ``sizes`` are those without what they were padded with."""
         height, width = pixels.shape[1:3]
         if self._tile is not None and max(height, width) > self._tile:
-            tiled = [self._tiled(image, before_each, {name: value[index] for name, value in conditions.items()}) for index, image in enumerate(pixels)]
+            given = [{name: value[index] for name, value in conditions.items()} for index in range(len(pixels))]
+            tiled = [self._tiled(image, size, before_each, each, on_tile) for image, size, each in zip(pixels, sizes, given, strict=True)]
             return _concatenated([image[None] for image in tiled])
+        counted = _Counted(on_tile)
         try:
-            return self._batched(pixels, before_each, conditions)
+            return self._batched(pixels, [math.prod(size) for size in sizes], before_each, conditions, counted)
         except OutOfDeviceMemory as error:
             if self._tile is None:
                 raise PixlateError(
                     f"the memory of {self.translator.device} does not hold the whole image of {width}x{height}; leave out --tile off or use --device cpu"
                 ) from error
             self._shrink_tile(max(height, width), error)
-            return self(pixels, before_each, conditions)
+            counted.take_back()
+            return self._outputs(pixels, sizes, before_each, conditions, on_tile)
 
-    def _batched(self, pixels: Pixels, before_each: Callable[[], None], conditions: Arrays) -> Pixels:
+    def _batched(self, pixels: Pixels, areas: Sequence[int], before_each: Callable[[], None], conditions: Arrays, on_tile: OnTile) -> Pixels:
         """Run at most ``batch_size`` images at once; where memory runs out, half as many pixels from now on.
+
+        Args:
+            pixels: (batch, height, width, channels_in).
+            areas: What each of them counts for ``on_tile``, in source pixels.
+            before_each: See :meth:`__call__`.
+            conditions: See :meth:`__call__`.
+            on_tile: See :data:`OnTile`.
 
         Raises:
             OutOfDeviceMemory: A single one does not fit.
@@ -132,6 +152,8 @@ class Executor:
                     raise
                 self._fitting_pixels = count // 2 * height * width
                 continue
+            for area in areas[chosen]:
+                on_tile(area)
             done += count
         return _concatenated(outputs)
 
@@ -150,7 +172,7 @@ class Executor:
             raise PixlateError(f"expected {pixels.dtype} {expected} of the model, as its spec says, got {came}; report it to whoever made the model")
         return output
 
-    def _tiled(self, image: Pixels, before_each: Callable[[], None], conditions: Arrays) -> Pixels:
+    def _tiled(self, image: Pixels, size: tuple[int, ...], before_each: Callable[[], None], conditions: Arrays, on_tile: OnTile) -> Pixels:
         """Translate one image (height, width, channels) tile by tile; masks are cut alike, other conditions are the same for every tile."""
         assert self._tile is not None
         tile = max(self._tile // self.spec.multiple * self.spec.multiple, self._least)
@@ -165,17 +187,19 @@ class Executor:
         if not exact:
             result[:] = 0.5  # rounds when the sum is cut to whole levels
             across, down = ([np.repeat(ramp, scale) for ramp in ramps(parts, length)] for parts, length in ((columns, width), (rows, height)))
-        step = self.batch_size(tile, tile)
+        step, counted = self.batch_size(tile, tile), _Counted(on_tile)
         for first in range(0, len(places), step):
             chosen = places[first : first + step]
             cuts = [(slice(rows[row].start, rows[row].stop), slice(columns[column].start, columns[column].stop)) for row, column in chosen]
             stack = np.stack([image[cut] for cut in cuts])
             given = stacked([{name: masks[name][cut] if name in masks else value for name, value in conditions.items()} for cut in cuts])
             try:
-                outputs = self._batched(stack, before_each, given)
+                areas = [_overlap(rows[row], size[0]) * _overlap(columns[column], size[1]) for row, column in chosen]
+                outputs = self._batched(stack, areas, before_each, given, counted)
             except OutOfDeviceMemory as error:
                 self._shrink_tile(max(stack.shape[1:3]), error)
-                return self._tiled(image[:real_height, :real_width], before_each, conditions)
+                counted.take_back()
+                return self._tiled(image[:real_height, :real_width], size, before_each, conditions, on_tile)
             for (row, column), output in zip(chosen, outputs, strict=True):
                 y, x = rows[row], columns[column]
                 if exact:
@@ -191,6 +215,28 @@ class Executor:
         if failed <= self._least:
             raise PixlateError(f"the memory of {self.translator.device} does not hold even a tile of {failed} pixels; free some or use --device cpu") from error
         self._tile = max(failed // 2, self._least)
+
+
+class _Counted:
+    """Counts what it reports, so that it can be taken back."""
+
+    def __init__(self, on_tile: OnTile) -> None:
+        self._on_tile, self._sum = on_tile, 0
+
+    def __call__(self, pixels: int) -> None:
+        self._sum += pixels
+        self._on_tile(pixels)
+
+    def take_back(self) -> None:
+        """Report what was counted, below zero."""
+        if self._sum:
+            self._on_tile(-self._sum)
+        self._sum = 0
+
+
+def _overlap(part: Span, length: int) -> int:
+    """Return how many of the first ``length`` pixels of an axis are taken from a tile."""
+    return max(0, min(part.until, length) - part.keep)
 
 
 def _mirrored(images: Sequence[NDArray[Samples]], height: int, width: int) -> NDArray[Samples]:
