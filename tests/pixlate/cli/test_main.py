@@ -3,12 +3,16 @@
 import errno
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pixlate.cli import main
+from pixlate.plugin.entries import PluginWarning
 
 Run = Callable[..., int]
 
@@ -52,14 +56,57 @@ def test_version_is_that_of_the_distribution(run: Run, capsys: pytest.CaptureFix
     assert capsys.readouterr().out.strip() == version("pixlate")
 
 
-def test_a_misspelled_command_is_refused_with_a_suggestion(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("convrt") != 0
-    assert 'Did you mean "convert"' in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        ("convrt", ["expected a command (convert, ", "got 'convrt'; did you mean convert?"]),
+        ("data chck", ["expected a command (check), got 'chck'; did you mean check?"]),
+        ("upscale photos", ["got 'upscale'; write: pixlate convert photos/ out/ --model upscale-x4"]),
+        ("convert a b --model upscale-x2 --qualty 3", ["got --qualty; did you mean --quality?"]),
+        ("convert a b --scale 2", ["got --scale; write --model upscale-x2 or --model upscale-x4"]),
+        ("convert -i a -o b -n realesrgan-x4plus", ["got -i; write the folders as they are"]),
+        ("convert a b --model upscale-x2 --address x", ["got --address; it belongs to another engine: add --engine ray"]),
+        ("convert a b --model upscale-x2 --quality high", ["expected --quality to be a whole number, got 'high'; see `pixlate convert --help`"]),
+        ("convert a b --model upscale-x2 --tile big", ["expected --tile to be one of auto, off or a whole number, got 'big'"]),
+        ("convert a b --model upscale-x2 --on-exists resum", ["expected --on-exists to be one of resume, skip, overwrite, got 'resum'; did you mean resume?"]),
+        ("convert a b --model upscale-x2 --set", ["expected a value after --set, got none; see `pixlate convert --help`"]),
+        ("convert a b --model upscale-x2 --engine foo --help", ["expected an engine (ray, threads), got 'foo'"]),
+        ("train srgan a --out b --betas 0.5", ["expected 2 values, one after the other, after --betas, got 0.5"]),
+        ("train pix2pix a b --out c --dataroot d", ["got --dataroot; write the folders as they are: pixlate train pix2pix"]),
+        ("models more", ["expected no 'more' after `pixlate models`; leave it out"]),
+        ("convert a b --model upscal-x4", ["got 'upscal-x4'; did you mean upscale-x4?"]),
+        ("convert a b --model folder/net.onnx", ["there is no such file: folder/net.onnx, given as the model"]),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_one_sentence_that_says_what_to_write(
+    line: str, parts: list[str], run: Run, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "a" / "photo.png")
+    assert run(*line.split()) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("pixlate: ")
+    assert printed.err.count("\n") == 1
+    for part in parts:
+        assert part in printed.err
 
 
-def test_a_misspelled_option_is_refused_with_a_suggestion(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("convert", "a", "b", "--model", "upscale-x2", "--qualty", "3") != 0
-    assert "--quality" in capsys.readouterr().err
+def test_ctrl_c_while_the_command_line_is_imported_leaves_no_traceback() -> None:
+    code = """
+import sys
+import warnings
+class Interrupting:
+    def find_spec(self, name, path, target=None):
+        if name == "pixlate.cli":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+from pixlate.__main__ import main
+sys.exit(main())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "pixlate: interrupted\n")
 
 
 def test_a_mistake_prints_one_line_and_gives_2(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,3 +156,18 @@ def test_a_closed_pipe_on_standard_output_leaves_no_traceback() -> None:
     with process.stderr as errors:
         assert errors.read() == ""
     assert process.wait(timeout=60) == 1
+
+
+@pytest.mark.parametrize(("command", "times"), [("doctor", 0), ("plugins", 0), ("models", 1)])
+def test_what_is_left_out_of_a_plugin_is_said_once(
+    command: str, times: int, run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def warning(tokens: object) -> None:
+        warnings.warn("the plugin broken is left out", PluginWarning, stacklevel=2)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pixlate.cli.build_app", warning)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert run(command) == 130
+    assert capsys.readouterr().err.count("the plugin broken is left out") == times  # the commands that are silent here print it themselves

@@ -98,7 +98,7 @@ def test_run_killed_at_random_steps_and_resumed_ends_bit_equal(
     assert logs[0] == logs[1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_stopped_run_writes_a_checkpoint_first_and_says_how_to_resume(number: signal.Signals, photographs: Path, tmp_path: Path, start: Start) -> None:
     run = tmp_path / "run"
     process = start("pixlate", "train", "srgan", photographs, "--out", run, *SMALL, "--steps", 1_000_000, "--checkpoint-every", 1_000_000, "--log-every", 1)

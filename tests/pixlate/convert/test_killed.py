@@ -82,7 +82,7 @@ def test_conversion_killed_twenty_times_ends_with_the_same_tree(onnx_model: Path
     assert in_the_middle >= KILLS * 2 // 3
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_conversion_shuts_down_cleanly_and_resumes(
     number: signal.Signals, photos: Path, onnx_model: Path, undisturbed: dict[str, bytes | None], tmp_path: Path
 ) -> None:

@@ -9,11 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
-from cyclopts import App, Parameter
+from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Toml
 
 from pixlate.errors import PixlateError
-from pixlate.plugin.engine import Engine
+from pixlate.plugin.entries import PluginWarning
 from pixlate.plugin.manager import installed
 from pixlate.system.signals import StopOnSignal
 from pixlate.system.text import printable
@@ -73,7 +73,7 @@ def build_app(tokens: Sequence[str] = ()) -> App:
             raise PixlateError(f"expected a TOML file for --config, but {config} is not there; check its path")
         if config is not None:
             app.config = (Toml(config, must_exist=True),)
-        return app(tokens, result_action="return_value")
+        return app(tokens, result_action="return_value", exit_on_error=False, print_error=False)
 
     return app
 
@@ -87,12 +87,12 @@ def _convert(tokens: Sequence[str]) -> str | Callable[..., int]:
         with suppress(OSError, ValueError):  # which reading it for the command line will report
             table = tomllib.loads(Path(config).read_text(encoding="utf-8")).get("convert")
             name = str(table.get("engine", "")) if isinstance(table, dict) else ""
-    engine = installed().offered(Engine).get(name) if name not in ("", "threads") else None
-    if engine is None:
+    if name in ("", "threads"):
         return "pixlate.cli.convert:convert"
     from pixlate.cli.convert import with_options
+    from pixlate.convert import choose_engine
 
-    return with_options(engine)
+    return with_options(choose_engine(name)[0])
 
 
 def _given(tokens: Sequence[str], option: str) -> str:
@@ -109,11 +109,18 @@ def main() -> int:
             warnings.showwarning = _print_warning
             warnings.filterwarnings("ignore", module="PIL")
             words = _with_single_file(sys.argv[1:])
-            result = build_app(words).meta(words, result_action="return_value")
+            if words[:1] in (["plugins"], ["doctor"]):  # which print it themselves
+                warnings.simplefilter("ignore", PluginWarning)
+            result = build_app(words).meta(words, result_action="return_value", exit_on_error=False, print_error=False)
             if sys.stdout is not None:
                 sys.stdout.flush()
     except PixlateError as error:
         print(f"pixlate: {printable(str(error))}", file=sys.stderr)
+        return 2
+    except CycloptsError as error:
+        from pixlate.cli.mistakes import sentence
+
+        print(f"pixlate: {printable(sentence(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of the output, such as head, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,6 +1,7 @@
 """From a model's name or path to a translator, and to one that runs on each device."""
 
 import warnings
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from pixlate.plugin.model_card import ModelCard
 from pixlate.plugin.runtime import Runtime
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.translator import Translator
+from pixlate.system.text import shown
 
 if TYPE_CHECKING:
     from pixlate.convert.options import ConvertOptions
@@ -29,7 +31,10 @@ def find(model: str | Path) -> Path:
         return path
     if path.is_dir():
         raise PixlateError(f"expected a model file for --model, but {model} is a folder; export a run with `pixlate export {model} model.onnx`")
-    reason = installed().why("model", str(model)) or "see `pixlate models`"
+    if path.suffix or path.parent.name:
+        raise PixlateError(f"there is no such file: {shown(model)}, given as the model; check its path, or name a ready model of `pixlate models`")
+    near = get_close_matches(str(model), cards, 1)
+    reason = installed().why("model", str(model)) or (f"did you mean {near[0]}?" if near else "see `pixlate models`")
     raise PixlateError(f"expected a model's name ({', '.join(sorted(cards)) or 'none is installed'}) or a file, got {str(model)!r}; {reason}")
 
 

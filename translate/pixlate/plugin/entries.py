@@ -17,6 +17,10 @@ _GONE = {"pixlate_jpeg_codec": "API 2 has it no longer: JPEG files are decoded o
 """Hooks of earlier APIs that are ignored, with what became of them."""
 
 
+class PluginWarning(UserWarning):
+    """Something of a plugin is left out."""
+
+
 @dataclass(frozen=True)
 class Plugin:
     """An entry point of the group ``pixlate``."""
@@ -87,7 +91,9 @@ def entry_points() -> list[tuple[EntryPoint, Distribution]]:
         for entry in distribution.entry_points:
             if entry.group == GROUP and "Name" not in distribution.metadata:
                 where = distribution.locate_file("")
-                warnings.warn(f"the plugin {entry.name} is left out: its distribution in {where} has no METADATA; install it again", stacklevel=2)
+                warnings.warn(
+                    f"the plugin {entry.name} is left out: its distribution in {where} has no METADATA; install it again", PluginWarning, stacklevel=2
+                )
             elif entry.group == GROUP:
                 seen.setdefault((distribution.name, entry.name), (entry, distribution))
     return sorted(seen.values(), key=lambda pair: (pair[1].name, pair[0].name))

@@ -11,7 +11,7 @@ from pluggy import HookImpl
 
 from pixlate.errors import PixlateError
 from pixlate.plugin import hookspecs
-from pixlate.plugin.entries import API, GROUP, SUPPORTED, Hooks, LeftOut, Plugin, entry_points
+from pixlate.plugin.entries import API, GROUP, SUPPORTED, Hooks, LeftOut, Plugin, PluginWarning, entry_points
 from pixlate.plugin.offer import Offer, asking
 
 if TYPE_CHECKING:
@@ -124,8 +124,8 @@ class Plugins:
         """Load what a plugin's module offers, but for what does not fit; return what is known of it now."""
         api = getattr(module, "PIXLATE_API", 1)
         error, self.manager.misfits = "", {}
-        if not isinstance(api, int) or api not in SUPPORTED:
-            older = "Pixlate" if isinstance(api, int) and api > API else plugin.distribution
+        if type(api) is not int or api not in SUPPORTED:
+            older = "Pixlate" if type(api) is int and api > API else plugin.distribution
             error = f"it needs plugin API {api!r}, and this Pixlate has {' and '.join(map(str, SUPPORTED))}; update {older}"
         elif known := self.manager.get_name(module):
             error = f"its module is that of the plugin {known}"
@@ -256,12 +256,15 @@ def fault(error: BaseException) -> str:
     """
     if isinstance(error, KeyboardInterrupt):
         raise error
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - a foreign exception may fail to say what it is
+        text = ""
     return text if isinstance(error, PixlateError) else f"{type(error).__name__}: {text[:160]}"
 
 
 def _warn(sentence: str) -> None:
-    warnings.warn(sentence, stacklevel=3)
+    warnings.warn(sentence, PluginWarning, stacklevel=3)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Signals that stop long work gracefully."""
+"""Signals that stop long work gracefully: Ctrl-C, SIGTERM, and the hang-up of a terminal that is closed."""
 
 import signal
 import threading
@@ -6,9 +6,13 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Self
 
+STOPPING = tuple(number for name in ("SIGTERM", "SIGINT", "SIGHUP") if (number := getattr(signal, name, None)) is not None)
+
 
 class StopOnSignal:
-    """Context in which SIGTERM and SIGINT only request a stop; outside the main thread, where signals cannot be taken, it does nothing.
+    """Context in which the signals of ``STOPPING`` only request a stop; outside the main thread, where signals cannot be taken, it does nothing.
+
+    A hang-up that is ignored when the context begins, as ``nohup`` does, stays ignored.
 
     ``tell`` is called when one arrives, in the main thread.
     """
@@ -20,7 +24,8 @@ class StopOnSignal:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._ask) for number in (signal.SIGTERM, signal.SIGINT)}
+            ignored = {signal.SIGHUP} if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else set()
+            self._before = {number: signal.signal(number, self._ask) for number in STOPPING if number not in ignored}
         return self
 
     def __exit__(self, *_: object) -> None:
