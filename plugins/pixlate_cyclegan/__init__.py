@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import pixlate
-from pixlate.options import AdversarialOptions, AdversarialTraining, check_least, since
+from pixlate.options import AdversarialOptions, AdversarialTraining, Groups, check_least, since
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,6 +31,7 @@ class CycleGANOptions(AdversarialOptions):
     """Weight of the mean absolute difference that a generator makes to images already of its domain; the weight itself, not a share of --cycle-weight."""
     order: Literal["generators-first", "discriminators-first"] = since("generators-first", before="discriminators-first")
     """Which networks a step updates first; generators-first is as published, and shows the discriminators the images made before that update."""
+    GROUPS: ClassVar[Groups] = {"Losses": ("cycle_weight", "identity_weight", "order")}
 
     def __post_init__(self) -> None:
         super().__post_init__()

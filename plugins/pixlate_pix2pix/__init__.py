@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pixlate
-from pixlate.options import AdversarialOptions, AdversarialTraining, check_least
+from pixlate.options import AdversarialOptions, AdversarialTraining, Groups, check_least
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,6 +22,7 @@ class Pix2PixOptions(AdversarialOptions):
 
     l1_weight: float = 100.0
     """Weight of the mean absolute difference from the target, on images in [-1, 1]."""
+    GROUPS: ClassVar[Groups] = {"Losses": ("l1_weight",)}
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import pixlate
-from pixlate.options import check_least, check_most, check_types, check_used
+from pixlate.options import Groups, check_least, check_most, check_types, check_used
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,6 +56,21 @@ class SRGANOptions:
     """Feature maps after the discriminator's first convolution."""
     spectral_norm: bool = False
     """Whether the discriminator's weights are normalised by their largest singular value (Miyato et al. 2018)."""
+    GROUPS: ClassVar[Groups] = {
+        "Everyday": ("scale", "stages"),
+        "Networks": ("network", "channels", "blocks", "tail", "discriminator", "discriminator_channels", "spectral_norm"),
+        "Losses": (
+            "pixel_share",
+            "pixel",
+            "pixel_weight",
+            "second_pixel_weight",
+            "perceptual_weight",
+            "perceptual_layer",
+            "perceptual_weights",
+            "adversarial_weight",
+            "objective",
+        ),
+    }
 
     def __post_init__(self) -> None:
         check_types(self)

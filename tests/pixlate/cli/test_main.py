@@ -36,19 +36,19 @@ def test_help_names_every_command(run: Run, capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.parametrize(
-    ("command", "line"),
+    ("command", "text"),
     [
-        ("convert", "│                             counts any other file as a failure, skip keeps   │"),
-        ("convert", "│                             the output is cropped. auto is 64 on GPUs and    │"),
-        ("evaluate", "│                           left half of each image), degraded (one folder of  │"),
+        ("convert", "an earlier run of this command finished and counts any other file as a failure, skip keeps"),
+        ("convert", "the output is cropped. auto is 64 on GPUs"),
+        ("evaluate", "the source in the left half of each image), degraded (one folder of targets, reduced"),
     ],
 )
 def test_help_shows_texts_of_several_lines_as_one_paragraph(
-    command: str, line: str, run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    command: str, text: str, run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("COLUMNS", "400")  # so that only what the code breaks is broken
     assert run(command, "--help") == 0
-    assert line in capsys.readouterr().out.splitlines()
+    assert any(text in line for line in capsys.readouterr().out.splitlines())
 
 
 def test_version_is_that_of_the_distribution(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -136,6 +136,24 @@ def test_options_of_a_run_start_the_same_training(photographs: Path, tmp_path: P
     assert (tmp_path / "first" / "options.toml").read_text() == (tmp_path / "second" / "options.toml").read_text()
 
 
+def test_run_without_out_gets_the_next_number(photographs: Path, tmp_path: Path, pixlate: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("srgan-2", "srgan-x", "srgan-", "cyclegan-7"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    assert pixlate("train", "srgan", photographs, *SMALL, "--steps", 10, "--epochs", 0, "--hold-out", 9) == 2
+    assert not (tmp_path / "runs/srgan-3").exists()
+    assert pixlate("train", "srgan", photographs, *SMALL, "--steps", 1, "--epochs", 0) == 0
+    assert (tmp_path / "runs/srgan-3/options.toml").is_file() and not (tmp_path / "runs/srgan-1").exists()
+
+
+def test_list_takes_several_values_after_the_option_or_the_option_several_times(photographs: Path, tmp_path: Path, pixlate: Run) -> None:
+    stored = []
+    for name, words in (("once", ["--milestones", 0.25, 0.5, 0.75]), ("each", ["--milestones", 0.25, "--milestones", 0.5, "--milestones", 0.75])):
+        assert pixlate("train", "srgan", photographs, *words, "--out", tmp_path / name, *SMALL, "--steps", 1) == 0
+        stored.append(tomllib.loads((tmp_path / name / "options.toml").read_text())["train"]["srgan"]["milestones"])
+    assert stored == [[0.25, 0.5, 0.75]] * 2
+
+
 def test_options_of_a_run_name_its_folders_so_that_any_directory_can_resume_it(
     photographs: Path, tmp_path: Path, pixlate: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,41 +7,20 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import Annotated, TextIO
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Toml
 
+from pixlate.cli.help import Help
 from pixlate.errors import PixlateError
 from pixlate.plugin.entries import PluginWarning
 from pixlate.plugin.manager import installed
 from pixlate.system.signals import StopOnSignal
 from pixlate.system.text import printable
 
-if TYPE_CHECKING:
-    from cyclopts.help import HelpPanel
-    from rich.console import Console, ConsoleOptions
-
 CONVERT_USAGE = "Usage: pixlate convert SOURCE... OUT --model MODEL [OPTIONS]"
 EVALUATE_USAGE = "Usage: pixlate evaluate MODEL FOLDER [FOLDER] [OPTIONS]"
-
-
-class _Help:
-    """Help as Cyclopts shows it, imported when it is asked for, but with each text as one paragraph, however many lines it has in the code."""
-
-    def render_usage(self, console: "Console", options: "ConsoleOptions", usage: object) -> None:
-        from cyclopts.help import DefaultFormatter
-
-        DefaultFormatter().render_usage(console, options, usage)
-
-    def __call__(self, console: "Console", options: "ConsoleOptions", panel: "HelpPanel") -> None:
-        from cyclopts.help import DefaultFormatter
-        from rich.text import Text
-
-        for entry in panel.entries:
-            if isinstance(text := getattr(entry.description, "primary_renderable", None), Text):
-                text.plain = " ".join(text.plain.split())
-        DefaultFormatter()(console, options, panel)
 
 
 def build_app(tokens: Sequence[str] = ()) -> App:
@@ -50,7 +29,7 @@ def build_app(tokens: Sequence[str] = ()) -> App:
     Args:
         tokens: The command line, whose ``--engine`` decides which options ``convert`` has.
     """
-    app = App(name="pixlate", help="Image-to-image translation.", help_format="plaintext", help_formatter=_Help(), suppress_keyboard_interrupt=False)
+    app = App(name="pixlate", help="Image-to-image translation.", help_format="plaintext", help_formatter=Help(), suppress_keyboard_interrupt=False)
     app.command(_convert(tokens), name="convert", help="Convert a folder of images with a model.", usage=CONVERT_USAGE)
     app.command("pixlate.cli.data:app", name="data", help="Check folders of training images.")
     app.command("pixlate.cli.train:app", name="train", help="Train a method on folders of images.")

@@ -1,8 +1,10 @@
-"""``pixlate train METHOD FOLDER... --out RUN`` and ``pixlate train --resume RUN``."""
+"""``pixlate train METHOD FOLDER...`` and ``pixlate train --resume RUN``."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
 from shlex import quote
 from typing import Annotated, Any
@@ -13,14 +15,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Column
 from rich.text import Text
 
+from pixlate.cli.help import Help
 from pixlate.errors import PixlateError
 from pixlate.options import DataOptions, TrainingOptions
+from pixlate.options.groups import headings
 from pixlate.plugin import single_file
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
 from pixlate.plugin.single_file import SingleFile
 from pixlate.system.extras import import_for
 
+RUNS = Path("runs")
+"""Folder of the runs that are started without ``--out``."""
+EVERYDAY = "Everyday"
+"""Heading of the options that most trainings need."""
 app = App(name="train", help="Train a method on folders of images.", help_format="plaintext")
 
 
@@ -66,8 +74,22 @@ def offer_file(word: str) -> str:
     file, method = found
     if method.name in app:
         del app[method.name]
-    app.command(_command(method, file), name=method.name, usage=f"Usage: pixlate train {word} FOLDER... --out RUN [OPTIONS]")
+    _add(method, word, file)
     return method.name
+
+
+def _add(method: Method, word: str, file: SingleFile | None = None) -> None:
+    """Add the command that trains a method, which is called ``word`` on the command line."""
+    app.command(
+        _command(method, file), name=method.name, usage=f"Usage: pixlate train {word} FOLDER... [OPTIONS]", help_formatter=Help(lambda: _headings(method), EVERYDAY)
+    )
+
+
+def _headings(method: Method) -> dict[str, str]:
+    """Return the heading of each option of a method's, in the order of the help."""
+    found = [headings(*each) for each in ((method.training, "Optimisation"), (method.data.options, "Images"), (method.options, f"Options of {method.name}"))]
+    order = [EVERYDAY, "Images", f"Options of {method.name}", "Networks", "Losses", "Optimisation", *chain.from_iterable(each.values() for each in found)]
+    return dict(sorted(chain.from_iterable(each.items() for each in found), key=lambda item: order.index(item[1])))
 
 
 def _command(method: Method, file: SingleFile | None = None) -> Callable[..., int]:
@@ -77,7 +99,7 @@ def _command(method: Method, file: SingleFile | None = None) -> Callable[..., in
         folders: tuple[Path, ...] = (),
         *,
         resume: Annotated[Path | None, Parameter(show=False, validator=_refuse_resume)] = None,
-        out: Path,
+        out: Path | None = None,
         method_options: Any,
         data: DataOptions,
         training: TrainingOptions,
@@ -86,6 +108,7 @@ def _command(method: Method, file: SingleFile | None = None) -> Callable[..., in
         devices = import_for("training", "pixlate.training.devices")
         if not folders:
             raise PixlateError(f"expected folders of images, got none; write: pixlate train {method.name} {method.data.example} --out runs/first")
+        out = _next_run(method.name) if out is None else out
         if devices.is_main_process() and out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise PixlateError(
                 f"expected a new or empty folder for --out, but {out} exists; resume it with `pixlate train --resume {quote(str(out))}`, or name another"
@@ -102,18 +125,31 @@ def _command(method: Method, file: SingleFile | None = None) -> Callable[..., in
     folders
         {method.data.summary}. Searched recursively.
     out
-        The run folder to write: options, log, TensorBoard, samples, report and checkpoints.
+        The run folder to write: options, log, TensorBoard, samples, report and checkpoints. By default {RUNS / method.name}-1, or the next number.
     """
-    flat = Parameter(name="*")
+    flat = Parameter(name="*", negative_iterable=(), consume_multiple=True)
     start.__annotations__ |= {
         name: Annotated[kind, flat] for name, kind in (("method_options", method.options), ("data", method.data.options), ("training", method.training))
     }
-    start.__kwdefaults__ = {"resume": None, "method_options": method.options(), "data": method.data.options(), "training": method.training()}
+    start.__kwdefaults__ = {"resume": None, "out": None, "method_options": method.options(), "data": method.data.options(), "training": method.training()}
     return start
 
 
+def _next_run(method: str) -> Path:
+    """Return the run folder that follows those of a method in :data:`RUNS`: after srgan-3 comes srgan-4, whether or not there is a srgan-1."""
+    return RUNS / f"{method}-{max(_numbers(method), default=0) + 1}"
+
+
+def _numbers(method: str) -> Iterator[int]:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for path in RUNS.iterdir():
+            number = path.name.removeprefix(f"{method}-")
+            if number != path.name and number.isascii() and number.isdigit():
+                yield int(number)
+
+
 for offered in installed().offered(Method).values():
-    app.command(_command(offered), name=offered.name)
+    _add(offered, offered.name)
 
 
 class _Rate(ProgressColumn):

@@ -2,6 +2,7 @@
 
 from pixlate.options.adversarial import AdversarialOptions, AdversarialTraining
 from pixlate.options.checks import check_least, check_most, check_types, check_used, since
+from pixlate.options.groups import Groups
 from pixlate.options.training import DataOptions, DegradedOptions, FolderOptions, PairedOptions, TrainingOptions, UnpairedOptions
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "DataOptions",
     "DegradedOptions",
     "FolderOptions",
+    "Groups",
     "PairedOptions",
     "TrainingOptions",
     "UnpairedOptions",

@@ -1,10 +1,11 @@
 """Options of translation by a generator against discriminators, which Pix2Pix and CycleGAN share and plugins may."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pixlate.errors import PixlateError
 from pixlate.options.checks import check_least, check_most, check_types, check_used, flag, since
+from pixlate.options.groups import Groups
 from pixlate.options.training import TrainingOptions
 
 LEAST_DROPPED = 5
@@ -75,6 +76,41 @@ class AdversarialOptions:
     """Weight of the distance between the discriminators' features of real and generated images (pix2pixHD; 10 is usual)."""
     total_variation: float = 0.0
     """Weight of the generated images' total variation, which makes them smoother."""
+    GROUPS: ClassVar[Groups] = {
+        "Networks": (
+            "channels_in",
+            "channels_out",
+            "generator",
+            "channels",
+            "depth",
+            "blocks",
+            "downsamplings",
+            "skip",
+            "norm",
+            "dropout",
+            "upsampling",
+            "attention",
+            "discriminator",
+            "discriminator_channels",
+            "discriminator_layers",
+            "discriminator_scales",
+            "discriminator_norm",
+            "spectral_norm",
+            "initialisation",
+            "initial_gain",
+        ),
+        "Losses": (
+            "objective",
+            "adversarial_weight",
+            "smoothing",
+            "gradient_penalty",
+            "r1",
+            "r2",
+            "penalty_range",
+            "feature_matching",
+            "total_variation",
+        ),
+    }
 
     def __post_init__(self) -> None:
         check_types(self)

@@ -2,10 +2,11 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pixlate.errors import PixlateError
 from pixlate.options.checks import check_least, check_most, check_types, check_used
+from pixlate.options.groups import Groups
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,27 @@ class TrainingOptions:
     """Steps between two lines of the log."""
     start_from: str = ""
     """A run, a checkpoint, or a .safetensors file of another code base, whose weights of the same name and shape are loaded first."""
+    GROUPS: ClassVar[Groups] = {
+        "Everyday": ("steps", "epochs", "batch", "learning_rate", "device", "seed", "start_from"),
+        "Optimisation": (
+            "discriminator_learning_rate",
+            "generator_every",
+            "betas",
+            "schedule",
+            "periods",
+            "milestones",
+            "decay",
+            "patience",
+            "warm_up",
+            "average_decay",
+            "gradient_clip",
+            "pool",
+            "augment",
+            "grow_from",
+        ),
+        "Speed and memory": ("accumulate", "precision", "channels_last", "compile", "devices"),
+        "Validation, checkpoints and log": ("validate_every", "best", "checkpoint_every", "keep", "log_every"),
+    }
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -82,7 +104,7 @@ class TrainingOptions:
         check_least(self, steps=0, epochs=0, warm_up=0, gradient_clip=0, pool=0, grow_from=0, seed=0, discriminator_learning_rate=0)
         if not self.steps and not self.epochs:
             raise PixlateError("expected --steps or --epochs above 0, got 0 for both; set one of them")
-        if self.steps and self.epochs != type(self).epochs:
+        if self.steps and self.epochs not in (0, type(self).epochs):
             raise PixlateError(f"expected --steps or --epochs, got {self.steps} steps and {self.epochs} epochs; add --steps 0 to count epochs")
         if self.learning_rate <= 0:
             raise PixlateError(f"expected --learning-rate above 0, got {self.learning_rate}; 2e-4 is usual")
@@ -127,6 +149,7 @@ class DataOptions:
     """Threads that prefetch images; 0 uses the available cores, less one."""
     cache: int = 2048
     """Decoded images kept in memory, in MiB; 0 reads each one again."""
+    GROUPS: ClassVar[Groups] = {"Everyday": ("patch", "hold_out"), "Speed and memory": ("workers", "cache")}
 
     def __post_init__(self) -> None:
         check_types(self)
