@@ -25,7 +25,15 @@ def page(*command: str) -> str:
 @pytest.mark.parametrize("name", METHODS)
 def test_help_of_a_method_has_headings_and_unbroken_names(name: str) -> None:
     text = page("train", name)
-    assert re.findall(r"╭─ ([^─]+) ─", text) == ["Everyday", "Images", "Networks", "Losses", "Optimisation", "Speed and memory", "Validation, checkpoints and log"]
+    assert re.findall(r"╭─ ([^─]+) ─", text) == [
+        "Everyday",
+        "Images",
+        "Networks",
+        "Losses",
+        "Optimisation",
+        "Speed and memory",
+        "Validation, checkpoints and log",
+    ]
     method = installed().offered(Method)[name]
     options = {f"--{item.name.replace('_', '-')}" for owner in (method.options, method.data.options, method.training) for item in fields(owner)}
     assert options <= set(re.findall(r"--[a-z0-9-]+", text))

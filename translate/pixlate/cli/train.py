@@ -81,7 +81,10 @@ def offer_file(word: str) -> str:
 def _add(method: Method, word: str, file: SingleFile | None = None) -> None:
     """Add the command that trains a method, which is called ``word`` on the command line."""
     app.command(
-        _command(method, file), name=method.name, usage=f"Usage: pixlate train {word} FOLDER... [OPTIONS]", help_formatter=Help(lambda: _headings(method), EVERYDAY)
+        _command(method, file),
+        name=method.name,
+        usage=f"Usage: pixlate train {word} FOLDER... [OPTIONS]",
+        help_formatter=Help(lambda: _headings(method), EVERYDAY),
     )
 
 
