@@ -325,10 +325,10 @@ def test_image_whose_mask_is_missing_or_of_another_size_fails_alone(workplace: W
 
 REFUSED = {
     "convert missing": "expected one of blond, brown, grey for the label domain, got none; add --set domain=blond",
-    "convert unknown": "expected domain as names of conditions, which this model takes, got age; leave it out",
+    "convert unknown": "expected a condition that this model takes (domain), got age; leave it out",
     "convert out of choices": "expected one of blond, brown, grey for domain, got 'black'; choose one of these",
     "convert of another kind": "expected a label or vector for --set, got the mask mask; give masks with --mask FOLDER",
-    "convert not taken": "expected none as names of conditions, which this model takes, got domain; leave it out",
+    "convert not taken": "expected no condition, since this model takes none, got domain; leave it out",
     "convert no mask": "expected a mask, mask, for each image, got none; name their folder with --mask FOLDER",
     "convert mask not taken": "expected a model that takes a mask for --mask, got one that takes none; leave it out",
     "evaluate missing": "expected one of blond, brown, grey for the label domain, got none; add --set domain=blond",
@@ -396,8 +396,8 @@ def test_server_answers_with_the_picture_of_the_folder(proof: Proof, model: str,
     [
         ("any", "", 400, "expected one of blond, brown, grey for the label domain, got none; add ?domain=blond"),
         ("any", "?domain=black", 400, "expected one of blond, brown, grey for domain, got 'black'; choose one of these"),
-        ("any", "?domain=grey&age=7", 400, "expected domain as names of conditions, which this model takes, got age; leave it out"),
-        ("cut", "?domain=grey", 400, "expected none as names of conditions, which this model takes, got domain; leave it out"),
+        ("any", "?domain=grey&age=7", 400, "expected a condition that this model takes (domain), got age; leave it out"),
+        ("cut", "?domain=grey", 400, "expected no condition, since this model takes none, got domain; leave it out"),
         (
             "inpaint",
             "",

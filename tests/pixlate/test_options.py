@@ -112,7 +112,7 @@ def test_right_types_of_a_plugins_options_pass(options: Optional) -> None:
         (Optional(depth="3"), "--depth to be a whole number or nothing, got '3'"),  # type: ignore[arg-type]
         (Optional(size=True), "--size to be one of 1, all, got True"),  # type: ignore[arg-type]
         (Optional(mirror=1), "--mirror to be true or false, got 1"),  # type: ignore[arg-type]
-        (Optional(names=["a"]), "--names to be a list of texts, got ['a']"),  # type: ignore[arg-type]
+        (Optional(names=["a"]), "--names to be a list of texts, in Python as a tuple, got ['a']"),  # type: ignore[arg-type]
     ],
 )
 def test_wrong_types_of_a_plugins_options_are_refused(options: Optional, sentence: str) -> None:

@@ -45,7 +45,7 @@ def test_noise_is_that_of_the_seed(application: Application) -> None:
     [
         ("", "expected one of black, grey, blond for the label hair, got none; add ?hair=black"),
         ("?hair=red", "expected one of black, grey, blond for hair, got 'red'; choose one of these"),
-        ("?hair=grey&age=3", "expected hair as names of conditions, which this model takes, got age; leave it out"),
+        ("?hair=grey&age=3", "expected a condition that this model takes (hair), got age; leave it out"),
         ("?hair=grey&hair=black", "expected ?NAME=VALUE, once for each name, got hair twice"),
         ("?hair=grey&seed=1&seed=2", "expected ?NAME=VALUE, once for each name, got seed twice"),
         ("?hair=grey&format=png&format=jpeg", "expected ?NAME=VALUE, once for each name, got format twice"),

@@ -84,7 +84,7 @@ def test_a_mask_that_cannot_be_read_is_named_and_fails_its_image_alone(tmp_path:
 def test_a_number_that_no_float32_holds_is_refused(number: str, tmp_path: Path) -> None:
     model = write_conditional(tmp_path / "model.onnx", [ModelInput("style", "vector", length=1)])
     save(tmp_path / "in" / "a.png")
-    with pytest.raises(PixlateError, match=f"expected 1 numbers with commas between for style, got '{number}'"):
+    with pytest.raises(PixlateError, match=f"expected one number for style, got '{number}'"):
         run(tmp_path / "in", tmp_path / "out", model, set=(f"style={number}",))
     assert not (tmp_path / "out").exists()
 
@@ -95,7 +95,7 @@ def test_a_number_that_no_float32_holds_is_refused(number: str, tmp_path: Path) 
         ({}, "expected a mask, hole, for each image, got none; name their folder with --mask FOLDER"),
         ({"mask": Path("nowhere")}, "expected a folder of images, got"),
         ({"mask": "others"}, "with the names of the images, such as a, got none of them; name another folder"),
-        ({"mask": "others", "set": ("hair=blond",)}, "expected hole as names of conditions, which this model takes, got hair"),
+        ({"mask": "others", "set": ("hair=blond",)}, "expected a condition that this model takes (hole), got hair"),
         ({"mask": "others", "set": ("hair",)}, "expected --set NAME=VALUE, once for each name, got 'hair'"),
         ({"mask": "others", "seed": 7}, "expected no seed for a model that takes no noise, got 7; leave it out"),
     ],

@@ -1,6 +1,7 @@
 """Every output's name is settled, or the conversion refused, before anything is written."""
 
 import os
+import re
 import socket
 import subprocess
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from tests.pixlate.conftest import Run, folder, load, outputs, save, stamps, tree
 
+import pixlate
 from pixlate.convert import ConvertOptions
 from pixlate.convert.plan import Plan, make_plan
 from pixlate.errors import PixlateError
@@ -434,3 +436,19 @@ def test_a_folder_that_may_not_be_read_is_reported_and_the_others_converted(tmp_
     summary = run(tmp_path / "in", tmp_path / "out")
     assert (summary.converted, summary.failed, summary.exit_code) == (1, 1, 1)
     assert "the folder cannot be read (Permission denied)" in summary.failures[0][1]
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: pixlate.load(5), "expected a model's name or the path of a file, got 5"),  # type: ignore[arg-type]
+        (lambda: pixlate.convert(5, "out", "upscale-x2"), "expected a source to be a path or a URL, got 5"),  # type: ignore[arg-type]
+        (lambda: pixlate.convert(["a", None], "out", "upscale-x2"), "expected a source to be a path or a URL, got None"),  # type: ignore[list-item]
+        (lambda: pixlate.convert("a", 7, "upscale-x2"), "expected the output folder to be a path or a URL, got 7"),  # type: ignore[arg-type]
+        (lambda: pixlate.ConvertOptions(set=["hair=blond"]), "expected --set to be a list of texts, in Python as a tuple, got ['hair=blond']"),  # type: ignore[arg-type]
+        (lambda: pixlate.ConvertOptions(mask="masks"), "expected --mask to be a path (in Python a pathlib.Path) or nothing, got 'masks'"),  # type: ignore[arg-type]
+    ],
+)
+def test_values_of_wrong_types_are_refused_with_the_type_to_give(call: Callable[[], object], sentence: str) -> None:
+    with pytest.raises(PixlateError, match=re.escape(sentence)):
+        call()

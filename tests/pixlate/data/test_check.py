@@ -113,7 +113,7 @@ def test_copies_are_found_by_their_pixels_and_between_train_and_test(tmp_path: P
     for folders in ([tmp_path], [tmp_path / "train", tmp_path / "test"]):
         across, within = check(folders, None, 0).problems
         assert across.startswith("1 pictures are in more than one folder") and "train/001.png" in across and "test/leak.tif" in across
-        assert within.startswith("1 pictures are there more than once") and "train/000.png" in within and "train/copy.bmp" in within
+        assert within.startswith("1 picture is there more than once") and "train/000.png" in within and "train/copy.bmp" in within
 
 
 def test_pictures_that_look_the_same_are_a_note(tmp_path: Path) -> None:

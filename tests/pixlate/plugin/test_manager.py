@@ -199,7 +199,7 @@ def test_a_value_that_cannot_be_made_costs_that_value_only(kind: str, install: I
         ("image format", "ImageFormat('bad', (3,), print)", "ImageFormat 'bad': expected suffixes to be a list of texts, got (3,)"),
         ("image format", "ImageFormat('bad', ('.bad',), None)", "ImageFormat 'bad': expected read to be a function, got None"),
         ("image format", "ImageFormat('bad', ('.bad',), print, write=5)", "ImageFormat 'bad': expected write to be a function, got 5"),
-        ("model", "ModelCard('bad', 's', 'bad.onnx')", "ModelCard 'bad': expected path to be Path, got 'bad.onnx'"),
+        ("model", "ModelCard('bad', 's', 'bad.onnx')", "ModelCard 'bad': expected path to be a path (in Python a pathlib.Path), got 'bad.onnx'"),
         ("check", "Check('bad', 'broken', 'seen')", "Check 'bad': expected status to be one of ok, note, problem, got 'broken'"),
         ("method", "Method('bad', 7, pixlate.paired, Own, print)", "Method 'bad': expected summary to be a text, got 7"),
         ("method", "Method('bad', '', replace(pixlate.paired, open=9), Own, print)", "DataKind 'paired': expected open to be a function, got 9"),

@@ -1,6 +1,6 @@
 """Converts folders of images with a model. Importing this imports neither NumPy nor Pillow; converting does."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,10 @@ def convert(
     if chosen.dry_run:
         raise PixlateError("expected a conversion, got dry_run; call pixlate.convert.preview.preview for what would be done")
     running, engine_options = choose_engine(engine)
-    sources = [source] if isinstance(source, str | Path) else list(source)
+    sources = [source] if isinstance(source, str | Path) else list(source) if isinstance(source, Iterable) else [source]
+    for name, path in (*(("a source", path) for path in sources), ("the output folder", out)):
+        if not isinstance(path, str | Path):
+            raise PixlateError(f"expected {name} to be a path or a URL, got {path!r}; give a text or a pathlib.Path")
     summary = running.run(planned(sources, out, model, chosen, watch or (lambda report: None)), engine_options)
     if not isinstance(summary, Summary):
         raise PixlateError(f"expected a Summary of the engine {running.name!r}, got {type(summary).__name__}; update the plugin that offers it")

@@ -222,7 +222,9 @@ def _copies(report: DataReport, files: Files) -> None:
             f"{len(across)} pictures are in more than one folder, where each has a meaning of its own: {name_some(across)}; keep each in one"
         )
     if within:
-        report.problems.append(f"{len(within)} pictures are there more than once: {name_some(within)}; remove the copies")
+        report.problems.append(
+            f"{len(within)} {'picture is' if len(within) == 1 else 'pictures are'} there more than once: {name_some(within)}; remove the copies"
+        )
     if near := [f"{first.path} ~ {second.path}" for first, second in same_look([group[0] for group in groups.values()])]:
         report.notes.append(f"{len(near)} pairs of pictures look the same: {name_some(near)}")
 

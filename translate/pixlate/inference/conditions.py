@@ -43,7 +43,7 @@ class Conditions:
         Raises:
             PixlateError: A name is unknown, a value is missing or wrong, or there are masks or a seed and the model takes none.
         """
-        known = _known(spec, given, "names of conditions")
+        known = _known(spec, given)
         own = [each.name for each in spec.conditions if each.kind == "mask"]
         if len(own) > 1:
             raise PixlateError(f"expected a model of at most one mask, got {' and '.join(own)}; call it from Python")
@@ -167,7 +167,7 @@ def checked(spec: ModelSpec, batch: int, sides: tuple[int, int], conditions: Arr
         PixlateError: One is missing, unknown, or of another kind, shape or range.
     """
     found = {}
-    for name, each in _known(spec, conditions, "conditions").items():
+    for name, each in _known(spec, conditions).items():
         value = conditions.get(name)
         if value is None:
             default = None if each.default is None else _value(each, None)
@@ -182,12 +182,13 @@ def checked(spec: ModelSpec, batch: int, sides: tuple[int, int], conditions: Arr
     return found
 
 
-def _known(spec: ModelSpec, names: Iterable[str], role: str) -> dict[str, ModelInput]:
+def _known(spec: ModelSpec, names: Iterable[str]) -> dict[str, ModelInput]:
     """Return the conditions of a model by name, or refuse a name that is not one of them."""
     known = {each.name: each for each in spec.conditions}
     for name in names:
         if name not in known:
-            raise PixlateError(f"expected {', '.join(known) or 'none'} as {role}, which this model takes, got {name}; leave it out")
+            expected = f"a condition that this model takes ({', '.join(known)})" if known else "no condition, since this model takes none"
+            raise PixlateError(f"expected {expected}, got {name}; leave it out")
     return known
 
 
@@ -227,7 +228,8 @@ def _value(condition: ModelInput, text: str | None) -> NDArray[Any] | None:
             other = "give masks with --mask FOLDER" if kind == "mask" else "it is drawn: choose other draws with --seed"
             raise PixlateError(f"expected a label or vector for --set, got the {kind} {name}; {other}")
         return None
-    wanted = f"one of {', '.join(condition.choices)}" if kind == "label" else f"{condition.length} numbers with commas between"
+    count = "one number" if condition.length == 1 else f"{condition.length} numbers with commas between"
+    wanted = f"one of {', '.join(condition.choices)}" if kind == "label" else count
     if text is None and condition.default is None:
         raise PixlateError(f"expected {wanted} for the {kind} {name}, got none; add --set {name}={'...' if kind == 'vector' else condition.choices[0]}")
     if kind == "label":

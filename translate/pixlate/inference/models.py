@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 def find(model: str | Path) -> Path:
     """Return the file of a ready model's name, or the path itself where it is a file; refuse what is neither."""
+    if not isinstance(model, str | Path):
+        raise PixlateError(f"expected a model's name or the path of a file, got {model!r}; give a text such as 'upscale-x4' or a pathlib.Path")
     cards = installed().offered(ModelCard)
     if str(model) in cards:
         card = cards[str(model)]

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import MISSING, field, fields, is_dataclass
 from math import inf
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -118,7 +119,7 @@ def flag(name: str) -> str:
 
 def misfit(value: Any, hint: Any) -> str:
     """Return what a type allows, in words, where a value is not of it; nothing where it is."""
-    return "" if _fits(value, hint) else _kind(hint)
+    return "" if _fits(value, hint) else f"{_kind(hint)}{', in Python as a tuple' if isinstance(value, list) else ''}"
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -147,5 +148,13 @@ def _kind(hint: Any) -> str:
         return " or ".join(map(_kind, inner))
     if kind is tuple:
         return f"a list{_MANY.get(inner[0], '')}" if inner[1:] == (...,) else f"{len(inner)} numbers"
-    words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", NoneType: "nothing", Callable: "a function"}
+    words = {
+        int: "a whole number",
+        float: "a number",
+        str: "a text",
+        bool: "true or false",
+        NoneType: "nothing",
+        Callable: "a function",
+        Path: "a path (in Python a pathlib.Path)",
+    }
     return words.get(kind or hint, getattr(hint, "__name__", str(hint)))
