@@ -13,6 +13,7 @@ from pixlate.errors import DeviceLost, PixlateError
 from pixlate.images.picture import Pixels
 from pixlate.inference.batcher import Abandoned, Batch, Batcher, Ticket, in_order
 from pixlate.inference.executor import Executor
+from pixlate.inference.speed import Speed
 
 PATIENCE = 30
 """Seconds after which a thread that should have ended is a failure."""
@@ -157,3 +158,45 @@ def test_translations_come_in_order_whatever_runs_together() -> None:
     assert len(outputs) == len(pictures)
     for picture, output in zip(pictures, outputs, strict=True):
         np.testing.assert_array_equal(np.asarray(output), nearest(picture[None], 2)[0])
+
+
+def between_tiles(pixels_a_second: float, count: int) -> list[tuple[int, ...]]:
+    """Return the shapes in their order where small pictures arrive while the first of a large one's 16 tiles runs, and the wait of each of them."""
+    outcomes: SimpleQueue[Pixels | Exception] = SimpleQueue()
+    speed, small = Speed(), [noise(3, 3, seed=seed) for seed in range(count)]
+    speed.record(pixels_a_second * 1000, 1000)
+
+    def arrive(pixels: Pixels) -> None:
+        for one in small:
+            batcher.submit(Ticket(one, outcomes.put))
+        small.clear()
+
+    model = Nearest(before=arrive)
+    batcher = Batcher([{"": Executor(model, 32, 1)}], oldest_first=True, speeds={"": speed})
+    batcher.submit(Ticket(noise(128, 128), outcomes.put))
+    batcher.start()
+    results = [outcomes.get(timeout=PATIENCE) for _ in range(count + 1)]
+    assert batcher.close(PATIENCE) and all(isinstance(result, np.ndarray) for result in results)
+    large = next(result for result in results if isinstance(result, np.ndarray) and result.shape[0] == 256)
+    np.testing.assert_array_equal(large, nearest(noise(128, 128)[None], 2)[0])
+    return [shape[1:3] for shape in model.shapes]
+
+
+def test_small_pictures_run_between_the_tiles_of_a_large_one_that_has_begun() -> None:
+    shapes = between_tiles(1e12, 2)
+    assert shapes[0] == shapes[-1] == (32, 32) and shapes.count((32, 32)) == 16
+    assert {index for index, shape in enumerate(shapes) if shape == (3, 3)} <= {*range(1, 6)}
+
+
+def test_picture_that_would_take_more_than_a_large_one_may_lend_waits_for_its_end() -> None:
+    assert between_tiles(1e-3, 2) == [(32, 32)] * 16 + [(3, 3)] * 2
+
+
+def test_batch_reports_its_own_seconds_and_the_speed_is_measured() -> None:
+    speed, seen = Speed(), SimpleQueue[Batch]()
+    batcher = Batcher([{"": Executor(Nearest(before=lambda _: time.sleep(0.005)), 32, 1)}], watch=seen.put, speeds={"": speed})
+    batcher.submit(Ticket(noise(64, 64), lambda _: None))
+    batcher.start()
+    batch = seen.get(timeout=PATIENCE)
+    assert batcher.close(PATIENCE)
+    assert batch.seconds >= 0.02 and 0.5 * 64 * 64 / batch.seconds < speed.pixels_a_second <= 64 * 64 / 0.02

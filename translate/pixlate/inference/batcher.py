@@ -6,12 +6,17 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from math import prod
+from types import MappingProxyType
 
 from pixlate.errors import DeviceLost, OutOfDeviceMemory, PixlateError
 from pixlate.images.picture import Pixels
 from pixlate.inference.conditions import NONE, Arrays
 from pixlate.inference.executor import Executor
+from pixlate.inference.speed import Speed, Turn
 
+LENT = 0.5
+"""Seconds that others may have between the tiles of a large picture, for each second of its own: it takes at most half as long again."""
 AHEAD = 256 * 1024 * 1024
 """Bytes of pixels that :func:`in_order` reads ahead."""
 Key = tuple[str, tuple[int, int], str]
@@ -47,11 +52,14 @@ class Batch:
     model: str
     count: int
     seconds: float
+    """Without what others took between its tiles."""
     waited_s: Sequence[float]
 
 
 class Batcher:
     """Runs what waits: for each lane one thread, which takes a batch of one shape and type whenever it is free.
+
+    With ``speeds``, pictures that take little time run between the tiles of a large one, see :data:`LENT`, and the speeds are measured.
 
     Args:
         lanes: One for each thread; several may share an executor.
@@ -59,6 +67,7 @@ class Batcher:
         oldest_first: Whether the batch whose first picture came first is run next; else the fullest.
         warm_up: Called in each thread before its first batch.
         watch: Called with each batch that has run, in its thread.
+        speeds: Of each model by its name in the lanes, or none at all.
     """
 
     def __init__(
@@ -68,7 +77,9 @@ class Batcher:
         oldest_first: bool = False,
         warm_up: Callable[[], None] = lambda: None,
         watch: Callable[[Batch], None] = lambda batch: None,
+        speeds: Mapping[str, Speed] = MappingProxyType({}),
     ) -> None:
+        self._speeds = speeds
         self._lanes, self._wait_s, self._oldest_first, self._warm_up, self._watch = lanes, wait_s, oldest_first, warm_up, watch
         self._waiting: dict[Key, deque[Ticket]] = {}
         self._changed = threading.Condition()
@@ -128,8 +139,62 @@ class Batcher:
     def _loop(self, lane: Lane) -> None:
         self._warm_up()
         while tickets := self._next(lane):
-            _run(lane[tickets[0].model], tickets, self._watch)
+            self._run(lane, tickets)
             del tickets  # or the last pictures would stay in memory until others come
+
+    def _run(self, lane: Lane, tickets: list[Ticket]) -> None:
+        """Run one batch and report each picture's result, releasing it at once."""
+        started, model = time.monotonic(), tickets[0].model
+        turn = Turn(started)
+        outcomes = self._outcomes(lane, tickets, turn)
+        self._watch(Batch(model, len(tickets), turn.own(time.monotonic()), [started - ticket.arrived for ticket in tickets]))
+        while tickets:
+            tickets.pop(0).done(outcomes.pop(0))
+
+    def _outcomes(self, lane: Lane, tickets: Sequence[Ticket], turn: Turn) -> "list[Pixels | Exception]":
+        """Return the translation of each picture, or why there is none; where a batch fails, each runs by itself, since one of them may be at fault."""
+        executor, speed = lane[tickets[0].model], self._speeds.get(tickets[0].model)
+        sizes = [ticket.pixels.shape[:2] for ticket in tickets]
+        overlap = sum(executor.work(*size) for size in sizes) / sum(map(prod, sizes))
+
+        def go_on() -> None:
+            if not any(ticket.wanted() for ticket in tickets):
+                raise Abandoned
+            if speed is not None:
+                self._lend(lane, turn)
+
+        def record(pixels: int) -> None:
+            if speed is not None:
+                speed.record(pixels * overlap, turn.since_last(time.monotonic()))
+
+        try:
+            return list(executor.translate([ticket.pixels for ticket in tickets], go_on, [ticket.conditions for ticket in tickets], record))
+        except (PixlateError, OutOfDeviceMemory, MemoryError) as error:
+            if len(tickets) == 1 or isinstance(error, DeviceLost):
+                return [error] * len(tickets)
+            return [outcome for ticket in tickets for outcome in self._outcomes(lane, [ticket], turn)]
+        except Exception as error:  # noqa: BLE001 - a bug must not end the thread that serves the others, and who waits raises it
+            return [error] * len(tickets)
+
+    def _lend(self, lane: Lane, turn: Turn) -> None:
+        """Between two tiles of a picture, run the batches for which it has seconds to lend."""
+        while tickets := self._short(lane, turn.may_lend(time.monotonic(), LENT)):
+            begun = time.monotonic()
+            self._run(lane, tickets)
+            turn.lend(time.monotonic() - begun)
+
+    def _short(self, lane: Lane, seconds: float) -> list[Ticket]:
+        """Take the batch that is due, will take at most so many seconds, and whose first picture came first; none where there is no such batch."""
+        with self._changed:
+            now = time.monotonic()
+            short = [key for key, tickets in self._waiting.items() if self._due(lane, key, tickets) <= now and self._seconds(lane, key) <= seconds]
+            return self._take(lane, min(short, key=lambda key: self._waiting[key][0].arrived)) if short else []
+
+    def _seconds(self, lane: Lane, key: Key) -> float:
+        """Return how long the next batch of a kind will take."""
+        model, shape, _ = key
+        executor, speed = lane[model], self._speeds[model]
+        return speed.seconds(min(len(self._waiting[key]), executor.batch_size(*shape)) * executor.work(*shape))
 
     def _next(self, lane: Lane) -> list[Ticket]:
         """Wait for a full batch, or one whose oldest picture has waited long enough; return none where the batcher is closed."""
@@ -156,32 +221,6 @@ class Batcher:
         if not tickets:
             del self._waiting[key]
         return taken
-
-
-def _run(executor: Executor, tickets: list[Ticket], watch: Callable[[Batch], None]) -> None:
-    """Run one batch and report each picture's result, releasing it at once."""
-    started = time.monotonic()
-    outcomes = _outcomes(executor, tickets)
-    watch(Batch(tickets[0].model, len(tickets), time.monotonic() - started, [started - ticket.arrived for ticket in tickets]))
-    while tickets:
-        tickets.pop(0).done(outcomes.pop(0))
-
-
-def _outcomes(executor: Executor, tickets: Sequence[Ticket]) -> "list[Pixels | Exception]":
-    """Return the translation of each picture, or why there is none; where a batch fails, each runs by itself, since one of them may be at fault."""
-
-    def go_on() -> None:
-        if not any(ticket.wanted() for ticket in tickets):
-            raise Abandoned
-
-    try:
-        return list(executor.translate([ticket.pixels for ticket in tickets], go_on, [ticket.conditions for ticket in tickets]))
-    except (PixlateError, OutOfDeviceMemory, MemoryError) as error:
-        if len(tickets) == 1 or isinstance(error, DeviceLost):
-            return [error] * len(tickets)
-        return [outcome for ticket in tickets for outcome in _outcomes(executor, [ticket])]
-    except Exception as error:  # noqa: BLE001 - a bug must not end the thread that serves the others, and who waits raises it
-        return [error] * len(tickets)
 
 
 def in_order(executor: Executor, pictures: "Iterable[tuple[Pixels, Arrays]]") -> "Iterator[Pixels | Exception]":

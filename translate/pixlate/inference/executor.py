@@ -78,6 +78,22 @@ class Executor:
         raised = [min(round_up(side, self._bucket), most) if side <= most else side for side in (height, width)]
         return int(raised[0]), int(raised[1])
 
+    def work(self, height: int, width: int) -> int:
+        """Return how many pixels go through the model for an image of a size: more than it has where tiles overlap."""
+        if self._tile is None or max(height, width) <= self._tile:
+            return height * width
+        rows, columns = (spans(side, self._side(self._tile), self.spec.halo) for side in (height, width))
+        return sum(row.stop - row.start for row in rows) * sum(column.stop - column.start for column in columns)
+
+    def limit_tile(self, side: int) -> None:
+        """Cut large images into tiles of at most about that side from now on, where they are cut at all."""
+        if self._tile is not None:
+            self._tile = min(self._tile, max(side, self._least))
+
+    def _side(self, tile: int) -> int:
+        """Return the side of the tiles that a model of this multiple and context takes."""
+        return max(tile // self.spec.multiple * self.spec.multiple, self._least)
+
     def translate(
         self, images: Sequence[Pixels], before_each: Callable[[], None] = lambda: None, conditions: Sequence[Arrays] = (), on_tile: OnTile | None = None
     ) -> list[Pixels]:
@@ -175,7 +191,7 @@ class Executor:
     def _tiled(self, image: Pixels, size: tuple[int, ...], before_each: Callable[[], None], conditions: Arrays, on_tile: OnTile) -> Pixels:
         """Translate one image (height, width, channels) tile by tile; masks are cut alike, other conditions are the same for every tile."""
         assert self._tile is not None
-        tile = max(self._tile // self.spec.multiple * self.spec.multiple, self._least)
+        tile = self._side(self._tile)
         scale, exact, (real_height, real_width) = self.spec.scale, self.spec.tiling_exact, image.shape[:2]
         grid = self.spec.multiple if exact else 1  # the network's grid must be aligned in each tile as in the whole image
         height, width = round_up(real_height, grid), round_up(real_width, grid)

@@ -1,0 +1,61 @@
+"""How fast a model is on its device, measured while it runs, to tell before a picture runs how long it will take."""
+
+import math
+
+HALF_LIFE_S = 30.0
+"""Seconds of work after which a measurement counts half, so that the speed follows a machine that becomes busy or free."""
+
+
+class Speed:
+    """Pixels a second that go through a model. One thread records, any thread reads."""
+
+    def __init__(self) -> None:
+        self.least = 1
+        """Fewest pixels of a run that is recorded: in smaller ones most of the time is not spent on pixels."""
+        self._sums = 0.0, 0.0
+
+    def record(self, pixels: float, seconds: float) -> None:
+        """Take a run of the model into account."""
+        if pixels < self.least or seconds <= 0:
+            return
+        kept = 0.5 ** (seconds / HALF_LIFE_S)
+        before_pixels, before_seconds = self._sums
+        self._sums = before_pixels * kept + pixels, before_seconds * kept + seconds
+
+    @property
+    def pixels_a_second(self) -> float:
+        """Return the measured speed; infinite before the first measurement."""
+        pixels, seconds = self._sums
+        return pixels / seconds if seconds else math.inf
+
+    def seconds(self, pixels: float) -> float:
+        """Return how long the model takes for pixels that go through it."""
+        return pixels / self.pixels_a_second
+
+
+class Turn:
+    """The seconds that one batch has the device, without those it lends to others between its tiles.
+
+    Args:
+        now: Seconds of a monotonic clock.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._started, self._lent, self._recorded = now, 0.0, 0.0
+
+    def own(self, now: float) -> float:
+        """Return the seconds it has had."""
+        return now - self._started - self._lent
+
+    def since_last(self, now: float) -> float:
+        """Return the seconds it has had since the last call."""
+        before, self._recorded = self._recorded, self.own(now)
+        return self._recorded - before
+
+    def may_lend(self, now: float, share: float) -> float:
+        """Return the seconds that others may have next, so that they have had at most ``share`` of its own."""
+        return share * self.own(now) - self._lent
+
+    def lend(self, seconds: float) -> None:
+        """Count seconds that others have had."""
+        self._lent += seconds
