@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from pixlate.cli import build_app
+from pixlate.convert import ConvertOptions
 from pixlate.options.groups import Groups, headings
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
@@ -39,6 +40,16 @@ def test_help_of_a_method_has_headings_and_unbroken_names(name: str) -> None:
     assert options <= set(re.findall(r"--[a-z0-9-]+", text))
     assert text.startswith(f"Usage: pixlate train {name} FOLDER... [OPTIONS]\n")
     assert "│ FOLDER...  " in text
+
+
+def test_help_of_convert_shows_everyday_options_before_those_for_memory_and_files() -> None:
+    text = page("convert", "--engine", "ray")
+    found = re.findall(r"╭─ ([^─]+?) ─", text)
+    assert found == ["Arguments", "Everyday", "Memory and devices", "What the model takes besides the image", "Files", "Options of --engine ray"]
+    everyday, memory = text.index("Everyday"), text.index("Memory and devices")
+    assert everyday < text.index("--format STR") < memory < text.index("--tile ")
+    assert {f"--{item.name.replace('_', '-')}" for item in fields(ConvertOptions)} <= set(re.findall(r"--[a-z0-9-]+", text))
+    assert {name for names in ConvertOptions.GROUPS.values() for name in names} <= {item.name for item in fields(ConvertOptions)}
 
 
 @pytest.mark.parametrize("command", [("train", "pix2pix"), ("train", "srgan"), ("convert",), ("evaluate",), ("data", "check")], ids=" ".join)

@@ -13,7 +13,9 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Toml
 
 from pixlate.cli.help import Help
+from pixlate.convert.options import ConvertOptions
 from pixlate.errors import PixlateError
+from pixlate.options.groups import headings
 from pixlate.plugin.entries import PluginWarning
 from pixlate.plugin.manager import installed
 from pixlate.system.signals import StopOnSignal
@@ -30,7 +32,8 @@ def build_app(tokens: Sequence[str] = ()) -> App:
         tokens: The command line, whose ``--engine`` decides which options ``convert`` has.
     """
     app = App(name="pixlate", help="Image-to-image translation.", help_format="plaintext", help_formatter=Help(), suppress_keyboard_interrupt=False)
-    app.command(_convert(tokens), name="convert", help="Convert a folder of images with a model.", usage=CONVERT_USAGE)
+    formatter = Help(lambda: headings(ConvertOptions, "Files") | {"engine": "Memory and devices", "json": "Files"}, "Everyday")
+    app.command(_convert(tokens), name="convert", help="Convert a folder of images with a model.", usage=CONVERT_USAGE, help_formatter=formatter)
     app.command("pixlate.cli.data:app", name="data", help="Check folders of training images.")
     app.command("pixlate.cli.train:app", name="train", help="Train a method on folders of images.")
     app.command("pixlate.cli.evaluate:evaluate", name="evaluate", help="Measure how good a model is.", usage=EVALUATE_USAGE)

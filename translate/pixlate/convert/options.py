@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pixlate.errors import PixlateError
 from pixlate.options import check_least, check_most, check_types
+from pixlate.options.groups import Groups
 from pixlate.system.cores import granted_cores
 from pixlate.system.text import refuse_flattened
 
@@ -60,6 +61,12 @@ class ConvertOptions:
     """Drop EXIF, ICC profile (colours are converted to sRGB), XMP and resolution, and do not record the origin."""
     max_pixels: int = 200_000_000
     """Largest image accepted, in pixels; guards against decompression bombs."""
+    GROUPS: ClassVar[Groups] = {
+        "Everyday": ("format", "quality", "suffix", "on_exists", "dry_run"),
+        "What the model takes besides the image": ("set", "mask", "seed"),
+        "Memory and devices": ("device", "tile", "batch", "bucket", "threads", "max_pixels"),
+        "Files": ("report", "sheet", "fail_fast", "strip_metadata"),
+    }
 
     def __new__(cls, *_: object, **named: object) -> Self:
         """Refuse options that 0.1 had, with what to write instead."""
