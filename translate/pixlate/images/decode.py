@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageFile, JpegImagePlugin
+from PIL import Image, ImageFile
 
 from pixlate.errors import PixlateError
-from pixlate.images import colour, exif, png, xmp
+from pixlate.images import colour, exif, limits, xmp
 from pixlate.images.picture import Metadata, Picture, split, turned
 from pixlate.plugin.image_format import Frame, Header, Opened
 
@@ -26,6 +26,10 @@ class Parsed:
     image: ImageFile.ImageFile
     metadata: Metadata
     orientation: int
+    notes: tuple[str, ...] = ()
+    """What the header showed that the user should know."""
+    rest: int = 0
+    """Offset in the file at which what the decoder has not been given yet begins, where it is given the file in parts."""
 
     def picture(self) -> Picture:
         """Decode the picture that the decoder is at, upright."""
@@ -39,11 +43,28 @@ def probe(opener: Opener, stream: BinaryIO) -> Header:
     The reader of the format is called directly. ``Image.open`` would look at ``Image.MAX_IMAGE_PIXELS``, one number for the whole process,
     and Pixlate has a limit of its own.
     """
-    image = opener(stream)
-    metadata = metadata_of(image)
-    orientation = exif.orientation(metadata.exif) or xmp.orientation(metadata.xmp) or 1
+    return header(opener(stream))
+
+
+def header(image: ImageFile.ImageFile, notes: tuple[str, ...] = (), orientation: int = 0) -> Header:
+    """Return what a decoder has read, with notes for the picture; an orientation of 1 to 8 overrules what the metadata say."""
+    metadata, more = bounded(metadata_of(image))
+    orientation = orientation or exif.orientation(metadata.exif) or xmp.orientation(metadata.xmp) or 1
     width, height = image.size[::-1] if orientation >= 5 else image.size
-    return Header(width, height, parsed=Parsed(image, metadata, orientation))
+    return Header(width, height, parsed=Parsed(image, metadata, orientation, notes + more))
+
+
+def bounded(metadata: Metadata) -> tuple[Metadata, tuple[str, ...]]:
+    """Return metadata without the blocks that are too long, or an XMP packet of too many tags, and notes on them."""
+    notes = []
+    for name in ("exif", "icc", "xmp"):
+        if len(getattr(metadata, name)) > limits.BLOCK_BYTES:
+            notes.append(f"the {name.upper()} block is longer than {limits.BLOCK_BYTES >> 20} MB and was left out")
+            metadata = Metadata(**vars(metadata) | {name: b""})
+    if xmp.tags(metadata.xmp) > limits.XML_TAGS:
+        notes.append(f"the XMP packet has more than {limits.XML_TAGS:,} tags and was left out")
+        metadata = replace(metadata, xmp=b"")
+    return metadata, tuple(notes)
 
 
 def metadata_of(image: ImageFile.ImageFile) -> Metadata:
@@ -61,40 +82,16 @@ def metadata_of(image: ImageFile.ImageFile) -> Metadata:
 def frames(opened: Opened) -> Iterator[Frame]:
     """Decode the frames of an animation one after another, upright."""
     parsed: Parsed = opened.header.parsed
-    image = parsed.image
-    count = int(getattr(image, "n_frames", 1))
+    yield from frames_of(parsed, int(getattr(parsed.image, "n_frames", 1)))
+
+
+def frames_of(parsed: Parsed, count: int) -> Iterator[Frame]:
+    """Decode that many frames, each when it is asked for; what the header showed is noted on each."""
     for index in range(count):
-        image.seek(index)
-        yield Frame(parsed.picture(), float(image.info.get("duration") or 0), count)
-
-
-def jpeg(opened: Opened) -> Picture:
-    """Decode a JPEG file, of several pictures the first."""
-    parsed: Parsed = opened.header.parsed
-    image = parsed.image
-    header_size = image.fp.tell() if image.fp is not None else 0
-    picture = parsed.picture()
-    if opened.data().find(b"\xff\xd9", header_size) < 0:  # zeros after a broken copy decode without complaint
-        raise ValueError("no end mark")
-    count = _pictures(image)
-    return picture if count == 1 else replace(picture, notes=(f"first of {count} pictures", *picture.notes))
-
-
-def png_frames(opened: Opened) -> Iterator[Frame]:
-    """Decode a PNG file; one of 16 bits at full depth, of an animation of 16 bits the first frame."""
-    parsed: Parsed = opened.header.parsed
-    image, data = parsed.image, opened.data()
-    png.check(data)
-    depth, clear = png.depth(data), image.info.get("transparency")
-    if depth == 16:
-        count = int(getattr(image, "n_frames", 1))
-        notes = () if count == 1 else (f"first of {count} frames",)
-        yield Frame(upright(Picture(*png.deep_samples(data, image.size, clear), parsed.metadata, notes), parsed.orientation))
-        return
-    if image.mode == "L" and depth < 8 and isinstance(clear, int):
-        image.load()
-        image.info["transparency"] = clear * 255 // (2**depth - 1)  # Pillow stretches the pixels to 8 bits, not this number
-    yield from frames(opened)
+        parsed.image.seek(index)
+        picture = parsed.picture()
+        picture = replace(picture, notes=(*parsed.notes, *picture.notes)) if parsed.notes else picture
+        yield Frame(picture, float(parsed.image.info.get("duration") or 0), count)
 
 
 def gif_frames(opened: Opened) -> Iterator[Frame]:
@@ -145,15 +142,6 @@ def as_stored(image: Image.Image, metadata: Metadata) -> Picture:
     else:
         raise PixlateError(f"expected 8- or 16-bit samples, got Pillow mode {image.mode!r} (32-bit or floating point); convert the file to 16 bits")
     return Picture(*split(np.atleast_3d(np.array(image))), replace(metadata, icc=icc), notes)
-
-
-def _pictures(image: ImageFile.ImageFile) -> int:
-    """Return how many pictures a JPEG file says it holds."""
-    try:
-        index = image._getmp() if isinstance(image, JpegImagePlugin.JpegImageFile) else None
-    except (SyntaxError, KeyError, ValueError):
-        return 1
-    return 1 if index is None else max(1, int(index.get(0xB001, 1)))
 
 
 def _positive(dpi: tuple[float, ...] | None) -> tuple[float, float] | None:

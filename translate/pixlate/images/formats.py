@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from types import MappingProxyType
 
-from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, WebPImagePlugin
 
 from pixlate.errors import PixlateError
-from pixlate.images import decode, encode, npy, png, tiff
+from pixlate.images import decode, encode, jpeg, npy, png, tiff
 from pixlate.plugin.image_format import ImageFormat
 
 SNIFFED = 16
@@ -25,9 +25,9 @@ def by_suffix(formats: Iterable[ImageFormat]) -> Mapping[str, ImageFormat]:
 JPEG = ImageFormat(
     name="jpeg",
     suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"),
-    sniff=lambda head: head.startswith(b"\xff\xd8\xff"),
-    probe=partial(decode.probe, JpegImagePlugin.JpegImageFile),
-    read=decode.jpeg,
+    sniff=jpeg.sniff,
+    probe=jpeg.probe,
+    read=jpeg.read,
     write=encode.jpeg,
     longest_side=65500,  # libjpeg stops a little before its format does
     metadata=_ALL,
@@ -37,8 +37,8 @@ PNG = _animation(
     name="png",
     suffixes=(".png", ".apng"),
     sniff=lambda head: head.startswith(b"\x89PNG\r\n\x1a\n"),
-    probe=partial(decode.probe, PngImagePlugin.PngImageFile),
-    read=decode.png_frames,
+    probe=png.probe,
+    read=png.frames,
     write=png.encoded,
     dtypes=("uint8", "uint16"),
     media_type="image/png",

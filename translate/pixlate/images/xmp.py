@@ -33,6 +33,11 @@ def upright(xmp: bytes) -> bytes:
     return _ORIENTATION.sub(rb"\g<1>1", xmp)
 
 
+def tags(xmp: bytes) -> int:
+    """Return how many tags and attributes a packet has, or a few more: what parsing it costs. In UTF-16 the same bytes are found."""
+    return xmp.count(b"<") + xmp.count(b"=")
+
+
 def add_origin(xmp: bytes, digital_source_type: str) -> tuple[bytes, str]:
     """Return the packet, which may be empty, with IPTC's DigitalSourceType set, and a note, empty where all that was in the packet is kept.
 

@@ -1,0 +1,213 @@
+"""JPEG files: the segments in front of the pixels are walked here, within limits, and Pillow is given what it needs of them."""
+
+import re
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from typing import BinaryIO
+
+import numpy as np
+from PIL import JpegImagePlugin
+
+from pixlate.errors import PixlateError
+from pixlate.images import limits
+from pixlate.images.decode import Parsed, header
+from pixlate.images.picture import Picture
+from pixlate.images.tags import first_directory
+from pixlate.plugin.image_format import Header, Opened
+
+END, SCAN, COMMENT = 0xD9, 0xDA, 0xFE
+_ALONE = {1, *range(0xD0, 0xD9)}
+"""Marks without a segment."""
+_BLANK = b"\r\n\t "
+"""What a script may have printed in front of a file that it sends."""
+_WINDOW = 1 << 17
+_MARK = re.compile(rb"\xff[^\x00\xff]")
+"""A mark: fill bytes (0xFF) may be before it, and 0xFF among the pixels is followed by 0. One byte a step, so the search is linear."""
+_EXIF, _MULTIPLE = b"Exif\0\0", b"MPF\0"
+_PICTURES = 0xB001
+"""Tag of the number of pictures (CIPA DC-007, 5.2.3)."""
+_READ = {0xC0, 0xC1, 0xC2, 0xC3, 0xC9, 0xCA}
+"""Frames that libjpeg decodes (ITU-T T.81, table B.1): sequential, progressive and lossless, and two with arithmetic coding."""
+_NOT_READ = {0xCB: "lossless JPEG with arithmetic coding", **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "hierarchical JPEG")}
+
+
+@dataclass
+class _Front:
+    """What is in front of the pixels."""
+
+    kept: list[bytes] = field(default_factory=lambda: [b"\xff\xd8"])
+    """The segments that Pillow is given, the header of the first scan included."""
+    rest: int = 0
+    """Offset of the first scan's data in the file."""
+    exif: bytearray = field(default_factory=bytearray)
+    multiple: int = 0
+    """Offset of the index of pictures in the file, 0 without one."""
+    size: int = 0
+    """Bytes of metadata."""
+    notes: dict[str, None] = field(default_factory=dict)
+    """Sentences, each once, in their order."""
+
+    def take(self, mark: int, body: bytes, position: int) -> None:
+        """Keep what a segment at an offset says. EXIF stays here: Pillow would parse it, which takes time and memory without limit."""
+        if mark in _READ or mark in _NOT_READ:
+            _check_kind(mark, body)
+        if 0xE0 <= mark <= 0xEF or mark == COMMENT:
+            self.size += len(body)
+            if self.size > limits.METADATA_BYTES:
+                self.notes[f"metadata beyond {limits.METADATA_BYTES >> 20} MB were left out"] = None
+                return
+        if mark == 0xE1 and body.startswith(_EXIF):
+            if self.exif and body[6:10] in (b"II*\0", b"MM\0*"):
+                self.notes["the second EXIF block was left out"] = None
+            else:
+                self.exif += body[6:] if self.exif else body
+            return
+        if mark == 0xE2 and body.startswith(_MULTIPLE):
+            self.multiple = position + len(_MULTIPLE)
+        self.kept.append(b"\xff" + bytes((mark,)) + (len(body) + 2).to_bytes(2, "big") + body)
+
+
+def sniff(head: bytes) -> bool:
+    """Return whether a file begins as JPEG does."""
+    return head.lstrip(_BLANK).startswith(b"\xff\xd8\xff")
+
+
+def probe(stream: BinaryIO) -> Header:
+    """Read what is in front of the pixels."""
+    data = b""
+    while True:  # most fronts are small; the cost of beginning again stays below that of the last try
+        more = stream.read(max(_WINDOW, 3 * len(data)))
+        data += more
+        front = _front(data)
+        if front is not None:
+            break
+        if not more:
+            raise ValueError("it ends before its pixels")
+    image = JpegImagePlugin.JpegImageFile(BytesIO(b"".join(front.kept)))
+    if front.exif:
+        image.info["exif"] = bytes(front.exif)
+    if front.multiple:
+        image.info["mpoffset"] = front.multiple
+    found = header(image, tuple(front.notes))
+    return replace(found, parsed=replace(found.parsed, rest=front.rest))
+
+
+def read(opened: Opened) -> Picture:
+    """Decode the file, of several pictures the first."""
+    parsed: Parsed = opened.header.parsed
+    data = opened.data()
+    stream = parsed.image.fp
+    assert isinstance(stream, BytesIO)
+    front = stream.getvalue()
+    scans = _scans(front, data, parsed.rest)
+    _check_scans(len(scans), parsed.image.size)
+    notes = parsed.notes
+    if data.find(b"\xff\xd9", parsed.rest) >= 0:
+        whole = _decoded(parsed, front, memoryview(data)[parsed.rest :])
+    else:
+        whole = _without_end(parsed, front, data[parsed.rest :], scans)
+        notes += ("the file ends without its end mark; all pixels are there",)
+    count = _pictures(parsed.image.info.get("mp", b""))
+    notes += () if count == 1 else (f"first of {count} pictures",)
+    return replace(whole, notes=(*notes, *whole.notes))
+
+
+def _front(data: bytes) -> _Front | None:
+    """Walk the segments in front of the first scan; None where the data end before it."""
+    front = _Front()
+    position, segments = 2 + len(data) - len(data.lstrip(_BLANK)), 0
+    while found := _MARK.search(data, position):
+        position, mark = found.end(), data[found.end() - 1]
+        segments += 1
+        if segments > limits.SEGMENTS:
+            raise PixlateError(f"expected at most {limits.SEGMENTS:,} segments in a JPEG file, got more; save the picture again with another program")
+        if mark == END:
+            raise ValueError("it ends before its pixels")
+        if mark in _ALONE:
+            continue
+        length = int.from_bytes(data[position : position + 2], "big")
+        if position + length > len(data) or length < 2:
+            return None
+        front.take(mark, data[position + 2 : position + length], position + 2)
+        position += length
+        if mark == SCAN:
+            front.rest = position
+            return front
+    return None
+
+
+def _check_kind(mark: int, body: bytes) -> None:
+    """Refuse by name what libjpeg does not decode, or Pillow does not give at full depth."""
+    if len(body) < 6:
+        raise ValueError("its frame header is too short")
+    kind = _NOT_READ.get(mark) or (f"{body[0]}-bit JPEG" if body[0] != 8 else "" if body[5] in (1, 3, 4) else f"JPEG of {body[5]} channels")
+    if kind:
+        raise PixlateError(f"{kind} is unsupported; convert the file to PNG or TIFF")
+
+
+def _scans(front: bytes, data: bytes, rest: int) -> list[bytes]:
+    """Return the headers of the scans of the first picture."""
+    scans = [front[front.rfind(b"\xff\xda") + 4 :]]
+    position = rest
+    while len(scans) <= limits.MOST_SCANS and (found := _MARK.search(data, position)):
+        position, mark = found.end(), data[found.end() - 1]
+        if mark == END:
+            break
+        if mark in _ALONE:
+            continue
+        length = max(2, int.from_bytes(data[position : position + 2], "big"))
+        if mark == SCAN:
+            scans.append(data[position + 2 : position + length])
+        position += length
+    return scans
+
+
+def _check_scans(scans: int, size: tuple[int, int]) -> None:
+    """Refuse a picture whose scans take too long to decode."""
+    most = max(limits.SCANS, min(limits.MOST_SCANS, limits.SCAN_PIXELS // (size[0] * size[1])))
+    if scans > most:
+        raise PixlateError(
+            f"expected at most {most} scans in a progressive JPEG of {size[0]} x {size[1]}, got more; save the picture again with another program"
+        )
+
+
+def _decoded(parsed: Parsed, *parts: bytes | memoryview) -> Picture:
+    return replace(parsed, image=JpegImagePlugin.JpegImageFile(BytesIO(b"".join(parts)))).picture()
+
+
+def _without_end(parsed: Parsed, front: bytes, coded: bytes, scans: Sequence[bytes]) -> Picture:
+    """Decode a picture without its end mark; raises ValueError where pixels are missing.
+
+    libjpeg replaces missing bits by zeros without a word. So the picture is decoded with two different continuations: where both give the
+    same, all its bits are there. Zeros at the end are what a broken copy leaves, and are not taken for data.
+    """
+    coded = coded.rstrip(b"\0").removesuffix(b"\xff")
+    first = _decoded(parsed, front, coded, b"\xff\xd9")
+    second = _decoded(parsed, front, coded, b"\xb6\xdb" * 4096, b"\xff\xd9")
+    if not (_complete(scans) and np.array_equal(first.samples, second.samples)):
+        raise ValueError("no end mark, and pixels are missing")
+    return first
+
+
+def _complete(scans: Sequence[bytes]) -> bool:
+    """Return whether the scans reach the last bit of every coefficient of every component that they name (ITU-T T.81, B.2.3 and G.1.1.1)."""
+    reached: dict[int, list[int]] = {}
+    for scan in scans:
+        count = scan[0] if scan else 0
+        if len(scan) < 4 + 2 * count:
+            return False
+        first, last, bits = scan[1 + 2 * count : 4 + 2 * count]
+        for component in scan[1 : 1 + 2 * count : 2]:
+            levels = reached.setdefault(component, [1] * 64)
+            levels[first : last + 1] = [bits & 15] * len(levels[first : last + 1])
+    return all(not any(levels) for levels in reached.values())
+
+
+def _pictures(index: bytes) -> int:
+    """Return how many pictures the index of a file names."""
+    try:
+        return max(1, first_directory(BytesIO(index)).number(_PICTURES, 1)) if index else 1
+    except (ValueError, struct.error):
+        return 1
