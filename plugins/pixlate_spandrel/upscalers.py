@@ -59,7 +59,7 @@ def import_upscaler(state: Mapping[str, Tensor]) -> pixlate.ForeignGenerator | N
     if descriptor.purpose == "FaceSR" or descriptor.size_requirements.square:
         raise pixlate.PixlateError(f"expected a network for pictures of any size, got {architecture}, which takes cut-out squares; use its own code")
     # Calling the descriptor would do this too, but in inference mode, which cannot be traced to ONNX.
-    network = SpandrelNetwork(descriptor.model, descriptor._call_fn).eval().requires_grad_(False)
+    network = SpandrelNetwork(with_plain_convolutions(descriptor.model), descriptor._call_fn).eval().requires_grad_(False)
     multiple = descriptor.size_requirements.multiple_of
     spec = pixlate.ModelSpec(
         method=architecture,
@@ -71,9 +71,25 @@ def import_upscaler(state: Mapping[str, Tensor]) -> pixlate.ForeignGenerator | N
         tiling_exact=False,
         halo=round_up(HALO, multiple),
         norm="running" if any(isinstance(layer, nn.BatchNorm2d) for layer in network.modules()) else "none",
+        padding="reflect",  # as ``pad_tensor`` of spandrel's does
     )
     tags = f" ({', '.join(descriptor.tags)})" if descriptor.tags else ""
     return pixlate.ForeignGenerator(f"{architecture}{tags} at scale {descriptor.scale}, spandrel", network, spec)
+
+
+def with_plain_convolutions(model: nn.Module) -> nn.Module:
+    """Return a network of spandrel's whose convolutions of several branches (``Conv3XC`` of SPAN) are single ones, as they compute when they are not trained.
+
+    They merge their branches again in each ``forward``, which ends the process where PyTorch's exporter traces it.
+    """
+    for name, layer in list(model.named_modules()):
+        if not (callable(merge := getattr(layer, "update_params", None)) and isinstance(merged := getattr(layer, "eval_conv", None), nn.Conv2d)):
+            continue
+        merge()
+        plain = nn.Sequential(merged, nn.LeakyReLU(0.05)) if getattr(layer, "has_relu", False) else merged
+        above, _, own = name.rpartition(".")
+        setattr(model.get_submodule(above), own, plain)
+    return model
 
 
 class _Allocations(TorchFunctionMode):

@@ -28,11 +28,14 @@ pytestmark = pytest.mark.usefixtures("operators_read_once")
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     spandrel: Any = import_module("spandrel")
-    Compact, ESRGAN, SwinIR = (getattr(import_module(f"spandrel.architectures.{name}"), name) for name in ("Compact", "ESRGAN", "SwinIR"))
+    Compact, DRCT, ESRGAN, SPAN, SwinIR = (
+        getattr(import_module(f"spandrel.architectures.{name}"), name) for name in ("Compact", "DRCT", "ESRGAN", "SPAN", "SwinIR")
+    )
 
 
 def lively(network: Any) -> dict[str, Tensor]:
     """Return weights under which every layer matters."""
+    torch.set_num_threads(1)  # the networks are too small for more
     generator = torch.Generator().manual_seed(0)
     state: dict[str, Tensor] = network.state_dict()
     for value in state.values():
@@ -162,7 +165,8 @@ def pixlate_command(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 def test_upscaler_is_written_as_onnx_or_refused_with_the_way_out(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    torch.save(STATES[name](), tmp_path / "a.pth")
+    state = STATES[name]()
+    torch.save(state, tmp_path / "a.pth")
     code = pixlate_command(monkeypatch, "import", tmp_path / "a.pth", tmp_path / "a.onnx")
     printed = capsys.readouterr()
     if name == "SwinIR":  # the mask of its windows is made in Python, for the size of the traced image
@@ -172,9 +176,70 @@ def test_upscaler_is_written_as_onnx_or_refused_with_the_way_out(
         return
     assert code == 0, printed.err
     assert f"recognised: {FACTS[name][0]}" in printed.out
-    pixels = np.random.default_rng(0).integers(0, 256, (1, 20, 28, 3), np.uint8)
-    found, expected = (pixlate.load(tmp_path / f"a.{ending}", "cpu")(pixels) for ending in ("onnx", "pth"))
-    assert np.abs(found.astype(int) - expected).max() <= 1
+    model = pixlate.load(tmp_path / "a.onnx", "cpu")
+    assert model.spec.padding == "reflect"
+    for size in ((20, 28), (21, 27), (3, 5), (1, 2)):  # of no multiple, and smaller than what is padded
+        pixels = np.random.default_rng(0).integers(0, 256, (1, *size, 3), np.uint8)
+        expected = own_output(state, torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255).permute(0, 2, 3, 1).numpy() * 255
+        assert np.abs(model(pixels) - expected).max() < 0.51
+
+
+def drct() -> dict[str, Tensor]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return lively(DRCT(img_size=16, embed_dim=12, depths=[2], num_heads=[2], window_size=16, mlp_ratio=2, upscale=2, upsampler="pixelshuffle"))
+
+
+@pytest.mark.parametrize(("make", "multiple"), [(STATES["RRDBNet that shuffles"], 4), (drct, 16)], ids=["x2plus", "DRCT"])
+def test_sizes_of_no_multiple_are_padded_as_spandrel_pads_them(make: Callable[[], dict[str, Tensor]], multiple: int) -> None:
+    from pixlate_spandrel.translator import TorchTranslator
+
+    state = make()
+    foreign = recognise(state, ImportOptions(), Path("a.pth"))
+    assert (foreign.spec.multiple, foreign.spec.padding) == (multiple, "reflect")
+    translator = TorchTranslator(foreign, "cpu")
+    repeated = 0.0
+    for size in ((21, 27), (33, 50), (7, 9), (1, 5)):
+        pixels = np.random.default_rng(0).integers(0, 256, (1, *size, 3), np.uint8)
+        images = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255
+        expected = own_output(state, images).permute(0, 2, 3, 1).numpy() * 255
+        assert np.abs(translator(pixels) - expected).max() < 0.51
+        missing = [-side % multiple for side in size]
+        with torch.no_grad():
+            other = foreign.network(nn.functional.pad(images, (0, missing[1], 0, missing[0]), "replicate")).clamp(0, 1)
+        repeated = max(repeated, float(np.abs(other.permute(0, 2, 3, 1).numpy()[:, : 2 * size[0], : 2 * size[1]] * 255 - expected).max()))
+    assert repeated > 10, "padding matters"
+
+
+def span() -> dict[str, Tensor]:
+    torch.manual_seed(0)
+    state: dict[str, Tensor] = SPAN(num_in_ch=3, num_out_ch=3, feature_channels=8, upscale=2).state_dict()
+    state["upsampler.0.weight"].mul_(0.02)
+    state["upsampler.0.bias"].fill_(0.5)
+    return state
+
+
+def test_branches_that_span_merges_in_each_call_are_merged_once_and_written_as_onnx(tmp_path: Path) -> None:
+    state = span()
+    foreign = recognise(state, ImportOptions(), Path("a.pth"))
+    assert not [name for name, _ in foreign.network.named_modules() if "eval_conv" in name or name.endswith(".sk")]
+    images = torch.rand(2, 3, 21, 27)
+    expected = own_output(state, images)
+    assert 0.05 < expected.std() < 0.4
+    assert torch.equal(foreign.network(images).clamp(0, 1), expected)
+    from pixlate_export.exporter import export_network
+
+    exported = export_network(foreign.network, foreign.spec, tmp_path / "span.onnx")
+    found = pixlate.load(exported.path, "cpu")((images.permute(0, 2, 3, 1).numpy() * 255).round().astype(np.uint8))
+    assert np.abs(found - own_output(state, (images * 255).round() / 255).permute(0, 2, 3, 1).numpy() * 255).max() < 0.51
+
+
+def test_a_merged_convolution_keeps_the_activation_that_followed_it() -> None:
+    branches = import_module("spandrel.architectures.SPAN.__arch.span").Conv3XC(3, 4, gain1=2, relu=True).eval()
+    images = torch.randn(1, 3, 8, 8)
+    with torch.no_grad():
+        expected = branches(images)
+        assert torch.equal(upscalers.with_plain_convolutions(nn.Sequential(branches))(images), expected)
 
 
 def test_weights_that_describe_a_far_larger_network_are_refused_before_memory_is_allocated() -> None:

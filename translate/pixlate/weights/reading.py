@@ -13,6 +13,7 @@ from pixlate.errors import PixlateError
 from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
 from pixlate.plugin.manager import installed
 from pixlate.system.extras import install
+from pixlate.weights.discriminators import discriminator
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,7 +74,7 @@ def recognise(state: "Mapping[str, Tensor]", options: ImportOptions, path: Path)
     """Return the generator that a plugin recognises in weights.
 
     Raises:
-        PixlateError: No plugin knows them, one refuses them, or one fails on them.
+        PixlateError: No plugin knows them, one refuses them, one fails on them, or they are of a discriminator.
     """
     foreign, failures = installed().first(
         "pixlate_import_checkpoint",
@@ -85,6 +86,8 @@ def recognise(state: "Mapping[str, Tensor]", options: ImportOptions, path: Path)
     if foreign is not None:
         found: ForeignGenerator = foreign
         return found
+    if name := discriminator(state):
+        raise PixlateError(f"expected a generator, but {path} is a discriminator ({name}), which judges pictures and makes none; use the generator's file")
     keys = f"{_shown(*sorted(state)[:3])}{', ...' if len(state) > 3 else ''}"
     if any(key.startswith("generators.") for key in state):
         raise PixlateError(f"expected weights of another code base, but {path} ({keys}) is of a run of Pixlate's own; write `pixlate export RUN MODEL.onnx`")
