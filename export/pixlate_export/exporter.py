@@ -15,6 +15,7 @@ from pixlate.plugin.gan import GAN
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
 from pixlate.plugin.spec import ModelSpec, Padding, Provenance
+from pixlate.system.locking import sync
 from pixlate.training.checkpoint import is_checkpoint, load_checkpoint
 from pixlate.training.run import OPTIONS, RunOptions
 from pixlate_export.calibration import Planes, read_pictures
@@ -150,7 +151,7 @@ def _write(model: onnx.ModelProto, path: Path) -> None:
             with part.open("wb") as file:
                 file.write(model.SerializeToString())
                 file.flush()
-                os.fsync(file.fileno())
+                sync(file.fileno())
             part.replace(path)
     except OSError as error:
         raise PixlateError(f"the file {path} cannot be written ({error.strerror}); make room, or name another folder") from error

@@ -6,7 +6,6 @@ Files are written atomically, and nothing is overwritten unasked.
 import csv
 import errno
 import io
-import os
 import re
 import shlex
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ from cyclopts import Parameter
 
 from pixlate.errors import PixlateError
 from pixlate.inference.models import cards, find
+from pixlate.system.folder import refuse_link
+from pixlate.system.locking import sync
 from pixlate.system.text import printable
 from pixlate_triton.config import CACHE, TritonOptions, config_text, difference, max_batch, require_name, threads
 from pixlate_triton.interface import Interface, Tensor, read_interface
@@ -100,6 +101,7 @@ def _write(folder: Path, version: str, model: bytes, config: str, overwrite: boo
     repository, target = folder.parent, folder / version
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:[/\\]", str(repository)):  # a path has taken one of the URL's two slashes away
         raise PixlateError(f"expected a folder on this machine for REPOSITORY, got the URL {repository}; write it here and copy it there")
+    refuse_link(folder, target)
     for path, what in ((repository, "REPOSITORY"), (folder, f"the model {folder.name}")):
         if path.exists() and not path.is_dir():
             raise PixlateError(f"expected a folder for {what}, but {path} is a file; name another")
@@ -136,7 +138,7 @@ def _write_file(path: Path, content: bytes) -> None:
     with path.open("xb") as file:
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())
+        sync(file.fileno())
 
 
 def docker_command(repository: Path, options: TritonOptions) -> str:

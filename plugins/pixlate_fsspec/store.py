@@ -4,6 +4,8 @@ Those that a crash left are merged when the folder is next locked, so that the l
 """
 
 import hashlib
+import os
+import re
 import tempfile
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,10 +18,13 @@ from pixlate.errors import PixlateError
 from pixlate.places.local import HOME
 from pixlate.places.paths import digest_file
 from pixlate.plugin.place import FULL, Existing, Reach
+from pixlate.system.folder import refuse_link
 from pixlate_fsspec.lease import Lease
 from pixlate_fsspec.retries import cause, refusing
 from pixlate_fsspec.url import Url
 
+_OWN = re.compile(r"[0-9a-f]{32}\.json|journal")
+"""Names of what is written beside the journal; nothing else is removed."""
 _AT_ONCE = 16
 """Small objects read or removed at the same time."""
 
@@ -35,6 +40,7 @@ class UrlStore:
         self._folders: dict[str, dict[str, Existing]] = {}
         self._listing = Lock()
         self._merged = b""
+        self.notes: list[str] = []
 
     def __reduce__(self) -> tuple[type["UrlStore"], tuple[Url]]:
         return UrlStore, (self.root,)
@@ -70,6 +76,7 @@ class UrlStore:
 
     def existing(self, name: str) -> Existing | None:
         """Return what exists under a name; each folder is listed once."""
+        self._refuse_links(os.path.dirname(name))  # noqa: PTH120 - names in stores are texts
         folder, _, last = name.rpartition("/")
         with self._listing:
             if folder not in self._folders:
@@ -98,6 +105,7 @@ class UrlStore:
     def hold(self) -> None:
         """Take the lease, and merge what a killed conversion left."""
         self._folders.clear()
+        self._refuse_links(*(f"{HOME}/{name}" for name in ("journal.jsonl", "lock.json", "entries", "parts")))
         self._lease = Lease(self._home.child("lock.json"), self.root)
         self._folder = tempfile.TemporaryDirectory(prefix="pixlate-", ignore_cleanup_errors=True)
         self.parts = Path(self._folder.name)
@@ -123,11 +131,13 @@ class UrlStore:
 
     def record(self, name: str, line: bytes) -> None:
         """Write a line as an object of its own."""
+        self._refuse_links(f"{HOME}/entries/{_key(name)}")
         with self._explained():
             self._home.child(f"entries/{_key(name)}").write(line)
 
     def put(self, part: Path, name: str, fresh: bool) -> None:
         """Upload a written file."""
+        self._refuse_links(os.path.dirname(name), f"{HOME}/parts/{_key(name)}")  # noqa: PTH120
         part = part.rename(part.with_name(part.name + PurePosixPath(name).suffix))  # from which some stores draw the type
         try:
             with self._explained():
@@ -135,9 +145,16 @@ class UrlStore:
         finally:
             part.unlink(missing_ok=True)
 
+    def _refuse_links(self, *names: str) -> None:
+        """Refuse, on a disk of this machine, a link at or above a name; other stores have no links, or follow them themselves."""
+        if self.reach == "machine":
+            for name in names:
+                parts = PurePosixPath(name).parts
+                refuse_link(*(Path(self.root.path, *parts[:depth]) for depth in range(1, len(parts) + 1)))
+
     def _merge(self, lines: bytes) -> None:
         """Write the journal, and remove the lines beside it and parts left over."""
-        left = [self._home.child(f"{folder}/{name}") for folder in ("entries", "parts") for name in self._listed(folder)]
+        left = [self._home.child(f"{folder}/{name}") for folder in ("entries", "parts") for name in self._listed(folder) if _OWN.fullmatch(name)]
         if lines != self._merged:
             part = self.parts / "journal"
             part.write_bytes(lines)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, redirect_stdout
 from dataclasses import replace
+from secrets import token_hex
 
 from pixlate.convert.conversion import Run, Sinks, Task
 from pixlate.convert.plan import settle
@@ -152,7 +153,7 @@ class ClusterRun(Run):
 
     def _take(self, order: Order, answer: Answer) -> None:
         """Give an output its name, record it and report the result."""
-        job, result, part = order.job, answer.result, self.journal.parts / f"{order.index}"
+        job, result, part = order.job, answer.result, self.journal.parts / token_hex(8)
         try:
             self.journal.store.check()
         except PixlateError as error:  # another conversion has taken over

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
+from unittest.mock import ANY
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
@@ -750,3 +751,18 @@ def test_paths_of_this_machine_load_no_fsspec(tmp_path: Path) -> None:
         "print([name for name in ('fsspec', 'ray') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", [".pixlate", ".pixlate/parts", ".pixlate/entries", ".pixlate/journal.jsonl", "1"])
+def test_a_link_below_an_output_on_a_disk_is_not_followed(name: str, tmp_path: Path, run: Run) -> None:
+    source, out, elsewhere = folder(tmp_path / "in", 2), tmp_path / "out", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / ("0" * 32 + ".json")).write_bytes(b"precious")
+    (out / name).parent.mkdir(parents=True)
+    (out / name).symlink_to(elsewhere)
+    if name == "1":
+        assert run(source, f"local://{out}").failures == [(str(source / "1" / "001.png"), ANY)]
+    else:
+        with pytest.raises(PixlateError, match=f"{out / name} is a link, and Pixlate follows none"):
+            run(source, f"local://{out}")
+    assert tree(elsewhere) == {"0" * 32 + ".json": b"precious"}

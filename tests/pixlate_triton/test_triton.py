@@ -710,3 +710,17 @@ def test_command_loads_neither_pytorch_nor_onnx_nor_protobuf(save: Save, tmp_pat
         "assert not {'torch', 'onnx', 'google.protobuf', 'tritonclient'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, timeout=120, stdout=subprocess.DEVNULL)
+
+
+def test_a_link_in_a_repository_is_not_followed(tmp_path: Path, save: Save) -> None:
+    elsewhere, repository = tmp_path / "elsewhere", tmp_path / "repository"
+    elsewhere.mkdir()
+    repository.mkdir()
+    model = save()
+    (repository / "linked").symlink_to(elsewhere)
+    (repository / "model").mkdir()
+    (repository / "model" / "1").symlink_to(elsewhere)
+    for name, link in (("linked", "linked"), ("model", "model/1")):
+        with pytest.raises(PixlateError, match=f"{repository / link} is a link, and Pixlate follows none"):
+            write_model(model, repository, TritonOptions(name=name, overwrite=True))
+    assert not list(elsewhere.iterdir())

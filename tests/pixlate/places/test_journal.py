@@ -15,16 +15,17 @@ from tests.pixlate.conftest import Run, folder, outputs, save, stamps, tree
 from pixlate.convert.report import Summary
 from pixlate.errors import PixlateError
 from pixlate.places.journal import Job, Journal, ReadOnlyJournal
-from pixlate.places.local import LocalPlace, LocalStore
+from pixlate.places.local import NO_LOCKS, NO_SYNC, LocalPlace, LocalStore
 from pixlate.places.paths import digest_file, version_of
 from pixlate.plugin.translator import Translator
+from pixlate.system.folder import Folder
 
 JOB = Job(LocalPlace(""), "a.png", "png")
 
 
 def record(root: Path, journal: Journal, name: str, content: bytes, source: Path) -> None:
     """Finish one output by hand."""
-    part = journal.parts / "part"
+    part = journal.parts / "abcd"
     part.write_bytes(content)
     journal.finish(Job(LocalPlace(str(source)), name, "png"), part, version_of(str(source)))
 
@@ -224,7 +225,7 @@ def test_after_a_crash_between_line_and_rename_the_old_output_is_still_recognise
     save(source, 3, 3, seed=2)
     killed = Journal(LocalStore(root), "settings")
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "replace", lambda self, target: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(Folder, "replace", lambda *names: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             record(root, killed, "a.png", b"new", source)
     held(killed)._file.close()
@@ -241,7 +242,7 @@ def test_after_a_crash_between_line_and_rename_a_new_output_is_still_missing(tmp
     source, root = save(tmp_path / "a.png"), tmp_path / "out"
     killed = Journal(LocalStore(root), "settings")
     with monkeypatch.context() as patched:
-        patched.setattr(os, "link", lambda part, target: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(os, "link", lambda part, target, **folders: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             record(root, killed, "a.png", b"new", source)
     held(killed)._file.close()
@@ -262,7 +263,7 @@ def test_a_file_that_appears_while_its_output_is_written_is_kept_and_counted_as_
 
     monkeypatch.setattr(LocalStore, "put", put_late)
     if not links:
-        monkeypatch.setattr(os, "link", lambda part, target: (_ for _ in ()).throw(PermissionError(errno.EPERM, "no links here")))
+        monkeypatch.setattr(os, "link", lambda part, target, **folders: (_ for _ in ()).throw(PermissionError(errno.EPERM, "no links here")))
     summary = run(source, out)
     assert (summary.converted, summary.failed, summary.exit_code) == (2, 1, 1)
     assert "come to exist meanwhile" in summary.failures[0][1]
@@ -297,7 +298,7 @@ def test_after_a_failed_rename_the_old_output_is_still_recognised(tmp_path: Path
         record(root, journal, "a.png", b"old", source)
         save(source, 3, 3, seed=2)
         with monkeypatch.context() as patched:
-            patched.setattr(Path, "replace", lambda self, target: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+            patched.setattr(Folder, "replace", lambda *names: (_ for _ in ()).throw(OSError(28, "No space left on device")))
             with pytest.raises(OSError, match="No space"):
                 record(root, journal, "a.png", b"new", source)
     assert ReadOnlyJournal(LocalStore(root), "settings").state(JOB, version_of(str(source))) == "stale"
@@ -421,3 +422,36 @@ def test_a_deeply_nested_line_is_skipped_like_any_damaged_one(tmp_path: Path, ru
         journal.write(b"[" * 100_000 + b"\n")
     again = run(source, out)
     assert (again.converted, again.failed, again.finished_before) == (0, 0, 2)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS])
+def test_a_mount_without_locks_or_syncing_is_used_with_a_note(number: int, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl
+
+    def lacking(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", lacking)
+    monkeypatch.setattr(os, "fsync", lacking)
+    monkeypatch.setattr(os, "link", lacking)
+    source, out = folder(tmp_path / "in", 3), tmp_path / "out"
+    summary = run(source, out, report=tmp_path / "report.json")
+    assert (summary.converted, summary.exit_code) == (3, 0)
+    assert summary.cautions == [NO_LOCKS, NO_SYNC]
+    assert json.loads((tmp_path / "report.json").read_text())["summary"]["cautions"] == [NO_LOCKS, NO_SYNC]
+    assert run(source, out).finished_before == 3
+
+
+def test_other_errors_of_locks_and_syncing_are_no_notes(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl
+
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    source = folder(tmp_path / "in", 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", broken)
+        assert run(source, tmp_path / "out").failures[0][1].startswith("the file could not be written (Input/output error)")
+    monkeypatch.setattr(fcntl, "flock", broken)
+    with pytest.raises(PixlateError, match=r"cannot be written \(Input/output error\)"):
+        run(source, tmp_path / "out")

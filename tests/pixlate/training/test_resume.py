@@ -299,3 +299,16 @@ def test_statistics_of_a_norm_that_are_not_finite_are_no_checkpoint(make_run: Ma
     with pytest.raises(PixlateError, match=f"not finite at step 1: {name}"):
         trainer.checkpoint(1, [], {})
     trainer.loader.close()
+
+
+@pytest.mark.parametrize("name", ["samples", "checkpoints", "log.jsonl", "options.toml"])
+def test_a_link_in_a_run_folder_is_refused_by_name(name: str, make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    fit(make_run(checkpoint_every=2), run, crash=2)
+    if (run / name).exists():
+        (run / name).rename(elsewhere)
+    (run / name).symlink_to(elsewhere)
+    before = sorted(elsewhere.rglob("*"))
+    with pytest.raises(PixlateError, match=f"{run / name} is a link, and Pixlate follows none"):
+        fit(make_run(checkpoint_every=2), run, resume=True)
+    assert sorted(elsewhere.rglob("*")) == before

@@ -126,6 +126,8 @@ def _print_summary(summary: Summary, out: str | Path, options: ConvertOptions) -
     if summary.ignored:
         kinds = ", ".join(f"{count} {printable(kind)}" for kind, count in sorted(summary.ignored.items()))
         _say(f"left out, since their names are not those of images Pixlate reads, or hidden: {kinds}")
+    for caution in summary.cautions:
+        _say(f"note: {caution}")
     for note, count in summary.notes.items():
         source = printable(summary.first_noted[note])
         _say(f"note on {source}{f' and {count - 1} more' if count > 1 else ''}: {note}")

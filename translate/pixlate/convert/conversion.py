@@ -123,6 +123,7 @@ class Run:
         with StopOnSignal(self._interrupt):
             self._convert()
         self.report.summary.seconds = time.monotonic() - started
+        self.report.summary.cautions += getattr(self.plan.store, "notes", [])  # which stores of older plugins lack
 
     def stop(self) -> None:
         """Drain, from any thread: finish what has started, and start nothing new."""

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
+from secrets import token_hex
 from threading import Condition
 
 from pixlate.convert.conversion import Run, Sinks, Task
@@ -218,7 +219,7 @@ class Conversion(Run):
     def _write(self, read: _Read, output: Pixels, taken: int) -> None:
         """Encode one output under a temporary name, record it and rename it, in a writing thread."""
         job = read.job
-        part = self.journal.parts / f"{id(read):x}"
+        part = self.journal.parts / token_hex(8)  # which nobody can have laid a link under
         result: Result | None
         try:
             if self._full:

@@ -65,10 +65,9 @@ def make_plan(sources: Sequence[Place], out: Place, options: ConvertOptions, kno
 
 def settle(job: Job, source: Version, outputs: Outputs, on_exists: OnExists) -> Result | None:
     """Return the result of a job whose output exists already, or None where there is work to do."""
-    if on_exists == "overwrite":
-        return None
-    if on_exists == "skip":
-        return Result(job.source, job.name, "skipped", "the output exists") if outputs.exists(job.name) else None
+    if on_exists != "resume":
+        exists = outputs.exists(job.name)  # which refuses a link in the way
+        return Result(job.source, job.name, "skipped", "the output exists") if exists and on_exists == "skip" else None
     state = outputs.state(job, source)
     if state in ("new", "stale"):
         return None

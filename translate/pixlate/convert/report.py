@@ -11,6 +11,7 @@ from typing import IO, Literal, Self
 
 from pixlate.errors import PixlateError
 from pixlate.places.paths import make_folders
+from pixlate.system.folder import open_own
 
 Status = Literal["converted", "finished before", "skipped", "failed"]
 REMEMBERED = 50
@@ -62,6 +63,8 @@ class Summary:
     """How many outputs have each note."""
     first_noted: dict[str, str] = field(default_factory=dict)
     """The first source of each note."""
+    cautions: list[str] = field(default_factory=list)
+    """What the user should know of the whole conversion, such as an output folder without locks."""
     sheet: str = ""
     """The before/after sheet, where one was written."""
 
@@ -95,7 +98,7 @@ class Report:
         if self._draft is None:
             return
         try:
-            self._draft.file.write(text)
+            self._draft.file.write(text.encode())
             if last:
                 self._draft.keep()
         except OSError as error:
@@ -136,7 +139,7 @@ class Draft:
             if path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             make_folders(path.parent)
-            self.file: IO[str] = self.part.open("w", encoding="utf-8")
+            self.file: IO[bytes] = os.fdopen(open_own(self.part), "wb")
         except OSError as error:
             raise PixlateError(f"the {what} {path} cannot be written ({error.strerror}); choose another path for --{what}") from error
 

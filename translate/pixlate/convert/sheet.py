@@ -29,7 +29,6 @@ class Sheet:
     def __init__(self, path: Path, model: str) -> None:
         self.model = model
         self.draft = Draft(path, "sheet")
-        self.draft.file.close()
         self.rows: dict[str, Row] = {}
         self._lock = Lock()
 
@@ -61,7 +60,7 @@ class Sheet:
         """Draw the sheet, rows in the order of their names, and record it in the summary; if nothing was converted no sheet is written."""
         try:
             if self.rows:
-                self._drawn().save(self.draft.part, "PNG")
+                self._drawn().save(self.draft.file, "PNG")
                 self.draft.keep()
                 summary.sheet = str(self.draft.path)
         except OSError as error:

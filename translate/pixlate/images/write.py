@@ -1,6 +1,5 @@
 """Pictures to files, or their bytes: everything a format can hold is kept, and a note says what it cannot."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from pixlate.images import colour, exif
 from pixlate.images.formats import BUILT_IN, writable
 from pixlate.images.picture import Metadata, Picture, on_white, to_8_bits, to_16_bits
 from pixlate.plugin.image_format import ImageFormat
+from pixlate.system.locking import sync
 
 _NAMES = {"exif": "EXIF", "icc": "the ICC profile", "xmp": "XMP", "dpi": "the resolution"}
 
@@ -21,7 +21,7 @@ def write_picture(picture: Picture, path: Path, format: str, *, quality: int = 9
         with path.open("wb") as stream:
             stream.write(data)
             stream.flush()
-            os.fsync(stream.fileno())
+            sync(stream.fileno())
     except OSError as error:
         raise PixlateError(f"the file could not be written ({error.strerror}); check the disk and its permissions") from error
     return notes

@@ -2,8 +2,10 @@
 
 import errno
 import os
+import re
+import stat
 from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from glob import has_magic
 from io import FileIO
@@ -17,11 +19,18 @@ from pixlate.plugin.manager import installed
 from pixlate.plugin.place import Existing, Failures, Found, Place, Reach, Store, Version
 from pixlate.system import locking
 from pixlate.system.extras import install
+from pixlate.system.folder import Folder
 from pixlate.system.text import refuse_flattened, shown
 
 HOME = ".pixlate"
 """Folder inside the output folder that holds the journal and files being written."""
+JOURNAL = "journal.jsonl"
+_COPY = "journal.part"
 _HELD = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EDEADLK}
+_PART = re.compile("[0-9a-f]+")
+"""Names of our parts; nothing else that a folder ``parts`` holds is removed."""
+NO_LOCKS = "the file system of the output folder has no locks (a network drive, perhaps): two conversions into it at the same time are not kept apart"
+NO_SYNC = "the file system of the output folder does not write through to the disk: what was converted just before a power failure may have to be done again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +101,8 @@ class LocalPlace:
 class LocalStore:
     """An output folder on a local disk; see :class:`pixlate.plugin.place.Store`.
 
-    The journal is a file to which lines are appended; the lock is on it, so that it ends with the process, however that ends.
+    The journal is a file to which lines are appended; the lock is on it, so that it ends with the process, however that ends. The folder itself
+    may be a link, since the user has named it; a link below it is refused by name wherever a file would be read, written or removed through it.
     """
 
     reach: ClassVar[Reach] = "machine"
@@ -100,8 +110,10 @@ class LocalStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.path = root / HOME / "journal.jsonl"
+        self.path = root / HOME / JOURNAL
         self.parts = root / HOME / "parts"
+        self.notes: list[str] = []
+        self._top: Folder | None = None
         self._lock = Lock()
 
     def __str__(self) -> str:
@@ -125,22 +137,23 @@ class LocalStore:
 
     def existing(self, name: str) -> Existing | None:
         """Return what exists under a name."""
-        target = self.root / name
-        if not os.path.lexists(target):
-            return None
         try:
-            return Existing(target.stat().st_size if target.is_file() else -1)
-        except OSError:  # it vanished, or may not be looked at
-            return Existing(-1)
+            with self._holding(name) as (folder, last):
+                status = folder.status(last)
+        except OSError:  # it, or a folder above, is not there or may not be looked at
+            return None
+        return None if status is None else Existing(status.st_size if stat.S_ISREG(status.st_mode) else -1)
 
     def digest(self, name: str) -> str:
         """Return the SHA-256 of a file."""
-        return digest_file(self.root / name)
+        with self._holding(name) as (folder, last):
+            return digest_file(folder.open(last, os.O_RDONLY))
 
     def lines(self) -> bytes:
         """Return the lines of the journal."""
         try:
-            return self.path.read_bytes()
+            with self._holding(f"{HOME}/{JOURNAL}") as (home, last):
+                return _content(home.open(last, os.O_RDONLY))
         except (FileNotFoundError, NotADirectoryError):
             return b""
         except OSError as error:
@@ -153,17 +166,19 @@ class LocalStore:
     def hold(self) -> None:
         """Lock the journal and remove the parts of a process that was killed."""
         try:
-            self._file = _held(self.path)
-            try:
-                self.parts.mkdir(exist_ok=True)
-                for part in (*self.parts.iterdir(), self.path.with_suffix(".part")):
-                    part.unlink(missing_ok=True)
+            with ExitStack() as opened:
+                make_folders(self.root)
+                top = opened.enter_context(Folder.named(self.root))
+                self._home = opened.enter_context(top.below(HOME, make=True))
+                self._file = opened.enter_context(self._held())
+                self._parts = opened.enter_context(self._home.below("parts", make=True))
+                for part in filter(_PART.fullmatch, self._parts.names()):
+                    if (status := self._parts.status(part)) is not None and stat.S_ISREG(status.st_mode):
+                        self._parts.unlink(part)
                 end = self._file.seek(0, os.SEEK_END)
                 self._file.seek(max(0, end - 1))
                 self._torn = self._file.read(1) not in (b"", b"\n")
-            except OSError:
-                self._file.close()
-                raise
+                self._top, self._opened = top, opened.pop_all()
         except OSError as error:
             if error.errno in _HELD:
                 raise PixlateError(f"another conversion is writing into {self.root}; wait for it or choose another folder") from error
@@ -173,72 +188,102 @@ class LocalStore:
         """Do nothing: the lock of a file is not lost."""
 
     def release(self, lines: bytes | None) -> None:
-        """Replace the journal and unlock it."""
-        with self._file, suppress(OSError):
+        """Replace the journal and unlock it.
+
+        That is the last step: the lock is on the file that is replaced, and whoever opens the new one may begin.
+        """
+        self._top = None
+        with self._opened, suppress(OSError, PixlateError):
             if lines is not None:
-                self._replace(lines)
+                with suppress(OSError):
+                    self._home.rmdir("parts")
+                if lines != self.lines():
+                    self._replace(lines)
 
     def record(self, name: str, line: bytes) -> None:
         """Append a line and write it through to the disk; where an earlier one was cut short, it begins a line of its own."""
-        make_folders((self.root / name).parent)
-        with self._lock:
+        with self._holding(name, make=True), self._lock:
             line = b"\n" + line if self._torn else line
             self._torn = True
             if self._file.write(line) != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(self._file.fileno())
+            self._sync(self._file.fileno())
             self._torn = False
 
     def put(self, part: Path, name: str, fresh: bool) -> None:
         """Rename a written file; a fresh one by a link, which replaces nothing that has appeared meanwhile."""
-        target = self.root / name
-        if fresh:
+        with self._holding(name) as (folder, last):
+            if fresh:
+                try:
+                    self._parts.link(part.name, folder, last)
+                except FileExistsError:
+                    raise
+                except OSError as error:  # mostly a file system without links; whatever else it is, renaming raises it too
+                    if folder.status(last) is not None:
+                        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self.root / name)) from error
+                else:
+                    self._parts.unlink(part.name)
+                    return
+            self._parts.replace(part.name, folder, last)
+
+    @contextmanager
+    def _holding(self, name: str, make: bool = False) -> Iterator[tuple[Folder, str]]:
+        """Open the folder that holds a name; yield it and the last part of the name."""
+        above, last = os.path.split(name)
+        with ExitStack() as opened:
+            top = self._top or opened.enter_context(Folder.named(self.root))
+            yield opened.enter_context(top.below(above, make)), last
+
+    def _held(self) -> FileIO:
+        """Open the journal and lock it; raises OSError, one of ``_HELD`` where another process holds it."""
+        while True:
+            file = FileIO(self._home.open(JOURNAL, os.O_RDWR | os.O_CREAT | os.O_APPEND), "a+")
             try:
-                os.link(part, target)
-            except FileExistsError:
+                try:
+                    locking.lock_file(file)
+                except OSError as error:
+                    if error.errno not in locking.UNSUPPORTED:
+                        raise
+                    self._note(NO_LOCKS)
+                own, named = os.fstat(file.fileno()), self._home.status(JOURNAL)
+                if named is not None and (named.st_dev, named.st_ino) == (own.st_dev, own.st_ino):
+                    if own.st_nlink == 1:
+                        return file
+                    file.seek(0)
+                    self._replace(file.readall())  # a copy made of hard links shares it, and stays as it is
+            except BaseException:
+                file.close()
                 raise
-            except OSError as error:  # mostly a file system without links; whatever else it is, renaming raises it too
-                if os.path.lexists(target):
-                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
-            else:
-                part.unlink()
-                return
-        part.replace(target)
+            file.close()  # replaced, by this conversion or by another one at its end
 
     def _replace(self, lines: bytes) -> None:
-        """Write the journal under a temporary name, which then replaces the journal.
-
-        That is the last step: the lock is on the file that is replaced, and whoever opens the new one may begin.
-        """
-        with suppress(OSError):
-            self.parts.rmdir()
-        if lines == self.path.read_bytes():
-            return
-        part = self.path.with_suffix(".part")
+        """Write the journal under a temporary name, which then replaces the journal."""
+        with suppress(FileNotFoundError):
+            os.close(self._home.open(_COPY, os.O_RDONLY))  # refuses a link
+            self._home.unlink(_COPY)
         try:
-            with part.open("wb") as file:
+            with os.fdopen(self._home.open(_COPY, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
                 file.write(lines)
                 file.flush()
-                os.fsync(file.fileno())
-            part.replace(self.path)
+                self._sync(file.fileno())
+            self._home.replace(_COPY, self._home, JOURNAL)
         except OSError:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._home.unlink(_COPY)
             raise
 
+    def _sync(self, handle: int) -> None:
+        if not locking.sync(handle):
+            self._note(NO_SYNC)
 
-def _held(path: Path) -> FileIO:
-    """Open a journal and lock it; raises OSError, one of ``_HELD`` where another process holds it."""
-    while True:
-        make_folders(path.parent)
-        file = FileIO(path, "a+")
-        try:
-            locking.lock_file(file)
-            if identity(path) == (os.fstat(file.fileno()).st_dev, os.fstat(file.fileno()).st_ino):
-                return file
-        except OSError:
-            file.close()
-            raise
-        file.close()  # another conversion came to its end meanwhile and has replaced this journal by the sorted one
+    def _note(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
+
+
+def _content(handle: int) -> bytes:
+    with os.fdopen(handle, "rb") as file:
+        return file.read()
 
 
 def locate(place: str | Path) -> Place:

@@ -49,9 +49,9 @@ def make_folders(folder: Path) -> None:
         path.mkdir(exist_ok=True)
 
 
-def digest_file(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
+def digest_file(path: Path | int) -> str:
+    """Return the SHA-256 of a file, or of an open one, which is closed."""
+    with open(path, "rb") as file:  # noqa: PTH123 - pathlib knows no open files
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -110,6 +110,8 @@ class Store(Protocol):
 
     parts: Path
     """Local folder for files being written; exists while the store is locked."""
+    notes: list[str]
+    """Sentences on what it cannot promise, such as a file system without locks; they reach the summary."""
 
     @property
     def reach(self) -> Reach:

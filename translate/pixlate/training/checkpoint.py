@@ -16,13 +16,16 @@ from torch.optim import Optimizer
 
 from pixlate.errors import PixlateError
 from pixlate.places.paths import digest_file
-from pixlate.training.run import CHECKPOINTS, replacing
+from pixlate.system.folder import refuse_link, replacing
+from pixlate.system.locking import sync
+from pixlate.training.run import CHECKPOINTS
 
 CHECKSUMS = "checksums.json"
 BEST = "best.json"
 STATE = "state.json"
 PARTS = ("weights", "average", "optimizers", "pool")
 _STEP = re.compile(r"step-\d{8,}")
+_PART = re.compile(r"\.step-\d{8,}\.part")
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,12 @@ class Checkpoint:
         """
         final = folder / f"step-{self.step:08d}"
         part = folder / f".{final.name}.part"
-        for leftover in folder.glob(".step-*.part"):  # of a process that was killed
-            shutil.rmtree(leftover)
+        refuse_link(folder)
         try:
+            for leftover in folder.glob(".step-*.part"):  # of a process that was killed
+                if _PART.fullmatch(leftover.name):
+                    refuse_link(leftover)
+                    shutil.rmtree(leftover)
             part.mkdir(parents=True)
             self._write(part)
             if final.exists():
@@ -109,7 +115,7 @@ def _sync(path: Path) -> None:
     """Wait until a file, or the entries of a folder, are on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        sync(handle)
     finally:
         os.close(handle)
 

@@ -12,8 +12,9 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from pixlate.errors import PixlateError
 from pixlate.images import Pixels
 from pixlate.plugin.metric import Sample
+from pixlate.system.folder import refuse_link, replacing
 from pixlate.training.report import write_report
-from pixlate.training.run import SAMPLES, Log, replacing
+from pixlate.training.run import SAMPLES, Log
 from pixlate.training.validation import Validation
 
 TENSORBOARD = "tensorboard"
@@ -105,6 +106,7 @@ def write_sheet(path: Path, samples: Sequence[Sample]) -> None:
         for index, image in enumerate(row):
             sheet.paste(image, (MARGIN + index * (column + MARGIN), top))
         top += row[0].height + MARGIN
+    refuse_link(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part:
         sheet.save(part, "PNG")

@@ -17,7 +17,8 @@ import numpy as np
 from jinja2 import Environment, Template
 from PIL import Image
 
-from pixlate.training.run import LOG, SAMPLES, replacing, stored_options
+from pixlate.system.folder import replacing
+from pixlate.training.run import LOG, SAMPLES, stored_options
 
 REPORT = "report.html"
 POINTS = 400

@@ -20,7 +20,8 @@ from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
 from pixlate.plugin.single_file import SingleFile, load
 from pixlate.plugin.spec import Padding
-from pixlate.system.locking import lock_file
+from pixlate.system.folder import refuse_link, replacing
+from pixlate.system.locking import UNSUPPORTED, lock_file
 
 if TYPE_CHECKING:
     from pixlate.plugin.gan import GAN
@@ -148,25 +149,24 @@ def stored_options(run: Path) -> Iterator[tuple[str, dict[str, Any], dict[str, A
         raise PixlateError(f"expected a run folder with {OPTIONS}, but {run} has none that can be read ({error}); name the folder given to --out") from error
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Context with a file to write beside ``path``, which it replaces once it is whole."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def hold(run: Path) -> FileIO:
-    """Lock a run folder for this process until the file returned is closed; refuse one that another process trains into."""
+    """Lock a run folder for this process until the file returned is closed.
+
+    Raises:
+        PixlateError: Another process trains into it, or one of its names is a link, through which files elsewhere would be written or removed.
+    """
+    refuse_link(*(run / name for name in (LOCK, LOG, OPTIONS, CHECKPOINTS, SAMPLES)))
     file = FileIO(run / LOCK, "a+")
     try:
         lock_file(file)
     except BlockingIOError as error:
         file.close()
         raise PixlateError(f"another process is training into {run}; wait for it, or stop it first") from error
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            file.close()
+            raise
+        warnings.warn(f"the file system of {run} has no locks (a network drive, perhaps): see that no other process trains into it", stacklevel=2)
     return file
 
 
@@ -178,6 +178,7 @@ class Log:
 
     def __init__(self, run: Path, done: int = 0) -> None:
         path = run / LOG
+        refuse_link(path)
         if path.exists():
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
             with replacing(path) as part:
