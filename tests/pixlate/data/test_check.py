@@ -53,6 +53,17 @@ def test_files_that_cannot_be_read_are_named_with_the_reason(tmp_path: Path) -> 
     assert "/001.png: the image is truncated or damaged" in problem and "/002.png: the file is empty" in problem
 
 
+def test_pairs_whose_names_differ_in_case_are_taken_for_pairs_and_pointed_out(tmp_path: Path) -> None:
+    for name, seed in (("source", 0), ("target", 1)):
+        for path in make_photographs(tmp_path / name, 3, seed=seed).iterdir():
+            path.rename(path.with_name(f"IMG{path.stem}.PNG" if seed else f"img{path.name}"))
+    report = check([tmp_path / "source", tmp_path / "target"], None, 0)
+    assert report.kind == "paired" and report.pairs == 0
+    assert report.problems[0].endswith(
+        "and 3 pairs of names differ in nothing else: img000 and IMG000, img001 and IMG001, img002 and IMG002; rename one of each"
+    )
+
+
 def test_unmatched_files_and_pairs_of_two_sizes_are_named(tmp_path: Path) -> None:
     make_photographs(tmp_path / "source", 4)
     make_photographs(tmp_path / "target", 3, seed=1)

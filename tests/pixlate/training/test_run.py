@@ -147,7 +147,7 @@ def test_folder_without_readable_options_is_not_a_run(text: str | None, tmp_path
 def test_options_are_toml_with_one_table_for_the_method(tmp_path: Path) -> None:
     changed(tmp_path)
     table = tomllib.loads((tmp_path / OPTIONS).read_text())
-    assert list(table) == ["train"] and list(table["train"]) == ["srgan"] and table["train"]["srgan"]["folders"] == [str(tmp_path)]
+    assert list(table) == ["listing", "train"] and list(table["train"]) == ["srgan"] and table["train"]["srgan"]["folders"] == [str(tmp_path)]
 
 
 def test_log_is_one_json_object_per_line_and_is_appended_to(tmp_path: Path) -> None:

@@ -14,13 +14,14 @@ from statistics import median
 import numpy as np
 from PIL import Image
 
-from pixlate.data.folders import ARRAY_SUFFIXES, LEAST_ASPECT, list_images, match_by_name, name_some, too_narrow, unlike
+from pixlate.data.folders import ARRAY_SUFFIXES, LEAST_ASPECT, list_images, match_by_name, name_some, too_narrow, unlike, without_partner
 from pixlate.data.kinds import check_pair_count, check_two, degraded, paired, unpaired
 from pixlate.data.pixels import UnreadableImage, luma, read_own, size_of
 from pixlate.errors import PixlateError
 from pixlate.images import Pixels
 from pixlate.images.picture import to_8_bits
 from pixlate.options.training import DataOptions, FolderOptions
+from pixlate.places.paths import pair_name
 from pixlate.plugin.data import DataKind, DataReport, FolderReport, Track
 from pixlate.system.cores import granted_cores
 
@@ -102,7 +103,7 @@ def _guessed(folders: Sequence[Path]) -> DataKind:
     lists = [list_images([folder], ARRAY_SUFFIXES) for folder in folders]
     names = {folder.name.lower() for folder in folders}
     if len(folders) == 2 and (len(names) == 1 or not names <= SPLITS):  # sketches/train and photos/train are no splits of one set
-        stems = [{path.relative_to(folder).with_suffix("") for path in paths} for folder, paths in zip(folders, lists, strict=True)]
+        stems = [{pair_name(path.relative_to(folder)).casefold() for path in paths} for folder, paths in zip(folders, lists, strict=True)]
         return paired if 2 * len(stems[0] & stems[1]) >= min(map(len, stems)) else unpaired
     sizes = []
     for path in lists[0] if len(folders) == 1 else ():
@@ -164,7 +165,7 @@ def _check_pairs(report: DataReport, folders: Sequence[Path], files: Files) -> i
         report.problems.append(str(error))
         return 0
     if alone:
-        report.problems.append(f"{len(alone)} files have no partner of the same name: {name_some(alone)}; add the partners or take them out")
+        report.problems.append(f"{len(alone)} files have no partner of the same name: {without_partner(alone, *folders)}")
     found = _readable(files)
     both = [(found[source], found[target]) for source, target in pairs if source in found and target in found]
     sizes = [((first.height, first.width), (second.height, second.width), f"{first.path} and {second.path}") for first, second in both]

@@ -1,9 +1,12 @@
 """Which images training folders hold, and whether their sizes fit, by their headers."""
 
 import hashlib
+import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
+from contextvars import ContextVar
 from math import log
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -11,10 +14,16 @@ from typing import Literal, TypeVar
 from pixlate.data.pixels import UnreadableImage, advised, image_formats, size_of
 from pixlate.errors import PixlateError
 from pixlate.images import BUILT_IN
+from pixlate.places.paths import pair_name, walk
+from pixlate.plugin.place import Failures
 
-TRAINING_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"})
-ARRAY_SUFFIXES = TRAINING_SUFFIXES | {".npy"}
-"""Where images may have any number of channels."""
+ARRAY_SUFFIXES = frozenset(BUILT_IN)
+"""Those that conversion reads, of which ``.npy`` may have any number of channels."""
+TRAINING_SUFFIXES = ARRAY_SUFFIXES - {".npy"}
+Listing = Literal["conversion", "0.1"]
+"""Which files of a folder are images: those that conversion finds, through linked folders too; or those of 0.1, which knew fewer suffixes and followed no links."""
+_EARLIER = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".npy"})
+_listing: ContextVar[Listing] = ContextVar("listing", default="conversion")
 NAMED = 10
 """Files that an error names; of more it gives the number."""
 LARGEST_STRETCH = 0.03
@@ -24,26 +33,55 @@ LEAST_ASPECT = 1.3
 _Image = TypeVar("_Image")
 
 
+@contextmanager
+def listed_as(listing: Listing) -> Iterator[None]:
+    """Context in which folders are listed in that way: a run that resumes must find what it began with."""
+    token = _listing.set(listing)
+    try:
+        yield
+    finally:
+        _listing.reset(token)
+
+
 def list_images(folders: Sequence[Path], suffixes: AbstractSet[str] = TRAINING_SUFFIXES) -> list[Path]:
-    """Return the images in and below the folders, sorted by path, folder after folder; hidden ones are left out.
+    """Return the images in and below the folders, sorted by path, folder after folder; hidden ones are left out, and links to folders are followed.
 
     Those of the formats that plugins add are images, too. One that is found twice, as below two of the folders, counts once: it could be held out and trained on.
+    A link back to a folder above it is warned of.
 
     Raises:
-        PixlateError: A folder is missing or holds no image.
+        PixlateError: A folder is missing, cannot be read or holds no image.
     """
-    suffixes = suffixes | (image_formats().keys() - BUILT_IN.keys())
+    earlier = _listing.get() == "0.1"
+    suffixes = (suffixes & _EARLIER if earlier else suffixes) | (image_formats().keys() - BUILT_IN.keys())
     found: dict[Path, Path] = {}
     for folder in folders:
         if not folder.is_dir():
             raise PixlateError(f"expected a folder of images, got {folder}, which is {'a file' if folder.exists() else 'not there'}; name a folder")
-        images = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
-        images = [path for path in images if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+        images = sorted(path for path in (_unlinked(folder) if earlier else _linked(folder)) if path.suffix.lower() in suffixes)
         if not images:
             raise PixlateError(f"expected images ({', '.join(sorted(suffixes))}) in {folder}, found none; name a folder that holds some")
         for path in images:
             found.setdefault(path.resolve(), path)
     return list(found.values())
+
+
+def _linked(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder that conversion finds; a link to a file that is not there is one, whose reading says so."""
+    failures: Failures = []
+    for name in walk(folder, None, failures):
+        path = Path(name)
+        if not path.name.startswith(".") and (path.is_file() or path.is_symlink()):
+            yield path
+    for place, reason in failures:
+        if not os.access(place, os.R_OK | os.X_OK):
+            raise PixlateError(f"{place}: {reason}")
+        warnings.warn(f"{place} {reason}", stacklevel=3)
+
+
+def _unlinked(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder, as 0.1 did."""
+    return (path for path in folder.rglob("*") if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
 def digest_names(folders: Sequence[Path]) -> str:
@@ -57,7 +95,7 @@ def digest_names(folders: Sequence[Path]) -> str:
 
 
 def match_by_name(source: Path, target: Path) -> tuple[list[tuple[Path, Path]], list[Path]]:
-    """Return the pairs of files that have the same path below their folders, suffix aside, and the files that have no partner.
+    """Return the pairs of files that have the same path below their folders, suffix and form of Unicode aside, and the files that have no partner.
 
     Raises:
         PixlateError: A folder is missing, holds no image, or holds two of one name.
@@ -67,6 +105,19 @@ def match_by_name(source: Path, target: Path) -> tuple[list[tuple[Path, Path]], 
     pairs = [(path, targets[stem]) for stem, path in sources.items() if stem in targets]
     alone = [path for own, other in ((sources, targets), (targets, sources)) for stem, path in own.items() if stem not in other]
     return pairs, alone
+
+
+def differing_in_case(names: Iterable[str], others: Iterable[str]) -> str:
+    """Return advice on names without a partner that would have one if case did not count, to end a sentence with; empty where there are none."""
+    folded = {name.casefold(): name for name in names}
+    found = [f"{folded[name.casefold()]} and {name}" for name in others if folded.get(name.casefold(), name) != name]
+    return f"; upper and lower case count, and {len(found)} pairs of names differ in nothing else: {name_some(found, 3)}; rename one of each" if found else ""
+
+
+def without_partner(alone: Sequence[Path], source: Path, target: Path) -> str:
+    """Say which files of two folders have no partner, and what to do."""
+    advice = differing_in_case(*([pair_name(path.relative_to(folder)) for path in alone if path.is_relative_to(folder)] for folder in (source, target)))
+    return f"{name_some(alone)}{advice or '; add the partners or take them out'}"
 
 
 def check_apart(source: Path, target: Path) -> None:
@@ -160,11 +211,11 @@ def check_sizes(samples: Sequence[tuple[Path, ...]], patch: int, damaged: Litera
         )
 
 
-def _by_stem(folder: Path) -> dict[Path, Path]:
-    """Return the images of a folder by their path below it without suffix."""
-    found: dict[Path, Path] = {}
+def _by_stem(folder: Path) -> dict[str, Path]:
+    """Return the images of a folder by :func:`pixlate.places.paths.pair_name`."""
+    found: dict[str, Path] = {}
     for path in list_images([folder], ARRAY_SUFFIXES):
-        stem = path.relative_to(folder).with_suffix("")
+        stem = pair_name(path.relative_to(folder))
         if stem in found:
             raise PixlateError(f"expected one image of each name, got {found[stem]} and {path.name}, which would have the same partner; remove one")
         found[stem] = path

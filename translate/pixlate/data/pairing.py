@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixlate.data.drawing import draw_lines, random_lines
-from pixlate.data.folders import ARRAY_SUFFIXES, check_apart, check_sizes, list_images, match_by_name, name_some, split_held_out
+from pixlate.data.folders import ARRAY_SUFFIXES, check_apart, check_sizes, list_images, match_by_name, split_held_out, without_partner
 from pixlate.data.patches import Decoded, PatchReader, epoch_indices, resized, sample_seed, to_tensor, whole
 from pixlate.data.pixels import luma, passing_over, read_own, read_pixels, with_channels
 from pixlate.errors import PixlateError
@@ -83,7 +83,7 @@ class PairedImages:
         pairs, alone = match_by_name(source, target)
         if alone:
             raise PixlateError(
-                f"expected a source and a target of every name, got {len(alone)} files without a partner: {name_some(alone)}; add the partners or take them out"
+                f"expected a source and a target of every name, got {len(alone)} files without a partner: {without_partner(alone, source, target)}"
             )
         return list(pairs)
 

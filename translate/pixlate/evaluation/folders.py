@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from pixlate.data.folders import name_some
+from pixlate.data.folders import differing_in_case, name_some
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile, Pixels, read_picture
 from pixlate.images.picture import on_white, to_8_bits
@@ -78,8 +78,8 @@ def find_images(folders: Sequence[Path], layout: Layout, scale: int, channels: t
     elif layout == "folders":
         if lonely := [path for own, other in (found, found[::-1]) for name, path in own.items() if name not in other]:
             raise PixlateError(
-                f"expected the same names in {folders[0]} and {folders[1]}, but the other folder has none for {name_some(lonely, 5)}; "
-                "take them out, or say --layout unpaired"
+                f"expected the same names in {folders[0]} and {folders[1]}, but the other folder has none for {name_some(lonely, 5)}"
+                f"{differing_in_case(*found) or '; take them out, or say --layout unpaired'}"
             )
         targets = [found[1][name] for name in found[0]]
         sides = [(_matched(source, target, scale), target) for source, target in zip(sources, targets, strict=True)]

@@ -85,7 +85,7 @@ def walk(top: Path, out: Path | None, failures: Failures, wanted: Callable[[Path
     def enter(folder: str) -> None:
         own = identity(folder)
         if own is not None and any(own == other for other, _ in levels):
-            failures.append((folder, "is a link back to a folder that holds it; its images are converted once, remove the link"))
+            failures.append((folder, "is a link back to a folder that holds it; its images count once, remove the link"))
         elif not (levels and own == output and own is not None):
             try:
                 with os.scandir(folder) as entries:

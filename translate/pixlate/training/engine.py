@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
-from pixlate.data.folders import digest_names
+from pixlate.data.folders import digest_names, listed_as
 from pixlate.errors import PixlateError
 from pixlate.options import check_used
 from pixlate.plugin.gan import Losses
@@ -72,7 +72,9 @@ class Session:
     def __init__(self, options: RunOptions, run: Path, fabric: Fabric) -> None:
         self.options = options = options.with_facts()
         self.run, self.fabric = run, fabric
-        self.trainer = Trainer(options, fabric)
+        with listed_as(options.listing):
+            self.trainer = Trainer(options, fabric)
+            self.names = digest_names(options.folders)
         self.metrics = installed().offered(Metric)
         self.directions = directions(self.trainer.spec, self.trainer.data, self.metrics)
         self.metric = options.training.best or next(iter(self.directions))
@@ -82,7 +84,6 @@ class Session:
             raise PixlateError(f"expected --best to be one of {', '.join(self.directions)}, got {self.metric!r}; choose one")
         self.done = 0
         self.best: dict[str, Any] | None = None
-        self.names = digest_names(options.folders)
         self._held: FileIO | None = None
 
     def begin(self, tell: Teller) -> list[str]:

@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, fields, replace
 from io import FileIO
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO, get_args
 
 import tomli_w
 
+from pixlate.data.folders import Listing, listed_as
 from pixlate.errors import PixlateError
 from pixlate.options import DataOptions, TrainingOptions, check_types
 from pixlate.options.checks import before, continued, gone
@@ -50,10 +51,15 @@ class RunOptions:
     """How what is exported pads images to sizes the generator takes. Checkpoints hold it; those of 0.1 do not, and keep ``edge``."""
     plugin: SingleFile | None = None
     """The single file that the method comes from; it must be named again to resume or export the run."""
+    listing: Listing = "conversion"
+    """Which files of the folders are images; runs of 0.1, whose ``options.toml`` does not say it, keep that of 0.1."""
 
     def with_facts(self) -> Self:
         """Return the same options with the facts of the folders, which are listed where that was not done before."""
-        return self if self.facts is not None else replace(self, facts=json.loads(json.dumps(dict(self.method.data.facts(self.folders, self.data)))))
+        if self.facts is not None:
+            return self
+        with listed_as(self.listing):
+            return replace(self, facts=json.loads(json.dumps(dict(self.method.data.facts(self.folders, self.data)))))
 
     def build(self) -> "GAN":
         """Return the method's untrained networks."""
@@ -72,7 +78,9 @@ class RunOptions:
 
     def save(self, run: Path) -> None:
         """Write ``options.toml`` into a run folder."""
-        (run / OPTIONS).write_text(tomli_w.dumps({"train": {self.method.name: self.table()}, **self._facts_and_plugin()}), encoding="utf-8")
+        content = {"listing": self.listing, "train": {self.method.name: self.table()}, **self._facts_and_plugin()}
+        with replacing(run / OPTIONS) as part:
+            part.write_text(tomli_w.dumps(content), encoding="utf-8")
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint stores of the options, to be compared with those of a later resume."""
@@ -117,6 +125,9 @@ class RunOptions:
             facts = dict(content["facts"]) if "facts" in content else None
             stored = {key: str(content["plugin"][key]) for key in ("path", "sha256")} if "plugin" in content else None
             folders = tuple(Path(folder) for folder in table.pop("folders"))
+            listing = content.get("listing", "0.1")
+            if listing not in get_args(Listing):
+                raise ValueError(f"listing is {listing!r}")
         if plugin is None and stored:
             path = quote(stored["path"])
             raise PixlateError(f"{run} was trained by the single file {path}, which is executed only where it is named; add: --plugin {path}")
@@ -131,7 +142,7 @@ class RunOptions:
         options, data, training = (_take(owner, table) for owner in (method.options, method.data.options, method.training))
         if table:
             raise PixlateError(f"{run / OPTIONS}: {name} has no option {', '.join(sorted(table))}; fix the file, or install the version that wrote it")
-        return cls(method, options, folders, data, training, facts, plugin=file)
+        return cls(method, options, folders, data, training, facts, plugin=file, listing=listing)
 
 
 @contextmanager
