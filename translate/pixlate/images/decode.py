@@ -1,9 +1,9 @@
 """Decoding through Pillow: any mode to 8-bit grey or RGB with alpha."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -20,10 +20,19 @@ _ALPHA_MODES = {"LA": "LA", "La": "LA", "PA": "RGBA", "RGBA": "RGBA", "RGBa": "R
 
 
 @dataclass(frozen=True, eq=False)
+class Unread:
+    """What is known of an image whose decoder is made when it is to be decoded."""
+
+    size: tuple[int, int]
+    info: Mapping[str, Any]
+    """Metadata under Pillow's names."""
+
+
+@dataclass(frozen=True, eq=False)
 class Parsed:
     """A decoder that has read the header."""
 
-    image: ImageFile.ImageFile
+    image: ImageFile.ImageFile | Unread
     metadata: Metadata
     orientation: int
     notes: tuple[str, ...] = ()
@@ -33,6 +42,7 @@ class Parsed:
 
     def picture(self) -> Picture:
         """Decode the picture that the decoder is at, upright."""
+        assert isinstance(self.image, ImageFile.ImageFile)
         self.image.load()
         return upright(as_stored(self.image, self.metadata), self.orientation)
 
@@ -46,7 +56,7 @@ def probe(opener: Opener, stream: BinaryIO) -> Header:
     return header(opener(stream))
 
 
-def header(image: ImageFile.ImageFile, notes: tuple[str, ...] = (), orientation: int = 0) -> Header:
+def header(image: ImageFile.ImageFile | Unread, notes: tuple[str, ...] = (), orientation: int = 0) -> Header:
     """Return what a decoder has read, with notes for the picture; an orientation of 1 to 8 overrules what the metadata say."""
     metadata, more = bounded(metadata_of(image))
     orientation = orientation or exif.orientation(metadata.exif) or xmp.orientation(metadata.xmp) or 1
@@ -67,7 +77,7 @@ def bounded(metadata: Metadata) -> tuple[Metadata, tuple[str, ...]]:
     return metadata, tuple(notes)
 
 
-def metadata_of(image: ImageFile.ImageFile) -> Metadata:
+def metadata_of(image: ImageFile.ImageFile | Unread) -> Metadata:
     """Return what the header and the ancillary blocks of an image say, unchanged."""
     info = image.info
     block = info.get("exif") or b""
@@ -82,32 +92,18 @@ def metadata_of(image: ImageFile.ImageFile) -> Metadata:
 def frames(opened: Opened) -> Iterator[Frame]:
     """Decode the frames of an animation one after another, upright."""
     parsed: Parsed = opened.header.parsed
-    yield from frames_of(parsed, int(getattr(parsed.image, "n_frames", 1)))
-
-
-def frames_of(parsed: Parsed, count: int) -> Iterator[Frame]:
-    """Decode that many frames, each when it is asked for; what the header showed is noted on each."""
+    count = int(getattr(parsed.image, "n_frames", 1))
     for index in range(count):
-        parsed.image.seek(index)
-        picture = parsed.picture()
-        picture = replace(picture, notes=(*parsed.notes, *picture.notes)) if parsed.notes else picture
-        yield Frame(picture, float(parsed.image.info.get("duration") or 0), count)
+        yield frame(parsed, index, count)
 
 
-def gif_frames(opened: Opened) -> Iterator[Frame]:
-    """Decode a GIF file, whose XMP packet Pillow does not find."""
-    packet = xmp.upright(xmp.in_gif(opened.data()))
-    for frame in frames(opened):
-        yield replace(frame, picture=replace(frame.picture, metadata=replace(frame.picture.metadata, xmp=packet)))
-
-
-def avif_frames(opened: Opened) -> Iterator[Frame]:
-    """Decode an AVIF file, which gives 8 bits whatever it has."""
-    data = opened.data()
-    deep = 0 <= (box := data.find(b"av1C")) < len(data) - 6 and data[box + 6] & 0x40
-    for frame in frames(opened):
-        notes = ("10- or 12-bit AVIF read with 8 bits",) if deep else ()
-        yield replace(frame, picture=replace(frame.picture, notes=(*notes, *frame.picture.notes)))
+def frame(parsed: Parsed, index: int, count: int) -> Frame:
+    """Decode one of ``count`` frames; what the header showed is noted on each."""
+    assert isinstance(parsed.image, ImageFile.ImageFile)
+    parsed.image.seek(index)
+    picture = parsed.picture()
+    picture = replace(picture, notes=(*parsed.notes, *picture.notes)) if parsed.notes else picture
+    return Frame(picture, float(parsed.image.info.get("duration") or 0), count)
 
 
 def upright(picture: Picture, orientation: int) -> Picture:

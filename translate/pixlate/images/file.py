@@ -11,6 +11,7 @@ from typing import BinaryIO, Self
 from PIL import Image
 
 from pixlate.errors import PixlateError
+from pixlate.images import unsupported
 from pixlate.images.formats import BUILT_IN, SNIFFED, named, recognised
 from pixlate.images.picture import Picture, check_size
 from pixlate.plugin.image_format import Frame, Header, ImageFormat, Opened
@@ -128,14 +129,13 @@ class ImageFile:
 
     def _parsed(self) -> Header | None:
         """Find the format and parse the header; None where the format has none to parse."""
-        head = self._stream.read(SNIFFED)
+        head = self._stream.read(unsupported.LONGEST)
         expected = self._formats.get(self._suffix)
         if not head and (expected is None or expected.sniff is not None):
             raise PixlateError("the file is empty; copy it again from its source")
-        found = recognised(head, self._formats, self._suffix)
+        found = recognised(head[:SNIFFED], self._formats, self._suffix)
         if found is None:
-            titles = ", ".join(format.title for format in named(self._formats).values() if format.sniff is not None)
-            raise PixlateError(f"expected {expected.title if expected else 'an image'}, got a file that is none of {titles}; leave it out or convert it first")
+            raise self._unsupported(head, expected.title if expected else "an image")
         self.format = found
         if found.probe is None:
             return None
@@ -143,6 +143,16 @@ class ImageFile:
         header = found.probe(self._stream)
         check_size(header.width, header.height, self.max_pixels, header.channels)
         return header
+
+    def _unsupported(self, head: bytes, expected: str) -> PixlateError:
+        """Return the refusal of a file that no format takes, by name where its kind is known."""
+        kind, advice = unsupported.named(head)
+        if kind.endswith("no image"):
+            return PixlateError(f"expected {expected}, got {kind}; {advice}")
+        if kind:
+            return PixlateError(f"expected {expected}, got {kind}, which is unsupported; {advice}")
+        titles = ", ".join(format.title for format in named(self._formats).values() if format.sniff is not None)
+        return PixlateError(f"expected {expected}, got a file that is none of {titles}; leave it out or convert it first")
 
     def _decoded(self) -> Picture:
         """Return the picture of a file whose format has no header to parse, decoded once."""

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from types import MappingProxyType
 
-from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, WebPImagePlugin
+from PIL import BmpImagePlugin
 
 from pixlate.errors import PixlateError
-from pixlate.images import decode, encode, jpeg, npy, png, tiff
+from pixlate.images import avif, decode, encode, gif, jpeg, npy, png, tiff, webp
 from pixlate.plugin.image_format import ImageFormat
 
 SNIFFED = 16
@@ -48,8 +48,8 @@ WEBP = _animation(
     title="WebP",
     suffixes=(".webp",),
     sniff=lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP",
-    probe=partial(decode.probe, WebPImagePlugin.WebPImageFile),
-    read=decode.frames,
+    probe=webp.probe,
+    read=webp.frames,
     write=encode.webp,
     longest_side=16383,
     media_type="image/webp",
@@ -82,8 +82,8 @@ AVIF = _animation(
     name="avif",
     suffixes=(".avif",),
     sniff=lambda head: head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis", b"mif1", b"msf1"),
-    probe=partial(decode.probe, AvifImagePlugin.AvifImageFile),
-    read=decode.avif_frames,
+    probe=avif.probe,
+    read=avif.frames,
     write=encode.avif,
     longest_side=65536,
     media_type="image/avif",
@@ -92,8 +92,8 @@ GIF = _animation(
     name="gif",
     suffixes=(".gif",),
     sniff=lambda head: head.startswith((b"GIF87a", b"GIF89a")),
-    probe=partial(decode.probe, GifImagePlugin.GifImageFile),
-    read=decode.gif_frames,
+    probe=gif.probe,
+    read=gif.frames,
     write=encode.gif_file,
     longest_side=65535,
     metadata=("xmp",),

@@ -98,9 +98,8 @@ def read(opened: Opened) -> Picture:
     """Decode the file, of several pictures the first."""
     parsed: Parsed = opened.header.parsed
     data = opened.data()
-    stream = parsed.image.fp
-    assert isinstance(stream, BytesIO)
-    front = stream.getvalue()
+    assert isinstance(parsed.image, JpegImagePlugin.JpegImageFile) and isinstance(parsed.image.fp, BytesIO)
+    front = parsed.image.fp.getvalue()
     scans = _scans(front, data, parsed.rest)
     _check_scans(len(scans), parsed.image.size)
     notes = parsed.notes

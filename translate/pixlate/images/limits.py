@@ -18,8 +18,8 @@ MOST_SCANS = 100
 """Most scans of a JPEG that is small enough for SCAN_PIXELS."""
 SCAN_PIXELS = 500_000_000
 """Most pixels times scans of a JPEG of more than SCANS scans: about five seconds of decoding."""
-FRAMES = 10_000
-"""Most frames of an animation that are counted and read: seven minutes at 24 a second. What comes after them is left out with a note."""
+FRAMES = 100_000
+"""Most frames of an animation: more than an hour at 24 a second. They are counted before one is decoded; a file of more is refused."""
 DIRECTORY_ENTRIES = 4_096
 """Most entries of a directory of TIFF or EXIF that are read; TIFF 6.0 and EXIF define fewer than 300 tags."""
 PAGES = 10_000

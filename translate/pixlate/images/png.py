@@ -17,7 +17,7 @@ from PIL import Image, PngImagePlugin
 
 from pixlate.errors import PixlateError
 from pixlate.images import limits
-from pixlate.images.decode import Parsed, frames_of, header, upright
+from pixlate.images.decode import Parsed, frame, header, upright
 from pixlate.images.encode import Encoded, as_image, saved, text_xmp
 from pixlate.images.picture import Metadata, Picture, Pixels, split
 from pixlate.plugin.image_format import Frame, Header, Opened
@@ -124,7 +124,8 @@ def frames(opened: Opened) -> Iterator[Frame]:
     if image.mode == "L" and depth < 8 and isinstance(clear, int):
         image.load()
         image.info["transparency"] = clear * 255 // (2**depth - 1)  # Pillow stretches the pixels to 8 bits, not this number
-    yield from frames_of(replace(parsed, image=image), count)
+    for index in range(count):
+        yield frame(replace(parsed, image=image), index, count)
 
 
 def encoded(picture: Picture, quality: int) -> Encoded:

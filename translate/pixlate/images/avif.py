@@ -1,0 +1,56 @@
+"""AVIF files: decoded by libavif through Pillow, 8 bits whatever they have."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import BinaryIO
+
+from PIL import AvifImagePlugin
+
+from pixlate.errors import PixlateError
+from pixlate.images import decode, limits, unsupported
+from pixlate.plugin.image_format import Frame, Header, Opened
+
+BRANDS = (b"avif", b"avis")
+_HIGHEST = 1 << 12
+"""Bytes of the first box that are looked at; it names its kinds in four bytes each."""
+
+
+class _Decoder(AvifImagePlugin.AvifImageFile):
+    """Pillow's reader without its parsing of EXIF, which takes time and memory without limit."""
+
+    orientation = 1
+    """As the boxes of the file say, which overrule EXIF (ISO/IEC 23008-12, 6.5.10)."""
+
+    def _open(self) -> None:
+        assert self.fp is not None
+        # libavif takes as many threads as there are cores, as in Pillow
+        self._decoder = AvifImagePlugin._avif.AvifDecoder(self.fp.read(), "auto", AvifImagePlugin._get_default_max_threads())  # type: ignore[attr-defined]
+        self._size, self.n_frames, self._mode, icc, exif, self.orientation, xmp = self._decoder.get_info()
+        self.is_animated = self.n_frames > 1
+        self.info |= {key: block for key, block in (("icc_profile", icc), ("exif", exif), ("xmp", xmp)) if block}
+        self.seek(0)
+
+
+def probe(stream: BinaryIO) -> Header:
+    """Parse the boxes."""
+    head = stream.read(_HIGHEST)
+    length = int.from_bytes(head[:4], "big")
+    names = [head[8:12], *(head[at : at + 4] for at in range(16, min(length, len(head)), 4))]
+    if not any(brand in names for brand in BRANDS):
+        raise PixlateError(f"HEIC is unsupported; {unsupported.PHONE}")
+    if not AvifImagePlugin.SUPPORTED:
+        raise PixlateError("AVIF is unsupported by this build of Pillow; install Pillow's own wheel with pip")
+    stream.seek(0)
+    image = _Decoder(stream)
+    if image.n_frames > limits.FRAMES:
+        raise PixlateError(f"expected at most {limits.FRAMES:,} frames in an AVIF file, got more; split the animation")
+    return decode.header(image, orientation=image.orientation)
+
+
+def frames(opened: Opened) -> Iterator[Frame]:
+    """Decode the frames one after another."""
+    data = opened.data()
+    deep = 0 <= (box := data.find(b"av1C")) < len(data) - 6 and data[box + 6] & 0x40
+    notes = ("10- or 12-bit AVIF read with 8 bits",) if deep else ()
+    for frame in decode.frames(opened):
+        yield replace(frame, picture=replace(frame.picture, notes=(*notes, *frame.picture.notes)))

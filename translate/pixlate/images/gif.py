@@ -1,0 +1,102 @@
+"""GIF files: the blocks are walked here, so that frames are counted without being decoded and every canvas is known before it is allocated."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from io import BytesIO
+from itertools import accumulate
+from typing import BinaryIO
+
+from PIL import GifImagePlugin
+
+from pixlate.errors import PixlateError
+from pixlate.images import decode, limits, xmp
+from pixlate.images.decode import Parsed
+from pixlate.images.picture import check_size
+from pixlate.plugin.image_format import Frame, Header, Opened
+
+_EXTENSION, _IMAGE, _CONTROL, _TRAILER = 0x21, 0x2C, 0xF9, b";"
+_WINDOW = 1 << 16
+
+
+@dataclass
+class _Blocks:
+    """What the blocks of a file say."""
+
+    parts: list[memoryview]
+    """Header, and of each frame the graphic control and the image: what a decoder is given. Comments in pieces of a byte would take it long."""
+    corners: list[tuple[int, int]]
+    """Of each frame, right and bottom in pixels: a frame may reach beyond the canvas, which then grows (as all decoders do)."""
+
+    def canvases(self, first: tuple[int, int]) -> Iterator[tuple[int, int]]:
+        """Yield (width, height) of the canvas at each frame."""
+        return accumulate(self.corners, lambda size, corner: (max(size[0], corner[0]), max(size[1], corner[1])), initial=first)
+
+
+def probe(stream: BinaryIO) -> Header:
+    """Read what is in front of the first frame's pixels."""
+    data = b""
+    while True:
+        more = stream.read(max(_WINDOW, 3 * len(data)))
+        data += more
+        blocks = _walked(data, 1)
+        if blocks.corners:
+            break
+        if not more:
+            raise ValueError("it holds no picture")
+    return decode.header(GifImagePlugin.GifImageFile(BytesIO(b"".join(blocks.parts))))
+
+
+def frames(opened: Opened) -> Iterator[Frame]:
+    """Decode the frames one after another."""
+    parsed: Parsed = opened.header.parsed
+    data = opened.data()
+    blocks = _walked(data, limits.FRAMES + 1)
+    count = len(blocks.corners)
+    if count > limits.FRAMES:
+        raise PixlateError(f"expected at most {limits.FRAMES:,} frames in a GIF file, got more; split the animation")
+    packet = xmp.upright(xmp.in_gif(data))
+    image = GifImagePlugin.GifImageFile(BytesIO(b"".join((*blocks.parts, _TRAILER))))
+    parsed = replace(parsed, image=image, metadata=replace(parsed.metadata, xmp=packet))
+    canvases = blocks.canvases(struct.unpack("<HH", data[6:10]))
+    next(canvases)
+    for index, size in enumerate(canvases):
+        check_size(*size, opened.max_pixels)
+        yield decode.frame(parsed, index, count)
+
+
+def _walked(data: bytes, most: int) -> _Blocks:
+    """Go through the blocks up to that many frames (GIF89a, 15 and appendix A); in time linear in the file."""
+    view = memoryview(data)
+    position = 13 + _palette(data, 10)
+    blocks = _Blocks([view[:position]], [])
+    end = len(data)
+    while position < end - 2 and len(blocks.corners) < most:
+        begin = position
+        if data[position] == _EXTENSION:
+            position = _skipped(data, position + 2)
+            if data[begin + 1] == _CONTROL:
+                blocks.parts.append(view[begin:position])
+        elif data[position] == _IMAGE and position + 11 <= end:
+            left, top, width, height = struct.unpack("<4H", data[position + 1 : position + 9])
+            position = _skipped(data, position + 10 + _palette(data, position + 9) + 1)
+            blocks.corners.append((left + width, top + height))
+            blocks.parts.append(view[begin:position])
+        elif data[position] == _TRAILER[0]:
+            break
+        else:
+            position += 1  # decoders pass over what they do not know
+    return blocks
+
+
+def _palette(data: bytes, flags: int) -> int:
+    """Return the bytes of the palette that the flags at an offset announce."""
+    return 3 << (data[flags] & 7) + 1 if len(data) > flags and data[flags] & 0x80 else 0
+
+
+def _skipped(data: bytes, position: int) -> int:
+    """Return where a chain of blocks that each begin with their length ends."""
+    end = len(data)
+    while position < end and (length := data[position]):
+        position += length + 1
+    return min(end, position + 1)

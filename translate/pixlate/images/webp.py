@@ -1,0 +1,84 @@
+"""WebP files: size, frames and metadata are read here, because the decoder allocates its canvases before it can be asked."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+from typing import BinaryIO
+
+from PIL import WebPImagePlugin
+
+from pixlate.errors import PixlateError
+from pixlate.images import decode, limits
+from pixlate.images.decode import Parsed
+from pixlate.plugin.image_format import Frame, Header, Opened
+
+_METADATA = {b"ICCP": "icc_profile", b"EXIF": "exif", b"XMP ": "xmp"}
+_FRAMES = {b"VP8 ", b"VP8L", b"ANMF"}
+
+
+@dataclass
+class _Chunks:
+    """What the chunks of a file say."""
+
+    size: tuple[int, int] = (0, 0)
+    """Width and height of the canvas."""
+    frames: int = 0
+    info: dict[str, bytes] = field(default_factory=dict)
+    """Metadata under Pillow's names."""
+    notes: dict[str, None] = field(default_factory=dict)
+
+
+def probe(stream: BinaryIO) -> Header:
+    """Read the headers of all chunks, and the metadata."""
+    chunks = _walked(stream)
+    if not chunks.frames:
+        raise ValueError("it holds no picture")
+    return decode.header(decode.Unread(chunks.size, chunks.info), tuple(chunks.notes))
+
+
+def frames(opened: Opened) -> Iterator[Frame]:
+    """Decode the frames one after another."""
+    parsed: Parsed = opened.header.parsed
+    image = WebPImagePlugin.WebPImageFile(BytesIO(opened.data()))
+    for index in range(image.n_frames):
+        yield decode.frame(replace(parsed, image=image), index, image.n_frames)
+
+
+def _walked(stream: BinaryIO) -> _Chunks:
+    """Go through the chunks (RFC 9649, 2.3 to 2.7)."""
+    found, others, size = _Chunks(), 0, 0
+    position = 12
+    end = stream.seek(0, 2)
+    while position + 8 <= end:
+        stream.seek(position)
+        name, length = struct.unpack("<4sI", stream.read(8))
+        if position == 12:
+            found.size = _canvas(name, stream.read(10))
+            stream.seek(position + 8)
+        position += 8 + length + length % 2
+        others += name not in _FRAMES
+        found.frames += name in _FRAMES
+        if found.frames > limits.FRAMES or others > limits.SEGMENTS:
+            raise PixlateError(f"expected at most {limits.FRAMES:,} frames and {limits.SEGMENTS:,} other chunks in a WebP file, got more; save it again")
+        if (key := _METADATA.get(name)) is not None and key not in found.info:
+            size += length
+            if size > limits.METADATA_BYTES:
+                found.notes[f"metadata beyond {limits.METADATA_BYTES >> 20} MB were left out"] = None
+            else:
+                found.info[key] = stream.read(length)
+    return found
+
+
+def _canvas(name: bytes, head: bytes) -> tuple[int, int]:
+    """Return width and height from the first ten bytes of the first chunk."""
+    if len(head) < 10:
+        raise ValueError("it ends before its pixels")
+    if name == b"VP8X":
+        return int.from_bytes(head[4:7], "little") + 1, int.from_bytes(head[7:10], "little") + 1
+    if name == b"VP8L":
+        bits = int.from_bytes(head[1:5], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if name == b"VP8 ":
+        return int.from_bytes(head[6:8], "little") & 0x3FFF, int.from_bytes(head[8:10], "little") & 0x3FFF
+    raise ValueError(f"unknown first chunk {name!r}")
