@@ -7,6 +7,8 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote
 
 from pixlate.errors import PixlateError
+from pixlate.places.journal import Earlier
+from pixlate.places.local import HOME, JOURNAL
 from pixlate.places.paths import is_named
 from pixlate.plugin.place import Failures, Found, Store
 from pixlate_fsspec.retries import refusing
@@ -52,7 +54,10 @@ def _below(folder: Url, depth: int | None, out: Store, failures: Failures) -> It
     if isinstance(out, UrlStore) and out.root.identity()[:2] == folder.identity()[:2] and out.root.identity() != folder.identity():
         output = f"{out.root.path.rstrip('/')}/"
     found: list[Found] = []
-    for key, info in folder.below(depth):
+    listed = folder.below(depth)
+    journals = {PurePosixPath(key).parent.parent for key, _ in listed if key.endswith(f"/{HOME}/{JOURNAL}")}
+    earlier = Earlier(lambda below: UrlStore(folder.child(below.as_posix())) if below in journals else None, failures)
+    for key, info in listed:
         parts = [unquote(part) for part in key.split("/")] if folder.is_web else key.split("/")
         url = folder.child(key)
         if any(part.startswith(".") and part not in (".", "..") for part in parts[:-1]) or (output and url.path.startswith(output)):
@@ -61,5 +66,6 @@ def _below(folder: Url, depth: int | None, out: Store, failures: Failures) -> It
         if bad:
             failures.append((str(url), f"its name has the part {bad[0]!r}, of which no path of an output can be made; rename it"))
         else:
-            found.append(Found(replace(url, listed_version=version_of(info)), PurePosixPath(*parts)))
+            relative = PurePosixPath(*parts)
+            found.append(Found(replace(url, listed_version=version_of(info)), relative, output_of=earlier.output_folder(relative)))
     return iter(found)

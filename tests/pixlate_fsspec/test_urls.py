@@ -340,7 +340,7 @@ def test_a_folder_that_0_1_wrote_and_a_crash_left_is_continued(tmp_path: Path, r
     for line in lines[2:]:
         key = hashlib.sha256(json.loads(line)["name"].encode()).hexdigest()[:32]
         Bucket().pipe_file(f"/bucket/out/.pixlate/entries/{key}.json", line)
-    Bucket().pipe_file("/bucket/out/.pixlate/parts/left", b"half a picture")
+    Bucket().pipe_file(f"/bucket/out/.pixlate/parts/{'0' * 32}.json", b"half a picture")
     summary = run(source, out)
     assert (summary.finished_before, summary.converted, summary.failed) == (4, 0, 0)
     assert stored(out, journal=True)[".pixlate/journal.jsonl"] == b"".join(lines)
@@ -766,3 +766,11 @@ def test_a_link_below_an_output_on_a_disk_is_not_followed(name: str, tmp_path: P
         with pytest.raises(PixlateError, match=f"{out / name} is a link, and Pixlate follows none"):
             run(source, f"local://{out}")
     assert tree(elsewhere) == {"0" * 32 + ".json": b"precious"}
+
+
+def test_outputs_of_an_earlier_conversion_below_a_url_are_left_out(tmp_path: Path, run: Run) -> None:
+    upload(folder(tmp_path / "in", 2), "memory://nest")
+    run("memory://nest", "memory://nest/b/out")
+    summary = run("memory://nest", "memory://far")
+    assert (summary.converted, summary.ignored) == (2, {"outputs of an earlier conversion in memory://nest/b/out": 2})
+    assert run("memory://nest/b/out", "memory://chained").converted == 2

@@ -4,7 +4,7 @@ import json as json_format
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from inspect import Signature, signature
@@ -123,9 +123,7 @@ def _print_summary(summary: Summary, out: str | Path, options: ConvertOptions) -
     others = {"finished before": summary.finished_before, "skipped": summary.skipped, "failed": summary.failed, "not reached": summary.not_reached}
     counts = [f"{summary.converted} converted{speed}", *(f"{count} {what}" for what, count in others.items() if count)]
     _say(f"{', '.join(counts)}, into {printable(shown(out))}")
-    if summary.ignored:
-        kinds = ", ".join(f"{count} {printable(kind)}" for kind, count in sorted(summary.ignored.items()))
-        _say(f"left out, since their names are not those of images Pixlate reads, or hidden: {kinds}")
+    _print_left_out(summary.ignored)
     for caution in summary.cautions:
         _say(f"note: {caution}")
     for note, count in summary.notes.items():
@@ -143,6 +141,13 @@ def _print_summary(summary: Summary, out: str | Path, options: ConvertOptions) -
         print(f"failed: {summary.unwritten}", file=sys.stderr)
     if summary.interrupted or summary.stopped:
         print(f"stopped: {summary.stopped or 'interrupted; the same command continues'}", file=sys.stderr)
+
+
+def _print_left_out(ignored: Mapping[str, int]) -> None:
+    names = {kind for kind in ignored if kind.startswith(".") or kind in ("hidden", "without an ending")}
+    for start, kinds in (("left out, since their names are not those of images Pixlate reads, or hidden", names), ("left out", ignored.keys() - names)):
+        if kinds:
+            _say(f"{start}: {', '.join(f'{ignored[kind]} {printable(kind)}' for kind in sorted(kinds))}")
 
 
 def _preview(sources: list[str | Path], out: str | Path, model: str, options: ConvertOptions, json: bool) -> int:

@@ -99,9 +99,10 @@ def planned(sources: Sequence[str | Path], out: str | Path, model: str | Path, o
 
 
 def settings_digest(model: Path, options: ConvertOptions) -> str:
-    """Return a digest of the model file and of the options that shape an output; those for conditions only where they are given, as in journals of 0.1."""
+    """Return a digest of the model file and of the options that shape an output; those that 0.1 did not record only where they are given."""
     shaping: dict[str, object] = {"format": options.format, "quality": options.quality, "strip_metadata": options.strip_metadata, "model": digest_file(model)}
-    given = {"set": sorted(options.set), "mask": None if options.mask is None else str(options.mask.absolute()), "seed": options.seed}
+    given: dict[str, object] = {"bucket": options.bucket if options.bucket != "auto" else None}
+    given |= {"set": sorted(options.set), "mask": None if options.mask is None else str(options.mask.absolute()), "seed": options.seed}
     shaping |= {name: value for name, value in given.items() if value}
     return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -123,7 +124,7 @@ class Run:
         with StopOnSignal(self._interrupt):
             self._convert()
         self.report.summary.seconds = time.monotonic() - started
-        self.report.summary.cautions += getattr(self.plan.store, "notes", [])  # which stores of older plugins lack
+        self.report.summary.cautions += [*self.plan.cautions, *getattr(self.plan.store, "notes", [])]  # which stores of older plugins lack
 
     def stop(self) -> None:
         """Drain, from any thread: finish what has started, and start nothing new."""

@@ -31,6 +31,11 @@ class ConvertOptions:
     on_exists: OnExists = "resume"
     """What to do if an output exists: resume keeps what an earlier run of this command finished and counts any other file as a
     failure, skip keeps every existing file, overwrite replaces it."""
+    exclude: tuple[str, ...] = ()
+    """Glob of what to leave out, once for each: a pattern without a slash for files or folders of that name anywhere (*.gif, drafts), one with a
+    slash for paths below the source (2024/*/raw)."""
+    limit: int = 0
+    """Convert only the first so many images, in the order of their names, to try something out; 0 converts all."""
     tile: Literal["auto", "off"] | int = "auto"
     """Side of the tiles large images are cut into, in source pixels: auto fits the device, off runs every image whole."""
     batch: Literal["auto"] | int = "auto"
@@ -62,7 +67,7 @@ class ConvertOptions:
     max_pixels: int = 200_000_000
     """Largest image accepted, in pixels; guards against decompression bombs."""
     GROUPS: ClassVar[Groups] = {
-        "Everyday": ("format", "quality", "suffix", "on_exists", "dry_run"),
+        "Everyday": ("format", "quality", "suffix", "on_exists", "exclude", "limit", "dry_run"),
         "What the model takes besides the image": ("set", "mask", "seed"),
         "Memory and devices": ("device", "tile", "batch", "bucket", "threads", "max_pixels"),
         "Files": ("report", "sheet", "fail_fast", "strip_metadata"),
@@ -85,7 +90,9 @@ class ConvertOptions:
             raise PixlateError(f"expected --sheet to name a .png file, got {self.sheet}; change its ending")
         if not 1 <= self.quality <= 100:
             raise PixlateError(f"expected --quality from 1 to 100, got {self.quality}; choose one in between")
-        check_least(self, batch=1, tile=16, bucket=1, threads=0, seed=0, max_pixels=1)
+        check_least(self, batch=1, tile=16, bucket=1, threads=0, seed=0, max_pixels=1, limit=0)
+        if not all(pattern.strip("/") for pattern in self.exclude):
+            raise PixlateError("expected a glob for --exclude, got an empty one; name files or folders to leave out, such as '*.gif'")
         check_most(self, bucket=LARGEST_BUCKET)
         if self.report is not None and self.report == self.sheet:
             raise PixlateError(f"expected two files for --report and --sheet, got {self.report} for both; name another one")

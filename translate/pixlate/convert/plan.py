@@ -13,9 +13,12 @@ from pixlate.errors import PixlateError
 from pixlate.images.formats import writable
 from pixlate.places.journal import Job, Outputs, ReadOnlyJournal
 from pixlate.places.local import HOME
-from pixlate.places.paths import identity, pair_name
+from pixlate.places.paths import identity, is_excluded, pair_name
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.place import Found, Place, Store, Version
+
+EXCLUDED = "by --exclude"
+LIMITED = "by --limit"
 
 
 @dataclass
@@ -28,7 +31,9 @@ class Plan:
     failures: list[tuple[str, str]] = field(default_factory=list)
     """Paths that cannot even be planned, with the reason."""
     ignored: Counter[str] = field(default_factory=Counter)
-    """How many files in the source folder were left out, by suffix, ``hidden`` or ``outputs of an earlier run``."""
+    """How many files in the source folder were left out: by suffix, ``hidden``, or why."""
+    cautions: list[str] = field(default_factory=list)
+    """What the user should know of the whole conversion."""
 
 
 def make_plan(sources: Sequence[Place], out: Place, options: ConvertOptions, known: Mapping[str, ImageFormat]) -> Plan:
@@ -54,6 +59,7 @@ def make_plan(sources: Sequence[Place], out: Place, options: ConvertOptions, kno
         for source in sources:
             for found in source.files(plan.store, plan.failures):
                 _add(plan, found, options, known)
+    _leave_out(plan, options, sources)
     _refuse_clashes(plan)
     _refuse_own_images(plan)
     if not plan.jobs and not plan.failures:
@@ -93,8 +99,14 @@ def _plan_single(source: Place, out: Place, options: ConvertOptions, kind: str) 
 def _add(plan: Plan, found: Found, options: ConvertOptions, known: Mapping[str, ImageFormat]) -> None:
     source, relative = str(found.file), found.relative
     ending = relative.suffix.lower()
+    if is_excluded(relative.parts, options.exclude):
+        plan.ignored[EXCLUDED] += 1
+        return
     if not found.named and (ending not in known or relative.name.startswith(".")):
         plan.ignored["hidden" if relative.name.startswith(".") else ending or "without an ending"] += 1
+        return
+    if found.output_of:
+        plan.ignored[f"outputs of an earlier conversion in {found.output_of}"] += 1
         return
     notes: tuple[str, ...] = ()
     kind: str
@@ -113,6 +125,21 @@ def _add(plan: Plan, found: Found, options: ConvertOptions, known: Mapping[str, 
         plan.failures.append((source, str(error)))
         return
     plan.jobs.append(Job(found.file, name, kind, notes, pair_name(relative)))
+
+
+def _leave_out(plan: Plan, options: ConvertOptions, sources: Sequence[Place]) -> None:
+    """Take out what cannot be listed in excluded folders, and images after the limit."""
+    tops = [Path(str(source)) for source in sources]
+    below = {name: next((Path(name).relative_to(top) for top in tops if Path(name).is_relative_to(top)), Path(name)) for name, _ in plan.failures}
+    kept = [failure for failure in plan.failures if not is_excluded(below[failure[0]].parts, options.exclude)]
+    if len(kept) < len(plan.failures):
+        plan.ignored[EXCLUDED] += len(plan.failures) - len(kept)
+    plan.failures = kept
+    if options.exclude and not plan.ignored[EXCLUDED]:
+        plan.cautions.append(f"--exclude {' '.join(options.exclude)} has left nothing out; a glob with a slash is a path below the source folder")
+    if options.limit and len(plan.jobs) > options.limit:
+        plan.ignored[LIMITED] += len(plan.jobs) - options.limit
+        del plan.jobs[options.limit :]
 
 
 def _refuse_clashes(plan: Plan) -> None:
@@ -152,7 +179,7 @@ def _refuse_own_images(plan: Plan) -> None:
             raise PixlateError(f"{replaced.source} is to be converted, but the conversion of {job.source} would take its name; use another folder or --suffix")
         written.add(replaced)
     if written:
-        plan.ignored["outputs of an earlier run"] += len(written)
+        plan.ignored["outputs of an earlier run of this command"] += len(written)
     plan.jobs = [job for job in plan.jobs if job not in written]
 
 

@@ -47,7 +47,7 @@ class Summary:
     not_reached: int = 0
     """Files left when the conversion stopped early."""
     ignored: dict[str, int] = field(default_factory=dict)
-    """How many files were left out, by suffix, ``hidden`` or ``outputs of an earlier run``."""
+    """How many files were left out, by suffix, ``hidden``, or why."""
     noted: int = 0
     """Outputs with a note in the report."""
     stopped: str = ""

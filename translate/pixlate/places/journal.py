@@ -6,13 +6,14 @@ At a clean end the lines are sorted, so two conversions of one folder leave the 
 
 import hashlib
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal, Protocol, Self
 
 from pixlate.errors import PixlateError
-from pixlate.plugin.place import Existing, Place, Store, Version
+from pixlate.plugin.place import Existing, Failures, Place, Store, Version
 
 State = Literal["new", "finished", "stale", "foreign", "other settings"]
 
@@ -131,6 +132,39 @@ class ReadOnlyJournal:
                 entry = Entry(**json.loads(line.decode(errors="replace")))
                 if isinstance(entry.name, str) and entry not in (known := self._entries.setdefault(entry.name, [])):
                     known.append(entry)
+
+
+class Earlier:
+    """Which files below a folder are outputs of earlier conversions: those that a journal in a folder on their way records.
+
+    Args:
+        store_of: Returns the folder of a relative path as a store, or None where it has no journal.
+        failures: Receives the folders whose journal cannot be read.
+    """
+
+    def __init__(self, store_of: Callable[[PurePath], Store | None], failures: Failures) -> None:
+        self._store_of, self._failures = store_of, failures
+        self._journals: dict[PurePath, ReadOnlyJournal | None] = {}
+
+    def output_folder(self, relative: PurePath) -> str:
+        """Return the output folder that records a file; empty where none does."""
+        for folder in list(relative.parents)[:-1]:
+            if folder not in self._journals:
+                self._journals[folder] = self._read(folder)
+            journal = self._journals[folder]
+            if journal is not None and journal.knows(journal.store.name_of(relative.relative_to(folder))):
+                return str(journal.store)
+        return ""
+
+    def _read(self, folder: PurePath) -> ReadOnlyJournal | None:
+        store = self._store_of(folder)
+        if store is None:
+            return None
+        try:
+            return ReadOnlyJournal(store, "")
+        except PixlateError as error:
+            self._failures.append((str(store), f"its outputs cannot be told from images to convert: {error}"))
+            return None
 
 
 class Journal(ReadOnlyJournal):

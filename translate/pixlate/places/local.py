@@ -14,6 +14,7 @@ from threading import Lock
 from typing import ClassVar, Literal, cast
 
 from pixlate.errors import PixlateError
+from pixlate.places.journal import Earlier
 from pixlate.places.paths import digest_file, find, folds_case, identity, make_folders, version_of, walk
 from pixlate.plugin.manager import installed
 from pixlate.plugin.place import Existing, Failures, Found, Place, Reach, Store, Version
@@ -82,8 +83,10 @@ class LocalPlace:
             base, found = find(source, output, failures)
         else:
             raise PixlateError(f"expected a file, a folder or a glob, but {source} does not exist; check the path")
+        earlier = Earlier(lambda folder: LocalStore(base / folder) if os.path.lexists(base / folder / HOME / JOURNAL) else None, failures)
         for path in found:
-            yield Found(LocalPlace(path), Path(path).relative_to(base))
+            relative = Path(path).relative_to(base)
+            yield Found(LocalPlace(path), relative, output_of=earlier.output_folder(relative))
 
     def version(self) -> Version:
         """Return size and time; see :func:`pixlate.places.paths.version_of`."""

@@ -5,7 +5,7 @@ import hashlib
 import os
 import stat
 import unicodedata
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import suppress
 from glob import has_magic
 from pathlib import Path, PurePath
@@ -127,6 +127,16 @@ def is_named(parts: tuple[str, ...], like: tuple[str, ...]) -> bool:
     if like[0] == "**":
         return len(like) == 1 or any(is_named(parts[first:], like[1:]) for first in range(len(parts)))
     return fnmatch.fnmatch(parts[0], like[0]) and is_named(parts[1:], like[1:])
+
+
+def is_excluded(parts: tuple[str, ...], patterns: Sequence[str]) -> bool:
+    """Return whether a path, or a folder above it, is named by one of the globs; one without a slash names the last part alone."""
+    for pattern in patterns:
+        like = PurePath(pattern.strip("/")).parts
+        for depth in range(1, len(parts) + 1):
+            if fnmatch.fnmatch(parts[depth - 1], like[0]) if len(like) == 1 and "/" not in pattern.rstrip("/") else is_named(parts[:depth], like):
+                return True
+    return False
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

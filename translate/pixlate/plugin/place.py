@@ -98,6 +98,8 @@ class Found:
     """Path below the folder that was named, or below the fixed part of a glob."""
     named: bool = False
     """Whether this very file was named."""
+    output_of: str = ""
+    """The output folder of an earlier conversion whose journal records it, below the folder that was named; it is no source then."""
 
 
 class Store(Protocol):
