@@ -175,10 +175,18 @@ def same_size(first: Picture, second: Picture) -> bool:
     return first.pixels.shape == second.pixels.shape
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.uint32, np.int16, np.int8])
-def test_samples_that_are_not_8_or_16_unsigned_bits_are_refused(tmp_path: Path, dtype: type[np.generic]) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "name"),
+    [
+        (np.uint32, "32-bit whole numbers"),
+        (np.int16, "16-bit signed whole numbers"),
+        (np.int8, "8-bit signed whole numbers"),
+        (np.complex64, "64-bit complex or mixed numbers"),
+    ],
+)
+def test_samples_that_are_neither_unsigned_nor_floating_point_are_refused_by_name(tmp_path: Path, dtype: type[np.generic], name: str) -> None:
     tifffile.imwrite(tmp_path / "x.tif", np.ones((5, 6), dtype), photometric="minisblack")
-    with pytest.raises(PixlateError, match=r"convert the file to (unsigned )?16 bits"):
+    with pytest.raises(PixlateError, match=rf"^unsupported samples of a TIFF: {name}; convert the file to (unsigned )?16 bits$"):
         read_picture(tmp_path / "x.tif", max_pixels=LIMIT)
 
 

@@ -182,9 +182,9 @@ def test_10_bit_avif_is_noted(file: Write) -> None:
     assert _read(file, bytes(data)).notes == ("10- or 12-bit AVIF read with 8 bits",)
 
 
-def test_32_bit_grey_is_refused(file: Write) -> None:
-    with pytest.raises(PixlateError, match="32-bit floating point; convert the file to 16 bits"):
-        _read(file, saved(Image.fromarray(np.ones((4, 5), np.float32)), "TIFF"))
+def test_32_bit_whole_grey_is_refused(file: Write) -> None:
+    with pytest.raises(PixlateError, match="32-bit signed whole numbers; convert the file to unsigned 16 bits"):
+        _read(file, saved(Image.fromarray(np.ones((4, 5), np.int32)), "TIFF"))
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF"])

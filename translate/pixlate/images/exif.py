@@ -110,8 +110,12 @@ def from_tiff(main: Directory) -> bytes:
 
 
 def _copied(block: bytearray, source: Directory, tags: set[int], inside: tuple[int, ...] = (EXIF_DIRECTORY, GPS_DIRECTORY)) -> int:
-    """Copy tags, and the directories that may be inside this one, to the end of a block; return the offset of the new directory."""
+    """Copy tags, and the directories that may be inside this one, to the end of a block; return the offset of the new directory.
+
+    Values of a directory together are no longer than the file: those beyond that name the same bytes again, would make much of little, and are left out.
+    """
     fields: dict[int, Field | None] = {}
+    left = source.stream.seek(0, 2) - len(block)
     for tag in sorted(tags):
         if tag in (EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY):
             inner = source.directory(tag) if tag in inside else None  # never deeper: a damaged directory may point to itself
@@ -119,6 +123,9 @@ def _copied(block: bytearray, source: Directory, tags: set[int], inside: tuple[i
                 below = (INTEROPERABILITY,) if tag == EXIF_DIRECTORY else ()
                 fields[tag] = long(source.order, _copied(block, inner, set(inner.entries), below))
             continue
+        if source.size(tag) > left:
+            continue
+        left -= source.size(tag)
         with suppress(ValueError):  # a value outside the file is left out; the rest is good
             found = source.field(tag)
             if found is not None and found.kind < 13 and found.length:

@@ -151,8 +151,12 @@ def on_white(pixels: Pixels, alpha: Pixels) -> Pixels:
 
 
 def unmultiplied(pixels: Pixels, alpha: Pixels) -> Pixels:
-    """Divide premultiplied whole (height, width, channels) pixels by their alpha; where it is 0 they should be 0 too."""
+    """Divide premultiplied (height, width, channels) pixels by their alpha; where it is 0 they should be 0 too."""
     full = full_scale(pixels)
+    if pixels.dtype == np.float32:
+        opacity = np.where(alpha > 0, alpha, 1)[:, :, None]
+        whole: Pixels = np.minimum(pixels / opacity, 1).astype(np.float32)
+        return whole
     share = np.maximum(alpha, 1)[:, :, None].astype(np.uint32)
     divided: Pixels = np.minimum((pixels.astype(np.uint32) * full + share // 2) // share, full).astype(pixels.dtype)
     return divided

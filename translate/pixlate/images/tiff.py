@@ -1,46 +1,54 @@
 """TIFF files: full depth both ways, and every EXIF tag.
 
-Pillow reads 16-bit colour as 8 bits and writes none. tifffile decodes here; the writer puts the strips behind the EXIF block, whose tags become
+Grey and RGB of 8 bits and more are decoded in :mod:`pixlate.images.segments`; the rest goes through Pillow, which receives a file made of the tags
+that were checked, so that no second reader can take them for something else. The writer puts the strips behind the EXIF block, whose tags become
 those of the file, so that every offset in it stays right.
 """
 
-import struct
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
-from math import prod
 from typing import BinaryIO
 
 import imagecodecs
 import numpy as np
-import tifffile
-from PIL import TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 
 from pixlate.errors import PixlateError
 from pixlate.images import exif, xmp
-from pixlate.images.decode import as_stored, metadata_of, upright
+from pixlate.images.decode import as_stored, upright
 from pixlate.images.encode import Encoded
 from pixlate.images.picture import Metadata, Picture, Pixels, as_pixels, check_size, full_scale, unmultiplied
+from pixlate.images.segments import COMPRESSIONS, DEFLATE, DIFFERENCES, FLOATING, FLOATING_DIFFERENCES, LZMA, NONE, SIGNED, Page, Tag, decoded, file_of, page_of
 from pixlate.images.tags import UNDEFINED, Directory, Field, append, first_directory, long, rewritten, short
 from pixlate.plugin.image_format import Frame, Header, Opened
 
-WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, STRIPS, SAMPLES, ROWS, COUNTS, PLANAR = 256, 257, 258, 259, 262, 273, 277, 278, 279, 284
-PREDICTOR, TILES, TILE_COUNTS, EXTRA, SAMPLE_FORMAT, XMP, ICC = 317, 324, 325, 338, 339, 700, 34675
+DESCRIPTION, XMP, ICC = 270, 700, 34675
 _GEOGRAPHIC = (33550, 33922, 34264, 34735)
-_PLAIN_COMPRESSIONS = (1, 5, 8, 32946, 32773, 50000)
-"""None, LZW, deflate (two numbers), PackBits, Zstandard."""
+_JPEG, _FAX = 7, (2, 3, 4, 32771)
+_THROUGH_PILLOW = {*COMPRESSIONS, *_FAX, _JPEG} - {LZMA}
+"""Compressions that libtiff, through Pillow, decodes within bounds."""
+_COLOUR_TAGS = (292, 293, 320, 332, Tag.EXTRA, 347, 529, 530, 531, 532)
+"""Options of fax, palette, inks, extra samples, tables of JPEG, and YCbCr: what libtiff looks at besides what a Page has."""
+_COLOUR_BYTES = 1 << 20
+"""Most bytes of one of them; a palette of 16 bits has 393,216."""
+_NAMES = {6: "old-style JPEG", 9: "JBIG", 10: "JBIG", 32766: "NeXT", 32809: "ThunderScan", 33003: "JPEG 2000", 33004: "JPEG 2000", 33005: "JPEG 2000"} | {
+    33007: "JPEG", 34661: "JBIG", 34676: "SGI Log", 34677: "SGI Log", 34712: "JPEG 2000", 34887: "LERC", 34892: "lossy JPEG", 34925: "LZMA", 34926: "Zstandard"
+} | {34927: "WebP", 34933: "PNG", 34934: "JPEG XR", 22610: "JPEG XR", 34713: "Nikon NEF", 50001: "WebP", 50002: "JPEG XL", 52546: "JPEG XL"}  # fmt: skip
 _STRIP_BYTES = 1 << 18
 _COLOURS = {2: 3, 5: 4, 6: 3, 8: 3, 9: 3}
 """Samples of a pixel by photometric interpretation (TIFF 6.0, tag 262): RGB, CMYK, YCbCr, CIELab and ICCLab; the others have one."""
+_IMAGEJ = re.compile(rb"^images=(\d{1,9})\s*$", re.MULTILINE)
 
 
 def probe(stream: BinaryIO) -> Header:
     """Read the first directory."""
     main = first_directory(stream)
-    size = main.number(WIDTH), main.number(HEIGHT)
+    size = main.number(Tag.WIDTH), main.number(Tag.HEIGHT)
     width, height = size[::-1] if _orientation(main) >= 5 else size
-    return Header(width, height, main.number(SAMPLES, 1), -(-int(max(main.numbers(BITS, (1,)))) // 8), main)
+    return Header(width, height, main.number(Tag.SAMPLES, 1), -(-int(max(main.numbers(Tag.BITS, (1,)))) // 8), main)
 
 
 def _metadata_of(main: Directory) -> Metadata:
@@ -61,25 +69,24 @@ def is_stack(main: Directory, channels: int) -> bool:
     """
     if channels:
         return channels not in (1, 3)
-    samples = main.number(SAMPLES, 1)
-    return samples - _COLOURS.get(main.number(PHOTOMETRIC), 1) > 1 or (samples == 2 and not any(main.numbers(EXTRA)))
+    samples = main.number(Tag.SAMPLES, 1)
+    return samples - _COLOURS.get(main.number(Tag.PHOTOMETRIC), 1) > 1 or (samples == 2 and not any(main.numbers(Tag.EXTRA)))
 
 
-def read_stack(data: bytes, max_pixels: int) -> Pixels:
-    """Return all channels, as stored, whether they are samples of a pixel, planes or pages: (height, width, channels)."""
-    with tifffile.TiffFile(BytesIO(data)) as file:
-        series = file.series[0]
-        axes, shape = series.axes, series.shape
-        width, height = series.keyframe.imagewidth, series.keyframe.imagelength
-        check_size(width, height, max_pixels, prod(shape) // max(1, width * height))
-        array = np.asarray(series.asarray(maxworkers=1))
-    if axes in ("SYX", "CYX", "IYX", "QYX"):
-        array = np.moveaxis(array, 0, 2)
-    elif axes == "YX":
-        array = array[:, :, None]
-    elif axes not in ("YXS", "YXC"):
-        raise PixlateError(f"expected a TIFF of height, width and channels, got the axes {axes} of {shape}; save one image a file")
-    return as_pixels(array)
+def read_stack(main: Directory, data: bytes, max_pixels: int) -> Pixels:
+    """Return all channels, as stored, whether they are samples of a pixel, planes or pages like the first: (height, width, channels)."""
+    directories = [directory for directory in map(main.at, main.chain()) if _kind(directory) == _kind(main)]
+    _refuse_unsupported(main)
+    first = page_of(main, max_pixels)
+    if len(directories) > 1 and first.samples > 1:
+        raise PixlateError(f"expected a TIFF of height, width and channels, got {len(directories)} pages of {first.samples} channels; save one image a file")
+    if len(directories) == 1 and (count := _images_behind(main, first)) > 1:
+        check_size(first.width, first.height, max_pixels, count)
+        shape, kind = (count, first.height, first.width), f"{first.order}{'f' if first.kind == FLOATING else 'u'}{first.bits[0] // 8}"
+        return as_pixels(np.moveaxis(np.frombuffer(data, kind, count * first.height * first.width, first.offsets[0]).reshape(shape), 0, 2))
+    check_size(first.width, first.height, max_pixels, len(directories) * first.samples)
+    planes = [_stored(data, directory, page_of(directory, max_pixels)) for directory in directories]
+    return planes[0] if len(planes) == 1 else np.concatenate(planes, axis=2)
 
 
 def frames(opened: Opened) -> Iterator[Frame]:
@@ -87,39 +94,30 @@ def frames(opened: Opened) -> Iterator[Frame]:
     main: Directory = opened.header.parsed
     data = opened.data()
     if is_stack(main, opened.channels):
-        _check_whole(main, len(data))
-        yield Frame(upright(Picture(read_stack(data, opened.max_pixels), None, _metadata_of(main)), _orientation(main)))
+        yield Frame(upright(Picture(read_stack(main, data, opened.max_pixels), None, _metadata_of(main)), _orientation(main)))
         return
-    pages = _pages(main)
-    for index, page in enumerate(pages):
-        check_size(page.number(WIDTH), page.number(HEIGHT), opened.max_pixels)
-        yield Frame(_page(data, page, index), count=len(pages))
+    offsets = main.chain()
+    for offset in offsets:
+        yield Frame(_picture(data, main.at(offset), opened.max_pixels), count=len(offsets))
 
 
-def _page(data: bytes, main: Directory, index: int) -> Picture:
-    bits, layout = main.numbers(BITS, (1,)), main.numbers(SAMPLE_FORMAT, (1,))
-    photometric = main.number(PHOTOMETRIC)
-    _check_kind(bits, layout)
-    _check_whole(main, len(data))
-    notes: tuple[str, ...] = ()
-    if any(tag in main.entries for tag in _GEOGRAPHIC):
-        notes += ("the geographic reference of the TIFF file was left out",)
+def _picture(data: bytes, main: Directory, max_pixels: int) -> Picture:
+    """Decode one page."""
+    _refuse_unsupported(main)
+    page = page_of(main, max_pixels)
+    notes: tuple[str, ...] = ("the geographic reference of the TIFF file was left out",) if any(tag in main.entries for tag in _GEOGRAPHIC) else ()
     metadata = _metadata_of(main)
-    grey_or_rgb = photometric in (0, 1, 2) and max(bits) >= 8 and len(set(bits)) == 1
-    if max(bits) > 8 and not (grey_or_rgb or photometric == 5):
-        raise PixlateError(f"expected grey or RGB samples in a 16-bit TIFF, got photometric interpretation {photometric}; convert the file to 16-bit RGB")
-    if grey_or_rgb and (max(bits) > 8 or main.number(COMPRESSION, 1) in _PLAIN_COMPRESSIONS):
-        pixels, alpha, more = _samples(data, main, index, int(bits[0]), photometric)
+    if page.photometric in (0, 1, 2) and min(page.bits) >= 8 and (max(page.bits) > 8 or page.compression in COMPRESSIONS):
+        pixels, alpha, more = _grey_or_rgb(_stored(data, main, page), main, page)
         return upright(Picture(pixels, alpha, metadata, notes + more), _orientation(main))
-    with TiffImagePlugin.TiffImageFile(BytesIO(data)) as image:
-        image.seek(index)
-        found = metadata_of(image)
+    if max(page.bits) > 8 and page.photometric != 5:
+        raise PixlateError(f"unsupported colours in a 16-bit TIFF: photometric interpretation {page.photometric}; convert the file to 16-bit RGB")
+    with _image(data, main, page) as image:
         image.load()
-        picture = as_stored(image, found)
-    if max(bits) > 8:
+        picture = as_stored(image, metadata)
+    if max(page.bits) > 8:
         notes += ("16-bit CMYK read with 8 bits",)
-    metadata = replace(metadata, icc=picture.metadata.icc)
-    return upright(replace(picture, metadata=metadata, notes=notes + picture.notes), 1)  # Pillow rotates TIFF pictures by itself
+    return upright(replace(picture, notes=notes + picture.notes), _orientation(main))
 
 
 def encoded(picture: Picture, quality: int) -> Encoded:
@@ -140,19 +138,19 @@ def encoded(picture: Picture, quality: int) -> Encoded:
         offsets.append(append(block, strip))
         lengths.append(len(strip))
     fields: dict[int, Field | None] = {
-        WIDTH: long(order, width),
-        HEIGHT: long(order, height),
-        BITS: short(order, *[depth] * count),
-        COMPRESSION: short(order, 8),
-        PHOTOMETRIC: short(order, 2 if channels == 3 else 1),
-        STRIPS: long(order, *offsets),
-        SAMPLES: short(order, count),
-        ROWS: long(order, rows),
-        COUNTS: long(order, *lengths),
-        PLANAR: short(order, 1),
-        PREDICTOR: short(order, 2),
-        EXTRA: short(order, *extra) if extra else None,
-        SAMPLE_FORMAT: short(order, *[1] * count),
+        Tag.WIDTH: long(order, width),
+        Tag.HEIGHT: long(order, height),
+        Tag.BITS: short(order, *[depth] * count),
+        Tag.COMPRESSION: short(order, DEFLATE),
+        Tag.PHOTOMETRIC: short(order, 2 if channels == 3 else 1),
+        Tag.STRIP_OFFSETS: long(order, *offsets),
+        Tag.SAMPLES: short(order, count),
+        Tag.ROWS: long(order, rows),
+        Tag.STRIP_COUNTS: long(order, *lengths),
+        Tag.PLANAR: short(order, 1),
+        Tag.PREDICTOR: short(order, DIFFERENCES),
+        Tag.EXTRA: short(order, *extra) if extra else None,
+        Tag.SAMPLE_FORMAT: short(order, *[1] * count),
         ICC: Field(UNDEFINED, len(metadata.icc), metadata.icc) if metadata.icc else None,
         XMP: Field(1, len(metadata.xmp), metadata.xmp) if metadata.xmp else None,
     }
@@ -161,25 +159,20 @@ def encoded(picture: Picture, quality: int) -> Encoded:
     return rewritten(block, main, fields), ()
 
 
-def _samples(data: bytes, main: Directory, index: int, bits: int, photometric: int) -> tuple[Pixels, Pixels | None, tuple[str, ...]]:
-    with tifffile.TiffFile(BytesIO(data)) as file:
-        page = file.pages[index]
-        array = page.asarray(maxworkers=1)
-    count, width, height = main.number(SAMPLES, 1), main.number(WIDTH), main.number(HEIGHT)
-    array = array.reshape((count, height, width)).transpose(1, 2, 0) if main.number(PLANAR, 1) == 2 else array.reshape((height, width, count))
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)
-    if 8 < bits < 16:
-        full = 2**bits - 1
-        array = ((array.astype(np.uint32) * 65535 + full // 2) // full).astype(np.uint16)
-    channels = 3 if photometric == 2 else 1
+def _grey_or_rgb(samples: Pixels, main: Directory, page: Page) -> tuple[Pixels, Pixels | None, tuple[str, ...]]:
+    """Return pixels, opacity and notes of all samples of a page."""
+    if samples.dtype == np.float32 and not (samples.min() >= 0 and samples.max() <= 1):  # NaN is neither
+        found = f"{samples.min():.6g} to {samples.max():.6g}"
+        raise PixlateError(f"expected floating point samples in [0, 1], got {found}; divide by the largest value there can be, or save the file with 16 bits")
+    count, channels = page.samples, 3 if page.photometric == 2 else 1
     if count < channels:
         raise ValueError(f"{count} samples a pixel")
-    extras = main.numbers(EXTRA) if EXTRA in main.entries else (2,) * (count - channels)
-    pixels: Pixels = np.ascontiguousarray(array[:, :, :channels])
-    if photometric == 0:
+    extras = main.numbers(Tag.EXTRA) if Tag.EXTRA in main.entries else (2,) * (count - channels)
+    pixels: Pixels = np.ascontiguousarray(samples[:, :, :channels])
+    if page.photometric == 0:
         pixels = full_scale(pixels) - pixels
     position = next((index for index, kind in enumerate(extras) if kind in (1, 2) and channels + index < count), None)
-    alpha = None if position is None else np.ascontiguousarray(array[:, :, channels + position])
+    alpha = None if position is None else np.ascontiguousarray(samples[:, :, channels + position])
     left_out = count - channels - (alpha is not None)
     notes = (f"{left_out} further channel{'s' if left_out > 1 else ''} left out",) if left_out else ()
     if alpha is not None and position is not None and extras[position] == 1:
@@ -187,30 +180,92 @@ def _samples(data: bytes, main: Directory, index: int, bits: int, photometric: i
     return pixels, alpha, notes
 
 
-def _check_kind(bits: tuple[float, ...], layout: tuple[float, ...]) -> None:
-    if any(kind == 3 for kind in layout):
-        raise PixlateError(f"expected 8- or 16-bit whole numbers, got {bits[0]}-bit floating point; convert the file to 16 bits")
-    if any(kind in (2, 5, 6) for kind in layout):
-        raise PixlateError("expected unsigned samples, got signed or complex ones; convert the file to unsigned 16 bits")
-    if max(bits) > 16:
-        raise PixlateError(f"expected 8 or 16 bits a sample, got {max(bits)}; convert the file to 16 bits")
+def _stored(data: bytes, main: Directory, page: Page) -> Pixels:
+    """Return all samples of a page, (height, width, samples); those of 9 to 15 bits spread over 16."""
+    bits = page.bits[0]
+    if len(set(page.bits)) > 1 or bits < 8 or page.compression not in COMPRESSIONS:
+        with _image(data, main, page) as image:
+            if image.mode not in ("L", "LA", "RGB", "RGBA", "CMYK"):
+                raise _unsupported(page)
+            return np.atleast_3d(np.array(image))
+    samples = as_pixels(decoded(data, page))
+    if 8 < bits < 16:
+        full = 2**bits - 1
+        samples = ((samples.astype(np.uint32) * 65535 + full // 2) // full).astype(np.uint16)
+    return samples
 
 
-def _check_whole(main: Directory, size: int) -> None:
-    """Refuse a file that ends before its pixels do: decoders may fill the rest with black."""
-    for offsets_tag, counts_tag in ((STRIPS, COUNTS), (TILES, TILE_COUNTS)):
-        offsets, counts = main.numbers(offsets_tag), main.numbers(counts_tag)
-        if any(offset <= 0 or offset + count > size for offset, count in zip(offsets, counts, strict=False)):
-            raise ValueError("its pixels lie behind the end of the file")
+def _image(data: bytes, main: Directory, page: Page) -> Image.Image:
+    """Return an image of Pillow for what is not decoded here, opened on a file of the tags that were checked."""
+    if any(main.size(tag) > _COLOUR_BYTES for tag in _COLOUR_TAGS):
+        raise ValueError("the tag of a palette or of a table of more than a megabyte")
+    order = page.order
+    fields = {tag: field for tag in _COLOUR_TAGS if (field := main.field(tag)) is not None}
+    fields |= {
+        Tag.WIDTH: long(order, page.width),
+        Tag.HEIGHT: long(order, page.height),
+        Tag.BITS: short(order, *page.bits),
+        Tag.COMPRESSION: short(order, page.compression),
+    }
+    fields |= {
+        Tag.PHOTOMETRIC: short(order, page.photometric),
+        Tag.FILL_ORDER: short(order, 2 if page.reversed else 1),
+        Tag.SAMPLES: short(order, page.samples),
+    }
+    fields |= {
+        Tag.PLANAR: short(order, 2 if page.planar else 1),
+        Tag.PREDICTOR: short(order, page.predictor),
+        Tag.SAMPLE_FORMAT: short(order, *[page.kind] * page.samples),
+    }
+    fields |= {Tag.TILE_WIDTH: long(order, page.columns), Tag.TILE_HEIGHT: long(order, page.rows)} if page.tiled else {Tag.ROWS: long(order, page.rows)}
+    segments = (page.segment(data, index) for index in range(len(page.sizes)))
+    try:
+        return TiffImagePlugin.TiffImageFile(BytesIO(file_of(order, fields, segments, tiled=page.tiled)))
+    except SyntaxError as error:
+        raise _unsupported(page) from error
 
 
-def _pages(main: Directory) -> list[Directory]:
-    pages, seen = [main], {main.offset}
-    while main.next and main.next not in seen:
-        seen.add(main.next)
-        try:
-            main = Directory(main.stream, main.order, main.next, main.big)
-        except (ValueError, struct.error):
-            break
-        pages.append(main)
-    return pages
+def _unsupported(page: Page) -> PixlateError:
+    bits = " and ".join(str(bits) for bits in sorted(set(page.bits)))
+    kind = f"{page.samples} samples of {bits} bits with photometric interpretation {page.photometric} and compression {page.compression}"
+    return PixlateError(f"unsupported kind of TIFF: {kind}; convert the file to grey or RGB of 8 or 16 bits")
+
+
+def _refuse_unsupported(main: Directory) -> None:
+    """Refuse by name compressions and samples that are not read."""
+    samples = max(1, main.number(Tag.SAMPLES, 1))
+    compression, predictor, bits = main.number(Tag.COMPRESSION, NONE), main.number(Tag.PREDICTOR, 1), set(main.table(Tag.BITS, samples).tolist()) or {1}
+    if compression not in _THROUGH_PILLOW and compression != LZMA:
+        name = _NAMES.get(compression, f"number {compression}")
+        raise PixlateError(f"unsupported compression of a TIFF: {name}; save the file with deflate, LZW or none")
+    kinds = set(main.table(Tag.SAMPLE_FORMAT, samples).tolist()) or {1}
+    most = max(bits)
+    if kinds == {FLOATING} and bits <= {16, 32, 64}:
+        pass
+    elif not kinds <= {1, 4} or most > 16:
+        word = (
+            "floating point"
+            if FLOATING in kinds
+            else "signed whole numbers"
+            if kinds == {SIGNED}
+            else "whole numbers"
+            if kinds <= {1, 4}
+            else "complex or mixed numbers"
+        )
+        raise PixlateError(f"unsupported samples of a TIFF: {most}-bit {word}; convert the file to {'unsigned ' if kinds == {SIGNED} else ''}16 bits")
+    if predictor not in (1, DIFFERENCES, FLOATING_DIFFERENCES) or (predictor == FLOATING_DIFFERENCES and kinds != {FLOATING}):
+        raise PixlateError(f"unsupported predictor of a TIFF: number {predictor}; save the file with predictor 2 or none")
+
+
+def _kind(main: Directory) -> tuple[int, ...]:
+    """Return what the pages of a stack have in common: size, samples, their bits and format."""
+    return tuple(main.number(tag, 1) for tag in (Tag.WIDTH, Tag.HEIGHT, Tag.SAMPLES, Tag.BITS, Tag.SAMPLE_FORMAT))
+
+
+def _images_behind(main: Directory, page: Page) -> int:
+    """Return how many images ImageJ stored one behind the other for this page, 0 where it is a page like any other."""
+    if page.samples > 1 or page.compression != NONE or page.tiled or page.bits[0] % 8 or main.size(DESCRIPTION) > _COLOUR_BYTES:
+        return 0
+    text = main.data(DESCRIPTION)
+    found = _IMAGEJ.search(text) if text.startswith(b"ImageJ=") else None
+    return int(found[1]) if found else 0
