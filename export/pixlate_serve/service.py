@@ -181,7 +181,7 @@ class Service:
         if model.mask:
             picture, mask = split_hole(picture, model.mask)
             conditions = {**conditions, **mask}
-        output = await self._translated(model, to_model(picture, model.spec), conditions)
+        output = await self._translated(model, await self._in_pool(to_model, picture, model.spec), conditions)
         answer = await self._in_pool(encoded, output, picture, model.spec, format, self.options.quality, self.options.strip_metadata)
         claim.leave_place()
         claim.hold(len(answer.data))

@@ -60,7 +60,7 @@ def test_sixteen_bits_come_back_as_sixteen(start: Start) -> None:
 
 
 def test_alpha_profile_exif_and_resolution_come_back_and_the_origin_is_noted(start: Start) -> None:
-    rgba, exif = noise(6, 9, 4), Image.Exif()
+    rgba, exif = np.maximum(noise(6, 9, 4), 1), Image.Exif()  # nothing is quite hidden
     exif[274], exif[271] = 6, "Camera works"
     answer = start().translate(file(rgba, exif=exif, icc_profile=srgb(), dpi=(300, 300)))
     back = read_picture(answer.content, max_pixels=10**6)
@@ -88,13 +88,26 @@ def test_quality_is_that_of_the_options(start: Start) -> None:
     assert low < high / 2
 
 
-def test_grey_picture_stays_grey_and_colour_is_refused_by_a_model_of_grey_ones(start: Start) -> None:
+def test_grey_picture_stays_grey_and_colour_is_turned_to_grey_for_a_model_of_grey_ones(start: Start) -> None:
     grey = noise(6, 9, 1)
     application = start({"nearest": Nearest(), "grey": Nearest(ModelSpec(scale=2, channels_in=1, channels_out=1, tiling_exact=True, halo=0))})
     for name in ("nearest", "grey"):
         assert np.array_equal(pixels_of(application.translate(file(grey), name).content), nearest(grey[None], 2)[0])
-    status, code, message = error_of(application.translate(picture(), "grey"))
-    assert (status, code) == (422, "wrong_colours") and "takes grey pictures" in message
+    answer = application.translate(file(noise(6, 9)), "grey")
+    luma = np.rint(noise(6, 9) @ np.array([0.299, 0.587, 0.114]))[:, :, None]
+    assert np.abs(pixels_of(answer.content) - nearest(luma[None], 2)[0]).max() <= 1
+    assert "the colours were turned to grey" in answer.headers["pixlate-notes"]
+
+
+def test_what_is_hidden_under_transparency_does_not_show(start: Start) -> None:
+    alpha = np.zeros((6, 9, 1), np.uint8)
+    alpha[2:5, 3:7] = 255
+    answers = []
+    for hidden in (noise(6, 9), np.zeros((6, 9, 3), np.uint8)):
+        answer = start().translate(file(np.dstack([np.where(alpha > 0, 200, hidden).astype(np.uint8), alpha])))
+        answers.append(pixels_of(answer.content))
+    assert (answers[0] == answers[1]).all()
+    assert (answers[0][:, :, 0] == 200).all()
 
 
 def test_upload_is_opened_once_from_its_header_to_its_pixels(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,7 +76,7 @@ def _png16(path: Path) -> Pixels:
 
 
 def test_alpha_is_enlarged_with_the_picture(tmp_path: Path, run: Run) -> None:
-    pixels = np.dstack([noise(8, 8), np.repeat(np.linspace(0, 255, 8).astype(np.uint8)[None], 8, axis=0)])
+    pixels = np.dstack([noise(8, 8), np.repeat(np.linspace(1, 255, 8).astype(np.uint8)[None], 8, axis=0)])
     Image.fromarray(pixels).save(tmp_path / "a.png")
     assert run(tmp_path / "a.png", tmp_path / "out").converted == 1
     image = load(tmp_path / "out" / "a.png")
@@ -182,7 +182,7 @@ def test_a_model_of_another_scale_and_colour_for_grey(tmp_path: Path, run: Run, 
         assert (image.mode, image.size) == (mode, (6 * scale, 6 * scale))
 
 
-def test_to_model_repeats_grey_and_refuse_colour_refuses() -> None:
+def test_to_model_repeats_grey_or_takes_luma_and_refuse_colour_refuses() -> None:
     grey, colour = Picture(noise(2, 2, 1)), Picture(noise(2, 2))
     rgb, one = ModelSpec(), ModelSpec(channels_in=1, channels_out=1)
     assert to_model(grey, rgb).shape == (2, 2, 3)
@@ -190,8 +190,20 @@ def test_to_model_repeats_grey_and_refuse_colour_refuses() -> None:
     assert to_model(colour, rgb) is colour.pixels
     refuse_colour(grey, one)
     refuse_colour(grey, rgb)
-    with pytest.raises(PixlateError, match="takes grey pictures of 1 channel, this one has 3"):
-        refuse_colour(colour, one)
+    refuse_colour(colour, one)
+    luma = colour.pixels @ np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+    assert np.abs(to_model(colour, one)[:, :, 0] - luma).max() <= 0.501
+    for spec in (one, rgb):
+        with pytest.raises(PixlateError, match=r"the model takes (grey or RGB pictures|pictures of 3 channels), this one has 5 channels; convert it"):
+            refuse_colour(Picture(noise(2, 2, 5)), spec)
+
+
+def test_colours_turned_to_grey_for_a_model_of_one_channel_are_noted(tmp_path: Path, run: Run, use: Callable[[Translator], Path]) -> None:
+    use(Nearest(ModelSpec(scale=2, channels_in=1, channels_out=1)))
+    source = save(tmp_path / "a.png")
+    summary = run(source, tmp_path / "out")
+    assert list(summary.notes) == ["the model takes grey pictures, so the colours were turned to grey (luma of ITU-R BT.601)"]
+    assert np.abs(np.asarray(load(tmp_path / "out" / "a.png").resize((9, 6), 0)).astype(int) - np.asarray(load(source).convert("L"))).max() <= 1
 
 
 def test_grey_again_is_the_mean_rounded() -> None:

@@ -11,10 +11,10 @@ from PIL import Image
 
 from pixlate.data.folders import list_images
 from pixlate.data.patches import PixelCache, resized, size_for
-from pixlate.data.pixels import UnreadableImage, image_formats, luma, read_pixels, size_of, to_unit
+from pixlate.data.pixels import UnreadableImage, image_formats, read_pixels, size_of, to_unit
 from pixlate.errors import PixlateError
 from pixlate.images import Picture, Pixels
-from pixlate.images.picture import to_8_bits
+from pixlate.images.picture import luma, to_8_bits
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.manager import Plugins
 

@@ -12,7 +12,7 @@ from pixlate import hookimpl
 from pixlate.errors import PixlateError
 from pixlate.evaluation import psnr_luma, sliced_wasserstein
 from pixlate.evaluation.measure import Evaluation, evaluate
-from pixlate.images.picture import Pixels
+from pixlate.images.picture import Pixels, luma
 from pixlate.inference import models
 from pixlate.plugin.manager import installed
 from pixlate.plugin.metric import Metric
@@ -91,17 +91,20 @@ def test_grey_images_are_measured_through_a_model_of_colour(tmp_path: Path, use:
     assert values(use(Nearest())(tmp_path, metrics=["psnr", "ssim"])) == {"psnr": float("inf"), "ssim": pytest.approx(1)}
 
 
-@pytest.mark.parametrize(("spec", "verb"), [(ModelSpec(channels_in=1), "takes"), (ModelSpec(channels_out=1), "makes")])
-def test_colour_for_a_model_of_grey_images_is_refused_by_name(tmp_path: Path, use: Callable[[Translator], Measure], spec: ModelSpec, verb: str) -> None:
+@pytest.mark.parametrize("spec", [ModelSpec(channels_in=1), ModelSpec(channels_out=1), ModelSpec(channels_in=1, channels_out=1)])
+def test_colour_is_turned_to_grey_for_a_model_of_grey_images_as_in_training(tmp_path: Path, use: Callable[[Translator], Measure], spec: ModelSpec) -> None:
     save_pair(tmp_path, "a")
 
     class Grey(Nearest):
         def __call__(self, pixels: Pixels | None, **conditions: object) -> Pixels:
             assert pixels is not None
-            return pixels[..., : spec.channels_out]
+            return luma(pixels[0])[None] if (pixels.shape[3], spec.channels_out) == (3, 1) else pixels.repeat(spec.channels_out // pixels.shape[3], axis=3)
 
-    with pytest.raises(PixlateError, match=rf"expected a grey image in .*a\.png, since the model {verb} those, got RGB"):
-        use(Grey(spec))(tmp_path / "source", tmp_path / "target")
+    found = use(Grey(spec))(tmp_path / "source", tmp_path / "source", metrics=["psnr"])
+    noted = ["the model takes grey pictures, so the colours were turned to grey (luma of ITU-R BT.601)"] if spec.channels_in == 1 else []
+    assert list(found.notes) == noted
+    if spec.channels_out == 1:
+        assert values(found) == {"psnr": float("inf")}
 
 
 @pytest.mark.parametrize(

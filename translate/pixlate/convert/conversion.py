@@ -17,6 +17,7 @@ from pixlate.images.formats import writable
 from pixlate.images.write import require_held
 from pixlate.inference.conditions import ImageConditions
 from pixlate.inference.models import find
+from pixlate.inference.pictures import refuse_opacity_through
 from pixlate.places.journal import Job, Journal, Outputs
 from pixlate.places.local import locate
 from pixlate.places.paths import digest_file
@@ -57,9 +58,11 @@ class Task:
         """Return the task without the conditions that are given their default, and the conditions of its images, once its plan is known to be possible.
 
         Raises:
-            PixlateError: A condition is not right, no image has a mask, or no output's format holds the channels that the model makes.
+            PixlateError: A condition or ``--alpha model`` is not right, no image has a mask, or no output's format holds the channels that the model makes.
         """
         options, jobs, formats = self.options, self.plan.jobs, self.formats
+        if options.alpha == "model":
+            refuse_opacity_through(spec)
         conditions = ImageConditions(spec, options.set, options.seed, options.mask, formats)
         conditions.require_some(job.pair for job in jobs)
         written = [writable(name, formats) for name in sorted({job.format for job in jobs})]
@@ -101,7 +104,7 @@ def planned(sources: Sequence[str | Path], out: str | Path, model: str | Path, o
 def settings_digest(model: Path, options: ConvertOptions) -> str:
     """Return a digest of the model file and of the options that shape an output; those that 0.1 did not record only where they are given."""
     shaping: dict[str, object] = {"format": options.format, "quality": options.quality, "strip_metadata": options.strip_metadata, "model": digest_file(model)}
-    given: dict[str, object] = {"bucket": options.bucket if options.bucket != "auto" else None}
+    given: dict[str, object] = {"bucket": options.bucket if options.bucket != "auto" else None, "alpha": options.alpha if options.alpha != "bicubic" else None}
     given |= {"set": sorted(options.set), "mask": None if options.mask is None else str(options.mask.absolute()), "seed": options.seed}
     shaping |= {name: value for name, value in given.items() if value}
     return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]

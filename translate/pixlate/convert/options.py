@@ -43,6 +43,8 @@ class ConvertOptions:
     bucket: Literal["auto", "off"] | int = "auto"
     """Pad sides to a multiple of this, by mirroring, so that images of many sizes share few shapes; the output is cropped.
     auto is 64 on GPUs and off on the CPU."""
+    alpha: Literal["bicubic", "model"] = "bicubic"
+    """How transparency is enlarged: bicubic, or by the model itself, as a grey picture, which takes as long again for pictures that have some."""
     set: tuple[str, ...] = ()
     """Value of a condition (an input of the model besides the image), as NAME=VALUE (hair=blond, style=0.5,-1); once for each condition."""
     mask: Path | None = None
@@ -67,7 +69,7 @@ class ConvertOptions:
     max_pixels: int = 200_000_000
     """Largest image accepted, in pixels; guards against decompression bombs."""
     GROUPS: ClassVar[Groups] = {
-        "Everyday": ("format", "quality", "suffix", "on_exists", "exclude", "limit", "dry_run"),
+        "Everyday": ("format", "quality", "alpha", "suffix", "on_exists", "exclude", "limit", "dry_run"),
         "What the model takes besides the image": ("set", "mask", "seed"),
         "Memory and devices": ("device", "tile", "batch", "bucket", "threads", "max_pixels"),
         "Files": ("report", "sheet", "fail_fast", "strip_metadata"),

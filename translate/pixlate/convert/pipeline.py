@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from queue import Empty, SimpleQueue
 from secrets import token_hex
@@ -21,7 +21,7 @@ from pixlate.inference.batcher import Abandoned, Batcher, Ticket
 from pixlate.inference.conditions import ImageConditions
 from pixlate.inference.executor import Executor
 from pixlate.inference.models import load_executors, split_devices
-from pixlate.inference.pictures import channels_made, from_model, refuse_colour, to_model, with_origin
+from pixlate.inference.pictures import channels_made, from_model, opacity_to_model, refuse_colour, to_model, with_origin
 from pixlate.places.journal import Job
 from pixlate.plugin.engine import Engine
 from pixlate.plugin.place import GivenUp, Version
@@ -42,6 +42,8 @@ class _Read:
     version: Version
     taken: int
     """Bytes of the reading budget."""
+    opacity: Pixels | None = None
+    """Its opacity as the model has enlarged it, where it is to."""
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,9 @@ class Conversion(Run):
             conditions = self.conditions.arrays(job.pair, height, width)
             read = _Read(job, picture, version, taken)
             ticket = Ticket(to_model(picture, self.spec), partial(self._translated, read), conditions, wanted=lambda: not self._stopping)
+            opacity = opacity_to_model(picture, self.spec) if self.options.alpha == "model" else None
+            if opacity is not None:
+                ticket = Ticket(opacity, partial(self._opacity_translated, read, ticket), conditions, wanted=lambda: not self._stopping)
         except (Closed, GivenUp):
             self._events.put(_Event(reading=True))
         except BaseException as error:  # noqa: BLE001 - one bad file, or a bug in a decoder, must not stop the others, nor leave them waiting
@@ -194,6 +199,13 @@ class Conversion(Run):
         else:
             self._batcher.submit(ticket)
             self._events.put(_Event(ended=False, reading=True))
+
+    def _opacity_translated(self, read: _Read, ticket: Ticket, output: Pixels | Exception) -> None:
+        """Let the pixels follow their opacity through the model, in a translating thread."""
+        if isinstance(output, Exception):
+            self._translated(read, output)
+        else:
+            self._batcher.submit(replace(ticket, done=partial(self._translated, replace(read, opacity=output))))
 
     def _translated(self, read: _Read, output: Pixels | Exception) -> None:
         """Hand an output to the writing threads, in a translating thread."""
@@ -224,7 +236,7 @@ class Conversion(Run):
         try:
             if self._full:
                 raise Closed
-            picture = from_model(output, read.picture, self.spec)
+            picture = from_model(output, read.picture, self.spec, read.opacity)
             picture = to_srgb(picture) if self.options.strip_metadata else with_origin(picture, self.spec)
             notes = write_picture(picture, part, job.format, quality=self.options.quality, formats=self.formats)
             if self.sheet is not None:

@@ -16,10 +16,10 @@ from PIL import Image
 
 from pixlate.data.folders import ARRAY_SUFFIXES, LEAST_ASPECT, list_images, match_by_name, name_some, too_narrow, unlike, without_partner
 from pixlate.data.kinds import check_pair_count, check_two, degraded, paired, unpaired
-from pixlate.data.pixels import UnreadableImage, luma, read_own, size_of
+from pixlate.data.pixels import UnreadableImage, read_own, size_of
 from pixlate.errors import PixlateError
 from pixlate.images import Pixels
-from pixlate.images.picture import to_8_bits
+from pixlate.images.picture import luma, to_8_bits
 from pixlate.options.training import DataOptions, FolderOptions
 from pixlate.places.paths import pair_name
 from pixlate.plugin.data import DataKind, DataReport, FolderReport, Track

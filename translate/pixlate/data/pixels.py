@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile, Pixels
-from pixlate.images.picture import on_white
+from pixlate.images.picture import luma, on_white
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.manager import installed
 
 MAX_PIXELS = 10**9
 """Largest image read: 3 GB decoded as 8-bit RGB."""
-LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue (ITU-R BT.601)."""
 
 
 class UnreadableImage(PixlateError):  # noqa: N818 - says what it is about, like OutOfDeviceMemory
@@ -88,14 +86,6 @@ def with_channels(pixels: Pixels, channels: int, path: Path) -> Pixels:
     if (own, channels) == (3, 1):
         return luma(pixels)
     raise PixlateError(f"{path}: expected an image of {channels} channels, got {own}; take it out, or train with the channels the images have")
-
-
-def luma(pixels: Pixels) -> Pixels:
-    """Return the luma (height, width, 1) of RGB pixels, rounded where they are whole numbers: ITU-R BT.601."""
-    red, green, blue = (np.float32(weight) * pixels[:, :, index : index + 1] for index, weight in enumerate(LUMA))
-    mixed: NDArray[np.float32] = red + green + blue
-    grey: Pixels = mixed if pixels.dtype == np.float32 else np.rint(mixed).astype(pixels.dtype)
-    return grey
 
 
 def to_unit(pixels: Pixels) -> NDArray[np.float32]:

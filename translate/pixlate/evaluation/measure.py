@@ -13,6 +13,7 @@ from pixlate.evaluation.folders import ImageSets, Layout, find_images, read
 from pixlate.evaluation.meters import KINDS, Figure, Kind, MeanMeter, Meter, SlicedWassersteinMeter, choose
 from pixlate.evaluation.metrics import luma_correlation, psnr_luma
 from pixlate.images import Picture, Pixels
+from pixlate.images.picture import luma
 from pixlate.inference.batcher import in_order
 from pixlate.inference.conditions import Arrays, ImageConditions
 from pixlate.inference.executor import Executor
@@ -106,13 +107,11 @@ def evaluate(
     outputs = in_order(executor, read_ahead())
     for index, path in enumerate(sets.sources):
         watch(index, planned)
-        translated = next(outputs)
-        if isinstance(translated, PixlateError):
-            raise PixlateError(f"{path}: {translated}") from translated
-        if isinstance(translated, Exception):
-            raise translated
+        translated = _made(next(outputs), path)
         source, compared = waiting.popleft()
-        output = _rgb(from_model(translated, Picture(source), spec).pixels.astype(np.uint8, copy=False))
+        picture = from_model(translated, Picture(source), spec)
+        notes += [note for note in picture.notes if note not in notes]
+        output = _rgb(picture.pixels.astype(np.uint8, copy=False))
         for meter in meters:
             meter.add_output(output, _rgb(source), compared)
             if compared is not None:
@@ -153,12 +152,23 @@ def _meters(chosen: Sequence[Kind], offered: Mapping[str, Metric], sets: ImageSe
     return device, meters
 
 
+def _made(translated: Pixels | Exception, path: Path) -> Pixels:
+    """Return a translated image, or raise why there is none; names the file."""
+    if isinstance(translated, PixlateError):
+        raise PixlateError(f"{path}: {translated}") from translated
+    if isinstance(translated, Exception):
+        raise translated
+    return translated
+
+
 def _with_channels(pixels: Pixels, channels: int, path: Path, verb: str) -> Pixels:
-    """Return an image with the channels a model takes or makes: grey is repeated for RGB, others are refused."""
+    """Return an image with the channels a model takes or makes: grey is repeated for RGB, RGB is turned to grey, others are refused."""
     found = pixels.shape[2]
+    if (found, channels) == (3, 1):
+        return luma(pixels)
     if found not in (1, channels):
-        wanted, got = ("a grey image", "RGB" if found == 3 else found) if channels == 1 else (f"{channels} channels", found)
-        raise PixlateError(f"expected {wanted} in {path}, since the model {verb} those, got {got}; convert it or use another model")
+        wanted = "a grey or RGB image" if channels == 1 else f"{channels} channels"
+        raise PixlateError(f"expected {wanted} in {path}, since the model {verb} those, got {found} channels; convert it or use another model")
     return np.repeat(pixels, channels // found, axis=2)
 
 

@@ -11,6 +11,8 @@ from pixlate.errors import PixlateError
 Pixels = NDArray[np.uint8 | np.uint16 | np.float32]
 """Samples (height, width, channels), or (batch, height, width, channels): uint8 of 0..255, uint16 of 0..65535, or float32, linear in whatever
 range the file has and not clipped; what a network or a training set takes is in [0, 1]."""
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in luma: ITU-R BT.601."""
 SAMPLES_A_PIXEL = 4
 """Samples that a limit of pixels allows for each of them, as RGB with alpha has."""
 _MIRRORED = {1: (1, 1), 2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
@@ -136,6 +138,15 @@ def rounded(samples: Pixels, full: int) -> NDArray[np.float32]:
 def to_16_bits(samples: Pixels) -> NDArray[np.uint16]:
     """Spread 8-bit samples over 16 bits: x * 257, which :func:`to_8_bits` undoes."""
     return samples.astype(np.uint16) * np.uint16(257)
+
+
+def luma(pixels: Pixels) -> Pixels:
+    """Return the luma (height, width, 1) of RGB pixels, rounded where they are whole numbers: ITU-R BT.601."""
+    mixed = pixels[:, :, :1] * np.float32(LUMA[0])
+    for channel in (1, 2):
+        mixed += np.float32(LUMA[channel]) * pixels[:, :, channel : channel + 1]
+    grey: Pixels = mixed if pixels.dtype == np.float32 else np.rint(mixed).astype(pixels.dtype)
+    return grey
 
 
 def on_white(pixels: Pixels, alpha: Pixels) -> Pixels:

@@ -3,26 +3,35 @@
 from dataclasses import replace
 
 import numpy as np
-from PIL import Image
 
 from pixlate.errors import PixlateError
 from pixlate.images import Picture, add_origin
-from pixlate.images.picture import Pixels, full_scale, rounded
+from pixlate.images.picture import Pixels, luma, rounded
+from pixlate.inference.transparency import enlarged, with_hidden_filled
 from pixlate.plugin.spec import ModelSpec
+
+STRIP = 256
+"""Rows whose mean is computed at once."""
 
 
 def to_model(picture: Picture, spec: ModelSpec) -> Pixels:
-    """Return the pixels (height, width, channels_in) a model takes: grey is repeated for a model of more channels, floating point of [0, 1] rounded to 16 bits."""
-    pixels = _whole(picture.pixels)
+    """Return the pixels (height, width, channels_in) a model takes.
+
+    What is hidden under transparency takes the colours around it, RGB becomes luma for a model of one channel, grey is repeated for a model of
+    more, floating point of [0, 1] is rounded to 16 bits.
+    """
+    pixels = _whole(picture.pixels if picture.alpha is None else with_hidden_filled(picture.pixels, picture.alpha))
+    if (pixels.shape[2], spec.channels_in) == (3, 1):
+        return luma(pixels)
     return pixels if pixels.shape[2] == spec.channels_in else np.broadcast_to(pixels, (*pixels.shape[:2], spec.channels_in))
 
 
 def refuse_colour(picture: Picture, spec: ModelSpec) -> None:
-    """Refuse a picture of other channels than a model takes; grey pictures fit every model."""
+    """Refuse a picture of other channels than a model takes; grey pictures fit every model, and RGB those of one channel."""
     channels, wanted = picture.pixels.shape[2], spec.channels_in
-    if channels not in (1, wanted):
-        takes, todo = ("grey pictures of 1 channel", "convert it to grey") if wanted == 1 else (f"pictures of {wanted} channels", "convert it")
-        raise PixlateError(f"the model takes {takes}, this one has {channels}; {todo} or use another model")
+    if channels not in (1, wanted) and (channels, wanted) != (3, 1):
+        takes = "grey or RGB pictures" if wanted == 1 else f"pictures of {wanted} channels"
+        raise PixlateError(f"the model takes {takes}, this one has {channels} channels; convert it or use another model")
 
 
 def channels_made(channels: int, spec: ModelSpec) -> int:
@@ -30,19 +39,48 @@ def channels_made(channels: int, spec: ModelSpec) -> int:
     return 1 if channels == 1 and spec.scale > 1 and spec.channels_out == 3 else spec.channels_out
 
 
-def from_model(pixels: Pixels, source: Picture, spec: ModelSpec) -> Picture:
-    """Return the translated picture: grey stays grey under a scale model, alpha is enlarged alike where the output has colours, metadata is the source's."""
+def opacity_to_model(picture: Picture, spec: ModelSpec) -> Pixels | None:
+    """Return the opacity of a picture as the pixels (height, width, channels_in) that a model takes of a grey one; None where it is the same everywhere."""
+    alpha = picture.alpha
+    return None if alpha is None or alpha.min() == alpha.max() else to_model(Picture(alpha[:, :, None]), spec)
+
+
+def refuse_opacity_through(spec: ModelSpec) -> None:
+    """Refuse a model that does not enlarge grey pictures, for ``--alpha model``."""
+    if spec.scale == 1 or channels_made(1, spec) != 1:
+        raise PixlateError(f"expected a model that enlarges grey pictures for --alpha model, got one of scale {spec.scale}; leave the option out")
+
+
+def from_model(pixels: Pixels, source: Picture, spec: ModelSpec, opacity: Pixels | None = None) -> Picture:
+    """Return the translated picture: grey stays grey under a scale model, metadata is the source's.
+
+    Its alpha is ``opacity``, what the model made of :func:`opacity_to_model`, or without it the source's, enlarged bicubically; none where the
+    output has no colours.
+    """
     if channels_made(source.pixels.shape[2], spec) < pixels.shape[2]:
-        pixels = np.rint(pixels.mean(axis=2, dtype=np.float32, keepdims=True)).astype(pixels.dtype)
+        pixels = _mean(pixels)
     notes = source.notes
-    alpha = None if source.alpha is None else _enlarge(_whole(source.alpha), spec.scale)
+    if opacity is not None:
+        alpha: Pixels | None = _mean(opacity)[:, :, 0]
+    else:
+        alpha = None if source.alpha is None else enlarged(_whole(source.alpha), spec.scale)
     if alpha is not None and pixels.shape[2] not in (1, 3):
         alpha, notes = None, (*notes, f"the transparency was left out, since the model makes {pixels.shape[2]} channels")
+    if (source.pixels.shape[2], spec.channels_in) == (3, 1):
+        notes += ("the model takes grey pictures, so the colours were turned to grey (luma of ITU-R BT.601)",)
     if source.pixels.dtype == np.float32:
         notes += ("floating point samples were rounded to 16 bits of [0, 1] for the model",)
     if spec.io == "uint8" and source.pixels.dtype != np.uint8:
         notes += ("the model takes 8 bits, so 16 were rounded for it; a model exported with --io float keeps them",)
     return Picture(pixels, alpha, source.metadata, notes)
+
+
+def _mean(pixels: Pixels) -> Pixels:
+    """Return the rounded mean of the channels, (height, width, 1)."""
+    mean = np.empty((*pixels.shape[:2], 1), pixels.dtype)
+    for top in range(0, len(pixels), STRIP):
+        mean[top : top + STRIP] = np.rint(pixels[top : top + STRIP].mean(axis=2, dtype=np.float32, keepdims=True))
+    return mean
 
 
 def _whole(samples: Pixels) -> Pixels:
@@ -55,14 +93,3 @@ def with_origin(picture: Picture, spec: ModelSpec) -> Picture:
     kind = "algorithmicallyEnhanced" if spec.scale > 1 else "compositeWithTrainedAlgorithmicMedia"
     xmp, note = add_origin(picture.metadata.xmp, kind)
     return replace(picture, metadata=replace(picture.metadata, xmp=xmp), notes=(*picture.notes, *([note] if note else [])))
-
-
-def _enlarge(plane: Pixels, scale: int) -> Pixels:
-    """Enlarge one plane (height, width) bicubically."""
-    if scale == 1:
-        return plane
-    height, width = plane.shape
-    image = Image.fromarray(plane.astype(np.float32))
-    enlarged = np.asarray(image.resize((width * scale, height * scale), Image.Resampling.BICUBIC))
-    whole: Pixels = np.clip(np.rint(enlarged), 0, full_scale(plane)).astype(plane.dtype)
-    return whole
