@@ -10,24 +10,35 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends as DependsParameter
 from fastapi.responses import JSONResponse, Response
 from fastapi.security import HTTPBearer
-from prometheus_client import CONTENT_TYPE_LATEST
+from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 
 import pixlate
 from pixlate.errors import PixlateError
 from pixlate.inference.conditions import Arrays, Conditions, parse
-from pixlate_serve.middleware import DRAIN_S, Counted, Guarded, Lingering, refused
-from pixlate_serve.refusals import ClientGone, Refusal, internal, stopping
-from pixlate_serve.service import ServedModel, Service
+from pixlate_serve.door import Addressed, Guarded
+from pixlate_serve.middleware import DRAIN_S, MODEL, REQUEST_ID, Counted, Lingering
+from pixlate_serve.multipart import FORM, is_form
+from pixlate_serve.refusals import ClientGone, Refusal, answer, stopping
+from pixlate_serve.served_model import ServedModel
+from pixlate_serve.service import Service
 from pixlate_serve.transfer import MEDIA_TYPES, NOTES, FormatName, PictureResponse, received, require_image, unless_gone, wanted_format
+from pixlate_serve.translation import MAX_PIXELS
 
 SUFFIX = ":translate"
+_CROSS_ORIGIN: dict[str, Any] = {
+    "allow_methods": ["GET", "POST"],
+    "allow_headers": ["*"],
+    "expose_headers": [NOTES, MAX_PIXELS, MODEL, REQUEST_ID, "Retry-After"],
+}
 _IMAGE = {"schema": {"type": "string", "format": "binary"}}
 _REASONS = {
     400: "The request is not as described here",
     401: "The token is missing or wrong",
+    403: "The Host or Origin header names another site",
     404: "No such model",
     406: "The Accept header names no format that Pixlate writes",
     408: "The upload came too slowly",
@@ -35,7 +46,7 @@ _REASONS = {
     415: "No image that Pixlate reads",
     422: "The image is damaged, or the model does not take it",
     429: "The queue is full; Retry-After says when to come back",
-    503: "The server is stopping",
+    503: "The server is stopping, the picture was not done within the deadline, or the model has failed",
 }
 
 
@@ -67,8 +78,12 @@ class ModelDescription(BaseModel):
     precision: str
     licence: str
     device: str
+    weights: str
+    """SHA-256 of its file."""
+    version: str
+    """Version of Pixlate that exported it."""
     max_pixels: int
-    """Largest upload, in pixels."""
+    """Largest upload, in pixels, that is now done within the deadline and the memory of the server."""
     conditions: list[dict[str, Any]]
     """What the model takes besides the picture, for the query of a request: name, kind, choices, length and default."""
     ready: bool
@@ -88,7 +103,8 @@ class State(BaseModel):
 
 def build_app(service: Service) -> FastAPI:
     """Return the application of a service that has been started."""
-    app = FastAPI(
+    options = service.options
+    app = FastAPIOffline(
         title="Pixlate",
         description="Translates images into images. POST an image, and the translated one comes back.",
         version=pixlate.__version__,
@@ -96,10 +112,12 @@ def build_app(service: Service) -> FastAPI:
         redoc_url=None,
         middleware=[
             Middleware(Counted, service=service),
-            Middleware(Lingering, timeout_s=min(DRAIN_S, service.options.timeout_s)),
+            Middleware(Lingering, timeout_s=min(DRAIN_S, options.timeout_s)),
+            Middleware(Addressed, host=options.host, hosts=options.allow_host, origins=options.allow_origin),
+            *([Middleware(CORSMiddleware, allow_origins=options.allow_origin, **_CROSS_ORIGIN)] if options.allow_origin else []),
             Middleware(Guarded, token=service.token),
         ],
-        exception_handlers={Refusal: _refusal, ClientGone: _gone, HTTPException: _http, RequestValidationError: _invalid, Exception: _unexpected},
+        exception_handlers={Refusal: _refusal, ClientGone: _gone, HTTPException: _http, RequestValidationError: _invalid},
     )
     token = [Depends(HTTPBearer(scheme_name="bearer", auto_error=False))] if service.token else []  # documents it in OpenAPI; Guarded requires it
     _add_translation(app, service, token)
@@ -116,7 +134,9 @@ def _add_translation(app: FastAPI, service: Service, token: Sequence[DependsPara
         "content": dict.fromkeys(MEDIA_TYPES.values(), _IMAGE),
         "headers": {NOTES: {"schema": {"type": "string"}, "description": "What could not be kept, such as transparency in JPEG"}},
     }
-    body = {"required": True, "content": dict.fromkeys((*MEDIA_TYPES.values(), "application/octet-stream"), _IMAGE)}
+    responses[413]["headers"] = {MAX_PIXELS: {"schema": {"type": "integer"}, "description": "The largest picture that the model is given now"}}
+    form = {"schema": {"type": "object", "properties": {"file": _IMAGE["schema"]}, "required": ["file"]}}
+    body = {"required": True, "content": {**dict.fromkeys((*MEDIA_TYPES.values(), "application/octet-stream"), _IMAGE), FORM: form}}
 
     @app.post(
         "/v1/models/{name}" + SUFFIX,
@@ -141,8 +161,9 @@ def _add_translation(app: FastAPI, service: Service, token: Sequence[DependsPara
         conditions = _conditions(model, request)
         claim = service.accept()
         try:
-            data = await received(request.receive, headers.get("content-length"), claim, service.options.max_bytes, service.options.timeout_s)
-            work = asyncio.create_task(service.translate(model, data, lambda source: wanted_format(format, accept, source), claim, conditions))
+            data = await received(request, claim, service.options.max_bytes, service.options.timeout_s)
+            form = headers["content-type"] if is_form(headers.get("content-type")) else ""
+            work = asyncio.create_task(service.translate(model, data, lambda source: wanted_format(format, accept, source), claim, conditions, form))
             del data
             return PictureResponse(await unless_gone(work, request.receive), claim, service.options.timeout_s)
         except asyncio.CancelledError:
@@ -188,8 +209,9 @@ def _add_descriptions(app: FastAPI, service: Service, token: Sequence[DependsPar
         "/metrics", operation_id="metrics", summary="Metrics for Prometheus", response_class=Response, dependencies=token,
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )  # fmt: skip
-    async def metrics() -> Response:
-        return Response(service.metrics.page(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    async def metrics(request: Request) -> Response:
+        page, media_type = service.metrics.page(request.headers.get("accept", ""))
+        return Response(page, headers={"Content-Type": media_type})
 
 
 def _add_states(app: FastAPI, service: Service) -> None:
@@ -208,14 +230,14 @@ def _described(model: ServedModel) -> ModelDescription:
     spec = model.spec
     return ModelDescription(
         name=model.name, method=spec.method, direction=spec.direction, scale=spec.scale, channels_in=spec.channels_in, channels_out=spec.channels_out,
-        precision=spec.precision, licence=spec.provenance.licence, device=model.device, max_pixels=model.max_pixels,
+        precision=spec.precision, licence=spec.provenance.licence, device=model.device, weights=model.weights.sha256, version=model.weights.version, max_pixels=model.max_pixels,
         conditions=[asdict(each) for each in spec.conditions], ready=model.warm.is_set() and model.works,
     )  # fmt: skip
 
 
 async def _refusal(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Refusal)
-    return refused(error)
+    return answer(error)
 
 
 async def _gone(request: Request, error: Exception) -> Response:
@@ -229,12 +251,8 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
         405: ("method_not_allowed", "expected another method for this path; images are sent with POST, everything else is read with GET"),
     }
     code, message = messages.get(error.status_code, ("bad_request", str(error.detail)))
-    return refused(Refusal(error.status_code, code, message, error.headers or {}))
+    return answer(Refusal(error.status_code, code, message, error.headers or {}))
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
-    return refused(Refusal(400, "unknown_format", f"expected ?format= to be one of {', '.join(MEDIA_TYPES)}, got another; change it or leave it out"))
-
-
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    return refused(internal())
+    return answer(Refusal(400, "unknown_format", f"expected ?format= to be one of {', '.join(MEDIA_TYPES)}, got another; change it or leave it out"))

@@ -1,26 +1,27 @@
-"""Middleware: metrics, token, and reading refused uploads to their end."""
+"""Middleware: ids, metrics and log of requests, and reading refused uploads to their end."""
 
 import asyncio
-import hmac
-import sys
 import time
-from collections.abc import Iterable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 
-from starlette.responses import JSONResponse
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pixlate_serve.refusals import Refusal
+from pixlate_serve.logs import id_of, log, log_answer, request_id
+from pixlate_serve.refusals import answer, internal
 from pixlate_serve.service import Service
 
-OPEN_PATHS = ("/healthz", "/readyz", "/docs", "/openapi.json")
-"""Paths without a token: health, readiness and the API documentation."""
+REQUEST_ID = "X-Request-ID"
+"""Header with the id of a request, in the request or else in the answer alone."""
+MODEL = "Pixlate-Model"
+"""Header with the model of an answer: its name, the version that exported it and the hash of its weights."""
 DRAIN_S = 10.0
 """Longest time a refused upload is still read."""
 
 
 class Counted:
-    """Middleware: counts the answers below /v1, and prints them where requested."""
+    """Middleware: gives each request an id, counts the answers below /v1, logs them where requested, and answers 500 where there is a bug."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app, self._service = app, service
@@ -28,28 +29,38 @@ class Counted:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
         started = time.perf_counter()
-        status = 499
-        scope.setdefault("state", {})
+        status = 0
+        state = scope.setdefault("state", {})
+        request_id.set(id_of(Headers(scope=scope).get(REQUEST_ID, "")))
 
         async def watched(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                named = {REQUEST_ID: request_id.get(), MODEL: self._identity(state)}
+                headers = [(name.lower().encode(), value.encode()) for name, value in named.items() if value]
+                message = {**message, "headers": [*message["headers"], *headers]}
             await send(message)
 
         try:
             await self._app(scope, receive, watched)
         except Exception:
-            status = 500
-            raise
+            log.exception("unexpected error")
+            if status:
+                raise
+            await answer(internal())(scope, receive, watched)
         finally:
             seconds = time.perf_counter() - started
             if scope["path"].startswith("/v1/"):
-                self._service.metrics.answered(scope["state"].get("model", ""), status, seconds)
-            if self._service.options.log_requests:
-                client = (scope.get("client") or ("-",))[0]
-                path = scope.get("raw_path", b"").decode("ascii", "replace")
-                print(f"{client} {scope['method']} {path} {status} {seconds * 1000:.0f} ms", file=sys.stderr, flush=True)
+                self._service.metrics.answered(state.get("model", ""), status or 499, seconds, request_id.get())
+            client = (scope.get("client") or ("-",))[0]
+            path = scope.get("raw_path", b"").decode("ascii", "replace")
+            log_answer(client, scope["method"], path, status or 499, seconds, self._identity(state))
+
+    def _identity(self, state: MutableMapping[str, Any]) -> str:
+        """Return what a request's answer says of its model, where it has one."""
+        model = self._service.models.get(state.get("model", ""))
+        return model.identity if model else ""
 
 
 class Lingering:
@@ -90,28 +101,3 @@ class Lingering:
             await send(message)
 
         await self._app(scope, watched, lingering)
-
-
-class Guarded:
-    """Middleware: requires the token."""
-
-    def __init__(self, app: ASGIApp, token: str) -> None:
-        self._app, self._token = app, token.encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 401."""
-        if self._token and scope["path"] not in OPEN_PATHS and not self._allows(scope["headers"]):
-            refusal = Refusal(401, "unauthorized", "expected the server's token; send the header Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"})
-            await refused(refusal)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
-
-    def _allows(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
-        given = [value for name, value in headers if name == b"authorization"]
-        scheme, _, token = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
-        return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._token)
-
-
-def refused(refusal: Refusal) -> JSONResponse:
-    """Return the answer for a refusal."""
-    return JSONResponse({"error": {"code": refusal.code, "message": refusal.message}}, refusal.status, dict(refusal.headers))

@@ -1,6 +1,7 @@
 """Options of the server; the string under a field is its help on the command line."""
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,6 +10,11 @@ from cyclopts import Parameter
 
 from pixlate.errors import PixlateError
 from pixlate.options import check_least, check_most, check_types
+from pixlate.system.memory import granted_memory
+
+_ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^\s/]+")
+MOST_MEMORY = 2_000_000_000
+"""Bytes of ``--memory auto``, where the machine has twice as many."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +43,14 @@ class ServeOptions:
     """Longest time, in milliseconds, an image waits for others of its size while its batch is not full."""
     queue: int = 100
     """Most images in progress or queued; more are answered 429."""
-    memory: int = 2_000_000_000
-    """Most bytes of uploads, pixels and answers in memory at once, 8 for each pixel of source and output; more are answered 429."""
+    memory: Literal["auto"] | int = "auto"
+    """Most bytes of uploads, pixels and answers in memory at once; more are answered 429. auto is half of the machine's or container's, at most 2 GB."""
     max_bytes: int = 50_000_000
     """Largest upload, in bytes; a larger one is answered 413."""
     max_pixels: int = 25_000_000
-    """Largest image, in source pixels; a larger one is answered 413 before it is decoded."""
+    """Largest image, in source pixels; a larger one is answered 413 before it is decoded, as is one that --memory or --deadline is too small for."""
+    deadline: float = 60.0
+    """Seconds from the end of an upload to its answer: what takes longer at the measured speed of its model is answered 413, what is late 503."""
     quality: int = 95
     """Quality of JPEG, WebP and AVIF, 1 to 100."""
     strip_metadata: Annotated[bool, Parameter(negative="")] = False
@@ -52,15 +60,31 @@ class ServeOptions:
     timeout_s: float = 60.0
     """Seconds a client may take to send its image, and to receive each chunk of its answer."""
     grace_s: float = 30.0
-    """Seconds to finish accepted images when the server shuts down."""
+    """Seconds from SIGTERM, SIGHUP or Ctrl-C to the end of the process; accepted images are finished in all but the last few."""
+    allow_origin: Annotated[tuple[str, ...], Parameter(negative="")] = ()
+    """Origin of web pages that may use the server, such as https://example.com, or * for all; repeatable. Other pages than its own are refused."""
+    allow_host: Annotated[tuple[str, ...], Parameter(negative="")] = ()
+    """Name besides localhost that clients may give in the header Host where only this machine can connect, as behind a proxy; repeatable."""
     log_requests: Annotated[bool, Parameter(negative="")] = False
     """Print a line for each answer on standard error."""
+    log_format: Literal["text", "json"] = "text"
+    """Form of what is printed on standard error: text, or a JSON object in each line."""
+
+    @property
+    def most_bytes(self) -> int:
+        """Return the number of bytes that ``memory`` stands for."""
+        if isinstance(self.memory, int):
+            return self.memory
+        return min(MOST_MEMORY, granted_memory() // 2 or MOST_MEMORY)
 
     def __post_init__(self) -> None:
         check_types(self)
         check_least(self, port=0, batch=1, bucket=1, tile=16, batch_wait_ms=0, queue=1, memory=1_000_000, max_bytes=1, max_pixels=1, quality=1)
-        check_least(self, threads=0, timeout_s=0.1, grace_s=0)
+        check_least(self, threads=0, timeout_s=0.1, grace_s=0, deadline=1)
         check_most(self, port=65535, batch_wait_ms=60_000, quality=100)
+        for origin in self.allow_origin:
+            if not _ORIGIN.fullmatch(origin):
+                raise PixlateError(f"expected --allow-origin to be such as https://example.com, without a path, null or *, got {origin!r}; change it")
         if self.token and self.token_file is not None:
             raise PixlateError("expected --token or --token-file, got both; leave one of them out")
         if self.without_token and (self.token or self.token_file is not None):

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from starlette.responses import JSONResponse
+
 
 @dataclass(eq=False)
 class Refusal(Exception):  # noqa: N818 - most are the client's to correct
@@ -18,6 +20,11 @@ class ClientGone(Exception):  # noqa: N818 - nobody is left to answer
     """The client closed its connection before its answer was ready."""
 
 
+def answer(refusal: Refusal) -> JSONResponse:
+    """Return the answer for a refusal."""
+    return JSONResponse({"error": {"code": refusal.code, "message": refusal.message}}, refusal.status, dict(refusal.headers))
+
+
 def stopping() -> Refusal:
     """Return the answer to a request that comes, or is not finished, when the server ends."""
     return Refusal(503, "stopping", "the server is stopping; send the picture again to another one, or to this one when it is back", {"Retry-After": "5"})
@@ -31,3 +38,9 @@ def internal() -> Refusal:
 def too_large_for_memory() -> Refusal:
     """Return the answer to a picture that does not fit."""
     return Refusal(413, "too_large_for_memory", "the picture needs more memory than this server has; send a smaller one")
+
+
+def late(seconds: float) -> Refusal:
+    """Return the answer to a picture that was accepted and is not done in time."""
+    sentence = f"the picture was not done within the {seconds:g} s this server works on one; send a smaller one, or try again when it is less busy"
+    return Refusal(503, "late", sentence, {"Retry-After": "30"})

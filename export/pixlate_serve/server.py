@@ -1,7 +1,6 @@
 """Runs the application: binds the address, loads the models, serves, and shuts down cleanly."""
 
 import asyncio
-import logging
 import os
 import signal
 import socket
@@ -14,13 +13,19 @@ from typing import NoReturn
 import uvicorn
 
 from pixlate.errors import PixlateError
-from pixlate.inference.models import load_for_pictures
+from pixlate.inference.models import find, load_for_pictures
+from pixlate_serve import logs
 from pixlate_serve.app import build_app
 from pixlate_serve.options import ServeOptions
+from pixlate_serve.protocol import Protocol
+from pixlate_serve.served_model import Weights
 from pixlate_serve.service import Service
+from pixlate_serve.watchdog import SIGNALS, watched
 
 KEEP_ALIVE_S = 75
 """How long an idle connection is kept: longer than load balancers do, so that none of them sends into one that is just being closed."""
+ENDING_S = 2.0
+"""Last seconds of ``--grace-s``, in which connections and threads are ended; a fifth of it where it is short."""
 _TICK_S = 0.05
 
 
@@ -28,16 +33,21 @@ def run(models: Mapping[str, str], options: ServeOptions, token: str) -> int:
     """Serve models, each under its name, until a signal comes; return the exit code.
 
     Raises:
-        PixlateError: The address cannot be bound, or a model cannot be loaded.
+        PixlateError: The address cannot be bound, a model cannot be loaded, or none works.
     """
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    logs.configure(options.log_format, options.log_requests)
     with bound(options.host, options.port) as listener:
-        service = Service({name: load_for_pictures(model, options.device) for name, model in models.items()}, options, token)
+        translators = {name: load_for_pictures(model, options.device) for name, model in models.items()}
+        weights = {name: Weights.of(find(model), translators[name].spec) for name, model in models.items()}
+        service = Service(translators, options, token, weights)
         server = Server(service, listener)
-        service.start()
-        asyncio.run(server.serve(sockets=[listener]))
-    if not service.close(timeout_s=1.0):  # the model is still busy with a cancelled picture
-        _leave(server.exit_code)
+        with watched(options.grace_s):
+            service.start()
+            asyncio.run(server.serve(sockets=[listener]))
+            if not service.close(timeout_s=0.5):  # a thread is still busy with a cancelled picture
+                _leave(server.exit_code)
+    if not any(model.works for model in service.models.values()) and not server.announced:
+        raise PixlateError("expected a model that translates, got none whose first picture succeeded; the log has the reasons")
     return server.exit_code
 
 
@@ -70,7 +80,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 build_app(service),
-                http="h11",
+                http=Protocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -78,10 +88,11 @@ class Server(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 timeout_keep_alive=KEEP_ALIVE_S,
-                timeout_graceful_shutdown=5,
+                timeout_graceful_shutdown=1,
             )
         )
         self.exit_code = 0
+        self.announced = False
         self._service, self._listener = service, listener
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -102,8 +113,8 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Take SIGINT and SIGTERM while serving; none is raised again afterwards, since a graceful shutdown is not a failure."""
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        """Take SIGINT, SIGTERM and SIGHUP while serving; none is raised again afterwards, since a graceful shutdown is not a failure."""
+        before = {number: signal.signal(number, self.handle_exit) for number in SIGNALS}
         try:
             yield
         finally:
@@ -111,17 +122,23 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
     async def _announce(self) -> None:
-        while not self._service.ready and not self._service.stopping:
+        models = self._service.models.values()
+        while not all(model.warm.is_set() for model in models) and not self._service.stopping:
             await asyncio.sleep(_TICK_S)
+        working = [model.name for model in models if model.works]
+        if not working and not self._service.stopping:
+            self._service.stopping = self.should_exit = True
+            return
+        self.announced = True
         host, port = self._listener.getsockname()[:2]
         address = f"[{host}]" if ":" in host else host
-        names = ", ".join(self._service.models)
-        print(f"serving {names} on http://{address}:{port} (interface: http://{address}:{port}/docs)", flush=True)
+        print(f"serving {', '.join(working)} on http://{address}:{port} (interface: http://{address}:{port}/docs)", flush=True)
 
     async def _finish(self) -> None:
         """Drain accepted requests, then stop uvicorn."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + self._service.options.grace_s
+        grace_s = self._service.options.grace_s
+        until = loop.time() + grace_s - min(ENDING_S, grace_s / 5)
         while self._service.busy and loop.time() < until:
             await asyncio.sleep(_TICK_S)
         if self._service.busy:

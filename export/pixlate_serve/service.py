@@ -1,112 +1,50 @@
 """Everything behind the routes: models under their names, threads, queue and metrics."""
 
 import asyncio
-import logging
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from contextvars import copy_context
 from functools import partial
-from typing import ParamSpec, TypeVar
+from types import MappingProxyType
 
-import numpy as np
-
-from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.images.picture import Pixels
-from pixlate.inference.batcher import Abandoned, Batch, Batcher, Ticket
-from pixlate.inference.conditions import Arrays, Conditions, stacked
-from pixlate.inference.executor import Executor
+from pixlate.inference.batcher import Batch, Batcher, Ticket
+from pixlate.inference.conditions import Arrays
 from pixlate.inference.pictures import to_model
-from pixlate.inference.sizes import allowed_side
-from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.translator import Translator
 from pixlate.system.cores import granted_cores
-from pixlate_serve.admission import Admission, Claim
+from pixlate_serve.admission import Admission, Backlog, Claim
 from pixlate_serve.metrics import Metrics
+from pixlate_serve.multipart import file_of
 from pixlate_serve.options import ServeOptions
-from pixlate_serve.refusals import Refusal, internal, stopping, too_large_for_memory
-from pixlate_serve.translation import Answer, cost, decoded, encoded, most_pixels, opened, require_sides, split_hole
+from pixlate_serve.refusals import Refusal, late, stopping
+from pixlate_serve.served_model import ServedModel, Weights
+from pixlate_serve.translation import Answer, cost, decoded, encoded, opened, require_sides, split_hole
+from pixlate_serve.workers import Workers
 
-SAMPLE = 32
-"""Side of the picture a model is warmed up with, where it takes one so small."""
-log = logging.getLogger("pixlate_serve")
-Params = ParamSpec("Params")
-Result = TypeVar("Result")
-
-
-class ServedModel:
-    """A loaded model under its name: how its pictures run, and whether it still works.
-
-    Raises:
-        PixlateError: The model takes several masks, or the tile is too small for it.
-    """
-
-    def __init__(self, name: str, translator: Translator, options: ServeOptions) -> None:
-        self.name = name
-        self.device: str = translator.device
-        self.spec: ModelSpec = translator.spec
-        self.max_pixels = most_pixels(self.spec, options.max_pixels, options.memory)
-        self.warm = threading.Event()
-        self.works = True
-        self._neutral = Conditions.neutral(self.spec)
-        self.mask = next((each.name for each in self.spec.conditions if each.kind == "mask"), "")
-        self.executor = Executor(translator, options.tile, options.batch, options.bucket)
-        self._has_sample = False
-
-    def warm_up(self) -> None:
-        """Run a small picture, so that the first client does not wait for what is done once."""
-        self._has_sample = self._runs_sample()
-        self.warm.set()
-
-    def settle(self, outcome: "Future[Pixels]", height: int, width: int, found: Pixels | Exception) -> None:
-        """Deliver the result of a picture of that size, or its refusal; disconnected clients get neither."""
-        refusal = self._refusal(height, width, found) if isinstance(found, Exception) else None
-        self.works = self.works or refusal is None
-        if not outcome.set_running_or_notify_cancel():
-            return
-        if refusal is not None:
-            outcome.set_exception(refusal)
-        elif not isinstance(found, Exception):
-            outcome.set_result(found)
-
-    def _refusal(self, height: int, width: int, error: Exception) -> Refusal:
-        """Return why a picture could not be translated; the full reason, which may speak of this machine, goes into the log."""
-        if isinstance(error, Abandoned):
-            return Refusal(499, "gone", "the client has gone away")
-        if not isinstance(error, PixlateError | OutOfDeviceMemory | MemoryError):
-            log.error("%s: unexpected error", self.name, exc_info=error)
-            return internal()
-        log.warning("%s: a picture of %d x %d pixels failed: %s", self.name, width, height, error)
-        if isinstance(error, OutOfDeviceMemory | MemoryError) or isinstance(error.__cause__, OutOfDeviceMemory | MemoryError):
-            return too_large_for_memory()
-        self.works = self._runs_sample() or not self._has_sample
-        if not self.works:
-            sentence = "the model has stopped working on this server; tell whoever runs it, and try again later"
-            return Refusal(503, "model_broken", sentence, {"Retry-After": "30"})
-        return Refusal(422, "model_failed", f"the model could not translate this picture of {width} x {height} pixels; use another size or model")
-
-    def _runs_sample(self) -> bool:
-        side = allowed_side(SAMPLE, self.spec)
-        sample = np.full((1, side, side, self.spec.channels_in), 127, np.uint8)
-        try:
-            self.executor(sample, conditions=stacked([self._neutral.arrays("", sample[0, :, :, :1])]))
-        except (PixlateError, OutOfDeviceMemory, MemoryError):
-            return False  # a model of one fixed size, or one that does not work
-        return True
+DONE_BY = 0.9
+"""Share of the deadline at which the model has to be done with a picture, for its answer to be encoded in time."""
+NO_WEIGHTS = Weights()
 
 
 class Service:
     """Translates uploads with models that are loaded already; clients must send the token, where there is one."""
 
-    def __init__(self, translators: Mapping[str, Translator], options: ServeOptions, token: str = "") -> None:
+    def __init__(
+        self, translators: Mapping[str, Translator], options: ServeOptions, token: str = "", weights: Mapping[str, Weights] = MappingProxyType({})
+    ) -> None:
         self.options, self.token = options, token
-        self.admission = Admission(options.queue, options.memory)
-        self.metrics = Metrics(self.admission)
-        self.models = {name: ServedModel(name, translator, options) for name, translator in translators.items()}
+        self.admission = Admission(options.queue, options.most_bytes)
+        self.models = {name: ServedModel(name, translator, options, weights.get(name, NO_WEIGHTS)) for name, translator in translators.items()}
+        self.metrics = Metrics(self.admission, {name: model.weights for name, model in self.models.items()})
         self.stopping = False
         self._cut = False
         self._requests: set[asyncio.Task[object]] = set()
-        self._pool = ThreadPoolExecutor(options.threads or granted_cores(), "images")
-        self._batchers = {device: self._batcher(device) for device in {model.device for model in self.models.values()}}
+        self._workers = Workers(options.threads or granted_cores())
+        devices = {model.device for model in self.models.values()}
+        self._batchers = {device: self._batcher(device) for device in devices}
+        self._backlogs = {device: Backlog(DONE_BY * options.deadline) for device in devices}
 
     def start(self) -> None:
         """Begin to warm the models up, then take pictures."""
@@ -115,8 +53,7 @@ class Service:
 
     def close(self, timeout_s: float) -> bool:
         """End the threads; return whether all have ended in time."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        ended = [batcher.close(timeout_s) for batcher in self._batchers.values()]
+        ended = [self._workers.close(timeout_s), *(batcher.close(timeout_s) for batcher in self._batchers.values())]
         return all(ended)
 
     @property
@@ -158,7 +95,7 @@ class Service:
             task.uncancel()
         return self._cut
 
-    async def translate(self, model: ServedModel, data: bytes, format_for: Callable[[str], str], claim: Claim, conditions: Arrays) -> Answer:
+    async def translate(self, model: ServedModel, data: bytes, format_for: Callable[[str], str], claim: Claim, conditions: Arrays, form: str = "") -> Answer:
         """Return the answer to an upload.
 
         Args:
@@ -167,41 +104,58 @@ class Service:
             format_for: Names the format of the answer for that of the upload.
             claim: Takes a slot, and the memory of the pixels.
             conditions: What the model takes besides the picture.
+            form: Content-Type of an upload that is a form with a file in it.
 
         Raises:
-            Refusal: Why there is none.
+            Refusal: Why there is none; 503 after the deadline.
         """
         claim.take_place()
-        file = await self._in_pool(opened, data, model.max_pixels)
+        try:
+            async with asyncio.timeout(self.options.deadline):
+                answer = await self._answer(model, data, format_for, claim, conditions, form)
+        except TimeoutError as error:
+            raise late(self.options.deadline) from error
+        claim.leave_place()
+        claim.hold(len(answer.data))
+        return answer
+
+    async def _answer(self, model: ServedModel, data: bytes, format_for: Callable[[str], str], claim: Claim, conditions: Arrays, form: str) -> Answer:
+        workers, options = self._workers, self.options
+        if form:
+            claim.hold(2 * len(data))
+            data = await workers.run(claim, file_of, data, form)
+        file = await workers.run(claim, opened, data, model.max_pixels, options.max_pixels)
+        width, height = file.size
         format = format_for(file.format.name)
         require_sides(file, format, model.spec.scale)
         claim.hold(len(data) + cost(file, model.spec))
-        picture = await self._in_pool(decoded, file, model.spec)
-        del data, file
-        if model.mask:
-            picture, mask = split_hole(picture, model.mask)
-            conditions = {**conditions, **mask}
-        output = await self._translated(model, await self._in_pool(to_model, picture, model.spec), conditions)
-        answer = await self._in_pool(encoded, output, picture, model.spec, format, self.options.quality, self.options.strip_metadata)
-        claim.leave_place()
-        claim.hold(len(answer.data))
-        self.metrics.translated(model.name, picture.pixels.shape[0] * picture.pixels.shape[1])
-        return answer
+        with self._backlogs[model.device].holding(model.seconds(height, width), self.admission):
+            picture = await workers.run(claim, decoded, file, model.spec)
+            del data, file
+            if model.mask:
+                picture, mask = split_hole(picture, model.mask)
+                conditions = {**conditions, **mask}
+            pixels = await workers.run(claim, to_model, picture, model.spec)
+            output = await self._translated(model, pixels, conditions, claim)
+            del pixels
+        self.metrics.translated(model.name, width * height)
+        return await workers.run(claim, encoded, output, picture, model.spec, format, options.quality, options.strip_metadata)
 
-    async def _translated(self, model: ServedModel, pixels: Pixels, conditions: Arrays) -> Pixels:
-        """Return the translated picture, or raise the refusal; where the caller is cancelled, the picture leaves the queue."""
+    async def _translated(self, model: ServedModel, pixels: Pixels, conditions: Arrays, claim: Claim) -> Pixels:
+        """Return the translated picture, or raise the refusal; where the caller is cancelled, the picture leaves the queue, or ends after its tile."""
         outcome: Future[Pixels] = Future()
+        ended: Future[None] = Future()
         gone = threading.Event()
-        ticket = Ticket(pixels, partial(model.settle, outcome, *pixels.shape[:2]), conditions, model.name, lambda: not gone.is_set())
+        done = partial(copy_context().run, model.settle, outcome, ended, *pixels.shape[:2])
+        ticket = Ticket(pixels, done, conditions, model.name, lambda: not gone.is_set())
+        claim.keep_for(ended)
         self._batchers[model.device].submit(ticket)
         try:
             return await asyncio.wrap_future(outcome)
         finally:
             gone.set()
-            self._batchers[model.device].withdraw(ticket)
-
-    async def _in_pool(self, function: Callable[Params, Result], *arguments: Params.args, **named: Params.kwargs) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: function(*arguments, **named))
+            if self._batchers[model.device].withdraw(ticket):
+                ended.set_result(None)
 
     def _batcher(self, device: str) -> Batcher:
         models = [model for model in self.models.values() if model.device == device]
@@ -210,7 +164,8 @@ class Service:
             for model in models:
                 model.warm_up()
 
-        return Batcher([{model.name: model.executor for model in models}], self.options.batch_wait_ms / 1000, True, warm_up, self._ran)
+        lane, speeds = {model.name: model.executor for model in models}, {model.name: model.speed for model in models}
+        return Batcher([lane], self.options.batch_wait_ms / 1000, True, warm_up, self._ran, speeds)
 
     def _ran(self, batch: Batch) -> None:
         self.metrics.ran(batch)

@@ -8,11 +8,13 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Literal, TypeVar
 
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from pixlate.images.formats import BUILT_IN, named
 from pixlate_serve.admission import Claim
+from pixlate_serve.multipart import FORM
 from pixlate_serve.refusals import ClientGone, Refusal
 from pixlate_serve.translation import Answer
 
@@ -32,6 +34,8 @@ PIECE = 256 * 1024
 NOTES = "Pixlate-Notes"
 """Header with what the user should know of the picture."""
 _MOST_NOTES = 1000
+MALFORMED = "malformed"
+"""Set in the state of a request whose body ended early or was not encoded as its headers say."""
 log = logging.getLogger("pixlate_serve")
 Result = TypeVar("Result")
 
@@ -39,7 +43,7 @@ Result = TypeVar("Result")
 def require_image(content_type: str | None, content_encoding: str | None) -> None:
     """Refuse with 415 an upload that is not declared as an image or as unspecified bytes."""
     media = (content_type or "application/octet-stream").partition(";")[0].strip().lower()
-    if not media.startswith("image/") and media != "application/octet-stream":
+    if not media.startswith("image/") and media not in ("application/octet-stream", FORM):
         sentence = f"expected the bytes of an image with the Content-Type image/... or application/octet-stream, got {media[:60]!r}; set the header"
         raise Refusal(415, "unsupported_media_type", sentence)
     if (content_encoding or "identity").strip().lower() != "identity":
@@ -68,21 +72,21 @@ def wanted_format(format: FormatName | None, accept: str | None, source: str) ->
     return source if source in choices else choices[0]
 
 
-async def received(receive: Receive, declared: str | None, claim: Claim, max_bytes: int, timeout_s: float) -> bytes:
+async def received(request: Request, claim: Claim, max_bytes: int, timeout_s: float) -> bytes:
     """Return the body of a request, whose bytes the claim holds as they come.
 
     Args:
-        receive: Of ASGI.
-        declared: The Content-Length header, or None if the body is chunked.
+        request: Its Content-Length header declares the bytes, unless the body is chunked.
         claim: Of the request.
         max_bytes: A client that declares or sends more is refused as soon as that is known.
         timeout_s: Seconds for the whole body.
 
     Raises:
-        Refusal: 413 too large, 408 too slow, 422 empty, or 429 where the claim cannot hold it.
+        Refusal: 400 cut off or not HTTP, 413 too large, 408 too slow, 422 empty, or 429 where the claim cannot hold it.
         ClientGone: The connection ended before the body did.
     """
     too_large = Refusal(413, "too_many_bytes", f"expected an upload of at most {max_bytes:,} bytes, got more; send a smaller picture")
+    declared = request.headers.get("content-length")
     if declared is not None and declared.isdecimal() and int(declared[:20]) > max_bytes:
         raise too_large
     parts: list[bytes] = []
@@ -91,7 +95,7 @@ async def received(receive: Receive, declared: str | None, claim: Claim, max_byt
         async with asyncio.timeout(timeout_s):
             more = True
             while more:
-                message = await receive()
+                message = await request.receive()
                 if message["type"] != "http.request":
                     raise ClientGone
                 part = message.get("body", b"")
@@ -103,6 +107,11 @@ async def received(receive: Receive, declared: str | None, claim: Claim, max_byt
                 parts.append(part)
     except TimeoutError as error:
         raise Refusal(408, "too_slow", f"expected the whole picture within {timeout_s:g} s, got {count:,} bytes; send it again") from error
+    if getattr(request.state, MALFORMED, False):
+        sentence = (
+            f"expected the whole picture in the encoding that the headers name, got {count:,} bytes and then the end or bytes that are none; send it again"
+        )
+        raise Refusal(400, "bad_upload", sentence)
     if not count:
         raise Refusal(422, "empty", "expected the bytes of an image, got an empty body; send the file with --data-binary @FILE or its like")
     return b"".join(parts)

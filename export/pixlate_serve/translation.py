@@ -17,6 +17,8 @@ ANY_SIZE = 2**62
 """A limit that lets every header pass; the server refuses with its own limit."""
 FORMATS = {suffix: format for suffix, format in BUILT_IN.items() if format.media_type}
 """Suffix -> format, of those that uploads and answers may have."""
+MAX_PIXELS = "Pixlate-Max-Pixels"
+"""Header of a refusal with the pixels of the largest picture that the model is given now."""
 BYTES_A_PIXEL = 8
 """Memory a pixel takes on its way: as decoded and once more as the decoder, the model or the encoder has it."""
 
@@ -41,8 +43,13 @@ def most_pixels(spec: ModelSpec, max_pixels: int, memory: int) -> int:
     return min(max_pixels, int(0.9 * memory) // (BYTES_A_PIXEL * (1 + spec.scale**2)))
 
 
-def opened(data: bytes, max_pixels: int) -> ImageFile:
+def opened(data: bytes, max_pixels: int, allowed: int) -> ImageFile:
     """Return an upload whose header is read.
+
+    Args:
+        data: The upload.
+        max_pixels: The largest picture that this model is given now.
+        allowed: The largest that any is given.
 
     Raises:
         Refusal: 415 no image, 422 a damaged header, 413 too many pixels.
@@ -55,7 +62,9 @@ def opened(data: bytes, max_pixels: int) -> ImageFile:
         width, height = file.size
     if width * height > max_pixels:
         size = f"{width} x {height} = {width * height / 1e6:.6g} million"
-        raise Refusal(413, "too_many_pixels", f"expected at most {max_pixels / 1e6:.6g} million pixels, got {size}; send a smaller picture")
+        why = "" if max_pixels == allowed else ", which is what this model does in the time and memory that the server gives it"
+        sentence = f"expected at most {max_pixels / 1e6:.6g} million pixels{why}, got {size}; send a smaller picture"
+        raise Refusal(413, "too_many_pixels", sentence, {MAX_PIXELS: str(max_pixels)})
     file.max_pixels = max_pixels
     return file
 

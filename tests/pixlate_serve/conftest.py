@@ -66,7 +66,7 @@ class Application:
     def client(self) -> httpx.AsyncClient:
         """Return a client of the application."""
         transport = httpx.ASGITransport(build_app(self.service), raise_app_exceptions=False)
-        return httpx.AsyncClient(transport=transport, base_url="http://server", timeout=60)
+        return httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60)
 
     def send(self, method: str, url: str, **options: Any) -> httpx.Response:
         """Send one request."""
@@ -88,10 +88,13 @@ def start() -> Iterator[Callable[..., Application]]:
     services: list[Service] = []
 
     def started(models: Mapping[str, Translator] | None = None, token: str = "", **options: Any) -> Application:
-        service = Service(models or {"nearest": Nearest()}, ServeOptions(**options), token)
+        service_models = models or {"nearest": Nearest()}
+        service = Service(service_models, ServeOptions(**options), token)
         service.start()
         services.append(service)
         assert all(model.warm.wait(30) for model in service.models.values())
+        for translator in service_models.values():
+            getattr(translator, "shapes", []).clear()  # those of the warm-up
         return Application(service)
 
     yield started
@@ -205,7 +208,7 @@ class Held:
         return getattr(self._translator, name)
 
     def __call__(self, pixels, **conditions):
-        if pixels.shape[1:3] != (32, 32):  # the warm-up picture passes
+        if (pixels != 127).any():  # the pictures of the warm-up pass
             with open({path!r}) as gate:
                 fcntl.flock(gate, fcntl.LOCK_SH)
         return self._translator(pixels, **conditions)

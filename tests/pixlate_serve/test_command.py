@@ -1,5 +1,7 @@
 """The command line: names of models, what is refused before anything starts, and what is imported when."""
 
+import hashlib
+import re
 import socket
 import subprocess
 import sys
@@ -17,7 +19,7 @@ from pixlate.system.extras import install
 from pixlate_serve.command import named
 from pixlate_serve.options import ServeOptions
 
-LATE = ("fastapi", "starlette", "uvicorn", "prometheus_client", "pydantic")
+LATE = ("fastapi", "fastapi_offline", "starlette", "uvicorn", "prometheus_client", "pydantic", "python_multipart")
 
 
 @pytest.fixture
@@ -126,5 +128,8 @@ def test_token_comes_from_the_environment_and_requests_are_printed_where_asked(
     answer = httpx.post(f"{server.url}/v1/models/my:translate", content=picture(), headers=PNG | {"Authorization": "Bearer secret"})
     assert answer.status_code == 200
     assert server.stop() == 0
-    lines = [line.rsplit(maxsplit=2)[0] for line in server.log.read_text().splitlines()]
-    assert lines == ["127.0.0.1 POST /v1/models/my:translate 401", "127.0.0.1 POST /v1/models/my:translate 200"]
+    refused, answered = server.log.read_text().splitlines()
+    assert re.fullmatch(r"127\.0\.0\.1 POST /v1/models/my:translate 401 \d+ ms \[[0-9a-f]{16}\]", refused)
+    weights = hashlib.sha256(model_file.read_bytes()).hexdigest()
+    assert re.fullmatch(rf"127\.0\.0\.1 POST /v1/models/my:translate 200 \d+ ms by my; sha256={weights} \[[0-9a-f]{{16}}\]", answered)
+    assert answer.headers["Pixlate-Model"] == f"my; sha256={weights}" and answered.endswith(f"[{answer.headers['X-Request-ID']}]")

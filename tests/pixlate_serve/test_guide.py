@@ -44,7 +44,7 @@ def test_python_example_translates_a_folder(at: Server, capsys: pytest.CaptureFi
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_curl_examples_translate_an_image(at: Server) -> None:
     commands = [line for block in examples("sh") for line in block.splitlines() if line.startswith("curl ")]
-    assert len(commands) == 3
+    assert len(commands) == 4
     for command in commands:
         subprocess.run(shlex.split(f"{command.replace(ADDRESS, at.url)} --fail --silent --show-error"), check=True, timeout=60, stdout=subprocess.DEVNULL)
     for name, format in (("large.jpg", "JPEG"), ("large.png", "PNG")):
@@ -81,4 +81,4 @@ def test_nginx_with_the_limits_of_the_guide_passes_pictures_on_and_cuts_slow_cli
 def test_every_status_of_the_openapi_document_is_in_the_guide() -> None:
     rows = [row for row in GUIDE.splitlines() if re.match(r"\| \d", row)]
     told = {int(status) for row in rows for status in re.findall(r"\d{3}", row.split("|")[1])}
-    assert told == {400, 401, 404, 405, 406, 408, 413, 415, 422, 429, 503}
+    assert told == {400, 401, 403, 404, 405, 406, 408, 413, 415, 422, 429, 503}

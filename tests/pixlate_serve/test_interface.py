@@ -29,7 +29,7 @@ def test_models_are_described(start: Start) -> None:
     described = application.send("GET", "/v1/models/one").json()
     assert described == {
         "name": "one", "method": "srgan", "direction": "source-to-target", "scale": 2, "channels_in": 3, "channels_out": 3, "precision": "float16",
-        "licence": "CC0", "device": "cpu", "max_pixels": 25_000_000, "conditions": [], "ready": True,
+        "licence": "CC0", "device": "cpu", "weights": "", "version": "", "max_pixels": 25_000_000, "conditions": [], "ready": True,
     }  # fmt: skip
     listed = application.send("GET", "/v1/models").json()["models"]
     assert listed[0] == described and [model["name"] for model in listed] == ["one", "two"]
@@ -73,10 +73,10 @@ def document(start: Start) -> dict[str, Any]:
 def test_openapi_lists_the_media_types_of_upload_and_answer(document: dict[str, Any]) -> None:
     images = {f"image/{format}" for format in ("jpeg", "png", "webp", "tiff", "bmp", "avif", "gif")}
     operation = document["paths"]["/v1/models/{name}:translate"]["post"]
-    assert operation["requestBody"]["required"] and operation["requestBody"]["content"].keys() == images | {"application/octet-stream"}
+    assert operation["requestBody"]["required"] and operation["requestBody"]["content"].keys() == images | {"application/octet-stream", "multipart/form-data"}
     assert operation["responses"]["200"]["content"].keys() == images
     assert all(content["schema"] == {"type": "string", "format": "binary"} for content in operation["responses"]["200"]["content"].values())
-    assert {"400", "401", "404", "406", "408", "413", "415", "422", "429", "503"} <= operation["responses"].keys()
+    assert {"400", "401", "403", "404", "406", "408", "413", "415", "422", "429", "503"} <= operation["responses"].keys()
     for status, response in operation["responses"].items():
         if status != "200":
             assert response["content"].keys() == {"application/json"}

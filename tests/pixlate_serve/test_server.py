@@ -18,7 +18,7 @@ from tests.pixlate.conftest import nearest, noise
 from tests.pixlate_serve.conftest import PNG, Server, error_of, file, held, picture, pixels_of
 
 Launch = Callable[..., Server]
-REQUEST = b"POST /v1/models/nearest:translate HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
+REQUEST = b"POST /v1/models/nearest:translate HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_bytes_beyond_the_declared_length_are_not_part_of_the_picture(server: Se
 
 
 @pytest.mark.parametrize("sent", [
-    b"hello\r\n\r\n",  b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/1.1\r\n\r\n", b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 100_000,
+    b"hello\r\n\r\n",  b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/1.1\r\n\r\n", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 100_000,
     REQUEST + b"Content-Length: -1\r\n\r\n", REQUEST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n", REQUEST + b"Content-Length: x\r\n\r\n",
     REQUEST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", REQUEST + b"Transfer-Encoding: gzip\r\n\r\n",
 ])  # fmt: skip

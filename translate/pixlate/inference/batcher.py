@@ -106,15 +106,16 @@ class Batcher:
                 return
         ticket.done(Abandoned())
 
-    def withdraw(self, ticket: Ticket) -> None:
-        """Take a picture out of the queue, where it still waits."""
+    def withdraw(self, ticket: Ticket) -> bool:
+        """Take a picture out of the queue and return True, where it still waits."""
         with self._changed:
             for key, tickets in self._waiting.items():
                 if ticket in tickets:
                     tickets.remove(ticket)
                     if not tickets:
                         del self._waiting[key]
-                    return
+                    return True
+        return False
 
     def abandon(self) -> None:
         """Abandon the pictures that wait."""

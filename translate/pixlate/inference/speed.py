@@ -22,6 +22,10 @@ class Speed:
         before_pixels, before_seconds = self._sums
         self._sums = before_pixels * kept + pixels, before_seconds * kept + seconds
 
+    def reset(self, pixels: int, seconds: float) -> None:
+        """Begin with one measurement; from now on smaller runs are left out."""
+        self.least, self._sums = pixels, (float(pixels), seconds)
+
     @property
     def pixels_a_second(self) -> float:
         """Return the measured speed; infinite before the first measurement."""

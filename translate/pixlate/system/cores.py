@@ -27,7 +27,7 @@ def granted_cores() -> int:
 
 def _quotas() -> Iterator[float]:
     """Yield the processors that each control group over this process allows where it has a limit."""
-    for folder in _groups():
+    for folder in groups("cpu"):
         for names in (["cpu.max"], ["cpu.cfs_quota_us", "cpu.cfs_period_us"]):  # versions 2 and 1
             with suppress(OSError, ValueError, ZeroDivisionError):  # no such group, or the quota is "max"
                 quota, period = " ".join((folder / name).read_text() for name in names).split()
@@ -35,19 +35,19 @@ def _quotas() -> Iterator[float]:
                     yield int(quota) / int(period)
 
 
-def _groups() -> Iterator[Path]:
-    """Yield the folders of the control groups over this process; inside a container its own is the root."""
+def groups(controller: str) -> Iterator[Path]:
+    """Yield the folders of the control groups over this process that may limit ``cpu`` or ``memory``; inside a container its own is the root."""
     yield _CGROUPS
-    yield _CGROUPS / "cpu"
+    yield _CGROUPS / controller
     try:
         lines = _OWN.read_text().splitlines()
     except OSError:
         return
     for line in lines:
         _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
-        top = _CGROUPS / "cpu" if controllers else _CGROUPS
+        top = _CGROUPS / controller if controllers else _CGROUPS
         parts = [part for part in path.split("/") if part not in ("", "..")]
         for depth in range(1, len(parts) + 1):
             yield top.joinpath(*parts[:depth])

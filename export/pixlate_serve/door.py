@@ -1,0 +1,89 @@
+"""Middleware at the door: the names a client may call the server by, the web pages that may use it, and the token."""
+
+import hmac
+import ipaddress
+from collections.abc import Iterable, Sequence
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from pixlate_serve.options import is_loopback
+from pixlate_serve.refusals import Refusal, answer
+
+OPEN_PATHS = ("/healthz", "/readyz", "/docs", "/openapi.json")
+"""Paths without a token: health, readiness and the API documentation."""
+OPEN_FOLDER = "/static-offline-docs/"
+"""Where the files of the API documentation are, also without a token."""
+
+
+class Addressed:
+    """Middleware: refuses what a web browser sends for pages that are not to use the server.
+
+    A page of any site can have its visitor's browser send requests to this machine; the header Origin names the page. And it can have the name of its own
+    site changed to the address of this machine, to read answers as its own (DNS rebinding); the header Host names that site.
+
+    Args:
+        app: What to protect.
+        host: The address listened on; names are checked where only this machine can connect.
+        hosts: Names that are allowed besides those of this machine.
+        origins: Pages that are allowed besides the server's own; ``*`` for all.
+    """
+
+    def __init__(self, app: ASGIApp, host: str, hosts: Sequence[str], origins: Sequence[str]) -> None:
+        self._app, self._origins = app, origins
+        self._hosts = {name.lower() for name in (host, "localhost", *hosts)} if is_loopback(host) else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 403."""
+        headers = Headers(scope=scope)
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if host and not self._is_ours(host):
+            sentence = "expected a Host header that names this machine, such as localhost, got another; start the server with --allow-host NAME if it is right"
+            await answer(Refusal(403, "wrong_host", sentence))(scope, receive, send)
+        elif origin is not None and not self._may_use(origin, host, headers.get("sec-fetch-site", "")):
+            sentence = "expected a request from a page of this server, got another Origin; start the server with --allow-origin ORIGIN if it is right"
+            await answer(Refusal(403, "foreign_origin", sentence))(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _is_ours(self, host: str) -> bool:
+        if self._hosts is None:
+            return True
+        try:
+            name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
+        except ValueError:
+            return False
+        return name in self._hosts or _is_loopback_address(name)
+
+    def _may_use(self, origin: str, host: str, site: str) -> bool:
+        own = urlsplit(origin).netloc.lower() == host.lower() if "://" in origin else False
+        return own or site == "same-origin" or origin in self._origins or "*" in self._origins
+
+
+def _is_loopback_address(name: str) -> bool:
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+class Guarded:
+    """Middleware: requires the token."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app, self._token = app, token.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 401."""
+        is_open = scope["path"] in OPEN_PATHS or scope["path"].startswith(OPEN_FOLDER)
+        if self._token and not is_open and not self._allows(scope["headers"]):
+            refusal = Refusal(401, "unauthorized", "expected the server's token; send the header Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"})
+            await answer(refusal)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _allows(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        given = [value for name, value in headers if name == b"authorization"]
+        scheme, _, token = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
+        return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._token)
