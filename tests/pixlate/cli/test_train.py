@@ -251,7 +251,7 @@ def test_training_prints_what_validation_gives_and_what_comes_next(photographs: 
         (["nothing"], "got 'nothing'; `pixlate plugins` lists what is installed"),
         (["--resumee", "RUN"], "got '--resumee'; did you mean --resume?"),
         (["cyclegan", "--resume", "RUN"], "expected --resume without a method, which the run knows; write: pixlate train --resume RUN"),
-        (["--resume", "RUN", "--steps", "9"], "got also '--steps 9'; write: pixlate train --resume RUN"),
+        (["--resume", "RUN", "--batch", "9"], "got also '--batch 9'; write: pixlate train --resume RUN"),
     ],
 )
 def test_unknown_method_is_refused_by_name(arguments: list[str], sentence: str, pixlate: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixlate.data.folders import ARRAY_SUFFIXES, digest_names, differing_in_case, list_images, listed_as, match_by_name, split_held_out
+from pixlate.data.folders import ARRAY_SUFFIXES, differing_in_case, digest_names, list_images, listed_as, match_by_name, split_held_out
 from pixlate.errors import PixlateError
 from pixlate.images import BUILT_IN
 

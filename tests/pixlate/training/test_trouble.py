@@ -1,8 +1,9 @@
 """Training that goes wrong: images that cannot be read, networks that learn nothing."""
 
+import re
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ import torch
 from torch import nn
 
 import pixlate
+from pixlate.data.degraded import DegradedImages
 from pixlate.data.pairing import PairedImages
 from pixlate.errors import PixlateError
-from pixlate.options import PairedOptions
+from pixlate.options import DegradedOptions, PairedOptions
 from pixlate.plugin.data import Batch
 from pixlate.plugin.gan import GAN, Images, Losses, Verdicts
+from pixlate.training import engine
 from pixlate.training.checkpoint import newest
+from pixlate.training.engine import Progress, train
 from pixlate.training.run import RunOptions
 
 MakeRun = Callable[..., RunOptions]
@@ -51,6 +55,70 @@ def test_image_that_cannot_be_read_stops_the_run_which_resumes_once_it_is_fixed(
     shutil.copy(photographs / path.name, path)
     assert fit(options, tmp_path / "run", resume=True).finished
     fit(options, tmp_path / "undisturbed")
+    assert digests(tmp_path / "run") == digests(tmp_path / "undisturbed")
+
+
+@pytest.mark.parametrize("after", [0, 3])
+def test_a_checkpoint_is_written_before_a_run_ends_for_an_image(
+    after: int, damaged: tuple[RunOptions, Path], photographs: Path, fit: Fit, digests: Digests, tmp_path: Path
+) -> None:
+    options, path = damaged
+    options = replace(options, training=replace(options.training, checkpoint_every=100))
+    shutil.copy(photographs / path.name, path)
+    assert isinstance(options.data, PairedOptions)
+    data = PairedImages(options.folders, options.data, 3, 3)
+    ((path,), *_) = [data.pairs[draw.indices[0]] for draw in data.draw(after, 1, options.training.seed)]
+    content = path.read_bytes()
+    path.write_bytes(content[:-100])
+    run = tmp_path / "run"
+    advice = f'fix the file, or write damaged = "skip" into {run / "options.toml"}, then `pixlate train --resume {run}` goes on after step {after}'
+    with pytest.raises(PixlateError, match=f"^{re.escape(str(path))}: .*; {re.escape(advice)}$"):
+        fit(options, run)
+    folder = newest(run / "checkpoints")
+    assert folder is not None and folder.name == f"step-{after:08d}"
+    path.write_bytes(content)
+    assert fit(options, run, resume=True).finished
+    fit(options, tmp_path / "undisturbed")
+    assert digests(run) == digests(tmp_path / "undisturbed")
+
+
+def test_held_out_image_that_cannot_be_read_is_found_before_the_first_step(photographs: Path, make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
+    folder = tmp_path / "photographs"
+    shutil.copytree(photographs, folder)
+    options = make_run("srgan", (folder,))
+    assert isinstance(options.data, DegradedOptions)
+    (path,) = DegradedImages(options.folders, 2, options.data).held_out
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(PixlateError, match=f"^{path}: .*; fix or remove it, or add --damaged skip$"):
+        fit(options, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_held_out_image_that_is_damaged_meanwhile_costs_no_step(photographs: Path, make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
+    folder, run = tmp_path / "photographs", tmp_path / "run"
+    shutil.copytree(photographs, folder)
+    options = make_run("srgan", (folder,), steps=6, validate_every=3, checkpoint_every=100)
+    assert isinstance(options.data, DegradedOptions)
+    (path,) = DegradedImages(options.folders, 2, options.data).held_out
+    content = path.read_bytes()
+
+    def watch(progress: Progress) -> None:
+        if progress.step == 2:
+            path.write_bytes(content[:-100])
+
+    with pytest.raises(PixlateError, match=f"^{path}: .* goes on after step 3$"):
+        train(options, run, watch, lambda message: None)
+    path.write_bytes(content)
+    assert [progress.step for progress in fit(options, run, resume=True).progress] == [4, 5, 6]
+
+
+def test_first_checkpoint_comes_by_time(make_run: MakeRun, fit: Fit, digests: Digests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = make_run(steps=4, checkpoint_every=100, log_every=2, keep=9)
+    fit(options, tmp_path / "undisturbed")
+    monkeypatch.setattr(engine, "FIRST_CHECKPOINT", 0.0)
+    fit(options, tmp_path / "run", crash=3)
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-00000001"], "and no second one by time"
+    assert fit(options, tmp_path / "run", resume=True).finished
     assert digests(tmp_path / "run") == digests(tmp_path / "undisturbed")
 
 

@@ -33,8 +33,14 @@ app = App(name="train", help="Train a method on folders of images.", help_format
 
 
 @app.default
-def resume(*words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)], resume: Path | None = None, plugin: Path | None = None) -> int:
-    """Resume a run that was stopped, with the options it was started with.
+def resume(
+    *words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    resume: Path | None = None,
+    plugin: Path | None = None,
+    steps: int | None = None,
+    epochs: int | None = None,
+) -> int:
+    """Resume a run that was stopped, with the options it was started with, or make it longer.
 
     Parameters
     ----------
@@ -44,6 +50,10 @@ def resume(*words: Annotated[str, Parameter(show=False, allow_leading_hyphen=Tru
         The run folder.
     plugin
         The single file whose method the run trains, where it was started with one.
+    steps
+        With --resume: the new length of the run, in steps from its beginning; the schedule of the learning rate is computed over it.
+    epochs
+        The same in passes over the training images.
     """
     methods = sorted(installed().offered(Method))
     if words and resume is None:
@@ -57,7 +67,11 @@ def resume(*words: Annotated[str, Parameter(show=False, allow_leading_hyphen=Tru
         raise PixlateError(f"expected a method ({', '.join(methods)}) or --resume RUN; write: pixlate train srgan photos/ --out runs/first")
     run_module = import_for("training", "pixlate.training.run")
     options = run_module.RunOptions.load(resume, installed().offered(Method), plugin)
-    return _train(options, resume, resumed=True)
+    if steps and epochs:
+        raise PixlateError(f"expected --steps or --epochs with --resume, got {steps} steps and {epochs} epochs; leave one of them out")
+    if steps is not None or epochs is not None:
+        options = options.of_length(steps or 0, epochs or 0)
+    return _train(options, resume, resumed=True, new_length=steps is not None or epochs is not None)
 
 
 def _refuse_resume(_: type, run: Path | None) -> None:
@@ -184,7 +198,7 @@ def _losses(losses: dict[str, float]) -> str:
     return "  ".join(f"{name} {losses[name]:.4f}" for name in sorted(losses, key=len))
 
 
-def _train(options: Any, run: Path, resumed: bool) -> int:
+def _train(options: Any, run: Path, resumed: bool, new_length: bool = False) -> int:
     """Train with a progress bar; print what validation gives."""
     engine, devices = import_for("training", "pixlate.training.engine"), import_for("training", "pixlate.training.devices")
     # Names are printed as they are, and lines uncut: they hold commands to copy.
@@ -203,7 +217,9 @@ def _train(options: Any, run: Path, resumed: bool) -> int:
                 measured = ", ".join(f"{name} {value:.2f}" for name, value in progress.figures.items()) + " on held-out images"
                 console.print(f"step {progress.step}: {measured}")
 
-        finished = engine.train(options, run, watch, lambda message: console.print(f"pixlate: {message}"), resume=resumed, tell=console.print)
+        finished = engine.train(
+            options, run, watch, lambda message: console.print(f"pixlate: {message}"), resume=resumed, tell=console.print, new_length=new_length
+        )
     if not finished:
         console.print(f"stopped; resume with:\npixlate train --resume {quote(str(run))}{named}")
         return 130 if devices.is_main_process() else 0  # Fabric kills the first process, at work on its report, where another one fails

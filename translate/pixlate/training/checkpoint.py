@@ -60,9 +60,11 @@ class Checkpoint:
                     shutil.rmtree(leftover)
             part.mkdir(parents=True)
             self._write(part)
+            aside = folder / f".{final.name}.old"
             if final.exists():
-                shutil.rmtree(final)
+                final.rename(aside)
             part.rename(final)
+            shutil.rmtree(aside, ignore_errors=True)
             if os.name == "posix":  # elsewhere a folder cannot be opened
                 _sync(folder)
         except (OSError, SafetensorError) as error:
@@ -104,7 +106,7 @@ class Checkpoint:
                 player, index, name = key.split("/")
                 optimizers[player]["state"].setdefault(int(index), {})[name] = value
             weights, average, pool = (load_file(path / f"{name}.safetensors") for name in ("weights", "average", "pool"))
-            if type(state["step"]) is not int or not isinstance(state["state"], dict):
+            if type(state["step"]) is not int or state["step"] < 0 or not isinstance(state["state"], dict):
                 raise ValueError(f"{STATE} is not that of a checkpoint")
             return cls(state["step"], weights, average, optimizers, pool, state["state"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
@@ -159,6 +161,10 @@ def load_newest(folder: Path) -> tuple[Checkpoint, list[str]]:
         PixlateError: There is none.
     """
     damaged: list[str] = []
+    for aside in folder.glob(".step-*.old"):  # of a process that was killed while it wrote a checkpoint again
+        if not (final := folder / aside.name[1:].removesuffix(".old")).exists():
+            aside.rename(final)
+        shutil.rmtree(aside, ignore_errors=True)
     for path in reversed(_finished(folder)):
         try:
             return Checkpoint.load(path), [f"{sentence}; the checkpoint before it is used" for sentence in damaged]

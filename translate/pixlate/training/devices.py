@@ -50,6 +50,15 @@ def gathered(fabric: Fabric, state: dict[str, Tensor]) -> list[dict[str, Tensor]
     return states
 
 
+def everyones(fabric: Fabric, sentence: str) -> list[str]:
+    """Return what every process has to say, by its number."""
+    if fabric.world_size == 1:
+        return [sentence]
+    sentences = [""] * fabric.world_size
+    torch.distributed.all_gather_object(sentences, sentence)
+    return sentences
+
+
 def average_gradients(fabric: Fabric, parameters: list[Tensor]) -> None:
     """Replace the gradients by their mean over all processes, in one message; alone, do nothing."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from io import FileIO
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 
 from pixlate.data.folders import digest_names, listed_as
+from pixlate.data.pixels import UnreadableImage
 from pixlate.errors import PixlateError
 from pixlate.options import check_used
 from pixlate.plugin.gan import Losses
@@ -20,9 +22,9 @@ from pixlate.plugin.manager import installed
 from pixlate.plugin.metric import Metric
 from pixlate.system.signals import StopOnSignal
 from pixlate.training.checkpoint import keep_newest, load_newest, mark_best
-from pixlate.training.devices import gathered, open_fabric
+from pixlate.training.devices import everyones, gathered, open_fabric
 from pixlate.training.recorder import Recorder
-from pixlate.training.run import CHECKPOINTS, OPTIONS, RunOptions, hold
+from pixlate.training.run import CHECKPOINTS, LENGTH, OPTIONS, RunOptions, hold
 from pixlate.training.starting import take_over, weights_to_start_from
 from pixlate.training.trainer import Trainer, require_finite
 from pixlate.training.validation import Validation, directions, validate
@@ -41,22 +43,29 @@ class Progress:
 
 Watcher = Callable[[Progress], None]
 Teller = Callable[[str], None]
+FIRST_CHECKPOINT = 60.0
+"""Seconds into a run after which the first checkpoint is written, unless its steps were enough for one before."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def train(options: RunOptions, run: Path, watch: Watcher, warn: Teller, resume: bool = False, tell: Teller = lambda line: None) -> bool:
+def train(
+    options: RunOptions, run: Path, watch: Watcher, warn: Teller, resume: bool = False, tell: Teller = lambda line: None, new_length: bool = False
+) -> bool:
     """Train to the end of the run; return whether it was reached, which a signal prevents.
 
     SIGTERM and Ctrl-C write a checkpoint before they end the run. Where several processes train, each calls this; the first one writes and prints.
-    ``resume`` continues from the newest checkpoint; ``tell`` is called with lines of information at the start.
+    ``resume`` continues from the newest checkpoint, over a ``new_length`` where the options have another one than before; ``tell`` is called with lines
+    of information at the start.
 
     Raises:
         PixlateError: Images, options and networks do not fit together, a loss is not finite, the disk is full, or nothing can be resumed.
     """
     session = Session(options, run, open_fabric(options.training))
     try:
-        damaged = session.restore() if resume else session.begin(tell)
+        damaged = session.restore(new_length) if resume else session.begin(tell)
         tell(session.described())
+        if new_length:
+            tell(session.goes_on())
         return session.train(watch, warn, damaged)
     except OSError as error:
         if error.errno not in _FULL:
@@ -87,19 +96,24 @@ class Session:
         self._held: FileIO | None = None
 
     def begin(self, tell: Teller) -> list[str]:
-        """Start a new run: take over weights where requested, and write the options; return nothing to warn of."""
+        """Start a new run: read what is held out, take over weights where requested, and write the options; return nothing to warn of."""
         training, trainer = self.options.training, self.trainer
         if training.start_from:
             tell(f"{take_over(trainer.gan, weights_to_start_from(Path(training.start_from)))} from {training.start_from}")
             trainer.average.module.load_state_dict(trainer.gan.state_dict())
         if self.fabric.is_global_zero:
+            for _ in trainer.data.validation():  # the first validation may be hours away
+                pass
             self.run.mkdir(parents=True, exist_ok=True)
             self._held = hold(self.run)
             self.options.save(self.run)
         return []
 
-    def restore(self) -> list[str]:
-        """Resume from the newest checkpoint that can be read, if options and images are the same; return a sentence for each that cannot."""
+    def restore(self, new_length: bool = False) -> list[str]:
+        """Resume from the newest checkpoint that can be read, if options and images are the same; return a sentence for each that cannot.
+
+        Where there is a ``new_length``, checkpoint and options file are written again with it. Stages and growing patches keep the boundaries of the first one.
+        """
         if self.fabric.is_global_zero:
             self._held = hold(self.run)
             checkpoint, damaged = load_newest(self.run / CHECKPOINTS)
@@ -109,9 +123,10 @@ class Session:
         try:
             before, names, best = dict(checkpoint.state["options"]), checkpoint.state["names"], checkpoint.state["best"]
             kept = best is not None and (self.run / CHECKPOINTS / f"step-{best['step']:08d}").is_dir()
+            first_steps, length = int(checkpoint.state.get("first_steps", 0)), (before["steps"], before["epochs"])
         except (KeyError, TypeError, ValueError) as error:
             raise PixlateError(f"expected the state of a run in its newest checkpoint, but that of {self.run} lacks {error}; start a new run") from error
-        self.options.require_same(before, self.run)
+        self.options.require_same(before, self.run, LENGTH if new_length else frozenset())
         self.options = replace(self.options, padding=before.get("padding", "edge"))
         if names != self.names:
             raise PixlateError(
@@ -122,7 +137,27 @@ class Session:
         self.done, self.best = checkpoint.step, best if kept else None
         if self.fabric.is_global_zero and self.best:  # a process killed after the checkpoint may not have noted it
             mark_best(self.run / CHECKPOINTS, self.best)
+        if new_length and not first_steps:
+            first_steps = self.options.of_length(*length).training.total_steps(self.trainer.data.images)
+        if first_steps:
+            self.trainer.begun_with(first_steps)
+        if new_length:
+            self._write_new_length()
         return damaged
+
+    def _write_new_length(self) -> None:
+        steps = self.trainer.steps
+        if steps < self.done:
+            raise PixlateError(f"expected at least the {self.done} steps that {self.run} has done, got {steps}; raise --steps or --epochs")
+        self._save(better=False)
+        if self.fabric.is_global_zero:
+            self.options.save(self.run)
+
+    def goes_on(self) -> str:
+        """Say how a run of a new length goes on."""
+        training, schedule = self.options.training, self.trainer.schedule
+        rate = training.learning_rate * schedule.factor(min(self.done, self.trainer.steps - 1))
+        return f"goes on at a learning rate of {rate:.3g}: the {training.schedule} schedule is that of {self.trainer.steps} steps now"
 
     def described(self) -> str:
         """Say in one line what is trained."""
@@ -150,11 +185,22 @@ class Session:
     def _steps(self, signals: StopOnSignal, recorder: Recorder | None, watch: Watcher) -> bool:
         training, trainer, plugins = self.options.training, self.trainer, installed()
         first, started = self.done, time.monotonic()
+        saved = first > 0
+        error = self._read(first)
+        if any(self._agreed(error is not None)):
+            if not saved:
+                self._save(better=False)
+            self._give_up(error)
+            return False
         for step in range(first, trainer.steps):
             losses = trainer.step(step)
             self.done = done = step + 1
             progress = Progress(done, trainer.steps)
-            stopping = self._agreed(signals.asked)  # asked once: a signal that comes from here on ends the run after the next step, with its checkpoint
+            skipped = [trainer.warnings.popleft() for _ in range(len(trainer.warnings))]  # before the next images are read, whose turn is the next step
+            error = self._read(done)
+            late = not saved and time.monotonic() - started >= FIRST_CHECKPOINT
+            # Asked once: a signal that comes from here on ends the run after the next step, with its checkpoint.
+            stopping, late, failed = self._agreed(signals.asked, late, error is not None)
             ending = done == trainer.steps or stopping
             if recorder and plugins.listened("pixlate_step_finished"):
                 plugins.report("pixlate_step_finished", run=self.run, step=done, losses={name: float(value) for name, value in losses.items()})
@@ -170,27 +216,60 @@ class Session:
                     recorder.warnings(done, unhealthy)
             better = False
             if validating:
-                validation = self._validate()
+                validation, unreadable = self._validate()
+                error, failed = unreadable or error, failed or unreadable is not None
                 progress.figures = validation.figures
                 better = self._better(validation)
-                if recorder:
+                if recorder and not unreadable:
                     recorder.validation(done, validation)
                     plugins.report("pixlate_epoch_finished", run=self.run, step=done, samples=validation.samples)
-            if done % training.checkpoint_every == 0 or ending or better:
+            if done % training.checkpoint_every == 0 or ending or better or late or failed:
                 self._save(better)
+                saved = True
             if recorder:
-                recorder.warnings(done, [trainer.warnings.popleft() for _ in range(len(trainer.warnings))])
+                recorder.warnings(done, skipped)
             watch(progress)
-            if stopping:
+            if failed:
+                self._give_up(error)
+            if stopping or failed:
                 break
-        return self.done == trainer.steps
+        return self.done == trainer.steps and error is None
 
-    def _validate(self) -> Validation:
-        """Return what the first process measures; the others wait for it."""
-        validation = Validation()
+    def _read(self, step: int) -> PixlateError | None:
+        """Read the images of a step, if there is one; return why they cannot be had."""
+        try:
+            if step < self.trainer.steps:
+                self.trainer.read(step)
+        except PixlateError as error:
+            return error
+        return None
+
+    def _give_up(self, error: PixlateError | None) -> None:
+        """End the run for images that some process cannot have, after a checkpoint: the first process raises the error, the others return."""
+        sentence = ""
+        if error is not None:
+            resume = f"`pixlate train --resume {quote(str(self.run))}`"
+            advice = f"then {resume} goes on after step {self.done}"
+            if isinstance(error.__cause__, UnreadableImage):
+                sentence = f'{error.__cause__}; fix the file, or write damaged = "skip" into {self.run / OPTIONS}, {advice}'
+            else:
+                sentence = f"{error}; {advice}"
+        sentence = next(filter(None, everyones(self.fabric, sentence)))
         if self.fabric.is_global_zero:
-            validation = validate(self.trainer.average.module, self.trainer.data, self.fabric.device, self.metrics)
-        return replace(validation, figures=self.fabric.broadcast(validation.figures))
+            raise PixlateError(sentence) from error
+
+    def _validate(self) -> tuple[Validation, UnreadableImage | None]:
+        """Return what the first process measures, for which the others wait, or why a held-out image cannot be read."""
+        validation, error = Validation(), None
+        if self.fabric.is_global_zero:
+            try:
+                validation = validate(self.trainer.average.module, self.trainer.data, self.fabric.device, self.metrics)
+            except UnreadableImage as unreadable:
+                error = unreadable
+        figures, failed = self.fabric.broadcast((validation.figures, error is not None))
+        if failed and error is None:
+            error = UnreadableImage("a held-out image cannot be read")
+        return replace(validation, figures=figures), error
 
     def _better(self, validation: Validation) -> bool:
         """Return whether this is the best validation so far; the schedule receives it, too."""
@@ -207,7 +286,10 @@ class Session:
         """Write a checkpoint, mark it where it is the best, and remove old ones."""
         pools = gathered(self.fabric, self.trainer.pool.state())
         if self.fabric.is_global_zero:
-            checkpoint = self.trainer.checkpoint(self.done, pools, {"options": self.options.state(), "names": self.names, "best": self.best})
+            state = {"options": self.options.state(), "names": self.names, "best": self.best}
+            if self.trainer.stage_steps != self.trainer.steps:
+                state["first_steps"] = self.trainer.stage_steps
+            checkpoint = self.trainer.checkpoint(self.done, pools, state)
             folder = self.run / CHECKPOINTS
             checkpoint.save(folder)
             if better and self.best is not None:
@@ -215,11 +297,12 @@ class Session:
             keep_newest(folder, self.options.training.keep)
         self.fabric.barrier()
 
-    def _agreed(self, asked: bool) -> bool:
-        """Return whether any process was asked to stop."""
+    def _agreed(self, *flags: bool) -> list[bool]:
+        """Return of each flag whether any process has it."""
         if self.fabric.world_size == 1:  # without waiting for the device
-            return asked
-        return self._mean({"asked": torch.tensor(float(asked), device=self.fabric.device)})["asked"] > 0
+            return list(flags)
+        shares = self._mean({str(index): torch.tensor(float(flag), device=self.fabric.device) for index, flag in enumerate(flags)})
+        return [share > 0 for share in shares.values()]
 
     def _mean(self, losses: Losses) -> dict[str, float]:
         """Return the losses as numbers, means over all processes."""

@@ -4,6 +4,7 @@ import json
 import tomllib
 import warnings
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from io import FileIO
@@ -35,6 +36,9 @@ LOCK = ".lock"
 CHANGEABLE = frozenset({"folders", "plugin", "padding", "device", "workers", "cache", "damaged", "keep", "log_every", "checkpoint_every"})
 """Options that a resumed run may change, since they change no weight; that the folders hold the same files is checked against the checkpoint's list."""
 
+LENGTH = frozenset({"steps", "epochs"})
+"""Options that make a run longer."""
+
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -60,6 +64,11 @@ class RunOptions:
             return self
         with listed_as(self.listing):
             return replace(self, facts=json.loads(json.dumps(dict(self.method.data.facts(self.folders, self.data)))))
+
+    def of_length(self, steps: int, epochs: int) -> Self:
+        """Return the same options for so many steps, or epochs where the steps are 0."""
+        with continued():
+            return replace(self, training=replace(self.training, steps=steps, epochs=epochs))
 
     def build(self) -> "GAN":
         """Return the method's untrained networks."""
@@ -89,8 +98,8 @@ class RunOptions:
     def _facts_and_plugin(self) -> dict[str, Any]:
         return {**({"facts": dict(self.facts)} if self.facts else {}), **({"plugin": self.plugin.table()} if self.plugin else {})}
 
-    def require_same(self, then: dict[str, Any], run: Path) -> None:
-        """Refuse to resume with other options than those of the checkpoint, except options that change no weight.
+    def require_same(self, then: dict[str, Any], run: Path, changed: AbstractSet[str] = frozenset()) -> None:
+        """Refuse to resume with other options than those of the checkpoint, except options that change no weight and those ``changed`` on purpose.
 
         ``then`` is the :meth:`state` in the checkpoint; options it does not know have the earlier behaviour, and those that are gone are ignored.
 
@@ -103,9 +112,14 @@ class RunOptions:
         owners = (self.method.options, self.method.data.options, self.method.training)
         known = {name: list(value) if isinstance(value, tuple) else value for owner in owners for name, value in (asdict(owner()) | before(owner)).items()}
         then = known | {name: value for name, value in then.items() if not any(name in gone(owner) for owner in owners)}
-        names = [name for name in {**then, **now} if name not in CHANGEABLE and then.get(name) != now.get(name)]
+        names = [name for name in {**then, **now} if name not in CHANGEABLE | changed and then.get(name) != now.get(name)]
         if names:
             listed = "; ".join(f"{name} was {then.get(name)!r} and is {now.get(name)!r}" for name in names)
+            if LENGTH.issuperset(names):
+                raise PixlateError(
+                    f"expected the length that {run} was trained with, but {listed}; undo this in {run / OPTIONS}, or give the new one on the command line: "
+                    f"pixlate train --resume {quote(str(run))} --steps N"
+                )
             raise PixlateError(
                 f"expected the options that {run} was trained with, but {listed}; undo this in {run / OPTIONS}, or start a new run with --start-from {run}"
             )

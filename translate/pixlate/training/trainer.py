@@ -69,7 +69,7 @@ class Trainer:
         self.kind = options.method.data
         self.spec = spec = next(iter(self.gan.exports().values())).spec
         self.data = open_data(self.kind, options.folders, options.data, spec)
-        self.steps = self.options.total_steps(self.data.images)
+        self.steps = self.stage_steps = self.options.total_steps(self.data.images)
         judged = max((getattr(module, "minimum", 1) for module in self.gan.discriminators.modules()), default=1)
         self.growth = Growth(self.options.grow_from, options.data.patch, self.steps, spec, judged)
         self.loader = Loader(self.data, options.data, self.warnings.append, pin=fabric.device.type == "cuda")
@@ -92,6 +92,20 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(fabric.device.type, enabled=self.options.precision == "16-mixed")
         self._seen: tuple[Batch, Images] = ({}, {})
         self._followed: dict[str, Tensor] = {}
+        self._ready: tuple[int, Batch] | None = None
+
+    def begun_with(self, steps: int) -> None:
+        """Keep the boundaries of stages and growing patches of the length that the run began with."""
+        self.stage_steps = self.growth.steps = steps
+
+    def read(self, step: int) -> None:
+        """Wait for the images of a step, which :meth:`step` then takes.
+
+        Raises:
+            PixlateError: A file cannot be read, or its image does not fit; names it. Nothing has changed.
+        """
+        if self._ready is None or self._ready[0] != step:
+            self._ready = step, self.loader.batch(*self._draws(step))
 
     def step(self, step: int) -> Losses:
         """Let each player make one update, in the method's order; return all losses, detached. Steps are counted from 0.
@@ -99,7 +113,7 @@ class Trainer:
         All that is random is seeded with (seed, step), so that a resumed run is bit-equal.
         """
         self.gan.train()
-        self.gan.begin_step(step, self.steps)
+        self.gan.begin_step(step, self.stage_steps)
         self._seed(step)
         batch = self.data.finish(self._batch(step))
         if step + 1 < self.steps:
@@ -183,7 +197,9 @@ class Trainer:
 
     def _batch(self, step: int) -> Batch:
         """Return this process's share of the batch of a step, on its device; of its tensors only images may be channels last."""
-        batch = self.loader.batch(*self._draws(step))
+        self.read(step)
+        assert self._ready is not None
+        (_, batch), self._ready = self._ready, None
         self.kind.require_roles(batch)
         last = {name for name in batch if self.options.channels_last and self.kind.roles[name] == "image"}
         layouts = {name: torch.channels_last if name in last else torch.contiguous_format for name in batch}
