@@ -286,7 +286,7 @@ class Session:
         """Write a checkpoint, mark it where it is the best, and remove old ones."""
         pools = gathered(self.fabric, self.trainer.pool.state())
         if self.fabric.is_global_zero:
-            state = {"options": self.options.state(), "names": self.names, "best": self.best}
+            state: dict[str, Any] = {"options": self.options.state(), "names": self.names, "best": self.best}
             if self.trainer.stage_steps != self.trainer.steps:
                 state["first_steps"] = self.trainer.stage_steps
             checkpoint = self.trainer.checkpoint(self.done, pools, state)
