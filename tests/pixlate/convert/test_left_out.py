@@ -110,5 +110,5 @@ def test_bucket_is_a_setting_of_the_outputs_where_it_is_given(tmp_path: Path, ru
     assert run(source, out, bucket="auto").finished_before == 2
     summary = run(source, out, bucket=32)
     assert summary.failed == 2 and "made with another model or other options" in summary.failures[0][1]
-    digests = {settings_digest(source / "0" / "000.png", ConvertOptions(bucket=bucket)) for bucket in ("auto", "off", 16, 32)}  # type: ignore[arg-type]
+    digests = {settings_digest(source / "0" / "000.png", ConvertOptions(bucket=bucket)) for bucket in ("auto", "off", 16, 32)}
     assert len(digests) == 4
