@@ -1,5 +1,7 @@
 """What an output looks like: its pixels, depth, transparency and metadata, checked by reading it with Pillow, tifffile and by hand."""
 
+import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +13,8 @@ from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 from tests.pixlate.conftest import NEAREST, Nearest, Run, load, noise, save
 
+from pixlate.convert import ConvertOptions
+from pixlate.convert.conversion import settings_digest
 from pixlate.errors import PixlateError
 from pixlate.images import Picture
 from pixlate.images.picture import Pixels
@@ -210,3 +214,38 @@ def test_grey_again_is_the_mean_rounded() -> None:
     grey = Picture(np.zeros((1, 1, 1), np.uint16))
     made = np.array([[[1, 2, 4], [65535, 65535, 65535]]], np.uint16)
     assert from_model(made, grey, ModelSpec(scale=2)).pixels.tolist() == [[[2], [65535]]]
+
+
+def test_lossless_webp_stays_lossless_and_png_becomes_so_where_asked(tmp_path: Path, run: Run) -> None:
+    pixels = noise(9, 7)
+    (tmp_path / "in").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "in" / "a.webp", lossless=True)
+    Image.fromarray(pixels).save(tmp_path / "in" / "b.png")
+    assert run(tmp_path / "in", tmp_path / "out").exit_code == 0
+    assert run(tmp_path / "in" / "b.png", tmp_path / "b.webp", lossless=True).exit_code == 0
+    for path in (tmp_path / "out" / "a.webp", tmp_path / "out" / "b.png", tmp_path / "b.webp"):
+        assert np.array_equal(np.asarray(load(path)), enlarged(pixels))
+
+
+def test_lossless_is_refused_before_the_start_where_a_format_cannot(tmp_path: Path, run: Run) -> None:
+    for name in ("a.png", "b.jpg"):
+        save(tmp_path / "in" / name)
+    with pytest.raises(PixlateError, match=r"keeps every pixel \(png, webp, tiff, bmp, npy\) with --lossless, got JPEG; use --format png"):
+        run(tmp_path / "in", tmp_path / "out", lossless=True)
+    assert not (tmp_path / "out").exists()
+    assert run(tmp_path / "in", tmp_path / "out", lossless=True, format="png").converted == 2
+
+
+def test_lossless_makes_other_settings_only_where_it_is_given(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.write_bytes(b"model")
+    plain = settings_digest(model, ConvertOptions())
+    assert settings_digest(model, ConvertOptions(lossless=False)) == plain != settings_digest(model, ConvertOptions(lossless=True))
+
+
+def test_linear_light_is_converted_and_noted(tmp_path: Path, run: Run) -> None:
+    save(tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    body = b"gAMA" + struct.pack(">I", 100_000)
+    (tmp_path / "a.png").write_bytes(data[:33] + struct.pack(">I", 4) + body + struct.pack(">I", zlib.crc32(body)) + data[33:])
+    assert run(tmp_path / "a.png", tmp_path / "out").notes == {"linear light (gAMA) converted to sRGB": 1}

@@ -105,7 +105,12 @@ def settings_digest(model: Path, options: ConvertOptions) -> str:
     """Return a digest of the model file and of the options that shape an output; those that 0.1 did not record only where they are given."""
     shaping: dict[str, object] = {"format": options.format, "quality": options.quality, "strip_metadata": options.strip_metadata, "model": digest_file(model)}
     given: dict[str, object] = {"bucket": options.bucket if options.bucket != "auto" else None, "alpha": options.alpha if options.alpha != "bicubic" else None}
-    given |= {"set": sorted(options.set), "mask": None if options.mask is None else str(options.mask.absolute()), "seed": options.seed}
+    given |= {
+        "set": sorted(options.set),
+        "mask": None if options.mask is None else str(options.mask.absolute()),
+        "seed": options.seed,
+        "lossless": options.lossless,
+    }
     shaping |= {name: value for name, value in given.items() if value}
     return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -65,11 +65,14 @@ class ConvertOptions:
     sheet: Path | None = None
     """Write a before/after sheet of a few results to this PNG file."""
     strip_metadata: bool = False
-    """Drop EXIF, ICC profile (colours are converted to sRGB), XMP and resolution, and do not record the origin."""
+    """Drop EXIF, ICC profile (colours are converted to sRGB), XMP, IPTC, comments, texts and resolution, and do not record the origin."""
     max_pixels: int = 200_000_000
     """Largest image accepted, in pixels; guards against decompression bombs."""
+    lossless: bool = False
+    """Keep every pixel of the outputs, whatever the quality: webp, or png, tiff, bmp and npy, which always do. WebP files that are lossless stay so
+    without it."""
     GROUPS: ClassVar[Groups] = {
-        "Everyday": ("format", "quality", "alpha", "suffix", "on_exists", "exclude", "limit", "dry_run"),
+        "Everyday": ("format", "quality", "lossless", "alpha", "suffix", "on_exists", "exclude", "limit", "dry_run"),
         "What the model takes besides the image": ("set", "mask", "seed"),
         "Memory and devices": ("device", "tile", "batch", "bucket", "threads", "max_pixels"),
         "Files": ("report", "sheet", "fail_fast", "strip_metadata"),

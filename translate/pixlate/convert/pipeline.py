@@ -238,7 +238,7 @@ class Conversion(Run):
                 raise Closed
             picture = from_model(output, read.picture, self.spec, read.opacity)
             picture = to_srgb(picture) if self.options.strip_metadata else with_origin(picture, self.spec)
-            notes = write_picture(picture, part, job.format, quality=self.options.quality, formats=self.formats)
+            notes = write_picture(picture, part, job.format, quality=self.options.quality, lossless=self.options.lossless, formats=self.formats)
             if self.sheet is not None:
                 self.sheet.add(job.name, read.picture, picture)
             sizes = [(pixels.shape[1], pixels.shape[0]) for pixels in (read.picture.pixels, picture.pixels)]

@@ -11,6 +11,7 @@ from pixlate.convert.options import ConvertOptions, OnExists
 from pixlate.convert.report import Result
 from pixlate.errors import PixlateError
 from pixlate.images.formats import writable
+from pixlate.images.write import require_lossless
 from pixlate.places.journal import Job, Outputs, ReadOnlyJournal
 from pixlate.places.local import HOME
 from pixlate.places.paths import identity, is_excluded, pair_name
@@ -62,6 +63,9 @@ def make_plan(sources: Sequence[Place], out: Place, options: ConvertOptions, kno
     _leave_out(plan, options, sources)
     _refuse_clashes(plan)
     _refuse_own_images(plan)
+    if options.lossless:
+        for name in sorted({job.format for job in plan.jobs}):
+            require_lossless(writable(name, known), known)
     if not plan.jobs and not plan.failures:
         raise PixlateError(
             f"expected images ({' '.join(sorted(known))}) in {', '.join(map(str, sources))}, found none among {plan.ignored.total()} files; check the path"

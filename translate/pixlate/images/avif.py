@@ -1,5 +1,6 @@
 """AVIF files: decoded by libavif through Pillow, 8 bits whatever they have."""
 
+import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import BinaryIO
@@ -8,11 +9,16 @@ from PIL import AvifImagePlugin
 
 from pixlate.errors import PixlateError
 from pixlate.images import decode, limits, unsupported
+from pixlate.images.signalled import Signal
 from pixlate.plugin.image_format import Frame, Header, Opened
 
 BRANDS = (b"avif", b"avis")
 _HIGHEST = 1 << 12
 """Bytes of the first box that are looked at; it names its kinds in four bytes each."""
+
+
+_BOXES = 1 << 20
+"""Bytes at the beginning within which the boxes that describe the pixels are looked for."""
 
 
 class _Decoder(AvifImagePlugin.AvifImageFile):
@@ -51,6 +57,18 @@ def frames(opened: Opened) -> Iterator[Frame]:
     """Decode the frames one after another."""
     data = opened.data()
     deep = 0 <= (box := data.find(b"av1C")) < len(data) - 6 and data[box + 6] & 0x40
-    notes = ("10- or 12-bit AVIF read with 8 bits",) if deep else ()
+    notes: tuple[str, ...] = ("10- or 12-bit AVIF read with 8 bits",) if deep else ()
+    notes += ("the gain map was left out",) if b"tmap" in data[:_HIGHEST][8 : int.from_bytes(data[:4], "big")] else ()
+    signal = _signal(data)
     for frame in decode.frames(opened):
-        yield replace(frame, picture=replace(frame.picture, notes=(*notes, *frame.picture.notes)))
+        picture = replace(frame.picture, notes=(*notes, *frame.picture.notes))
+        yield replace(frame, picture=picture if signal is None or picture.metadata.icc else signal.applied(picture))
+
+
+def _signal(data: bytes) -> Signal | None:
+    """Return the colours that the file describes by numbers (nclx, ISO 14496-12, 12.1.5), None where it does not; an ICC profile comes before them."""
+    box = data.find(b"colrnclx", 0, _BOXES)
+    if not 0 <= box <= len(data) - 14:
+        return None
+    primaries, transfer = struct.unpack(">HH", data[box + 8 : box + 12])
+    return Signal.from_cicp(primaries, transfer, source="nclx")

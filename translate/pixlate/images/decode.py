@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from pixlate.errors import PixlateError
-from pixlate.images import colour, exif, limits, xmp
+from pixlate.images import colour, exif, limits, stale, xmp
 from pixlate.images.picture import Metadata, Picture, split, turned
 from pixlate.plugin.image_format import Frame, Header, Opened
 
@@ -71,6 +71,9 @@ def bounded(metadata: Metadata) -> tuple[Metadata, tuple[str, ...]]:
         if len(getattr(metadata, name)) > limits.BLOCK_BYTES:
             notes.append(f"the {name.upper()} block is longer than {limits.BLOCK_BYTES >> 20} MB and was left out")
             metadata = Metadata(**vars(metadata) | {name: b""})
+    if sum(map(len, metadata.comments)) > limits.BLOCK_BYTES:
+        notes.append(f"comments longer than {limits.BLOCK_BYTES >> 20} MB were left out")
+        metadata = replace(metadata, comments=())
     if xmp.tags(metadata.xmp) > limits.XML_TAGS:
         notes.append(f"the XMP packet has more than {limits.XML_TAGS:,} tags and was left out")
         metadata = replace(metadata, xmp=b"")
@@ -81,12 +84,14 @@ def metadata_of(image: ImageFile.ImageFile | Unread) -> Metadata:
     """Return what the header and the ancillary blocks of an image say, unchanged."""
     info = image.info
     block = info.get("exif") or b""
-    if not block and isinstance(raw := info.get("Raw profile type exif"), str | bytes):  # ImageMagick's way in PNG
-        block = _unpacked(raw if isinstance(raw, str) else raw.decode("latin-1"))
+    if not block and isinstance(raw := info.get("Raw profile type exif"), str | bytes):
+        block = raw_profile(raw if isinstance(raw, str) else raw.decode("latin-1"))
     block = exif.bare(block)
     xmp = info.get("xmp") or b""
     dpi = _positive(info.get("dpi")) or exif.dpi_of(block)
-    return Metadata(exif=block, icc=info.get("icc_profile") or b"", xmp=xmp.encode() if isinstance(xmp, str) else xmp, dpi=dpi)
+    comment = info.get("comment")
+    comments = (text_of(comment),) if isinstance(comment, bytes) else ()
+    return Metadata(block, info.get("icc_profile") or b"", xmp.encode() if isinstance(xmp, str) else xmp, dpi, comments=comments)
 
 
 def frames(opened: Opened) -> Iterator[Frame]:
@@ -113,11 +118,13 @@ def upright(picture: Picture, orientation: int) -> Picture:
         picture = replace(picture, pixels=grey)
     metadata, notes = colour.fitting(picture.metadata, picture.pixels.shape[2])
     dpi = metadata.dpi[::-1] if metadata.dpi is not None and orientation >= 5 else metadata.dpi
-    return Picture(
+    packet, lost = (metadata.xmp, ()) if orientation == 1 else stale.turned(metadata.xmp)
+    return replace(
+        picture,
         pixels=turned(picture.pixels, orientation),
         alpha=None if picture.alpha is None else turned(picture.alpha, orientation),
-        metadata=Metadata(exif=exif.upright(metadata.exif), icc=metadata.icc, xmp=xmp.upright(metadata.xmp), dpi=dpi),
-        notes=picture.notes + notes,
+        metadata=replace(metadata, exif=exif.upright(metadata.exif), xmp=xmp.upright(packet), dpi=dpi),
+        notes=picture.notes + notes + lost,
     )
 
 
@@ -140,6 +147,14 @@ def as_stored(image: Image.Image, metadata: Metadata) -> Picture:
     return Picture(*split(np.atleast_3d(np.array(image))), replace(metadata, icc=icc), notes)
 
 
+def text_of(comment: bytes) -> str:
+    """Return a comment, which is UTF-8 or, where it cannot be, Latin-1."""
+    try:
+        return comment.decode().rstrip("\0")
+    except UnicodeDecodeError:
+        return comment.decode("latin-1").rstrip("\0")
+
+
 def _positive(dpi: tuple[float, ...] | None) -> tuple[float, float] | None:
     if dpi is None:
         return None
@@ -150,10 +165,10 @@ def _positive(dpi: tuple[float, ...] | None) -> tuple[float, float] | None:
     return (x, y) if 0 < x < 1e9 and 0 < y < 1e9 else None
 
 
-def _unpacked(text: str) -> bytes:
-    """Return what ImageMagick wrote as ``exif``, its length, and hexadecimal digits with white space among them; in time linear in its length."""
-    match text.split(maxsplit=2):
-        case ["exif", length, digits] if length.isdecimal():
+def raw_profile(text: str) -> bytes:
+    """Return the block that ImageMagick wrote into a text of PNG: its name, its length, and hexadecimal digits with white space among them."""
+    match text.split(maxsplit=2):  # a regular expression could take more than linear time
+        case [_, length, digits] if length.isdecimal():
             with suppress(ValueError):
                 return bytes.fromhex(digits)
     return b""

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pixlate.images import colour, exif, xmp
+from pixlate.images import colour, exif, iptc, xmp
 from pixlate.images.picture import Metadata, Picture
 
 Encoded = tuple[bytes, tuple[str, ...]]
 _SEGMENT = 65533
 """Bytes that fit in one segment of a JPEG file."""
+_EFFORT = 70
+"""How hard libwebp tries to make a lossless file small, 0 to 100."""
 
 
 def jpeg(picture: Picture, quality: int) -> Encoded:
@@ -24,7 +26,16 @@ def jpeg(picture: Picture, quality: int) -> Encoded:
         if length > most:
             notes.append(f"the {name.upper()} block of {length:,} bytes is too long for JPEG and was left out")
             metadata = Metadata(**vars(metadata) | {name: b""})
-    return saved(as_image(picture), "JPEG", metadata, quality=quality, subsampling=_subsampling_at(quality)), tuple(notes)
+    resources, texts = iptc.resources(metadata.iptc) if metadata.iptc else b"", [comment.encode() for comment in metadata.comments]
+    parts = [(0xED, iptc.PHOTOSHOP + part) for part in _parts(resources, _SEGMENT - len(iptc.PHOTOSHOP))]
+    parts += [(0xFE, part) for comment in texts for part in _parts(comment, _SEGMENT)]
+    segments = b"".join(b"\xff" + bytes((mark,)) + (len(body) + 2).to_bytes(2, "big") + body for mark, body in parts)
+    more = {"extra": segments} if segments else {}
+    return saved(as_image(picture), "JPEG", metadata, quality=quality, subsampling=_subsampling_at(quality), **more), tuple(notes)
+
+
+def _parts(data: bytes, size: int) -> list[bytes]:
+    return [data[start : start + size] for start in range(0, len(data), size)]
 
 
 def bmp(picture: Picture, quality: int) -> Encoded:
@@ -35,7 +46,8 @@ def bmp(picture: Picture, quality: int) -> Encoded:
 def webp(picture: Picture, quality: int) -> Encoded:
     """Return a WebP file, which is always RGB."""
     metadata, notes = colour.fitting(picture.metadata, 3)
-    return saved(as_image(picture), "WEBP", _with_resolution(metadata), quality=quality), notes
+    how = {"lossless": True, "exact": True, "quality": _EFFORT} if picture.lossless else {"quality": quality}  # exact keeps what transparency hides
+    return saved(as_image(picture), "WEBP", _with_resolution(metadata), **how), notes
 
 
 def avif(picture: Picture, quality: int) -> Encoded:
@@ -71,7 +83,8 @@ def gif_file(picture: Picture, quality: int) -> Encoded:
         image, transparency = indexed, {"transparency": 255}
         notes += () if exact else ("GIF holds 256 colours",)
         notes += ("GIF holds transparency as on or off",) if ((opaque > 0) & (opaque < 255)).any() else ()
-    data = saved(image, "GIF", Metadata(), optimize=False, **transparency)
+    comment = {"comment": "\n".join(metadata.comments).encode()} if metadata.comments else {}
+    data = saved(image, "GIF", Metadata(), optimize=False, **transparency, **comment)
     return xmp.gif_with(data, metadata.xmp) if metadata.xmp else data, notes
 
 

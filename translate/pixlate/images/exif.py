@@ -6,16 +6,35 @@ from io import BytesIO
 
 from pixlate.images.tags import ASCII, SHORT, SIZES, Directory, Field, Order, changed, first_directory, long, rational, rewritten, short
 
-ORIENTATION, EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY = 274, 34665, 34853, 40965
+ORIENTATION, EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY, MAKER_NOTE = 274, 34665, 34853, 40965, 37500
 WIDTH, HEIGHT, PIXEL_WIDTH, PIXEL_HEIGHT = 256, 257, 40962, 40963
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 282, 283, 296
 _THUMBNAIL_OFFSET, _THUMBNAIL_LENGTH = 513, 514
 _DESCRIPTIVE = (
-    {269, 270, 271, 272, ORIENTATION, X_RESOLUTION, Y_RESOLUTION, 285, RESOLUTION_UNIT, 305, 306, 315, 316, 18246, 18249, 33432, 33723, 40091, 40092}
+    {269, 270, 271, 272, ORIENTATION, X_RESOLUTION, Y_RESOLUTION, 285, RESOLUTION_UNIT, 305, 306, 315, 316, 18246, 18249, 33432, 40091, 40092}
     | {40093, 40094, 40095, 50341}
     | {EXIF_DIRECTORY, GPS_DIRECTORY}
 )
-"""Tags of a TIFF file's main directory about the picture and not about how this file stores it: EXIF 2.32, table 4, IPTC, XP and ratings."""
+"""Tags of a TIFF file's main directory about the picture and not about how this file stores it: EXIF 2.32, table 4, XP and ratings."""
+STORAGE = {254, 255, *range(256, 267), 273, *range(277, 282), 284, 290, 291, 292, 293, 297, 301, 317, 318, 319, 320, 321, *range(322, 331), 332, 333, 334}
+STORAGE |= {336, *range(337, 348), 351, 433, 434, 435, *range(512, 522), 529, 530, 531, 532, 559, 700, 33723, 34377, 34675, 37724, 50838, 50839}
+"""Tags about how samples are stored, and blocks that are kept in places of their own: TIFF 6.0, its supplements and Photoshop's."""
+_KNOWN = (
+    ({33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113}, "the geographic reference", "was"),
+    ({37724}, "the layers", "were"),
+    ({50706}, "the raw development settings (DNG)", "were"),
+)
+"""Tags of other standards and programs, and what they hold."""
+_NAMED = 4
+"""Most tags that a note lists."""
+_HEADED = (b"Panasonic\0", b"SONY ", b"LEICA\0", b"QVC\0", b"Nikon\0\1")
+"""Beginnings of maker's notes with positions counted from the beginning of the file; Canon's and others begin with a directory at once."""
+_DESCRIPTION, _SOFTWARE = 270, 305
+_LAYOUTS = {"Aperio": b"Aperio ", "ScanImage": b"state.", "AstroTIFF": b"SIMPLE ", "streak cameras": b"[Application]", "EPICS": b"EPICS areaDetector"}
+"""Program -> the beginning of its description, which readers of microscopy take for the shape of the file's pixels."""
+_PROGRAMS = {"ScanImage": b"SI.", "QPI": b"PerkinElmer-QPI", "IndicaLabs": b"IndicaLabsImageWriter", "Vista": b"ISS Vista", "MetaSeries": b"MetaSeries"}
+_PROGRAMS |= {"Philips": b"Philips DP", "Pilatus": b"TVX TIFF", "EPICS": b"EPICS areaDetector", "Ventana": b"ScanOutputManager"}
+"""Program -> the beginning of its name among the tags, by which readers know its files."""
 
 
 def bare(exif: bytes) -> bytes:
@@ -66,6 +85,39 @@ def resized(exif: bytes, width: int, height: int) -> bytes:
     return bytes(block)
 
 
+def without_layout(exif: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """Remove descriptions that say to programs of microscopy how the pixels of a file are arranged; return also for which programs they were."""
+    if not exif:
+        return exif, ()
+    main, found = first_directory(BytesIO(exif)), dict[int, str]()
+    for tag, kind in ((_DESCRIPTION, _layout), (_SOFTWARE, _program)):
+        with suppress(ValueError):
+            found |= {tag: name} if (name := kind(main.data(tag).rstrip(b"\0 \r\n"))) else {}
+    if not found:
+        return exif, ()
+    block = bytearray(exif)
+    offset = changed(block, main, dict.fromkeys(found))
+    block[4:8] = struct.pack(main.order + "I", offset)
+    return bytes(block), tuple(dict.fromkeys(found.values()))
+
+
+def _layout(description: bytes) -> str:
+    """Return which program's readers take a description for the shape of the pixels, or nothing."""
+    if description.startswith((b"ImageJ=", b"SCIFIO=")):
+        return "ImageJ"
+    if description.endswith((b"OME>", b"</scn>", b"</MetaData>", b"</DataObject>")) or b"<OME" in description[:4096]:
+        return "microscopy (OME and the like)"
+    if description.startswith(b"shape=") or (description.startswith(b"{") and b'"shape":' in description):
+        return "tifffile"
+    if b"scanimage.SI" in description:
+        return "ScanImage"
+    return next((name for name, beginning in _LAYOUTS.items() if description.startswith(beginning)), "")
+
+
+def _program(software: bytes) -> str:
+    return next((name for name, beginning in _PROGRAMS.items() if software.startswith(beginning)), "")
+
+
 def resolution(directory: Directory) -> tuple[float, float] | None:
     """Return the pixels per inch of a main directory, or None."""
     try:
@@ -109,6 +161,32 @@ def from_tiff(main: Directory) -> bytes:
     return bytes(block)
 
 
+def lost_from_tiff(main: Directory) -> tuple[str, ...]:
+    """Return notes on what a page of a TIFF file holds that :func:`from_tiff` does not take, and a user may miss."""
+    notes = tuple(f"{what} of the TIFF file {verb} left out" for tags, what, verb in _KNOWN if not tags.isdisjoint(main.entries))
+    known = _DESCRIPTIVE | STORAGE | {tag for tags, _, _ in _KNOWN for tag in tags} | {EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY}
+    others = [str(tag) for tag in sorted(set(main.entries) - known)]
+    if others:
+        listed = ", ".join(others[:_NAMED]) + (" and others" if len(others) > _NAMED else "")
+        notes += (f"the TIFF file's tags of other programs were left out ({listed})",)
+    inner = main.directory(EXIF_DIRECTORY)
+    if inner is not None and MAKER_NOTE in inner.entries and not _moves(inner):
+        notes += ("the maker's notes of the TIFF file, which hold positions in it, were left out",)
+    return notes
+
+
+def _moves(inner: Directory) -> bool:
+    """Return whether the maker's notes, if any, hold no positions counted from the beginning of the file."""
+    try:
+        note = inner.data(MAKER_NOTE)
+    except ValueError:
+        return False
+    slots = struct.unpack(inner.order + "H", note[:2])[0] if len(note) > 2 else 0
+    lines = [note[start : start + 12] for start in range(2, 2 + 12 * slots, 12)] if 2 + 12 * slots <= len(note) else []
+    begins_with_directory = bool(lines) and all(struct.unpack(inner.order + "H", line[2:4])[0] in SIZES for line in lines)
+    return not begins_with_directory and not note.startswith(_HEADED)
+
+
 def _copied(block: bytearray, source: Directory, tags: set[int], inside: tuple[int, ...] = (EXIF_DIRECTORY, GPS_DIRECTORY)) -> int:
     """Copy tags, and the directories that may be inside this one, to the end of a block; return the offset of the new directory.
 
@@ -122,6 +200,8 @@ def _copied(block: bytearray, source: Directory, tags: set[int], inside: tuple[i
             if inner is not None:
                 below = (INTEROPERABILITY,) if tag == EXIF_DIRECTORY else ()
                 fields[tag] = long(source.order, _copied(block, inner, set(inner.entries), below))
+            continue
+        if tag == MAKER_NOTE and not _moves(source):
             continue
         if source.size(tag) > left:
             continue

@@ -30,7 +30,7 @@ JPEG = ImageFormat(
     read=jpeg.read,
     write=encode.jpeg,
     longest_side=65500,  # libjpeg stops a little before its format does
-    metadata=_ALL,
+    metadata=(*_ALL, "iptc", "comments"),
     media_type="image/jpeg",
 )
 PNG = _animation(
@@ -40,7 +40,9 @@ PNG = _animation(
     probe=png.probe,
     read=png.frames,
     write=png.encoded,
+    lossless="always",
     dtypes=("uint8", "uint16"),
+    metadata=(*_ALL, "iptc", "comments", "text"),
     media_type="image/png",
 )
 WEBP = _animation(
@@ -51,6 +53,7 @@ WEBP = _animation(
     probe=webp.probe,
     read=webp.frames,
     write=encode.webp,
+    lossless="asked",
     longest_side=16383,
     media_type="image/webp",
 )
@@ -61,10 +64,11 @@ TIFF = ImageFormat(
     probe=tiff.probe,
     read=tiff.frames,
     write=tiff.encoded,
+    lossless="always",
     channels=(),
     dtypes=("uint8", "uint16"),
     alpha=True,
-    metadata=_ALL,
+    metadata=(*_ALL, "iptc"),
     frames="pages",
     media_type="image/tiff",
 )
@@ -75,6 +79,7 @@ BMP = ImageFormat(
     probe=partial(decode.probe, BmpImagePlugin.BmpImageFile),
     read=decode.frames,
     write=encode.bmp,
+    lossless="always",
     metadata=("dpi",),
     media_type="image/bmp",
 )
@@ -96,7 +101,7 @@ GIF = _animation(
     read=gif.frames,
     write=encode.gif_file,
     longest_side=65535,
-    metadata=("xmp",),
+    metadata=("xmp", "comments"),
     media_type="image/gif",
 )
 NPY = ImageFormat(
@@ -106,6 +111,7 @@ NPY = ImageFormat(
     probe=npy.probe,
     read=npy.read,
     write=npy.encoded,
+    lossless="always",
     channels=(),
     dtypes=("uint8", "uint16", "float32"),
 )

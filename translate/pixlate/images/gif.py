@@ -15,7 +15,7 @@ from pixlate.images.decode import Parsed
 from pixlate.images.picture import check_size
 from pixlate.plugin.image_format import Frame, Header, Opened
 
-_EXTENSION, _IMAGE, _CONTROL, _TRAILER = 0x21, 0x2C, 0xF9, b";"
+_EXTENSION, _IMAGE, _CONTROL, _COMMENT, _TRAILER = 0x21, 0x2C, 0xF9, 0xFE, b";"
 _WINDOW = 1 << 16
 
 
@@ -25,6 +25,7 @@ class _Blocks:
 
     parts: list[memoryview]
     """Header, and of each frame the graphic control and the image: what a decoder is given. Comments in pieces of a byte would take it long."""
+    comments: list[bytes]
     corners: list[tuple[int, int]]
     """Of each frame, right and bottom in pixels: a frame may reach beyond the canvas, which then grows (as all decoders do)."""
 
@@ -56,8 +57,9 @@ def frames(opened: Opened) -> Iterator[Frame]:
     if count > limits.FRAMES:
         raise PixlateError(f"expected at most {limits.FRAMES:,} frames in a GIF file, got more; split the animation")
     packet = xmp.upright(xmp.in_gif(data))
+    metadata, notes = decode.bounded(replace(parsed.metadata, xmp=packet, comments=tuple(map(decode.text_of, blocks.comments))))
     image = GifImagePlugin.GifImageFile(BytesIO(b"".join((*blocks.parts, _TRAILER))))
-    parsed = replace(parsed, image=image, metadata=replace(parsed.metadata, xmp=packet))
+    parsed = replace(parsed, image=image, metadata=metadata, notes=parsed.notes + notes)
     canvases = blocks.canvases(struct.unpack("<HH", data[6:10]))
     next(canvases)
     for index, size in enumerate(canvases):
@@ -69,7 +71,7 @@ def _walked(data: bytes, most: int) -> _Blocks:
     """Go through the blocks up to that many frames (GIF89a, 15 and appendix A); in time linear in the file."""
     view = memoryview(data)
     position = 13 + _palette(data, 10)
-    blocks = _Blocks([view[:position]], [])
+    blocks = _Blocks([view[:position]], [], [])
     end = len(data)
     while position < end - 2 and len(blocks.corners) < most:
         begin = position
@@ -77,6 +79,8 @@ def _walked(data: bytes, most: int) -> _Blocks:
             position = _skipped(data, position + 2)
             if data[begin + 1] == _CONTROL:
                 blocks.parts.append(view[begin:position])
+            elif data[begin + 1] == _COMMENT:
+                blocks.comments.append(_joined(view[begin + 2 : position]))
         elif data[position] == _IMAGE and position + 11 <= end:
             left, top, width, height = struct.unpack("<4H", data[position + 1 : position + 9])
             position = _skipped(data, position + 10 + _palette(data, position + 9) + 1)
@@ -92,6 +96,15 @@ def _walked(data: bytes, most: int) -> _Blocks:
 def _palette(data: bytes, flags: int) -> int:
     """Return the bytes of the palette that the flags at an offset announce."""
     return 3 << (data[flags] & 7) + 1 if len(data) > flags and data[flags] & 0x80 else 0
+
+
+def _joined(blocks: memoryview) -> bytes:
+    """Return the content of a chain of blocks that each begin with their length."""
+    parts, position = [], 0
+    while position < len(blocks) and (length := blocks[position]):
+        parts.append(blocks[position + 1 : position + 1 + length])
+        position += length + 1
+    return b"".join(parts)
 
 
 def _skipped(data: bytes, position: int) -> int:

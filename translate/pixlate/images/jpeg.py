@@ -11,8 +11,8 @@ import numpy as np
 from PIL import JpegImagePlugin
 
 from pixlate.errors import PixlateError
-from pixlate.images import limits
-from pixlate.images.decode import Parsed, header
+from pixlate.images import iptc, limits
+from pixlate.images.decode import Parsed, header, text_of
 from pixlate.images.picture import Picture
 from pixlate.images.tags import first_directory
 from pixlate.plugin.image_format import Header, Opened
@@ -28,6 +28,11 @@ _MARK = re.compile(rb"\xff[^\x00\xff]")
 _EXIF, _MULTIPLE = b"Exif\0\0", b"MPF\0"
 _PICTURES = 0xB001
 """Tag of the number of pictures (CIPA DC-007, 5.2.3)."""
+_VIDEO = b"MotionPhoto_Data"
+"""What Samsung's cameras write in front of a video behind the picture."""
+_GAIN_MAP = b"urn:iso:std:iso:ts:21496:-1\0"
+_READ_ELSEWHERE = (b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0", b"ICC_PROFILE\0", _MULTIPLE, b"FPXR\0", b"Ducky", b"Adobe_CM")
+"""Beginnings of segments that Pillow reads, that a field of XMP stands for, or that are about how the pixels were coded."""
 _READ = {0xC0, 0xC1, 0xC2, 0xC3, 0xC9, 0xCA}
 """Frames that libjpeg decodes (ITU-T T.81, table B.1): sequential, progressive and lossless, and two with arithmetic coding."""
 _NOT_READ = {0xCB: "lossless JPEG with arithmetic coding", **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "hierarchical JPEG")}
@@ -46,6 +51,11 @@ class _Front:
     """Offset of the index of pictures in the file, 0 without one."""
     size: int = 0
     """Bytes of metadata."""
+    photoshop: bytearray = field(default_factory=bytearray)
+    """Image resources of Photoshop, IPTC among them."""
+    comments: list[str] = field(default_factory=list)
+    others: dict[str, None] = field(default_factory=dict)
+    """Names of segments that nothing is done with."""
     notes: dict[str, None] = field(default_factory=dict)
     """Sentences, each once, in their order."""
 
@@ -66,6 +76,17 @@ class _Front:
             return
         if mark == 0xE2 and body.startswith(_MULTIPLE):
             self.multiple = position + len(_MULTIPLE)
+        if mark == 0xED and body.startswith(iptc.PHOTOSHOP):  # Pillow takes a damaged one for a damaged file
+            self.photoshop += body[len(iptc.PHOTOSHOP) :]
+            return
+        if mark == COMMENT:
+            self.comments.append(text_of(body))
+        elif body.startswith(_GAIN_MAP):
+            self.notes["the gain map was left out"] = None
+        elif mark == 0xEB and b"c2pa" in body[:256]:
+            self.notes["the content credentials (C2PA), which are for the file as it was, were left out"] = None
+        elif 0xE1 <= mark <= 0xEF and mark != 0xEE and not body.startswith(_READ_ELSEWHERE):
+            self.others[f"APP{mark - 0xE0}"] = None
         self.kept.append(b"\xff" + bytes((mark,)) + (len(body) + 2).to_bytes(2, "big") + body)
 
 
@@ -90,8 +111,14 @@ def probe(stream: BinaryIO) -> Header:
         image.info["exif"] = bytes(front.exif)
     if front.multiple:
         image.info["mpoffset"] = front.multiple
+    captions, further = iptc.of_resources(bytes(front.photoshop))
+    if further:
+        front.notes["what Photoshop keeps beside IPTC, such as paths, was left out"] = None
+    if front.others:
+        front.notes[f"segments of other programs were left out ({', '.join(sorted(front.others))})"] = None
     found = header(image, tuple(front.notes))
-    return replace(found, parsed=replace(found.parsed, rest=front.rest))
+    metadata = replace(found.parsed.metadata, iptc=captions, comments=tuple(front.comments))
+    return replace(found, parsed=replace(found.parsed, rest=front.rest, metadata=metadata))
 
 
 def read(opened: Opened) -> Picture:
@@ -108,6 +135,8 @@ def read(opened: Opened) -> Picture:
     else:
         whole = _without_end(parsed, front, data[parsed.rest :], scans)
         notes += ("the file ends without its end mark; all pixels are there",)
+    if data.rfind(_VIDEO, parsed.rest) > 0 and b"photos/1.0/camera/" not in parsed.metadata.xmp:
+        notes += ("the video of the motion photo was left out",)
     count = _pictures(parsed.image.info.get("mp", b""))
     notes += () if count == 1 else (f"first of {count} pictures",)
     return replace(whole, notes=(*notes, *whole.notes))

@@ -31,6 +31,12 @@ class Metadata:
     """XMP packet."""
     dpi: tuple[float, float] | None = None
     """Horizontal and vertical resolution in pixels per inch."""
+    iptc: bytes = b""
+    """Datasets of IPTC (IIM 4.2), such as captions and keywords."""
+    comments: tuple[str, ...] = ()
+    """Comments, as JPEG, GIF and PNG have them."""
+    text: tuple[tuple[str, str], ...] = ()
+    """Keywords, of 1 to 79 characters of Latin-1, and their texts, as PNG has them, such as prompts of image generators."""
 
     def __post_init__(self) -> None:
         if self.dpi is not None and (len(self.dpi) != 2 or not all(isfinite(value) and value > 0 for value in self.dpi)):
@@ -46,9 +52,11 @@ class Picture:
     alpha: Pixels | None = None
     """Opacity of a grey or RGB picture, (height, width), of the same type as the pixels, not premultiplied."""
     metadata: Metadata = field(default_factory=Metadata)
-    """EXIF, ICC profile, XMP and resolution."""
+    """EXIF, ICC profile, XMP, resolution and texts."""
     notes: tuple[str, ...] = ()
     """What the user should know, such as ``first of 12 frames``."""
+    lossless: bool = False
+    """Whether every pixel is to be kept by a format that can also change some; a reader sets it where the file was stored so."""
 
     def __post_init__(self) -> None:
         shape, kind = self.pixels.shape, self.pixels.dtype

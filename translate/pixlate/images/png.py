@@ -16,10 +16,11 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from pixlate.errors import PixlateError
-from pixlate.images import limits
-from pixlate.images.decode import Parsed, frame, header, upright
+from pixlate.images import iptc, limits
+from pixlate.images.decode import Parsed, frame, header, raw_profile, upright
 from pixlate.images.encode import Encoded, as_image, saved, text_xmp
 from pixlate.images.picture import Metadata, Picture, Pixels, split
+from pixlate.images.signalled import Signal
 from pixlate.plugin.image_format import Frame, Header, Opened
 
 LEVEL = 2
@@ -29,7 +30,12 @@ _MARK = b"\x89PNG\r\n\x1a\n"
 _DATA = {b"IDAT", b"fdAT"}
 _CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
 _METADATA = {b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"eXIf"}
-_NEEDED = {b"IHDR", b"PLTE", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"acTL", b"fcTL", b"IEND", *_DATA}
+_COLOURS = {b"cICP", b"gAMA", b"cHRM", b"sRGB"}
+_NEEDED = {b"IHDR", b"PLTE", b"tRNS", b"pHYs", b"acTL", b"fcTL", b"IEND", *_DATA}
+_XMP, _COMMENT, _PROFILE = "XML:com.adobe.xmp", "Comment", "Raw profile type "
+"""Keywords of XMP and of comments, and the beginning of those for what ImageMagick and ExifTool write as text."""
+_LONG = 1024
+"""Characters from which a text is compressed."""
 _FORMAT = 25
 """Bytes of the header chunk."""
 
@@ -40,6 +46,10 @@ class _Reduced:
 
     parts: list[bytes | memoryview] = field(default_factory=lambda: [_MARK])
     icc: bytes = b""
+    text: list[tuple[str, str]] = field(default_factory=list)
+    """Keywords and their texts."""
+    colours: dict[bytes, bytes] = field(default_factory=dict)
+    """Content of the chunks that describe colours by numbers."""
     frames: int = 0
     notes: dict[str, None] = field(default_factory=dict)
     """Sentences, each once, in their order."""
@@ -69,6 +79,10 @@ class _Reduced:
             elif name in _NEEDED:
                 self.frames += name == b"fcTL"
                 self.parts.append(chunk)
+            elif name in _COLOURS:
+                self.colours[name] = bytes(chunk[8:-4])
+            elif name == b"caBX":
+                self._note("the content credentials (C2PA), which are for the file as it was, were left out")
             if name == b"IEND":
                 break
         return name
@@ -86,6 +100,8 @@ class _Reduced:
         if name == b"iCCP":
             self.icc = unpacked[1]
             return memoryview(b"")
+        if name != b"eXIf":
+            self.text.append(_text(*unpacked))
         return memoryview(_chunk(*unpacked))
 
     def _note(self, sentence: str) -> None:
@@ -112,7 +128,14 @@ def frames(opened: Opened) -> Iterator[Frame]:
     if reduced.take(chunks(opened.data())) != b"IEND":
         reduced.parts.append(_chunk(b"IEND", b""))
         reduced._note("the file ends without its end mark; all pixels are there")
-    parsed = replace(parsed, notes=(*parsed.notes, *reduced.notes))
+    parsed = replace(parsed, notes=(*parsed.notes, *reduced.notes), metadata=_with_text(parsed.metadata, reduced.text))
+    signal = _signal(reduced.colours, parsed.metadata.icc)
+    for found in _decoded(parsed, reduced):
+        yield found if signal is None else replace(found, picture=signal.applied(found.picture))
+
+
+def _decoded(parsed: Parsed, reduced: _Reduced) -> Iterator[Frame]:
+    """Decode the pixels as they are stored."""
     depth = _depth(reduced.parts)
     image = PngImagePlugin.PngImageFile(BytesIO(b"".join(reduced.parts)))
     clear, count = image.info.get("transparency"), max(1, min(image.n_frames, reduced.frames + image.default_image))
@@ -202,6 +225,43 @@ def _depth(parts: list[bytes | memoryview]) -> int:
     return parts[1][16] if len(parts) > 1 and parts[1][4:8] == b"IHDR" and len(parts[1]) == _FORMAT else 0
 
 
+def _text(name: bytes, body: bytes) -> tuple[str, str]:
+    """Return keyword and text of a chunk whose content is not packed."""
+    keyword, text = body.split(b"\0", 1)
+    if name == b"tEXt":
+        return keyword.decode("latin-1"), text.decode("latin-1")
+    return keyword.decode("latin-1"), text[2:].split(b"\0", 2)[2].decode("utf-8", "replace")
+
+
+def _with_text(metadata: Metadata, text: list[tuple[str, str]]) -> Metadata:
+    """Return metadata with comments, texts, and the blocks of IPTC and XMP that ImageMagick writes as texts."""
+    plain = [item for item in text if item[0] and item[0] != _XMP and not item[0].startswith(_PROFILE)]
+    packed = {keyword.removeprefix(_PROFILE): value for keyword, value in text if keyword.startswith(_PROFILE)}
+    resources = raw_profile(packed.get("iptc") or packed.get("8bim") or "")
+    captions = iptc.datasets(resources) or iptc.of_resources(resources)[0]
+    return replace(
+        metadata,
+        iptc=captions,
+        xmp=metadata.xmp or raw_profile(packed.get("xmp", "")),
+        comments=tuple(value for keyword, value in plain if keyword == _COMMENT),
+        text=tuple(item for item in plain if item[0] != _COMMENT),
+    )
+
+
+def _signal(colours: dict[bytes, bytes], icc: bytes) -> Signal | None:
+    """Return how chunks describe the colours, None where an ICC profile does or nothing; cICP comes before it, gAMA and cHRM behind (PNG 3, 4.3)."""
+    cicp = colours.get(b"cICP", b"")
+    if len(cicp) == 4 and (not icc or 2 not in cicp[:2]):
+        return Signal.from_cicp(cicp[0], cicp[1], narrow=not cicp[3])
+    if icc or b"sRGB" in colours:
+        return None
+    gamma, primaries = colours.get(b"gAMA", b""), colours.get(b"cHRM", b"")
+    exponent = 100_000 / max(1, int.from_bytes(gamma, "big")) if len(gamma) == 4 else 0
+    chromaticities = tuple(value / 100_000 for value in struct.unpack(">8I", primaries)) if len(primaries) == 32 else ()
+    names = [name.decode() for name in (b"gAMA", b"cHRM") if name in colours]
+    return Signal.from_gamma(exponent, chromaticities, source=" and ".join(names)) if names else None
+
+
 def _deep_samples(parts: list[bytes | memoryview], size: tuple[int, int], transparent: int | tuple[int, ...] | None) -> tuple[Pixels, Pixels | None]:
     """Decode a 16-bit PNG of (width, height) at full depth: pixels, and alpha where it has one or a transparent colour."""
     data = b"".join(part for part in parts if part == _MARK or part[4:8] in _CRITICAL)
@@ -214,5 +274,10 @@ def _deep_samples(parts: list[bytes | memoryview], size: tuple[int, int], transp
 def _through_pillow(image: Image.Image, metadata: Metadata) -> bytes:
     text = PngImagePlugin.PngInfo()
     if metadata.xmp:
-        text.add_itxt("XML:com.adobe.xmp", metadata.xmp.decode("utf-8"))
+        text.add_itxt(_XMP, metadata.xmp.decode("utf-8"))
+    if metadata.iptc:
+        block = iptc.resources(metadata.iptc)
+        text.add_text(f"{_PROFILE}iptc", f"\niptc\n{len(block):8}\n{block.hex()}\n", zip=True)
+    for keyword, value in (*((_COMMENT, comment) for comment in metadata.comments), *metadata.text):
+        text.add_text(keyword, value, zip=len(value) > _LONG)
     return saved(image, "PNG", replace(metadata, xmp=b""), compress_level=LEVEL, pnginfo=text)

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from pixlate.errors import PixlateError
-from pixlate.images import exif, xmp
+from pixlate.images import exif, iptc, xmp
 from pixlate.images.decode import as_stored, upright
 from pixlate.images.encode import Encoded
 from pixlate.images.picture import Metadata, Picture, Pixels, as_pixels, check_size, full_scale, unmultiplied
@@ -25,8 +25,7 @@ from pixlate.images.segments import COMPRESSIONS, DEFLATE, DIFFERENCES, FLOATING
 from pixlate.images.tags import UNDEFINED, Directory, Field, append, first_directory, long, rewritten, short
 from pixlate.plugin.image_format import Frame, Header, Opened
 
-DESCRIPTION, XMP, ICC = 270, 700, 34675
-_GEOGRAPHIC = (33550, 33922, 34264, 34735)
+DESCRIPTION, XMP, IPTC, ICC = 270, 700, 33723, 34675
 _JPEG, _FAX = 7, (2, 3, 4, 32771)
 _THROUGH_PILLOW = {*COMPRESSIONS, *_FAX, _JPEG} - {LZMA}
 """Compressions that libtiff, through Pillow, decodes within bounds."""
@@ -53,7 +52,8 @@ def probe(stream: BinaryIO) -> Header:
 
 def _metadata_of(main: Directory) -> Metadata:
     """Return EXIF, ICC profile, XMP and resolution as they are."""
-    return Metadata(exif=exif.from_tiff(main), icc=main.data(ICC), xmp=main.data(XMP).rstrip(b"\0"), dpi=exif.resolution(main))
+    captions = iptc.datasets(main.data(IPTC))
+    return Metadata(exif.from_tiff(main), main.data(ICC), main.data(XMP).rstrip(b"\0"), exif.resolution(main), captions)
 
 
 def _orientation(main: Directory) -> int:
@@ -105,7 +105,7 @@ def _picture(data: bytes, main: Directory, max_pixels: int) -> Picture:
     """Decode one page."""
     _refuse_unsupported(main)
     page = page_of(main, max_pixels)
-    notes: tuple[str, ...] = ("the geographic reference of the TIFF file was left out",) if any(tag in main.entries for tag in _GEOGRAPHIC) else ()
+    notes = exif.lost_from_tiff(main)
     metadata = _metadata_of(main)
     if page.photometric in (0, 1, 2) and min(page.bits) >= 8 and (max(page.bits) > 8 or page.compression in COMPRESSIONS):
         pixels, alpha, more = _grey_or_rgb(_stored(data, main, page), main, page)
@@ -137,7 +137,8 @@ def encoded(picture: Picture, quality: int) -> Encoded:
         strip = zlib.compress(differences.astype(samples.dtype.newbyteorder(order)).tobytes(), 4)
         offsets.append(append(block, strip))
         lengths.append(len(strip))
-    fields: dict[int, Field | None] = {
+    fields: dict[int, Field | None] = dict.fromkeys(exif.STORAGE & set(main.entries))
+    fields |= {
         Tag.WIDTH: long(order, width),
         Tag.HEIGHT: long(order, height),
         Tag.BITS: short(order, *[depth] * count),
@@ -154,6 +155,8 @@ def encoded(picture: Picture, quality: int) -> Encoded:
         ICC: Field(UNDEFINED, len(metadata.icc), metadata.icc) if metadata.icc else None,
         XMP: Field(1, len(metadata.xmp), metadata.xmp) if metadata.xmp else None,
     }
+    if metadata.iptc:
+        fields[IPTC] = Field(UNDEFINED, len(metadata.iptc), metadata.iptc)
     if metadata.dpi is not None:
         fields |= exif.resolution_fields(order, metadata.dpi)
     return rewritten(block, main, fields), ()

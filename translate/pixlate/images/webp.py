@@ -14,6 +14,8 @@ from pixlate.images.decode import Parsed
 from pixlate.plugin.image_format import Frame, Header, Opened
 
 _METADATA = {b"ICCP": "icc_profile", b"EXIF": "exif", b"XMP ": "xmp"}
+_ANIMATION_FRAME = 16
+"""Bytes of a frame in front of its own chunks."""
 _FRAMES = {b"VP8 ", b"VP8L", b"ANMF"}
 
 
@@ -40,9 +42,23 @@ def probe(stream: BinaryIO) -> Header:
 def frames(opened: Opened) -> Iterator[Frame]:
     """Decode the frames one after another."""
     parsed: Parsed = opened.header.parsed
-    image = WebPImagePlugin.WebPImageFile(BytesIO(opened.data()))
+    data = opened.data()
+    image = WebPImagePlugin.WebPImageFile(BytesIO(data))
+    lossless = _is_lossless(data)
     for index in range(image.n_frames):
-        yield decode.frame(replace(parsed, image=image), index, image.n_frames)
+        frame = decode.frame(replace(parsed, image=image), index, image.n_frames)
+        yield replace(frame, picture=replace(frame.picture, lossless=lossless))
+
+
+def _is_lossless(data: bytes) -> bool:
+    """Return whether the first frame keeps every pixel (RFC 9649, 2.6): a lossy one may have lossless opacity in front of it, in a chunk of its own."""
+    position = 12
+    while position + 8 <= len(data):
+        name, length = struct.unpack("<4sI", data[position : position + 8])
+        if name in (b"VP8 ", b"VP8L"):
+            return bool(name == b"VP8L")
+        position += 8 + (_ANIMATION_FRAME if name == b"ANMF" else length + length % 2)
+    return False
 
 
 def _walked(stream: BinaryIO) -> _Chunks:

@@ -5,18 +5,25 @@ from dataclasses import replace
 from pathlib import Path
 
 from pixlate.errors import PixlateError
-from pixlate.images import colour, exif
+from pixlate.images import colour, exif, stale
 from pixlate.images.formats import BUILT_IN, writable
 from pixlate.images.picture import Metadata, Picture, on_white, to_8_bits, to_16_bits
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.system.locking import sync
 
-_NAMES = {"exif": "EXIF", "icc": "the ICC profile", "xmp": "XMP", "dpi": "the resolution"}
+_NAMES = {"exif": "EXIF", "icc": "the ICC profile", "xmp": "XMP", "dpi": "the resolution", "iptc": "IPTC", "comments": "the comment", "text": "the text"}
+_KEYWORDS = 4
+"""Most keywords of texts that a note names."""
+_SIZES = {"exif:ExifImageWidth": 0, "exif:ExifImageLength": 1, "exif:PixelXDimension": 0, "exif:PixelYDimension": 1}
+_SIZES |= {"exif:ImageWidth": 0, "exif:ImageLength": 1, "tiff:ImageWidth": 0, "tiff:ImageLength": 1, "Thumb::Image::Width": 0, "Thumb::Image::Height": 1}
+"""Keyword of a size in pixels -> 0 for the width, 1 for the height."""
 
 
-def write_picture(picture: Picture, path: Path, format: str, *, quality: int = 95, formats: Mapping[str, ImageFormat] = BUILT_IN) -> tuple[str, ...]:
+def write_picture(
+    picture: Picture, path: Path, format: str, *, quality: int = 95, lossless: bool = False, formats: Mapping[str, ImageFormat] = BUILT_IN
+) -> tuple[str, ...]:
     """Write a picture at exactly ``path``, whatever its suffix or what is there, and sync it to the disk; see :func:`encode_picture`."""
-    data, notes = encode_picture(picture, format, quality=quality, formats=formats)
+    data, notes = encode_picture(picture, format, quality=quality, lossless=lossless, formats=formats)
     try:
         with path.open("wb") as stream:
             stream.write(data)
@@ -27,24 +34,29 @@ def write_picture(picture: Picture, path: Path, format: str, *, quality: int = 9
     return notes
 
 
-def encode_picture(picture: Picture, format: str, *, quality: int = 95, formats: Mapping[str, ImageFormat] = BUILT_IN) -> tuple[bytes, tuple[str, ...]]:
+def encode_picture(
+    picture: Picture, format: str, *, quality: int = 95, lossless: bool = False, formats: Mapping[str, ImageFormat] = BUILT_IN
+) -> tuple[bytes, tuple[str, ...]]:
     """Return the bytes of a picture's file, and notes on what the format could not hold.
 
     Args:
         picture: Upright pixels with what is to go along.
         format: Name of one of ``formats``.
         quality: 1 to 100, for JPEG, WebP and AVIF; from 90 on, colours keep their full resolution.
+        lossless: Keep every pixel, whatever the quality; also done for a picture whose own file was lossless and whose format can be either.
         formats: Suffix -> format.
 
     Raises:
-        PixlateError: Unknown format or quality, or a picture that the format does not hold: the sentence names formats that do.
+        PixlateError: Unknown format or quality, a format that cannot be lossless where that is asked, or a picture that the format does not hold: the sentence names formats that do.
     """
     chosen = writable(format, formats)
     if not 1 <= quality <= 100:
         raise PixlateError(f"expected a quality of 1 to 100, got {quality}; 95 is a good start")
+    if lossless:
+        require_lossless(chosen, formats)
     height, width, channels = picture.pixels.shape
     require_held(chosen, channels, picture.pixels.dtype, (width, height), formats)
-    fitting, notes = _fitting(picture, chosen)
+    fitting, notes = _fitting(replace(picture, lossless=lossless or picture.lossless), chosen)
     assert chosen.write is not None
     try:
         data, more = chosen.write(fitting, quality)
@@ -67,6 +79,13 @@ def require_held(format: ImageFormat, channels: int, dtype: object, size: tuple[
     raise PixlateError(f"expected a picture of {held} in {format.title}, got {channels} of {dtype}; use --format {others}")
 
 
+def require_lossless(format: ImageFormat, formats: Mapping[str, ImageFormat] = BUILT_IN) -> None:
+    """Refuse a format that cannot keep every pixel, and name those that can."""
+    if format.lossless == "never":
+        others = ", ".join(dict.fromkeys(other.name for other in formats.values() if other.write is not None and other.lossless != "never"))
+        raise PixlateError(f"expected a format that keeps every pixel ({others}) with --lossless, got {format.title}; use --format png")
+
+
 def _fitting(picture: Picture, format: ImageFormat) -> tuple[Picture, tuple[str, ...]]:
     """Return the picture as a format can hold it, its metadata up to date with the pixels, and notes on the rest."""
     metadata, title = picture.metadata, format.title
@@ -75,11 +94,17 @@ def _fitting(picture: Picture, format: ImageFormat) -> tuple[Picture, tuple[str,
     block = exif.bare(metadata.exif)
     if metadata.exif and not block:
         notes.append("the EXIF block is damaged and was left out")
-    metadata, other = colour.fitting(replace(metadata, exif=exif.resized(block, width, height)), channels)
-    notes += other
+    block, false = exif.without_layout(exif.resized(block, width, height))
+    notes += [f"the description for {', '.join(false)}, which says how the file's samples were stored, was left out"] if false else []
+    packet, corrected = stale.corrected(metadata.xmp, width, height)
+    metadata, other = colour.fitting(replace(metadata, exif=block, xmp=packet, text=_resized(metadata.text, width, height)), channels)
+    notes += (*corrected, *other)
     kept = Metadata(**{name: getattr(metadata, name) for name in format.metadata})
     lost = [words for name, words in _NAMES.items() if getattr(metadata, name) != getattr(kept, name)]
     if lost:
+        if lost[-1] == _NAMES["text"]:
+            keywords = list(dict.fromkeys(keyword for keyword, _ in metadata.text))
+            lost[-1] += f" ({', '.join(keywords[:_KEYWORDS])}{' and others' if len(keywords) > _KEYWORDS else ''})"
         notes.append(f"{title} cannot hold {_listed(lost)}")
     pixels, alpha = picture.pixels, picture.alpha
     if alpha is not None and not format.alpha:
@@ -90,7 +115,12 @@ def _fitting(picture: Picture, format: ImageFormat) -> tuple[Picture, tuple[str,
         notes.append(f"{title} holds 8 bits; rounded from 16")
     if str(pixels.dtype) == "uint8" and "uint8" not in format.dtypes:
         pixels, alpha = to_16_bits(pixels), None if alpha is None else to_16_bits(alpha)
-    return Picture(pixels, alpha, kept), tuple(notes)
+    return Picture(pixels, alpha, kept, lossless=picture.lossless), tuple(notes)
+
+
+def _resized(text: tuple[tuple[str, str], ...], width: int, height: int) -> tuple[tuple[str, str], ...]:
+    """Return texts with the sizes that ImageMagick and thumbnailers write among them set to that of the picture."""
+    return tuple((keyword, str((width, height)[_SIZES[keyword]]) if keyword in _SIZES else value) for keyword, value in text)
 
 
 def _listed(names: list[str]) -> str:

@@ -51,7 +51,7 @@ def add_origin(xmp: bytes, digital_source_type: str) -> tuple[bytes, str]:
 
 def _with_origin(xmp: bytes, digital_source_type: str) -> bytes:
     """Set the property in a packet; raises ValueError, ExpatError or RecursionError where the packet cannot be read."""
-    document = _parsed(xmp)
+    document = parsed(xmp)
     descriptions = document.getElementsByTagNameNS(RDF, "Description")
     top = [element for element in descriptions if element.parentNode is not None and element.parentNode.localName == "RDF"]
     for element in top:
@@ -62,12 +62,17 @@ def _with_origin(xmp: bytes, digital_source_type: str) -> bytes:
                 element.removeChild(child)
     home = top[0]
     home.setAttributeNS(EXTENSION, f"{_prefix(home)}:DigitalSourceType", SOURCE_TYPES + digital_source_type)
-    packet = "\n".join(node.toxml() for node in document.childNodes)
+    packet = written(document)
     document.unlink()
-    return packet.encode()
+    return packet
 
 
-def _parsed(xmp: bytes) -> minidom.Document:
+def written(document: minidom.Document) -> bytes:
+    """Return the packet of a parsed document."""
+    return "\n".join(node.toxml() for node in document.childNodes).encode()
+
+
+def parsed(xmp: bytes) -> minidom.Document:
     """Parse a packet that has an rdf:RDF; raises ValueError or ExpatError where it is not one or declares entities."""
     text = xmp.decode("utf-16" if xmp.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8").strip("\ufeff\0 \t\r\n")
     if "<!DOCTYPE" in text or "<!ENTITY" in text:

@@ -72,7 +72,7 @@ def from_model(pixels: Pixels, source: Picture, spec: ModelSpec, opacity: Pixels
         notes += ("floating point samples were rounded to 16 bits of [0, 1] for the model",)
     if spec.io == "uint8" and source.pixels.dtype != np.uint8:
         notes += ("the model takes 8 bits, so 16 were rounded for it; a model exported with --io float keeps them",)
-    return Picture(pixels, alpha, source.metadata, notes)
+    return Picture(pixels, alpha, source.metadata, notes, source.lossless)
 
 
 def _mean(pixels: Pixels) -> Pixels:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from pixlate.errors import PixlateError
 from pixlate.plugin.offer import Offer
@@ -82,6 +82,8 @@ class ImageFormat(Offer, kind="image format"):
     """Return what the header says; the stream is at the file's beginning."""
     write: "Callable[[Picture, int], tuple[bytes, tuple[str, ...]]] | None" = None
     """Return the file of a picture at a quality of 1 to 100, and notes on what could not be kept; None for a format that is only read."""
+    lossless: Literal["never", "asked", "always"] = "never"
+    """Whether files keep every pixel: only of pictures whose ``lossless`` is set (``asked``), or of all."""
     longest_side: int = 0
     """Most pixels on a side that can be written; 0 for any."""
     channels: tuple[int, ...] = (1, 3)
@@ -91,7 +93,7 @@ class ImageFormat(Offer, kind="image format"):
     alpha: bool = False
     """Whether an opacity can be written; without it a picture is composited over white, with a note."""
     metadata: tuple[str, ...] = ()
-    """What can be written of ``exif``, ``icc``, ``xmp`` and ``dpi``; a note names what a picture loses."""
+    """What can be written of ``exif``, ``icc``, ``xmp``, ``dpi``, ``iptc``, ``comments`` and ``text``; a note names what a picture loses."""
     frames: str = ""
     """What several pictures in one file are called, ``frames`` or ``pages``; empty where there is only one."""
     media_type: str = ""
