@@ -21,7 +21,8 @@ from PIL import Image
 import pixlate
 from common import data, save
 from generators import NAMES, export, photographs, taught
-from pixlate_export.exporter import Exported, export_network
+from pixlate_export.exporter import export_network
+from pixlate_export.file import Exported
 from pixlate_export.options import ExportOptions
 
 

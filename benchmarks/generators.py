@@ -13,7 +13,8 @@ from pixlate.networks.initialisation import initialise
 from pixlate.networks.resnet import ResNet
 from pixlate.networks.symmetric import Symmetric
 from pixlate.networks.unet import UNet
-from pixlate_export.exporter import Exported, export_network
+from pixlate_export.exporter import export_network
+from pixlate_export.file import Exported
 from pixlate_export.options import ExportOptions
 
 SIDE = 256

@@ -128,6 +128,8 @@ def print_exported(exported: Any) -> None:
     spec = exported.spec
     if exported.calibration:
         print(exported.calibration)
+    if exported.norms:
+        print(exported.norms)
     print(exported.parity)
     print(
         f"wrote {exported.path}, {exported.path.stat().st_size / 1e6:.1f} MB: opset {exported.opset}, {spec.precision}, {spec.io} in and out, norm {spec.norm}"

@@ -1,9 +1,8 @@
-"""Conditions of a model where it is traced, calibrated and compared: drawn at random, and as a file and a PyTorch module take them."""
+"""Conditions of a model where it is traced, calibrated and compared: drawn at random, and as a file takes them. No PyTorch here."""
 
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pixlate.inference.conditions import Arrays
@@ -30,10 +29,3 @@ def to_file(spec: ModelSpec, conditions: Arrays) -> dict[str, NDArray[Any]]:
     """Return conditions with the types of a file of ``spec.io``: masks of a float file are float32 in [0, 1]."""
     floats = {each.name for each in spec.conditions if each.kind == "mask" and spec.io == "float"}
     return {name: value.astype(np.float32) / np.float32(255) if name in floats else value for name, value in conditions.items()}
-
-
-def to_module(spec: ModelSpec, conditions: Arrays) -> list[torch.Tensor]:
-    """Return conditions as a PyTorch module takes them after the image: masks as (batch, 1, height, width) in [0, 1]."""
-    tensors = [torch.from_numpy(conditions[each.name]) for each in spec.conditions]
-    kinds = [each.kind for each in spec.conditions]
-    return [value.permute(0, 3, 1, 2).float() / 255 if kind == "mask" else value for kind, value in zip(kinds, tensors, strict=True)]

@@ -1,12 +1,8 @@
 """From a trained run, or any network, to one ONNX file with all its metadata."""
 
-import os
-import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import onnx
 from torch import nn
 
 import pixlate
@@ -15,31 +11,16 @@ from pixlate.plugin.gan import GAN
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
 from pixlate.plugin.spec import ModelSpec, Padding, Provenance
-from pixlate.system.locking import sync
 from pixlate.training.checkpoint import is_checkpoint, load_checkpoint
 from pixlate.training.run import OPTIONS, RunOptions
-from pixlate_export.calibration import Planes, read_pictures
-from pixlate_export.graph import finished, store_in_half, trace
-from pixlate_export.half import halve
-from pixlate_export.int8 import quantise
-from pixlate_export.norms import with_norm
+from pixlate_export.calibration import read_pictures
+from pixlate_export.file import Exported, Original, require_place, write_converted
+from pixlate_export.norms import compared, with_norm
 from pixlate_export.options import ExportOptions
-from pixlate_export.parity import ParityReport, compare
-from pixlate_export.pixels import take_masks, take_pixels
+from pixlate_export.pixels import take_masks
+from pixlate_export.tracing import outputs_of, trace
 
 DEFAULT = ExportOptions()
-
-
-@dataclass(frozen=True)
-class Exported:
-    """What an export wrote."""
-
-    path: Path
-    spec: ModelSpec
-    parity: ParityReport
-    opset: int
-    calibration: str = ""
-    """What int8 was calibrated on."""
 
 
 def export_run(
@@ -114,62 +95,17 @@ def export_network(network: nn.Module, spec: ModelSpec, path: Path, options: Exp
     Raises:
         PixlateError: The file's pictures differ from PyTorch's, or it cannot be made; nothing is written.
     """
-    _require_place(path)
+    require_place(path)
     if options.calibration is not None and not spec.takes_image:
         raise PixlateError("expected a model that takes an image for --precision int8, got one that draws its own; use another precision")
-    network, spec = with_norm(network.cpu().eval(), spec, options.norm)
-    spec = replace(spec, io=options.io, precision=options.precision, padding=padding)
+    given, before = network.cpu().eval(), spec
+    network, spec = with_norm(given, spec, options.norm)
+    norms = compared(given, before, spec)
+    spec = replace(spec, io="float", precision="float32", padding=padding)
     if options.half_weights:
         for parameter in network.parameters():
             parameter.data = parameter.data.half().float()
     pictures = read_pictures(options.calibration, spec) if options.calibration is not None else None
-    model = finished(_built(network, spec, options, pictures.calibrating if pictures else ()), spec)
-    parity = compare(network, model, spec, pictures.judging if pictures else ())
-    parity.require()
-    _write(model, path)
-    return Exported(path, spec, parity, options.written_opset, pictures.told if pictures else "")
-
-
-def _require_place(path: Path) -> None:
-    """Refuse a file that cannot be written, before any work."""
-    if path.is_dir():
-        raise PixlateError(f"expected a file to write, but {path} is a folder; name a file in it")
-    above = path.absolute().parent
-    while not os.path.lexists(above):
-        above = above.parent
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        what = "may not be written" if above.is_dir() else "is no folder"
-        raise PixlateError(f"the file {path} cannot be written, since {above} {what}; name another folder or change its permissions")
-
-
-def _write(model: onnx.ModelProto, path: Path) -> None:
-    """Write a file under a name of its own, sync it to the disk, and give it its name."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent) as folder:
-            part = Path(folder) / "model.onnx"
-            with part.open("wb") as file:
-                file.write(model.SerializeToString())
-                file.flush()
-                sync(file.fileno())
-            part.replace(path)
-    except OSError as error:
-        raise PixlateError(f"the file {path} cannot be written ({error.strerror}); make room, or name another folder") from error
-
-
-def _built(network: nn.Module, spec: ModelSpec, options: ExportOptions, pictures: Sequence[Planes]) -> onnx.ModelProto:
-    """Return the graph in the precision and with the input asked for."""
     model = trace(network, spec, options.written_opset)
-    match options.precision:
-        case "float16" | "bfloat16":
-            halve(model, options.precision)
-        case "int8":
-            model = quantise(model, pictures, spec)
-        case "float32":
-            if options.half_weights:
-                store_in_half(model)
-    if options.io == "uint8":
-        take_pixels(model, spec)
-    else:
-        take_masks(model, spec)
-    return model
+    take_masks(model, spec)
+    return replace(write_converted(model, spec, Original(outputs_of(network, spec)), path, options, pictures), norms=norms)

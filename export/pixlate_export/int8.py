@@ -11,8 +11,9 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 from pixlate.errors import PixlateError
 from pixlate.plugin.spec import ModelSpec
 from pixlate_export.calibration import Planes
-from pixlate_export.conditions import drawn, to_module
+from pixlate_export.conditions import drawn, to_file
 from pixlate_export.graph import INPUT, quiet
+from pixlate_export.parity import to_levels
 
 _QUANTISED = ("Conv", "MatMul", "Gemm")
 
@@ -59,5 +60,5 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
         index, picture = next(self._rest, (0, None))
         if picture is None:
             return None
-        conditions = to_module(self._spec, drawn(self._spec, 1, picture.shape[1], picture.shape[2], index))
-        return {INPUT: picture[None], **{each.name: value.numpy() for each, value in zip(self._spec.conditions, conditions, strict=True)}}
+        conditions = to_file(self._spec, drawn(self._spec, 1, picture.shape[1], picture.shape[2], index))
+        return {INPUT: picture[None] if self._spec.io == "float" else to_levels(picture[None]), **conditions}

@@ -16,7 +16,7 @@ LEVELS = 255
 
 
 def take_pixels(model: onnx.ModelProto, spec: ModelSpec) -> None:
-    """Make a graph of (batch, channels, height, width) in [0, 1] one of uint8 (batch, height, width, channels), in and out, of any height and width.
+    """Make a float file's graph one of uint8 (batch, height, width, channels), in and out, of any height and width.
 
     The image and masks are padded up to what the network takes, as :mod:`pixlate.inference.sizes` does, and what was made of the padding is cut away
     again.
@@ -25,7 +25,7 @@ def take_pixels(model: onnx.ModelProto, spec: ModelSpec) -> None:
     resized = spec.takes_image and (spec.multiple > 1 or spec.minimum > 1)
     names = [*([INPUT] if spec.takes_image else []), *(each.name for each in spec.conditions if each.kind == "mask")]
     lines = [*(_indices(spec) if resized else []), *(line for name in names for line in _before(name, resized))]
-    _put_before(graph, names, lines, TensorProto.UINT8, spec)
+    _put_before(graph, names, lines, TensorProto.UINT8, spec, "given")
     _rename(graph, {OUTPUT: "_made"})
     graph.node.extend(map(parse_node, _after(spec, resized)))
     sides = [side.dim_param or side.dim_value for side in graph.output[0].type.tensor_type.shape.dim]
@@ -34,14 +34,14 @@ def take_pixels(model: onnx.ModelProto, spec: ModelSpec) -> None:
 
 
 def take_masks(model: onnx.ModelProto, spec: ModelSpec) -> None:
-    """Make the masks of a float graph (batch, height, width, 1), as files take them."""
+    """Make the masks of a traced graph (batch, height, width, 1), as float files take them."""
     names = [each.name for each in spec.conditions if each.kind == "mask"]
-    _put_before(model.graph, names, [f"_{name}_network = Transpose<perm = [0, 3, 1, 2]>({name})" for name in names], TensorProto.FLOAT, spec)
+    _put_before(model.graph, names, [f"_{name}_network = Transpose<perm = [0, 3, 1, 2]>({name})" for name in names], TensorProto.FLOAT, spec, "network")
 
 
-def _put_before(graph: onnx.GraphProto, names: list[str], lines: Iterable[str], kind: int, spec: ModelSpec) -> None:
-    """Put nodes that make ``_NAME_network`` of each input NAME before a graph, and give these inputs their new type and shape."""
-    _rename(graph, {name: f"_{name}_network" for name in names})
+def _put_before(graph: onnx.GraphProto, names: list[str], lines: Iterable[str], kind: int, spec: ModelSpec, last: str) -> None:
+    """Put nodes that make ``_NAME_LAST`` of each input NAME before a graph, and give these inputs their new type and shape."""
+    _rename(graph, {name: f"_{name}_{last}" for name in names})
     nodes = [*map(parse_node, lines), *graph.node]
     del graph.node[:], graph.value_info[:]  # sides as they were named outside, which are others now
     graph.node.extend(nodes)
@@ -58,14 +58,16 @@ def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
 
 
 def _before(name: str, resized: bool) -> list[str]:
-    """Return the nodes from uint8 (batch, height, width, channels) to planes of [0, 1] as the network takes them."""
+    """Return the nodes from uint8 (batch, height, width, channels) to what a float file takes: the image as planes in [0, 1], a mask as it is in [0, 1]."""
     gathered = [f"_{name}_taller = Gather<axis = 1>({name}, _shown_1)", f"_{name}_padded = Gather<axis = 2>(_{name}_taller, _shown_2)"]
+    found = f"_{name}_padded" if resized else name
+    turned = [f"_{name}_planes = Transpose<perm = [0, 3, 1, 2]>({found})"] if name == INPUT else []
     return [
         *(gathered if resized else []),
-        f"_{name}_planes = Transpose<perm = [0, 3, 1, 2]>({f'_{name}_padded' if resized else name})",
-        f"_{name}_float = Cast<to = {TensorProto.FLOAT}>(_{name}_planes)",
+        *turned,
+        f"_{name}_float = Cast<to = {TensorProto.FLOAT}>({f'_{name}_planes' if turned else found})",
         f"_{name}_level = Constant<value_float = {1 / LEVELS}>()",
-        f"_{name}_network = Mul(_{name}_float, _{name}_level)",
+        f"_{name}_given = Mul(_{name}_float, _{name}_level)",
     ]
 
 

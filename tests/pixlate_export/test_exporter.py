@@ -26,9 +26,9 @@ from pixlate.training.engine import train
 from pixlate.training.run import RunOptions
 from pixlate_export import exporter
 from pixlate_export.exporter import export_gan, export_run
-from pixlate_export.graph import trace
 from pixlate_export.options import ExportOptions
 from pixlate_export.parity import to_levels
+from pixlate_export.tracing import trace
 
 pytestmark = pytest.mark.usefixtures("operators_read_once")
 

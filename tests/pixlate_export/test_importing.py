@@ -87,6 +87,7 @@ def test_batch_norm_is_written_as_its_own_code_tests_it_unless_asked_otherwise(r
     torch.save(state, tmp_path / "g.pth")
     code, out, err = run(tmp_path / "g.pth", tmp_path / "auto.onnx")
     assert (code, err) == (0, "") and "assumed norm: statistics of each image" in out
+    assert "\nnorm per-image: statistics are those of each image; with --norm running they are those gathered in training, and outputs differ by " in out
     code, out, err = run(tmp_path / "g.pth", tmp_path / "running.onnx", "--norm", "running")
     assert (code, err) == (0, "") and "assumed norm" not in out
     assert difference(tmp_path / "running.onnx", network) < 0.51

@@ -21,8 +21,11 @@ from pixlate.plugin.method import Method
 from pixlate.plugin.spec import ModelSpec, Provenance
 from pixlate.plugin.testing import small_options
 from pixlate_export.exporter import export_gan, export_network
-from pixlate_export.norms import with_norm
+from pixlate_export.norms import compared, with_norm
 from pixlate_export.options import ExportOptions
+from pixlate_export.parity import compare, draw_samples
+from pixlate_export.pixels import take_pixels
+from pixlate_export.tracing import outputs_of, trace
 from pixlate_onnx.runner import OnnxTranslator
 
 pytestmark = pytest.mark.usefixtures("operators_read_once")
@@ -215,6 +218,41 @@ def test_two_norm_modes_give_two_pictures_and_leave_the_network_as_it_was() -> N
     with torch.no_grad():
         assert (network(image) - other.eval()(image)).abs().max() > 0.05
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_the_difference_between_the_norm_modes_is_reported() -> None:
+    network = lively_unet()
+    other, spec = with_norm(network, UNET, "per-image")
+    coarse = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    image = nn.functional.interpolate(coarse, (128, 128), mode="bicubic").clamp(0, 1)
+    with torch.no_grad():
+        levels = float((network(image) - other.eval()(image)).abs().mean()) * 255
+    assert levels > 5
+    sentence = compared(network, UNET, spec)
+    assert sentence.startswith(
+        "norm per-image: statistics are those of each image; with --norm running they are those gathered in training, and outputs differ by "
+    )
+    assert f" {levels:.1f} levels of 255 on average" in sentence
+    assert compared(network, UNET, UNET).startswith("norm running: statistics are those gathered in training; with --norm per-image ")
+    assert compared(nn.Conv2d(3, 3, 1), ModelSpec(), ModelSpec()) == ""
+
+
+class AlmostTheSame(nn.Module):
+    """Is traced with outputs a twentieth of a level too dark, at some places: rounded to levels they are nearly all the same."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images - 2e-4 if torch.compiler.is_compiling() else images * 1
+
+
+def test_a_graph_that_differs_by_less_than_a_level_is_refused_for_uint8_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sentence = r"expected the graph in float, before any conversion, to agree with PyTorch within 0\.0001 and 80 dB, got 0\.0002 and .* nothing was written"
+    with pytest.raises(PixlateError, match=sentence):
+        export_network(AlmostTheSame(), ModelSpec(), tmp_path / "model.onnx")
+    assert not any(tmp_path.iterdir())
+    spec = ModelSpec(io="uint8")
+    model = trace(AlmostTheSame(), ModelSpec(), 18)
+    take_pixels(model, spec)
+    compare(draw_samples(outputs_of(AlmostTheSame(), spec), spec), model, spec).require("the file", "")  # which outputs in 8 bits would not show
 
 
 @pytest.mark.parametrize("norm", ["running", "per-image"])
