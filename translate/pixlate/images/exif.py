@@ -1,5 +1,6 @@
 """EXIF blocks: orientation, size, resolution and thumbnail; everything else stays as it is, byte for byte."""
 
+import re
 import struct
 from contextlib import suppress
 from io import BytesIO
@@ -30,6 +31,9 @@ _NAMED = 4
 _HEADED = (b"Panasonic\0", b"SONY ", b"LEICA\0", b"QVC\0", b"Nikon\0\1")
 """Beginnings of maker's notes with positions counted from the beginning of the file; Canon's and others begin with a directory at once."""
 _DESCRIPTION, _SOFTWARE = 270, 305
+_SHAPE_ALONE = re.compile(rb'\{"shape": \[[0-9, ]*\]\}')
+"""What tifffile writes into every file."""
+_NOTHING_ELSE = "shape"
 _LAYOUTS = {"Aperio": b"Aperio ", "ScanImage": b"state.", "AstroTIFF": b"SIMPLE ", "streak cameras": b"[Application]", "EPICS": b"EPICS areaDetector"}
 """Program -> the beginning of its description, which readers of microscopy take for the shape of the file's pixels."""
 _PROGRAMS = {"ScanImage": b"SI.", "QPI": b"PerkinElmer-QPI", "IndicaLabs": b"IndicaLabsImageWriter", "Vista": b"ISS Vista", "MetaSeries": b"MetaSeries"}
@@ -86,7 +90,7 @@ def resized(exif: bytes, width: int, height: int) -> bytes:
 
 
 def without_layout(exif: bytes) -> tuple[bytes, tuple[str, ...]]:
-    """Remove descriptions that say to programs of microscopy how the pixels of a file are arranged; return also for which programs they were."""
+    """Remove descriptions that say to programs of microscopy how the pixels of a file are arranged; return also the programs whose said more than the shape."""
     if not exif:
         return exif, ()
     main, found = first_directory(BytesIO(exif)), dict[int, str]()
@@ -98,7 +102,7 @@ def without_layout(exif: bytes) -> tuple[bytes, tuple[str, ...]]:
     block = bytearray(exif)
     offset = changed(block, main, dict.fromkeys(found))
     block[4:8] = struct.pack(main.order + "I", offset)
-    return bytes(block), tuple(dict.fromkeys(found.values()))
+    return bytes(block), tuple(name for name in dict.fromkeys(found.values()) if name != _NOTHING_ELSE)
 
 
 def _layout(description: bytes) -> str:
@@ -107,6 +111,8 @@ def _layout(description: bytes) -> str:
         return "ImageJ"
     if description.endswith((b"OME>", b"</scn>", b"</MetaData>", b"</DataObject>")) or b"<OME" in description[:4096]:
         return "microscopy (OME and the like)"
+    if _SHAPE_ALONE.fullmatch(description):
+        return _NOTHING_ELSE
     if description.startswith(b"shape=") or (description.startswith(b"{") and b'"shape":' in description):
         return "tifffile"
     if b"scanimage.SI" in description:
