@@ -37,11 +37,11 @@ class Addressed:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 403."""
         headers = Headers(scope=scope)
-        host, origin = headers.get("host", ""), headers.get("origin")
+        host, site = headers.get("host", ""), headers.get("sec-fetch-site", "")
         if host and not self._is_ours(host):
             sentence = "expected a Host header that names this machine, such as localhost, got another; start the server with --allow-host NAME if it is right"
             await answer(Refusal(403, "wrong_host", sentence))(scope, receive, send)
-        elif origin is not None and not self._may_use(origin, host, headers.get("sec-fetch-site", "")):
+        elif not all(self._may_use(origin, host, site) for origin in headers.getlist("origin")):
             sentence = "expected a request from a page of this server, got another Origin; start the server with --allow-origin ORIGIN if it is right"
             await answer(Refusal(403, "foreign_origin", sentence))(scope, receive, send)
         else:
@@ -57,8 +57,8 @@ class Addressed:
         return name in self._hosts or _is_loopback_address(name)
 
     def _may_use(self, origin: str, host: str, site: str) -> bool:
-        own = urlsplit(origin).netloc.lower() == host.lower() if "://" in origin else False
-        return own or site == "same-origin" or origin in self._origins or "*" in self._origins
+        own = origin.lower().partition("://")[2]
+        return (own != "" and own == host.lower()) or site == "same-origin" or origin in self._origins or "*" in self._origins
 
 
 def _is_loopback_address(name: str) -> bool:

@@ -258,10 +258,11 @@ def test_requests_that_are_cut_off_are_answered_503(start: Start) -> None:
             await until(gate.entered.is_set)
             application.service.cut_off()
             assert error_of(await accepted)[:2] == (503, "stopping")
+            assert not application.service.busy and application.service.admission.taken_bytes > 0, "the model still holds the picture"
             gate.opened.set()
+            await until(lambda: application.service.admission.taken_bytes == application.service.admission.taken_places == 0)
 
     asyncio.run(main())
-    assert not application.service.busy and application.service.admission.taken_bytes == 0
 
 
 def test_server_is_not_ready_before_its_models_are_warm(start: Start) -> None:

@@ -4,6 +4,8 @@ import json
 import re
 import signal
 import socket
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -118,6 +120,41 @@ def test_bytes_beyond_the_declared_length_are_not_part_of_the_picture(server: Se
 
 
 @pytest.mark.parametrize("sent", [
+    b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello!!\r\n0\r\n\r\n",
+    b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffffffffffff\r\n", b"Transfer-Encoding: chunked\r\n\r\n-1\r\n",
+])  # fmt: skip
+def test_upload_that_is_not_in_the_declared_encoding_is_answered_counted_and_logged_as_400(server: Server, sent: bytes) -> None:
+    before = server.metric('pixlate_requests_total{model="nearest",status="400"}')
+    with connected(server) as connection:
+        connection.sendall(REQUEST + sent)
+        answer = everything(connection)
+    assert status_of(answer) == 400 and b"bad_upload" in answer and b"x-request-id" in answer
+    assert server.metric('pixlate_requests_total{model="nearest",status="400"}') == before + 1
+
+
+@pytest.mark.parametrize("headers", [b"Content-Length: 200000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\nffff\r\n"])
+@pytest.mark.parametrize("part", [0, 100])
+def test_upload_that_is_cut_off_by_a_client_that_still_reads_is_answered(server: Server, headers: bytes, part: int) -> None:
+    with connected(server) as connection:
+        connection.sendall(REQUEST + headers + picture()[:part])
+        connection.shutdown(socket.SHUT_WR)
+        answer = everything(connection)
+    assert status_of(answer) == 400 and b"bad_upload" in answer
+
+
+@pytest.mark.parametrize(
+    "sent", [b"Content-Length: 20000000\r\n\r\n", b"Content-Length: 99\r\n\r\nno image", b"Transfer-Encoding: chunked\r\n\r\n4\r\nnone\r\nzz\r\n"]
+)
+def test_refused_upload_that_is_cut_off_leaves_the_server_in_order(server: Server, sent: bytes) -> None:
+    path = REQUEST.replace(b"nearest", b"missing")
+    with connected(server) as connection:
+        connection.sendall(path + sent)
+        connection.shutdown(socket.SHUT_WR)
+        assert status_of(everything(connection)) == 404
+    assert server.translate(picture()).status_code == 200
+
+
+@pytest.mark.parametrize("sent", [
     b"hello\r\n\r\n",  b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/1.1\r\n\r\n", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 100_000,
     REQUEST + b"Content-Length: -1\r\n\r\n", REQUEST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n", REQUEST + b"Content-Length: x\r\n\r\n",
     REQUEST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", REQUEST + b"Transfer-Encoding: gzip\r\n\r\n",
@@ -173,7 +210,7 @@ def test_signal_during_work_drains_all_accepted_requests(launch: Launch, model_f
     assert "Traceback" not in server.log.read_text()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_idle_server_stops_at_once_with_exit_code_0(launch: Launch, model_file: Path, number: signal.Signals) -> None:
     server = launch(model_file, grace_s=3600)
     with httpx.Client(base_url=server.url) as client:
@@ -199,3 +236,49 @@ def test_requests_not_finished_within_the_grace_period_are_answered_503_with_exi
         assert [answer.result().status_code for answer in answers] == [503] * 4
         assert server.process.wait(60) == 1
     assert "Traceback" not in server.log.read_text()
+
+
+STUCK = """
+import ctypes, sys
+from pixlate.cli import main
+from pixlate_serve import service, watchdog
+
+watchdog.LEAST_S = watchdog.AGAIN_S = {least_s}
+service.decoded = lambda *arguments: ctypes.PyDLL(None).usleep(600_000_000)  # keeps Python's lock, as some decoders do
+sys.exit(main())
+"""
+"""Program of a server that a decoder keeps from handling signals."""
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_decoder_that_keeps_the_server_from_handling_signals_does_not_keep_it_from_ending(launch: Launch, model_file: Path, signals: int) -> None:
+    server = launch(model_file, code=STUCK.format(least_s=0.5), grace_s=600 if signals == 2 else 0.5)
+    with connected(server) as connection:
+        data = picture()
+        connection.sendall(REQUEST + b"Content-Length: %d\r\n\r\n" % len(data) + data)
+        with pytest.raises(httpx.ReadTimeout):
+            while True:
+                httpx.get(f"{server.url}/healthz", timeout=0.5)
+        for number in (signal.SIGTERM, signal.SIGINT)[:signals]:
+            server.process.send_signal(number)
+        assert server.process.wait(60) == -signal.SIGKILL
+
+
+def test_server_whose_models_all_fail_their_first_picture_ends_with_the_reason(model_file: Path) -> None:
+    script = """
+import sys
+from pixlate.cli import main
+from pixlate.inference.executor import Executor
+from pixlate.errors import PixlateError
+
+def fail(*arguments, **named):
+    raise PixlateError("no kernel image is available")
+
+Executor.__call__ = fail
+sys.exit(main())
+"""
+    words = [sys.executable, "-c", f"import sys; sys.argv[1:1] = ['serve']{script}", str(model_file), "--port", "0", "--device", "cpu", "--log-format", "json"]
+    done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=60)
+    first, second = done.stderr.splitlines()
+    assert done.returncode == 2 and not done.stdout and "expected a model that translates" in second
+    assert json.loads(first)["message"].endswith("so it is not ready: no kernel image is available")

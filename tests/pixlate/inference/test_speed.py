@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pixlate.inference.speed import HALF_LIFE_S, Speed, Turn
+from pixlate.inference.speed import HALF_LIFE_S, LONG_S, Speed, Turn
 
 
 def test_speed_is_pixels_over_seconds_and_unlimited_before_the_first_measurement() -> None:
@@ -21,10 +21,12 @@ def test_speed_forgets_and_leaves_out_runs_too_small_to_measure() -> None:
     speed.record(10 * 10 * HALF_LIFE_S, 10 * HALF_LIFE_S)
     assert speed.pixels_a_second == pytest.approx(10, rel=0.01)
     speed.least = 100
-    speed.record(99, 1000)
+    speed.record(99, LONG_S / 2)
     speed.record(-5000, 1)
     speed.record(500, 0)
     assert speed.pixels_a_second == pytest.approx(10, rel=0.01)
+    speed.record(99, 10 * HALF_LIFE_S)
+    assert speed.pixels_a_second == pytest.approx(0.33, rel=0.1)
 
 
 def test_turn_lends_a_share_of_its_own_seconds() -> None:

@@ -4,6 +4,8 @@ import math
 
 HALF_LIFE_S = 30.0
 """Seconds of work after which a measurement counts half, so that the speed follows a machine that becomes busy or free."""
+LONG_S = 0.2
+"""Seconds of a run that is long enough to be measured, whatever its pixels."""
 
 
 class Speed:
@@ -11,19 +13,19 @@ class Speed:
 
     def __init__(self) -> None:
         self.least = 1
-        """Fewest pixels of a run that is recorded: in smaller ones most of the time is not spent on pixels."""
+        """Fewest pixels of a run of less than :data:`LONG_S` that is recorded: in smaller ones most of the time may not be spent on pixels."""
         self._sums = 0.0, 0.0
 
     def record(self, pixels: float, seconds: float) -> None:
         """Take a run of the model into account."""
-        if pixels < self.least or seconds <= 0:
+        if pixels <= 0 or seconds <= 0 or (pixels < self.least and seconds < LONG_S):
             return
         kept = 0.5 ** (seconds / HALF_LIFE_S)
         before_pixels, before_seconds = self._sums
         self._sums = before_pixels * kept + pixels, before_seconds * kept + seconds
 
     def reset(self, pixels: int, seconds: float) -> None:
-        """Begin with one measurement; from now on smaller runs are left out."""
+        """Begin with one measurement; from now on smaller and shorter runs are left out."""
         self.least, self._sums = pixels, (float(pixels), seconds)
 
     @property
