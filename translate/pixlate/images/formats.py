@@ -7,7 +7,7 @@ from types import MappingProxyType
 from PIL import BmpImagePlugin
 
 from pixlate.errors import PixlateError
-from pixlate.images import avif, decode, encode, gif, jpeg, npy, png, tiff, webp
+from pixlate.images import avif, bmp, decode, encode, gif, jpeg, npy, png, tiff, webp
 from pixlate.plugin.image_format import ImageFormat
 
 SNIFFED = 16
@@ -77,7 +77,7 @@ BMP = ImageFormat(
     suffixes=(".bmp", ".dib"),
     sniff=lambda head: head.startswith(b"BM"),
     probe=partial(decode.probe, BmpImagePlugin.BmpImageFile),
-    read=decode.frames,
+    read=bmp.frames,
     write=encode.bmp,
     lossless="always",
     metadata=("dpi",),

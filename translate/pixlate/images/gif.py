@@ -29,9 +29,10 @@ class _Blocks:
     corners: list[tuple[int, int]]
     """Of each frame, right and bottom in pixels: a frame may reach beyond the canvas, which then grows (as all decoders do)."""
 
-    def canvases(self, first: tuple[int, int]) -> Iterator[tuple[int, int]]:
-        """Yield (width, height) of the canvas at each frame."""
-        return accumulate(self.corners, lambda size, corner: (max(size[0], corner[0]), max(size[1], corner[1])), initial=first)
+    def canvases(self, data: bytes) -> list[tuple[int, int]]:
+        """Return (width, height) of the canvas at each frame."""
+        sizes = accumulate(self.corners, lambda size, corner: (max(size[0], corner[0]), max(size[1], corner[1])), initial=struct.unpack("<HH", data[6:10]))
+        return list(sizes)[1:]
 
 
 def probe(stream: BinaryIO) -> Header:
@@ -45,7 +46,7 @@ def probe(stream: BinaryIO) -> Header:
             break
         if not more:
             raise ValueError("it holds no picture")
-    return decode.header(GifImagePlugin.GifImageFile(BytesIO(b"".join(blocks.parts))))
+    return decode.header(decode.Unread(blocks.canvases(data)[0], {}))
 
 
 def frames(opened: Opened) -> Iterator[Frame]:
@@ -60,9 +61,7 @@ def frames(opened: Opened) -> Iterator[Frame]:
     metadata, notes = decode.bounded(replace(parsed.metadata, xmp=packet, comments=tuple(map(decode.text_of, blocks.comments))))
     image = GifImagePlugin.GifImageFile(BytesIO(b"".join((*blocks.parts, _TRAILER))))
     parsed = replace(parsed, image=image, metadata=metadata, notes=parsed.notes + notes)
-    canvases = blocks.canvases(struct.unpack("<HH", data[6:10]))
-    next(canvases)
-    for index, size in enumerate(canvases):
+    for index, size in enumerate(blocks.canvases(data)):
         check_size(*size, opened.max_pixels)
         yield decode.frame(parsed, index, count)
 
@@ -100,11 +99,11 @@ def _palette(data: bytes, flags: int) -> int:
 
 def _joined(blocks: memoryview) -> bytes:
     """Return the content of a chain of blocks that each begin with their length."""
-    parts, position = [], 0
+    content, position = bytearray(), 0  # a list of pieces of a byte each would take 200 times as much
     while position < len(blocks) and (length := blocks[position]):
-        parts.append(blocks[position + 1 : position + 1 + length])
+        content += blocks[position + 1 : position + 1 + length]
         position += length + 1
-    return b"".join(parts)
+    return bytes(content)
 
 
 def _skipped(data: bytes, position: int) -> int:

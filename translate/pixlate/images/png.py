@@ -50,13 +50,15 @@ class _Reduced:
     """Keywords and their texts."""
     colours: dict[bytes, bytes] = field(default_factory=dict)
     """Content of the chunks that describe colours by numbers."""
+    room: int = limits.METADATA_BYTES
+    """Bytes of metadata that are still unpacked."""
     frames: int = 0
     notes: dict[str, None] = field(default_factory=dict)
     """Sentences, each once, in their order."""
 
     def take(self, chunks: Iterable[tuple[bytes, memoryview]]) -> bytes:
         """Go through chunks; return the name of the last. Raises ValueError where one that the pixels need is damaged."""
-        name, segments, filled, size = b"", 0, 0, 0
+        name, segments, filled = b"", 0, 0
         for name, chunk in chunks:
             segments += 1
             filled += len(chunk) if name in _DATA else 0
@@ -73,9 +75,8 @@ class _Reduced:
                     self._note(f"a damaged chunk {name.decode('latin-1')} was left out")
                     continue
             if name in _METADATA:
-                plain = self._plain(name, chunk, limits.METADATA_BYTES - size)
-                size += len(chunk) + len(plain)
-                self.parts.append(plain)
+                self.room -= len(chunk)
+                self.parts.append(self._plain(name, chunk))
             elif name in _NEEDED:
                 self.frames += name == b"fcTL"
                 self.parts.append(chunk)
@@ -87,13 +88,15 @@ class _Reduced:
                 break
         return name
 
-    def _plain(self, name: bytes, chunk: memoryview, room: int) -> memoryview:
+    def _plain(self, name: bytes, chunk: memoryview) -> memoryview:
         """Return a chunk of metadata with its text unpacked, as Pillow takes any length of it; empty where it is left out, or stored here."""
+        most = max(0, min(self.room, limits.BLOCK_BYTES))
         try:
-            unpacked = _unpacked(name, bytes(chunk[8:-4]), min(room, limits.BLOCK_BYTES))
+            unpacked = _unpacked(name, bytes(chunk[8:-4]), most) if most else None
         except (ValueError, IndexError, zlib.error):
             self._note(f"a damaged chunk {name.decode()} was left out")
             return memoryview(b"")
+        self.room -= most if unpacked is None else len(unpacked[1])
         if unpacked is None:
             self._note(f"metadata of more than {limits.BLOCK_BYTES >> 20} MB were left out")
             return memoryview(b"")
