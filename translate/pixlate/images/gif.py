@@ -98,9 +98,11 @@ def _palette(data: bytes, flags: int) -> int:
 
 
 def _joined(blocks: memoryview) -> bytes:
-    """Return the content of a chain of blocks that each begin with their length."""
-    content, position = bytearray(), 0  # a list of pieces of a byte each would take 200 times as much
-    while position < len(blocks) and (length := blocks[position]):
+    """Return the content of a chain of blocks that each begin with their length, as far as the limit of blocks."""
+    content, position = bytearray(), 0
+    for _ in range(limits.SEGMENTS):
+        if position >= len(blocks) or not (length := blocks[position]):
+            break
         content += blocks[position + 1 : position + 1 + length]
         position += length + 1
     return bytes(content)
