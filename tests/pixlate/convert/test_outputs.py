@@ -1,5 +1,6 @@
 """What an output looks like: its pixels, depth, transparency and metadata, checked by reading it with Pillow, tifffile and by hand."""
 
+import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -13,10 +14,11 @@ from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 from tests.pixlate.conftest import NEAREST, Nearest, Run, load, noise, save
 
-from pixlate.convert import ConvertOptions
+from pixlate.convert import ConvertOptions, convert
 from pixlate.convert.conversion import settings_digest
+from pixlate.convert.preview import preview
 from pixlate.errors import PixlateError
-from pixlate.images import Picture
+from pixlate.images import ImageFile, Picture
 from pixlate.images.picture import Pixels
 from pixlate.inference.pictures import from_model, refuse_colour, to_model
 from pixlate.plugin.spec import ModelSpec
@@ -249,3 +251,22 @@ def test_linear_light_is_converted_and_noted(tmp_path: Path, run: Run) -> None:
     body = b"gAMA" + struct.pack(">I", 100_000)
     (tmp_path / "a.png").write_bytes(data[:33] + struct.pack(">I", 4) + body + struct.pack(">I", zlib.crc32(body)) + data[33:])
     assert run(tmp_path / "a.png", tmp_path / "out").notes == {"linear light (gAMA) converted to sRGB": 1}
+
+
+@pytest.mark.parametrize(("name", "limit"), [("a.webp", 16_383), ("a.jpg", 65_500), ("a.gif", 65_535)])
+def test_a_size_the_format_cannot_hold_fails_in_the_dry_run_and_before_decoding(
+    name: str, limit: int, tmp_path: Path, use: Callable[[Translator], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = use(Nearest())
+    for file, height in (("b.png", 4), (name, limit // 2 + 1)):
+        save(tmp_path / "in" / file, height, 1)
+    reason = f"expected sides of at most {limit} pixels in .*, got 2 x {2 * (limit // 2 + 1)}; use --format png"
+    previewed = list(preview([tmp_path / "in"], tmp_path / "out", model, ConvertOptions()))
+    assert [item.fails for item in previewed] == [True, False] and re.search(reason, previewed[0].action)
+    decoded: list[str] = []
+    real = ImageFile.read
+    monkeypatch.setattr(ImageFile, "read", lambda file, channels: decoded.append(file.format.name) or real(file, channels))
+    summary = convert(tmp_path / "in", tmp_path / "out", model)
+    assert (summary.converted, summary.exit_code, decoded) == (1, 1, ["png"])
+    assert re.search(reason, summary.failures[0][1])
+    assert convert(tmp_path / "in", tmp_path / "out2", model, ConvertOptions(format="png")).converted == 2

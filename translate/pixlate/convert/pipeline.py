@@ -16,7 +16,7 @@ from pixlate.errors import DeviceLost, OutOfDeviceMemory, PixlateError
 from pixlate.images import ImageFile, Picture, to_srgb, write_picture
 from pixlate.images.formats import writable
 from pixlate.images.picture import Pixels
-from pixlate.images.write import require_held
+from pixlate.images.write import require_held, require_sides
 from pixlate.inference.batcher import Abandoned, Batcher, Ticket
 from pixlate.inference.conditions import ImageConditions
 from pixlate.inference.executor import Executor
@@ -179,6 +179,8 @@ class Conversion(Run):
                 self._events.put(_Event(reading=True, result=settled))
                 return
             with job.place.fetched(lambda: self._stopping) as path, ImageFile(path, max_pixels=self.options.max_pixels, formats=self.formats) as file:
+                if file.format.probe is not None:  # what cannot be written is not even decoded
+                    require_sides(writable(job.format, self.formats), (file.size[0] * self.spec.scale, file.size[1] * self.spec.scale))
                 taken = self._reading_budget.take(2 * file.nbytes)
                 picture = file.read(self.spec.channels_in)
             refuse_colour(picture, self.spec)

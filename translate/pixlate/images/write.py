@@ -72,11 +72,16 @@ def require_held(format: ImageFormat, channels: int, dtype: object, size: tuple[
     """Refuse a picture of that many channels, a type of samples and (width, height) that a format does not hold, and name formats that do."""
     if format.holds(channels, dtype, size):
         return
-    if format.longest_side and max(size) > format.longest_side:
-        raise PixlateError(f"expected sides of at most {format.longest_side} pixels in {format.title}, got {size[0]} x {size[1]}; use --format png")
+    require_sides(format, size)
     others = " or ".join(dict.fromkeys(other.name for other in formats.values() if other.holds(channels, dtype, size)))
     held = f"{' or '.join(map(str, format.channels)) or 'any number of'} channels of {' or '.join(format.dtypes)}"
     raise PixlateError(f"expected a picture of {held} in {format.title}, got {channels} of {dtype}; use --format {others}")
+
+
+def require_sides(format: ImageFormat, size: tuple[int, int]) -> None:
+    """Refuse (width, height) that a format does not hold."""
+    if format.longest_side and max(size) > format.longest_side:
+        raise PixlateError(f"expected sides of at most {format.longest_side} pixels in {format.title}, got {size[0]} x {size[1]}; use --format png")
 
 
 def require_lossless(format: ImageFormat, formats: Mapping[str, ImageFormat] = BUILT_IN) -> None:
