@@ -105,7 +105,7 @@ def test_a_dry_run_writes_nothing_and_shows_sizes(tmp_path: Path, model: Path, c
     code, stdout, stderr = call(source, tmp_path / "out", "--model", model, "--dry-run", "--report", tmp_path / "r.json", "--sheet", tmp_path / "s.png")
     assert (code, stderr) == (0, "")
     assert tree(tmp_path) == before
-    assert f"convert: {source}/0/000.png -> 0/000.png 20x10 -> 40x20\n" in stdout
+    assert f"convert: {source}/0/000.png -> {tmp_path}/out/0/000.png 20x10 -> 40x20\n" in stdout
     assert stdout.endswith("2 files, 0 would fail by their headers, 0.0016 million pixels of output; nothing was written\n")
 
 

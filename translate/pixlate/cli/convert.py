@@ -3,22 +3,19 @@
 import json as json_format
 import math
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import timedelta
 from inspect import Signature, signature
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from pixlate.cli.progress import Display, duration, out_path
 from pixlate.convert import ConvertOptions, choose_engine
 from pixlate.convert import convert as convert_images
-from pixlate.convert.preview import preview
-from pixlate.convert.report import Report, Summary
+from pixlate.convert.preview import DryRun
+from pixlate.convert.report import Summary
 from pixlate.errors import PixlateError
 from pixlate.places.local import locate
 from pixlate.plugin.engine import Engine
@@ -34,6 +31,8 @@ def convert(
     engine: str = "threads",
     options: Annotated[ConvertOptions | None, Parameter(name="*", negative_iterable=())] = None,
     json: Annotated[bool, Parameter(negative="")] = False,
+    quiet: Annotated[bool, Parameter(negative="")] = False,
+    verbose: Annotated[bool, Parameter(negative="")] = False,
     engine_options: Annotated[Any, Parameter(parse=False)] = None,
 ) -> int:
     """Convert a folder of images with a model.
@@ -50,6 +49,10 @@ def convert(
         What runs the conversion: the threads of this process, or an engine of a plugin. An engine's options are listed by --engine NAME --help.
     json
         Print the summary (with --dry-run, the files) as one JSON document on standard output, for programs.
+    quiet
+        Print nothing but failures; no progress and no summary.
+    verbose
+        Print a line for each file on standard error, with its sizes and notes.
     """
     if not model:
         raise PixlateError("expected a model; write: pixlate convert photos/ out/ --model upscale-x4, and see `pixlate models` for others")
@@ -60,34 +63,19 @@ def convert(
     *sources, out = paths
     if isinstance(out, str) and locate(out).reach == "process":
         raise PixlateError(f"expected an output that outlasts this command, got {out}, which is this process's memory; name a folder or another URL")
+    if quiet and verbose:
+        raise PixlateError("expected one of --quiet and --verbose, got both; leave out one")
     chosen = options or ConvertOptions()
     if chosen.dry_run:
         choose_engine(engine)
-        return _preview(sources, out, model, chosen, json)
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}", markup=False),  # a path may hold brackets
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[rate]}", style="progress.data.speed"),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(model, total=None, rate="", start=False)
-        started = time.monotonic()
-
-        def watch(report: Report) -> None:
-            summary = report.summary
-            if summary.not_reached == summary.planned:
-                progress.start_task(task)
-            done = summary.planned - summary.not_reached
-            progress.update(task, total=summary.planned, completed=done, rate=_rate(summary, time.monotonic() - started))
-
-        summary = convert_images(sources, out, model, chosen, watch, engine if engine_options is None else engine_options)
+        return _preview(sources, out, model, chosen, json, quiet, verbose)
+    with Display(model, printable(shown(out)), quiet, verbose) as display:
+        summary = convert_images(sources, out, model, chosen, display.watch, engine if engine_options is None else engine_options)
     if json:
         print(json_format.dumps(asdict(summary) | {"exit_code": summary.exit_code}))
-    else:
+    elif not quiet:
         _print_summary(summary, out, chosen)
+    _print_failures(summary)
     return summary.exit_code
 
 
@@ -108,16 +96,6 @@ def with_options(engine: Engine) -> Callable[..., int]:
     return start
 
 
-def _rate(summary: Summary, seconds: float) -> str:
-    """Return converted images a second, the time left at that rate, and how many failed; what was finished before is no work and does not count."""
-    parts = []
-    if summary.converted:
-        speed = summary.converted / max(seconds, 1e-9)
-        left = timedelta(seconds=round(summary.not_reached / speed))
-        parts = [f"{speed:.2g} images/s" if speed < 10 else f"{speed:.0f} images/s", f"{left} left"]
-    return "  ".join([*parts, *([f"{summary.failed} failed"] if summary.failed else [])])
-
-
 def _print_summary(summary: Summary, out: str | Path, options: ConvertOptions) -> None:
     speed = f" at {summary.converted / max(summary.seconds, 1e-9):.2f} images/s on {summary.device}" if summary.converted else ""
     others = {"finished before": summary.finished_before, "skipped": summary.skipped, "failed": summary.failed, "not reached": summary.not_reached}
@@ -133,6 +111,9 @@ def _print_summary(summary: Summary, out: str | Path, options: ConvertOptions) -
         _say(f"before/after sheet: {printable(summary.sheet)}" if summary.sheet else "no before/after sheet, since nothing was converted")
     if options.report is not None and options.report.exists():
         _say(f"report: {printable(options.report)}")
+
+
+def _print_failures(summary: Summary) -> None:
     for source, reason in summary.failures[:SHOWN]:
         print(f"failed: {printable(source)}: {reason}", file=sys.stderr)
     if summary.failed > SHOWN:
@@ -150,23 +131,36 @@ def _print_left_out(ignored: Mapping[str, int]) -> None:
             _say(f"{start}: {', '.join(f'{ignored[kind]} {printable(kind)}' for kind in sorted(kinds))}")
 
 
-def _preview(sources: list[str | Path], out: str | Path, model: str, options: ConvertOptions, json: bool) -> int:
+def _preview(sources: list[str | Path], out: str | Path, model: str, options: ConvertOptions, json: bool, quiet: bool, verbose: bool) -> int:
     failed = count = pixels = 0
-    items = preview(sources, out, model, options)
+    found = DryRun(sources, out, model, options)
+    plan, spec, device = found.task.plan, found.executors[0].spec, found.executors[0].translator.device
+    if verbose:
+        print(f"{model}: {printable(found.task.path)}, scale {spec.scale}, {spec.channels_in} channels, on {device}", file=sys.stderr)
     if json:
         print('{"files": [', end="")
-    for item in items:
+    for item in found.files():
         if json:
             print(f"{',' if count else ''}\n{json_format.dumps(asdict(item))}", end="")
-        else:
+        elif not quiet or item.fails:
             sizes = " {}x{} -> {}x{}".format(*item.source_size, *item.output_size) if item.source_size and item.output_size else ""
-            _say(f"{item.action}: {printable(item.source)} -> {printable(item.output)}{sizes}")
+            _say(f"{item.action}: {printable(item.source)} -> {printable(out_path(str(plan.store), item.output))}{sizes}")
         count += 1
         failed += item.fails
         pixels += math.prod(item.output_size or (0,))
+    seconds = None if quiet and not json else found.seconds()
     if json:
-        print(f'\n],\n"exit_code": {1 if failed else 0}}}')
-    else:
+        print(f'\n],\n"left_out": {json_format.dumps(plan.ignored)},\n"seconds": {json_format.dumps(seconds)},\n"exit_code": {1 if failed else 0}}}')
+    elif not quiet:
+        _print_left_out(plan.ignored)
+        for caution in plan.cautions:
+            _say(f"note: {caution}")
+        if found.unknown:
+            _say(f"the size of {found.unknown} is not known before they are read; they are not in the estimate")
+        if seconds is None:
+            _say(f"how long it takes is not known before the first picture: {model} runs no sample")
+        elif seconds:
+            _say(f"about {duration(seconds)} of work on {device}, as fast as a sample has run, without reading and writing")
         print(
             f"{count} file{'' if count == 1 else 's'}, {failed} would fail by their headers, {pixels / 1e6:.3g} million pixels of output; nothing was written"
         )

@@ -50,7 +50,7 @@ def convert(
     for name, path in (*(("a source", path) for path in sources), ("the output folder", out)):
         if not isinstance(path, str | Path):
             raise PixlateError(f"expected {name} to be a path or a URL, got {path!r}; give a text or a pathlib.Path")
-    summary = running.run(planned(sources, out, model, chosen, watch or (lambda report: None)), engine_options)
+    summary = running.run(planned(sources, out, model, chosen, watch), engine_options)
     if not isinstance(summary, Summary):
         raise PixlateError(f"expected a Summary of the engine {running.name!r}, got {type(summary).__name__}; update the plugin that offers it")
     return summary

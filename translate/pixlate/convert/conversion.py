@@ -4,15 +4,18 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from pixlate.convert.options import ConvertOptions
 from pixlate.convert.plan import Plan, make_plan, refuse_replaced
+from pixlate.convert.progress import sizes_read_ahead
 from pixlate.convert.report import Report, Result, reason_of
 from pixlate.convert.sheet import Sheet
 from pixlate.errors import PixlateError
+from pixlate.images import ImageFile
 from pixlate.images.formats import writable
 from pixlate.images.write import require_held
 from pixlate.inference.conditions import ImageConditions
@@ -53,6 +56,8 @@ class Task:
     """Plugins' image formats by suffix."""
     watch: Callable[[Report], None]
     """Called after each result."""
+    survey: bool = False
+    """Whether sizes are read ahead from headers, so that the time left is known."""
 
     def fitted(self, spec: ModelSpec) -> "tuple[Task, ImageConditions]":
         """Return the task without the conditions that are given their default, and the conditions of its images, once its plan is known to be possible.
@@ -86,7 +91,7 @@ class Task:
                 sheet.save(report.summary)
 
 
-def planned(sources: Sequence[str | Path], out: str | Path, model: str | Path, options: ConvertOptions, watch: Callable[[Report], None]) -> Task:
+def planned(sources: Sequence[str | Path], out: str | Path, model: str | Path, options: ConvertOptions, watch: Callable[[Report], None] | None = None) -> Task:
     """Return what is to be converted, or refuse it.
 
     Raises:
@@ -98,7 +103,7 @@ def planned(sources: Sequence[str | Path], out: str | Path, model: str | Path, o
     formats = installed().image_formats()
     plan = make_plan([locate(source) for source in sources], locate(out), options, formats)
     refuse_replaced(plan, options, path)
-    return Task(plan, model, path, options, settings_digest(path, options), formats, watch)
+    return Task(plan, model, path, options, settings_digest(path, options), formats, watch or (lambda report: None), watch is not None)
 
 
 def settings_digest(model: Path, options: ConvertOptions) -> str:
@@ -122,6 +127,9 @@ class Run:
         self.plan, self.options, self.formats, self.watch = task.plan, task.options, task.formats, task.watch
         self.journal, self.report, self.sheet = sinks.journal, sinks.report, sinks.sheet
         self._stopping = self._full = False
+        self._survey = task.survey
+        self._begun = 0
+        """How many images have been begun, in the order of the plan."""
 
     def run(self) -> None:
         """Convert everything; return when nothing is in flight."""
@@ -129,7 +137,8 @@ class Run:
         self.watch(self.report)
         for path, reason in self.plan.failures:
             self._finish(Result(path, "", "failed", reason))
-        with StopOnSignal(self._interrupt):
+        self.report.progress.begin()
+        with StopOnSignal(self._interrupt), self._surveyed():
             self._convert()
         self.report.summary.seconds = time.monotonic() - started
         self.report.summary.cautions += [*self.plan.cautions, *getattr(self.plan.store, "notes", [])]  # which stores of older plugins lack
@@ -137,6 +146,12 @@ class Run:
     def stop(self) -> None:
         """Drain, from any thread: finish what has started, and start nothing new."""
         self._stopping = True
+
+    def _surveyed(self) -> AbstractContextManager[None]:
+        if not self._survey:
+            return nullcontext()
+        read = partial(ImageFile, max_pixels=self.options.max_pixels, formats=self.formats)
+        return sizes_read_ahead(self.report.progress, self.plan.jobs, lambda: self._begun, read)
 
     def _convert(self) -> None:
         """Convert what can be converted."""

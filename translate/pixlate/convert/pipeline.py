@@ -115,7 +115,7 @@ class Conversion(Run):
         options = self.options
         self.spec = executors[0].spec
         self.conditions = conditions or ImageConditions(self.spec, options.set, options.seed, options.mask, self.formats)
-        self._batcher = Batcher([{"": executor} for executor in executors])
+        self._batcher = Batcher([{"": executor} for executor in executors], on_tile=self.report.progress.tile)
         self._ahead = 2 * options.workers + 2 * len(executors) * executors[0].most_at_once
         self._events: SimpleQueue[_Event | None] = SimpleQueue()
         self._reading_budget, self._writing_budget = ByteBudget(BUDGET), ByteBudget(BUDGET)
@@ -145,6 +145,7 @@ class Conversion(Run):
         while True:
             while not self._stopping and self._reading + self._batcher.waiting < self._ahead and (job := next(jobs, None)) is not None:
                 readers.submit(self._read, job)
+                self._begun += 1
                 self._reading += 1
                 self._flying += 1
             if self._stopping:  # what is not yet translated is dropped; what is being written is finished
@@ -185,6 +186,7 @@ class Conversion(Run):
                 picture = file.read(self.spec.channels_in)
             refuse_colour(picture, self.spec)
             height, width, channels = picture.pixels.shape
+            self.report.progress.size(job.source, height * width)
             scale, written = self.spec.scale, channels_made(channels, self.spec)
             require_held(writable(job.format, self.formats), written, "uint8", (width * scale, height * scale), self.formats)
             conditions = self.conditions.arrays(job.pair, height, width)
@@ -214,6 +216,7 @@ class Conversion(Run):
         event = _Event()
         try:
             if not isinstance(output, Exception):
+                self.report.progress.translated(read.job.source)
                 taken = self._writing_budget.take(2 * output.nbytes)
                 self._writers.submit(self._write, read, output, taken)
                 return

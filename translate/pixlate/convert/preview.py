@@ -1,19 +1,29 @@
-"""Reports what a conversion would do, and writes nothing."""
+"""Reports what a conversion would do and how long it may take, and writes nothing."""
 
-from collections.abc import Iterator, Sequence
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pixlate.convert.conversion import Task, planned
+import numpy as np
+
+from pixlate.convert.conversion import planned
 from pixlate.convert.options import ConvertOptions
-from pixlate.errors import PixlateError
+from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.images import ImageFile
 from pixlate.images.formats import writable
 from pixlate.images.write import require_held
+from pixlate.inference.conditions import Conditions, stacked
+from pixlate.inference.executor import Executor
 from pixlate.inference.models import load_executors
-from pixlate.places.journal import ReadOnlyJournal
-from pixlate.plugin.spec import ModelSpec
+from pixlate.inference.sizes import allowed_side
+from pixlate.places.journal import Job, ReadOnlyJournal
 
+SAMPLES = (64, 64, 256)
+"""Sides of the samples by which the speed of a model is measured; the first warms it up."""
+QUICK_S = 0.5
+"""Seconds of a sample after which no larger one is run."""
 _ACTIONS = {
     "resume": {"new": "convert", "stale": "convert again", "finished": "finished before", "foreign": "fail: exists", "other settings": "fail: other settings"},
     "skip": {"new": "convert", "stale": "skip", "finished": "skip", "foreign": "skip", "other settings": "skip"},
@@ -39,27 +49,80 @@ class Preview:
         """Whether the file would be counted as a failure."""
         return self.action.startswith("fail")
 
+    @property
+    def is_work(self) -> bool:
+        """Whether the model would run on it."""
+        return self.action.startswith(("convert", "overwrite"))
+
+
+class DryRun:
+    """What a conversion would do; what the conversion would refuse is refused when it is made.
+
+    Raises:
+        PixlateError: As from :func:`pixlate.convert`.
+    """
+
+    def __init__(self, sources: Sequence[str | Path], out: str | Path, model: str | Path, options: ConvertOptions) -> None:
+        task = planned(sources, out, model, options)
+        self.executors = load_executors(model, options)
+        self.task, _ = task.fitted(self.executors[0].spec)
+        self._records = ReadOnlyJournal(self.task.plan.store, self.task.settings)
+        self._work = 0
+        self.unknown = 0
+        """How many images to convert have a size that is not known without decoding or downloading them."""
+
+    def files(self) -> Iterator[Preview]:
+        """Yield what would become of each file, from its header."""
+        for source, reason in self.task.plan.failures:
+            yield Preview(source, "", f"fail: {reason}")
+        for job in self.task.plan.jobs:
+            try:
+                found = self._previewed(job)
+            except PixlateError as error:
+                found = Preview(job.source, job.name, f"fail: {error}")
+            if found.is_work and found.source_size:
+                self._work += self.executors[0].work(*reversed(found.source_size))
+            self.unknown += found.is_work and not found.source_size
+            yield found
+
+    def seconds(self) -> float | None:
+        """Return about how long the model takes for the images that :meth:`files` has yielded, by running a sample; None where no sample runs."""
+        if not self._work:
+            return 0.0
+        speed = measured_speed(self.executors[0])
+        return None if speed is None else self._work / speed / len(set(map(id, self.executors)))
+
+    def _previewed(self, job: Job) -> Preview:
+        task, spec = self.task, self.executors[0].spec
+        version, path, size = job.place.version(), job.place.local, None
+        if path is not None:
+            with ImageFile(path, max_pixels=task.options.max_pixels, formats=task.formats) as file:
+                size = None if file.format.probe is None else file.size
+        output = (size[0] * spec.scale, size[1] * spec.scale) if size else None
+        if output is not None:
+            require_held(writable(job.format, task.formats), spec.channels_out, "uint8", output, task.formats)
+        return Preview(job.source, job.name, _ACTIONS[task.options.on_exists][self._records.state(job, version)], size, output)
+
 
 def preview(sources: Sequence[str | Path], out: str | Path, model: str | Path, options: ConvertOptions) -> Iterator[Preview]:
     """Yield what would become of each file, from its header; refuse at once what the conversion would refuse."""
-    task = planned(sources, out, model, options, lambda report: None)
-    spec = load_executors(model, options)[0].spec
-    task, _ = task.fitted(spec)
-    return _previews(task, ReadOnlyJournal(task.plan.store, task.settings), spec)
+    return DryRun(sources, out, model, options).files()
 
 
-def _previews(task: Task, records: ReadOnlyJournal, spec: ModelSpec) -> Iterator[Preview]:
-    for source, reason in task.plan.failures:
-        yield Preview(source, "", f"fail: {reason}")
-    for job in task.plan.jobs:
+def measured_speed(executor: Executor, clock: Callable[[], float] = time.perf_counter) -> float | None:
+    """Return the pixels a second that go through a model, by small grey samples; None where it takes none of them."""
+    speed = None
+    for turn, side in enumerate(SAMPLES):
+        height = width = allowed_side(side, executor.spec)
+        sample = np.full((1, height, width, executor.spec.channels_in), 127, np.uint8)
+        conditions = stacked([Conditions.neutral(executor.spec).arrays("", sample[0, :, :, :1])])
+        started = clock()
         try:
-            version, path, size = job.place.version(), job.place.local, None
-            if path is not None:
-                with ImageFile(path, max_pixels=task.options.max_pixels, formats=task.formats) as file:
-                    size = None if file.format.probe is None else file.size
-            output = (size[0] * spec.scale, size[1] * spec.scale) if size else None
-            if output is not None:
-                require_held(writable(job.format, task.formats), spec.channels_out, "uint8", output, task.formats)
-            yield Preview(job.source, job.name, _ACTIONS[task.options.on_exists][records.state(job, version)], size, output)
-        except PixlateError as error:
-            yield Preview(job.source, job.name, f"fail: {error}")
+            executor(sample, conditions=conditions)
+        except (PixlateError, OutOfDeviceMemory, MemoryError):
+            return speed
+        seconds = max(clock() - started, 1e-9)
+        speed = math.prod(sample.shape[1:3]) / seconds
+        if turn and seconds > QUICK_S:
+            break
+    return speed

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Literal, Self
 
+from pixlate.convert.progress import Progress
 from pixlate.errors import PixlateError
 from pixlate.places.paths import make_folders
 from pixlate.system.folder import open_own
@@ -81,6 +82,9 @@ class Report:
 
     def __init__(self, path: Path | None, planned: int, ignored: Mapping[str, int]) -> None:
         self.summary = Summary(planned=planned, not_reached=planned, ignored={kind: count for kind, count in ignored.items() if count})
+        self.progress = Progress(planned)
+        self.last: Result | None = None
+        """The newest result."""
         self._draft = None if path is None else Draft(path, "report")
         self._write('{"files": [')
 
@@ -107,7 +111,8 @@ class Report:
 
     def add(self, result: Result) -> None:
         """Record one result."""
-        summary = self.summary
+        summary, self.last = self.summary, result
+        self.progress.finish(result.source, result.source_size if result.status == "converted" else None)
         self._write(("" if summary.not_reached == summary.planned else ",") + "\n" + json.dumps(asdict(result)))
         match result.status:
             case "converted":

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from pixlate.errors import DeviceLost, OutOfDeviceMemory, PixlateError
 from pixlate.images.picture import Pixels
 from pixlate.inference.conditions import NONE, Arrays
-from pixlate.inference.executor import Executor
+from pixlate.inference.executor import Executor, OnTile
 from pixlate.inference.speed import Speed, Turn
 
 LENT = 0.5
@@ -68,6 +68,7 @@ class Batcher:
         warm_up: Called in each thread before its first batch.
         watch: Called with each batch that has run, in its thread.
         speeds: Of each model by its name in the lanes, or none at all.
+        on_tile: Called with the source pixels of each tile or picture that is done, in the thread that ran it; see :data:`pixlate.inference.executor.OnTile`.
     """
 
     def __init__(
@@ -78,8 +79,9 @@ class Batcher:
         warm_up: Callable[[], None] = lambda: None,
         watch: Callable[[Batch], None] = lambda batch: None,
         speeds: Mapping[str, Speed] = MappingProxyType({}),
+        on_tile: OnTile = lambda pixels: None,
     ) -> None:
-        self._speeds = speeds
+        self._speeds, self._on_tile = speeds, on_tile
         self._lanes, self._wait_s, self._oldest_first, self._warm_up, self._watch = lanes, wait_s, oldest_first, warm_up, watch
         self._waiting: dict[Key, deque[Ticket]] = {}
         self._changed = threading.Condition()
@@ -165,6 +167,7 @@ class Batcher:
                 self._lend(lane, turn)
 
         def record(pixels: int) -> None:
+            self._on_tile(pixels)
             if speed is not None:
                 speed.record(pixels * overlap, turn.since_last(time.monotonic()))
 

@@ -29,5 +29,5 @@ class Engine(Offer, kind="engine"):
         from pixlate.convert.options import ConvertOptions
 
         super().__post_init__()
-        names = ("model", "engine", "options", "json", "config", "help", "version", *(item.name for item in fields(ConvertOptions)))
+        names = ("model", "engine", "options", "json", "quiet", "verbose", "config", "help", "version", *(item.name for item in fields(ConvertOptions)))
         check_class(f"engine {self.name!r}", self.options, dict.fromkeys(names, "pixlate convert"))

@@ -1,0 +1,152 @@
+"""What is on the screen while a folder is converted: a bar on a terminal, a line every half minute elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from threading import Event, Lock, Thread
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from pixlate.convert.report import Report, Result
+from pixlate.system.text import printable
+
+EVERY = 30.0
+"""Seconds between two lines where there is no terminal."""
+_LOOK = 1.0
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people read it: ``0:04:10``."""
+    return str(timedelta(seconds=round(seconds)))
+
+
+def status(report: Report) -> str:
+    """Return how far a conversion is: ``12/340 images, 31 %, 0:04:10 left, 2 failed``."""
+    summary, progress = report.summary, report.progress
+    left = progress.seconds_left
+    parts = [f"{summary.planned - summary.not_reached}/{summary.planned}", f"{progress.fraction:.0%}"]
+    if left is not None and summary.not_reached:
+        parts.append(f"{duration(left)} left")
+    return ", ".join([*parts, *([f"{summary.failed} failed"] if summary.failed else [])])
+
+
+def line_of(result: Result, out: str) -> str:
+    """Return what ``--verbose`` prints of a result."""
+    sizes = " {}x{} -> {}x{}".format(*result.source_size, *result.output_size) if result.source_size and result.output_size else ""
+    more = "; ".join([*([result.reason] if result.reason else []), *result.notes])
+    return printable(f"{result.status}: {result.source} -> {out_path(out, result.output)}{sizes}") + (f" ({more})" if more else "")
+
+
+def out_path(out: str, name: str) -> str:
+    """Return the full path or URL of an output in an output folder."""
+    return f"{out.rstrip('/')}/{name}" if name else out
+
+
+class Lines:
+    """What is printed where there is no terminal: the estimate once it is known, if that is long, and then a line every half minute.
+
+    Args:
+        model: Name of the model, which is said while it is loaded.
+        write: Prints a line.
+        clock: Returns seconds of a monotonic clock.
+    """
+
+    def __init__(self, model: str, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self.report: Report | None = None
+        """Known once the conversion has begun."""
+        self._model, self._write, self._clock = model, write, clock
+        self._started = self._last = clock()
+        self._estimated = False
+
+    def tick(self) -> None:
+        """Print a line if one is due; called every second or so."""
+        now = self._clock()
+        left = None if self.report is None else self.report.progress.seconds_left
+        first = not self._estimated and left is not None and left >= EVERY
+        if not first and now - self._last < EVERY:
+            return
+        self._last = now
+        self._estimated = self._estimated or left is not None
+        if self.report is None:
+            self._write(f"loading {self._model} ..., {duration(now - self._started)}")
+        else:
+            self._write(f"{self._model}: {status(self.report)}, {self.report.progress.pixels_left / 1e6:.3g} million pixels to do")
+
+
+class Display:
+    """Context in which the state of a conversion is shown on standard error.
+
+    Args:
+        model: Name of the model.
+        out: The output folder or file, as it is printed.
+        quiet: Whether to show nothing.
+        verbose: Whether to print a line for each file, too.
+    """
+
+    def __init__(self, model: str, out: str, quiet: bool, verbose: bool) -> None:
+        console = Console(stderr=True)
+        self._out, self._verbose = out, verbose
+        self._report: Report | None = None
+        self._bar = _Bar(model, lambda: self._report, console) if console.is_terminal and not quiet else None
+        self._lines = None if console.is_terminal or quiet else Lines(model, self._say)
+        self._lock, self._ended = Lock(), Event()
+        self._ticking = Thread(target=self._tick, name="progress", daemon=True)
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+        if self._lines is not None:
+            self._ticking.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._ended.set()
+        if self._bar is not None:
+            self._bar.stop()
+        if self._lines is not None:
+            self._ticking.join()
+
+    def watch(self, report: Report) -> None:
+        """Take in the state after a result."""
+        self._report = report
+        if self._lines is not None:
+            self._lines.report = report
+        if self._verbose and report.last is not None:
+            self._say(line_of(report.last, self._out))
+
+    def _say(self, line: str) -> None:
+        if self._bar is not None:
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            with self._lock:
+                print(line, file=sys.stderr, flush=True)
+
+    def _tick(self) -> None:
+        while self._lines is not None and not self._ended.wait(_LOOK):
+            self._lines.tick()
+
+
+class _Bar(Progress):
+    """A bar of the pixels that are done, drawn several times a second."""
+
+    def __init__(self, model: str, report: Callable[[], Report | None], console: Console) -> None:
+        columns = (
+            TextColumn("{task.description}", markup=False),  # a path may hold brackets
+            BarColumn(24),
+            TextColumn("{task.fields[status]}", markup=False),
+            TimeElapsedColumn(),
+        )
+        super().__init__(*columns, console=console)
+        self._model, self._of = model, report
+        self._task = self.add_task(f"loading {model} ...", total=None, status="")
+
+    def get_renderable(self) -> RenderableType:
+        """Return what is drawn, as things are now."""
+        report = self._of() if hasattr(self, "_of") else None
+        if report is not None:
+            self.update(self._task, description=self._model, total=1.0, completed=report.progress.fraction, status=status(report))
+        return super().get_renderable()

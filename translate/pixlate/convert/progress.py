@@ -1,0 +1,149 @@
+"""How far a conversion is and how long it will take, counted in pixels of the sources, since images differ by a factor of thousands."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Event, Lock, Thread
+
+from pixlate.errors import PixlateError
+from pixlate.images import ImageFile
+from pixlate.inference.speed import Speed
+from pixlate.places.journal import Job
+
+MEASURED_S = 1.0
+"""Seconds of work after which the speed is known well enough to say how much time is left."""
+
+
+class Progress:
+    """Pixels done and left; callable from any thread.
+
+    An image whose size is not yet known counts as the average of those that are.
+
+    Args:
+        count: Images.
+        clock: Returns seconds of a monotonic clock.
+    """
+
+    def __init__(self, count: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.left = count
+        """Images without a result."""
+        self._clock = clock
+        self._lock = Lock()
+        self._sizes: dict[str, int] = {}
+        """Source -> pixels, of images without a result; 0 once it is translated."""
+        self._pending = self._seen = self._seen_pixels = 0
+        self._tiles = self._translated = self._settled = 0
+        self._speed, self._recorded = Speed(), clock()
+        self._measured = 0.0
+
+    def begin(self) -> None:
+        """Count time from here on: the model is loaded."""
+        self._recorded = self._clock()
+
+    def size(self, source: str, pixels: int) -> None:
+        """Take in the size of an image, as its header says it."""
+        with self._lock:
+            if source not in self._sizes:
+                self._sizes[source] = pixels
+                self._pending += pixels
+                self._seen += 1
+                self._seen_pixels += pixels
+
+    def tile(self, pixels: int) -> None:
+        """Count pixels that the model has translated; fewer than 0 where it begins again."""
+        with self._lock:
+            self._tiles += pixels
+            self._work(pixels)
+
+    def translated(self, source: str) -> None:
+        """Take in that the model is done with an image."""
+        with self._lock:
+            self._close(source)
+
+    def finish(self, source: str, size: tuple[int, int] | None) -> None:
+        """Take in the result of an image; ``size`` where it was converted."""
+        if size is not None:
+            self.size(source, size[0] * size[1])
+        with self._lock:
+            before = self._translated
+            if size is not None and self._close(source) and (unseen := self._translated - max(before, self._tiles)) > 0:
+                self._work(unseen)  # of an engine that reports no tiles
+            pixels = self._sizes.pop(source, 0)
+            self._pending -= pixels
+            self._settled += pixels
+            self.left -= 1
+
+    @property
+    def known(self) -> bool:
+        """Whether the size of every image is known."""
+        return len(self._sizes) >= self.left
+
+    @property
+    def pixels_left(self) -> float:
+        """Pixels not yet translated, estimated where sizes are unknown."""
+        with self._lock:
+            average = self._seen_pixels / self._seen if self._seen else 0.0
+            running = max(0, self._tiles - self._translated)
+            return max(0.0, self._pending + (self.left - len(self._sizes)) * average - running)
+
+    @property
+    def fraction(self) -> float:
+        """What part of the pixels is done, 0 to 1."""
+        left, done = self.pixels_left, max(self._tiles, self._translated) + self._settled
+        return done / (done + left) if done + left else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time left at the measured speed; None before it is known."""
+        if self._measured < MEASURED_S or not self._seen:
+            return None
+        return self.pixels_left / self._speed.pixels_a_second
+
+    def _close(self, source: str) -> bool:
+        pixels = self._sizes.get(source, 0)
+        self._sizes[source] = 0
+        self._pending -= pixels
+        self._translated += pixels
+        return pixels > 0
+
+    def _work(self, pixels: int) -> None:
+        if pixels > 0:
+            now = self._clock()
+            self._speed.record(pixels, now - self._recorded)
+            self._measured += now - self._recorded
+            self._recorded = now
+
+
+@contextmanager
+def sizes_read_ahead(progress: Progress, jobs: Sequence[Job], begun: Callable[[], int], read: Callable[[Path], ImageFile]) -> Iterator[None]:
+    """Context in which a thread reads the headers of the images that are still to be read.
+
+    Args:
+        progress: Receives their sizes.
+        jobs: The images.
+        begun: Returns how many of them are being read already, and tell their size themselves.
+        read: Opens an image file.
+    """
+    ended = Event()
+
+    def survey() -> None:
+        index = 0
+        while not ended.is_set() and (index := max(index, begun())) < len(jobs):
+            job = jobs[index]
+            index += 1
+            with suppress(PixlateError, OSError, MemoryError):
+                job.place.version()  # of a pipe, which opening would wait for, it says so
+                if job.place.local is not None:
+                    with read(job.place.local) as file:
+                        width, height = file.size if file.format.probe is not None else (0, 0)
+                    if width:
+                        progress.size(job.source, width * height)
+
+    thread = Thread(target=survey, name="sizes", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
