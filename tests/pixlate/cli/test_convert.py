@@ -332,3 +332,70 @@ def test_a_terminal_shows_progress_with_the_models_name_as_it_is(tmp_path: Path,
     assert b"[v2] x[/a.onnx" in shown
     assert b"5/5" in shown
     assert stdout.startswith("5 converted")
+
+
+def test_quiet_prints_failures_alone(tmp_path: Path, model: Path, call: Call) -> None:
+    source = folder(tmp_path / "in", 2)
+    assert call(source, tmp_path / "out", "--model", model, "--quiet") == (0, "", "")
+    (source / "empty.png").touch()
+    failure = f"{source}/empty.png"
+    code, stdout, stderr = call(source, tmp_path / "out", "--model", model, "--quiet")
+    assert (code, stdout, stderr) == (1, "", f"failed: {failure}: the file is empty; copy it again from its source\n")
+    code, stdout, stderr = call(source, tmp_path / "out", "--model", model, "--quiet", "--dry-run")
+    assert (code, stderr) == (1, "") and stdout.startswith(f"fail: the file is empty; copy it again from its source: {failure}")
+    assert len(stdout.splitlines()) == 1
+
+
+def test_verbose_prints_a_line_for_each_file_on_standard_error(tmp_path: Path, model: Path, call: Call) -> None:
+    source, out = folder(tmp_path / "in", 2), tmp_path / "out"
+    (source / "a.jpg").write_bytes((source / "0" / "000.png").read_bytes())
+    code, stdout, stderr = call(source, out, "--model", model, "--verbose")
+    assert code == 0 and stdout.startswith("3 converted")
+    lines = sorted(stderr.splitlines())
+    assert lines[0] == f"converted: {source}/0/000.png -> {out}/0/000.png 9x6 -> 18x12"
+    assert lines[2] == f"converted: {source}/a.jpg -> {out}/a.jpg 9x6 -> 18x12 (the file is PNG inside, whatever its name says)"
+    _, _, stderr = call(source, out, "--model", model, "--verbose", "--json")
+    assert sorted(stderr.splitlines())[0] == f"finished before: {source}/0/000.png -> {out}/0/000.png"
+    code, _, stderr = call(source, out, "--model", model, "--verbose", "--quiet")
+    assert code == 2 and "expected one of --quiet and --verbose, got both" in stderr
+
+
+def test_a_dry_run_names_what_is_left_out_and_how_long_the_work_takes(tmp_path: Path, model: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["pixlate.convert.preview"], "measured_speed", lambda executor: 100.0)
+    source = folder(tmp_path / "in", 3, 60, 100)
+    (source / "notes.txt").touch()
+    arguments = (source, tmp_path / "out", "--model", model, "--dry-run", "--exclude", "001.png", "--limit", 1)
+    code, stdout, _ = call(*arguments)
+    assert code == 0
+    assert stdout.splitlines()[1:] == [
+        "left out, since their names are not those of images Pixlate reads, or hidden: 1 .txt",
+        "left out: 1 by --exclude, 1 by --limit",
+        "about 0:01:00 of work on cpu, as fast as a sample has run, without reading and writing",
+        "1 file, 0 would fail by their headers, 0.024 million pixels of output; nothing was written",
+    ]
+    found = json.loads(call(*arguments, "--json")[1])
+    assert (found["left_out"], found["seconds"]) == ({".txt": 1, "by --exclude": 1, "by --limit": 1}, 60.0)
+
+
+@pytest.mark.parametrize("wrong", ["source", "model", "mask", "out", "report"])
+def test_paths_are_checked_before_what_runs_models_is_imported(wrong: str, tmp_path: Path) -> None:
+    """A fresh process, in which importing PyTorch or ONNX Runtime is an error."""
+    import subprocess
+
+    source = folder(tmp_path / "in", 1)
+    (tmp_path / "weights.pth").write_bytes(b"weights")
+    (tmp_path / "file").touch()
+    words = {"source": source, "out": tmp_path / "out", "--model": tmp_path / "weights.pth", "--mask": source, "--report": tmp_path / "r.json"}
+    bad = {
+        "source": tmp_path / "none",
+        "model": tmp_path / "none.pth",
+        "mask": tmp_path / "none",
+        "out": tmp_path / "file" / "out",
+        "report": tmp_path / "file" / "r",
+    }
+    words |= {name if name in words else f"--{name}": bad[name] for name in [wrong]}
+    code = "import sys; sys.modules.update(torch=None, onnxruntime=None); from pixlate.cli import main; sys.exit(main())"
+    given = [str(words.pop("source")), str(words.pop("out")), *(str(word) for pair in words.items() for word in pair)]
+    done = subprocess.run([sys.executable, "-c", code, "convert", *given], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 2
+    assert str(bad[wrong]) in done.stderr and "PyTorch" not in done.stderr and "lacks a library" not in done.stderr

@@ -32,7 +32,7 @@ def build_app(tokens: Sequence[str] = ()) -> App:
         tokens: The command line, whose ``--engine`` decides which options ``convert`` has.
     """
     app = App(name="pixlate", help="Image-to-image translation.", help_format="plaintext", help_formatter=Help(), suppress_keyboard_interrupt=False)
-    formatter = Help(lambda: headings(ConvertOptions, "Files") | {"engine": "Memory and devices", "json": "Files"}, "Everyday")
+    formatter = Help(lambda: headings(ConvertOptions, "Files") | {"engine": "Memory and devices", "json": "Files", "quiet": "Everyday", "verbose": "Everyday"}, "Everyday")
     app.command(_convert(tokens), name="convert", help="Convert a folder of images with a model.", usage=CONVERT_USAGE, help_formatter=formatter)
     app.command("pixlate.cli.data:app", name="data", help="Check folders of training images.")
     app.command("pixlate.cli.train:app", name="train", help="Train a method on folders of images.")

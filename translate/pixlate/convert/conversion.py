@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from pixlate.convert.options import ConvertOptions
-from pixlate.convert.plan import Plan, make_plan, refuse_replaced
+from pixlate.convert.plan import Plan, make_plan, refuse_replaced, refuse_unwritable
 from pixlate.convert.progress import sizes_read_ahead
 from pixlate.convert.report import Report, Result, reason_of
 from pixlate.convert.sheet import Sheet
@@ -23,7 +23,7 @@ from pixlate.inference.models import find
 from pixlate.inference.pictures import refuse_opacity_through
 from pixlate.places.journal import Job, Journal, Outputs
 from pixlate.places.local import locate
-from pixlate.places.paths import digest_file
+from pixlate.places.paths import digest_file, require_folder
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.manager import installed
 from pixlate.plugin.place import FULL
@@ -99,10 +99,12 @@ def planned(sources: Sequence[str | Path], out: str | Path, model: str | Path, o
     """
     path = find(model)
     if options.mask is not None:
+        require_folder(options.mask)
         options = replace(options, mask=options.mask.absolute())
     formats = installed().image_formats()
     plan = make_plan([locate(source) for source in sources], locate(out), options, formats)
     refuse_replaced(plan, options, path)
+    refuse_unwritable(plan, options)
     return Task(plan, model, path, options, settings_digest(path, options), formats, watch or (lambda report: None), watch is not None)
 
 

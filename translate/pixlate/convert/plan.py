@@ -13,8 +13,8 @@ from pixlate.errors import PixlateError
 from pixlate.images.formats import writable
 from pixlate.images.write import require_lossless
 from pixlate.places.journal import Job, Outputs, ReadOnlyJournal
-from pixlate.places.local import HOME
-from pixlate.places.paths import identity, is_excluded, pair_name
+from pixlate.places.local import HOME, LocalStore
+from pixlate.places.paths import identity, is_excluded, pair_name, unwritable
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.place import Found, Place, Store, Version
 
@@ -204,3 +204,12 @@ def refuse_replaced(plan: Plan, options: ConvertOptions, model: Path) -> None:
         else:
             continue
         raise PixlateError(f"--{option} {path} would take the place of {what}; name another file")
+
+
+def refuse_unwritable(plan: Plan, options: ConvertOptions) -> None:
+    """Refuse an output folder, report or sheet that cannot be written, as far as that is known before the model is loaded, which may take long."""
+    if isinstance(plan.store, LocalStore) and (reason := unwritable(plan.store.root)):
+        raise PixlateError(f"the output folder {plan.store} cannot be written ({reason}); choose another or change its permissions")
+    for option, path in (("report", options.report), ("sheet", options.sheet)):
+        if path is not None and (reason := unwritable(path.parent)):
+            raise PixlateError(f"the {option} {path} cannot be written ({reason}); choose another path for --{option}")

@@ -75,11 +75,6 @@ class Progress:
             self.left -= 1
 
     @property
-    def known(self) -> bool:
-        """Whether the size of every image is known."""
-        return len(self._sizes) >= self.left
-
-    @property
     def pixels_left(self) -> float:
         """Pixels not yet translated, estimated where sizes are unknown."""
         with self._lock:
@@ -98,7 +93,7 @@ class Progress:
         """Time left at the measured speed; None before it is known."""
         if self._measured < MEASURED_S or not self._seen:
             return None
-        return self.pixels_left / self._speed.pixels_a_second
+        return max(0.0, self.pixels_left / self._speed.pixels_a_second - (self._clock() - self._recorded))
 
     def _close(self, source: str) -> bool:
         pixels = self._sizes.get(source, 0)

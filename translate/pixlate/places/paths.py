@@ -1,5 +1,6 @@
 """Local paths: what they say before a file is opened, the walk through folders, and what a glob names."""
 
+import errno
 import fnmatch
 import hashlib
 import os
@@ -47,6 +48,18 @@ def make_folders(folder: Path) -> None:
         folder = folder.parent
     for path in reversed(missing):
         path.mkdir(exist_ok=True)
+
+
+def unwritable(folder: Path) -> str:
+    """Return why nothing can be written into a folder, which need not exist; empty where nothing is known against it."""
+    above = folder.absolute()
+    while not os.path.lexists(above) and above != above.parent:
+        above = above.parent
+    if not os.path.isdir(above):  # noqa: PTH112 - pathlib raises where a folder above may not be read
+        return os.strerror(errno.ENOTDIR)
+    if os.access(above, os.W_OK | os.X_OK):
+        return ""
+    return os.strerror(errno.EROFS if hasattr(os, "statvfs") and os.statvfs(above).f_flag & os.ST_RDONLY else errno.EACCES)
 
 
 def digest_file(path: Path | int) -> str:
@@ -151,14 +164,19 @@ def pair_name(path: PurePath) -> str:
     return unicodedata.normalize("NFC", path.with_suffix("").as_posix())
 
 
+def require_folder(folder: Path) -> None:
+    """Refuse what is no folder of images."""
+    if not folder.is_dir():
+        raise PixlateError(f"expected a folder of images, got {folder}, which is {'a file' if folder.exists() else 'not there'}; name a folder")
+
+
 def images_by_name(folder: Path, suffixes: Container[str]) -> dict[str, Path]:
     """Return the images in and below a folder by :func:`pair_name`, in the order of their paths; hidden ones are left out.
 
     Raises:
         PixlateError: It is no folder, holds none, or a part of it cannot be read, or two have one name.
     """
-    if not folder.is_dir():
-        raise PixlateError(f"expected a folder of images, got {folder}, which is {'a file' if folder.exists() else 'not there'}; name a folder")
+    require_folder(folder)
     failures: Failures = []
     found: dict[str, Path] = {}
     for path in sorted(map(Path, walk(folder, folder, failures))):
