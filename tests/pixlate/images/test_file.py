@@ -1,6 +1,7 @@
 """One ImageFile from header to pixels, frames, arrays, and formats that a plugin reads and writes."""
 
 import os
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -114,6 +115,24 @@ def test_array_that_claims_more_than_it_holds_is_refused_before_memory_is_taken(
     np.save(tmp_path / "code.npy", np.array([[["text"]]], object), allow_pickle=True)
     with pytest.raises(PixlateError, match="Python objects, which are never read"):
         ImageFile(tmp_path / "code.npy", max_pixels=LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("descr", "shape", "sentence"),
+    [
+        ("'<f4'", "(" + "-" * 900 + "1, 2, 3)", "truncated or damaged"),
+        ("'<f4'", "(" * 9000, "truncated or damaged"),
+        ("'<f4'", "(1" + "0" * 900 + ", 2, 3)", "its samples end too soon"),
+        ("'<f4'", "(-1, 2, 3)", "2 x -1 pixels"),
+        ("'|V0'", "(9000, 9000, 4)", r"^expected samples of uint8, uint16 or floating point, got \|V0"),
+        ("('<f4', (9000, 9000))", "(1, 1, 1)", "^unsupported samples of an array: records; save one number a sample$"),
+        ("[('red', '<f4')]", "(1, 1, 1)", "^unsupported samples of an array: records; save one number a sample$"),
+    ],
+)
+def test_array_whose_header_is_absurd_is_one_sentence(descr: str, shape: str, sentence: str) -> None:
+    text = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}".encode()
+    with pytest.raises(PixlateError, match=sentence):
+        read_picture(b"\x93NUMPY\2\0" + struct.pack("<I", len(text)) + text + bytes(64), max_pixels=10**9)
 
 
 def test_array_notes_what_it_cannot_hold(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
-from tests.pixlate.images.conftest import LIMIT, photograph, samples
+from tests.pixlate.images.conftest import LIMIT, photograph, samples, saved
 
 from pixlate.errors import PixlateError
 from pixlate.images import Picture, read_picture
@@ -245,10 +245,9 @@ def test_more_strips_than_a_picture_has_are_not_looked_at() -> None:
 
 
 def test_of_tags_that_come_twice_the_first_counts_for_every_reader() -> None:
-    image = BytesIO()
-    Image.fromarray(photograph()).quantize(9).save(image, "TIFF")
+    palette = saved(Image.fromarray(photograph()).quantize(9), "TIFF")
     grey = file_of("<", _fields(7, 6), [samples(6, 7, 1).tobytes()])
-    for data in (image.getvalue(), grey):
+    for data in (palette, grey):
         first = _read(data)
         main = first_directory(BytesIO(data))
         lines = [(Tag.WIDTH, long("<", 4000)), (Tag.HEIGHT, long("<", 5)), (Tag.BITS, short("<", 16)), (Tag.PHOTOMETRIC, short("<", 0))]
@@ -257,6 +256,28 @@ def test_of_tags_that_come_twice_the_first_counts_for_every_reader() -> None:
         table = struct.pack("<H", len(twice)) + b"".join(struct.pack("<HHI4s", tag, *field) for tag, field in twice) + bytes(4)
         block[4:8] = struct.pack("<I", append(block, table))
         assert np.array_equal(_read(bytes(block)).pixels, first.pixels)
+
+
+def test_strip_of_jpeg_with_very_many_scans_is_refused() -> None:
+    image = saved(Image.fromarray(photograph(channels=1)[:, :, 0]), "JPEG", progressive=True)
+    scan = image[image.rfind(b"\xff\xda") : -2]
+    assert _read(file_of("<", _fields(64, 48, compression=7), [image])).pixels.shape == (48, 64, 1)
+    with pytest.raises(PixlateError, match=r"^expected at most 100 scans in a progressive JPEG of 64 x 48, got more"):
+        _read(file_of("<", _fields(64, 48, compression=7), [image[:-2] + scan * 120 + image[-2:]]))
+
+
+def test_raw_photographs_are_named_and_not_taken_for_their_thumbnail() -> None:
+    thumbnail = _fields(4, 4) | {254: long("<", 1), 330: long("<", 8, 8)}
+    sensor = _fields(4, 4, bits=16) | {Tag.PHOTOMETRIC: short("<", 32803)}
+    for fields in (thumbnail, sensor):
+        with pytest.raises(PixlateError, match=r"^a RAW photograph .* is unsupported; develop it to TIFF or JPEG first$"):
+            _read(file_of("<", fields, [bytes(32)]))
+
+
+def test_long_metadata_is_left_out_with_a_note() -> None:
+    fields = _fields(4, 4) | {700: Field(1, 17 << 20, b"x" * (17 << 20))}
+    picture = _read(file_of("<", fields, [bytes(16)]))
+    assert picture.metadata.xmp == b"" and picture.notes == ("the XMP block is longer than 16 MB and was left out",)
 
 
 def test_exif_whose_entries_name_the_same_bytes_does_not_grow() -> None:

@@ -85,7 +85,7 @@ def _given(tokens: Sequence[str], option: str) -> str:
 
 def main() -> int:
     """Run the command line; return the exit code. A user's mistake, and what the system refuses (a path, a full disk), prints one line and gives 2."""
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it and Pillow say of damaged metadata, once a file, would fill the screen
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what Pillow says of damaged metadata, once a file, would fill the screen
     try:
         with warnings.catch_warnings(), StopOnSignal(_interrupt):
             warnings.showwarning = _print_warning

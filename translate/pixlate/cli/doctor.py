@@ -16,7 +16,7 @@ from pixlate.plugin.manager import installed
 from pixlate.system.cores import granted_cores
 from pixlate.system.extras import install
 
-_RUN = ("pixlate", "numpy", "pillow", "imagecodecs", "tifffile", "pluggy", "cyclopts", "rich")
+_RUN = ("pixlate", "numpy", "pillow", "imagecodecs", "pluggy", "cyclopts", "rich")
 _EXTRAS = {
     "URLs": ("remote", ("fsspec",)),
     "clusters": ("cluster", ("ray",)),

@@ -67,7 +67,7 @@ def header(image: ImageFile.ImageFile | Unread, notes: tuple[str, ...] = (), ori
 def bounded(metadata: Metadata) -> tuple[Metadata, tuple[str, ...]]:
     """Return metadata without the blocks that are too long, or an XMP packet of too many tags, and notes on them."""
     notes = []
-    for name in ("exif", "icc", "xmp"):
+    for name in ("exif", "icc", "xmp", "iptc"):
         if len(getattr(metadata, name)) > limits.BLOCK_BYTES:
             notes.append(f"the {name.upper()} block is longer than {limits.BLOCK_BYTES >> 20} MB and was left out")
             metadata = Metadata(**vars(metadata) | {name: b""})

@@ -142,6 +142,11 @@ def read(opened: Opened) -> Picture:
     return replace(whole, notes=(*notes, *whole.notes))
 
 
+def check_strip(data: bytes, size: tuple[int, int]) -> None:
+    """Refuse a strip of TIFF, which is a JPEG file of its own, whose scans take too long to decode; ``size`` is that of the whole picture."""
+    _check_scans(len(_scans(b"", data, data.find(b"\xff\xda") + 2)), size)
+
+
 def _front(data: bytes) -> _Front | None:
     """Walk the segments in front of the first scan; None where the data end before it."""
     front = _Front()

@@ -12,6 +12,8 @@ from pixlate.images.picture import Picture, as_pixels
 from pixlate.plugin.image_format import Header, Opened
 
 MAGIC = npy.MAGIC_PREFIX
+HEADER = 1_000
+"""Most characters of a header; NumPy writes 118 for an array of three axes."""
 
 
 def probe(stream: BinaryIO) -> Header:
@@ -19,9 +21,14 @@ def probe(stream: BinaryIO) -> Header:
     version = npy.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"version {version[0]}.{version[1]}")
-    shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(stream)
+    try:
+        shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(stream, max_header_size=HEADER)
+    except (MemoryError, RecursionError) as error:  # of a parser whose nesting is limited
+        raise ValueError("its header cannot be parsed") from error
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which are never read")
+    if dtype.names or dtype.subdtype:
+        raise PixlateError("unsupported samples of an array: records; save one number a sample")
     full = (*shape, 1) if len(shape) == 2 else shape
     if len(full) != 3 or 0 in full:
         raise PixlateError(f"expected an array of (height, width, channels), got {shape}; save one image a file")
@@ -33,7 +40,7 @@ def probe(stream: BinaryIO) -> Header:
 def read(opened: Opened) -> Picture:
     """Return the array as it is: uint8, uint16, or floating point of any width as float32, not clipped."""
     opened.stream.seek(0)
-    array = npy.read_array(opened.stream, allow_pickle=False)
+    array = npy.read_array(opened.stream, allow_pickle=False, max_header_size=HEADER)
     return Picture(as_pixels(array[:, :, None] if array.ndim == 2 else array))
 
 

@@ -219,11 +219,16 @@ def _through_libtiff(data: bytes, page: Page) -> Iterator[memoryview]:
             }
             fields |= {Tag.COMPRESSION: short("<", page.compression), Tag.PHOTOMETRIC: short("<", 1), Tag.FILL_ORDER: short("<", 2 if page.reversed else 1)}
             stored = (page.segment(data, index) for index in range(first, last))
-            with TiffImagePlugin.TiffImageFile(BytesIO(file_of("<", fields | {Tag.ROWS: long("<", page.rows)}, stored))) as image:
-                image.load()
-                rows = memoryview(image.tobytes())
+            rows = memoryview(_grey(file_of("<", fields | {Tag.ROWS: long("<", page.rows)}, stored)))
             for start in range(0, len(rows), page.rows * length):
                 yield rows[start : start + page.rows * length]
+
+
+def _grey(file: bytes) -> bytes:
+    """Return the samples of a grey 8-bit TIFF file."""
+    with TiffImagePlugin.TiffImageFile(BytesIO(file)) as image:
+        image.load()
+        return image.tobytes()
 
 
 def file_of(order: Order, fields: Mapping[int, Field], segments: Iterable[bytes], *, tiled: bool = False) -> bytes:

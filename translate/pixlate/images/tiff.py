@@ -17,15 +17,18 @@ import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from pixlate.errors import PixlateError
-from pixlate.images import exif, iptc, xmp
-from pixlate.images.decode import as_stored, upright
+from pixlate.images import exif, iptc, jpeg, xmp
+from pixlate.images.decode import as_stored, bounded, upright
 from pixlate.images.encode import Encoded
+from pixlate.images.limits import BLOCK_BYTES
 from pixlate.images.picture import Metadata, Picture, Pixels, as_pixels, check_size, full_scale, unmultiplied
 from pixlate.images.segments import COMPRESSIONS, DEFLATE, DIFFERENCES, FLOATING, FLOATING_DIFFERENCES, LZMA, NONE, SIGNED, Page, Tag, decoded, file_of, page_of
 from pixlate.images.tags import UNDEFINED, Directory, Field, append, first_directory, long, rewritten, short
 from pixlate.plugin.image_format import Frame, Header, Opened
 
-DESCRIPTION, XMP, IPTC, ICC = 270, 700, 33723, 34675
+DESCRIPTION, XMP, IPTC, ICC, _SUBFILE, _SUB_DIRECTORIES = 270, 700, 33723, 34675, 254, 330
+_RAW = (32803, 34892)
+"""Photometric interpretations of what a sensor gave (DNG 1.4)."""
 _JPEG, _FAX = 7, (2, 3, 4, 32771)
 _THROUGH_PILLOW = {*COMPRESSIONS, *_FAX, _JPEG} - {LZMA}
 """Compressions that libtiff, through Pillow, decodes within bounds."""
@@ -50,10 +53,11 @@ def probe(stream: BinaryIO) -> Header:
     return Header(width, height, main.number(Tag.SAMPLES, 1), -(-int(max(main.numbers(Tag.BITS, (1,)))) // 8), main)
 
 
-def _metadata_of(main: Directory) -> Metadata:
-    """Return EXIF, ICC profile, XMP and resolution as they are."""
-    captions = iptc.datasets(main.data(IPTC))
-    return Metadata(exif.from_tiff(main), main.data(ICC), main.data(XMP).rstrip(b"\0"), exif.resolution(main), captions)
+def _metadata_of(main: Directory) -> tuple[Metadata, tuple[str, ...]]:
+    """Return EXIF, ICC profile, XMP, IPTC and resolution as they are, and notes on what was left out."""
+    captions = main.data(IPTC)
+    captions = iptc.datasets(captions) if len(captions) <= BLOCK_BYTES else captions  # which bounded drops
+    return bounded(Metadata(exif.from_tiff(main), main.data(ICC), main.data(XMP).rstrip(b"\0"), exif.resolution(main), captions))
 
 
 def _orientation(main: Directory) -> int:
@@ -94,7 +98,7 @@ def frames(opened: Opened) -> Iterator[Frame]:
     main: Directory = opened.header.parsed
     data = opened.data()
     if is_stack(main, opened.channels):
-        yield Frame(upright(Picture(read_stack(main, data, opened.max_pixels), None, _metadata_of(main)), _orientation(main)))
+        yield Frame(upright(Picture(read_stack(main, data, opened.max_pixels), None, *_metadata_of(main)), _orientation(main)))
         return
     offsets = main.chain()
     for offset in offsets:
@@ -105,8 +109,8 @@ def _picture(data: bytes, main: Directory, max_pixels: int) -> Picture:
     """Decode one page."""
     _refuse_unsupported(main)
     page = page_of(main, max_pixels)
-    notes = exif.lost_from_tiff(main)
-    metadata = _metadata_of(main)
+    metadata, notes = _metadata_of(main)
+    notes += exif.lost_from_tiff(main)
     if page.photometric in (0, 1, 2) and min(page.bits) >= 8 and (max(page.bits) > 8 or page.compression in COMPRESSIONS):
         pixels, alpha, more = _grey_or_rgb(_stored(data, main, page), main, page)
         return upright(Picture(pixels, alpha, metadata, notes + more), _orientation(main))
@@ -200,6 +204,9 @@ def _stored(data: bytes, main: Directory, page: Page) -> Pixels:
 
 def _image(data: bytes, main: Directory, page: Page) -> Image.Image:
     """Return an image of Pillow for what is not decoded here, opened on a file of the tags that were checked."""
+    if page.compression == _JPEG:
+        for index in range(len(page.sizes)):
+            jpeg.check_strip(page.segment(data, index), (page.width, page.height))
     if any(main.size(tag) > _COLOUR_BYTES for tag in _COLOUR_TAGS):
         raise ValueError("the tag of a palette or of a table of more than a megabyte")
     order = page.order
@@ -235,7 +242,9 @@ def _unsupported(page: Page) -> PixlateError:
 
 
 def _refuse_unsupported(main: Directory) -> None:
-    """Refuse by name compressions and samples that are not read."""
+    """Refuse by name compressions, samples and colours that are not read."""
+    if (main.number(_SUBFILE) & 1 and _SUB_DIRECTORIES in main.entries) or main.number(Tag.PHOTOMETRIC) in _RAW:
+        raise PixlateError("a RAW photograph (DNG, NEF, ARW and the like) is unsupported; develop it to TIFF or JPEG first")
     samples = max(1, main.number(Tag.SAMPLES, 1))
     compression, predictor, bits = main.number(Tag.COMPRESSION, NONE), main.number(Tag.PREDICTOR, 1), set(main.table(Tag.BITS, samples).tolist()) or {1}
     if compression not in _THROUGH_PILLOW and compression != LZMA:
