@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 import pixlate
 from pixlate.errors import PixlateError
+from pixlate.inference.models import cards
 from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
 from pixlate.plugin.spec import Provenance
 from pixlate.system.extras import import_for
@@ -28,12 +29,12 @@ def export(
     best: bool = False,
     plugin: Path | None = None,
 ) -> int:
-    """Write the averaged generator of a run as an ONNX file, after comparing it with PyTorch at several sizes.
+    """Write the averaged generator of a run as an ONNX file, after comparing it with PyTorch at several sizes; or a model again, with another precision or input.
 
     Parameters
     ----------
     run
-        Folder that pixlate train wrote, or one of its checkpoints.
+        Folder that pixlate train wrote, or one of its checkpoints; or an ONNX file, or the name of a ready model.
     model
         The .onnx file to write.
     generator
@@ -48,6 +49,13 @@ def export(
         The single file whose method the run trained, where it was started with one.
     """
     require_name(model)
+    if not run.is_dir() and (run.suffix.lower() == ".onnx" or str(run) in cards()):
+        for option, value in (("--generator", generator), ("--best", best), ("--plugin", plugin)):
+            if value:
+                raise PixlateError(f"{option} is for runs, got {run}, which is a model; leave it out")
+        from_onnx = import_for("exporting", "pixlate_export.from_onnx")
+        print_exported(from_onnx.export_model(str(run), model, options or ExportOptions(), data, licence))
+        return 0
     exporter = import_for("exporting", "pixlate_export.exporter")
     print_exported(exporter.export_run(run, model, options or ExportOptions(), generator, data, licence, best, plugin))
     return 0

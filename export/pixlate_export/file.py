@@ -40,6 +40,8 @@ class Original:
 
     outputs: Reference
     name: str = "PyTorch"
+    remedy: str = "update PyTorch and onnxscript, which have written another graph, or convert with the weights directly"
+    """What to do where the graph differs before any conversion."""
 
 
 def write_converted(model: onnx.ModelProto, spec: ModelSpec, original: Original, path: Path, options: ExportOptions, pictures: Pictures | None) -> Exported:
@@ -62,8 +64,7 @@ def write_converted(model: onnx.ModelProto, spec: ModelSpec, original: Original,
     judging = pictures.judging if pictures else ()
     samples = draw_samples(original.outputs, wanted, judging, original.name)
     if (wanted.io, wanted.precision) != (spec.io, spec.precision):
-        remedy = "PyTorch's exporter, or onnxscript, has no right words for this network: update them, or convert with its weights directly"
-        compare(samples, model, spec, original.name).require("the graph in float, before any conversion,", remedy)
+        compare(samples, model, spec, original.name).require("the graph before its conversion", original.remedy)
     model = finished(_converted(model, spec, options, pictures.calibrating if pictures else ()), wanted)
     parity = compare(samples, model, wanted, original.name)
     parity.require("the ONNX file", "use a higher --precision, or update onnxscript or report it where that is float32")

@@ -15,8 +15,8 @@ INPUT, OUTPUT = "image", "translated"
 
 
 def finished(model: onnx.ModelProto, spec: ModelSpec) -> onnx.ModelProto:
-    """Put the spec into the model's metadata and check the whole."""
-    helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
+    """Put the spec into the model's metadata, beside what else is there, and check the whole."""
+    helper.set_model_props(model, {entry.key: entry.value for entry in model.metadata_props} | {METADATA_KEY: spec.to_json()})
     onnx.checker.check_model(model)
     return model
 

@@ -26,7 +26,7 @@ def take_pixels(model: onnx.ModelProto, spec: ModelSpec) -> None:
     names = [*([INPUT] if spec.takes_image else []), *(each.name for each in spec.conditions if each.kind == "mask")]
     lines = [*(_indices(spec) if resized else []), *(line for name in names for line in _before(name, resized))]
     _put_before(graph, names, lines, TensorProto.UINT8, spec, "given")
-    _rename(graph, {OUTPUT: "_made"})
+    rename(graph, {OUTPUT: "_made"})
     graph.node.extend(map(parse_node, _after(spec, resized)))
     sides = [side.dim_param or side.dim_value for side in graph.output[0].type.tensor_type.shape.dim]
     shape = ("batch", "height_out", "width_out", spec.channels_out) if spec.takes_image else (sides[0], *sides[2:], sides[1])
@@ -41,7 +41,7 @@ def take_masks(model: onnx.ModelProto, spec: ModelSpec) -> None:
 
 def _put_before(graph: onnx.GraphProto, names: list[str], lines: Iterable[str], kind: int, spec: ModelSpec, last: str) -> None:
     """Put nodes that make ``_NAME_LAST`` of each input NAME before a graph, and give these inputs their new type and shape."""
-    _rename(graph, {name: f"_{name}_{last}" for name in names})
+    rename(graph, {name: f"_{name}_{last}" for name in names})
     nodes = [*map(parse_node, lines), *graph.node]
     del graph.node[:], graph.value_info[:]  # sides as they were named outside, which are others now
     graph.node.extend(nodes)
@@ -51,7 +51,8 @@ def _put_before(graph: onnx.GraphProto, names: list[str], lines: Iterable[str], 
             value.CopyFrom(helper.make_tensor_value_info(value.name, kind, shape))
 
 
-def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+def rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    """Give values new names wherever nodes use them; inputs and outputs of the graph keep theirs."""
     for node in graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]

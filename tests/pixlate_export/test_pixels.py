@@ -245,7 +245,7 @@ class AlmostTheSame(nn.Module):
 
 
 def test_a_graph_that_differs_by_less_than_a_level_is_refused_for_uint8_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sentence = r"expected the graph in float, before any conversion, to agree with PyTorch within 0\.0001 and 80 dB, got 0\.0002 and .* nothing was written"
+    sentence = r"expected the graph before its conversion to agree with PyTorch within 0\.0001 and 80 dB, got 0\.0002 and .* nothing was written"
     with pytest.raises(PixlateError, match=sentence):
         export_network(AlmostTheSame(), ModelSpec(), tmp_path / "model.onnx")
     assert not any(tmp_path.iterdir())
