@@ -20,7 +20,8 @@ class CycleGAN(AdversarialGAN):
         discriminators = {"target": build_discriminator(options, target), "source": build_discriminator(options, source)}
         super().__init__("cyclegan", options, generators, discriminators)
         self.order = options.order
-        self.cycle_weight, self.identity_weight = options.cycle_weight, options.identity_weight
+        back = options.cycle_weight if options.cycle_weight_target is None else options.cycle_weight_target
+        self.cycle_weights, self.identity_weight = {"source": options.cycle_weight, "target": back}, options.identity_weight
 
     def generate(self, batch: Batch) -> Images:
         """Return ``target`` and ``source``, each made from the other's batch, and both brought back: ``cycled_source``, ``cycled_target``."""
@@ -37,7 +38,7 @@ class CycleGAN(AdversarialGAN):
         losses: Losses = {}
         for domain, generator in (("target", MAIN_GENERATOR), ("source", BACK)):
             losses |= self.generator_terms(domain, batch[domain], images[domain])
-            losses[f"cycle_{domain}"] = self.cycle_weight * _difference(images[f"cycled_{domain}"], batch[domain])
+            losses[f"cycle_{domain}"] = self.cycle_weights[domain] * _difference(images[f"cycled_{domain}"], batch[domain])
             if self.identity_weight:
                 losses[f"identity_{domain}"] = self.identity_weight * _difference(self.generators[generator](batch[domain]), batch[domain])
             losses |= self.smoothness(domain, images[domain])

@@ -66,6 +66,19 @@ def test_identity_loss_between_domains_of_other_channels_is_refused() -> None:
         METHOD.options(channels_in=1)
 
 
+def test_each_direction_of_the_cycle_has_its_weight() -> None:
+    small = {"channels": 4, "blocks": 1, "discriminator_channels": 4, "discriminator_layers": 1, "identity_weight": 0.0}
+    gan = METHOD.build(METHOD.options(cycle_weight=10.0, cycle_weight_target=3.0, **small))
+    batch = {name: torch.rand(1, 3, 16, 16) for name in ("source", "target")}
+    with torch.no_grad():
+        losses = gan.generator_losses(batch, images := gan.generate(batch))
+    for name, weight in (("source", 10), ("target", 3)):
+        difference = 2 * (images[f"cycled_{name}"] - batch[name]).abs().mean()  # on [-1, 1]
+        assert float(losses[f"cycle_{name}"]) == pytest.approx(weight * float(difference), rel=1e-5)
+    with pytest.raises(PixlateError, match=r"expected --cycle-weight-target of at least 0, got -1\.0"):
+        METHOD.options(cycle_weight_target=-1.0)
+
+
 def test_both_generators_are_exported_with_their_own_channels(tmp_path: Path) -> None:
     folders = [make_photographs(tmp_path / name, 3, 24, 24, seed) for seed, name in enumerate(("source", "target"))]
     small = {"channels": 4, "blocks": 1, "discriminator_channels": 4, "discriminator_layers": 1, "patch": 16, "resize": 20, "hold_out": 1, "steps": 2}

@@ -28,7 +28,7 @@ def build_generator(options: AdversarialOptions, channels_in: int, channels_out:
     network: nn.Module
     shared = (options.norm, options.dropout, options.upsampling, options.attention)
     if options.generator == "unet":
-        network = UNet(channels_in, channels_out, options.depth, options.channels, *shared)
+        network = UNet(channels_in, channels_out, options.depth, options.channels, *shared, options.dropout_blocks)
     else:
         network = ResNet(channels_in, channels_out, options.blocks, options.channels, options.downsamplings, *shared, options.skip)
     initialise(network, options.initialisation, options.initial_gain)

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from pixlate.data.patches import PatchReader
+from pixlate.data.patches import PatchReader, bicubic
 from pixlate.images.picture import Pixels
 from pixlate.options import FolderOptions
 
@@ -40,6 +41,22 @@ def test_transforms_of_colour_leave_masks_alone(tmp_path: Path) -> None:
     )
     np.testing.assert_array_equal(changed[0], 255 - plain[0][:, ::-1])
     np.testing.assert_array_equal(changed[1], plain[1][:, ::-1])
+
+
+@pytest.mark.parametrize("size", [(9, 31), (40, 64), (70, 17)])
+def test_bicubic_is_that_of_pillow(size: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (40, 64, 3), np.uint8)
+    options = FolderOptions(patch=8, resize=16, resampling="bicubic")
+    (small,) = PatchReader(options).resized((image,), keep_aspect=False)
+    assert (small == np.asarray(Image.fromarray(image).resize((16, 16), Image.Resampling.BICUBIC))).all()
+    height, width = size
+    expected = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
+    assert (bicubic(image, height, width) == expected).all()
+    deep = bicubic(image.astype(np.uint16) * 257, height, width)
+    unit = bicubic(image.astype(np.float32) / 255, height, width)
+    assert deep.dtype == np.uint16 and np.abs(deep / 257 - expected).max() <= 1.5, "8 bits are rounded after rows and after columns"
+    assert unit.dtype == np.float32 and unit.min() >= 0 and unit.max() <= 1 and np.abs(unit * 255 - expected).max() <= 1.5
+    assert (bicubic(np.concatenate([image, image[:, :, :2]], axis=2), height, width)[:, :, 3:] == expected[:, :, :2]).all()
 
 
 def test_images_are_read_once_while_there_is_room() -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from typing import get_args
+from typing import Literal, get_args
 
 import pytest
 import torch
@@ -91,6 +91,19 @@ def test_unet_drops_in_the_three_innermost_decoder_blocks_of_full_width() -> Non
     with torch.device("meta"):
         depths = {depth: [any(isinstance(layer, nn.Dropout) for layer in block.modules()) for block in UNet(depth=depth).decoder] for depth in (3, 5, 8)}
     assert depths == {3: [False] * 3, 5: [True] + [False] * 4, 8: [True] * 3 + [False] * 5}
+
+
+@pytest.mark.parametrize(
+    ("where", "depth", "sizes"), [("paper", 8, [2, 4, 8]), ("code", 8, [4, 8, 16]), ("paper", 7, [2, 4, 8]), ("code", 7, [4, 8]), ("code", 5, [])]
+)
+def test_unet_drops_where_the_paper_or_its_code_does(where: Literal["paper", "code"], depth: int, sizes: list[int]) -> None:
+    network = UNet(depth=depth, channels=1, dropout_blocks=where).eval()
+    found: list[int] = []
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.register_forward_hook(lambda module, given, made: found.append(made.shape[-1]))
+    network(torch.rand(1, 3, 2**depth, 2**depth))
+    assert found == sizes, "the code has depth - 5 blocks with dropout around its innermost one"
 
 
 def test_dropout_acts_in_training_alone() -> None:

@@ -22,10 +22,12 @@ SMALL: Changes = {"patch": 16, "resize": 24, "discriminator_layers": 1}
 """Where there are discriminators from the start."""
 PLATEAU: Changes = {"schedule": "plateau", "validate_every": 1, "learning_rate": 0.05}
 GROUPS: Changes = {"discriminator_norm": "group"}
+DROPPED: Changes = {"generator": "unet", "blocks": None, "depth": 6, "patch": 64, "resize": 64, "channels": 2, "dropout": 0.5}
 RESNET: Changes = {"generator": "resnet", "depth": None, "blocks": 1}
 
 TRAINING: dict[str, Changes | tuple[Changes, Changes]] = {
     "steps": {"steps": 5},
+    "decay_epochs": ({"steps": 0, "epochs": 2, "schedule": "linear"}, {"steps": 0, "epochs": 2, "schedule": "linear", "decay_epochs": 2}),
     "epochs": ({"steps": 0, "epochs": 1}, {"steps": 0, "epochs": 2}),
     "batch": {"batch": 3},
     "accumulate": {"accumulate": 2},
@@ -69,6 +71,7 @@ FOLDERS: dict[str, Changes | tuple[Changes, Changes]] = {
     "transforms": {"transforms": "pipeline"},
     "resize": {"resize": 40},
     "keep_aspect": {"keep_aspect": True},
+    "resampling": {"resampling": "bicubic"},
     "mirror": {"mirror": False},
 }
 PAIRED = FOLDERS | {"reverse": {"reverse": True}, "grey": {"grey": True}, "lines": {"lines": 1.0}}
@@ -83,6 +86,7 @@ ADVERSARIAL: dict[str, Changes | tuple[Changes, Changes]] = {
     "skip": (RESNET, {**RESNET, "skip": True}),
     "norm": {"norm": "group"},
     "dropout": (RESNET, {**RESNET, "dropout": 0.3}),
+    "dropout_blocks": (DROPPED, {**DROPPED, "dropout_blocks": "code"}),
     "upsampling": {"upsampling": "resize"},
     "attention": {"attention": True},
     "discriminator": {"discriminator": ("patch", "pixel")},
@@ -144,6 +148,7 @@ CASES: dict[str, dict[str, Changes | tuple[Changes, Changes]]] = {
         "channels_in": ({"identity_weight": 0.0}, {"identity_weight": 0.0, "channels_in": 1}),
         "channels_out": ({"identity_weight": 0.0}, {"identity_weight": 0.0, "channels_out": 1}),
         "cycle_weight": {"cycle_weight": 5.0},
+        "cycle_weight_target": {"cycle_weight_target": 5.0},
         "identity_weight": {"identity_weight": 0.0},
         "order": {"order": "discriminators-first"},
     },

@@ -47,7 +47,7 @@ def other(owner: type[Any]) -> Any:
     return owner(**{name: value for name, value in values.items() if name not in LEFT})
 
 
-LEFT = {"stages", "schedule", "pixel_share", "periods", "patience", "scale", "damaged", "precision"}
+LEFT = {"stages", "schedule", "pixel_share", "periods", "patience", "scale", "damaged", "precision", "decay_epochs"}
 """Fields that belong to other choices than these, or take none but a few values."""
 
 

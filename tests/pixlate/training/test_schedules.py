@@ -43,6 +43,15 @@ def test_linear_rate_is_constant_for_half_the_run_then_falls_to_zero() -> None:
     assert [schedule.factor(step) for step in (0, 50, 100, 125, 150, 199)] == [1, 1, 1, 0.75, 0.5, pytest.approx(0.01)]
 
 
+def test_rate_falls_once_an_epoch_over_the_last_epochs_as_in_the_published_code() -> None:
+    constant, falling, images = 3, 4, 5
+    options = TrainingOptions(steps=0, epochs=constant + falling, decay_epochs=falling, schedule="linear", batch=1)
+    schedule = Schedule(options, options.total_steps(images), images)
+    published = [1.0 - max(0, epoch + 1 - constant) / float(falling + 1) for epoch in range(constant + falling)]  # lambda_rule of networks.py
+    assert [schedule.factor(step) for step in range(35)] == pytest.approx([rate for rate in published for _ in range(images)])
+    assert published[:4] == [1, 1, 1, 0.8]
+
+
 def test_step_rate_is_multiplied_at_each_milestone() -> None:
     schedule = Schedule(TrainingOptions(schedule="step", milestones=(0.25, 0.5), decay=0.1), 100)
     assert [schedule.factor(step) for step in (0, 24, 25, 49, 50, 99)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from pixlate.data.pixels import to_unit
@@ -49,7 +50,8 @@ class PatchReader:
     def resized(self, images: Decoded, keep_aspect: bool = True) -> Decoded:
         """Return the images of a sample at the size that ``resize`` gives the last of them."""
         size = size_for(images[-1], self.options.resize, keep_aspect)
-        return tuple(resized(image, *size) for image in images)
+        resize = bicubic if self.options.resampling == "bicubic" else resized
+        return tuple(resize(image, *size) for image in images)
 
     def whole(self, images: Decoded) -> list[Pixels]:
         """Return the images of a sample for validation, the shorter side at ``resize``, without rows and columns that a network cannot take."""
@@ -91,6 +93,17 @@ def resized(pixels: Pixels, height: int, width: int) -> Pixels:
             done: Any = [cv2.resize(group, (columns, rows), interpolation=how).reshape(rows, columns, -1) for group in groups]
             pixels = np.concatenate(done, axis=2) if len(done) > 1 else done[0]
     return np.clip(pixels, 0, 1) if pixels.dtype == np.float32 else pixels
+
+
+def bicubic(pixels: Pixels, height: int, width: int) -> Pixels:
+    """Return an image at another size, as Pillow's ``BICUBIC`` gives it: of 8 bits as Pillow rounds it, else computed in floating point."""
+    if (height, width) == pixels.shape[:2]:
+        return pixels
+    planes = [Image.fromarray(np.ascontiguousarray(plane if pixels.dtype == np.uint8 else plane.astype(np.float32))) for plane in np.moveaxis(pixels, 2, 0)]
+    done = np.stack([np.asarray(plane.resize((width, height), Image.Resampling.BICUBIC)) for plane in planes], axis=2)
+    if pixels.dtype == np.uint16:
+        return np.clip(np.rint(done), 0, 65535).astype(np.uint16)
+    return np.clip(done, 0, 1) if pixels.dtype == np.float32 else done
 
 
 def size_for(pixels: Pixels, side: int, keep_aspect: bool) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """The generator of Pix2Pix."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,8 @@ class UNet(Layered):
         depth: Halvings, at least 2; the sides of images must be multiples of 2**depth.
         channels: Feature maps of the first level; they double with each level up to eight times as many.
         norm: Normalisation, but at the first and the last convolution and at the bottleneck, where a 2**depth image is one pixel.
-        dropout: Share of feature maps' values dropped in the innermost decoder blocks of full width, three at most.
+        dropout: Share of feature maps' values dropped in decoder blocks of full width.
+        dropout_blocks: Which of these: ``paper`` takes the innermost three, ``code`` all but the innermost one (pytorch-CycleGAN-and-pix2pix).
         upsampling: How the decoder doubles.
         attention: Adds self-attention to the encoder where the sides are an eighth, or at the bottleneck of depth 2.
 
@@ -57,6 +59,7 @@ class UNet(Layered):
         dropout: float = 0.5,
         upsampling: Upsampling = "transposed",
         attention: bool = False,
+        dropout_blocks: Literal["paper", "code"] = "paper",
     ) -> None:
         super().__init__()
         if depth < 2:
@@ -79,7 +82,8 @@ class UNet(Layered):
             first = nn.ReLU(inplace=level < depth - 1)  # the innermost one must leave the bottleneck, a layer of its own, as it is
             layers = [first, *doubling(upsampling, width, widths[level - 1], 4, bias), norm_layer(norm, widths[level - 1])]
             full_width = widths[level - 1] == WIDEST * channels
-            layers += [nn.Dropout(dropout)] if dropout > 0 and full_width and len(self.decoder) < 3 else []
+            drops = full_width and (len(self.decoder) < 3 if dropout_blocks == "paper" else level < depth - 1)
+            layers += [nn.Dropout(dropout)] if dropout > 0 and drops else []
             self.decoder.append(nn.Sequential(*layers))
         self.decoder.append(nn.Sequential(nn.ReLU(inplace=True), *doubling(upsampling, 2 * widths[0], channels_out, 4, bias=True), nn.Tanh()))
 

@@ -8,8 +8,8 @@ from pixlate.options.checks import check_least, check_most, check_types, check_u
 from pixlate.options.groups import Groups
 from pixlate.options.training import TrainingOptions
 
-LEAST_DROPPED = 5
-"""Least depth of a U-Net that has decoder blocks of full width, which are those that drop features."""
+LEAST_DROPPED = {"paper": 5, "code": 6}
+"""Least depth of a U-Net that has decoder blocks of full width to drop features in, by --dropout-blocks."""
 MOST_CHANNELS = 16
 """Most channels of an image."""
 
@@ -38,6 +38,8 @@ class AdversarialOptions:
     """Normalisation in the generator."""
     dropout: float = 0.5
     """Share of features dropped in the U-Net's inner decoder blocks or the ResNet's blocks."""
+    dropout_blocks: Literal["paper", "code"] = "paper"
+    """Decoder blocks of the U-Net that drop features, by their outputs in a patch of 256: those of 2, 4 and 8 pixels, as the paper has it, or of 4, 8 and 16, as its authors' code."""
     upsampling: Literal["transposed", "resize"] = "transposed"
     """How the generator enlarges: transposed convolutions, or resizing before a convolution, which avoids checkerboard artefacts."""
     attention: bool = False
@@ -88,6 +90,7 @@ class AdversarialOptions:
             "skip",
             "norm",
             "dropout",
+            "dropout_blocks",
             "upsampling",
             "attention",
             "discriminator",
@@ -138,7 +141,10 @@ class AdversarialOptions:
                 "gradients are penalised; add --discriminator-norm instance"
             )
         check_used(self, bool(penalised), "--gradient-penalty, --r1 or --r2", "penalty_range")
-        check_used(self, not self.dropout or self.generator == "resnet" or self.depth >= LEAST_DROPPED, f"--depth {LEAST_DROPPED} or more", "dropout")
+        least = LEAST_DROPPED[self.dropout_blocks]
+        check_used(self, not self.dropout or self.generator == "resnet" or self.depth >= least, f"--depth {least} or more", "dropout")
+        drops = self.generator == "unet" and self.dropout > 0
+        check_used(self, drops, "--generator unet and --dropout above 0", "dropout_blocks")
         check_used(self, self.generator == "unet", "--generator unet", "depth")
         check_used(self, self.generator == "resnet", "--generator resnet", "blocks", "downsamplings", "skip")
         check_used(self, "patch" in self.discriminator, "--discriminator patch", "discriminator_layers")

@@ -17,6 +17,8 @@ class TrainingOptions:
     """Updates of every player; 0 uses --epochs."""
     epochs: int = 0
     """Passes over the training images, if --steps is 0."""
+    decay_epochs: int = 0
+    """How many of the --epochs, the last ones, the linear schedule falls in, once an epoch as in the code of Zhu et al.; 0 falls in each step of the second half."""
     batch: int = 16
     """Images in one step, over all devices."""
     accumulate: int = 1
@@ -30,7 +32,7 @@ class TrainingOptions:
     betas: tuple[float, float] = (0.9, 0.99)
     """Decay rates of Adam's two moments."""
     schedule: Literal["constant", "cosine", "linear", "step", "plateau"] = "cosine"
-    """Learning rate over the run: constant, half a cosine to zero, constant for half the run and then linear to zero, falling at --milestones, or falling where validation gets no better."""
+    """Learning rate over the run: constant, half a cosine to zero, constant for half the run (or until --decay-epochs) and then linear to zero, falling at --milestones, or falling where validation gets no better."""
     periods: int = 1
     """Times the cosine schedule starts again."""
     milestones: tuple[float, ...] = (0.5,)
@@ -82,6 +84,7 @@ class TrainingOptions:
             "generator_every",
             "betas",
             "schedule",
+            "decay_epochs",
             "periods",
             "milestones",
             "decay",
@@ -101,7 +104,7 @@ class TrainingOptions:
         check_types(self)
         at_least_one = ("batch", "accumulate", "generator_every", "periods", "patience", "devices", "validate_every", "checkpoint_every", "keep", "log_every")
         check_least(self, **dict.fromkeys(at_least_one, 1))
-        check_least(self, steps=0, epochs=0, warm_up=0, gradient_clip=0, pool=0, grow_from=0, seed=0, discriminator_learning_rate=0)
+        check_least(self, steps=0, epochs=0, decay_epochs=0, warm_up=0, gradient_clip=0, pool=0, grow_from=0, seed=0, discriminator_learning_rate=0)
         if not self.steps and not self.epochs:
             raise PixlateError("expected --steps or --epochs above 0, got 0 for both; set one of them")
         if self.steps and self.epochs not in (0, type(self).epochs):
@@ -123,6 +126,9 @@ class TrainingOptions:
             raise PixlateError(
                 f"expected --batch to be a multiple of --accumulate times --devices, {self.accumulate * self.devices}, got {self.batch}; choose a multiple"
             )
+        if self.decay_epochs > self.epochs:
+            raise PixlateError(f"expected --decay-epochs of at most --epochs, {self.epochs}, of which they are the last, got {self.decay_epochs}; lower it")
+        check_used(self, self.schedule == "linear" and not self.steps, "--schedule linear and --epochs", "decay_epochs")
         check_used(self, self.schedule == "cosine", "--schedule cosine", "periods")
         check_used(self, self.schedule == "step", "--schedule step", "milestones")
         check_used(self, self.schedule == "plateau", "--schedule plateau", "patience")
@@ -186,6 +192,8 @@ class FolderOptions(DataOptions):
     """Height and width every image is resized to before cropping a patch; 0 keeps each image's own size."""
     keep_aspect: bool = False
     """Whether --resize is the length of the shorter side and the longer one follows."""
+    resampling: Literal["area", "bicubic"] = "area"
+    """How --resize resizes: area averages what shrinks and interpolates what grows (OpenCV); bicubic is Pillow's, with antialiasing, as in the code of Zhu et al."""
     mirror: bool = True
     """Whether half of the patches are flipped horizontally."""
 
@@ -196,7 +204,7 @@ class FolderOptions(DataOptions):
             raise PixlateError(
                 f"expected --resize of at least --patch, {self.patch}, got {self.resize}; raise it, lower --patch, or keep sizes with --resize 0"
             )
-        check_used(self, self.resize > 0, "--resize", "keep_aspect")
+        check_used(self, self.resize > 0, "--resize", "keep_aspect", "resampling")
 
 
 @dataclass(frozen=True)

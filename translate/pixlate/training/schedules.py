@@ -12,12 +12,12 @@ class Schedule:
     """The learning rate of each step, as a factor of the initial one.
 
     ``cosine`` is half a cosine to zero, begun again ``periods`` times (Loshchilov and Hutter 2017, eq. 5); ``linear`` is constant for half the
-    run, then falls linearly to zero (Zhu et al. 2017); ``step`` multiplies by ``decay`` at each milestone (Ledig et al. 2017); ``plateau`` where
-    validation has got no better for ``patience`` times. Warm-up multiplies any of them.
+    run, then falls linearly to zero (Zhu et al. 2017), or where there are ``decay_epochs``, once in each of the last epochs; ``step`` multiplies by ``decay`` at each milestone (Ledig et al. 2017); ``plateau`` where
+    validation has got no better for ``patience`` times. Warm-up multiplies any of them. ``images`` is the length of an epoch.
     """
 
-    def __init__(self, options: TrainingOptions, steps: int) -> None:
-        self.options, self.steps = options, steps
+    def __init__(self, options: TrainingOptions, steps: int, images: int = 1) -> None:
+        self.options, self.steps, self.images = options, steps, images
         self._plateau = 1.0
         self._waited = 0
 
@@ -30,6 +30,9 @@ class Schedule:
                 factor = 1.0
             case "cosine":
                 factor = 0.5 * (1 + math.cos(math.pi * (progress * options.periods % 1.0)))
+            case "linear" if options.decay_epochs:
+                epoch = step * options.batch // self.images
+                factor = 1 - max(0, epoch + 1 - (options.epochs - options.decay_epochs)) / (options.decay_epochs + 1)
             case "linear":
                 factor = min(1.0, 2 * (1 - progress))
             case "step":

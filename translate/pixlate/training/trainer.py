@@ -86,7 +86,7 @@ class Trainer:
         self.turns = {name: turn for name, player in self.gan.players().items() if (turn := self._turn(player)).parameters}
         against = any(turn.player.adversary for turn in self.turns.values())
         check_used(self.options, against, "discriminators", "discriminator_learning_rate", "generator_every", "pool", "augment")
-        self.schedule = Schedule(self.options, self.steps)
+        self.schedule = Schedule(self.options, self.steps, self.data.images)
         self.pool = ImagePool(self.options.pool)
         self.monitor = Monitor()
         self.scaler = torch.amp.GradScaler(fabric.device.type, enabled=self.options.precision == "16-mixed")
