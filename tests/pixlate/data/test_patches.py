@@ -53,7 +53,7 @@ def test_bicubic_is_that_of_pillow(size: tuple[int, int]) -> None:
     expected = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
     assert (bicubic(image, height, width) == expected).all()
     deep = bicubic(image.astype(np.uint16) * 257, height, width)
-    unit = bicubic(image.astype(np.float32) / 255, height, width)
+    unit = bicubic(image.astype(np.float32) / np.float32(255), height, width)
     assert deep.dtype == np.uint16 and np.abs(deep / 257 - expected).max() <= 1.5, "8 bits are rounded after rows and after columns"
     assert unit.dtype == np.float32 and unit.min() >= 0 and unit.max() <= 1 and np.abs(unit * 255 - expected).max() <= 1.5
     assert (bicubic(np.concatenate([image, image[:, :, :2]], axis=2), height, width)[:, :, 3:] == expected[:, :, :2]).all()

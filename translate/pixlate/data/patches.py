@@ -100,10 +100,11 @@ def bicubic(pixels: Pixels, height: int, width: int) -> Pixels:
     if (height, width) == pixels.shape[:2]:
         return pixels
     planes = [Image.fromarray(np.ascontiguousarray(plane if pixels.dtype == np.uint8 else plane.astype(np.float32))) for plane in np.moveaxis(pixels, 2, 0)]
-    done = np.stack([np.asarray(plane.resize((width, height), Image.Resampling.BICUBIC)) for plane in planes], axis=2)
+    done: Any = np.stack([np.asarray(plane.resize((width, height), Image.Resampling.BICUBIC)) for plane in planes], axis=2)
     if pixels.dtype == np.uint16:
         return np.clip(np.rint(done), 0, 65535).astype(np.uint16)
-    return np.clip(done, 0, 1) if pixels.dtype == np.float32 else done
+    resampled: Pixels = np.clip(done, 0, 1) if pixels.dtype == np.float32 else done
+    return resampled
 
 
 def size_for(pixels: Pixels, side: int, keep_aspect: bool) -> tuple[int, int]:
