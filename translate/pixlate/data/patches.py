@@ -102,7 +102,7 @@ def bicubic(pixels: Pixels, height: int, width: int) -> Pixels:
     planes = [Image.fromarray(np.ascontiguousarray(plane if pixels.dtype == np.uint8 else plane.astype(np.float32))) for plane in np.moveaxis(pixels, 2, 0)]
     done: Any = np.stack([np.asarray(plane.resize((width, height), Image.Resampling.BICUBIC)) for plane in planes], axis=2)
     if pixels.dtype == np.uint16:
-        return np.clip(np.rint(done), 0, 65535).astype(np.uint16)
+        done = np.clip(np.rint(done), 0, 65535).astype(np.uint16)
     resampled: Pixels = np.clip(done, 0, 1) if pixels.dtype == np.float32 else done
     return resampled
 
