@@ -265,7 +265,12 @@ def test_a_size_the_format_cannot_hold_fails_in_the_dry_run_and_before_decoding(
     assert [item.fails for item in previewed] == [True, False] and re.search(reason, previewed[0].action)
     decoded: list[str] = []
     real = ImageFile.read
-    monkeypatch.setattr(ImageFile, "read", lambda file, channels: decoded.append(file.format.name) or real(file, channels))
+
+    def read(file: ImageFile, channels: int = 0) -> Picture:
+        decoded.append(file.format.name)
+        return real(file, channels)
+
+    monkeypatch.setattr(ImageFile, "read", read)
     summary = convert(tmp_path / "in", tmp_path / "out", model)
     assert (summary.converted, summary.exit_code, decoded) == (1, 1, ["png"])
     assert re.search(reason, summary.failures[0][1])

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Annotated, TextIO
 
 from cyclopts import App, CycloptsError, Parameter
-from cyclopts.config import Toml
 
+from pixlate.cli.config import Config, require_whole_numbers
 from pixlate.cli.help import Help
 from pixlate.convert.options import ConvertOptions
 from pixlate.errors import PixlateError
@@ -31,8 +31,17 @@ def build_app(tokens: Sequence[str] = ()) -> App:
     Args:
         tokens: The command line, whose ``--engine`` decides which options ``convert`` has.
     """
-    app = App(name="pixlate", help="Image-to-image translation.", help_format="plaintext", help_formatter=Help(), suppress_keyboard_interrupt=False)
-    formatter = Help(lambda: headings(ConvertOptions, "Files") | {"engine": "Memory and devices", "json": "Files", "quiet": "Everyday", "verbose": "Everyday"}, "Everyday")
+    app = App(
+        name="pixlate",
+        help="Image-to-image translation.",
+        help_format="plaintext",
+        help_formatter=Help(),
+        suppress_keyboard_interrupt=False,
+        config=require_whole_numbers,
+    )
+    formatter = Help(
+        lambda: headings(ConvertOptions, "Files") | {"engine": "Memory and devices", "json": "Files", "quiet": "Everyday", "verbose": "Everyday"}, "Everyday"
+    )
     app.command(_convert(tokens), name="convert", help="Convert a folder of images with a model.", usage=CONVERT_USAGE, help_formatter=formatter)
     app.command("pixlate.cli.data:app", name="data", help="Check folders of training images.")
     app.command("pixlate.cli.train:app", name="train", help="Train a method on folders of images.")
@@ -54,7 +63,7 @@ def build_app(tokens: Sequence[str] = ()) -> App:
         if config is not None and not config.is_file():
             raise PixlateError(f"expected a TOML file for --config, but {config} is not there; check its path")
         if config is not None:
-            app.config = (Toml(config, must_exist=True),)
+            app.config = (Config(config, must_exist=True), require_whole_numbers)
         return app(tokens, result_action="return_value", exit_on_error=False, print_error=False)
 
     return app

@@ -21,7 +21,7 @@ app = App(name="data", help="Check folders of training images.", help_format="pl
 
 @app.command
 def check(
-    folders: tuple[Path, ...] = (),
+    folders: Annotated[tuple[Path, ...], Parameter(negative_iterable=())] = (),
     *,
     kind: str = "",
     pairing: Annotated[str | None, Parameter(show=False)] = None,

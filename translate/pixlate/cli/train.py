@@ -113,7 +113,7 @@ def _command(method: Method, file: SingleFile | None = None) -> Callable[..., in
     """Return the command that trains one method: its options are the fields of three dataclasses."""
 
     def start(
-        folders: tuple[Path, ...] = (),
+        folders: Annotated[tuple[Path, ...], Parameter(negative_iterable=())] = (),
         *,
         resume: Annotated[Path | None, Parameter(show=False, validator=_refuse_resume)] = None,
         out: Path | None = None,

@@ -1,0 +1,77 @@
+"""Values of options as Cyclopts is not strict enough with them: in the TOML file of ``--config``, and whole numbers everywhere."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from cyclopts import App, ArgumentCollection
+from cyclopts.config import Toml
+
+from pixlate.errors import PixlateError
+from pixlate.options.checks import misfit
+
+
+class Config(Toml):
+    """A TOML file with a table of options per command, whose values must be of the options' types: no number is rounded, and nothing is read out of a text."""
+
+    def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+        """Give the options of a command their values.
+
+        Raises:
+            PixlateError: A value is of another type than its option.
+        """
+        table: Any = self.config
+        for command in commands:
+            table = table.get(command) if isinstance(table, dict) else None
+        hints = {name: argument.hint for argument in arguments for name in argument.names}
+        for name, value in table.items() if isinstance(table, dict) else ():
+            option = f"--{name.replace('_', '-')}"
+            if option in hints and (wanted := _misfit(value, hints[option])):
+                raise PixlateError(f"{self.path}: expected {name} to be {wanted}, got {value!r}; see --help")
+        super().__call__(app, commands, arguments)
+
+
+def require_whole_numbers(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Refuse fractions for options that are whole numbers, which Cyclopts rounds."""
+    for argument in arguments:
+        kinds = set(_kinds(argument.hint))
+        for token in argument.tokens if int in kinds and float not in kinds else ():
+            if "." in token.value and not _whole(token.value):
+                raise PixlateError(f"expected {argument.name} to be a whole number, got {token.value}; see --help")
+
+
+def _misfit(value: Any, hint: Any) -> str:
+    """Return what an option's type allows, in words, where a value of a TOML file is not of it; nothing where it is."""
+    if get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
+    several = any(get_origin(each) is tuple for each in (hint, *_choices(hint)))
+    if isinstance(value, list) or several:
+        value = tuple(value) if isinstance(value, list) else (value,)
+    if Path in _kinds(hint):
+        value = tuple(map(_path, value)) if isinstance(value, tuple) else _path(value)
+    return "" if isinstance(value, dict) else misfit(value, hint)
+
+
+def _path(value: Any) -> Any:
+    return Path(value) if isinstance(value, str) else value
+
+
+def _choices(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else ()
+
+
+def _kinds(hint: Any) -> Iterator[Any]:
+    """Yield the types that a value, or an item of a list, may have."""
+    if get_origin(hint) in (Annotated, Union, UnionType, tuple):
+        for each in get_args(hint):
+            yield from _kinds(each)
+    else:
+        yield hint
+
+
+def _whole(text: str) -> bool:
+    try:
+        return float(text).is_integer()
+    except ValueError:  # which Cyclopts says
+        return True
