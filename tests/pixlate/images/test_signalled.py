@@ -8,6 +8,7 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms
 from tests.pixlate.images.conftest import LIMIT, photograph, profile, saved
 
@@ -200,3 +201,74 @@ def test_a_plain_exponent_is_what_littlecms_reads() -> None:
 def test_grey_gets_no_profile_of_rgb() -> None:
     picture = Signal.from_cicp(9, 8).applied(Picture(np.full((3, 3, 1), 55, np.uint8)))
     assert not picture.metadata.icc and full_scale(picture.pixels) == 255
+
+
+def tiff(pixels: Pixels, *tags: tuple[int, str, int, object, bool]) -> bytes:
+    stream = BytesIO()
+    tifffile.imwrite(stream, pixels, photometric="rgb", metadata=None, extratags=tags)
+    return stream.getvalue()
+
+
+def rationals(values: tuple[float, ...]) -> tuple[int, ...]:
+    return tuple(number for value in values for number in (round(value * 10_000), 10_000))
+
+
+def test_primaries_of_a_tiff_get_a_profile_and_those_of_srgb_none() -> None:
+    tags = [(318, "2I", 2, rationals(ADOBE[:2]), True), (319, "2I", 6, rationals(ADOBE[2:]), True)]
+    picture = read(tiff(photograph(), *tags))
+    assert picture.notes == ("Adobe RGB primaries (PrimaryChromaticities) described by an ICC profile",)
+    assert np.array_equal(picture.pixels, photograph()) and picture.metadata.icc
+    plain = read(tiff(photograph(), (318, "2I", 2, rationals(SRGB[:2]), True), (319, "2I", 6, rationals(SRGB[2:]), True)))
+    assert plain.notes == () and not plain.metadata.icc
+    assert read(tiff(photograph(), *tags, (34675, "B", len(profile()), profile(), True))).metadata.icc == profile()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_transfer_function_of_a_tiff_is_applied(channels: int) -> None:
+    linear = tuple(round(value * 257) for value in range(256)) * channels
+    picture = read(tiff(flat(55, 55, 55), (301, "H", len(linear), linear, True)))
+    assert abs(int(picture.pixels[0, 0, 0]) - 128) <= 1 and picture.notes == ("another transfer function (TransferFunction) converted to sRGB",)
+    display = tuple(round((value / 255) ** 2.2 * 65535) for value in range(256)) * channels
+    assert np.array_equal(read(tiff(photograph(), (301, "H", len(display), display, True))).pixels, photograph())
+    odd = read(tiff(photograph(), (301, "H", 5, (1, 2, 3, 4, 5), True)))
+    assert np.array_equal(odd.pixels, photograph()) and "another length" in odd.notes[0]
+
+
+def test_the_profile_of_a_gif_is_read() -> None:
+    icc = made_profile("own", ADOBE)
+    blocks = b"".join(bytes((len(part),)) + part for part in (icc[start : start + 255] for start in range(0, len(icc), 255)))
+    data = saved(Image.fromarray(flat(200, 40, 40)).quantize(4), "GIF")
+    start = 13 + (3 << (data[10] & 7) + 1)
+    assert read(data[:start] + b"\x21\xff\x0bICCRGBG1012" + blocks + b"\0" + data[start:]).metadata.icc == icc
+
+
+def bmp(kind: bytes, *, numbers: bytes = bytes(48), profile: bytes = b"", offset: int | None = None) -> bytes:
+    """Return a BMP file with a header of version 5."""
+    plain = saved(Image.fromarray(photograph()), "BMP")
+    pixels = plain[54:]
+    header = struct.pack("<I", 124) + plain[18:54] + bytes(16) + kind + numbers + bytes(4)
+    header += struct.pack("<II", 124 + len(pixels) if offset is None else offset, len(profile)) + bytes(4)
+    return b"BM" + struct.pack("<IHHI", 138 + len(pixels) + len(profile), 0, 0, 138) + header + pixels + profile
+
+
+def test_the_profile_of_a_bmp_is_read() -> None:
+    picture = read(bmp(b"DEBM", profile=profile()))
+    assert np.array_equal(picture.pixels, photograph()) and picture.metadata.icc == profile() and picture.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("data", "note"),
+    [
+        (bmp(b"DEBM", profile=profile(), offset=10**6), "behind the end"),
+        (bmp(b"KNIL", profile=b"C:\\x.icc"), "a file of its own"),
+        (bmp(bytes(4), numbers=bytes(36) + struct.pack("<III", 1, 1, 1)), "by numbers"),
+    ],
+)
+def test_colours_of_a_bmp_that_are_not_read_are_noted(data: bytes, note: str) -> None:
+    picture = read(data)
+    assert np.array_equal(picture.pixels, photograph()) and not picture.metadata.icc and note in picture.notes[0] and len(picture.notes) == 1
+
+
+@pytest.mark.parametrize("kind", [b"BGRs", b" niW", bytes(4)])
+def test_a_plain_bmp_has_no_notes(kind: bytes) -> None:
+    assert read(bmp(kind)).notes == ()

@@ -1,16 +1,31 @@
-"""BMP files: through Pillow, but for run-length coding, which it decodes a pixel at a time and without blank lines."""
+"""BMP files: through Pillow, but for run-length coding, which it decodes a pixel at a time and without blank lines, and for the description of colours."""
 
+import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
+from typing import BinaryIO
 
 from PIL import BmpImagePlugin, ImageFile
 
 from pixlate.images import decode, limits
 from pixlate.images.decode import Parsed
-from pixlate.plugin.image_format import Frame, Opened
+from pixlate.plugin.image_format import Frame, Header, Opened
 
 _LINE, _END, _DELTA = 0, 1, 2
+_FILE_HEADER, _VERSION_4, _VERSION_5 = 14, 108, 124
+"""Bytes of the headers."""
+_EMBEDDED, _LINKED, _CALIBRATED = b"DEBM", b"KNIL", bytes(4)
+"""Kinds of colour space, whose letters are stored from last to first."""
+
+
+def probe(stream: BinaryIO) -> Header:
+    """Read the header, and the ICC profile where there is one."""
+    header = decode.probe(BmpImagePlugin.BmpImageFile, stream)
+    icc, notes = _colours(stream)
+    parsed: decode.Parsed = header.parsed
+    metadata, more = decode.bounded(replace(parsed.metadata, icc=icc))
+    return replace(header, parsed=replace(parsed, metadata=metadata, notes=(*parsed.notes, *notes, *more)))
 
 
 def frames(opened: Opened) -> Iterator[Frame]:
@@ -25,6 +40,28 @@ def frames(opened: Opened) -> Iterator[Frame]:
         image.tile = [ImageFile._Tile("raw", area, 0, ("L" if image.mode == "L" else "P", 0, arguments[2]))]
         parsed = replace(parsed, image=image)
     yield decode.frame(parsed, 0, 1)
+
+
+def _colours(stream: BinaryIO) -> tuple[bytes, tuple[str, ...]]:
+    """Return the ICC profile that is embedded, and notes on colours described otherwise (BITMAPV5HEADER)."""
+    stream.seek(0)
+    head = stream.read(_FILE_HEADER + _VERSION_5)
+    size = int.from_bytes(head[14:18], "little")
+    kind = head[70:74]
+    if size < _VERSION_4 or len(head) < _FILE_HEADER + size:
+        return b"", ()
+    if kind == _CALIBRATED and any(head[74:122]):
+        return b"", ("the colours that the BMP header describes by numbers were taken for sRGB's",)
+    if size < _VERSION_5 or kind not in (_EMBEDDED, _LINKED):
+        return b"", ()
+    if kind == _LINKED:
+        return b"", ("the ICC profile, a file of its own that the BMP header names, was not read",)
+    offset, length = struct.unpack("<II", head[126:134])
+    end = stream.seek(0, 2)
+    if _FILE_HEADER + offset + length > end:
+        return b"", ("the ICC profile lies behind the end of the file and was left out",)
+    stream.seek(_FILE_HEADER + offset)
+    return stream.read(length), ()
 
 
 def _unpacked(data: bytes, width: int, height: int, two: bool) -> bytearray:

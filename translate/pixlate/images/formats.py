@@ -4,10 +4,8 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from types import MappingProxyType
 
-from PIL import BmpImagePlugin
-
 from pixlate.errors import PixlateError
-from pixlate.images import avif, bmp, decode, encode, gif, jpeg, npy, png, tiff, webp
+from pixlate.images import avif, bmp, encode, gif, jpeg, npy, png, tiff, webp
 from pixlate.plugin.image_format import ImageFormat
 
 SNIFFED = 16
@@ -76,7 +74,7 @@ BMP = ImageFormat(
     name="bmp",
     suffixes=(".bmp", ".dib"),
     sniff=lambda head: head.startswith(b"BM"),
-    probe=partial(decode.probe, BmpImagePlugin.BmpImageFile),
+    probe=bmp.probe,
     read=bmp.frames,
     write=encode.bmp,
     lossless="always",

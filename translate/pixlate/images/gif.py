@@ -16,6 +16,8 @@ from pixlate.images.picture import check_size
 from pixlate.plugin.image_format import Frame, Header, Opened
 
 _EXTENSION, _IMAGE, _CONTROL, _COMMENT, _TRAILER = 0x21, 0x2C, 0xF9, 0xFE, b";"
+_ICC = b"\xff\x0bICCRGBG1012"
+"""Beginning of the application extension with an ICC profile, after the mark of extensions."""
 _WINDOW = 1 << 16
 
 
@@ -26,6 +28,7 @@ class _Blocks:
     parts: list[memoryview]
     """Header, and of each frame the graphic control and the image: what a decoder is given. Comments in pieces of a byte would take it long."""
     comments: list[bytes]
+    icc: bytes
     corners: list[tuple[int, int]]
     """Of each frame, right and bottom in pixels: a frame may reach beyond the canvas, which then grows (as all decoders do)."""
 
@@ -58,7 +61,7 @@ def frames(opened: Opened) -> Iterator[Frame]:
     if count > limits.FRAMES:
         raise PixlateError(f"expected at most {limits.FRAMES:,} frames in a GIF file, got more; split the animation")
     packet = xmp.upright(xmp.in_gif(data))
-    metadata, notes = decode.bounded(replace(parsed.metadata, xmp=packet, comments=tuple(map(decode.text_of, blocks.comments))))
+    metadata, notes = decode.bounded(replace(parsed.metadata, xmp=packet, icc=blocks.icc, comments=tuple(map(decode.text_of, blocks.comments))))
     image = GifImagePlugin.GifImageFile(BytesIO(b"".join((*blocks.parts, _TRAILER))))
     parsed = replace(parsed, image=image, metadata=metadata, notes=parsed.notes + notes)
     for index, size in enumerate(blocks.canvases(data)):
@@ -70,7 +73,7 @@ def _walked(data: bytes, most: int) -> _Blocks:
     """Go through the blocks up to that many frames (GIF89a, 15 and appendix A); in time linear in the file."""
     view = memoryview(data)
     position = 13 + _palette(data, 10)
-    blocks = _Blocks([view[:position]], [], [])
+    blocks = _Blocks([view[:position]], [], b"", [])
     end = len(data)
     while position < end - 2 and len(blocks.corners) < most:
         begin = position
@@ -80,6 +83,8 @@ def _walked(data: bytes, most: int) -> _Blocks:
                 blocks.parts.append(view[begin:position])
             elif data[begin + 1] == _COMMENT:
                 blocks.comments.append(_joined(view[begin + 2 : position]))
+            elif data[begin + 1 : begin + 14] == _ICC:
+                blocks.icc = blocks.icc or _joined(view[begin + 14 : position])
         elif data[position] == _IMAGE and position + 11 <= end:
             left, top, width, height = struct.unpack("<4H", data[position + 1 : position + 9])
             position = _skipped(data, position + 10 + _palette(data, position + 9) + 1)

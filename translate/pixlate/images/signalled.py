@@ -41,6 +41,8 @@ _DISPLAY_GAMMA = 2.2
 _GAMMA_ALIKE = 0.05
 """Part by which a gamma may differ from 2.2 and be taken for sRGB's curve, as in libpng."""
 _MOST_GAMMA = 10.0
+_CURVES_ALIKE = 0.02
+"""Difference of light, of white's, by which a table may differ from sRGB's."""
 _VIDEO = (1, 6, 11, 12, 14, 15)
 """Camera curves of video; viewers of still images show them like sRGB."""
 _WHITE_NITS = 203
@@ -99,6 +101,19 @@ class Signal:
             return cls(source, gamut=gamut, primaries=primaries, gamma=gamma, notes=notes)
         curve = "linear light" if abs(gamma - 1) <= _GAMMA_ALIKE else f"gamma {gamma:.2g}"
         return cls(source, curve, lambda samples: samples**gamma, False, gamut, primaries, notes=notes)
+
+    @classmethod
+    def from_table(cls, table: tuple[float, ...], *, source: str) -> Self:
+        """Return the meaning of a table of light, 0 to 65535, by sample, one for all channels or three that are the same."""
+        light = np.array(table) / 65535
+        if len(light) % 3 == 0 and np.array_equal(*light.reshape(3, -1)[[0, 1]]) and np.array_equal(*light.reshape(3, -1)[[1, 2]]):
+            light = light[: len(light) // 3]
+        if len(light) not in (256, 65536):
+            return cls(source, notes=(f"the transfer function ({source}) has another length than one for all channels and was taken for sRGB's",))
+        samples = np.linspace(0, 1, len(light))
+        if min(np.abs(light - srgb_light(samples)).max(), np.abs(light - samples**_DISPLAY_GAMMA).max()) <= _CURVES_ALIKE:
+            return cls(source)
+        return cls(source, "another transfer function", lambda shares: light[np.rint(shares * (len(light) - 1)).astype(np.int64)])
 
     def applied(self, picture: Picture) -> Picture:
         """Return the picture with sRGB's transfer function and, where it has colours of other primaries, their ICC profile, with notes on what was done."""

@@ -23,12 +23,14 @@ from pixlate.images.encode import Encoded
 from pixlate.images.limits import BLOCK_BYTES
 from pixlate.images.picture import Metadata, Picture, Pixels, as_pixels, check_size, full_scale, unmultiplied
 from pixlate.images.segments import COMPRESSIONS, DEFLATE, DIFFERENCES, FLOATING, FLOATING_DIFFERENCES, LZMA, NONE, SIGNED, Page, Tag, decoded, file_of, page_of
+from pixlate.images.signalled import SRGB, Signal
 from pixlate.images.tags import UNDEFINED, Directory, Field, append, first_directory, long, rewritten, short
 from pixlate.plugin.image_format import Frame, Header, Opened
 
 DESCRIPTION, XMP, IPTC, ICC, _SUBFILE, _SUB_DIRECTORIES = 270, 700, 33723, 34675, 254, 330
 _RAW = (32803, 34892)
 """Photometric interpretations of what a sensor gave (DNG 1.4)."""
+_TRANSFER, _WHITE, _PRIMARIES = 301, 318, 319
 _JPEG, _FAX = 7, (2, 3, 4, 32771)
 _THROUGH_PILLOW = {*COMPRESSIONS, *_FAX, _JPEG} - {LZMA}
 """Compressions that libtiff, through Pillow, decodes within bounds."""
@@ -110,18 +112,34 @@ def _picture(data: bytes, main: Directory, max_pixels: int) -> Picture:
     _refuse_unsupported(main)
     page = page_of(main, max_pixels)
     metadata, notes = _metadata_of(main)
-    notes += exif.lost_from_tiff(main)
+    picture = _page(data, main, page, metadata)
+    picture = replace(picture, notes=notes + exif.lost_from_tiff(main) + picture.notes)
+    for signal in () if picture.metadata.icc else _signals(main):
+        picture = signal.applied(picture)
+    return upright(picture, _orientation(main))
+
+
+def _signals(main: Directory) -> Iterator[Signal]:
+    """Yield how tags describe colours: transfer function, and chromaticities of primaries and white (TIFF 6.0, section 20)."""
+    if _TRANSFER in main.entries:
+        small = main.size(_TRANSFER) <= 3 * 2 * 65536
+        yield Signal.from_table(main.numbers(_TRANSFER, most=3 * 65536) if small else (), source="TransferFunction")
+    if main.size(_PRIMARIES) == 48:
+        white = main.numbers(_WHITE) if main.size(_WHITE) == 16 else SRGB[:2]
+        yield Signal.from_gamma(0, (*white, *main.numbers(_PRIMARIES)), source="PrimaryChromaticities")
+
+
+def _page(data: bytes, main: Directory, page: Page, metadata: Metadata) -> Picture:
+    """Decode the pixels of a page as they are stored."""
     if page.photometric in (0, 1, 2) and min(page.bits) >= 8 and (max(page.bits) > 8 or page.compression in COMPRESSIONS):
         pixels, alpha, more = _grey_or_rgb(_stored(data, main, page), main, page)
-        return upright(Picture(pixels, alpha, metadata, notes + more), _orientation(main))
+        return Picture(pixels, alpha, metadata, more)
     if max(page.bits) > 8 and page.photometric != 5:
         raise PixlateError(f"unsupported colours in a 16-bit TIFF: photometric interpretation {page.photometric}; convert the file to 16-bit RGB")
     with _image(data, main, page) as image:
         image.load()
         picture = as_stored(image, metadata)
-    if max(page.bits) > 8:
-        notes += ("16-bit CMYK read with 8 bits",)
-    return upright(replace(picture, notes=notes + picture.notes), _orientation(main))
+    return replace(picture, notes=("16-bit CMYK read with 8 bits", *picture.notes)) if max(page.bits) > 8 else picture
 
 
 def encoded(picture: Picture, quality: int) -> Encoded:
