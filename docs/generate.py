@@ -1,13 +1,15 @@
-"""Generates ``docs/cli.md`` and ``docs/hooks.md`` from the code. ``--check`` only checks whether they are current."""
+"""Generates ``docs/cli.md``, ``docs/hooks.md`` and ``docs/coming_from.md`` from the code. ``--check`` only checks whether they are current."""
 
 import inspect
 import io
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
 
 from pixlate.cli import build_app
+from pixlate.cli.habits import TOOLS
 from pixlate.plugin import hookspecs
 
 DOCS = Path(__file__).parent
@@ -53,9 +55,30 @@ def hooks_page() -> str:
     return "\n".join(parts)
 
 
+def coming_from_page() -> str:
+    """Return the tables for people who come from other tools."""
+    parts = [
+        "# Coming from another tool",
+        "",
+        "Generated from `pixlate/cli/habits.py` by `docs/generate.py`. The command line gives the same answers to these options.",
+        "",
+    ]
+    for tool in TOOLS:
+        parts += [f"## {tool.name}", "", *_table(tool.commands), ""]
+        for command, options in tool.options.items():
+            parts += [f"Options, and what `pixlate {command}` has for them:", "", *_table(options), ""]
+    return "\n".join(parts)
+
+
+def _table(rows: Mapping[str, str]) -> list[str]:
+    """Return a table of what is typed there and here; options with one answer share a row."""
+    alike = {here: [there for there, text in rows.items() if text == here] for here in rows.values()}
+    return ["| there | here |", "|---|---|", *(f"| {', '.join(f'`{name}`' for name in names)} | {here} |" for here, names in alike.items())]
+
+
 def main() -> int:
     """Write the pages, or with ``--check`` return 1 where one is not current."""
-    pages = {DOCS / "cli.md": cli_page(), DOCS / "hooks.md": hooks_page()}
+    pages = {DOCS / "cli.md": cli_page(), DOCS / "hooks.md": hooks_page(), DOCS / "coming_from.md": coming_from_page()}
     stale = [path for path, text in pages.items() if not path.is_file() or path.read_text() != text]
     if "--check" in sys.argv:
         print(*(f"{path} is not current; run: python docs/generate.py" for path in stale), sep="\n")

@@ -6,9 +6,9 @@ The tables of ``docs/coming_from.md`` are generated from this, and an option tha
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-_MODELS = "a ready model's name or an ONNX file after --model, such as --model upscale-x4"
-_SCALE = "--model upscale-x2 or --model upscale-x4: the model decides the scale"
-_FOLDERS = "the folders as they are, without a word before them: pixlate convert photos/ out/ --model upscale-x4"
+_MODELS = "a ready model's name or an ONNX file after `--model`, such as `--model upscale-x4`"
+_SCALE = "`--model upscale-x2` or `--model upscale-x4`: the model decides the scale"
+_FOLDERS = "the folders as they are, without an option: `pixlate convert photos/ out/ --model upscale-x4`"
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Tool:
     Attributes:
         name: Of the program.
         commands: Its commands and the one here, side by side.
-        options: Command here -> option there -> what to write here, which ends a sentence that begins with "write".
+        options: Command here -> option there -> what to do here, as an imperative or as what to write.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Tool:
 TOOLS = (
     Tool(
         "upscayl and realesrgan-ncnn-vulkan",
-        {"realesrgan-ncnn-vulkan -i photos -o out -n realesrgan-x4plus": "pixlate convert photos/ out/ --model upscale-x4"},
+        {"realesrgan-ncnn-vulkan -i photos -o out -n realesrgan-x4plus": "`pixlate convert photos/ out/ --model upscale-x4`"},
         {
             "convert": {
                 "-i": _FOLDERS,
@@ -38,147 +38,160 @@ TOOLS = (
                 "-m": _MODELS,
                 "-s": _SCALE,
                 "-z": _SCALE,
-                "-t": "--tile N, in pixels of the source",
-                "-g": "--device cuda:N, or --device cpu",
-                "-j": "--threads N",
-                "-f": "--format jpeg, png or webp",
-                "-c": "--quality N, 1 to 100",
-                "-x": "nothing: conversion has no test-time augmentation",
-                "-v": "--verbose",
-                "-w": "nothing: the output has the size that the model gives; resize it afterwards",
-                "-r": "nothing: the output has the size that the model gives; resize it afterwards",
+                "-t": "`--tile N`, in pixels of the source",
+                "-g": "`--device cuda:N`, or `--device cpu`",
+                "-j": "`--threads N`",
+                "-f": "`--format jpeg`, `png` or `webp`",
+                "-c": "`--quality N`, 1 to 100",
+                "-x": "leave it out: conversion has no test-time augmentation",
+                "-v": "`--verbose`",
+                "-w": "leave it out: the output has the size that the model gives; resize it afterwards",
+                "-r": "leave it out: the output has the size that the model gives; resize it afterwards",
             }
         },
     ),
     Tool(
         "Real-ESRGAN and BasicSR",
         {
-            "python inference_realesrgan.py -n RealESRGAN_x4plus -i inputs -o results": "pixlate convert inputs/ results/ --model upscale-x4",
-            "python inference_realesrgan.py --model_path RealESRGAN_x4plus.pth": "pixlate import RealESRGAN_x4plus.pth x4plus.onnx",
-            "python basicsr/train.py -opt options.yml": "pixlate train srgan photos/ --out runs/first",
-            "python basicsr/train.py -opt options.yml --auto_resume": "pixlate train --resume runs/first",
+            "python inference_realesrgan.py -n RealESRGAN_x4plus -i inputs -o results": "`pixlate convert inputs/ results/ --model upscale-x4`",
+            "python inference_realesrgan.py --model_path RealESRGAN_x4plus.pth": "`pixlate import RealESRGAN_x4plus.pth x4plus.onnx`",
+            "python basicsr/train.py -opt options.yml": "`pixlate train srgan photos/ --out runs/first`",
+            "python basicsr/train.py -opt options.yml --auto_resume": "`pixlate train --resume runs/first`",
         },
         {
             "convert": {
                 "--input": _FOLDERS,
                 "--output": _FOLDERS,
                 "--model_name": _MODELS,
-                "--model_path": "pixlate import FILE.pth model.onnx, then --model model.onnx",
+                "--model_path": "`pixlate import FILE.pth model.onnx`, then `--model model.onnx`",
                 "--outscale": _SCALE,
                 "--scale": _SCALE,
                 "--upscale": _SCALE,
-                "--tile_pad": "--tile N alone: tiles overlap by as much as the network sees",
-                "--pre_pad": "nothing: sides are padded by mirroring as the network needs it",
-                "--fp32": "nothing: the file of a model has its precision, see pixlate export --precision",
-                "--half": "nothing: the file of a model has its precision, see pixlate export --precision",
-                "--alpha_upsampler": "--alpha bicubic or --alpha model",
-                "--ext": "--format jpeg, png or webp",
-                "--gpu_id": "--device cuda:N, or --device cpu",
-                "--gpu": "--device cuda:N, or --device cpu",
-                "--denoise_strength": "nothing: a model has one strength; choose another with --model",
-                "--face_enhance": "nothing: faces are translated like the rest of the picture",
-                "--recursive": "nothing: folders are searched recursively",
+                "--tile_pad": "`--tile N` alone: tiles overlap by as much as the network sees",
+                "--pre_pad": "leave it out: sides are padded by mirroring as the network needs it",
+                "--fp32": "leave it out: the file of a model has its precision, see `pixlate export --precision`",
+                "--half": "leave it out: the file of a model has its precision, see `pixlate export --precision`",
+                "--alpha_upsampler": "`--alpha bicubic` or `--alpha model`",
+                "--ext": "`--format jpeg`, `png` or `webp`",
+                "--gpu_id": "`--device cuda:N`, or `--device cpu`",
+                "--gpu": "`--device cuda:N`, or `--device cpu`",
+                "--denoise_strength": "leave it out: a model has one strength; choose another with `--model`",
+                "--face_enhance": "leave it out: faces are translated like the rest of the picture",
+                "--recursive": "leave it out: folders are searched recursively",
             },
-            "train": {"--opt": "the options themselves, or a TOML file: pixlate --config options.toml train srgan photos/", "--auto_resume": "--resume RUN"},
+            "train": {
+                "--opt": "the options themselves, or a TOML file: `pixlate --config options.toml train srgan photos/`",
+                "--auto_resume": "`--resume RUN`",
+            },
         },
     ),
     Tool(
         "rembg",
         {
-            "rembg p photos out": "pixlate convert photos/ out/ --model model.onnx",
-            "rembg i cat.jpg cat.png": "pixlate convert cat.jpg cat.png --model model.onnx",
-            "rembg s": "pixlate serve model.onnx",
-            "rembg d": "pixlate models",
+            "rembg p photos out": "`pixlate convert photos/ out/ --model model.onnx`",
+            "rembg i cat.jpg cat.png": "`pixlate convert cat.jpg cat.png --model model.onnx`",
+            "rembg s": "`pixlate serve model.onnx`",
+            "rembg d": "`pixlate models`",
         },
-        {"convert": {"-a": "nothing: transparency of the source is kept; there is no matting", "--watch": "the same command again: it converts what is new"}},
+        {
+            "convert": {
+                "-a": "leave it out: transparency of the source is kept; there is no matting",
+                "--watch": "the same command again: it converts what is new",
+            }
+        },
     ),
     Tool(
         "pytorch-CycleGAN-and-pix2pix",
         {
-            "python train.py --dataroot facades --model pix2pix --name first": "pixlate train pix2pix facades/ --out runs/first",
-            "python train.py --dataroot horses --model cycle_gan --name first": "pixlate train cyclegan horses/trainA horses/trainB --out runs/first",
-            "python train.py --continue_train --name first": "pixlate train --resume runs/first",
-            "python test.py --dataroot facades --name first": "pixlate export runs/first model.onnx, then pixlate convert photos/ out/ --model model.onnx",
-            "a file latest_net_G.pth": "pixlate import latest_net_G.pth model.onnx",
+            "python train.py --dataroot facades --model pix2pix --name first": "`pixlate train pix2pix facades/ --out runs/first`",
+            "python train.py --dataroot horses --model cycle_gan --name first": "`pixlate train cyclegan horses/trainA horses/trainB --out runs/first`",
+            "python train.py --continue_train --name first": "`pixlate train --resume runs/first`",
+            "python test.py --dataroot facades --name first": "`pixlate export runs/first model.onnx`, then `pixlate convert photos/ out/ --model model.onnx`",
+            "weights in latest_net_G.pth": "`pixlate import latest_net_G.pth model.onnx`",
         },
         {
             "convert": {
                 "--dataroot": _FOLDERS,
                 "--results_dir": _FOLDERS,
                 "--name": _MODELS,
-                "--num_test": "--limit N",
-                "--load_size": "nothing: pictures are converted at their size",
-                "--crop_size": "nothing: pictures are converted at their size",
-                "--preprocess": "nothing: pictures are converted at their size",
-                "--gpu_ids": "--device cuda:N, or --device cpu",
-                "--direction": "nothing: a model has one direction",
+                "--num_test": "`--limit N`",
+                "--load_size": "leave it out: pictures are converted at their size",
+                "--crop_size": "leave it out: pictures are converted at their size",
+                "--preprocess": "leave it out: pictures are converted at their size",
+                "--gpu_ids": "`--device cuda:N`, or `--device cpu`",
+                "--direction": "leave it out: a model has one direction",
             },
             "train": {
-                "--dataroot": "the folders as they are: pixlate train pix2pix sources/ targets/ --out runs/first",
-                "--model": "the method as a word: pixlate train cyclegan horses/ zebras/ --out runs/first",
-                "--name": "--out runs/NAME",
-                "--checkpoints_dir": "--out runs/NAME",
+                "--dataroot": "the folders as they are: `pixlate train pix2pix sources/ targets/ --out runs/first`",
+                "--model": "the method as a word: `pixlate train cyclegan horses/ zebras/ --out runs/first`",
+                "--name": "`--out runs/NAME`",
+                "--checkpoints_dir": "`--out runs/NAME`",
                 "--direction": "the folders in the other order, the source first",
-                "--gpu_ids": "--device cuda:N, or --device cpu",
-                "--n_epochs": "--epochs N",
-                "--niter": "--epochs N",
-                "--n_epochs_decay": "--decay-epochs N",
-                "--niter_decay": "--decay-epochs N",
-                "--lr": "--learning-rate X",
-                "--beta1": "--betas X 0.999",
-                "--netG": "--generator unet or resnet, with --depth or --blocks",
-                "--netD": "--discriminator patch or pixel",
-                "--ngf": "--channels N",
-                "--ndf": "--discriminator-channels N",
-                "--n_layers_D": "--discriminator-layers N",
-                "--input_nc": "--channels-in N",
-                "--output_nc": "--channels-out N",
-                "--load_size": "--resize N",
-                "--crop_size": "--patch N",
-                "--preprocess": "--resize N and --patch N",
-                "--no_flip": "--no-mirror",
-                "--no_dropout": "--dropout 0",
-                "--lambda_L1": "--l1-weight X",
-                "--lambda_A": "--cycle-weight X",
-                "--lambda_B": "--cycle-weight X",
-                "--lambda_identity": "--identity-weight X, which is absolute: 5 for their 0.5 x 10",
-                "--gan_mode": "--gan-loss NAME",
-                "--lr_policy": "--schedule NAME",
-                "--continue_train": "pixlate train --resume RUN",
-                "--display_freq": "--sample-every N",
-                "--save_latest_freq": "--checkpoint-every N",
+                "--gpu_ids": "`--device cuda:N`, or `--device cpu`",
+                "--n_epochs": "`--epochs N`",
+                "--niter": "`--epochs N`",
+                "--n_epochs_decay": "`--decay-epochs N`",
+                "--niter_decay": "`--decay-epochs N`",
+                "--lr": "`--learning-rate X`",
+                "--beta1": "`--betas X 0.999`",
+                "--netG": "`--generator unet` or `resnet`, with `--depth` or `--blocks`",
+                "--netD": "`--discriminator patch` or `pixel`",
+                "--ngf": "`--channels N`",
+                "--ndf": "`--discriminator-channels N`",
+                "--n_layers_D": "`--discriminator-layers N`",
+                "--input_nc": "`--channels-in N`",
+                "--output_nc": "`--channels-out N`",
+                "--load_size": "`--resize N`",
+                "--crop_size": "`--patch N`",
+                "--preprocess": "`--resize N` and `--patch N`",
+                "--no_flip": "`--no-mirror`",
+                "--no_dropout": "`--dropout 0`",
+                "--lambda_L1": "`--l1-weight X`",
+                "--lambda_A": "`--cycle-weight X`",
+                "--lambda_B": "`--cycle-weight X`",
+                "--lambda_identity": "`--identity-weight X`, which is absolute: 5 for their 0.5 x 10",
+                "--gan_mode": "`--objective NAME`",
+                "--lr_policy": "`--schedule NAME`",
+                "--continue_train": "`pixlate train --resume RUN`",
+                "--display_freq": "`--validate-every N`: validation writes samples",
+                "--save_latest_freq": "`--checkpoint-every N`",
+                "--save_epoch_freq": "`--checkpoint-every N`, in steps",
+                "--batch_size": "`--batch N`",
+                "--num_threads": "`--workers N`",
+                "--pool_size": "`--pool N`",
                 "--max_dataset_size": "a folder with fewer pictures",
-                "--serial_batches": "--seed N: the order is shuffled, but the same for a seed",
-                "--use_wandb": "nothing: the run folder holds report.html and logs for TensorBoard",
+                "--serial_batches": "`--seed N`: the order is shuffled, but the same for a seed",
+                "--use_wandb": "leave it out: the run folder holds report.html and logs for TensorBoard",
             },
         },
     ),
 )
 COMMANDS = {
-    "test": "pixlate export RUN model.onnx, then pixlate convert photos/ out/ --model model.onnx, or pixlate evaluate model.onnx photos/ to measure it",
-    "upscale": "pixlate convert photos/ out/ --model upscale-x4",
-    "run": "pixlate convert photos/ out/ --model upscale-x4",
-    "predict": "pixlate convert photos/ out/ --model upscale-x4",
-    "inference": "pixlate convert photos/ out/ --model upscale-x4",
-    "translate": "pixlate convert photos/ out/ --model day-to-night",
-    "i": "pixlate convert photo.jpg out.png --model upscale-x4",
-    "p": "pixlate convert photos/ out/ --model upscale-x4",
-    "s": "pixlate serve upscale-x4",
-    "list": "pixlate models",
-    "resume": "pixlate train --resume RUN",
-    "check": "pixlate data check FOLDER",
+    "test": "`pixlate export RUN model.onnx`, then `pixlate convert photos/ out/ --model model.onnx`, or `pixlate evaluate model.onnx photos/` to measure it",
+    "upscale": "`pixlate convert photos/ out/ --model upscale-x4`",
+    "run": "`pixlate convert photos/ out/ --model upscale-x4`",
+    "predict": "`pixlate convert photos/ out/ --model upscale-x4`",
+    "inference": "`pixlate convert photos/ out/ --model upscale-x4`",
+    "translate": "`pixlate convert photos/ out/ --model day-to-night`",
+    "i": "`pixlate convert photo.jpg out.png --model upscale-x4`",
+    "p": "`pixlate convert photos/ out/ --model upscale-x4`",
+    "s": "`pixlate serve upscale-x4`",
+    "list": "`pixlate models`",
+    "resume": "`pixlate train --resume RUN`",
+    "check": "`pixlate data check FOLDER`",
 }
 """Commands of other tools -> the line to write here."""
 
 
 def answer(command: str, option: str) -> str:
-    """Return what to write for an option of another tool, empty where it is none.
+    """Return what to do with an option of another tool, empty where it is none.
 
     Args:
         command: First word of the command line, such as ``convert``.
         option: As it was written; ``_`` and ``-`` are one.
     """
-    return next((text for name, text in _options(command) if _same(name) == _same(option)), "")
+    text = next((text for name, text in _options(command) if _same(name) == _same(option)), "")
+    return text if not text or text.startswith("leave it out") else f"write {text}"
 
 
 def _options(command: str) -> Iterator[tuple[str, str]]:

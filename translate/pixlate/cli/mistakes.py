@@ -58,7 +58,7 @@ def _unknown_option(error: UnknownOptionError, command: str, help_page: str) -> 
     names = [name for each in error.argument_collection if each.parse for name in each.names]
     engine = next((each.name for each in installed().offered(Engine).values() if option in map(flag, (item.name for item in fields(each.options)))), "")
     if known := answer(command.partition(" ")[0], option):
-        advice = f"write {known}"
+        advice = known
     elif engine and command == "convert":
         advice = f"it belongs to another engine: add --engine {engine}"
     else:

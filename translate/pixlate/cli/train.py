@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Column
 from rich.text import Text
 
+from pixlate.cli.habits import answer
 from pixlate.cli.help import Help
 from pixlate.errors import PixlateError
 from pixlate.options import DataOptions, TrainingOptions
@@ -57,9 +58,10 @@ def resume(
     """
     methods = sorted(installed().offered(Method))
     if words and resume is None:
+        known = next(filter(None, (answer("train", word.partition("=")[0]) for word in words)), "")
         near = get_close_matches(words[0], [*methods, "--resume"], 1)
         left_out = installed().why("method", words[0])
-        advice = f"did you mean {near[0]}?" if near else left_out or "`pixlate plugins` lists what is installed"
+        advice = known or (f"did you mean {near[0]}?" if near else left_out or "`pixlate plugins` lists what is installed")
         raise PixlateError(f"expected a method ({', '.join(methods)}), got {words[0]!r}; {advice}")
     if words:
         raise PixlateError(f"expected --resume RUN alone, got also {' '.join(words)!r}; write: pixlate train --resume {quote(str(resume))}")
