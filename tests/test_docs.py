@@ -67,7 +67,7 @@ def test_generated_pages_are_current() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    [*GUIDES, *(ROOT / f"docs/{name}.md" for name in ("cluster", "deploy", "import", "plugins", "serve")), ROOT / "CONTRIBUTING.md"],
+    [*GUIDES, *(ROOT / f"docs/{name}.md" for name in ("cluster", "coming_from", "deploy", "import", "plugins", "serve", "troubleshooting")), ROOT / "CONTRIBUTING.md"],
     ids=lambda page: page.name,
 )
 def test_links_of_the_pages_exist(page: Path) -> None:
@@ -96,3 +96,13 @@ def test_files_that_the_architecture_page_names_exist() -> None:
     named = set(re.findall(r"`((?:translate|plugins|export|tests|[a-z]+)/[\w/.]*\.py)`", page))
     assert len(named) > 5
     assert {name for name in named if not (ROOT / name).is_file() and not (ROOT / "translate/pixlate" / name).is_file()} == set()
+
+
+def test_sentences_of_the_troubleshooting_page_are_those_of_the_code() -> None:
+    page = (ROOT / "docs/troubleshooting.md").read_text()
+    sources = "".join(path.read_text() for shelf in ("translate", "plugins", "export") for path in (ROOT / shelf).rglob("*.py"))
+    sentences = [sentence for heading in re.findall(r"^### (.*)$", page, re.MULTILINE) for sentence in re.findall(r"`([^`]+)`", heading)]
+    assert len(sentences) >= 15
+    for sentence in sentences:
+        for part in (part.strip(" ,;:") for part in sentence.split("...")):
+            assert part in sources, f"{part!r} of {sentence!r}"
