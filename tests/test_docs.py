@@ -67,7 +67,11 @@ def test_generated_pages_are_current() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    [*GUIDES, *(ROOT / f"docs/{name}.md" for name in ("cluster", "coming_from", "deploy", "import", "plugins", "serve", "troubleshooting")), ROOT / "CONTRIBUTING.md"],
+    [
+        *GUIDES,
+        *(ROOT / f"docs/{name}.md" for name in ("cluster", "coming_from", "deploy", "import", "plugins", "serve", "troubleshooting")),
+        ROOT / "CONTRIBUTING.md",
+    ],
     ids=lambda page: page.name,
 )
 def test_links_of_the_pages_exist(page: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 _MODELS = "a ready model's name or an ONNX file after `--model`, such as `--model upscale-x4`"
+_EPOCHS = "`--epochs N` for all epochs, of which the last `--decay-epochs N` have a falling learning rate"
 _SCALE = "`--model upscale-x2` or `--model upscale-x4`: the model decides the scale"
 _FOLDERS = "the folders as they are, without an option: `pixlate convert photos/ out/ --model upscale-x4`"
 
@@ -128,10 +129,10 @@ TOOLS = (
                 "--checkpoints_dir": "`--out runs/NAME`",
                 "--direction": "the folders in the other order, the source first",
                 "--gpu_ids": "`--device cuda:N`, or `--device cpu`",
-                "--n_epochs": "`--epochs N`",
-                "--niter": "`--epochs N`",
-                "--n_epochs_decay": "`--decay-epochs N`",
-                "--niter_decay": "`--decay-epochs N`",
+                "--n_epochs": _EPOCHS,
+                "--niter": _EPOCHS,
+                "--n_epochs_decay": _EPOCHS,
+                "--niter_decay": _EPOCHS,
                 "--lr": "`--learning-rate X`",
                 "--beta1": "`--betas X 0.999`",
                 "--netG": "`--generator unet` or `resnet`, with `--depth` or `--blocks`",
@@ -148,7 +149,7 @@ TOOLS = (
                 "--no_dropout": "`--dropout 0`",
                 "--lambda_L1": "`--l1-weight X`",
                 "--lambda_A": "`--cycle-weight X`",
-                "--lambda_B": "`--cycle-weight X`",
+                "--lambda_B": "`--cycle-weight-target X`",
                 "--lambda_identity": "`--identity-weight X`, which is absolute: 5 for their 0.5 x 10",
                 "--gan_mode": "`--objective NAME`",
                 "--lr_policy": "`--schedule NAME`",
