@@ -22,7 +22,7 @@ def by_suffix(formats: Iterable[ImageFormat]) -> Mapping[str, ImageFormat]:
 
 JPEG = ImageFormat(
     name="jpeg",
-    suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"),
+    suffixes=(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
     sniff=jpeg.sniff,
     probe=jpeg.probe,
     read=jpeg.read,

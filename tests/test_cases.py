@@ -1,0 +1,193 @@
+"""Small files that once went wrong, made by the programs in the folder that PIXLATE_CASES names, come out as its README.md says.
+
+One test a folder. The same kinds are tested beside the code with files that the tests make themselves; these tests find what differs in a whole command.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+MODEL, SCALE = "upscale-x2", 2
+HOSTILE_SECONDS, HOSTILE_BYTES = 10, 600_000_000
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What a folder came to."""
+
+    code: int
+    files: Mapping[str, Mapping[str, Any]]
+    """Name -> its line of the report."""
+    outputs: Path
+
+    def check(self, refused: Mapping[str, str], notes: Mapping[str, str] | None = None) -> None:
+        """Require the named files to be refused with those words, those notes, and all others to be converted to their size times the scale."""
+        assert self.code == (1 if refused else 0)
+        assert {name for name, line in self.files.items() if line["status"] != "converted"} == set(refused)
+        for name, words in refused.items():
+            assert words in self.files[name]["reason"], self.files[name]
+        for name, words in (notes or {}).items():
+            assert words in " | ".join(self.files[name]["notes"]), self.files[name]
+        for name, line in self.files.items():
+            if name not in refused:
+                assert line["output_size"] == [SCALE * side for side in line["source_size"]]
+                assert (self.outputs / line["output"]).stat().st_size
+
+
+@pytest.fixture(scope="session")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of folders that the makers of PIXLATE_CASES fill; tests that need it are skipped if that is not set."""
+    makers = os.environ.get("PIXLATE_CASES")
+    if not makers:
+        pytest.skip("PIXLATE_CASES is not set")
+    made = tmp_path_factory.mktemp("cases")
+    for maker, folder in (("make_cases.py", made), ("hostile.py", made / "hostile")):
+        subprocess.run([sys.executable, Path(makers) / maker, folder], check=True, stdout=subprocess.DEVNULL)
+    return made
+
+
+def convert(source: Path, target: Path, *words: object) -> Conversion:
+    """Convert a folder with the command."""
+    report = target.with_suffix(".json")
+    command = [sys.executable, "-m", "pixlate", "convert", source, target, "--model", MODEL, "--report", report, *words]
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=300, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    files = json.loads(report.read_text())["files"]
+    return Conversion(done.returncode, {Path(line["source"]).relative_to(source).as_posix(): line for line in files}, target)
+
+
+def _bounded(*words: object) -> tuple[int, str]:
+    """Run a command; require it to stay within the bounds for hostile files, and return its code and what it printed."""
+    with subprocess.Popen([sys.executable, "-m", "pixlate", *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        printed = process.stdout.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert used.ru_utime + used.ru_stime < HOSTILE_SECONDS and used.ru_maxrss * 1024 < HOSTILE_BYTES, (words, used)
+    assert "Traceback" not in printed, printed
+    return process.returncode, printed
+
+
+def test_png_limits(cases: Path, tmp_path: Path) -> None:
+    done = convert(cases / "png_limits", tmp_path / "out")
+    done.check(
+        {},
+        {
+            "no_iend.png": "ends without its end mark",
+            "bad_crc_text.png": "a damaged chunk tEXt was left out",
+            "animated.png": "first of 3 frames",
+            "animated.gif": "first of 3 frames",
+            "animated.webp": "first of 3 frames",
+        },
+    )
+    with Image.open(tmp_path / "out" / "itxt_xmp_1400_kb.png") as image:
+        image.load()
+        assert len(image.info.get("xmp", b"")) > 1_300_000
+
+
+def test_jpegs(cases: Path, tmp_path: Path) -> None:
+    convert(cases / "jpegs", tmp_path / "out").check(
+        {
+            "cut_last_40.jpg": "truncated or damaged",
+            "heic_named.jpg": "HEIC, which is unsupported",
+            "heif_mif1_named.jpg": "HEIC is unsupported",
+            "jxl_named.jpg": "JPEG XL, which is unsupported",
+            "text.jpg": "an HTML page, no image",
+            "twelve_bits.jpg": "12-bit JPEG is unsupported",
+            "zero_bytes.jpg": "the file is empty",
+        },
+        {
+            "no_eoi.jpg": "ends without its end mark",
+            "png_named.jpg": "the file is PNG inside",
+            "webp_named.png": "the file is WebP inside",
+            "stereo.jpg": "first of 2 pictures",
+            "stereo.mpo": "first of 2 pictures",
+        },
+    )
+
+
+def test_tiffs(cases: Path, tmp_path: Path) -> None:
+    convert(cases / "tiffs", tmp_path / "out").check(
+        {
+            "float32_hdr.tif": "floating point samples in [0, 1]",
+            "int16.tif": "unsupported",
+            "uint32.tif": "unsupported",
+            "jpeg2000.tif": "unsupported compression of a TIFF: JPEG 2000",
+            "jpegxl.tif": "unsupported compression of a TIFF: JPEG XL",
+            "webp.tif": "unsupported compression of a TIFF: WebP",
+        },
+        {"pages.tif": "first of 5 pages"},
+    )
+
+
+def test_names(cases: Path, tmp_path: Path) -> None:
+    done = convert(cases / "names", tmp_path / "out")
+    done.check({})
+    assert len(done.files) == len([path for path in (cases / "names").iterdir() if path.suffix != ".db" and not path.name.startswith(".")])
+
+
+def test_one(cases: Path, tmp_path: Path) -> None:
+    convert(cases / "one", tmp_path / "out").check({})
+    with Image.open(cases / "one" / "plain.jpg") as source, Image.open(tmp_path / "out" / "plain.jpg") as output:
+        smaller = output.resize(source.size, Image.Resampling.BOX)
+        assert np.abs(np.asarray(smaller).astype(int) - np.asarray(source)).mean() < 4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_hostile_in_every_command(cases: Path, tmp_path: Path) -> None:
+    for path in sorted((cases / "hostile").iterdir()):
+        folder = tmp_path / path.stem
+        folder.mkdir()
+        (folder / path.name).symlink_to(path)
+        commands = [("data", "check", folder), ("convert", folder, tmp_path / "out", "--model", MODEL, "--dry-run")]
+        if path.suffix != ".gif":  # whose picture is good and large: the model's own work takes minutes
+            commands.append(("convert", folder, tmp_path / f"{path.stem} out", "--model", MODEL))
+        for words in commands:
+            code, printed = _bounded(*words)
+            assert code in (0, 1), (words, code, printed)
+
+
+def test_hostile_at_the_server(cases: Path) -> None:
+    import asyncio
+
+    import httpx
+    from tests.pixlate.conftest import Nearest
+
+    from pixlate_serve.app import build_app
+    from pixlate_serve.options import ServeOptions
+    from pixlate_serve.service import Service
+
+    service = Service({"nearest": Nearest()}, ServeOptions())
+    service.start()
+
+    async def post(data: bytes) -> httpx.Response:
+        transport = httpx.ASGITransport(build_app(service), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as client:
+            return await client.post("/v1/models/nearest:translate", content=data, headers={"Content-Type": "image/png"})
+
+    try:
+        assert all(model.warm.wait(30) for model in service.models.values())
+        for path in sorted((cases / "hostile").iterdir()):
+            if path.suffix == ".gif":
+                continue
+            began, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            answer = asyncio.run(post(path.read_bytes()))
+            assert time.process_time() - began < HOSTILE_SECONDS, path
+            assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < HOSTILE_BYTES, path
+            assert answer.status_code in (200, 400, 413, 415, 422), (path, answer.text[:200])
+            if answer.status_code != 200:
+                assert "\n" not in answer.json()["error"]["message"]
+    finally:
+        assert service.close(timeout_s=30)
