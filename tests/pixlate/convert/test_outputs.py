@@ -275,3 +275,12 @@ def test_a_size_the_format_cannot_hold_fails_in_the_dry_run_and_before_decoding(
     assert (summary.converted, summary.exit_code, decoded) == (1, 1, ["png"])
     assert re.search(reason, summary.failures[0][1])
     assert convert(tmp_path / "in", tmp_path / "out2", model, ConvertOptions(format="png")).converted == 2
+
+
+@pytest.mark.parametrize(("word", "suffix"), [("jpg", ".jpg"), (".JPG", ".jpg"), ("tif", ".tif")])
+def test_a_format_may_be_named_by_its_suffix_and_is_the_same_conversion(word: str, suffix: str, tmp_path: Path, run: Run) -> None:
+    Image.fromarray(noise(5, 6)).save(tmp_path / "a.png")
+    assert run(tmp_path / "a.png", tmp_path / "out", format=word).converted == 1
+    assert (tmp_path / "out" / f"a{suffix}").is_file()
+    again = run(tmp_path / "a.png", tmp_path / "out", format={".jpg": "jpeg", ".tif": "tiff"}[suffix])
+    assert (again.converted, again.finished_before) == (0, 1)

@@ -102,6 +102,8 @@ def planned(sources: Sequence[str | Path], out: str | Path, model: str | Path, o
         require_folder(options.mask)
         options = replace(options, mask=options.mask.absolute())
     formats = installed().image_formats()
+    if options.format is not None:
+        options = replace(options, format=writable(options.format, formats).name)  # jpg is jpeg
     plan = make_plan([locate(source) for source in sources], locate(out), options, formats)
     refuse_replaced(plan, options, path)
     refuse_unwritable(plan, options)

@@ -23,7 +23,7 @@ class ConvertOptions:
     """How a folder is converted."""
 
     format: str | None = None
-    """Format of the outputs: jpeg, png, webp, tiff, bmp, avif, gif, npy, or one that a plugin writes; by default each file keeps its own."""
+    """Format of the outputs: jpeg (or jpg), png, webp, tiff, bmp, avif, gif, npy, or one that a plugin writes; by default each file keeps its own."""
     quality: int = 95
     """Quality of JPEG, WebP and AVIF, 1 to 100."""
     suffix: str = ""

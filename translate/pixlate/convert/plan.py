@@ -43,8 +43,6 @@ def make_plan(sources: Sequence[Place], out: Place, options: ConvertOptions, kno
     Raises:
         PixlateError: Nothing to convert, a source that is the output, two images that would give one output, or a format that is not there.
     """
-    if options.format is not None:
-        writable(options.format, known)
     plan = Plan(out.store())
     one = len(sources) == 1 and sources[0].kind() == "file"
     ending, kind = out.pure.suffix, out.kind()

@@ -124,8 +124,11 @@ def named(formats: Mapping[str, ImageFormat]) -> Mapping[str, ImageFormat]:
 
 
 def writable(name: str, formats: Mapping[str, ImageFormat]) -> ImageFormat:
-    """Return the format of a name; refuse one that is unknown or only read."""
+    """Return the format of a name, or of a suffix such as ``jpg``; refuse one that is unknown or only read."""
     known = {each: format for each, format in named(formats).items() if format.write is not None}
+    named_otherwise = formats.get(f".{name.lower().removeprefix('.')}")
+    if name not in known and named_otherwise is not None and named_otherwise.write is not None:
+        return named_otherwise
     if name not in known:
         raise PixlateError(f"expected a format of {', '.join(known)}, got {name!r}; name one of them with --format")
     return known[name]
