@@ -176,6 +176,8 @@ def lost_from_tiff(main: Directory) -> tuple[str, ...]:
         listed = ", ".join(others[:_NAMED]) + (" and others" if len(others) > _NAMED else "")
         notes += (f"the TIFF file's tags of other programs were left out ({listed})",)
     inner = main.directory(EXIF_DIRECTORY)
+    if inner is not None and sum(map(inner.size, inner.entries)) > main.stream.seek(0, 2):
+        notes += ("values of the EXIF directory that together are longer than the file were left out",)
     if inner is not None and MAKER_NOTE in inner.entries and not _moves(inner):
         notes += ("the maker's notes of the TIFF file, which hold positions in it, were left out",)
     return notes

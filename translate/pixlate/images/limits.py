@@ -24,9 +24,9 @@ DIRECTORY_ENTRIES = 4_096
 """Most entries of a directory of TIFF or EXIF that are read; TIFF 6.0 and EXIF define fewer than 300 tags."""
 PAGES = 10_000
 """Most pages (directories) of a TIFF file that are counted."""
-STRIPS = 500_000
-"""Most strips and tiles of a page of TIFF; tiles of 256 pixels a side make 16,000 of a thousand million pixels, strips of one row one a row. Each costs
-microseconds, however small."""
+STRIPS = 200_000
+"""Most strips and tiles of a page of TIFF; tiles of 256 pixels a side make 16,000 of a thousand million pixels, strips of one row one a row and plane.
+Each costs up to 50 microseconds, however small."""
 TILE_PIXELS = 1 << 20
 """Pixels that a tile of TIFF may always have, even in a smaller picture; a larger one counts against ``max_pixels``."""
 LZMA_BYTES = 80 << 20

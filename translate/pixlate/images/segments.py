@@ -14,7 +14,7 @@ from io import BytesIO
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
-from PIL import TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 
 from pixlate.errors import PixlateError
 from pixlate.images.limits import LZMA_BYTES, STRIPS, TILE_PIXELS
@@ -226,9 +226,19 @@ def _through_libtiff(data: bytes, page: Page) -> Iterator[memoryview]:
 
 def _grey(file: bytes) -> bytes:
     """Return the samples of a grey 8-bit TIFF file."""
-    with TiffImagePlugin.TiffImageFile(BytesIO(file)) as image:
-        image.load()
+    with image_of(file) as image:
+        try:
+            image.load()
+        except OSError as error:
+            raise ValueError("libtiff cannot decode its strips") from error
         return image.tobytes()
+
+
+def image_of(file: bytes) -> Image.Image:
+    """Return an image of Pillow that is ready to be decoded, without the limit of pixels that Pillow has for the whole process; raises SyntaxError."""
+    image = TiffImagePlugin.TiffImageFile(BytesIO(file))
+    image.im = Image.new(image.mode, image.size, None).im  # where the memory is there, Pillow does not ask how much it is
+    return image
 
 
 def file_of(order: Order, fields: Mapping[int, Field], segments: Iterable[bytes], *, tiled: bool = False) -> bytes:

@@ -14,15 +14,15 @@ from typing import BinaryIO
 
 import imagecodecs
 import numpy as np
-from PIL import Image, TiffImagePlugin
+from PIL import Image
 
 from pixlate.errors import PixlateError
-from pixlate.images import exif, iptc, jpeg, xmp
+from pixlate.images import exif, iptc, jpeg, segments, xmp
 from pixlate.images.decode import as_stored, bounded, upright
 from pixlate.images.encode import Encoded
 from pixlate.images.limits import BLOCK_BYTES
 from pixlate.images.picture import Metadata, Picture, Pixels, as_pixels, check_size, full_scale, unmultiplied
-from pixlate.images.segments import COMPRESSIONS, DEFLATE, DIFFERENCES, FLOATING, FLOATING_DIFFERENCES, LZMA, NONE, SIGNED, Page, Tag, decoded, file_of, page_of
+from pixlate.images.segments import Page, Tag
 from pixlate.images.signalled import SRGB, Signal
 from pixlate.images.tags import UNDEFINED, Directory, Field, append, first_directory, long, rewritten, short
 from pixlate.plugin.image_format import Frame, Header, Opened
@@ -32,7 +32,7 @@ _RAW = (32803, 34892)
 """Photometric interpretations of what a sensor gave (DNG 1.4)."""
 _TRANSFER, _WHITE, _PRIMARIES = 301, 318, 319
 _JPEG, _FAX = 7, (2, 3, 4, 32771)
-_THROUGH_PILLOW = {*COMPRESSIONS, *_FAX, _JPEG} - {LZMA}
+_THROUGH_PILLOW = {*segments.COMPRESSIONS, *_FAX, _JPEG} - {segments.LZMA}
 """Compressions that libtiff, through Pillow, decodes within bounds."""
 _COLOUR_TAGS = (292, 293, 320, 332, Tag.EXTRA, 347, 529, 530, 531, 532)
 """Options of fax, palette, inks, extra samples, tables of JPEG, and YCbCr: what libtiff looks at besides what a Page has."""
@@ -50,6 +50,7 @@ _IMAGEJ = re.compile(rb"^images=(\d{1,9})\s*$", re.MULTILINE)
 def probe(stream: BinaryIO) -> Header:
     """Read the first directory."""
     main = first_directory(stream)
+    _refuse_unsupported(main)
     size = main.number(Tag.WIDTH), main.number(Tag.HEIGHT)
     width, height = size[::-1] if _orientation(main) >= 5 else size
     return Header(width, height, main.number(Tag.SAMPLES, 1), -(-int(max(main.numbers(Tag.BITS, (1,)))) // 8), main)
@@ -82,16 +83,15 @@ def is_stack(main: Directory, channels: int) -> bool:
 def read_stack(main: Directory, data: bytes, max_pixels: int) -> Pixels:
     """Return all channels, as stored, whether they are samples of a pixel, planes or pages like the first: (height, width, channels)."""
     directories = [directory for directory in map(main.at, main.chain()) if _kind(directory) == _kind(main)]
-    _refuse_unsupported(main)
-    first = page_of(main, max_pixels)
+    first = segments.page_of(main, max_pixels)
     if len(directories) > 1 and first.samples > 1:
         raise PixlateError(f"expected a TIFF of height, width and channels, got {len(directories)} pages of {first.samples} channels; save one image a file")
     if len(directories) == 1 and (count := _images_behind(main, first)) > 1:
         check_size(first.width, first.height, max_pixels, count)
-        shape, kind = (count, first.height, first.width), f"{first.order}{'f' if first.kind == FLOATING else 'u'}{first.bits[0] // 8}"
+        shape, kind = (count, first.height, first.width), f"{first.order}{'f' if first.kind == segments.FLOATING else 'u'}{first.bits[0] // 8}"
         return as_pixels(np.moveaxis(np.frombuffer(data, kind, count * first.height * first.width, first.offsets[0]).reshape(shape), 0, 2))
     check_size(first.width, first.height, max_pixels, len(directories) * first.samples)
-    planes = [_stored(data, directory, page_of(directory, max_pixels)) for directory in directories]
+    planes = [_stored(data, directory, segments.page_of(directory, max_pixels)) for directory in directories]
     return planes[0] if len(planes) == 1 else np.concatenate(planes, axis=2)
 
 
@@ -110,7 +110,7 @@ def frames(opened: Opened) -> Iterator[Frame]:
 def _picture(data: bytes, main: Directory, max_pixels: int) -> Picture:
     """Decode one page."""
     _refuse_unsupported(main)
-    page = page_of(main, max_pixels)
+    page = segments.page_of(main, max_pixels)
     metadata, notes = _metadata_of(main)
     picture = _page(data, main, page, metadata)
     picture = replace(picture, notes=notes + exif.lost_from_tiff(main) + picture.notes)
@@ -131,7 +131,7 @@ def _signals(main: Directory) -> Iterator[Signal]:
 
 def _page(data: bytes, main: Directory, page: Page, metadata: Metadata) -> Picture:
     """Decode the pixels of a page as they are stored."""
-    if page.photometric in (0, 1, 2) and min(page.bits) >= 8 and (max(page.bits) > 8 or page.compression in COMPRESSIONS):
+    if page.photometric in (0, 1, 2) and min(page.bits) >= 8 and (max(page.bits) > 8 or page.compression in segments.COMPRESSIONS):
         pixels, alpha, more = _grey_or_rgb(_stored(data, main, page), main, page)
         return Picture(pixels, alpha, metadata, more)
     if max(page.bits) > 8 and page.photometric != 5:
@@ -164,14 +164,14 @@ def encoded(picture: Picture, quality: int) -> Encoded:
         Tag.WIDTH: long(order, width),
         Tag.HEIGHT: long(order, height),
         Tag.BITS: short(order, *[depth] * count),
-        Tag.COMPRESSION: short(order, DEFLATE),
+        Tag.COMPRESSION: short(order, segments.DEFLATE),
         Tag.PHOTOMETRIC: short(order, 2 if channels == 3 else 1),
         Tag.STRIP_OFFSETS: long(order, *offsets),
         Tag.SAMPLES: short(order, count),
         Tag.ROWS: long(order, rows),
         Tag.STRIP_COUNTS: long(order, *lengths),
         Tag.PLANAR: short(order, 1),
-        Tag.PREDICTOR: short(order, DIFFERENCES),
+        Tag.PREDICTOR: short(order, segments.DIFFERENCES),
         Tag.EXTRA: short(order, *extra) if extra else None,
         Tag.SAMPLE_FORMAT: short(order, *[1] * count),
         ICC: Field(UNDEFINED, len(metadata.icc), metadata.icc) if metadata.icc else None,
@@ -208,12 +208,12 @@ def _grey_or_rgb(samples: Pixels, main: Directory, page: Page) -> tuple[Pixels, 
 def _stored(data: bytes, main: Directory, page: Page) -> Pixels:
     """Return all samples of a page, (height, width, samples); those of 9 to 15 bits spread over 16."""
     bits = page.bits[0]
-    if len(set(page.bits)) > 1 or bits < 8 or page.compression not in COMPRESSIONS:
+    if len(set(page.bits)) > 1 or bits < 8 or page.compression not in segments.COMPRESSIONS:
         with _image(data, main, page) as image:
             if image.mode not in ("L", "LA", "RGB", "RGBA", "CMYK"):
                 raise _unsupported(page)
             return np.atleast_3d(np.array(image))
-    samples = as_pixels(decoded(data, page))
+    samples = as_pixels(segments.decoded(data, page))
     if 8 < bits < 16:
         full = 2**bits - 1
         samples = ((samples.astype(np.uint32) * 65535 + full // 2) // full).astype(np.uint16)
@@ -246,9 +246,9 @@ def _image(data: bytes, main: Directory, page: Page) -> Image.Image:
         Tag.SAMPLE_FORMAT: short(order, *[page.kind] * page.samples),
     }
     fields |= {Tag.TILE_WIDTH: long(order, page.columns), Tag.TILE_HEIGHT: long(order, page.rows)} if page.tiled else {Tag.ROWS: long(order, page.rows)}
-    segments = (page.segment(data, index) for index in range(len(page.sizes)))
+    stored = (page.segment(data, index) for index in range(len(page.sizes)))
     try:
-        return TiffImagePlugin.TiffImageFile(BytesIO(file_of(order, fields, segments, tiled=page.tiled)))
+        return segments.image_of(segments.file_of(order, fields, stored, tiled=page.tiled))
     except SyntaxError as error:
         raise _unsupported(page) from error
 
@@ -264,26 +264,32 @@ def _refuse_unsupported(main: Directory) -> None:
     if (main.number(_SUBFILE) & 1 and _SUB_DIRECTORIES in main.entries) or main.number(Tag.PHOTOMETRIC) in _RAW:
         raise PixlateError("a RAW photograph (DNG, NEF, ARW and the like) is unsupported; develop it to TIFF or JPEG first")
     samples = max(1, main.number(Tag.SAMPLES, 1))
-    compression, predictor, bits = main.number(Tag.COMPRESSION, NONE), main.number(Tag.PREDICTOR, 1), set(main.table(Tag.BITS, samples).tolist()) or {1}
-    if compression not in _THROUGH_PILLOW and compression != LZMA:
+    compression, predictor, bits = (
+        main.number(Tag.COMPRESSION, segments.NONE),
+        main.number(Tag.PREDICTOR, 1),
+        set(main.table(Tag.BITS, samples).tolist()) or {1},
+    )
+    if compression not in _THROUGH_PILLOW and compression != segments.LZMA:
         name = _NAMES.get(compression, f"number {compression}")
         raise PixlateError(f"unsupported compression of a TIFF: {name}; save the file with deflate, LZW or none")
     kinds = set(main.table(Tag.SAMPLE_FORMAT, samples).tolist()) or {1}
     most = max(bits)
-    if kinds == {FLOATING} and bits <= {16, 32, 64}:
+    if kinds == {segments.FLOATING} and bits <= {16, 32, 64}:
         pass
     elif not kinds <= {1, 4} or most > 16:
         word = (
             "floating point"
-            if FLOATING in kinds
+            if segments.FLOATING in kinds
             else "signed whole numbers"
-            if kinds == {SIGNED}
+            if kinds == {segments.SIGNED}
             else "whole numbers"
             if kinds <= {1, 4}
             else "complex or mixed numbers"
         )
-        raise PixlateError(f"unsupported samples of a TIFF: {most}-bit {word}; convert the file to {'unsigned ' if kinds == {SIGNED} else ''}16 bits")
-    if predictor not in (1, DIFFERENCES, FLOATING_DIFFERENCES) or (predictor == FLOATING_DIFFERENCES and kinds != {FLOATING}):
+        raise PixlateError(f"unsupported samples of a TIFF: {most}-bit {word}; convert the file to {'unsigned ' if kinds == {segments.SIGNED} else ''}16 bits")
+    if predictor not in (1, segments.DIFFERENCES, segments.FLOATING_DIFFERENCES) or (
+        predictor == segments.FLOATING_DIFFERENCES and kinds != {segments.FLOATING}
+    ):
         raise PixlateError(f"unsupported predictor of a TIFF: number {predictor}; save the file with predictor 2 or none")
 
 
@@ -294,7 +300,7 @@ def _kind(main: Directory) -> tuple[int, ...]:
 
 def _images_behind(main: Directory, page: Page) -> int:
     """Return how many images ImageJ stored one behind the other for this page, 0 where it is a page like any other."""
-    if page.samples > 1 or page.compression != NONE or page.tiled or page.bits[0] % 8 or main.size(DESCRIPTION) > _COLOUR_BYTES:
+    if page.samples > 1 or page.compression != segments.NONE or page.tiled or page.bits[0] % 8 or main.size(DESCRIPTION) > _COLOUR_BYTES:
         return 0
     text = main.data(DESCRIPTION)
     found = _IMAGEJ.search(text) if text.startswith(b"ImageJ=") else None
