@@ -1,8 +1,12 @@
 """Pictures and files that the tests of this folder share."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,6 +71,13 @@ def grey_profile() -> bytes:
 def everything() -> Metadata:
     """Return metadata of every kind."""
     return Metadata(exif=exif_block(), icc=profile(), xmp=add_origin(b"", "algorithmicallyEnhanced")[0], dpi=(300.0, 200.0))
+
+
+def guard(*words: object) -> list[dict[str, Any]]:
+    """Return what each file of ``guarded.py WORDS`` came to."""
+    script = Path(__file__).with_name("guarded.py")
+    done = subprocess.run([sys.executable, script, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def saved(image: Image.Image, format: str, **options: object) -> bytes:
