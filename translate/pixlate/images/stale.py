@@ -1,12 +1,13 @@
 """What an XMP packet says and a translation makes false: sizes are corrected, and what points at a lost part of the file is dropped with a note."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 from xml.dom import Node, minidom
 from xml.parsers.expat import ExpatError
 
-from pixlate.images.xmp import EXTENSION, RDF, XMLNS, parsed, written
+from pixlate.images.xmp import EXTENSION, RDF, XMLNS, parsed, remove_children, written
 
 Property = tuple[str, str]
 """Namespace and local name."""
@@ -55,17 +56,7 @@ def corrected(packet: bytes, width: int, height: int) -> Corrected:
     """Return a packet that is true of a picture of that size, in pixels, and notes on what was dropped; byte for byte where there is nothing to correct."""
     if not any(space in packet for space in _TOUCHED) and not packet.startswith((b"\xff\xfe", b"\xfe\xff")):
         return packet, ()
-
-    def correct(document: minidom.Document) -> list[str]:
-        notes = [f"{what} was left out" for what in _without_lost(document) if what]
-        _set_sizes(document, (width, height))
-        if not _scale_panorama(document, (width, height)):
-            notes.append("the panorama's sizes do not fit the picture and were left out")
-        if _remove(document, lambda item: item.property == (EXTENSION, "ImageRegion") and "pixel" in item.xml()):
-            notes.append("the regions given in pixels were left out")
-        return notes
-
-    return _edited(packet, correct)
+    return _edited(packet, lambda items: _Edit.joined(_lost(items), _sizes(items, (width, height)), _panorama(items, (width, height)), _in_pixels(items)))
 
 
 def turned(packet: bytes) -> Corrected:
@@ -74,11 +65,16 @@ def turned(packet: bytes) -> Corrected:
         return packet, ()
     spaces = {(_REGIONS, "Regions"), (_MICROSOFT, "RegionInfo"), (EXTENSION, "ImageRegion")}
     note = "the regions (such as faces) were left out, since the picture was turned upright"
-    return _edited(packet, lambda document: [note] if _remove(document, lambda item: item.property in spaces) else [])
+
+    def edit(items: list[_Item]) -> _Edit:
+        regions = [item for item in items if item.property in spaces]
+        return _Edit(regions, notes=[note] if regions else [])
+
+    return _edited(packet, edit)
 
 
 class _Item:
-    """A property of a packet, an attribute or an element of its descriptions."""
+    """A property of the picture, an attribute or an element of the packet's descriptions."""
 
     def __init__(self, home: minidom.Element, node: Any) -> None:
         self.home, self.node = home, node
@@ -95,95 +91,110 @@ class _Item:
         if isinstance(self.node, minidom.Attr):
             self.node.value = str(value)
         else:
-            for child in list(self.node.childNodes):
-                self.node.removeChild(child)
             text = minidom.Text()
             text.data, text.ownerDocument = str(value), self.home.ownerDocument
-            self.node.appendChild(text)
-
-    def xml(self) -> str:
-        """Return it as it is in the packet."""
-        return self.value if isinstance(self.node, minidom.Attr) else str(self.node.toxml())
-
-    def remove(self) -> None:
-        """Take it out of the packet."""
-        if isinstance(self.node, minidom.Attr):
-            self.home.removeAttributeNode(self.node)
-        else:
-            self.home.removeChild(self.node)
+            self.node.childNodes[:] = [text]
 
 
-def _edited(packet: bytes, edit: Callable[[minidom.Document], list[str]]) -> Corrected:
+@dataclass
+class _Edit:
+    """What is to be done with a packet."""
+
+    removed: list[_Item] = field(default_factory=list)
+    set: list[tuple[_Item, int]] = field(default_factory=list)
+    """Properties and their new values."""
+    notes: list[str] = field(default_factory=list)
+
+    @classmethod
+    def joined(cls, *edits: "_Edit") -> "_Edit":
+        """Return several as one."""
+        return cls(*([entry for edit in edits for entry in getattr(edit, name)] for name in ("removed", "set", "notes")))
+
+    def applied(self) -> bool:
+        """Change the packet, and return whether it is another now."""
+        set_ = [(item, value) for item, value in self.set if item.value.strip() != str(value)]
+        for item, value in set_:
+            item.set(value)
+        homes: dict[int, tuple[minidom.Element, list[object]]] = {}
+        for item in self.removed:
+            if isinstance(item.node, minidom.Attr):
+                item.home.removeAttributeNode(item.node)
+            else:
+                homes.setdefault(id(item.home), (item.home, []))[1].append(item.node)
+        for home, nodes in homes.values():
+            remove_children(home, nodes)
+        return bool(set_ or self.removed)
+
+
+def _edited(packet: bytes, edit: Callable[[list[_Item]], _Edit]) -> Corrected:
     try:
         document = parsed(packet)
-        before = document.toxml()
-        notes = tuple(dict.fromkeys(edit(document)))
-        if document.toxml() == before:
-            return packet, notes
-        _drop_declarations(document)
-        data = written(document)
+        edits = edit(list(_items(document)))
+        if edits.applied():
+            _drop_declarations(document)
+            packet = written(document)
         document.unlink()
     except (ValueError, ExpatError, RecursionError):
         return b"", ("the XMP packet could not be read and was left out",)
-    return data, notes
+    return packet, tuple(dict.fromkeys(edits.notes))
 
 
 def _items(document: minidom.Document) -> Iterator[_Item]:
     """Yield the properties of the picture, not those inside of others."""
     for description in document.getElementsByTagNameNS(RDF, "Description"):
         if description.parentNode is not None and description.parentNode.localName == "RDF":
-            for node in chain(list(description.attributes.values()), list(description.childNodes)):
+            for node in chain(description.attributes.values(), description.childNodes):
                 if node.nodeType in (Node.ATTRIBUTE_NODE, Node.ELEMENT_NODE) and node.namespaceURI not in (RDF, XMLNS):
                     yield _Item(description, node)
 
 
-def _remove(document: minidom.Document, unwanted: Callable[[_Item], bool]) -> bool:
-    found = [item for item in _items(document) if unwanted(item)]
-    for item in found:
-        item.remove()
-    return bool(found)
-
-
-def _without_lost(document: minidom.Document) -> list[str]:
-    """Remove what points at a part of the file that is not there any more, and return its names."""
-    lost = []
-    for item in _items(document):
+def _lost(items: list[_Item]) -> _Edit:
+    """Remove what points at a part of the file that is not there any more."""
+    lost, removed = dict[str, None](), list[_Item]()
+    for item in items:
         space, name = item.property
         for start, (names, what) in _LOST.items():
             if space.startswith(start) and (space == start or start.endswith("/dd/1.0/")) and name.startswith(names):
-                item.remove()
-                lost.append(what)
-    others = [what for what in lost if what != _LOST[_CONTAINER][1]]
-    return others or lost  # the list goes with what it lists
+                removed.append(item)
+                lost |= {what: None} if what else {}
+    if len(lost) > 1:
+        lost.pop(_LOST[_CONTAINER][1], None)  # the list goes with what it lists
+    return _Edit(removed, notes=[f"{what} was left out" for what in lost])
 
 
-def _set_sizes(document: minidom.Document, size: tuple[int, int]) -> None:
-    for item in _items(document):
-        axis = _SIZES.get(item.property)
-        if axis is not None:
-            item.set(size[axis])
-    for dimensions in document.getElementsByTagNameNS(_REGIONS, "AppliedToDimensions"):
-        for element in (dimensions, *dimensions.getElementsByTagName("*")):
-            for name, value in zip("wh", size, strict=True):
-                if (attribute := element.getAttributeNodeNS(_DIMENSIONS, name)) is not None:
-                    attribute.value = str(value)
-                if (element.namespaceURI, element.localName) == (_DIMENSIONS, name):
-                    _Item(dimensions, element).set(value)
+def _sizes(items: list[_Item], size: tuple[int, int]) -> _Edit:
+    """Set width and height, of the picture and of what regions are counted in."""
+    sized = [(item, size[_SIZES[item.property]]) for item in items if item.property in _SIZES]
+    for item in items:
+        if item.property == (_REGIONS, "Regions") and isinstance(item.node, minidom.Element):
+            for dimensions in item.node.childNodes:
+                if isinstance(dimensions, minidom.Element) and (dimensions.namespaceURI, dimensions.localName) == (_REGIONS, "AppliedToDimensions"):
+                    for node in chain(dimensions.attributes.values(), dimensions.childNodes):
+                        if node.namespaceURI == _DIMENSIONS and node.localName in ("w", "h"):
+                            sized.append((_Item(dimensions, node), size["wh".index(node.localName)]))
+    return _Edit(set=sized)
 
 
-def _scale_panorama(document: minidom.Document, size: tuple[int, int]) -> bool:
-    """Scale the sizes of a panorama (Photo Sphere XMP) as its picture was; False where they do not fit it and were dropped."""
-    items = {item.property[1]: item for item in _items(document) if item.property[0] == _PANORAMA and item.property[1] in _PANORAMA_SIZES}
-    if not items:
-        return True
-    values = {name: int(item.value) for name, item in items.items() if item.value.strip().isdecimal() and len(item.value) < 10}
+def _panorama(items: list[_Item], size: tuple[int, int]) -> _Edit:
+    """Scale the sizes of a panorama (Photo Sphere XMP) as its picture was, or remove it where they do not fit."""
+    panorama = [item for item in items if item.property[0] == _PANORAMA]
+    sized = [item for item in panorama if item.property[1] in _PANORAMA_SIZES]
+    if not sized:
+        return _Edit()
+    values = {item.property[1]: int(item.value) for item in sized if item.value.strip().isdecimal() and len(item.value) < 10}
     before = values.get("CroppedAreaImageWidthPixels", 0), values.get("CroppedAreaImageHeightPixels", 0)
-    if len(values) < len(items) or not all(before) or abs(size[0] * before[1] - size[1] * before[0]) > max(size) + max(before):
-        return not _remove(document, lambda item: item.property[0] == _PANORAMA)
-    for name, axis in _PANORAMA_SIZES.items():
-        if name in items:
-            items[name].set(round(values[name] * size[axis] / before[axis]))
-    return True
+    if len(values) < len(sized) or not all(before) or abs(size[0] * before[1] - size[1] * before[0]) > max(size) + max(before):
+        return _Edit(panorama, notes=["the panorama's sizes do not fit the picture and were left out"])
+    axes = [_PANORAMA_SIZES[item.property[1]] for item in sized]
+    return _Edit(set=[(item, round(values[item.property[1]] * size[axis] / before[axis])) for item, axis in zip(sized, axes, strict=True)])
+
+
+def _in_pixels(items: list[_Item]) -> _Edit:
+    """Remove regions that are given in pixels."""
+    regions = [
+        item for item in items if item.property == (EXTENSION, "ImageRegion") and isinstance(item.node, minidom.Element) and "pixel" in item.node.toxml()
+    ]
+    return _Edit(regions, notes=["the regions given in pixels were left out"]) if regions else _Edit()
 
 
 def _drop_declarations(document: minidom.Document) -> None:

@@ -1,6 +1,7 @@
 """XMP packets: orientation, the property that says how a picture was made, and packets in GIF files."""
 
 import re
+from collections.abc import Iterable
 from xml.dom import Node, minidom
 from xml.parsers.expat import ExpatError
 
@@ -57,14 +58,19 @@ def _with_origin(xmp: bytes, digital_source_type: str) -> bytes:
     for element in top:
         if element.hasAttributeNS(EXTENSION, "DigitalSourceType"):
             element.removeAttributeNS(EXTENSION, "DigitalSourceType")
-        for child in list(element.childNodes):
-            if child.nodeType == Node.ELEMENT_NODE and child.namespaceURI == EXTENSION and child.localName == "DigitalSourceType":
-                element.removeChild(child)
+        remove_children(element, [child for child in element.childNodes if (child.namespaceURI, child.localName) == (EXTENSION, "DigitalSourceType")])
     home = top[0]
     home.setAttributeNS(EXTENSION, f"{_prefix(home)}:DigitalSourceType", SOURCE_TYPES + digital_source_type)
     packet = written(document)
     document.unlink()
     return packet
+
+
+def remove_children(parent: minidom.Element, children: Iterable[object]) -> None:
+    """Remove children of an element, in time linear in all of them; ``removeChild`` looks for each from the first."""
+    gone = set(map(id, children))
+    if gone:
+        parent.childNodes[:] = [child for child in parent.childNodes if id(child) not in gone]
 
 
 def written(document: minidom.Document) -> bytes:
