@@ -1,5 +1,7 @@
 """Runs an ONNX file with ONNX Runtime, and nothing else: no PyTorch, no onnx package."""
 
+import copy
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,9 @@ from pixlate.errors import PixlateError
 from pixlate.inference.conditions import Arrays, check_pixels, checked
 from pixlate.inference.sizes import allowed_size, pad, round_up
 from pixlate.plugin.spec import METADATA_KEY, Io, ModelSpec, Precision
-from pixlate_onnx.session import Running, open_session
+from pixlate.plugin.translator import Statistics
+from pixlate_onnx.session import Running, open_session, reopened
+from pixlate_onnx.statistics import FLOAT, FLOAT16, NORM, fixed, measuring
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -43,6 +47,7 @@ class OnnxTranslator:
     def __init__(self, path: Path, device: str = "auto") -> None:
         session, chosen = open_session(path, device)
         self.device = chosen.device
+        self._path, self._chosen = path, chosen
         inputs, (gives, *_) = session.get_inputs(), session.get_outputs()
         text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         known = ModelSpec.from_json(text) if text else ModelSpec()
@@ -87,29 +92,80 @@ class OnnxTranslator:
 
     def _of_pixels(self, pixels: "Pixels", conditions: Arrays) -> "Pixels":
         """Run a file of uint8."""
-        from pixlate.images.picture import to_8_bits
-
         deep = pixels.dtype == np.uint16
-        output = self._run_batches({self._image: np.ascontiguousarray(to_8_bits(pixels)), **conditions})
+        output = self._run_batches(self._inputs(pixels, conditions))
         batch, height, width, _ = pixels.shape
         self._require_shape(output, (batch, height * self.spec.scale, width * self.spec.scale, self.spec.channels_out))
         return output.astype(np.uint16) * np.uint16(257) if deep else output
 
     def _of_planes(self, pixels: "Pixels", conditions: Arrays) -> "Pixels":
         """Run a file of float."""
-        from pixlate.images.picture import full_scale
-
         height, width = pixels.shape[1:3]
-        sides = allowed_size(height, width, self.spec)
+        scale, (rows, columns) = self.spec.scale, allowed_size(height, width, self.spec)
+        output = self._run_batches(self._inputs(pixels, conditions))
+        self._require_shape(output, (len(pixels), self.spec.channels_out, rows * scale, columns * scale))
+        return self._levels(output[:, :, : height * scale, : width * scale], pixels.dtype)
+
+    def _inputs(self, pixels: "Pixels", conditions: Arrays) -> dict[str, NDArray[Any]]:
+        """Return the inputs of the file by name, those of ``float`` padded to the sizes that it takes."""
+        from pixlate.images.picture import full_scale, to_8_bits
+
+        if self._io == "uint8":
+            return {self._image: np.ascontiguousarray(to_8_bits(pixels)), **conditions}
+        sides = allowed_size(pixels.shape[1], pixels.shape[2], self.spec)
         padded = pad(pixels, *sides, self.spec.padding)
         masks = {each.name: pad(conditions[each.name], *sides, self.spec.padding) for each in self.spec.conditions if each.kind == "mask"}
-        peak = float(full_scale(pixels))
         images = np.ascontiguousarray(padded.transpose(0, 3, 1, 2), dtype=np.float32)
-        images *= 1 / peak
-        output = self._run_batches({self._image: images.astype(self._type, copy=False), **conditions, **masks})
-        scale = self.spec.scale
-        self._require_shape(output, (len(padded), self.spec.channels_out, padded.shape[1] * scale, padded.shape[2] * scale))
-        return self._levels(output[:, :, : height * scale, : width * scale], pixels.dtype)
+        images *= 1 / float(full_scale(pixels))
+        return {self._image: images.astype(self._type, copy=False), **conditions, **masks}
+
+    @property
+    def measures(self) -> bool:
+        """Whether the file has norms that measure each image, and can be given statistics; see :class:`pixlate.plugin.translator.Measuring`."""
+        return self._edited is not None
+
+    def statistics(self, pixels: "Pixels", **conditions: NDArray[Any]) -> Statistics:
+        """Return mean and variance of each channel at each norm, measured on one image; see :class:`pixlate.plugin.translator.Measuring`."""
+        check_pixels(pixels, self.spec)
+        inputs = self._inputs(pixels, checked(self.spec, 1, (pixels.shape[1], pixels.shape[2]), conditions))
+        if self._sessions is None:
+            self._edited = None
+            return ()
+        outputs = [output.reshape(-1) for output in self._sessions[0].every(*(inputs[name] for name in self._names))]
+        return list(zip(outputs[::2], outputs[1::2], strict=True))
+
+    def with_statistics(self, statistics: Statistics) -> "OnnxTranslator":
+        """Return the same model with given statistics; see :class:`pixlate.plugin.translator.Measuring`."""
+        assert self._sessions is not None
+        measured, session = self._sessions
+        kind = _TYPES[measured.session.get_outputs()[0].type]
+        found = copy.copy(self)
+        found._run = Running(session, self._chosen.gpu, self.device, [value.astype(kind) for pair in statistics for value in pair])
+        return found
+
+    @cached_property
+    def _edited(self) -> bytes | None:
+        """The file with the statistics of its norms for outputs; None where it has no such norms, or cannot be edited."""
+        if isinstance(self._batch, int) and self._batch != 1:
+            return None
+        try:
+            model = self._path.read_bytes()
+            return measuring(model) if NORM in model else None
+        except (OSError, ValueError):
+            return None
+
+    @cached_property
+    def _sessions(self) -> "tuple[Running, onnxruntime.InferenceSession] | None":
+        """The file with the statistics of its norms for outputs, and with statistics for inputs; None where ONNX Runtime does not take what was made of it."""
+        assert self._edited is not None
+        try:
+            session = reopened(self._path, self._edited, self._chosen)
+            element = FLOAT16 if session.get_outputs()[0].type == "tensor(float16)" else FLOAT
+            other = fixed(self._path.read_bytes(), element)
+            assert other is not None
+            return Running(session, self._chosen.gpu, self.device), reopened(self._path, other, self._chosen)
+        except PixlateError:
+            return None
 
     def _levels(self, images: NDArray[Any], kind: np.dtype[Any]) -> "Pixels":
         """Return images (batch, channels, height, width) of [0, 1] as rounded levels (batch, height, width, channels).

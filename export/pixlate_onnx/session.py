@@ -6,6 +6,7 @@ import re
 import threading
 import warnings
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,13 @@ def open_session(path: Path, device: str) -> tuple[onnxruntime.InferenceSession,
     return session, chosen
 
 
+def reopened(path: Path, model: bytes, chosen: Chosen) -> onnxruntime.InferenceSession:
+    """Return a session of a model that was made of a file, on the device of the file's own session; raises as :func:`open_session`."""
+    options = _options()
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.fspath(path.parent))
+    return _session(path, options, chosen.providers, chosen.device, model)
+
+
 def _options() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised; the log would print it a second time
@@ -77,9 +85,11 @@ def _require_readable(path: Path) -> None:
         raise PixlateError(f"the model file {path} is empty; download or export it again")
 
 
-def _session(path: Path, options: onnxruntime.SessionOptions, wanted: tuple[tuple[str, dict[str, Any]], ...], device: str) -> onnxruntime.InferenceSession:
+def _session(
+    path: Path, options: onnxruntime.SessionOptions, wanted: tuple[tuple[str, dict[str, Any]], ...], device: str, model: bytes = b""
+) -> onnxruntime.InferenceSession:
     name = os.fspath(path)
-    source: str | bytes = name if name.isprintable() else path.read_bytes()  # external data is looked for beside a path, which must be Unicode
+    source: str | bytes = model or name if name.isprintable() else path.read_bytes()  # external data is looked for beside a path, which must be Unicode
     try:
         return onnxruntime.InferenceSession(source, options, providers=list(wanted), enable_fallback=0)
     except Exception as error:
@@ -145,10 +155,12 @@ class Running:
 
     On a GPU the batch is copied once into device memory that is kept for the next batch of its shape, and the result comes back in one copy. An
     arena would keep what the largest of all shapes needed, piece by piece: it is shrunk after the first run of each new shape.
+
+    Inputs that are the same in each run, and come last, are ``constants``.
     """
 
-    def __init__(self, session: onnxruntime.InferenceSession, gpu: int | None, device: str) -> None:
-        self.session, self.device = session, device
+    def __init__(self, session: onnxruntime.InferenceSession, gpu: int | None, device: str, constants: Sequence[NDArray[Any]] = ()) -> None:
+        self.session, self.device, self._constants = session, device, constants
         self._kind, self._number = ("cpu", 0) if gpu is None else ("cuda", gpu)
         self._inputs, self._output = [item.name for item in session.get_inputs()], session.get_outputs()[0].name
         self._bound = threading.local()
@@ -165,6 +177,7 @@ class Running:
             PixlateError: The model does not take an image of this size.
         """
         options = None
+        arrays = (*arrays, *self._constants)
         shapes = tuple(array.shape for array in arrays)
         if shapes not in self._seen:
             self._seen.append(shapes)
@@ -176,6 +189,14 @@ class Running:
             return self.bound(*arrays, options=options)
         except Exception as error:
             raise self._explained(arrays[0], str(error)) from error
+
+    def every(self, *arrays: NDArray[Any]) -> list[NDArray[Any]]:
+        """Return all outputs, in their order; raises what a call raises."""
+        try:
+            outputs: list[NDArray[Any]] = self.session.run(None, dict(zip(self._inputs, arrays, strict=True)), self._shrinking)
+        except Exception as error:
+            raise self._explained(arrays[0], str(error)) from error
+        return outputs
 
     def bound(self, *arrays: NDArray[Any], options: onnxruntime.RunOptions | None = None) -> NDArray[Any]:
         """Run through bound memory."""

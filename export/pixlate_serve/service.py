@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextvars import copy_context
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 
@@ -138,6 +139,7 @@ class Service:
             pixels = await workers.run(claim, to_model, picture, model.spec)
             output = await self._translated(model, pixels, conditions, claim)
             del pixels
+        picture = replace(picture, notes=(*picture.notes, *model.executor.notes(height, width)))
         self.metrics.translated(model.name, width * height)
         return await workers.run(claim, encoded, output, picture, model.spec, format, options.quality, options.strip_metadata)
 

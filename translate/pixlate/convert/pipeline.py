@@ -113,7 +113,7 @@ class Conversion(Run):
     def __init__(self, task: Task, sinks: Sinks, executors: Sequence[Executor], conditions: ImageConditions | None = None) -> None:
         super().__init__(task, sinks)
         options = self.options
-        self.spec = executors[0].spec
+        self.spec, self._executor = executors[0].spec, executors[0]
         self.conditions = conditions or ImageConditions(self.spec, options.set, options.seed, options.mask, self.formats)
         self._batcher = Batcher([{"": executor} for executor in executors], on_tile=self.report.progress.tile)
         self._ahead = 2 * options.workers + 2 * len(executors) * executors[0].most_at_once
@@ -248,7 +248,8 @@ class Conversion(Run):
                 self.sheet.add(job.name, read.picture, picture)
             sizes = [(pixels.shape[1], pixels.shape[0]) for pixels in (read.picture.pixels, picture.pixels)]
             self.journal.finish(job, part, read.version)
-            result = Result(job.source, job.name, "converted", "", (*job.notes, *picture.notes, *notes), *sizes)
+            tiled = self._executor.notes(*read.picture.pixels.shape[:2])
+            result = Result(job.source, job.name, "converted", "", (*job.notes, *picture.notes, *tiled, *notes), *sizes)
         except Closed:
             result = None
         except BaseException as error:  # noqa: BLE001 - one bad file, or a bug in an encoder, must not stop the others, nor leave them waiting

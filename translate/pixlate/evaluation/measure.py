@@ -110,7 +110,7 @@ def evaluate(
         translated = _made(next(outputs), path)
         source, compared = waiting.popleft()
         picture = from_model(translated, Picture(source), spec)
-        notes += [note for note in picture.notes if note not in notes]
+        notes += [note for note in (*picture.notes, *executor.notes(*source.shape[:2])) if note not in notes]
         output = _rgb(picture.pixels.astype(np.uint8, copy=False))
         for meter in meters:
             meter.add_output(output, _rgb(source), compared)

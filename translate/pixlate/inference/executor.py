@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.images.picture import Pixels
 from pixlate.inference.conditions import NONE, Arrays, stacked
-from pixlate.inference.sizes import Samples, Span, fill, least_tile, pad, ramps, round_up, spans
+from pixlate.inference.sizes import Samples, fill, least_tile, pad, round_up, spans
+from pixlate.inference.statistics import MOST_MEASURED, measured_pixels, measures, shared
+from pixlate.inference.tiles import Canvas, Tiles
 from pixlate.plugin.translator import Translator
 
 AUTO_TILE = {"cpu": 1024, "gpu": 2048}
@@ -24,6 +26,10 @@ MOST_IMAGES = 64
 OnTile = Callable[[int], None]
 """Called after each tile, or image without tiles, with the number of source pixels done; what it raises ends the translation. The numbers add up to the
 pixels of the images: where memory has run out and an image begins again in smaller tiles, it is called with what was done of it, below zero."""
+
+MEASURED_NOTE = "cut into tiles that share the statistics of the whole picture, measured on reduced copies of it, which changes it a little"
+OWN_NOTE = "cut into tiles with statistics of their own, so that light and contrast may differ from those of the whole picture"
+BLENDED_NOTE = "cut into tiles that do not see all that the model looks at, which changes it a little"
 
 
 class Executor:
@@ -83,7 +89,25 @@ class Executor:
         if self._tile is None or max(height, width) <= self._tile:
             return height * width
         rows, columns = (spans(side, self._side(self._tile), self.spec.halo) for side in (height, width))
-        return sum(row.stop - row.start for row in rows) * sum(column.stop - column.start for column in columns)
+        own = sum(row.stop - row.start for row in rows) * sum(column.stop - column.start for column in columns)
+        return own + (measured_pixels(height * width, self._most_measured) if self._measures else 0)
+
+    @property
+    def _measures(self) -> bool:
+        return measures(self.translator)
+
+    @property
+    def _most_measured(self) -> int:
+        """Pixels of the largest copy of an image whose statistics are measured: those of a tile, or of an automatic one of the CPU."""
+        assert self._tile is not None
+        return max(self._tile**2, MOST_MEASURED)
+
+    def notes(self, height: int, width: int) -> tuple[str, ...]:
+        """Return what the user should know of how an image of a size is run: that it is cut into tiles which are not exact."""
+        if self._tile is None or max(height, width) <= self._tile or self.spec.tiling_exact:
+            return ()
+        how = MEASURED_NOTE if self._measures else OWN_NOTE if self.spec.norm == "per-image" else BLENDED_NOTE
+        return (f"{how}; --tile off runs it whole",)
 
     def limit_tile(self, side: int) -> None:
         """Cut large images into tiles of at most about that side from now on, where they are cut at all."""
@@ -131,7 +155,7 @@ class Executor:
             return _concatenated([image[None] for image in tiled])
         counted = _Counted(on_tile)
         try:
-            return self._batched(pixels, [math.prod(size) for size in sizes], before_each, conditions, counted)
+            return self._batched(pixels, [math.prod(size) for size in sizes], before_each, conditions, counted, self.translator)
         except OutOfDeviceMemory as error:
             if self._tile is None:
                 raise PixlateError(
@@ -141,7 +165,9 @@ class Executor:
             counted.take_back()
             return self._outputs(pixels, sizes, before_each, conditions, on_tile)
 
-    def _batched(self, pixels: Pixels, areas: Sequence[int], before_each: Callable[[], None], conditions: Arrays, on_tile: OnTile) -> Pixels:
+    def _batched(
+        self, pixels: Pixels, areas: Sequence[int], before_each: Callable[[], None], conditions: Arrays, on_tile: OnTile, translator: Translator
+    ) -> Pixels:
         """Run at most ``batch_size`` images at once; where memory runs out, half as many pixels from now on.
 
         Args:
@@ -150,6 +176,7 @@ class Executor:
             before_each: See :meth:`__call__`.
             conditions: See :meth:`__call__`.
             on_tile: See :data:`OnTile`.
+            translator: The model, or with the statistics of the whole image.
 
         Raises:
             OutOfDeviceMemory: A single one does not fit.
@@ -162,7 +189,7 @@ class Executor:
             before_each()
             try:
                 chosen = slice(done, done + count)
-                outputs.append(self._translated(pixels[chosen], {name: value[chosen] for name, value in conditions.items()}))
+                outputs.append(self._translated(translator, pixels[chosen], {name: value[chosen] for name, value in conditions.items()}))
             except OutOfDeviceMemory:
                 if count == 1:
                     raise
@@ -173,10 +200,10 @@ class Executor:
             done += count
         return _concatenated(outputs)
 
-    def _translated(self, pixels: Pixels, conditions: Arrays) -> Pixels:
+    def _translated(self, translator: Translator, pixels: Pixels, conditions: Arrays) -> Pixels:
         """Call the translator, which may be anybody's; refuse what is not of the shape and type that its spec says."""
         try:
-            output = self.translator(pixels, **conditions)
+            output = translator(pixels, **conditions)
         except (PixlateError, OutOfDeviceMemory, MemoryError):
             raise
         except Exception as error:
@@ -192,39 +219,27 @@ class Executor:
         """Translate one image (height, width, channels) tile by tile; masks are cut alike, other conditions are the same for every tile."""
         assert self._tile is not None
         tile = self._side(self._tile)
-        scale, exact, (real_height, real_width) = self.spec.scale, self.spec.tiling_exact, image.shape[:2]
-        grid = self.spec.multiple if exact else 1  # the network's grid must be aligned in each tile as in the whole image
-        height, width = round_up(real_height, grid), round_up(real_width, grid)
-        image = pad(image[None], height, width, self.spec.padding)[0]
-        masks = {name: pad(value[None], height, width, self.spec.padding)[0] for name, value in conditions.items() if name in self._masks}
-        rows, columns = spans(height, tile, self.spec.halo, grid), spans(width, tile, self.spec.halo, grid)
-        places = [(row, column) for row in range(len(rows)) for column in range(len(columns))]
-        result = np.empty((height * scale, width * scale, self.spec.channels_out), image.dtype if exact else np.float32)
-        if not exact:
-            result[:] = 0.5  # rounds when the sum is cut to whole levels
-            across, down = ([np.repeat(ramp, scale) for ramp in ramps(parts, length)] for parts, length in ((columns, width), (rows, height)))
+        height, width = image.shape[:2]
+        tiles = Tiles(height, width, tile, self.spec)
+        canvas = Canvas(tiles, height, width, self.spec, image.dtype)
+        translator = self.translator
+        if self._measures:
+            translator = shared(translator, image[: size[0], : size[1]], self._most_measured, conditions, before_each)
         step, counted = self.batch_size(tile, tile), _Counted(on_tile)
+        places = list(tiles.places())
         for first in range(0, len(places), step):
             chosen = places[first : first + step]
-            cuts = [(slice(rows[row].start, rows[row].stop), slice(columns[column].start, columns[column].stop)) for row, column in chosen]
-            stack = np.stack([image[cut] for cut in cuts])
-            given = stacked([{name: masks[name][cut] if name in masks else value for name, value in conditions.items()} for cut in cuts])
+            stack = np.stack([tiles.cut(image, place) for place in chosen])
+            given = [{name: tiles.cut(value, place) if name in self._masks else value for name, value in conditions.items()} for place in chosen]
             try:
-                areas = [_overlap(rows[row], size[0]) * _overlap(columns[column], size[1]) for row, column in chosen]
-                outputs = self._batched(stack, areas, before_each, given, counted)
+                outputs = self._batched(stack, [tiles.area(place, *size) for place in chosen], before_each, stacked(given), counted, translator)
             except OutOfDeviceMemory as error:
                 self._shrink_tile(max(stack.shape[1:3]), error)
                 counted.take_back()
-                return self._tiled(image[:real_height, :real_width], size, before_each, conditions, on_tile)
-            for (row, column), output in zip(chosen, outputs, strict=True):
-                y, x = rows[row], columns[column]
-                if exact:
-                    kept = output[(y.keep - y.start) * scale : (y.until - y.start) * scale, (x.keep - x.start) * scale : (x.until - x.start) * scale]
-                    result[y.keep * scale : y.until * scale, x.keep * scale : x.until * scale] = kept
-                else:
-                    weight = down[row][:, None, None] * across[column][None, :, None]
-                    result[y.start * scale : y.stop * scale, x.start * scale : x.stop * scale] += output * weight
-        return np.ascontiguousarray(result[: real_height * scale, : real_width * scale], image.dtype)
+                return self._tiled(image, size, before_each, conditions, on_tile)
+            for place, output in zip(chosen, outputs, strict=True):
+                canvas.add(place, output)
+        return canvas.image
 
     def _shrink_tile(self, failed: int, error: OutOfDeviceMemory) -> None:
         """Halve the tile after one of ``failed`` pixels did not fit."""
@@ -248,11 +263,6 @@ class _Counted:
         if self._sum:
             self._on_tile(-self._sum)
         self._sum = 0
-
-
-def _overlap(part: Span, length: int) -> int:
-    """Return how many of the first ``length`` pixels of an axis are taken from a tile."""
-    return max(0, min(part.until, length) - part.keep)
 
 
 def _mirrored(images: Sequence[NDArray[Samples]], height: int, width: int) -> NDArray[Samples]:

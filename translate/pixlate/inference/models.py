@@ -12,7 +12,7 @@ from pixlate.plugin.model_card import ModelCard
 from pixlate.plugin.runtime import Runtime
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.translator import Translator
-from pixlate.system.text import shown
+from pixlate.system.text import printable, shown
 
 if TYPE_CHECKING:
     from pixlate.convert.options import ConvertOptions
@@ -34,7 +34,7 @@ def find(model: str | Path) -> Path:
     if path.is_dir():
         raise PixlateError(f"expected a model file for --model, but {model} is a folder; export a run with `pixlate export {model} model.onnx`")
     if path.suffix or path.parent.name:
-        raise PixlateError(f"there is no such file: {shown(model)}, given as the model; check its path, or name a ready model of `pixlate models`")
+        raise PixlateError(f"there is no such file: {printable(shown(model))}, given as the model; check its path, or name a ready model of `pixlate models`")
     near = get_close_matches(str(model), cards, 1)
     reason = installed().why("model", str(model)) or (f"did you mean {near[0]}?" if near else "see `pixlate models`")
     raise PixlateError(f"expected a model's name ({', '.join(sorted(cards)) or 'none is installed'}) or a file, got {str(model)!r}; {reason}")

@@ -1,10 +1,12 @@
 """A loaded model, as everything that runs models sees it."""
 
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pixlate.plugin.spec import ModelSpec
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from pixlate.images.picture import Pixels
@@ -32,3 +34,22 @@ class Translator(Protocol):
             OutOfDeviceMemory: The batch does not fit; a smaller one may.
             DeviceLost: The device has failed; nothing more will run there.
         """
+
+
+Statistics = Sequence["tuple[NDArray[np.float32], ...]"]
+"""Mean and variance of each channel, (channels,) each, at each norm that measures whole images, in their order."""
+
+
+@runtime_checkable
+class Measuring(Translator, Protocol):
+    """A translator that can say what its norms measure, and run with other statistics, so that the tiles of an image share those of the whole."""
+
+    @property
+    def measures(self) -> bool:
+        """Whether it has such norms; where it has none, nothing else here is called."""
+
+    def statistics(self, pixels: "Pixels", **conditions: "NDArray[Any]") -> Statistics:
+        """Return what the norms measure of one image, (1, height, width, channels), with its conditions; empty where it turns out that it cannot be known."""
+
+    def with_statistics(self, statistics: Statistics) -> Translator:
+        """Return the same translator with given statistics; it shares its weights as far as the runtime allows."""

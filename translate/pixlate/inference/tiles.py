@@ -1,0 +1,97 @@
+"""One image in tiles: cuts it, and puts the translated tiles together, side by side where they are exact, blended where they are not."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixlate.images.picture import Pixels
+from pixlate.inference.sizes import Samples, Span, padding_indices, ramps, round_up, spans
+from pixlate.plugin.spec import ModelSpec
+
+Place = tuple[int, int]
+"""Row and column of a tile."""
+
+
+class Tiles:
+    """The tiles of an image of a size; those of an exact model lie on the grid of its multiple, as the image would, padded to it."""
+
+    def __init__(self, height: int, width: int, tile: int, spec: ModelSpec) -> None:
+        grid = spec.multiple if spec.tiling_exact else 1
+        padded = [round_up(side, grid) for side in (height, width)]
+        self.rows, self.columns = (spans(side, tile, spec.halo, grid) for side in padded)
+        self._shown = [padding_indices(side, long, spec.padding) for side, long in zip((height, width), padded, strict=True)]
+
+    def places(self) -> Iterator[Place]:
+        """Yield the place of each tile, row by row."""
+        return ((row, column) for row in range(len(self.rows)) for column in range(len(self.columns)))
+
+    def cut(self, image: NDArray[Samples], place: Place) -> NDArray[Samples]:
+        """Return the tile at a place of an image (height, width, channels)."""
+        y, x = self.rows[place[0]], self.columns[place[1]]
+        if y.stop <= image.shape[0] and x.stop <= image.shape[1]:
+            return image[y.start : y.stop, x.start : x.stop]
+        return image[self._shown[0][y.start : y.stop, None], self._shown[1][x.start : x.stop]]
+
+    def area(self, place: Place, height: int, width: int) -> int:
+        """Return how many of the pixels of an image of a size are taken from a tile alone; those of all tiles add up to the image."""
+        return _overlap(self.rows[place[0]], height) * _overlap(self.columns[place[1]], width)
+
+
+class Canvas:
+    """Takes translated tiles, row by row, and becomes the translated image.
+
+    Args:
+        tiles: Of the source.
+        height: Of the source, which may be less than the tiles cover.
+        width: Likewise.
+        spec: Of the model.
+        kind: uint8 or uint16.
+    """
+
+    def __init__(self, tiles: Tiles, height: int, width: int, spec: ModelSpec, kind: np.dtype[Any]) -> None:
+        self._tiles, self._scale, self._exact = tiles, spec.scale, spec.tiling_exact
+        self.image: Pixels = np.empty((height * spec.scale, width * spec.scale, spec.channels_out), kind)
+        """(height * scale, width * scale, channels_out); whole after the last tile."""
+        if not self._exact:
+            lengths = tiles.rows[-1].stop, tiles.columns[-1].stop
+            self._down, self._across = (
+                [np.repeat(ramp, spec.scale) for ramp in ramps(parts, length)] for parts, length in zip((tiles.rows, tiles.columns), lengths, strict=True)
+            )
+            self._row = -1
+            self._band = np.empty((tiles.rows[0].stop * spec.scale, *self.image.shape[1:]), np.float32)
+
+    def add(self, place: Place, output: Pixels) -> None:
+        """Put a translated tile, (height * scale, width * scale, channels_out), at its place."""
+        scale, y, x = self._scale, self._tiles.rows[place[0]], self._tiles.columns[place[1]]
+        if not self._exact:
+            self._blend(place, output)
+            return
+        part = self.image[y.keep * scale : y.until * scale, x.keep * scale : x.until * scale]  # less where the image ends
+        top, left = (y.keep - y.start) * scale, (x.keep - x.start) * scale
+        part[:] = output[top : top + part.shape[0], left : left + part.shape[1]]
+
+    def _blend(self, place: Place, output: Pixels) -> None:
+        """Add a tile to the sums of the row of tiles it is in; they are rounded when the next row begins, so that no image is in floating point."""
+        row, column = place
+        scale, rows = self._scale, self._tiles.rows
+        if row != self._row:
+            begun = 0
+            if self._row >= 0:
+                step = (rows[row].start - rows[row - 1].start) * scale
+                begun = len(self._band) - step
+                self._band[:begun] = self._band[step:].copy()
+            self._band[begun:] = 0.5  # rounds when the sum is cut to whole levels
+            self._row = row
+        left = self._tiles.columns[column].start * scale
+        self._band[:, left : left + output.shape[1]] += output * (self._down[row][:, None, None] * self._across[column][None, :, None])
+        if column == len(self._tiles.columns) - 1:
+            top = rows[row].start * scale
+            ended = rows[row + 1].start * scale if row + 1 < len(rows) else len(self.image)
+            self.image[top:ended] = self._band[: ended - top]
+
+
+def _overlap(part: Span, length: int) -> int:
+    """Return how many of the first ``length`` pixels of an axis are taken from a tile."""
+    return max(0, min(part.until, length) - part.keep)
