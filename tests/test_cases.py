@@ -6,6 +6,7 @@ One test a folder. The same kinds are tested beside the code with files that the
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -16,7 +17,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
+
+from pixlate.images import read_picture
+from pixlate.images.picture import to_8_bits
 
 MODEL, SCALE = "upscale-x2", 2
 HOSTILE_SECONDS, HOSTILE_BYTES = 10, 600_000_000
@@ -135,6 +140,54 @@ def test_names(cases: Path, tmp_path: Path) -> None:
     done = convert(cases / "names", tmp_path / "out")
     done.check({})
     assert len(done.files) == len([path for path in (cases / "names").iterdir() if path.suffix != ".db" and not path.name.startswith(".")])
+
+
+def test_colour(cases: Path, tmp_path: Path) -> None:
+    linear, described = "linear light (gAMA) converted to sRGB", "Display P3 primaries (cICP) described by an ICC profile"
+    convert(cases / "colour", tmp_path / "out").check({}, {"gama_linear.png": linear, "gama_linear_16.png": linear, "cicp_display_p3.png": described})
+    for name in ("gama_linear", "gama_linear_16", "cicp_display_p3"):
+        shown = read_picture(tmp_path / "out" / f"{name}.png", max_pixels=10**6).pixels
+        red = (to_8_bits(shown)[30:44, 40:60] / 255).mean(axis=(0, 1))
+        stored = np.array([220, 40, 30]) / 255
+        light = np.round(stored**2.2 * (255 if name == "gama_linear" else 65535)) / (255 if name == "gama_linear" else 65535)
+        srgb = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+        assert np.abs(red - (stored if name == "cicp_display_p3" else srgb)).max() < 3 / 255, name
+        assert abs(to_8_bits(shown)[:, :, 0].mean() - 138) < 1, name
+
+
+def test_metadata(cases: Path, tmp_path: Path) -> None:
+    convert(cases / "metadata", tmp_path / "out").check({}, {"ultra_hdr.jpg": "the gain map was left out"})
+    kept = {path.name: read_picture(path, max_pixels=10**6).metadata for path in (tmp_path / "out").iterdir() if path.is_file()}
+    assert b"Ice in the harbour" in kept["iptc_app13.jpg"].iptc and kept["comment.jpg"].comments == ("Scanned from slide 17, box 4",)
+    assert [keyword for keyword, _ in kept["png_text.png"].text] == ["parameters", "prompt", "Author", "Description"]
+    panorama = kept["panorama_gpano.jpg"].xmp
+    sizes = ('GPano:FullPanoWidthPixels="128"', 'GPano:CroppedAreaTopPixels="8"', 'tiff:ImageLength="48"', 'exif:PixelXDimension="128"')
+    assert all(size.encode() in panorama for size in sizes) and b"hdrgm" not in kept["ultra_hdr.jpg"].xmp
+    if shutil.which("exiftool"):
+        listed = subprocess.run(["exiftool", "-r", "-warning", "-error", tmp_path / "out"], capture_output=True, text=True, check=True)
+        assert "Warning" not in listed.stdout + listed.stderr
+
+
+def test_micro(cases: Path, tmp_path: Path) -> None:
+    convert(cases / "micro", tmp_path / "out").check({}, {"imagej_stack.tif": "the description for ImageJ"})
+    for path in (cases / "micro").iterdir():
+        source, output = (np.atleast_3d(tifffile.imread(file)) for file in (path, tmp_path / "out" / path.name))
+        page = source[0] if path.name == "imagej_stack.tif" else source[:, :, 0]
+        assert output.shape[:2] == (96, 128) and abs(output.mean() - page.mean()) < 50
+
+
+def test_lossless(cases: Path, tmp_path: Path) -> None:
+    convert(cases / "lossless", tmp_path / "out").check({})
+    with Image.open(tmp_path / "out" / "lines.png") as png, Image.open(tmp_path / "out" / "lines_lossless.webp") as webp:
+        assert np.array_equal(np.asarray(png), np.asarray(webp))
+
+
+def test_tall(cases: Path, tmp_path: Path) -> None:
+    reason = "expected sides of at most 16383 pixels in WebP, got 1600 x 16800; use --format png"
+    words = ("convert", cases / "tall", tmp_path / "out", "--model", "upscale-x4")
+    for more in ((), ("--dry-run",)):
+        code, printed = _bounded(*words, *more)
+        assert code == 1 and reason in " ".join(printed.split())
 
 
 def test_one(cases: Path, tmp_path: Path) -> None:
