@@ -131,3 +131,20 @@ def test_a_journal_that_is_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, 
     with pytest.raises(PixlateError, match=r"journal\.jsonl to be a file of Pixlate's own, got something else"):
         run(folder(tmp_path / "in", 1), tmp_path / "out")
     assert outputs(tmp_path / "out") == {}
+
+
+@pytest.mark.parametrize("name", [".pixlate", ".pixlate/parts", ".pixlate/journal.jsonl", "1"])
+def test_links_are_refused_where_folders_cannot_be_opened_too(name: str, tmp_path: Path, precious: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows, where paths are checked just before they are used."""
+    monkeypatch.setattr("pixlate.system.folder._HANDLES", False)
+    source, out = folder(tmp_path / "in", 2), tmp_path / "out"
+    assert run(source, tmp_path / "plain").converted == 2
+    assert run(source, tmp_path / "plain").finished_before == 2
+    (out / name).parent.mkdir(parents=True)
+    (out / name).symlink_to(precious)
+    if name == "1":
+        assert run(source, out).failures[0][1].startswith(f"{out / '1'} {LINK}")
+    else:
+        with pytest.raises(PixlateError, match=f"{out / name} {LINK}"):
+            run(source, out)
+    assert tree(precious) == {"abc0": b"precious"}

@@ -69,7 +69,7 @@ def convert(
     if chosen.dry_run:
         choose_engine(engine)
         return _preview(sources, out, model, chosen, json, quiet, verbose)
-    with Display(model, printable(shown(out)), quiet, verbose) as display:
+    with Display(model, quiet, verbose) as display:
         summary = convert_images(sources, out, model, chosen, display.watch, engine if engine_options is None else engine_options)
     if json:
         print(json_format.dumps(asdict(summary) | {"exit_code": summary.exit_code}))

@@ -17,6 +17,8 @@ from pixlate.system.text import printable
 EVERY = 30.0
 """Seconds between two lines where there is no terminal."""
 _LOOK = 1.0
+_WIDEST = 24
+"""Characters of the model's name: the end of a path is the most informative, and a line has 80."""
 
 
 def duration(seconds: float) -> str:
@@ -82,14 +84,14 @@ class Display:
 
     Args:
         model: Name of the model.
-        out: The output folder or file, as it is printed.
         quiet: Whether to show nothing.
         verbose: Whether to print a line for each file, too.
     """
 
-    def __init__(self, model: str, out: str, quiet: bool, verbose: bool) -> None:
+    def __init__(self, model: str, quiet: bool, verbose: bool) -> None:
+        model = model if len(model) <= _WIDEST else f"...{model[3 - _WIDEST :]}"
         console = Console(stderr=True)
-        self._out, self._verbose = out, verbose
+        self._verbose = verbose
         self._report: Report | None = None
         self._bar = _Bar(model, lambda: self._report, console) if console.is_terminal and not quiet else None
         self._lines = None if console.is_terminal or quiet else Lines(model, self._say)
@@ -116,7 +118,7 @@ class Display:
         if self._lines is not None:
             self._lines.report = report
         if self._verbose and report.last is not None:
-            self._say(line_of(report.last, self._out))
+            self._say(line_of(report.last, report.out))
 
     def _say(self, line: str) -> None:
         if self._bar is not None:

@@ -83,6 +83,7 @@ class Task:
         """Open report, sheet and journal, or refuse them, and close them; what can be refused must be refused before."""
         with ExitStack() as held:
             report = held.enter_context(Report(self.options.report, len(self.plan.jobs) + len(self.plan.failures), self.plan.ignored))
+            report.out = str(self.plan.store)
             sheet = Sheet(self.options.sheet, str(self.model)) if self.options.sheet else None
             if sheet is not None:
                 held.callback(sheet.draft.drop)

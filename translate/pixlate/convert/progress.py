@@ -128,8 +128,8 @@ def sizes_read_ahead(progress: Progress, jobs: Sequence[Job], begun: Callable[[]
             job = jobs[index]
             index += 1
             with suppress(PixlateError, OSError, MemoryError):
-                job.place.version()  # of a pipe, which opening would wait for, it says so
                 if job.place.local is not None:
+                    job.place.version()  # refuses a pipe, which opening would wait for
                     with read(job.place.local) as file:
                         width, height = file.size if file.format.probe is not None else (0, 0)
                     if width:

@@ -83,6 +83,8 @@ class Report:
     def __init__(self, path: Path | None, planned: int, ignored: Mapping[str, int]) -> None:
         self.summary = Summary(planned=planned, not_reached=planned, ignored={kind: count for kind, count in ignored.items() if count})
         self.progress = Progress(planned)
+        self.out = ""
+        """The output folder, as it is printed."""
         self.last: Result | None = None
         """The newest result."""
         self._draft = None if path is None else Draft(path, "report")
