@@ -12,6 +12,7 @@ from pixlate.inference.models import cards
 from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
 from pixlate.plugin.spec import Provenance
 from pixlate.system.extras import import_for
+from pixlate_export.apart import Report, apart
 from pixlate_export.options import ExportOptions
 
 SHOWN = 5
@@ -53,12 +54,25 @@ def export(
         for option, value in (("--generator", generator), ("--best", best), ("--plugin", plugin)):
             if value:
                 raise PixlateError(f"{option} is for runs, got {run}, which is a model; leave it out")
-        from_onnx = import_for("exporting", "pixlate_export.from_onnx")
-        print_exported(from_onnx.export_model(str(run), model, options or ExportOptions(), data, licence))
-        return 0
-    exporter = import_for("exporting", "pixlate_export.exporter")
-    print_exported(exporter.export_run(run, model, options or ExportOptions(), generator, data, licence, best, plugin))
+        apart("export the run or the weights that it was made from", export_model, run, model, options or ExportOptions(), data, licence)
+    else:
+        remedy = "update PyTorch and onnxscript, or report it to whoever made the network"
+        apart(remedy, export_run, run, model, options or ExportOptions(), generator, data, licence, best, plugin)
     return 0
+
+
+def export_model(report: Report, source: Path, model: Path, options: ExportOptions, data: str, licence: str) -> None:
+    """Write a model again; the work of ``pixlate export MODEL``."""
+    from_onnx = import_for("exporting", "pixlate_export.from_onnx")
+    report_exported(report, from_onnx.export_model(str(source), model, options, data, licence))
+
+
+def export_run(
+    report: Report, run: Path, model: Path, options: ExportOptions, generator: str, data: str, licence: str, best: bool, plugin: Path | None
+) -> None:
+    """Write a run; the work of ``pixlate export RUN``."""
+    exporter = import_for("exporting", "pixlate_export.exporter")
+    report_exported(report, exporter.export_run(run, model, options, generator, data, licence, best, plugin))
 
 
 def import_weights(
@@ -88,36 +102,41 @@ def import_weights(
     require_name(model)
     if model.is_dir():
         raise PixlateError(f"expected a file to write, but {model} is a folder; name a file in it")
+    apart(_remedy(file), import_file, file, model, known or ImportOptions(), options or ExportOptions(), data, licence)
+    return 0
+
+
+def import_file(report: Report, file: Path, model: Path, known: ImportOptions, options: ExportOptions, data: str, licence: str) -> None:
+    """Write weights as an ONNX file; the work of ``pixlate import``."""
     exporter = import_for("importing weights", "pixlate_export.exporter")
     from pixlate.weights.reading import read_weights, recognise
 
     weights = read_weights(file)
-    foreign = recognise(weights.tensors, known or ImportOptions(), file)
-    print(f"recognised: {foreign.name}")
+    foreign = recognise(weights.tensors, known, file)
+    report(f"recognised: {foreign.name}")
     if weights.left_out:
         more = f" and {len(weights.left_out) - SHOWN} more" if len(weights.left_out) > SHOWN else ""
-        print(f"left out of the file: {', '.join(weights.left_out[:SHOWN])}{more}")
-    asked = options or ExportOptions()
+        report(f"left out of the file: {', '.join(weights.left_out[:SHOWN])}{more}")
     for sentence in foreign.assumed:
-        if asked.norm == "auto" or not sentence.startswith("norm: statistics"):
-            print(f"assumed {sentence}")
-    padding = (known or ImportOptions()).padding
-    if padding != "reflect" and not any(sentence.startswith("padding") for sentence in foreign.assumed):
-        raise PixlateError(f"--padding is for ResNets whose blocks have padding layers, got {padding} for {foreign.name}; leave it out")
+        if options.norm == "auto" or not sentence.startswith("norm: statistics"):
+            report(f"assumed {sentence}")
+    if known.padding != "reflect" and not any(sentence.startswith("padding") for sentence in foreign.assumed):
+        raise PixlateError(f"--padding is for ResNets whose blocks have padding layers, got {known.padding} for {foreign.name}; leave it out")
     spec = foreign.spec.with_provenance(Provenance(data=data, licence=licence, version=pixlate.__version__))
     try:
-        exported = exporter.export_network(foreign.network, spec, model, export_options(foreign, asked))
+        exported = exporter.export_network(foreign.network, spec, model, export_options(foreign, options))
     except OSError:
         raise
     except Exception as error:  # tracing raises whatever a network does that ONNX has no words for
-        if isinstance(error, PixlateError) and (asked.norm, asked.precision) != ("auto", "float32"):
+        if isinstance(error, PixlateError) and (options.norm, options.precision) != ("auto", "float32"):
             raise  # another choice may do
         reason = str(error) if isinstance(error, PixlateError) else f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
-        raise PixlateError(
-            f"{foreign.name} cannot be written as ONNX: {reason}; or convert with its weights directly: pixlate convert photos/ out/ --model {file}"
-        ) from error
-    print_exported(exported)
-    return 0
+        raise PixlateError(f"{foreign.name} cannot be written as ONNX: {reason}; or {_remedy(file)}") from error
+    report_exported(report, exported)
+
+
+def _remedy(file: Path) -> str:
+    return f"convert with its weights directly: pixlate convert photos/ out/ --model {file}"
 
 
 def export_options(foreign: ForeignGenerator, options: ExportOptions) -> ExportOptions:
@@ -131,14 +150,10 @@ def require_name(model: Path) -> None:
         raise PixlateError(f"expected a file named *.onnx, got {model}; change its ending")
 
 
-def print_exported(exported: Any) -> None:
-    """Print the parity report and what was written."""
+def report_exported(report: Report, exported: Any) -> None:
+    """Report the differences and what was written."""
     spec = exported.spec
-    if exported.calibration:
-        print(exported.calibration)
-    if exported.norms:
-        print(exported.norms)
-    print(exported.parity)
-    print(
-        f"wrote {exported.path}, {exported.path.stat().st_size / 1e6:.1f} MB: opset {exported.opset}, {spec.precision}, {spec.io} in and out, norm {spec.norm}"
-    )
+    size = exported.path.stat().st_size / 1e6
+    written = f"wrote {exported.path}, {size:.1f} MB: opset {exported.opset}, {spec.precision}, {spec.io} in and out, norm {spec.norm}"
+    for line in filter(None, (exported.calibration, exported.norms, str(exported.parity), written)):
+        report(line)
