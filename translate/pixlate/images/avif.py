@@ -3,12 +3,16 @@
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import BinaryIO
 
 from PIL import AvifImagePlugin
 
 from pixlate.errors import PixlateError
 from pixlate.images import decode, limits, unsupported
+from pixlate.images.av1 import frame_sizes
+from pixlate.images.boxes import Coded, coded
+from pixlate.images.picture import SAMPLES_A_PIXEL, check_size
 from pixlate.images.signalled import Signal
 from pixlate.plugin.image_format import Frame, Header, Opened
 
@@ -47,6 +51,8 @@ def probe(stream: BinaryIO) -> Header:
     if not AvifImagePlugin.SUPPORTED:
         raise PixlateError("AVIF is unsupported by this build of Pillow; install Pillow's own wheel with pip")
     stream.seek(0)
+    coded(stream.read())  # libavif would put together what items name
+    stream.seek(0)
     image = _Decoder(stream)
     if image.n_frames > limits.FRAMES:
         raise PixlateError(f"expected at most {limits.FRAMES:,} frames in an AVIF file, got more; split the animation")
@@ -56,6 +62,7 @@ def probe(stream: BinaryIO) -> Header:
 def frames(opened: Opened) -> Iterator[Frame]:
     """Decode the frames one after another."""
     data = opened.data()
+    _check_coded(coded(data), opened.max_pixels)
     deep = 0 <= (box := data.find(b"av1C")) < len(data) - 6 and data[box + 6] & 0x40
     notes: tuple[str, ...] = ("10- or 12-bit AVIF read with 8 bits",) if deep else ()
     notes += ("the gain map was left out",) if b"tmap" in data[:_HIGHEST][8 : int.from_bytes(data[:4], "big")] else ()
@@ -63,6 +70,18 @@ def frames(opened: Opened) -> Iterator[Frame]:
     for frame in decode.frames(opened):
         picture = replace(frame.picture, notes=(*notes, *frame.picture.notes))
         yield replace(frame, picture=picture if signal is None or picture.metadata.icc else signal.applied(picture))
+
+
+def _check_coded(found: Coded, max_pixels: int) -> None:
+    """Refuse frames of more pixels than are allowed, whatever size the boxes state, and tiles that together have several times as many."""
+    total = 0
+    for size in frame_sizes(found.items):
+        check_size(*size, max_pixels)
+        total += size[0] * size[1]
+    if total > SAMPLES_A_PIXEL * max_pixels:
+        raise PixlateError(f"expected tiles of at most {SAMPLES_A_PIXEL * max_pixels / 1e6:.6g} million pixels together, got {total / 1e6:.6g} million")
+    for size in frame_sizes(chain.from_iterable(found.tracks)):
+        check_size(*size, max_pixels)
 
 
 def _signal(data: bytes) -> Signal | None:
