@@ -2,6 +2,7 @@
 
 import struct
 from io import BytesIO
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ def avif(width: int, height: int, mode: str = "RGB", frames: int = 1, **options:
 
 def sizes(data: bytes) -> set[tuple[int, int]]:
     found = coded(data)
-    return {size for samples in (found.items, *found.tracks) for size in frame_sizes(samples)}
+    return {*frame_sizes(found.items), *frame_sizes(chain.from_iterable(found.tracks))}
 
 
 def stated(data: bytes, width: int, height: int) -> bytes:

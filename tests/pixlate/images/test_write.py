@@ -101,7 +101,7 @@ def test_gif_notes_colours_and_transparency_it_cannot_hold(tmp_path: Path) -> No
     assert again.alpha is not None and np.array_equal(again.alpha == 255, pixels[:, :, 0] >= 128)
 
 
-@pytest.mark.parametrize(("format", "quality"), [("jpg", 95), ("heic", 95), ("jpeg", 0), ("webp", 101)])
+@pytest.mark.parametrize(("format", "quality"), [("jpog", 95), ("heic", 95), ("jpeg", 0), ("webp", 101)])
 def test_unknown_formats_and_qualities_are_refused(tmp_path: Path, format: str, quality: int) -> None:
     with pytest.raises(PixlateError, match=r"expected a (format|quality) of"):
         write_picture(Picture(photograph()), tmp_path / "x", format, quality=quality)
