@@ -20,9 +20,9 @@ from pixlate.inference.sizes import allowed_side
 from pixlate.inference.speed import Speed
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.translator import Translator
+from pixlate_serve.footprint import most_pixels
 from pixlate_serve.options import ServeOptions
 from pixlate_serve.refusals import Refusal, internal, too_large_for_memory
-from pixlate_serve.translation import most_pixels
 
 SAMPLE = 32
 """Side of the picture a model is warmed up with, where it takes one so small."""

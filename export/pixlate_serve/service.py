@@ -15,13 +15,14 @@ from pixlate.inference.conditions import Arrays
 from pixlate.inference.pictures import to_model
 from pixlate.plugin.translator import Translator
 from pixlate.system.cores import granted_cores
+from pixlate_serve import footprint
 from pixlate_serve.admission import Admission, Backlog, Claim
 from pixlate_serve.metrics import Metrics
 from pixlate_serve.multipart import file_of
 from pixlate_serve.options import ServeOptions
 from pixlate_serve.refusals import Refusal, late, stopping
 from pixlate_serve.served_model import ServedModel, Weights
-from pixlate_serve.translation import Answer, cost, decoded, encoded, opened, require_sides, split_hole
+from pixlate_serve.translation import MAX_PIXELS, Answer, decoded, encoded, opened, require_sides, split_hole
 from pixlate_serve.workers import Workers
 
 DONE_BY = 0.9
@@ -129,9 +130,10 @@ class Service:
         width, height = file.size
         format = format_for(file.format.name)
         require_sides(file, format, model.spec.scale)
-        claim.hold(len(data) + cost(file, model.spec))
+        self._hold(claim, len(data), footprint.of_header(file.header, model.spec, format), width * height)
         with self._backlogs[model.device].holding(model.seconds(height, width), self.admission):
             picture = await workers.run(claim, decoded, file, model.spec)
+            self._hold(claim, len(data), footprint.of_picture(picture, model.spec, format), width * height)
             del data, file
             if model.mask:
                 picture, mask = split_hole(picture, model.mask)
@@ -142,6 +144,14 @@ class Service:
         picture = replace(picture, notes=(*picture.notes, *model.executor.notes(height, width)))
         self.metrics.translated(model.name, width * height)
         return await workers.run(claim, encoded, output, picture, model.spec, format, options.quality, options.strip_metadata)
+
+    def _hold(self, claim: Claim, upload: int, taken: int, pixels: int) -> None:
+        """Hold an upload and what its picture takes; 413 with the largest that is accepted where it is more than there is for all."""
+        if upload + taken > self.options.most_bytes:
+            most = max(0, self.options.most_bytes - upload) * pixels // taken
+            sentence = f"expected at most {most / 1e6:.2g} million pixels where they are of this kind, and the answer of this format, got more"
+            raise Refusal(413, "too_large_for_memory", f"{sentence}; send a smaller picture, or add ?format=png", {MAX_PIXELS: str(most)})
+        claim.hold(upload + taken)
 
     async def _translated(self, model: ServedModel, pixels: Pixels, conditions: Arrays, claim: Claim) -> Pixels:
         """Return the translated picture, or raise the refusal; where the caller is cancelled, the picture leaves the queue, or ends after its tile."""

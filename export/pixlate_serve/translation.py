@@ -19,8 +19,6 @@ FORMATS = {suffix: format for suffix, format in BUILT_IN.items() if format.media
 """Suffix -> format, of those that uploads and answers may have."""
 MAX_PIXELS = "Pixlate-Max-Pixels"
 """Header of a refusal with the pixels of the largest picture that the model is given now."""
-BYTES_A_PIXEL = 8
-"""Memory a pixel takes on its way: as decoded and once more as the decoder, the model or the encoder has it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,17 +28,6 @@ class Answer:
     data: bytes
     format: str
     notes: tuple[str, ...]
-
-
-def cost(file: ImageFile, spec: ModelSpec) -> int:
-    """Return the bytes a picture takes from its decoding to its answer; more where its samples are many or deep."""
-    least = file.size[0] * file.size[1] * BYTES_A_PIXEL
-    return max(least, file.nbytes) + least * spec.scale**2
-
-
-def most_pixels(spec: ModelSpec, max_pixels: int, memory: int) -> int:
-    """Return the largest picture a model is given: no larger than allowed, and than the memory set aside holds with its upload."""
-    return min(max_pixels, int(0.9 * memory) // (BYTES_A_PIXEL * (1 + spec.scale**2)))
 
 
 def opened(data: bytes, max_pixels: int, allowed: int) -> ImageFile:

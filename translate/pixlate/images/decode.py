@@ -61,7 +61,15 @@ def header(image: ImageFile.ImageFile | Unread, notes: tuple[str, ...] = (), ori
     metadata, more = bounded(metadata_of(image))
     orientation = orientation or exif.orientation(metadata.exif) or xmp.orientation(metadata.xmp) or 1
     width, height = image.size[::-1] if orientation >= 5 else image.size
-    return Header(width, height, parsed=Parsed(image, metadata, orientation, notes + more))
+    return Header(width, height, _channels(image), parsed=Parsed(image, metadata, orientation, notes + more))
+
+
+def _channels(image: ImageFile.ImageFile | Unread) -> int:
+    """Return the samples of a decoded pixel; 4 where they are not known yet."""
+    if isinstance(image, Unread):
+        return 4
+    colours = 1 if image.mode in (*_GREY_MODES, "LA", "La") or image.mode.startswith("I;16") else 3
+    return colours + (image.mode in _ALPHA_MODES or image.has_transparency_data)
 
 
 def bounded(metadata: Metadata) -> tuple[Metadata, tuple[str, ...]]:

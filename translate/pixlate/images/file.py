@@ -81,6 +81,11 @@ class ImageFile:
         return header.width, header.height
 
     @property
+    def header(self) -> Header:
+        """Size, channels and depth of the upright picture; a format without ``probe`` is decoded for it."""
+        return self._measured()
+
+    @property
     def nbytes(self) -> int:
         """Bytes that the decoded picture will take, or a little more."""
         header = self._measured()
