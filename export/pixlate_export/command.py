@@ -63,7 +63,7 @@ def export(
 
 def export_model(report: Report, source: Path, model: Path, options: ExportOptions, data: str, licence: str) -> None:
     """Write a model again; the work of ``pixlate export MODEL``."""
-    from_onnx = import_for("exporting", "pixlate_export.from_onnx")
+    from_onnx = import_for("exporting", "pixlate_export.from_onnx", say=True)
     report_exported(report, from_onnx.export_model(str(source), model, options, data, licence))
 
 
@@ -71,7 +71,7 @@ def export_run(
     report: Report, run: Path, model: Path, options: ExportOptions, generator: str, data: str, licence: str, best: bool, plugin: Path | None
 ) -> None:
     """Write a run; the work of ``pixlate export RUN``."""
-    exporter = import_for("exporting", "pixlate_export.exporter")
+    exporter = import_for("exporting", "pixlate_export.exporter", say=True)
     report_exported(report, exporter.export_run(run, model, options, generator, data, licence, best, plugin))
 
 
@@ -108,7 +108,7 @@ def import_weights(
 
 def import_file(report: Report, file: Path, model: Path, known: ImportOptions, options: ExportOptions, data: str, licence: str) -> None:
     """Write weights as an ONNX file; the work of ``pixlate import``."""
-    exporter = import_for("importing weights", "pixlate_export.exporter")
+    exporter = import_for("importing weights", "pixlate_export.exporter", say=True)
     from pixlate.weights.reading import read_weights, recognise
 
     weights = read_weights(file)

@@ -356,3 +356,28 @@ def test_images_that_do_not_fit_print_one_line_and_write_nothing(
     assert pixlate("train", *places, "--out", folders / "run", *more) == 2
     assert re.search(sentence, refusal(capsys))
     assert not (folders / "run").exists()
+
+
+@pytest.mark.parametrize("wrong", ["folder", "out"])
+def test_paths_are_checked_before_pytorch_is_imported(wrong: str, photographs: Path, tmp_path: Path) -> None:
+    """A fresh process, in which importing PyTorch is an error."""
+    import subprocess
+    import sys
+
+    (tmp_path / "file").touch()
+    folder, out = (tmp_path / "missing", tmp_path / "run") if wrong == "folder" else (photographs, tmp_path / "file" / "run")
+    code = "import sys; sys.modules.update(torch=None); from pixlate.cli import main; sys.exit(main())"
+    words = [sys.executable, "-c", code, "train", "srgan", str(folder), "--out", str(out)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 2
+    assert str(folder if wrong == "folder" else out) in done.stderr and "PyTorch" not in done.stderr
+
+
+def test_a_line_is_printed_every_half_minute_where_there_is_no_terminal(
+    photographs: Path, tmp_path: Path, pixlate: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pixlate.cli import periodic
+
+    monkeypatch.setattr(periodic, "EVERY", 0.0)
+    assert pixlate("train", "srgan", photographs, "--out", tmp_path / "run", *SMALL, "--steps", 2) == 0
+    assert re.search(r"^step 2 of 2: .*pixel \d\.\d{4}", capsys.readouterr().err, re.MULTILINE)

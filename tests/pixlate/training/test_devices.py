@@ -18,7 +18,7 @@ from pixlate.errors import PixlateError
 from pixlate.options import TrainingOptions
 from pixlate.training import devices, engine
 from pixlate.training.checkpoint import load_checkpoint, newest
-from pixlate.training.run import RunOptions
+from pixlate.training.run import RunOptions, is_main_process
 from pixlate.training.validation import Validation
 
 MakeRun = Callable[..., RunOptions]
@@ -82,7 +82,7 @@ def test_only_the_first_process_prints(environment: dict[str, str], first: bool,
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert devices.is_main_process() == first
+    assert is_main_process() == first
 
 
 def test_gradients_become_the_mean_over_processes() -> None:

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from pixlate.cli.progress import Display, duration, out_path
+from pixlate.cli.periodic import duration
+from pixlate.cli.progress import Display, out_path
 from pixlate.convert import ConvertOptions, choose_engine
 from pixlate.convert import convert as convert_images
 from pixlate.convert.preview import DryRun

@@ -3,7 +3,6 @@
 import sys
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import Self
@@ -11,19 +10,13 @@ from typing import Self
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from pixlate.cli.periodic import EVERY, Periodic, duration
 from pixlate.convert.report import Report, Result
 from pixlate.system.text import printable
 
-EVERY = 30.0
-"""Seconds between two lines where there is no terminal."""
 _LOOK = 1.0
 _WIDEST = 24
 """Characters of the model's name: the end of a path is the most informative, and a line has 80."""
-
-
-def duration(seconds: float) -> str:
-    """Return a time as people read it: ``0:04:10``."""
-    return str(timedelta(seconds=round(seconds)))
 
 
 def status(report: Report) -> str:
@@ -60,21 +53,18 @@ class Lines:
     def __init__(self, model: str, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self.report: Report | None = None
         """Known once the conversion has begun."""
-        self._model, self._write, self._clock = model, write, clock
-        self._started = self._last = clock()
+        self._model, self._write, self._lines = model, write, Periodic(clock)
         self._estimated = False
 
     def tick(self) -> None:
         """Print a line if one is due; called every second or so."""
-        now = self._clock()
         left = None if self.report is None else self.report.progress.seconds_left
         first = not self._estimated and left is not None and left >= EVERY
-        if not first and now - self._last < EVERY:
+        if not self._lines.due(at_once=first):
             return
-        self._last = now
         self._estimated = self._estimated or left is not None
         if self.report is None:
-            self._write(f"loading {self._model} ..., {duration(now - self._started)}")
+            self._write(f"loading {self._model} ..., {duration(self._lines.seconds)}")
         else:
             self._write(f"{self._model}: {status(self.report)}, {self.report.progress.pixels_left / 1e6:.3g} million pixels to do")
 

@@ -17,9 +17,11 @@ from rich.text import Text
 
 from pixlate.cli.habits import answer
 from pixlate.cli.help import Help
+from pixlate.cli.periodic import Periodic, duration
 from pixlate.errors import PixlateError
 from pixlate.options import DataOptions, TrainingOptions
 from pixlate.options.groups import headings
+from pixlate.places.paths import require_folder, unwritable
 from pixlate.plugin import single_file
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
@@ -124,16 +126,20 @@ def _command(method: Method, file: SingleFile | None = None) -> Callable[..., in
         training: TrainingOptions,
     ) -> int:
         run_module = import_for("training", "pixlate.training.run")
-        devices = import_for("training", "pixlate.training.devices")
         if not folders:
             raise PixlateError(f"expected folders of images, got none; write: pixlate train {method.name} {method.data.example} --out runs/first")
+        for folder in folders:
+            if not folder.exists():
+                require_folder(folder)
         out = _next_run(method.name) if out is None else out
-        if devices.is_main_process() and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if run_module.is_main_process() and out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise PixlateError(
                 f"expected a new or empty folder for --out, but {out} exists; resume it with `pixlate train --resume {quote(str(out))}`, or name another"
             )
+        if reason := unwritable(out):
+            raise PixlateError(f"the run folder {out} cannot be written ({reason}); name another with --out")
         options = run_module.RunOptions(method, method_options, tuple(folder.resolve() for folder in folders), data, training, plugin=file)
-        if devices.is_main_process() and getattr(data, "grey", False) and getattr(method_options, "channels_in", 1) == 3:
+        if run_module.is_main_process() and getattr(data, "grey", False) and getattr(method_options, "channels_in", 1) == 3:
             print("pixlate: --grey gives three equal channels to a network of 3 channels in; --channels-in 1 is smaller", file=sys.stderr)
         return _train(options, out, resumed=False)
 
@@ -202,19 +208,23 @@ def _losses(losses: dict[str, float]) -> str:
 
 def _train(options: Any, run: Path, resumed: bool, new_length: bool = False) -> int:
     """Train with a progress bar; print what validation gives."""
-    engine, devices = import_for("training", "pixlate.training.engine"), import_for("training", "pixlate.training.devices")
+    main = import_for("training", "pixlate.training.run").is_main_process()
+    engine = import_for("training", "pixlate.training.engine", say=main)
     # Names are printed as they are, and lines uncut: they hold commands to copy.
-    console = Console(stderr=True, quiet=not devices.is_main_process(), markup=False, emoji=False, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, quiet=not main, markup=False, emoji=False, highlight=False, soft_wrap=True)
     named = f" --plugin {quote(str(options.plugin.path))}" if options.plugin else ""
     with _progress_bar(console) as bar:
         task = bar.add_task(options.method.name, total=None, losses="")
-        measured = ""
+        measured, lines = "", Periodic()
 
         def watch(progress: Any) -> None:
             nonlocal measured
             bar.update(task, completed=progress.step, total=progress.steps)
             if progress.losses:
                 bar.update(task, losses=_losses(progress.losses))
+                if not console.is_terminal and lines.due():
+                    left = bar.tasks[task].time_remaining
+                    console.print(f"step {progress.step} of {progress.steps}{f', {duration(left)} left' if left else ''}: {_losses(progress.losses)}")
             if progress.figures:
                 measured = ", ".join(f"{name} {value:.2f}" for name, value in progress.figures.items()) + " on held-out images"
                 console.print(f"step {progress.step}: {measured}")
@@ -224,6 +234,6 @@ def _train(options: Any, run: Path, resumed: bool, new_length: bool = False) -> 
         )
     if not finished:
         console.print(f"stopped; resume with:\npixlate train --resume {quote(str(run))}{named}")
-        return 130 if devices.is_main_process() else 0  # Fabric kills the first process, at work on its report, where another one fails
+        return 130 if main else 0  # Fabric kills the first process, at work on its report, where another one fails
     console.print(f"done{measured and f': {measured}'}; look at {run / 'report.html'}; next:\npixlate export {quote(str(run))} model.onnx{named}")
     return 0

@@ -1,5 +1,6 @@
 """Packages of extras: imported where they are needed, with one sentence for one that is missing."""
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -19,8 +20,17 @@ def install(extra: str) -> str:
     return f"pip install 'pixlate[{extra}]' (from a checkout: pip install '.[{extra}]')"
 
 
-def import_for(doing: str, name: str, extra: str = "train") -> Any:
-    """Import a module that needs the packages of an extra; ``doing`` is what for, as a sentence begins: ``training``."""
+def import_for(doing: str, name: str, extra: str = "train", say: bool = False) -> Any:
+    """Import a module that needs the packages of an extra.
+
+    Args:
+        doing: What for, as a sentence begins: ``training``.
+        name: The module.
+        extra: Brings the packages.
+        say: Whether to say on a terminal that PyTorch is loaded, which takes seconds.
+    """
+    if say and "torch" not in sys.modules and sys.stderr is not None and sys.stderr.isatty():
+        print("loading PyTorch ...", file=sys.stderr, flush=True)
     try:
         return import_module(name)
     except ImportError as error:

@@ -36,11 +36,6 @@ def open_fabric(options: TrainingOptions) -> Fabric:
     return fabric
 
 
-def is_main_process() -> bool:
-    """Return whether this process is the one that writes and prints, which holds before :func:`open_fabric` too."""
-    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
-
-
 def gathered(fabric: Fabric, state: dict[str, Tensor]) -> list[dict[str, Tensor]]:
     """Return what every process holds, by its number."""
     if fabric.world_size == 1:

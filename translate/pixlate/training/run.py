@@ -1,6 +1,7 @@
 """A run folder: the options it was started with, its log and its checkpoints."""
 
 import json
+import os
 import tomllib
 import warnings
 from collections.abc import Iterator, Mapping
@@ -172,6 +173,11 @@ def stored_options(run: Path) -> Iterator[tuple[str, dict[str, Any], dict[str, A
         yield method, dict(table), content
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise PixlateError(f"expected a run folder with {OPTIONS}, but {run} has none that can be read ({error}); name the folder given to --out") from error
+
+
+def is_main_process() -> bool:
+    """Return whether this process is the one that writes and prints, which holds before the processes are connected, too."""
+    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
 
 
 def hold(run: Path) -> FileIO:
