@@ -134,6 +134,20 @@ def test_other_compressions_are_refused_by_name(name: str) -> None:
         ImageFile(data, max_pixels=LIMIT)
 
 
+def test_other_compressions_are_refused_in_later_pages_too() -> None:
+    stream = BytesIO()
+    with tifffile.TiffWriter(stream) as writer:
+        for compression in ("lzw", "jpegxr"):
+            writer.write(photograph()[:, :, 0], photometric="minisblack", compression=compression)
+    with pytest.raises(PixlateError, match=r"^unsupported compression of a TIFF: JPEG XR"):
+        _read(stream.getvalue(), 2)
+    with ImageFile(stream.getvalue(), max_pixels=LIMIT) as file:
+        frames = file.frames()
+        assert next(frames).picture.pixels.shape == (48, 64, 1)
+        with pytest.raises(PixlateError, match=r"^unsupported compression of a TIFF: JPEG XR"):
+            next(frames)
+
+
 def test_compression_without_a_name_is_refused_by_its_number() -> None:
     with pytest.raises(PixlateError, match=r"^unsupported compression of a TIFF: number 4711;"):
         _read(file_of("<", _fields(4, 4, compression=4711), [bytes(16)]))

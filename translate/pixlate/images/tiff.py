@@ -83,7 +83,7 @@ def is_stack(main: Directory, channels: int) -> bool:
 def read_stack(main: Directory, data: bytes, max_pixels: int) -> Pixels:
     """Return all channels, as stored, whether they are samples of a pixel, planes or pages like the first: (height, width, channels)."""
     directories = [directory for directory in map(main.at, main.chain()) if _kind(directory) == _kind(main)]
-    first = segments.page_of(main, max_pixels)
+    first = _supported(main, max_pixels)
     if len(directories) > 1 and first.samples > 1:
         raise PixlateError(f"expected a TIFF of height, width and channels, got {len(directories)} pages of {first.samples} channels; save one image a file")
     if len(directories) == 1 and (count := _images_behind(main, first)) > 1:
@@ -91,7 +91,7 @@ def read_stack(main: Directory, data: bytes, max_pixels: int) -> Pixels:
         shape, kind = (count, first.height, first.width), f"{first.order}{'f' if first.kind == segments.FLOATING else 'u'}{first.bits[0] // 8}"
         return as_pixels(np.moveaxis(np.frombuffer(data, kind, count * first.height * first.width, first.offsets[0]).reshape(shape), 0, 2))
     check_size(first.width, first.height, max_pixels, len(directories) * first.samples)
-    planes = [_stored(data, directory, segments.page_of(directory, max_pixels)) for directory in directories]
+    planes = [_stored(data, directory, _supported(directory, max_pixels)) for directory in directories]
     return planes[0] if len(planes) == 1 else np.concatenate(planes, axis=2)
 
 
@@ -109,8 +109,7 @@ def frames(opened: Opened) -> Iterator[Frame]:
 
 def _picture(data: bytes, main: Directory, max_pixels: int) -> Picture:
     """Decode one page."""
-    _refuse_unsupported(main)
-    page = segments.page_of(main, max_pixels)
+    page = _supported(main, max_pixels)
     metadata, notes = _metadata_of(main)
     picture = _page(data, main, page, metadata)
     picture = replace(picture, notes=notes + exif.lost_from_tiff(main) + picture.notes)
@@ -257,6 +256,12 @@ def _unsupported(page: Page) -> PixlateError:
     bits = " and ".join(str(bits) for bits in sorted(set(page.bits)))
     kind = f"{page.samples} samples of {bits} bits with photometric interpretation {page.photometric} and compression {page.compression}"
     return PixlateError(f"unsupported kind of TIFF: {kind}; convert the file to grey or RGB of 8 or 16 bits")
+
+
+def _supported(main: Directory, max_pixels: int) -> Page:
+    """Return what the tags of a page say, of a kind that is read; see :func:`pixlate.images.segments.page_of`."""
+    _refuse_unsupported(main)
+    return segments.page_of(main, max_pixels)
 
 
 def _refuse_unsupported(main: Directory) -> None:
