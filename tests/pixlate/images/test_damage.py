@@ -81,6 +81,27 @@ def test_half_a_file_is_called_truncated_or_damaged(file: Callable[[str, bytes],
         read_picture(file("half", WHOLE[case][: len(WHOLE[case]) // 2]), max_pixels=LIMIT)
 
 
+@pytest.mark.parametrize(("bits", "colour", "samples"), [(8, 2, 3), (1, 0, 1), (2, 3, 1), (16, 6, 4), (8, 4, 2)])
+@pytest.mark.parametrize("interlaced", [0, 1])
+def test_png_of_fewer_pixels_than_its_header_says_is_damaged(bits: int, colour: int, samples: int, interlaced: int) -> None:
+    """However well its data end: ten pixels by nine; interlaced, the passes are of 2 x 2, 1 x 2, 3 x 1, 2 x 3, 5 x 2, 5 x 5 and 10 x 4."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    passes = [(2, 2), (1, 2), (3, 1), (2, 3), (5, 2), (5, 5), (10, 4)] if interlaced else [(10, 9)]
+    size = sum(rows * (1 + -(-columns * samples * bits // 8)) for columns, rows in passes)
+    for length in (size, size - 1):
+        body = zlib.compress(bytes(length))
+        header = chunk(b"IHDR", struct.pack(">IIBBBBB", 10, 9, bits, colour, 0, 0, interlaced)) + chunk(b"PLTE", bytes(12))
+        data = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", body[:5]) + chunk(b"IDAT", body[5:]) + chunk(b"IEND", b"")
+        if length == size:
+            assert read_picture(data, max_pixels=LIMIT).pixels.shape[:2] == (9, 10)
+        else:
+            with pytest.raises(PixlateError, match=r"truncated or damaged .pixels are missing"):
+                read_picture(data, max_pixels=LIMIT)
+
+
 @pytest.mark.parametrize("read", [lambda path: read_picture(path, max_pixels=LIMIT), size_of])
 def test_a_file_that_is_not_an_image_is_refused_with_its_real_type(tmp_path: Path, file: Callable[[str, bytes], Path], read: Callable[[Path], object]) -> None:
     with pytest.raises(PixlateError, match=r"the file is empty"):

@@ -1,7 +1,9 @@
 """PNG and TIFF return what was written, and other readers agree."""
 
+import resource
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,7 +17,8 @@ from PIL import Image
 from skimage import io as skimage_io
 from tests.pixlate.images.conftest import LIMIT, everything, photograph, same, samples
 
-from pixlate.images import Metadata, Picture, read_picture, write_picture
+from pixlate.errors import PixlateError
+from pixlate.images import Metadata, Picture, Pixels, read_picture, write_picture
 from pixlate.images.tags import Order
 
 
@@ -133,6 +136,49 @@ def test_12_bit_tiff_is_stretched_to_16(tmp_path: Path) -> None:
     packed = bytes.fromhex("".join(f"{value:03x}" for value in values[0]))  # two values in three bytes, most significant bits first
     tifffile.imwrite(tmp_path / "twelve.tif", iter([packed]), shape=values.shape, dtype=np.uint16, bitspersample=12, photometric="minisblack", rowsperstrip=1)
     assert read_picture(tmp_path / "twelve.tif", max_pixels=LIMIT).pixels[0, :, 0].tolist() == [0, 16, 32776, 65535]
+
+
+def _png16(pixels: Pixels, *, interlaced: bool) -> bytes:
+    """Return a PNG of 16 bits that is written by hand: filters none, sub and up in turn; Adam7 where interlaced (PNG 3, 8.2 and 9.2)."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    def rows(part: Pixels) -> Iterator[bytes]:
+        above = np.zeros(part[0].size * 2, np.uint8)
+        for number, row in enumerate(part.astype(">u2")):
+            own = np.frombuffer(row.tobytes(), np.uint8)
+            left = np.concatenate([np.zeros(2 * pixels.shape[2], np.uint8), own])[: own.size]
+            yield bytes([number % 3]) + (own - (0, left, above)[number % 3]).astype(np.uint8).tobytes()
+            above = own
+
+    height, width, channels = pixels.shape
+    passes = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)] if interlaced else [(0, 0, 1, 1)]
+    raw = b"".join(b"".join(rows(part)) for top, left, down, across in passes if (part := pixels[top::down, left::across]).size)
+    header = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 2: 4, 3: 2, 4: 6}[channels], 0, 0, interlaced)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_16_bit_png_is_read_as_libpng_reads_it(channels: int, interlaced: bool) -> None:
+    pixels = samples(21, 13, channels, np.uint16)
+    data = _png16(pixels, interlaced=interlaced)
+    assert np.array_equal(imagecodecs.png_decode(data).reshape(pixels.shape), pixels)
+    assert np.array_equal(read_picture(data, max_pixels=LIMIT).samples, pixels)
+
+
+def test_damaged_16_bit_png_costs_no_memory() -> None:
+    data = _png16(samples(1000, 1000, 3, np.uint16), interlaced=False)
+    raw = zlib.decompress(data[41:-16])
+    body = b"IDAT" + zlib.compress(raw[: len(raw) // 2], 1)
+    short = data[:33] + struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body)) + data[-12:]
+    for number in range(25):
+        with pytest.raises(PixlateError, match="truncated or damaged"):
+            read_picture(short, max_pixels=LIMIT)
+        if number == 4:
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # KB; 60 MB would be lost with what libpng had decoded
 
 
 def test_16_bit_png_with_a_transparent_colour_has_alpha(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""PNG files: 8 bits through Pillow, 16 bits through imagecodecs, one way for the metadata of both.
+"""PNG files: read through Pillow, 16 bits written through imagecodecs, one way for the metadata of both.
 
 The chunks are walked here, within limits, and the decoders are given a file of those that they need, so that neither their own limits nor a damaged
 text keep a picture from being read.
@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 import imagecodecs
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from pixlate.errors import PixlateError
@@ -36,6 +37,14 @@ _XMP, _COMMENT, _PROFILE = "XML:com.adobe.xmp", "Comment", "Raw profile type "
 """Keywords of XMP and of comments, and the beginning of those for what ImageMagick and ExifTool write as text."""
 _LONG = 1024
 """Characters from which a text is compressed."""
+_RAW = {"I;16B": ("I;16B",), "LA;16B": ("RGBA",), "RGB;16B": ("RGB;16B", "RGB;16L"), "RGBA;16B": ("RGBA;16B", "RGBA;16L")}
+"""Raw mode that Pillow has for samples of 16 bits -> those of as many bits that together show all of their bytes."""
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""Colour type -> samples of a pixel (PNG 3, table 12)."""
+_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""Of interlaced pictures: first column and row, and the steps from one to the next (PNG 3, 8.2)."""
+_SLICE = 1 << 16
+"""Packed bytes that are unpacked in one step."""
 _FORMAT = 25
 """Bytes of the header chunk."""
 
@@ -140,11 +149,12 @@ def frames(opened: Opened) -> Iterator[Frame]:
 def _decoded(parsed: Parsed, reduced: _Reduced) -> Iterator[Frame]:
     """Decode the pixels as they are stored."""
     depth = _depth(reduced.parts)
+    _check_complete(reduced.parts)
     image = PngImagePlugin.PngImageFile(BytesIO(b"".join(reduced.parts)))
     clear, count = image.info.get("transparency"), max(1, min(image.n_frames, reduced.frames + image.default_image))
     if depth == 16:
         notes = parsed.notes if count == 1 else (f"first of {count} frames", *parsed.notes)
-        pixels, alpha = _deep_samples(reduced.parts, image.size, clear)
+        pixels, alpha = _deep_samples(reduced.parts, clear)
         yield Frame(upright(Picture(pixels, alpha, parsed.metadata, notes), parsed.orientation))
         return
     if image.mode == "L" and depth < 8 and isinstance(clear, int):
@@ -265,13 +275,47 @@ def _signal(colours: dict[bytes, bytes], icc: bytes) -> Signal | None:
     return Signal.from_gamma(exponent, chromaticities, source=" and ".join(names)) if names else None
 
 
-def _deep_samples(parts: list[bytes | memoryview], size: tuple[int, int], transparent: int | tuple[int, ...] | None) -> tuple[Pixels, Pixels | None]:
-    """Decode a 16-bit PNG of (width, height) at full depth: pixels, and alpha where it has one or a transparent colour."""
+def _check_complete(parts: list[bytes | memoryview]) -> None:
+    """Raise ValueError where fewer pixels are packed than the header says: Pillow leaves black what is missing."""
+    width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", bytes(parts[1][8:21]))
+    bits = depth * _SAMPLES[colour]
+    sizes = [(-(-(width - left) // across), -(-(height - top) // down)) for left, top, across, down in (_PASSES if interlaced else ((0, 0, 1, 1),))]
+    left = sum(rows * (1 + -(-columns * bits // 8)) for columns, rows in sizes if columns > 0)
+    decoder = zlib.decompressobj()
+    for part in parts:
+        body = part[8:-4] if part[4:8] == b"IDAT" else b""
+        for start in range(0, len(body), _SLICE):
+            packed: bytes | memoryview = body[start : start + _SLICE]
+            while left > 0 and packed:
+                left -= len(decoder.decompress(packed, min(left, 16 * _SLICE)))
+                packed = decoder.unconsumed_tail
+    if left > 0:
+        raise ValueError("pixels are missing")
+
+
+def _deep_samples(parts: list[bytes | memoryview], transparent: int | tuple[int, ...] | None) -> tuple[Pixels, Pixels | None]:
+    """Decode a 16-bit PNG at full depth: pixels, and alpha where it has one or a transparent colour.
+
+    Pillow gives one byte of each sample of a picture in colour, so that is decoded twice. imagecodecs gives both, and never frees the memory of a picture that is damaged.
+    """
     data = b"".join(part for part in parts if part == _MARK or part[4:8] in _CRITICAL)
-    pixels, alpha = split(imagecodecs.png_decode(data).reshape((*size[::-1], -1)))
+    kind = str(PngImagePlugin.PngImageFile(BytesIO(data)).tile[0].args)
+    first, *second = (_decoded_as(data, raw) for raw in _RAW[kind])
+    samples = (
+        first[:, :, None] if first.ndim == 2 else first.view(">u2") if not second else first.astype(np.uint16) << np.uint16(8) | second[0].astype(np.uint16)
+    )
+    pixels, alpha = split(samples.astype(np.uint16, copy=False))
     if alpha is None and transparent is not None:
         alpha = np.where((pixels == np.array(transparent, dtype=np.uint16)).all(axis=2), 0, 65535).astype(np.uint16)
     return pixels, alpha
+
+
+def _decoded_as(data: bytes, raw: str) -> NDArray[np.generic]:
+    """Return what Pillow makes of the samples where it takes them for another raw mode."""
+    image = PngImagePlugin.PngImageFile(BytesIO(data))
+    image.tile = [tile._replace(args=raw) for tile in image.tile]
+    image.load()
+    return np.asarray(image)
 
 
 def _through_pillow(image: Image.Image, metadata: Metadata) -> bytes:
