@@ -186,3 +186,43 @@ def test_xmp_is_carried_from_every_format_to_every_other(tmp_path: Path) -> None
 def test_jpeg_keeps_one_exif_segment(tmp_path: Path) -> None:
     write_picture(Picture(photograph(), None, everything()), tmp_path / "x", "jpeg")
     assert BytesIO((tmp_path / "x").read_bytes()).getvalue().count(b"Exif\0\0") == 1
+
+
+def _subject(block: bytes) -> dict[int, object]:
+    exif = Image.Exif()
+    exif.load(block)
+    inner = exif.get_ifd(ExifTags.IFD.Exif)
+    return {tag: inner.get(tag) for tag in (37396, 41492, 41486, 40962, 40963) if tag in inner}
+
+
+def _with_subject(orientation: int, area: tuple[int, ...], **sizes: int) -> bytes:
+    exif = Image.Exif()
+    exif[274] = orientation
+    exif[34665] = {40962: 64, 40963: 48, 37500: b"maker's own" * 7, 37396: area, 41492: (10, 20), 41486: 1000.0} | {
+        int(tag): size for tag, size in sizes.items()
+    }
+    return exif.tobytes()[6:]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_subject_stays_where_it_is_in_the_picture(tmp_path: Path, orientation: int) -> None:
+    pixels = np.full((48, 64, 3), 20, np.uint8)
+    pixels[14:26, 5:15] = 230  # 10 wide and 12 high around (10, 20)
+    data = saved(Image.fromarray(pixels), "TIFF", exif=b"Exif\0\0" + _with_subject(orientation, (10, 20, 10, 12)))
+    picture = read_picture(data, max_pixels=LIMIT)
+    larger = Picture(picture.pixels.repeat(2, 0).repeat(2, 1), None, picture.metadata)
+    write_picture(larger, tmp_path / "x.tif", "tiff")
+    again = read_picture(tmp_path / "x.tif", max_pixels=LIMIT)
+    bright = np.argwhere(again.pixels[:, :, 0] > 128)
+    middle, sides = (bright.min(0) + bright.max(0) + 1) / 2, bright.max(0) - bright.min(0) + 1
+    found = _subject(again.metadata.exif)
+    assert found[37396] == (*middle[::-1], *sides[::-1]) and found[41492] == tuple(middle[::-1])
+    assert found[41486] == 2000 and (found[40962], found[40963]) == again.pixels.shape[1::-1]
+
+
+@pytest.mark.parametrize(("sizes", "kept"), [({}, True), ({"40962": 30}, False), ({"40962": 0}, False)])
+def test_a_subject_in_a_picture_of_another_shape_is_dropped(tmp_path: Path, sizes: dict[str, int], kept: bool) -> None:
+    write_picture(Picture(photograph(), None, Metadata(_with_subject(1, (10, 20, 5), **sizes))), tmp_path / "x.jpg", "jpeg")
+    block = read_picture(tmp_path / "x.jpg", max_pixels=LIMIT).metadata.exif
+    assert (37396 in _subject(block)) == (41492 in _subject(block)) == kept
+    assert _tags(block)["note"] == b"maker's own" * 7

@@ -272,3 +272,17 @@ def test_colours_of_a_bmp_that_are_not_read_are_noted(data: bytes, note: str) ->
 @pytest.mark.parametrize("kind", [b"BGRs", b" niW", bytes(4)])
 def test_a_plain_bmp_has_no_notes(kind: bytes) -> None:
     assert read(bmp(kind)).notes == ()
+
+
+@pytest.mark.parametrize("format", ["bmp", "gif"])
+def test_colours_are_converted_where_a_format_holds_no_profile(tmp_path: Path, format: str) -> None:
+    picture = read(png(flat(234, 51, 35), cicp(12, 13)))
+    assert "colours converted to sRGB" in write_picture(picture, tmp_path / "x", format)
+    assert np.abs(read_picture(tmp_path / "x", max_pixels=LIMIT).pixels[0, 0].astype(int) - (255, 0, 0)).max() <= 3
+    plain = Picture(flat(234, 51, 35), None, Metadata(icc=profile()))
+    assert "colours converted to sRGB" not in write_picture(plain, tmp_path / "x", format)
+
+
+def test_chunks_of_other_programs_are_noted() -> None:
+    data = png(photograph(), chunk(b"mkBF", b"layers"), chunk(b"prVW", b"x"), chunk(b"tIME", bytes(7)), chunk(b"sBIT", b"\x08\x08\x08"))
+    assert read(data).notes == ("chunks of other programs were left out (mkBF, prVW)",)

@@ -58,17 +58,20 @@ def rgb_from(image: Image.Image, icc: bytes) -> tuple[Image.Image, bytes, str]:
 
 def to_srgb(picture: Picture) -> Picture:
     """Drop all metadata; first turn 8-bit pixels of another colour space into sRGB, so that they look the same without their profile."""
-    icc, notes = picture.metadata.icc, picture.notes
-    pixels = picture.pixels
-    if icc and not is_srgb(icc) and fits(icc, pixels.shape[2]):
-        if pixels.dtype == np.uint8:
-            try:
-                pixels = _converted(pixels, icc)
-            except ImageCms.PyCMSError:
-                notes += ("the ICC profile is damaged and was dropped; colours were left as they are",)
-        else:
-            notes += ("the ICC profile was dropped, colours of 16-bit pixels were left as they are",)
-    return replace(picture, pixels=pixels, metadata=Metadata(), notes=notes)
+    pixels, note = without_profile(picture.pixels, picture.metadata.icc)
+    return replace(picture, pixels=pixels, metadata=Metadata(), notes=(*picture.notes, *([note] if note else [])))
+
+
+def without_profile(pixels: Pixels, icc: bytes) -> tuple[Pixels, str]:
+    """Return 8-bit pixels in sRGB, where their profile is another one, and a note, empty where they could be converted; of 16 bits as they are."""
+    if not icc or is_srgb(icc) or not fits(icc, pixels.shape[2]):
+        return pixels, ""
+    if pixels.dtype != np.uint8:
+        return pixels, "the ICC profile was dropped, colours of 16-bit pixels were left as they are"
+    try:
+        return _converted(pixels, icc), ""
+    except ImageCms.PyCMSError:
+        return pixels, "the ICC profile is damaged and was dropped; colours were left as they are"
 
 
 def _converted(pixels: Pixels, icc: bytes) -> Pixels:

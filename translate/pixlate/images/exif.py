@@ -5,6 +5,7 @@ import struct
 from contextlib import suppress
 from io import BytesIO
 
+from pixlate.images import subject
 from pixlate.images.tags import ASCII, SHORT, SIZES, Directory, Field, Order, changed, first_directory, long, rational, rewritten, short
 
 ORIENTATION, EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY, MAKER_NOTE = 274, 34665, 34853, 40965, 37500
@@ -61,11 +62,14 @@ def orientation(exif: bytes) -> int | None:
 
 
 def upright(exif: bytes) -> bytes:
-    """Set the orientation, where there is one, to 1 and drop the thumbnail, which shows the picture before it was changed."""
+    """Set the orientation, where there is one, to 1, move the subject with it, and drop the thumbnail, which shows the picture before it was changed."""
     if not exif:
         return exif
-    main = first_directory(BytesIO(exif))
-    return rewritten(_without_thumbnail(exif, main), main, {ORIENTATION: short(main.order, 1)} if ORIENTATION in main.entries else {})
+    main, turn = first_directory(BytesIO(exif)), orientation(exif)
+    block = bytearray(rewritten(_without_thumbnail(exif, main), main, {ORIENTATION: short(main.order, 1)} if ORIENTATION in main.entries else {}))
+    if turn is not None and turn > 1:
+        subject.turned(block, turn)
+    return bytes(block)
 
 
 def without_orientation(exif: bytes) -> bytes:
@@ -77,10 +81,12 @@ def without_orientation(exif: bytes) -> bytes:
 
 
 def resized(exif: bytes, width: int, height: int) -> bytes:
-    """Set the size, wherever the block has it, to that of the picture written."""
+    """Set the size, wherever the block has it, to that of the picture written, and scale what is counted in its pixels."""
     if not exif:
         return exif
-    block, main = bytearray(exif), first_directory(BytesIO(exif))
+    block = bytearray(exif)
+    subject.scaled(block, width, height)
+    main = first_directory(BytesIO(bytes(block)))
     for directory, pair in ((main, (WIDTH, HEIGHT)), (main.directory(EXIF_DIRECTORY), (PIXEL_WIDTH, PIXEL_HEIGHT))):
         if directory is not None:
             entries = directory.entries

@@ -23,6 +23,7 @@ from pixlate.images.encode import Encoded, as_image, saved, text_xmp
 from pixlate.images.picture import Metadata, Picture, Pixels, split
 from pixlate.images.signalled import Signal
 from pixlate.plugin.image_format import Frame, Header, Opened
+from pixlate.system.text import printable
 
 LEVEL = 2
 """Level of compression: past 2, a tenth of the size costs half as much time again or more. A photograph of 1924 x 1284 through Pillow 13 on one core:
@@ -33,8 +34,12 @@ _CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
 _METADATA = {b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"eXIf"}
 _COLOURS = {b"cICP", b"gAMA", b"cHRM", b"sRGB"}
 _NEEDED = {b"IHDR", b"PLTE", b"tRNS", b"pHYs", b"acTL", b"fcTL", b"IEND", *_DATA}
+_IGNORED = {b"tIME", b"bKGD", b"sBIT", b"hIST", b"sPLT", b"mDCV", b"cLLI", b"iDOT", b"vpAg", b"caNv", b"alPh"}
+"""Chunks about how the file was stored or is to be shown, which say nothing of the picture."""
 _XMP, _COMMENT, _PROFILE = "XML:com.adobe.xmp", "Comment", "Raw profile type "
 """Keywords of XMP and of comments, and the beginning of those for what ImageMagick and ExifTool write as text."""
+_NAMED = 4
+"""Most chunks that a note names."""
 _LONG = 1024
 """Characters from which a text is compressed."""
 _RAW = {"I;16B": ("I;16B",), "LA;16B": ("RGBA",), "RGB;16B": ("RGB;16B", "RGB;16L"), "RGBA;16B": ("RGBA;16B", "RGBA;16L")}
@@ -61,6 +66,8 @@ class _Reduced:
     """Content of the chunks that describe colours by numbers."""
     room: int = limits.METADATA_BYTES
     """Bytes of metadata that are still unpacked."""
+    others: dict[str, None] = field(default_factory=dict)
+    """Names of chunks that nothing is done with."""
     frames: int = 0
     notes: dict[str, None] = field(default_factory=dict)
     """Sentences, each once, in their order."""
@@ -91,8 +98,8 @@ class _Reduced:
                 self.parts.append(chunk)
             elif name in _COLOURS:
                 self.colours[name] = bytes(chunk[8:-4])
-            elif name == b"caBX":
-                self._note("the content credentials (C2PA), which are for the file as it was, were left out")
+            else:
+                self._leave_out(name)
             if name == b"IEND":
                 break
         return name
@@ -115,6 +122,12 @@ class _Reduced:
         if name != b"eXIf":
             self.text.append(_text(*unpacked))
         return memoryview(_chunk(*unpacked))
+
+    def _leave_out(self, name: bytes) -> None:
+        if name == b"caBX":
+            self._note("the content credentials (C2PA), which are for the file as it was, were left out")
+        elif name not in _IGNORED | _CRITICAL:
+            self.others[name.decode("latin-1")] = None
 
     def _note(self, sentence: str) -> None:
         self.notes[sentence] = None
@@ -140,6 +153,8 @@ def frames(opened: Opened) -> Iterator[Frame]:
     if reduced.take(chunks(opened.data())) != b"IEND":
         reduced.parts.append(_chunk(b"IEND", b""))
         reduced._note("the file ends without its end mark; all pixels are there")
+    if reduced.others:
+        reduced._note(f"chunks of other programs were left out ({', '.join(sorted(map(printable, reduced.others))[:_NAMED])})")
     parsed = replace(parsed, notes=(*parsed.notes, *reduced.notes), metadata=_with_text(parsed.metadata, reduced.text))
     signal = _signal(reduced.colours, parsed.metadata.icc)
     for found in _decoded(parsed, reduced):

@@ -48,7 +48,7 @@ _PANORAMA_SIZES = {
     "LargestValidInteriorRectWidth": 0,
     "LargestValidInteriorRectHeight": 1,
 }
-_TOUCHED = tuple(space.encode() for space in (*_LOST, _TIFF, _EXIF, _PANORAMA, _REGIONS, EXTENSION))
+_TOUCHED = tuple(mark.encode() for mark in (*_LOST, _TIFF, _EXIF, _PANORAMA, _REGIONS, "ImageRegion"))
 Corrected = tuple[bytes, tuple[str, ...]]
 
 
@@ -61,7 +61,7 @@ def corrected(packet: bytes, width: int, height: int) -> Corrected:
 
 def turned(packet: bytes) -> Corrected:
     """Return the packet of a picture whose pixels were turned upright, without the regions (such as faces) in it, which are counted from its stored edges."""
-    if not any(space.encode() in packet for space in (_REGIONS, _MICROSOFT, EXTENSION)):
+    if not any(mark.encode() in packet for mark in (_REGIONS, _MICROSOFT, "ImageRegion")):
         return packet, ()
     spaces = {(_REGIONS, "Regions"), (_MICROSOFT, "RegionInfo"), (EXTENSION, "ImageRegion")}
     note = "the regions (such as faces) were left out, since the picture was turned upright"

@@ -118,6 +118,10 @@ def _fitting(picture: Picture, format: ImageFormat) -> tuple[Picture, tuple[str,
     if str(pixels.dtype) == "uint16" and "uint16" not in format.dtypes:
         pixels, alpha = to_8_bits(pixels), None if alpha is None else to_8_bits(alpha)
         notes.append(f"{title} holds 8 bits; rounded from 16")
+    if metadata.icc and not kept.icc:
+        shown, note = colour.without_profile(pixels, metadata.icc)
+        notes += [note or "colours converted to sRGB"] if shown is not pixels or note else []
+        pixels = shown
     if str(pixels.dtype) == "uint8" and "uint8" not in format.dtypes:
         pixels, alpha = to_16_bits(pixels), None if alpha is None else to_16_bits(alpha)
     return Picture(pixels, alpha, kept, lossless=picture.lossless), tuple(notes)
