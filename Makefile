@@ -7,7 +7,7 @@ PARALLEL := -n auto --dist worksteal
 # Tests start many processes, which would compile Pixlate each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow test-all test-lowest lint bench models clean
+.PHONY: demo test test-slow test-all test-lowest lint bench models lock clean
 
 demo: .venv/demo
 	$(BIN)/python docs/demo.py
@@ -45,6 +45,15 @@ bench: .venv/dev
 # Trains the shipped models again, all or MODELS="day-to-night ..."; needs PIXLATE_DATA, and hours on two cores.
 models: .venv/dev
 	$(MAKE) --file plugins/models.mk PYTHON=$(BIN)/python $(MODELS)
+
+# The packages of the container images, pinned by hash, newest first. Needs uv. The marker of pyproject.toml takes the CPU build of ONNX Runtime off x86-64.
+COMPILE := UV_CUSTOM_COMPILE_COMMAND='make lock' uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --no-annotate
+LOCKED := export/docker/requirements
+
+lock:
+	$(COMPILE) --extra serve --python-platform aarch64-unknown-linux-gnu --output-file $(LOCKED)-cpu.txt pyproject.toml
+	$(COMPILE) --extra serve --extra cuda --python-platform x86_64-unknown-linux-gnu --output-file $(LOCKED)-cuda.txt pyproject.toml
+	printf 'build\nhatchling\n' | $(COMPILE) --output-file $(LOCKED)-build.txt -
 
 clean:
 	rm -rf .venv .venv-lowest demo build dist

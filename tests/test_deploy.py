@@ -7,24 +7,33 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import grpc
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
+from google.protobuf import text_format
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from PIL import Image
+from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
 from pixlate.cli import main
 from pixlate.inference.models import find, load
 from pixlate.plugin.spec import METADATA_KEY, ModelSpec
+from pixlate_triton.command import write_model
+from pixlate_triton.config import TritonOptions
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs/deploy.md"
 EXAMPLES = ROOT / "docs/examples"
-LANGUAGES = {"python.py": "python", "float.py": "python", "node.mjs": "js", "main.cpp": "cpp", "CMakeLists.txt": "cmake"}
+LANGUAGES = {"python.py": "python", "float.py": "python", "triton_client.py": "python", "node.mjs": "js", "main.cpp": "cpp", "CMakeLists.txt": "cmake"}
 NODE = ROOT / "build/node/node_modules"
 INSTALL_NODE = "npm install --prefix build/node --no-save --no-audit --no-fund --ignore-scripts onnxruntime-node@1.30.0"
 HEADERS = "com.github.asus4.onnxruntime"
@@ -52,14 +61,15 @@ def test_links_of_the_page_exist() -> None:
         assert (PAGE.parent / target).exists(), target
 
 
-def test_triton_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commands = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("pixlate ")]
-    assert len(commands) == 2
+    assert [command.split()[1] for command in commands] == ["export", "triton", "triton"]
     monkeypatch.chdir(tmp_path)
     for command in commands:
         monkeypatch.setattr(sys, "argv", shlex.split(command))
         assert main() == 0
     assert sorted(path.name for path in (tmp_path / "repository/upscale-x2").iterdir()) == ["1", "2", "config.pbtxt"]
+    assert load(tmp_path / "upscale-x2.onnx", "cpu").spec.io == "uint8", "as the examples expect it"
 
 
 def test_dockerfiles_and_images_of_the_page_are_those_of_the_repository() -> None:
@@ -144,6 +154,68 @@ def program(*start: str | Path) -> Translate:
 
 def noise(*shape: int) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+class Triton(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
+    """Answers as Triton does for a model of a repository, and checks that requests are as its configuration says."""
+
+    def __init__(self, folder: Path) -> None:
+        self.config = text_format.Parse((folder / "config.pbtxt").read_text(), model_config_pb2.ModelConfig())
+        self.session = onnxruntime.InferenceSession(folder / "1/model.onnx", providers=["CPUExecutionProvider"])
+
+    def ModelMetadata(self, request: Any, context: Any) -> Any:
+        assert request.name == self.config.name
+        tensors = [
+            [service_pb2.ModelMetadataResponse.TensorMetadata(name=each.name, datatype=self.datatype(each), shape=[-1, *each.dims]) for each in side]
+            for side in (self.config.input, self.config.output)
+        ]
+        return service_pb2.ModelMetadataResponse(name=request.name, inputs=tensors[0], outputs=tensors[1])
+
+    def ModelInfer(self, request: Any, context: Any) -> Any:
+        (given,), (wanted,), (raw,) = request.inputs, request.outputs, request.raw_input_contents
+        (known,) = self.config.input
+        assert (given.name, given.datatype, len(given.shape)) == (known.name, self.datatype(known), 1 + len(known.dims))
+        assert 1 <= given.shape[0] <= self.config.max_batch_size
+        assert all(dim in (-1, side) for dim, side in zip(known.dims, given.shape[1:], strict=True))
+        (made,) = self.session.run([wanted.name], {given.name: np.frombuffer(raw, np.uint8).reshape(given.shape)})
+        output = service_pb2.ModelInferResponse.InferOutputTensor(name=wanted.name, datatype="UINT8", shape=made.shape)
+        return service_pb2.ModelInferResponse(model_name=request.model_name, outputs=[output], raw_output_contents=[made.tobytes()])
+
+    @staticmethod
+    def datatype(tensor: Any) -> str:
+        return str(model_config_pb2.DataType.Name(tensor.data_type)).removeprefix("TYPE_")
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    server = grpc.server(ThreadPoolExecutor(1))
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(Triton(folder), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(None).wait()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_triton_client_sends_what_the_configuration_asks_for(channels: int, uint8_model: Callable[[int], Path], tmp_path: Path) -> None:
+    write_model(uint8_model(channels), tmp_path / "repository", TritonOptions(device="cpu", name="double"))
+    pixels = noise(7, 30, channels)
+    Image.fromarray(pixels.squeeze(2) if channels == 1 else pixels).save(tmp_path / "source.png")
+    with serving(tmp_path / "repository/double") as address:
+        client = program(sys.executable, EXAMPLES / "triton_client.py")
+        done = client(address, "double", tmp_path / "source.png", tmp_path / "output.png")
+    assert done.returncode == 0, done.stderr
+    output = np.asarray(Image.open(tmp_path / "output.png"))
+    assert np.array_equal(output.reshape(*output.shape[:2], channels), pixels.repeat(2, 0).repeat(2, 1))
+
+
+def test_triton_client_refuses_a_model_that_takes_float(tmp_path: Path) -> None:
+    write_model(find("upscale-x2"), tmp_path / "repository", TritonOptions(device="cpu", name="float"))
+    with serving(tmp_path / "repository/float") as address:
+        done = program(sys.executable, EXAMPLES / "triton_client.py")(address, "float", tmp_path / "source.png", tmp_path / "output.png")
+    assert done.returncode != 0 and "expected a model that takes uint8" in done.stderr
 
 
 PROGRAMS = ["python_program", "node_program", "cpp_program"]

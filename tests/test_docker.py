@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from pixlate.inference.models import cards
 
 ROOT = Path(__file__).parent.parent
 FILES = [ROOT / "export/docker/Dockerfile.cpu", ROOT / "export/docker/Dockerfile.cuda"]
@@ -68,10 +73,10 @@ class TestDockerfile:
         assert [found.stage for found in instructions(path) if found.name == "FROM"] == [0, 1]
         assert instructions(path)[0].name == "FROM"
 
-    def test_base_images_are_pinned_by_a_tag_that_names_version_and_system(self, path: Path) -> None:
+    def test_base_images_are_pinned_by_digest_with_a_tag_that_names_version_and_system(self, path: Path) -> None:
         images = [text.split()[0] for text in texts(path, "FROM")]
         assert len(set(images)) == 1, "the environment is copied between stages, and holds the path of its interpreter"
-        assert all(re.fullmatch(r"python:3\.\d+-slim-[a-z]+", image) for image in images)
+        assert all(re.fullmatch(r"python:3\.\d+-slim-[a-z]+@sha256:[0-9a-f]{64}", image) for image in images)
 
     def test_interpreter_is_one_that_pyproject_allows(self, path: Path) -> None:
         minor = int(re.findall(r"python:3\.(\d+)", path.read_text())[0])
@@ -92,15 +97,25 @@ class TestDockerfile:
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())
         needed = {package.split("/")[0] for package in project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]}
         needed |= {"pyproject.toml", project["project"]["readme"], *project["project"]["license-files"]}
-        assert needed == copied
+        assert needed == {source for source in copied if "requirements-" not in source}
 
-    def test_extras_exist_and_do_not_install_pytorch(self, path: Path) -> None:
-        extras = set(re.findall(r"\.whl\)\[([a-z,]+)\]", path.read_text())[0].split(","))
-        assert extras == EXTRAS[path.name]
-        optional = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-        required = [line for extra in extras for line in optional[extra]]
-        assert required
-        assert not [line for line in required if line.startswith(("torch", "pixlate["))]
+    def test_every_package_is_pinned_by_hash_and_none_is_looked_for_beside_them(self, path: Path) -> None:
+        installs = [shlex.split(part) for text in texts(path, "RUN") for part in text.split("&&") if "pip install" in part]
+        locked = [words for words in installs if "--require-hashes" in words]
+        assert [words[-1] for words in locked] == ["requirements-build.txt", f"requirements-{path.suffix[1:]}.txt"]
+        assert all({"--no-index", "--no-deps"} <= set(words) for words in installs if words not in locked)
+        assert "--no-isolation" in shlex.split(texts(path, "RUN", 0)[-1])
+
+    def test_locked_packages_are_those_that_pyproject_asks_for(self, path: Path) -> None:
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        optional = project["optional-dependencies"]
+        machine = {"sys_platform": "linux", "platform_machine": "x86_64" if path.suffix == ".cuda" else "other", "extra": ""}
+        asked = [Requirement(line) for line in (*project["dependencies"], *(line for extra in EXTRAS[path.name] for line in optional[extra]))]
+        wanted = [each for each in asked if each.marker is None or each.marker.evaluate(machine)]
+        versions = locked(path.suffix[1:])
+        assert {each.name for each in wanted if not each.specifier.contains(versions.get(canonicalize_name(each.name), "0"))} == set()
+        assert ("onnxruntime-gpu" in versions, "onnxruntime" in versions) == (path.suffix == ".cuda", path.suffix == ".cpu")
+        assert not {"torch", "onnx", "torchvision"} & versions.keys()
 
     def test_server_runs_as_a_user_without_rights(self, path: Path) -> None:
         (user,) = texts(path, "USER")
@@ -146,12 +161,59 @@ def test_nothing_else_is_sent_to_the_builder(path: str) -> None:
     assert not sent(path)
 
 
-def test_tool_that_builds_the_wheel_is_pinned_the_same_in_both() -> None:
-    pinned = {text for path in FILES for text in re.findall(r"build==[\d.]+", path.read_text())}
-    assert len(pinned) == 1
+def locked(name: str) -> dict[str, str]:
+    """Return the versions in a lock file, after checking that each package has hashes and nothing names a place to get it from."""
+    text = re.sub(r"\s*\\\n\s*", " ", (ROOT / f"export/docker/requirements-{name}.txt").read_text())
+    found = {}
+    for line in (line for line in text.splitlines() if not line.startswith("#")):
+        pinned = re.fullmatch(r"([a-z0-9-]+)==([\w.]+)((?: --hash=sha256:[0-9a-f]{64})+)", line)
+        assert pinned, line
+        found[pinned[1]] = pinned[2]
+    return found
 
 
-def test_cpu_image_takes_the_runtime_in_the_versions_pyproject_allows() -> None:
-    bound = re.findall(r"onnxruntime>=([\d.]+)", FILES[0].read_text())
-    required = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    assert [line.partition(">=")[2].partition(";")[0].strip() for line in required if line.startswith("onnxruntime>=")] == bound
+def test_wheel_is_built_with_the_backend_of_pyproject() -> None:
+    needed = Requirement(tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"][0])
+    versions = locked("build")
+    assert needed.specifier.contains(versions[needed.name]) and "build" in versions
+
+
+def test_both_images_have_the_same_base_and_packages() -> None:
+    assert len({text.split()[0] for path in FILES for text in texts(path, "FROM")}) == 1
+    cpu, cuda = locked("cpu"), locked("cuda")
+    assert {name for name in cpu.keys() & cuda.keys() if cpu[name] != cuda[name]} == set()
+    assert cpu["onnxruntime"] == cuda["onnxruntime-gpu"]
+
+
+class TestCompose:
+    """The services of compose.yaml."""
+
+    services = yaml.safe_load((ROOT / "export/docker/compose.yaml").read_text())["services"]
+
+    @pytest.mark.parametrize("name", ["cpu", "gpu"])
+    def test_service_is_built_here_and_reachable_from_this_machine_alone(self, name: str) -> None:
+        service = self.services[name]
+        context = (ROOT / "export/docker" / service["build"]["context"]).resolve()
+        assert context == ROOT and (ROOT / service["build"]["dockerfile"]) in FILES
+        assert service["image"] in (ROOT / service["build"]["dockerfile"]).read_text()
+        (port,) = service["ports"]
+        assert port.startswith("127.0.0.1:") and port.endswith(":8000")
+        assert service["environment"]["PIXLATE_TOKEN"].startswith("${PIXLATE_TOKEN:?")
+        assert service["read_only"] and service["cap_drop"] == ["ALL"] and service["tmpfs"] == ["/tmp"]
+
+    @pytest.mark.parametrize("name", ["cpu", "gpu"])
+    def test_service_is_healthy_once_its_model_is_warmed_up(self, name: str) -> None:
+        check = self.services[name]["healthcheck"]
+        kind, *command = check["test"]
+        assert kind == "CMD" and command[:2] == ["python", "-c"] and "http://127.0.0.1:8000/readyz" in command[2]
+        compile(command[2], "compose.yaml", "exec")
+        assert all(re.fullmatch(r"\d+s", check[key]) for key in ("interval", "timeout", "start_period"))
+
+    def test_the_gpu_is_reserved_for_its_service_alone(self) -> None:
+        assert "deploy" not in self.services["cpu"]
+        (device,) = self.services["gpu"]["deploy"]["resources"]["reservations"]["devices"]
+        assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+
+    def test_default_model_is_one_that_everybody_has(self) -> None:
+        assert {service["command"][0] for service in self.services.values()} == {"${MODEL:-upscale-x2}"}
+        assert "upscale-x2" in cards()
