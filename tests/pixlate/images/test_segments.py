@@ -87,9 +87,18 @@ def test_every_kind_of_storage_gives_what_tifffile_gives(
     assert np.array_equal(found, expected.astype(np.float32) if np.issubdtype(dtype, np.floating) else expected)
 
 
+@pytest.mark.parametrize("layout", [{"rowsperstrip": 7}, {"tile": (16, 32)}, {"rowsperstrip": 7, "planarconfig": "separate"}])
+def test_large_pictures_are_decoded_part_by_part(layout: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pixlate.images.segments._BATCH_BYTES", 3000)  # two strips, or a tile
+    pixels = photograph(np.uint16)
+    stored = pixels.transpose(2, 0, 1) if "planarconfig" in layout else pixels
+    assert np.array_equal(_read(_written(stored, photometric="rgb", compression="lzw", predictor=True, **layout)).pixels, pixels)
+
+
 @pytest.mark.parametrize("bits", [9, 10, 12, 14, 15])
 @pytest.mark.parametrize("compression", [1, 5, 8])
-def test_packed_samples_are_spread_over_16_bits(bits: int, compression: int) -> None:
+def test_packed_samples_are_spread_over_16_bits(bits: int, compression: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pixlate.images.segments._UNPACKED", 70)  # two rows at once
     values = np.random.default_rng(bits).integers(0, 2**bits, (5, 11, 3))
     rows = b"".join(np.packbits(np.array([[value >> bit & 1 for bit in range(bits)[::-1]] for value in row.ravel()], np.uint8)).tobytes() for row in values)
     stored = bytes(ENCODE[compression](rows))

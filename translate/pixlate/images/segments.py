@@ -52,6 +52,8 @@ UNSIGNED, SIGNED, FLOATING, UNDEFINED = 1, 2, 3, 4
 """Sample formats."""
 _BATCH_BYTES = 16 << 20
 """Bytes that libtiff decodes in one call, so that a large picture is never in memory twice."""
+_UNPACKED = 1 << 20
+"""Samples that are unpacked at once."""
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
@@ -172,7 +174,7 @@ def _located(main: Directory, tiled: bool, plain: bool, sizes: NDArray[np.int64]
 
 
 def decoded(data: bytes, page: Page) -> NDArray[np.generic]:
-    """Return the samples of a page as they are stored, (height, width, samples), in native byte order; those of 9 to 15 bits in 16.
+    """Return the samples of a page as they are stored, (height, width, samples), in native byte order; those of 9 to 15 bits spread over 16.
 
     The page has one of COMPRESSIONS, and samples of 8 to 16 bits, or of 16, 32 or 64 in floating point.
 
@@ -259,11 +261,7 @@ def _values(rows: NDArray[np.uint8], page: Page) -> NDArray[np.generic]:
     """Return the samples of decoded rows, (rows, columns x samples), in native byte order, as packing and predictor say."""
     bits, length = page.bits[0], page.columns * page.in_segment
     if bits % 8:
-        first = np.arange(length) * bits
-        window: NDArray[np.uint32] = np.zeros((len(rows), length), np.uint32)
-        for byte in range(3):
-            window = window << np.uint32(8) | rows[:, np.minimum(first // 8 + byte, rows.shape[1] - 1)]
-        return window >> (24 - bits - first % 8).astype(np.uint32) & np.uint32(2**bits - 1)
+        return _unpacked(rows, length, bits)
     size, kind = bits // 8, "f" if page.kind == FLOATING else "u"
     predictor = 1 if page.compression == NONE else page.predictor
     if predictor == FLOATING_DIFFERENCES:  # the bytes of a row by their place, most significant first, as differences
@@ -274,6 +272,21 @@ def _values(rows: NDArray[np.uint8], page: Page) -> NDArray[np.generic]:
     if predictor == DIFFERENCES:
         whole = imagecodecs.delta_decode(whole.reshape(len(rows), page.columns, page.in_segment), axis=1).reshape(len(rows), length)
     return whole.view(f"={kind}{size}")
+
+
+def _unpacked(rows: NDArray[np.uint8], length: int, bits: int) -> NDArray[np.uint16]:
+    """Return samples of 9 to 15 bits, most significant bit first, spread over 16, a few rows at a time."""
+    values = np.empty((len(rows), length), np.uint16)
+    first, full = np.arange(length) * bits, np.uint32(2**bits - 1)
+    step = max(1, _UNPACKED // length)
+    for top in range(0, len(rows), step):
+        part = rows[top : top + step]
+        window: NDArray[np.uint32] = np.zeros((len(part), length), np.uint32)
+        for byte in range(3):
+            window = window << np.uint32(8) | part[:, np.minimum(first // 8 + byte, part.shape[1] - 1)]
+        stored = window >> (24 - bits - first % 8).astype(np.uint32) & full
+        values[top : top + step] = (stored * np.uint32(65535) + full // np.uint32(2)) // full
+    return values
 
 
 def _inflated(data: bytes, size: int) -> bytes:

@@ -212,11 +212,7 @@ def _stored(data: bytes, main: Directory, page: Page) -> Pixels:
             if image.mode not in ("L", "LA", "RGB", "RGBA", "CMYK"):
                 raise _unsupported(page)
             return np.atleast_3d(np.array(image))
-    samples = as_pixels(segments.decoded(data, page))
-    if 8 < bits < 16:
-        full = 2**bits - 1
-        samples = ((samples.astype(np.uint32) * 65535 + full // 2) // full).astype(np.uint16)
-    return samples
+    return as_pixels(segments.decoded(data, page))
 
 
 def _image(data: bytes, main: Directory, page: Page) -> Image.Image:
