@@ -62,7 +62,7 @@ def test_model_that_enlarges_much_takes_smaller_pictures_where_the_memory_asks_f
     large = Nearest(ModelSpec(scale=4, tiling_exact=True, halo=0))
     application = start({"nearest": Nearest(), "large": large}, memory=1_000_000)
     limits = {model["name"]: model["max_pixels"] for model in application.send("GET", "/v1/models").json()["models"]}
-    assert limits == {"nearest": 900_000 // 60, "large": 900_000 // 192}
+    assert limits == {"nearest": 900_000 // 68, "large": 900_000 // 224}
     data = picture(100, 100)
     assert application.translate(data).status_code == 200
     assert error_of(application.translate(data, "large"))[:2] == (413, "too_many_pixels")

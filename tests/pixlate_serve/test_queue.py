@@ -164,7 +164,7 @@ def test_bytes_are_bounded_as_well_as_pictures(start: Start) -> None:
 
     async def main() -> None:
         async with application.client() as client:
-            large = asyncio.create_task(post(client, file(np.zeros((100, 140, 3), np.uint8))))  # 14,000 pixels, 60 bytes each
+            large = asyncio.create_task(post(client, file(np.zeros((100, 120, 3), np.uint8))))  # 12,000 pixels, 68 bytes each
             await until(gate.entered.is_set)
             assert error_of(await post(client, picture(90, 90)))[:2] == (429, "busy")
             small = asyncio.create_task(post(client, picture(9, 9)))
