@@ -110,7 +110,7 @@ def test_a_kind_of_jpeg_that_is_not_read_is_named(mark: int, body: bytes, name: 
         (hostile.png(hostile.chunk(b"tEXt", b"Comment\0hello")[:-1] + b"\0"), ("a damaged chunk tEXt was left out",)),
         (hostile.png(hostile.chunk(b"zTXt", b"Comment\0\0not packed")), ("a damaged chunk zTXt was left out",)),
         (hostile.png(hostile.chunk(b"iCCP", b"")), ("a damaged chunk iCCP was left out",)),
-        (hostile.png(hostile.chunk(b"prVt", b"program's own")), ()),
+        (hostile.png(hostile.chunk(b"prVt", b"program's own")), ("chunks of other programs were left out (prVt)",)),
     ],
 )
 def test_a_png_whose_pixels_are_whole_is_read_with_a_note_on_the_rest(data: bytes, notes: tuple[str, ...]) -> None:

@@ -3,6 +3,7 @@
 import zlib
 from io import BytesIO
 from pathlib import Path
+from time import process_time
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from tests.pixlate.images import hostile
 from tests.pixlate.images.conftest import LIMIT, guard
 
 from pixlate.errors import PixlateError
-from pixlate.images import ImageFile, limits, read_picture
+from pixlate.images import ImageFile, add_origin, limits, read_picture
 
 SECONDS, BYTES = 10, 600_000_000
 SENTENCES = {
@@ -19,6 +20,7 @@ SENTENCES = {
     "empty_pixels.png": "at most 10,000 chunks",
     "empty_scans.jpg": "at most 100 scans",
     "empty_segments.jpg": "at most 10,000 segments",
+    "segments_between.jpg": "at most 10,000 segments",
     "more_frames.gif": "at most 100,000 frames",
     "grown.gif": "at most 25 million pixels, got 65500 x 65500",
     "canvas.webp": "at most 25 million pixels, got 16384 x 16384",
@@ -101,3 +103,14 @@ def test_a_frame_beyond_the_canvas_makes_it_larger_and_counts_before_it_is_decod
         assert next(frames).picture.pixels.shape[:2] == (11, 21)
         with pytest.raises(PixlateError, match="60001 x 60001"):
             next(frames)
+
+
+def test_an_xmp_packet_nested_beyond_reason_is_replaced_in_linear_time() -> None:
+    deep = b"".join(b'<a xmlns:n%d="u">' % number for number in range(50_000)) + b"</a>" * 50_000  # a minute with minidom
+    packet = hostile.xmp(0).replace(b"</rdf:Description>", deep + b"</rdf:Description>")
+    began = process_time()
+    added, note = add_origin(packet, "algorithmicallyEnhanced")
+    assert process_time() - began < SECONDS
+    assert note == "the XMP packet could not be read and was replaced" and b"algorithmicallyEnhanced" in added
+    shallow = hostile.xmp(0).replace(b"</rdf:Description>", b"<a>" * 90 + b"</a>" * 90 + b"</rdf:Description>")
+    assert add_origin(shallow, "algorithmicallyEnhanced")[1] == ""

@@ -25,6 +25,8 @@ _BLANK = b"\r\n\t "
 _WINDOW = 1 << 17
 _MARK = re.compile(rb"\xff[^\x00\xff]")
 """A mark: fill bytes (0xFF) may be before it, and 0xFF among the pixels is followed by 0. One byte a step, so the search is linear."""
+_BETWEEN = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
+"""A mark that has a segment, or the end; what stands alone, as restarts do, is passed over as fast as the pixels."""
 _EXIF, _MULTIPLE = b"Exif\0\0", b"MPF\0"
 _PICTURES = 0xB001
 """Tag of the number of pictures (CIPA DC-007, 5.2.3)."""
@@ -184,17 +186,16 @@ def _scans(front: bytes, data: bytes, rest: int) -> list[bytes]:
     """Return the headers of the scans of the first picture."""
     scans = [front[front.rfind(b"\xff\xda") + 4 :]]
     position = rest
-    while len(scans) <= limits.MOST_SCANS and (found := _MARK.search(data, position)):
-        position, mark = found.end(), data[found.end() - 1]
-        if mark == END:
-            break
-        if mark in _ALONE:
-            continue
+    for _ in range(limits.SEGMENTS):
+        found = _BETWEEN.search(data, position)
+        if not found or data[found.end() - 1] == END or len(scans) > limits.MOST_SCANS:
+            return scans
+        position = found.end()
         length = max(2, int.from_bytes(data[position : position + 2], "big"))
-        if mark == SCAN:
+        if data[position - 1] == SCAN:
             scans.append(data[position + 2 : position + length])
         position += length
-    return scans
+    raise PixlateError(f"expected at most {limits.SEGMENTS:,} segments in a JPEG file, got more; save the picture again with another program")
 
 
 def _check_scans(scans: int, size: tuple[int, int]) -> None:

@@ -7,6 +7,8 @@ METADATA_BYTES = 32 << 20
 """Most bytes of all blocks of metadata of a file together, unpacked; the rest is left out with a note."""
 XML_TAGS = 200_000
 """Most tags in an XMP packet that is parsed: about a second and 100 MB. A packet of 1.4 MB that lists 40,000 ancestors has 80,000."""
+XML_DEPTH = 100
+"""Most tags within each other in an XMP packet; programs nest about ten. The time that parsing takes grows with its square."""
 SEGMENTS = 10_000
 """Most parts of a file that hold no pixels: chunks of PNG, segments of JPEG, extensions of GIF, boxes of AVIF. Programs write dozens. Readers take
 microseconds for each, however short it is, so 300,000 empty ones cost seconds; a file of more is refused."""

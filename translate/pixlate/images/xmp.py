@@ -3,7 +3,9 @@
 import re
 from collections.abc import Iterable
 from xml.dom import Node, minidom
-from xml.parsers.expat import ExpatError
+from xml.parsers.expat import ExpatError, ParserCreate
+
+from pixlate.images import limits
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 XMLNS = "http://www.w3.org/2000/xmlns/"
@@ -79,11 +81,13 @@ def written(document: minidom.Document) -> bytes:
 
 
 def parsed(xmp: bytes) -> minidom.Document:
-    """Parse a packet that has an rdf:RDF; raises ValueError or ExpatError where it is not one or declares entities."""
+    """Parse a packet that has an rdf:RDF; raises ValueError or ExpatError where it is not one, declares entities or is nested too deeply."""
     text = xmp.decode("utf-16" if xmp.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8").strip("\ufeff\0 \t\r\n")
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise ValueError("entity declarations")
-    document = minidom.parseString(_DECLARATION.sub("", text).encode())  # noqa: S318 - entities were refused above
+    data = _DECLARATION.sub("", text).encode()
+    _check_depth(data)
+    document = minidom.parseString(data)  # noqa: S318 - entities were refused above
     groups = document.getElementsByTagNameNS(RDF, "RDF")
     if not groups:
         raise ValueError("no rdf:RDF")
@@ -94,6 +98,24 @@ def parsed(xmp: bytes) -> minidom.Document:
             home.setAttributeNS(RDF, f"{prefix}about", "")
         groups[0].appendChild(home)
     return document
+
+
+def _check_depth(data: bytes) -> None:
+    """Raise ValueError where tags are nested too deeply, before a tree is made of them."""
+    parser, depth = ParserCreate(), 0
+
+    def down(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > limits.XML_DEPTH:
+            raise ValueError(f"more than {limits.XML_DEPTH} tags within each other")
+
+    def up(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+
+    parser.StartElementHandler, parser.EndElementHandler = down, up
+    parser.Parse(data, True)
 
 
 def _prefix(element: minidom.Element) -> str:
