@@ -75,6 +75,7 @@ class SRGANOptions:
     def __post_init__(self) -> None:
         check_types(self)
         check_least(self, channels=1, blocks=1, discriminator_channels=1)
+        check_most(self, channels=4096, blocks=1024, discriminator_channels=4096)
         check_least(self, pixel_weight=0, second_pixel_weight=0, perceptual_weight=0, adversarial_weight=0, pixel_share=0)
         check_most(self, pixel_share=1)
         check_used(self, self.network == "msrresnet", "--network msrresnet", "tail")

@@ -7,8 +7,11 @@ import pytest
 from PIL import Image
 from tests.pixlate.conftest import noise, save
 
+from pixlate.data.pairing import PairedImages
 from pixlate.errors import PixlateError
 from pixlate.evaluation.folders import Layout, degraded, find_images, read
+from pixlate.options import PairedOptions
+from pixlate.plugin.testing import make_photographs
 
 
 def test_two_folders_are_matched_by_name_whatever_the_format(tmp_path: Path) -> None:
@@ -56,6 +59,19 @@ def test_sides_of_one_image_are_source_and_target(tmp_path: Path) -> None:
     assert (source == both[:, :7]).all()
     assert target is not None
     assert (target == both[:, 7:]).all()
+
+
+@pytest.mark.parametrize("layout", ["grey", "lines"])
+def test_sources_are_made_from_targets_as_training_validates(tmp_path: Path, layout: Layout) -> None:
+    make_photographs(tmp_path / "photos", 2, 40, 48)
+    source, target = find_images([tmp_path / "photos"], layout, 1, (1, 3)).source_and_target(0)
+    made = {"grey": PairedOptions(grey=True, hold_out=1, resize=0, patch=8), "lines": PairedOptions(lines=1.0, hold_out=1, resize=0, patch=8)}[layout]
+    data = PairedImages([tmp_path / "photos"], made, 1, 3)
+    data.held_out = [*data.held_out, *data.pairs]
+    batches = {name: [np.rint(batch[name][0].numpy().transpose(1, 2, 0) * 255) for batch in data.validation()] for name in ("source", "target")}
+    assert target is not None and source.shape == (40, 48, 1) and target.shape == (40, 48, 3)
+    number = next(index for index, each in enumerate(batches["target"]) if (each == target).all())
+    assert (batches["source"][number] == source).all()
 
 
 def test_an_image_that_cannot_be_halved_is_refused(tmp_path: Path) -> None:

@@ -43,7 +43,8 @@ def evaluate(
         A folder of sources and one of targets, or one folder that holds both; searched recursively.
     layout
         folders (sources and targets of the same names in two), side-by-side (one folder, the source in the left half of each image),
-        degraded (one folder of targets, reduced by the model's scale with Pillow's BICUBIC), unpaired (two folders, names do not matter),
+        degraded (one folder of targets, reduced by the model's scale with Pillow's BICUBIC), grey and lines (one folder of targets, whose
+        sources are made as by the options of that name of pixlate train), unpaired (two folders, names do not matter),
         or auto: folders for two, degraded for one and a model that enlarges.
     metrics
         Names with commas between: psnr, ssim, ms-ssim, psnr-luma, lpips (pairs), fid, kid, is, precision, recall, sliced-wasserstein (sets),

@@ -12,6 +12,8 @@ ALONG = 2.5
 """Standard deviation of the smoothing along lines, in pixels."""
 SPECK = 16.0
 """Height or width of the smallest line kept, in pixels, at a thickness of 1; it grows with the square root."""
+VALIDATION_THICKNESS = 1.0
+"""Standard deviation, in pixels, of the lines that validation and ``pixlate evaluate`` draw, so that figures compare from one to the next."""
 _Plane = NDArray[np.float32]
 
 

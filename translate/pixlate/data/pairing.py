@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pixlate.data.drawing import draw_lines, random_lines
+from pixlate.data.drawing import VALIDATION_THICKNESS, draw_lines, random_lines
 from pixlate.data.folders import ARRAY_SUFFIXES, check_apart, check_sizes, list_images, match_by_name, split_held_out, without_partner
 from pixlate.data.patches import Decoded, PatchReader, epoch_indices, resized, sample_seed, to_tensor, whole
 from pixlate.data.pixels import passing_over, read_own, read_pixels, with_channels
@@ -16,9 +16,6 @@ from pixlate.images import Pixels
 from pixlate.images.picture import luma, to_8_bits
 from pixlate.options import PairedOptions, UnpairedOptions
 from pixlate.plugin.data import Batch, Draw
-
-VALIDATION_THICKNESS = 1.0
-"""Standard deviation, in pixels, of the lines that validation draws, so that its figures compare from one to the next."""
 
 
 class PairedImages:

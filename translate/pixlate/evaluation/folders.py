@@ -9,13 +9,15 @@ import numpy as np
 from PIL import Image
 
 from pixlate.data.folders import differing_in_case, name_some
+from pixlate.data.pixels import luma
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile, Pixels, read_picture
 from pixlate.images.picture import on_white, to_8_bits
 from pixlate.places.paths import images_by_name
 from pixlate.plugin.manager import installed
+from pixlate.system.extras import import_for
 
-Layout = Literal["auto", "folders", "side-by-side", "degraded", "unpaired"]
+Layout = Literal["auto", "folders", "side-by-side", "degraded", "grey", "lines", "unpaired"]
 MAX_PIXELS = 10**9
 """Largest image read."""
 
@@ -30,7 +32,7 @@ class ImageSets:
     """Height and width of a target over those of its source."""
     sources: tuple[Path, ...]
     targets: tuple[Path, ...]
-    """Files of the targets: in step with the sources, and the same files for ``side-by-side`` and ``degraded``, unless unpaired."""
+    """Files of the targets: in step with the sources, and the same files where there is one folder, unless unpaired."""
     names: tuple[str, ...]
     """Paths of the sources below their folder, without suffix."""
     channels: tuple[int, int]
@@ -55,6 +57,11 @@ class ImageSets:
         if self.layout == "side-by-side":
             middle = target.shape[1] // 2
             return target[:, :middle], target[:, middle:]
+        if self.layout == "grey":
+            return luma(target) if target.shape[2] == 3 else target, target
+        if self.layout == "lines":
+            drawing = import_for("evaluating drawings", "pixlate.data.drawing")
+            return drawing.draw_lines(target, drawing.VALIDATION_THICKNESS)[:, :, None], target
         return degraded(target, self.scale)
 
 
@@ -116,12 +123,15 @@ def _settled(layout: Layout, folders: int, scale: int) -> Layout:
     if layout == "auto" and (folders == 2 or scale > 1):
         return "folders" if folders == 2 else "degraded"
     if layout == "auto":
-        raise PixlateError("expected a folder of sources and one of targets, got one folder; add the other, or --layout side-by-side if each file holds both")
+        raise PixlateError(
+            "expected a folder of sources and one of targets, got one folder; add the other, or --layout side-by-side if each file holds both, or "
+            "--layout grey or lines if these are targets and their sources are made from them"
+        )
     expected = 2 if layout in ("folders", "unpaired") else 1
     if folders != expected:
         raise PixlateError(f"expected {expected} folder{'s' if expected > 1 else ''} for --layout {layout}, got {folders}; name {expected}")
-    if layout == "side-by-side" and scale != 1:
-        raise PixlateError(f"expected a model of scale 1 for --layout side-by-side, this one enlarges by {scale}; use --layout folders or degraded")
+    if layout in ("side-by-side", "grey", "lines") and scale != 1:
+        raise PixlateError(f"expected a model of scale 1 for --layout {layout}, this one enlarges by {scale}; use --layout folders or degraded")
     if layout == "degraded" and scale == 1:
         raise PixlateError("expected a model that enlarges for --layout degraded, this one has scale 1; use --layout folders or side-by-side")
     return layout
@@ -146,6 +156,8 @@ def _single(path: Path, layout: Layout, scale: int) -> int:
         if side == 0:
             raise PixlateError(f"expected images of at least {scale} pixels on each side, to reduce by {scale}, but {path} has {width}x{height}; take it out")
         return side
+    if layout in ("grey", "lines"):
+        return min(width, height)
     if width % 2:
         raise PixlateError(f"expected source and target side by side, of one width, but {path} is {width} pixels wide; take it out or crop it")
     return min(width // 2, height)

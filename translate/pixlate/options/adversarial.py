@@ -8,8 +8,10 @@ from pixlate.options.checks import check_least, check_most, check_types, check_u
 from pixlate.options.groups import Groups
 from pixlate.options.training import TrainingOptions
 
-LEAST_DROPPED = {"paper": 5, "code": 6}
-"""Least depth of a U-Net that has decoder blocks of full width to drop features in, by --dropout-blocks."""
+LEAST_DROPPED = 5
+"""Least depth of a U-Net that has decoder blocks of full width, which are those that drop features."""
+MOST_SIZES = {"channels": 4096, "blocks": 1024, "discriminator_channels": 4096}
+"""Largest networks that are built; what is larger is a slip, and would take memory and time before anything is said."""
 MOST_CHANNELS = 16
 """Most channels of an image."""
 
@@ -122,6 +124,7 @@ class AdversarialOptions:
         weights = ("adversarial_weight", "smoothing", "gradient_penalty", "r1", "r2", "feature_matching", "total_variation", "dropout", "initial_gain")
         check_least(self, **dict.fromkeys(weights, 0))
         check_most(self, channels_in=MOST_CHANNELS, channels_out=MOST_CHANNELS, smoothing=0.5, dropout=0.9, depth=12, downsamplings=6)
+        check_most(self, **MOST_SIZES, discriminator_layers=12, discriminator_scales=8)
         if not self.discriminator or len(set(self.discriminator)) != len(self.discriminator):
             raise PixlateError(f"expected --discriminator patch, pixel or both, got {self.discriminator}; name each once")
         if self.skip and self.channels_in != self.channels_out:
@@ -141,10 +144,9 @@ class AdversarialOptions:
                 "gradients are penalised; add --discriminator-norm instance"
             )
         check_used(self, bool(penalised), "--gradient-penalty, --r1 or --r2", "penalty_range")
-        least = LEAST_DROPPED[self.dropout_blocks]
-        check_used(self, not self.dropout or self.generator == "resnet" or self.depth >= least, f"--depth {least} or more", "dropout")
-        drops = self.generator == "unet" and self.dropout > 0
-        check_used(self, drops, "--generator unet and --dropout above 0", "dropout_blocks")
+        check_used(self, not self.dropout or self.generator == "resnet" or self.depth >= LEAST_DROPPED, f"--depth {LEAST_DROPPED} or more", "dropout")
+        drops = self.generator == "unet" and self.dropout > 0 and self.depth > LEAST_DROPPED
+        check_used(self, drops, f"--generator unet, --dropout above 0 and --depth above {LEAST_DROPPED}", "dropout_blocks")
         check_used(self, self.generator == "unet", "--generator unet", "depth")
         check_used(self, self.generator == "resnet", "--generator resnet", "blocks", "downsamplings", "skip")
         check_used(self, "patch" in self.discriminator, "--discriminator patch", "discriminator_layers")

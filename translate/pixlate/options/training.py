@@ -105,6 +105,7 @@ class TrainingOptions:
         at_least_one = ("batch", "accumulate", "generator_every", "periods", "patience", "devices", "validate_every", "checkpoint_every", "keep", "log_every")
         check_least(self, **dict.fromkeys(at_least_one, 1))
         check_least(self, steps=0, epochs=0, decay_epochs=0, warm_up=0, gradient_clip=0, pool=0, grow_from=0, seed=0, discriminator_learning_rate=0)
+        check_most(self, batch=2**16, pool=2**20, steps=2**40, epochs=2**30)
         if not self.steps and not self.epochs:
             raise PixlateError("expected --steps or --epochs above 0, got 0 for both; set one of them")
         if self.steps and self.epochs not in (0, type(self).epochs):
@@ -160,6 +161,7 @@ class DataOptions:
     def __post_init__(self) -> None:
         check_types(self)
         check_least(self, patch=1, hold_out=0, workers=0, cache=0)
+        check_most(self, patch=2**15, workers=1024)
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,7 @@ class DegradedOptions(DataOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_least(self, blur=0, noise=0, jpeg=1)
-        check_most(self, jpeg=100)
+        check_most(self, blur=64, noise=255, jpeg=100)
         if not self.rescale or not all(0 < factor <= 1 for factor in self.rescale):
             raise PixlateError(f"expected --rescale of fractions above 0 and up to 1, got {self.rescale}; 1.0 is the photograph's own size")
 
@@ -200,6 +202,7 @@ class FolderOptions(DataOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_least(self, resize=0)
+        check_most(self, resize=2**15)
         if self.resize and self.resize < self.patch:
             raise PixlateError(
                 f"expected --resize of at least --patch, {self.patch}, got {self.resize}; raise it, lower --patch, or keep sizes with --resize 0"

@@ -36,6 +36,13 @@ def open_fabric(options: TrainingOptions) -> Fabric:
     return fabric
 
 
+def out_of_memory(error: Exception) -> bool:
+    """Return whether memory could not be had, of which the CPU's allocator says no more than a ``RuntimeError``."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+        text in str(error) for text in ("can't allocate memory", "size calculation overflowed")
+    )
+
+
 def gathered(fabric: Fabric, state: dict[str, Tensor]) -> list[dict[str, Tensor]]:
     """Return what every process holds, by its number."""
     if fabric.world_size == 1:

@@ -22,7 +22,7 @@ from pixlate.plugin.manager import installed
 from pixlate.plugin.metric import Metric
 from pixlate.system.signals import StopOnSignal
 from pixlate.training.checkpoint import keep_newest, load_newest, mark_best
-from pixlate.training.devices import everyones, gathered, open_fabric
+from pixlate.training.devices import everyones, gathered, open_fabric, out_of_memory
 from pixlate.training.recorder import Recorder
 from pixlate.training.run import CHECKPOINTS, LENGTH, OPTIONS, RunOptions, hold
 from pixlate.training.starting import take_over, weights_to_start_from
@@ -67,6 +67,13 @@ def train(
         if new_length:
             tell(session.goes_on())
         return session.train(watch, warn, damaged)
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        raise PixlateError(
+            f"{session.fabric.device} has too little memory for a step of this run ({' '.join(str(error).split())[:160]}); its checkpoints are kept: start a new run "
+            "with a lower --batch or --patch, a smaller network or a higher --accumulate"
+        ) from error
     except OSError as error:
         if error.errno not in _FULL:
             raise

@@ -74,8 +74,17 @@ class RunOptions:
     def build(self) -> "GAN":
         """Return the method's untrained networks."""
         from pixlate.plugin.gan import GAN
+        from pixlate.training.devices import out_of_memory
 
-        gan = self.method.gan(self.method_options, self.with_facts().facts or {})
+        try:
+            gan = self.method.gan(self.method_options, self.with_facts().facts or {})
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            reason = " ".join(str(error).split())[:160]
+            raise PixlateError(
+                f"there is too little memory for the networks of these options ({reason}); choose smaller ones, such as lower --channels"
+            ) from error
         if not isinstance(gan, GAN):
             raise PixlateError(f"method {self.method.name!r}: expected build to return a pixlate.GAN, got {type(gan).__name__}; change it in the plugin")
         return gan
