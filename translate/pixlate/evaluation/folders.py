@@ -9,10 +9,9 @@ import numpy as np
 from PIL import Image
 
 from pixlate.data.folders import differing_in_case, name_some
-from pixlate.data.pixels import luma
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile, Pixels, read_picture
-from pixlate.images.picture import on_white, to_8_bits
+from pixlate.images.picture import luma, on_white, to_8_bits
 from pixlate.places.paths import images_by_name
 from pixlate.plugin.manager import installed
 from pixlate.system.extras import import_for
