@@ -130,13 +130,13 @@ class Service:
         width, height = file.size
         format = format_for(file.format.name)
         require_sides(file, format, model.spec.scale)
-        self._hold(claim, len(data), footprint.of_header(file.header, model.spec, format), width * height)
+        self._hold(claim, len(data), footprint.of_header(file.header, model.spec, format), width * height, format)
         with self._backlogs[model.device].holding(model.seconds(height, width), self.admission):
             picture = await workers.run(claim, decoded, file, model.spec)
-            self._hold(claim, len(data), footprint.of_picture(picture, model.spec, format), width * height)
+            self._hold(claim, len(data), footprint.of_picture(picture, model.spec, format), width * height, format)
             del data, file
             if model.mask:
-                picture, mask = split_hole(picture, model.mask)
+                picture, mask = await workers.run(claim, split_hole, picture, model.mask)
                 conditions = {**conditions, **mask}
             pixels = await workers.run(claim, to_model, picture, model.spec)
             output = await self._translated(model, pixels, conditions, claim)
@@ -145,11 +145,11 @@ class Service:
         self.metrics.translated(model.name, width * height)
         return await workers.run(claim, encoded, output, picture, model.spec, format, options.quality, options.strip_metadata)
 
-    def _hold(self, claim: Claim, upload: int, taken: int, pixels: int) -> None:
+    def _hold(self, claim: Claim, upload: int, taken: int, pixels: int, format: str) -> None:
         """Hold an upload and what its picture takes; 413 with the largest that is accepted where it is more than there is for all."""
         if upload + taken > self.options.most_bytes:
             most = max(0, self.options.most_bytes - upload) * pixels // taken
-            sentence = f"expected at most {most / 1e6:.2g} million pixels where they are of this kind, and the answer of this format, got more"
+            sentence = f"expected at most {most / 1e6:.2g} million pixels of this depth for an answer as {format.upper()}, got {pixels / 1e6:.2g} million"
             raise Refusal(413, "too_large_for_memory", f"{sentence}; send a smaller picture, or add ?format=png", {MAX_PIXELS: str(most)})
         claim.hold(upload + taken)
 
