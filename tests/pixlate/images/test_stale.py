@@ -76,6 +76,11 @@ def test_a_panoramas_sizes_are_scaled_as_its_picture_was(width: int, height: int
     assert attributes(fixed) == expected | {"GPano:ProjectionType": "equirectangular"} and notes == ()
 
 
+def test_a_panorama_without_a_crop_is_the_whole() -> None:
+    fixed, notes = stale.corrected(packet({"GPano:FullPanoWidthPixels": 64, "GPano:FullPanoHeightPixels": 32}), 128, 64)
+    assert attributes(fixed) == {"GPano:FullPanoWidthPixels": "128", "GPano:FullPanoHeightPixels": "64"} and notes == ()
+
+
 @pytest.mark.parametrize("values", [PANORAMA | {"CroppedAreaImageWidthPixels": 24}, PANORAMA | {"FullPanoWidthPixels": "much"}, {"FullPanoWidthPixels": 4}])
 def test_a_panorama_of_another_shape_is_dropped_with_a_note(values: dict[str, object]) -> None:
     fixed, notes = stale.corrected(packet({f"GPano:{name}": value for name, value in values.items()} | {"dc:format": "x"}), 128, 48)

@@ -84,6 +84,10 @@ def test_datasets_end_at_the_first_that_is_not_whole(broken: bytes) -> None:
     assert iptc.datasets(CAPTIONS + extended + broken) == CAPTIONS + extended
 
 
+def test_sizes_and_previews_in_iptc_are_left_out() -> None:
+    assert iptc.datasets(dataset(20, b"\0\x40", 3) + CAPTIONS + dataset(202, b"a small JPEG")) == CAPTIONS
+
+
 def test_comments_of_jpeg_survive_in_their_order(tmp_path: Path) -> None:
     source = jpeg(segment(0xFE, b"Scanned from slide 17"), segment(0xFE, "Größe".encode()), segment(0xFE, b"caf\xe9\0"))
     picture = read_picture(source, max_pixels=LIMIT)

@@ -8,6 +8,9 @@ PHOTOSHOP = b"Photoshop 3.0\0"
 _IPTC = 0x0404
 _REDUNDANT = {0x03ED, 0x0409, 0x040C, 0x040F, 0x0422, 0x0423, 0x0424, 0x0425}
 """Resources that are also elsewhere in a file or made from it: resolution, thumbnails, ICC profile, EXIF (two), XMP, digest of IPTC."""
+_RECORDS = (1, 2)
+"""Envelope and application; the others are about how the samples are stored."""
+_PREVIEWS = {(2, 200), (2, 201), (2, 202)}
 _SETTINGS = {0x03E8, 0x03E9, 0x03F2, 0x03F3, 0x03F5, 0x0406, 0x0408, 0x040D, 0x0411, 0x0414, 0x0419, 0x041A, 0x041E, 0x0421, 0x0426, 0x0428, 0x043A, 0x043B}
 """Resources about how Photoshop shows, prints and saves, which nobody misses."""
 
@@ -29,8 +32,8 @@ def resources(iptc: bytes) -> bytes:
 
 
 def datasets(data: bytes) -> bytes:
-    """Return the whole datasets at the beginning of a block, without what fills it up."""
-    position = 0
+    """Return the whole datasets at the beginning of a block that a translation leaves true: no sizes (record 3) or previews, and nothing that fills it up."""
+    kept, position = [], 0
     while position + 5 <= len(data) and data[position] == 0x1C:
         length = int.from_bytes(data[position + 3 : position + 5], "big")
         end = position + 5 + length
@@ -39,8 +42,10 @@ def datasets(data: bytes) -> bytes:
             end = position + 5 + size + int.from_bytes(data[position + 5 : position + 5 + size], "big") if size <= 4 else len(data) + 1
         if end > len(data):
             break
+        if data[position + 1] in _RECORDS and (data[position + 1], data[position + 2]) not in _PREVIEWS:
+            kept.append(data[position:end])
         position = end
-    return data[:position]
+    return b"".join(kept)
 
 
 def _resources(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -182,7 +182,7 @@ def _panorama(items: list[_Item], size: tuple[int, int]) -> _Edit:
     if not sized:
         return _Edit()
     values = {item.property[1]: int(item.value) for item in sized if item.value.strip().isdecimal() and len(item.value) < 10}
-    before = values.get("CroppedAreaImageWidthPixels", 0), values.get("CroppedAreaImageHeightPixels", 0)
+    before = tuple(values.get(f"CroppedAreaImage{side}Pixels", values.get(f"FullPano{side}Pixels", 0)) for side in ("Width", "Height"))
     if len(values) < len(sized) or not all(before) or abs(size[0] * before[1] - size[1] * before[0]) > max(size) + max(before):
         return _Edit(panorama, notes=["the panorama's sizes do not fit the picture and were left out"])
     axes = [_PANORAMA_SIZES[item.property[1]] for item in sized]
