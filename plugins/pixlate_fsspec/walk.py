@@ -54,7 +54,7 @@ def _below(folder: Url, depth: int | None, out: Store, failures: Failures) -> It
     if isinstance(out, UrlStore) and out.root.identity()[:2] == folder.identity()[:2] and out.root.identity() != folder.identity():
         output = f"{out.root.path.rstrip('/')}/"
     found: list[Found] = []
-    listed = folder.below(depth)
+    listed = folder.below(depth + 1 if depth is not None and depth > 1 else depth)  # where the journals are of the folders that hold the files
     journals = {PurePosixPath(key).parent.parent for key, _ in listed if key.endswith(f"/{HOME}/{JOURNAL}")}
     earlier = Earlier(lambda below: UrlStore(folder.child(below.as_posix())) if below in journals else None, failures)
     for key, info in listed:

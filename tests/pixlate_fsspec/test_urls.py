@@ -774,3 +774,5 @@ def test_outputs_of_an_earlier_conversion_below_a_url_are_left_out(tmp_path: Pat
     summary = run("memory://nest", "memory://far")
     assert (summary.converted, summary.ignored) == (2, {"outputs of an earlier conversion in memory://nest/b/out": 2})
     assert run("memory://nest/b/out", "memory://chained").converted == 2
+    run("memory://nest/0", "memory://nest/out")
+    assert run("memory://nest/*/*.png", "memory://matched").ignored == {"outputs of an earlier conversion in memory://nest/out": 1}

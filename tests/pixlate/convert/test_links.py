@@ -7,6 +7,7 @@ import pytest
 from tests.pixlate.conftest import Run, folder, outputs, save, tree
 
 from pixlate.errors import PixlateError
+from pixlate.places.local import LocalStore
 
 LINK = "is a link, and Pixlate follows none that it finds where it writes; remove the link"
 
@@ -33,7 +34,9 @@ def test_a_link_in_place_of_what_is_pixlates_own_is_refused_by_name(name: str, t
     else:
         with pytest.raises(PixlateError, match=f"{out / name} {LINK}"):
             run(source, out)
-        assert tree(tmp_path).keys() - before.keys() <= {"out/.pixlate/journal.jsonl"}
+        assert tree(tmp_path) == before, "which a dry run says, too, and before the model is loaded"
+        with pytest.raises(PixlateError, match=f"{out / name} {LINK}"):
+            LocalStore(out).hold()
     assert tree(precious) == {"abc0": b"precious"}
     assert not (tmp_path / "nothing").exists()
 

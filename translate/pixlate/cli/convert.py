@@ -161,7 +161,7 @@ def _preview(sources: list[str | Path], out: str | Path, model: str, options: Co
         if seconds is None:
             _say(f"how long it takes is not known before the first picture: {model} runs no sample")
         elif seconds:
-            _say(f"about {duration(seconds)} of work on {device}, as fast as a sample has run, without reading and writing")
+            _say(f"about {duration(max(1, seconds))} of work on {device}, as fast as a sample has run, without reading and writing")
         print(
             f"{count} file{'' if count == 1 else 's'}, {failed} would fail by their headers, {pixels / 1e6:.3g} million pixels of output; nothing was written"
         )

@@ -17,6 +17,7 @@ from pixlate.places.local import HOME, LocalStore
 from pixlate.places.paths import identity, is_excluded, pair_name, unwritable
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.place import Found, Place, Store, Version
+from pixlate.system.folder import refuse_link
 
 EXCLUDED = "by --exclude"
 LIMITED = "by --limit"
@@ -206,8 +207,10 @@ def refuse_replaced(plan: Plan, options: ConvertOptions, model: Path) -> None:
 
 def refuse_unwritable(plan: Plan, options: ConvertOptions) -> None:
     """Refuse an output folder, report or sheet that cannot be written, as far as that is known before the model is loaded, which may take long."""
-    if isinstance(plan.store, LocalStore) and (reason := unwritable(plan.store.root)):
-        raise PixlateError(f"the output folder {plan.store} cannot be written ({reason}); choose another or change its permissions")
+    if isinstance(plan.store, LocalStore):
+        if reason := unwritable(plan.store.root):
+            raise PixlateError(f"the output folder {plan.store} cannot be written ({reason}); choose another or change its permissions")
+        refuse_link(plan.store.path.parent, plan.store.path, plan.store.parts)
     for option, path in (("report", options.report), ("sheet", options.sheet)):
         if path is not None and (reason := unwritable(path.parent)):
             raise PixlateError(f"the {option} {path} cannot be written ({reason}); choose another path for --{option}")
