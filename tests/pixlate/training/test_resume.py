@@ -301,7 +301,7 @@ def test_statistics_of_a_norm_that_are_not_finite_are_no_checkpoint(make_run: Ma
     trainer.loader.close()
 
 
-@pytest.mark.parametrize("name", ["samples", "checkpoints", "log.jsonl", "options.toml"])
+@pytest.mark.parametrize("name", ["samples", "checkpoints", "log.jsonl", "options.toml", "tensorboard"])
 def test_a_link_in_a_run_folder_is_refused_by_name(name: str, make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
     run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
     fit(make_run(checkpoint_every=2), run, crash=2)

@@ -38,6 +38,7 @@ class Recorder:
         self.run, self._warn = run, warn
         from torch.utils.tensorboard import SummaryWriter  # slow to import
 
+        refuse_link(run / TENSORBOARD)
         self._log = Log(run, done)
         self._board: Any = SummaryWriter(run / TENSORBOARD, purge_step=done + 1 if done else None, flush_secs=FLUSH_EVERY)
 
