@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+import pixlate
 import pixlate_pix2pix
 from pixlate.plugin.testing import check_method, make_photographs
 from pixlate.training.checkpoint import load_checkpoint
@@ -75,6 +76,17 @@ def test_defaults_are_those_of_the_paper() -> None:
     weights = torch.cat([value.detach().flatten() for name, value in gan.named_parameters() if name.endswith("weight") and value.ndim == 4])
     assert float(weights.mean()) == pytest.approx(0, abs=1e-4) and float(weights.std()) == pytest.approx(0.02, rel=1e-2)
     assert sum(isinstance(module, torch.nn.Dropout) and module.p == 0.5 for module in gan.modules()) == 3
+
+
+def test_dropout_of_the_code_is_recorded_and_off_in_the_exported_file(tmp_path: Path) -> None:
+    folders = [make_photographs(tmp_path / name, 3, 64, 64, seed) for seed, name in enumerate(("source", "target"))]
+    small = {"channels": 2, "depth": 6, "discriminator_channels": 2, "discriminator_layers": 1, "patch": 64, "resize": 64, "hold_out": 1, "steps": 1}
+    fit(options(*folders, dropout_blocks="code", **small), tmp_path / "run")
+    assert 'dropout_blocks = "code"' in (tmp_path / "run" / "options.toml").read_text()
+    export_run(tmp_path / "run", tmp_path / "model.onnx")  # which compares the file with PyTorch
+    image = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
+    model = pixlate.load(tmp_path / "model.onnx", "cpu")
+    assert (model(image) == model(image)).all()
 
 
 @pytest.mark.parametrize(

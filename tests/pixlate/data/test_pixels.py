@@ -9,6 +9,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
+from pixlate.data.check import check
 from pixlate.data.folders import list_images
 from pixlate.data.patches import PixelCache, resized, size_for
 from pixlate.data.pixels import UnreadableImage, image_formats, read_pixels, size_of, to_unit
@@ -141,6 +142,15 @@ def test_arrays_that_hold_code_archives_and_damage_are_refused(tmp_path: Path) -
     for name in ("code.npy", "archive.npy", "half.npy", "empty.npy", "half.tif", "missing.npy", "missing.tif", "missing.png"):
         with pytest.raises(UnreadableImage, match=f"/{name}: "):
             read_pixels(tmp_path / name, 5)
+
+
+def test_grey_tiff_of_floating_point_keeps_its_values_and_is_repeated_for_three_channels(tmp_path: Path) -> None:
+    depth = np.linspace(0, 1, 20 * 24, dtype=np.float32).reshape(20, 24)
+    tifffile.imwrite(tmp_path / "depth.tif", depth)
+    assert np.array_equal(read_pixels(tmp_path / "depth.tif", 1)[:, :, 0], depth)
+    assert np.array_equal(read_pixels(tmp_path / "depth.tif", 3), np.repeat(depth[:, :, None], 3, axis=2))
+    report = check([tmp_path], None, 0)
+    assert report.problems == [] and (report.folders[0].channels, report.folders[0].bits) == ({"1": 1}, {"32": 1})
 
 
 def test_grey_array_of_two_axes_is_one_channel(tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ RUNS = Path("runs")
 """Folder of the runs that are started without ``--out``."""
 EVERYDAY = "Everyday"
 """Heading of the options that most trainings need."""
-app = App(name="train", help="Train a method on folders of images.", help_format="plaintext")
+USAGE = "Usage: pixlate train METHOD FOLDER... [OPTIONS], or pixlate train --resume RUN [OPTIONS]"
+app = App(name="train", help="Train a method on folders of images.", help_format="plaintext", usage=USAGE)
 
 
 @app.default
