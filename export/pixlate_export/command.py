@@ -1,6 +1,7 @@
 """``pixlate export`` and ``pixlate import``: a trained generator, or weights of another code base, as one ONNX file. No PyTorch here."""
 
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,6 +51,7 @@ def export(
         The single file whose method the run trained, where it was started with one.
     """
     require_name(model)
+    _require_run_or_model(run, model)
     if not run.is_dir() and (run.suffix.lower() == ".onnx" or str(run) in cards()):
         for option, value in (("--generator", generator), ("--best", best), ("--plugin", plugin)):
             if value:
@@ -59,6 +61,18 @@ def export(
         remedy = "update PyTorch and onnxscript, or report it to whoever made the network"
         apart(remedy, export_run, run, model, options or ExportOptions(), generator, data, licence, best, plugin)
     return 0
+
+
+def _require_run_or_model(run: Path, model: Path) -> None:
+    """Refuse weights of other code bases, and what is not there, before a process is started."""
+    if run.suffix.lower() in (".pth", ".ckpt", ".safetensors"):
+        raise PixlateError(
+            f"expected a run of Pixlate's own or a model, got {run}, which is named as weights of another code base; write: pixlate import {run} {model}"
+        )
+    if not run.exists() and not run.suffix and str(run) not in cards():
+        near = get_close_matches(str(run), cards(), 1)
+        remedy = f"did you mean {near[0]}?" if near else "check its path, or see `pixlate models`"
+        raise PixlateError(f"expected a run folder with options.toml, but {run} has none, and no ready model has that name; {remedy}")
 
 
 def export_model(report: Report, source: Path, model: Path, options: ExportOptions, data: str, licence: str) -> None:

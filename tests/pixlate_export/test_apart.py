@@ -113,7 +113,7 @@ def test_the_process_ends_with_an_interrupted_command(work: ModuleType, monkeypa
 @pytest.mark.parametrize(
     ("words", "name", "remedy"),
     [
-        (["export", "run"], "export_run", "update PyTorch and onnxscript, or report it to whoever made the network"),
+        (["export", "."], "export_run", "update PyTorch and onnxscript, or report it to whoever made the network"),
         (["export", "a.onnx"], "export_model", "export the run or the weights that it was made from"),
         (["import", "a.pth"], "import_file", "convert with its weights directly: pixlate convert photos/ out/ --model a.pth"),
     ],
