@@ -107,6 +107,7 @@ def test_a_kind_of_jpeg_that_is_not_read_is_named(mark: int, body: bytes, name: 
     [
         (hostile.png() + b"appended by a web server", ()),
         (hostile.png()[:-12], (NO_END,)),
+        (hostile.png()[:-12] + b"\0\0\0\0IEJD\xaeB`\x82", ("what follows the pixels is damaged and was left out", NO_END)),
         (hostile.png(hostile.chunk(b"tEXt", b"Comment\0hello")[:-1] + b"\0"), ("a damaged chunk tEXt was left out",)),
         (hostile.png(hostile.chunk(b"zTXt", b"Comment\0\0not packed")), ("a damaged chunk zTXt was left out",)),
         (hostile.png(hostile.chunk(b"iCCP", b"")), ("a damaged chunk iCCP was left out",)),
@@ -122,6 +123,16 @@ def test_a_png_whose_pixels_are_whole_is_read_with_a_note_on_the_rest(data: byte
 def test_a_png_whose_needed_chunks_are_damaged_or_unknown_is_refused(chunk: bytes) -> None:
     with pytest.raises(PixlateError, match="truncated or damaged"):
         read(hostile.png(chunk))
+
+
+def test_a_png_whose_second_part_of_pixels_is_damaged_is_refused() -> None:
+    plain = hostile.png()
+    begin = plain.index(b"IDAT") + 4
+    packed = plain[begin:-16]
+    first, second = hostile.chunk(b"IDAT", packed[:9]), hostile.chunk(b"IDAT", packed[9:])
+    assert (read(plain[: begin - 8] + first + second + hostile.IEND).pixels == (64, 128, 192)).all()
+    with pytest.raises(PixlateError, match="truncated or damaged"):
+        read(plain[: begin - 8] + first + second.replace(b"IDAT", b"IDAU") + hostile.IEND)
 
 
 def test_a_png_of_xcode_is_unsupported_by_name() -> None:

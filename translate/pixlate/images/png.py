@@ -83,13 +83,12 @@ class _Reduced:
             if name == b"CgBI":
                 raise PixlateError("PNG as Xcode packs it into apps (CgBI) is unsupported; take the picture from the project, or convert it to plain PNG")
             if name not in _CRITICAL and not name[:1].islower():
-                raise ValueError(f"unknown critical chunk {name!r}")
-            if name != b"fdAT" and zlib.crc32(chunk[4:-4]).to_bytes(4, "big") != chunk[-4:]:
-                if name in _CRITICAL - {b"IEND"}:
-                    raise ValueError(f"wrong checksum of {name.decode()}")
-                if name != b"IEND":
-                    self._note(f"a damaged chunk {name.decode('latin-1')} was left out")
-                    continue
+                if not filled:
+                    raise ValueError(f"unknown critical chunk {name!r}")
+                self._note("what follows the pixels is damaged and was left out")  # whether they are complete is seen when they are decoded
+                return name
+            if not self._is_whole(name, chunk):
+                continue
             if name in _METADATA:
                 self.room -= len(chunk)
                 self.parts.append(self._plain(name, chunk))
@@ -122,6 +121,15 @@ class _Reduced:
         if name != b"eXIf":
             self.text.append(_text(*unpacked))
         return memoryview(_chunk(*unpacked))
+
+    def _is_whole(self, name: bytes, chunk: memoryview) -> bool:
+        """Return whether a chunk has the checksum it should, with a note where not; raises ValueError where the pixels need it."""
+        if name in (b"fdAT", b"IEND") or zlib.crc32(chunk[4:-4]).to_bytes(4, "big") == chunk[-4:]:
+            return True
+        if name in _CRITICAL:
+            raise ValueError(f"wrong checksum of {name.decode()}")
+        self._note(f"a damaged chunk {name.decode('latin-1')} was left out")
+        return False
 
     def _leave_out(self, name: bytes) -> None:
         if name == b"caBX":
