@@ -7,11 +7,12 @@ import pytest
 from tests.pixlate.conftest import Nearest, Run, folder
 
 from pixlate.cli.progress import Lines, status
-from pixlate.convert.preview import measured_speed
-from pixlate.convert.progress import Progress, sizes_read_ahead
 from pixlate.convert.report import Report, Result
+from pixlate.convert.survey import sizes_read_ahead
 from pixlate.images import ImageFile
 from pixlate.inference.executor import Executor
+from pixlate.inference.progress import Progress
+from pixlate.inference.speed import measured_speed
 from pixlate.places.journal import Job
 from pixlate.places.local import LocalPlace
 

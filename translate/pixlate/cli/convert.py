@@ -76,7 +76,8 @@ def convert(
         print(json_format.dumps(asdict(summary) | {"exit_code": summary.exit_code}))
     elif not quiet:
         _print_summary(summary, out, chosen)
-    _print_failures(summary)
+    if not json:
+        _print_failures(summary)
     return summary.exit_code
 
 

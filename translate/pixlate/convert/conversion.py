@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pixlate.convert.options import ConvertOptions
 from pixlate.convert.plan import Plan, make_plan, refuse_replaced, refuse_unwritable
-from pixlate.convert.progress import sizes_read_ahead
 from pixlate.convert.report import Report, Result, reason_of
 from pixlate.convert.sheet import Sheet
+from pixlate.convert.survey import sizes_read_ahead
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile
 from pixlate.images.formats import writable

@@ -1,29 +1,19 @@
 """Reports what a conversion would do and how long it may take, and writes nothing."""
 
-import math
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from pixlate.convert.conversion import planned
 from pixlate.convert.options import ConvertOptions
-from pixlate.errors import OutOfDeviceMemory, PixlateError
+from pixlate.errors import PixlateError
 from pixlate.images import ImageFile
 from pixlate.images.formats import writable
 from pixlate.images.write import require_held
-from pixlate.inference.conditions import Conditions, stacked
-from pixlate.inference.executor import Executor
 from pixlate.inference.models import load_executors
-from pixlate.inference.sizes import allowed_side
+from pixlate.inference.speed import measured_speed
 from pixlate.places.journal import Job, ReadOnlyJournal
 
-SAMPLES = (64, 64, 256)
-"""Sides of the samples by which the speed of a model is measured; the first warms it up."""
-QUICK_S = 0.5
-"""Seconds of a sample after which no larger one is run."""
 _ACTIONS = {
     "resume": {"new": "convert", "stale": "convert again", "finished": "finished before", "foreign": "fail: exists", "other settings": "fail: other settings"},
     "skip": {"new": "convert", "stale": "skip", "finished": "skip", "foreign": "skip", "other settings": "skip"},
@@ -107,22 +97,3 @@ class DryRun:
 def preview(sources: Sequence[str | Path], out: str | Path, model: str | Path, options: ConvertOptions) -> Iterator[Preview]:
     """Yield what would become of each file, from its header; refuse at once what the conversion would refuse."""
     return DryRun(sources, out, model, options).files()
-
-
-def measured_speed(executor: Executor, clock: Callable[[], float] = time.perf_counter) -> float | None:
-    """Return the pixels a second that go through a model, by small grey samples; None where it takes none of them."""
-    speed = None
-    for turn, side in enumerate(SAMPLES):
-        height = width = allowed_side(side, executor.spec)
-        sample = np.full((1, height, width, executor.spec.channels_in), 127, np.uint8)
-        conditions = stacked([Conditions.neutral(executor.spec).arrays("", sample[0, :, :, :1])])
-        started = clock()
-        try:
-            executor(sample, conditions=conditions)
-        except (PixlateError, OutOfDeviceMemory, MemoryError):
-            return speed
-        seconds = max(clock() - started, 1e-9)
-        speed = math.prod(sample.shape[1:3]) / seconds
-        if turn and seconds > QUICK_S:
-            break
-    return speed

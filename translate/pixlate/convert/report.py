@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Literal, Self
 
-from pixlate.convert.progress import Progress
 from pixlate.errors import PixlateError
+from pixlate.inference.progress import Progress
 from pixlate.places.paths import make_folders
 from pixlate.system.folder import open_own
 

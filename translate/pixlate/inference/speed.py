@@ -1,11 +1,24 @@
 """How fast a model is on its device, measured while it runs, to tell before a picture runs how long it will take."""
 
 import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from pixlate.errors import OutOfDeviceMemory, PixlateError
+from pixlate.inference.conditions import Conditions, stacked
+from pixlate.inference.executor import Executor
+from pixlate.inference.sizes import allowed_side
 
 HALF_LIFE_S = 30.0
 """Seconds of work after which a measurement counts half, so that the speed follows a machine that becomes busy or free."""
 LONG_S = 0.2
 """Seconds of a run that is long enough to be measured, whatever its pixels."""
+SAMPLES = (64, 64, 256)
+"""Sides of the samples by which the speed of a model is measured; the first warms it up."""
+QUICK_S = 0.5
+"""Seconds of a sample after which no larger one is run."""
 
 
 class Speed:
@@ -65,3 +78,22 @@ class Turn:
     def lend(self, seconds: float) -> None:
         """Count seconds that others have had."""
         self._lent += seconds
+
+
+def measured_speed(executor: Executor, clock: Callable[[], float] = time.perf_counter) -> float | None:
+    """Return the pixels a second that go through a model, by small grey samples; None where it takes none of them."""
+    speed = None
+    for turn, side in enumerate(SAMPLES):
+        height = width = allowed_side(side, executor.spec)
+        sample = np.full((1, height, width, executor.spec.channels_in), 127, np.uint8)
+        conditions = stacked([Conditions.neutral(executor.spec).arrays("", sample[0, :, :, :1])])
+        started = clock()
+        try:
+            executor(sample, conditions=conditions)
+        except (PixlateError, OutOfDeviceMemory, MemoryError):
+            return speed
+        seconds = max(clock() - started, 1e-9)
+        speed = math.prod(sample.shape[1:3]) / seconds
+        if turn and seconds > QUICK_S:
+            break
+    return speed

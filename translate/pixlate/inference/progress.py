@@ -1,15 +1,10 @@
 """How far a conversion is and how long it will take, counted in pixels of the sources, since images differ by a factor of thousands."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from threading import Event, Lock, Thread
+from collections.abc import Callable
+from threading import Lock
 
-from pixlate.errors import PixlateError
-from pixlate.images import ImageFile
 from pixlate.inference.speed import Speed
-from pixlate.places.journal import Job
 
 MEASURED_S = 1.0
 """Seconds of work after which the speed is known well enough to say how much time is left."""
@@ -108,37 +103,3 @@ class Progress:
             self._speed.record(pixels, now - self._recorded)
             self._measured += now - self._recorded
             self._recorded = now
-
-
-@contextmanager
-def sizes_read_ahead(progress: Progress, jobs: Sequence[Job], begun: Callable[[], int], read: Callable[[Path], ImageFile]) -> Iterator[None]:
-    """Context in which a thread reads the headers of the images that are still to be read.
-
-    Args:
-        progress: Receives their sizes.
-        jobs: The images.
-        begun: Returns how many of them are being read already, and tell their size themselves.
-        read: Opens an image file.
-    """
-    ended = Event()
-
-    def survey() -> None:
-        index = 0
-        while not ended.is_set() and (index := max(index, begun())) < len(jobs):
-            job = jobs[index]
-            index += 1
-            with suppress(PixlateError, OSError, MemoryError):
-                if job.place.local is not None:
-                    job.place.version()  # refuses a pipe, which opening would wait for
-                    with read(job.place.local) as file:
-                        width, height = file.size if file.format.probe is not None else (0, 0)
-                    if width:
-                        progress.size(job.source, width * height)
-
-    thread = Thread(target=survey, name="sizes", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()

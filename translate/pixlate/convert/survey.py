@@ -1,0 +1,45 @@
+"""Reads the sizes of images ahead, so that the time left is known before they are converted."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Event, Thread
+
+from pixlate.errors import PixlateError
+from pixlate.images import ImageFile
+from pixlate.inference.progress import Progress
+from pixlate.places.journal import Job
+
+
+@contextmanager
+def sizes_read_ahead(progress: Progress, jobs: Sequence[Job], begun: Callable[[], int], read: Callable[[Path], ImageFile]) -> Iterator[None]:
+    """Context in which a thread reads the headers of the images that are still to be read.
+
+    Args:
+        progress: Receives their sizes.
+        jobs: The images.
+        begun: Returns how many of them are being read already, and tell their size themselves.
+        read: Opens an image file.
+    """
+    ended = Event()
+
+    def survey() -> None:
+        index = 0
+        while not ended.is_set() and (index := max(index, begun())) < len(jobs):
+            job = jobs[index]
+            index += 1
+            with suppress(PixlateError, OSError, MemoryError):
+                if job.place.local is not None:
+                    job.place.version()  # refuses a pipe, which opening would wait for
+                    with read(job.place.local) as file:
+                        width, height = file.size if file.format.probe is not None else (0, 0)
+                    if width:
+                        progress.size(job.source, width * height)
+
+    thread = Thread(target=survey, name="sizes", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
