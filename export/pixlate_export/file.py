@@ -40,7 +40,7 @@ class Original:
 
     outputs: Reference
     name: str = "PyTorch"
-    remedy: str = "update PyTorch and onnxscript, which have written another graph, or convert with the weights directly"
+    remedy: str = "update PyTorch and onnxscript, which have written another graph"
     """What to do where the graph differs before any conversion."""
 
 

@@ -242,6 +242,21 @@ def test_a_merged_convolution_keeps_the_activation_that_followed_it() -> None:
         assert torch.equal(upscalers.with_plain_convolutions(nn.Sequential(branches))(images), expected)
 
 
+@pytest.mark.slow
+def test_windows_that_are_traced_slightly_wrong_are_refused_for_uint8_too(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    made = {"img_size": 64, "embed_dim": 32, "depths": [2], "num_heads": [2], "window_size": 16, "squeeze_factor": 8, "mlp_ratio": 2, "num_feat": 8}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        network = import_module("spandrel.architectures.HAT").HAT(**made, upscale=2, upsampler="pixelshuffle")
+    foreign = recognise(network.state_dict(), ImportOptions(), Path("a.pth"))
+    from pixlate_export.exporter import export_network
+
+    with pytest.raises(PixlateError, match=r"expected the graph before its conversion to agree with PyTorch within 0\.0001 and 80 dB"):
+        export_network(foreign.network, foreign.spec, tmp_path / "hat.onnx")
+    assert not any(tmp_path.iterdir())
+
+
 def test_weights_that_describe_a_far_larger_network_are_refused_before_memory_is_allocated() -> None:
     state = STATES["Compact"]()
     state["body.0.weight"] = torch.zeros(1, 3, 3, 3).expand(60_000, 3, 3, 3)
