@@ -1,6 +1,7 @@
 """What translation makes false is corrected or dropped with a note."""
 
 import shutil
+import struct
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -196,3 +197,13 @@ def test_exiftool_warns_of_nothing(tmp_path: Path) -> None:
 def test_two_pictures_in_one_jpeg_are_no_segments_of_other_programs() -> None:
     both = saved(Image.fromarray(photograph()), "MPO", save_all=True, append_images=[Image.fromarray(photograph())])
     assert read_picture(both, max_pixels=LIMIT).notes == ("first of 2 pictures",)
+
+
+def test_damaged_tags_of_an_exif_block_do_not_come_into_a_tiff(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    entries = [(271, 2, 7, struct.pack("<I", 90_000)), (272, 99, 1, bytes(4)), (306, 2, 4, b"now\0"), (34665, 4, 1, struct.pack("<I", 10**6))]
+    block = b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHI4s", *entry) for entry in entries) + bytes(4)
+    write_picture(Picture(photograph(), None, Metadata(block)), tmp_path / "x.tif", "tiff")
+    with tifffile.TiffFile(tmp_path / "x.tif") as file:
+        tags = file.pages.first.tags
+        assert tags[306].value == "now" and not {271, 272, 34665} & {tag.code for tag in tags}
+    assert caplog.records == []

@@ -189,6 +189,20 @@ def lost_from_tiff(main: Directory) -> tuple[str, ...]:
     return notes
 
 
+def unfit_for_tiff(main: Directory) -> set[int]:
+    """Return the tags of a block's main directory that may not be those of a TIFF file: about storage, or without a readable value."""
+    unfit = STORAGE & set(main.entries)
+    for tag in main.entries:
+        try:
+            readable = main.field(tag) is not None
+        except ValueError:
+            readable = False
+        unfit |= set() if readable else {tag}
+    for tag in (EXIF_DIRECTORY, GPS_DIRECTORY):
+        unfit |= {tag} if tag in main.entries and main.directory(tag) is None else set()
+    return unfit
+
+
 def _moves(inner: Directory) -> bool:
     """Return whether the maker's notes, if any, hold no positions counted from the beginning of the file."""
     try:

@@ -158,7 +158,7 @@ def encoded(picture: Picture, quality: int) -> Encoded:
         strip = zlib.compress(differences.astype(samples.dtype.newbyteorder(order)).tobytes(), 4)
         offsets.append(append(block, strip))
         lengths.append(len(strip))
-    fields: dict[int, Field | None] = dict.fromkeys(exif.STORAGE & set(main.entries))
+    fields: dict[int, Field | None] = dict.fromkeys(exif.unfit_for_tiff(main))
     fields |= {
         Tag.WIDTH: long(order, width),
         Tag.HEIGHT: long(order, height),
