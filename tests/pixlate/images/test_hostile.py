@@ -72,6 +72,12 @@ def test_a_profile_beyond_pillows_own_limit_is_kept() -> None:
     assert read_picture(stream.getvalue(), max_pixels=LIMIT).metadata.icc == profile
 
 
+def test_damaged_chunks_of_a_thousand_names_give_a_few_printable_notes() -> None:
+    names = [b"a\n%c%c" % (65 + index // 26, 65 + index % 26) for index in range(600)]
+    notes = _notes(hostile.png(*(hostile.chunk(name, b"x")[:-1] + b"\0" for name in names)))
+    assert 0 < len(notes) < 20 and all(note.isprintable() for note in notes)
+
+
 def test_more_scans_are_allowed_the_smaller_the_picture() -> None:
     assert read_picture(hostile.empty_scans(64, 64, limits.MOST_SCANS - 1), max_pixels=LIMIT).pixels.shape == (64, 64, 1)
     with pytest.raises(PixlateError, match=r"at most 100 scans .* of 64 x 64"):

@@ -128,7 +128,8 @@ class _Reduced:
             return True
         if name in _CRITICAL:
             raise ValueError(f"wrong checksum of {name.decode()}")
-        self._note(f"a damaged chunk {name.decode('latin-1')} was left out")
+        if len(self.notes) < _NAMED:
+            self._note(f"a damaged chunk {printable(name.decode('latin-1'))} was left out")
         return False
 
     def _leave_out(self, name: bytes) -> None:
