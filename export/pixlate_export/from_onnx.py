@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
@@ -41,9 +42,9 @@ def export_model(model: str | Path, path: Path, options: ExportOptions, data: st
     source = find(model)
     if path.exists() and path.samefile(source):
         raise PixlateError(f"expected another file to write than {source}, which is read; name another")
+    graph = _read(source)
     spec = load(source, "cpu").spec
     _require_convertible(source, spec, options)
-    graph = _read(source)
     known = any(entry.key == METADATA_KEY for entry in graph.metadata_props)
     _require_free_sides(source, graph, spec)
     _rename_ends(graph, spec)
@@ -79,8 +80,11 @@ def _require_convertible(source: Path, spec: ModelSpec, options: ExportOptions) 
 
 
 def _read(source: Path) -> onnx.ModelProto:
-    """Return the graph of a file that ONNX Runtime opens; refuse weights in other files and control flow."""
-    model = onnx.load(source, load_external_data=False)
+    """Return the graph of a file; refuse one that is damaged, weights in other files and control flow, before any of it is run."""
+    try:
+        model = onnx.load(source, load_external_data=False)
+    except DecodeError as error:
+        raise PixlateError(f"{source} is damaged or no ONNX model ({error}); download or export it again") from error
     if any(tensor.data_location == TensorProto.EXTERNAL for tensor in model.graph.initializer):
         raise PixlateError(f"expected weights inside {source}, got some in another file; write them into one: onnx.save(onnx.load({str(source)!r}), ...)")
     if model.functions or any(attribute.HasField("g") or attribute.graphs for node in model.graph.node for attribute in node.attribute):

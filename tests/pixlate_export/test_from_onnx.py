@@ -211,12 +211,18 @@ def test_a_conversion_that_changes_the_pictures_is_not_written(make: Make, tmp_p
     assert (tmp_path / "out.onnx").read_bytes() == b"the one before"
 
 
-def test_control_flow_and_weights_in_other_files_are_refused(make: Make, tmp_path: Path) -> None:
+def test_damaged_files_control_flow_and_weights_in_other_files_are_refused_before_anything_is_run(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(from_onnx, "load", None)  # not reached
+    (tmp_path / "cut.onnx").write_bytes(make().read_bytes()[:-9])
+    with pytest.raises(PixlateError, match=r"cut\.onnx is damaged or no ONNX model \(.*\); download or export it again"):
+        export_model(tmp_path / "cut.onnx", tmp_path / "out.onnx", ExportOptions())
     model = onnx.load(make())
     model.graph.node[1].attribute.append(helper.make_attribute("body", helper.make_graph([], "inner", [], [])))
     onnx.save(model, tmp_path / "loops.onnx")
     with pytest.raises(PixlateError, match=r"expected a plain graph, got .*loops\.onnx with functions, loops or branches"):
-        from_onnx._read(tmp_path / "loops.onnx")
+        export_model(tmp_path / "loops.onnx", tmp_path / "out.onnx", ExportOptions())
     onnx.save(onnx.load(make()), tmp_path / "outside.onnx", save_as_external_data=True, location="weights", size_threshold=0)
     with pytest.raises(PixlateError, match=r"expected weights inside .*outside\.onnx, got some in another file"):
         export_model(tmp_path / "outside.onnx", tmp_path / "out.onnx", ExportOptions())
