@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from types import EllipsisType, NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from cyclopts import App, ArgumentCollection
 from cyclopts.config import Toml
 
 from pixlate.errors import PixlateError
 from pixlate.options.checks import misfit
+
+_PLAIN: tuple[Any, ...] = (int, float, bool, str, Path, NoneType, EllipsisType, ...)
+"""Types that a TOML file has itself, or as a text."""
 
 
 class Config(Toml):
@@ -45,6 +48,8 @@ def _misfit(value: Any, hint: Any) -> str:
     """Return what an option's type allows, in words, where a value of a TOML file is not of it; nothing where it is."""
     if get_origin(hint) is Annotated:
         hint = get_args(hint)[0]
+    if any(kind not in _PLAIN and get_origin(kind) is not Literal for kind in _kinds(hint)):  # such as an enumeration, which Cyclopts reads out of a text
+        return ""
     several = any(get_origin(each) is tuple for each in (hint, *_choices(hint)))
     if isinstance(value, list) or several:
         value = tuple(value) if isinstance(value, list) else (value,)

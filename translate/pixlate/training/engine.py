@@ -131,6 +131,8 @@ class Session:
             before, names, best = dict(checkpoint.state["options"]), checkpoint.state["names"], checkpoint.state["best"]
             kept = best is not None and (self.run / CHECKPOINTS / f"step-{best['step']:08d}").is_dir()
             first_steps, length = int(checkpoint.state.get("first_steps", 0)), (before["steps"], before["epochs"])
+            if first_steps < 0:
+                raise ValueError(f"a first length of {first_steps} steps")
         except (KeyError, TypeError, ValueError) as error:
             raise PixlateError(f"expected the state of a run in its newest checkpoint, but that of {self.run} lacks {error}; start a new run") from error
         self.options.require_same(before, self.run, LENGTH if new_length else frozenset())
