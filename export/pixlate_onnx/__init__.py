@@ -19,13 +19,14 @@ def pixlate_runtimes() -> "Iterable[pixlate.Runtime]":
 
 
 def _open(path: Path, device: str, arithmetic: str) -> "pixlate.Translator":
+    from pixlate.system.signals import interruptible
     from pixlate_onnx.runner import OnnxTranslator
 
     if arithmetic != "auto":
         raise pixlate.PixlateError(
             f"expected the arithmetic auto for ONNX Runtime, which computes as the file says, got {arithmetic}; export it with --precision"
         )
-    return OnnxTranslator(path, device)
+    return interruptible(lambda: OnnxTranslator(path, device))
 
 
 @pixlate.hookimpl

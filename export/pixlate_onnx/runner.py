@@ -1,6 +1,9 @@
 """Runs an ONNX file with ONNX Runtime, and nothing else: no PyTorch, no onnx package."""
 
 import copy
+import math
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +29,14 @@ STRIP = 32
 """Rows converted at once."""
 TRIAL = 64
 """Side of the image, in pixels, from which the scale of a file without metadata is found."""
+FIRST_TRIAL = 8
+"""Side of one that is tried before, so that a file which enlarges without measure is refused before it takes memory; it need not run."""
+LARGEST_SCALE = 64
+"""Most that a model may enlarge, as in a spec."""
+LARGEST_BATCH = 1024
+"""Most images of a fixed batch."""
+LARGEST_SAMPLES = 2**28
+"""Most numbers of one fixed batch: 1 GB in 32 bits."""
 
 
 class OnnxTranslator:
@@ -56,6 +67,7 @@ class OnnxTranslator:
         pixels = images[0] if known.takes_image else gives  # a sampler's output has the layout of its pixels
         self._type = _TYPES[pixels.type]
         self._batch = inputs[0].shape[0]
+        _require_bounded(path, (pixels.shape, gives.shape))
         self._run = Running(session, chosen.gpu, chosen.device)
         self.spec = known if text else self._read_spec(path, pixels.shape)
         self._image = images[0].name if known.takes_image else ""
@@ -119,6 +131,10 @@ class OnnxTranslator:
         images *= 1 / float(full_scale(pixels))
         return {self._image: images.astype(self._type, copy=False), **conditions, **masks}
 
+    def terminate(self) -> None:
+        """End what runs, in any thread; see :class:`pixlate.plugin.translator.Interruptible`."""
+        self._run.terminate()
+
     @property
     def measures(self) -> bool:
         """Whether the file has norms that measure each image, and can be given statistics; see :class:`pixlate.plugin.translator.Measuring`."""
@@ -140,7 +156,7 @@ class OnnxTranslator:
         measured, session = self._sessions
         kind = _TYPES[measured.session.get_outputs()[0].type]
         found = copy.copy(self)
-        found._run = Running(session, self._chosen.gpu, self.device, [value.astype(kind) for pair in statistics for value in pair])
+        found._run = Running(session, self._chosen.gpu, self.device, [value.astype(kind) for pair in statistics for value in pair], like=self._run)
         return found
 
     @cached_property
@@ -163,7 +179,7 @@ class OnnxTranslator:
             element = FLOAT16 if session.get_outputs()[0].type == "tensor(float16)" else FLOAT
             other = fixed(self._path.read_bytes(), element)
             assert other is not None
-            return Running(session, self._chosen.gpu, self.device), reopened(self._path, other, self._chosen)
+            return Running(session, self._chosen.gpu, self.device, like=self._run), reopened(self._path, other, self._chosen)
         except PixlateError:
             return None
 
@@ -210,16 +226,39 @@ class OnnxTranslator:
         if not isinstance(channels, int):
             raise PixlateError(f"{path}: expected a fixed number of channels, got the free dimension {channels!r}; export it with `pixlate export`")
         height, width = (side if isinstance(side, int) else TRIAL for side in sides)
-        given = (height, width, channels) if last else (channels, height, width)
-        output = self._run(np.zeros((self._batch if isinstance(self._batch, int) else 1, *given), self._type))
-        found = output.shape if output.ndim != 4 or not last else (output.shape[0], output.shape[3], *output.shape[1:3])
-        scale, remainder = divmod(found[-1], width) if output.ndim == 4 else (0, 0)
+        if not any(isinstance(side, int) for side in sides):
+            with suppress(PixlateError):
+                if max(self._tried(channels, FIRST_TRIAL, FIRST_TRIAL)) > LARGEST_SCALE * FIRST_TRIAL:
+                    height = width = FIRST_TRIAL
+        shape_out = self._tried(channels, height, width)
+        found = shape_out if len(shape_out) != 4 or not last else (shape_out[0], shape_out[3], *shape_out[1:3])
+        scale, remainder = divmod(found[-1], width) if len(found) == 4 else (0, 0)
         if scale < 1 or remainder or found[2] != height * scale:
             raise PixlateError(
-                f"{path}: expected an output of a whole multiple of the input's {width}x{height}, got the shape {output.shape}; use a model for images"
+                f"{path}: expected an output of a whole multiple of the input's {width}x{height}, got the shape {shape_out}; use a model for images"
             )
+        if scale > LARGEST_SCALE:
+            raise PixlateError(f"{path}: expected a model that enlarges at most by {LARGEST_SCALE}, got one that enlarges by {scale}; use another model")
         precision: Precision = "float16" if self._type is np.float16 else "float32"
         return ModelSpec(scale=scale, channels_in=channels, channels_out=int(found[1]), precision=precision, io=self._io)
+
+    def _tried(self, channels: int, height: int, width: int) -> tuple[int, ...]:
+        """Return the shape of the output for black images of a size."""
+        given = (height, width, channels) if self._io == "uint8" else (channels, height, width)
+        return self._run(np.zeros((self._batch if isinstance(self._batch, int) else 1, *given), self._type)).shape
+
+
+def _require_bounded(path: Path, shapes: Iterable[list[int | str | None]]) -> None:
+    """Refuse fixed sides of images that no picture has, or that take more memory than a picture, before any is allocated."""
+    for shape in shapes:
+        sides = [TRIAL if not isinstance(side, int) else side for side in shape[1:]]
+        batch = shape[0] if shape and isinstance(shape[0], int) else 1
+        if batch not in range(1, LARGEST_BATCH + 1):
+            raise PixlateError(f"{path}: expected a fixed batch of 1 to {LARGEST_BATCH} images, got {batch}; export it with a free batch")
+        if min(sides, default=1) < 1 or batch * math.prod(sides) > LARGEST_SAMPLES:
+            raise PixlateError(
+                f"{path}: expected images of at least 1 and at most {LARGEST_SAMPLES:,} numbers, got the shape {shape}; export it with free sides"
+            )
 
 
 def _images(path: Path, inputs: "list[onnxruntime.NodeArg]", spec: ModelSpec) -> "list[onnxruntime.NodeArg]":

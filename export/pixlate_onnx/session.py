@@ -6,7 +6,8 @@ import re
 import threading
 import warnings
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -156,17 +157,19 @@ class Running:
     On a GPU the batch is copied once into device memory that is kept for the next batch of its shape, and the result comes back in one copy. An
     arena would keep what the largest of all shapes needed, piece by piece: it is shrunk after the first run of each new shape.
 
-    Inputs that are the same in each run, and come last, are ``constants``.
+    Inputs that are the same in each run, and come last, are ``constants``. What runs in one that is made ``like`` another ends with it.
     """
 
-    def __init__(self, session: onnxruntime.InferenceSession, gpu: int | None, device: str, constants: Sequence[NDArray[Any]] = ()) -> None:
+    def __init__(
+        self, session: onnxruntime.InferenceSession, gpu: int | None, device: str, constants: Sequence[NDArray[Any]] = (), like: "Running | None" = None
+    ) -> None:
         self.session, self.device, self._constants = session, device, constants
         self._kind, self._number = ("cpu", 0) if gpu is None else ("cuda", gpu)
         self._inputs, self._output = [item.name for item in session.get_inputs()], session.get_outputs()[0].name
         self._bound = threading.local()
+        self._active: set[onnxruntime.RunOptions] = set() if like is None else like._active
         self._seen: deque[tuple[tuple[int, ...], ...]] = deque(maxlen=REMEMBERED)
-        self._shrinking = onnxruntime.RunOptions()
-        self._shrinking.add_run_config_entry(_SHRINK, f"{'cpu' if gpu is None else 'gpu'}:{self._number}")
+        self._shrunk = f"{'cpu' if gpu is None else 'gpu'}:{self._number}"
 
     def __call__(self, *arrays: NDArray[Any]) -> NDArray[Any]:
         """Return what the session makes of a batch, given its inputs in their order.
@@ -176,27 +179,41 @@ class Running:
             DeviceLost: The GPU has failed.
             PixlateError: The model does not take an image of this size.
         """
-        options = None
         arrays = (*arrays, *self._constants)
         shapes = tuple(array.shape for array in arrays)
-        if shapes not in self._seen:
+        new = shapes not in self._seen
+        if new:
             self._seen.append(shapes)
-            options = self._shrinking
-        try:
+        with self._running(arrays[0], new) as options:
             if self._kind == "cpu":
                 output: NDArray[Any] = self.session.run([self._output], dict(zip(self._inputs, arrays, strict=True)), options)[0]
                 return output
             return self.bound(*arrays, options=options)
-        except Exception as error:
-            raise self._explained(arrays[0], str(error)) from error
 
     def every(self, *arrays: NDArray[Any]) -> list[NDArray[Any]]:
         """Return all outputs, in their order; raises what a call raises."""
+        with self._running(arrays[0], True) as options:
+            outputs: list[NDArray[Any]] = self.session.run(None, dict(zip(self._inputs, arrays, strict=True)), options)
+            return outputs
+
+    def terminate(self) -> None:
+        """End what runs here, in any thread, after the node it is at; it raises :class:`PixlateError` there."""
+        for options in self._active.copy():
+            options.terminate = True
+
+    @contextmanager
+    def _running(self, images: NDArray[Any], shrinking: bool) -> Iterator[onnxruntime.RunOptions]:
+        """Run in a way that :meth:`terminate` can end, and explain what is raised; the arena is shrunk afterwards where asked."""
+        options = onnxruntime.RunOptions()
+        if shrinking:
+            options.add_run_config_entry(_SHRINK, self._shrunk)
+        self._active.add(options)
         try:
-            outputs: list[NDArray[Any]] = self.session.run(None, dict(zip(self._inputs, arrays, strict=True)), self._shrinking)
+            yield options
         except Exception as error:
-            raise self._explained(arrays[0], str(error)) from error
-        return outputs
+            raise self._explained(images, str(error)) from error
+        finally:
+            self._active.discard(options)
 
     def bound(self, *arrays: NDArray[Any], options: onnxruntime.RunOptions | None = None) -> NDArray[Any]:
         """Run through bound memory."""

@@ -158,6 +158,9 @@ class Run:
         read = partial(ImageFile, max_pixels=self.options.max_pixels, formats=self.formats)
         return sizes_read_ahead(self.report.progress, self.plan.jobs, lambda: self._begun, read)
 
+    def end(self) -> None:
+        """End what runs, from any thread; what is lost is done again by the same command."""
+
     def _convert(self) -> None:
         """Convert what can be converted."""
         raise NotImplementedError
@@ -178,6 +181,8 @@ class Run:
         self.watch(self.report)
 
     def _interrupt(self) -> None:
-        """Drain, on Ctrl-C and SIGTERM."""
+        """Drain, on Ctrl-C and SIGTERM; at the second one at once."""
+        if self.report.summary.interrupted:
+            self.end()
         self.report.summary.interrupted = True
         self.stop()

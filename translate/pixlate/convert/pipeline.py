@@ -1,5 +1,6 @@
 """The pipeline of a conversion: threads read, one thread for each lane of a device runs the model, threads write; all queues are bounded in bytes."""
 
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -21,7 +22,7 @@ from pixlate.inference.batcher import Abandoned, Batcher, Ticket
 from pixlate.inference.conditions import ImageConditions
 from pixlate.inference.executor import Executor
 from pixlate.inference.models import load_executors, split_devices
-from pixlate.inference.pictures import channels_made, from_model, opacity_to_model, refuse_colour, to_model, with_origin
+from pixlate.inference.pictures import channels_made, from_model, opacity_to_model, refuse_colour, to_model, with_origin, without_pixels
 from pixlate.places.journal import Job
 from pixlate.plugin.engine import Engine
 from pixlate.plugin.place import GivenUp, Version
@@ -29,6 +30,8 @@ from pixlate.plugin.place import GivenUp, Version
 BUDGET = 256 * 1024 * 1024
 """Bytes of pixels read ahead, and bytes waiting to be written."""
 
+DRAIN = 5.0
+"""Seconds in which the model may finish what it runs when the conversion stops."""
 WAKE = 0.2
 """Most seconds until an interruption is seen."""
 
@@ -39,6 +42,7 @@ class _Read:
 
     job: Job
     picture: Picture
+    """Without its pixels, where no sheet shows them."""
     version: Version
     taken: int
     """Bytes of the reading budget."""
@@ -113,7 +117,7 @@ class Conversion(Run):
     def __init__(self, task: Task, sinks: Sinks, executors: Sequence[Executor], conditions: ImageConditions | None = None) -> None:
         super().__init__(task, sinks)
         options = self.options
-        self.spec, self._executor = executors[0].spec, executors[0]
+        self.spec, self._executors = executors[0].spec, executors
         self.conditions = conditions or ImageConditions(self.spec, options.set, options.seed, options.mask, self.formats)
         self._batcher = Batcher([{"": executor} for executor in executors], on_tile=self.report.progress.tile)
         self._ahead = 2 * options.workers + 2 * len(executors) * executors[0].most_at_once
@@ -140,8 +144,14 @@ class Conversion(Run):
         super().stop()
         self._events.put(None)
 
+    def end(self) -> None:
+        """End what the model runs."""
+        for executor in self._executors:
+            executor.terminate()
+
     def _loop(self, jobs: Iterator[Job], readers: ThreadPoolExecutor) -> None:
         """Feed the readers and handle events, until nothing is in flight."""
+        until = 0.0
         while True:
             while not self._stopping and self._reading + self._batcher.waiting < self._ahead and (job := next(jobs, None)) is not None:
                 readers.submit(self._read, job)
@@ -151,6 +161,9 @@ class Conversion(Run):
             if self._stopping:  # what is not yet translated is dropped; what is being written is finished
                 self._reading_budget.close()
                 self._batcher.abandon()
+                until = until or time.monotonic() + DRAIN
+                if time.monotonic() > until:
+                    self.end()
             if not self._flying:
                 return
             with suppress(Empty):  # a signal that another thread received wakes nobody who waits for ever
@@ -190,7 +203,7 @@ class Conversion(Run):
             scale, written = self.spec.scale, channels_made(channels, self.spec)
             require_held(writable(job.format, self.formats), written, "uint8", (width * scale, height * scale), self.formats)
             conditions = self.conditions.arrays(job.pair, height, width)
-            read = _Read(job, picture, version, taken)
+            read = _Read(job, picture if self.sheet is not None else without_pixels(picture), version, taken)
             ticket = Ticket(to_model(picture, self.spec), partial(self._translated, read), conditions, wanted=lambda: not self._stopping)
             opacity = opacity_to_model(picture, self.spec) if self.options.alpha == "model" else None
             if opacity is not None:
@@ -248,7 +261,7 @@ class Conversion(Run):
                 self.sheet.add(job.name, read.picture, picture)
             sizes = [(pixels.shape[1], pixels.shape[0]) for pixels in (read.picture.pixels, picture.pixels)]
             self.journal.finish(job, part, read.version)
-            tiled = self._executor.notes(*read.picture.pixels.shape[:2])
+            tiled = self._executors[0].notes(*read.picture.pixels.shape[:2])
             result = Result(job.source, job.name, "converted", "", (*job.notes, *picture.notes, *tiled, *notes), *sizes)
         except Closed:
             result = None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from pixlate.errors import PixlateError
@@ -14,6 +15,8 @@ from pixlate.images.picture import Metadata, Picture, split, turned
 from pixlate.plugin.image_format import Frame, Header, Opened
 
 Opener = Callable[[BinaryIO], ImageFile.ImageFile]
+_STRIP = 256
+"""Rows whose samples are copied at once."""
 _GREY_MODES = {"1", "L"}
 _COLOUR_MODES = {"CMYK", "LAB", "YCbCr"}
 _ALPHA_MODES = {"LA": "LA", "La": "LA", "PA": "RGBA", "RGBA": "RGBA", "RGBa": "RGBA"}
@@ -146,13 +149,22 @@ def as_stored(image: Image.Image, metadata: Metadata) -> Picture:
     elif image.mode in _ALPHA_MODES or image.has_transparency_data:
         wanted = _ALPHA_MODES.get(image.mode) or ("LA" if image.mode in _GREY_MODES else "RGBA")
         image = image if image.mode == wanted else image.convert(wanted)
-    elif image.mode in _GREY_MODES:
-        image = image.convert("L")
-    elif image.mode in ("P", "RGB", "RGBX"):
-        image = image.convert("RGB")
+    elif image.mode in _GREY_MODES or image.mode in ("P", "RGB", "RGBX"):
+        wanted = "L" if image.mode in _GREY_MODES else "RGB"
+        image = image if image.mode == wanted else image.convert(wanted)  # which would copy it
     else:
         raise PixlateError(f"expected 8- or 16-bit samples, got Pillow mode {image.mode!r} (32-bit or floating point); convert the file to 16 bits")
-    return Picture(*split(np.atleast_3d(np.array(image))), replace(metadata, icc=icc), notes)
+    return Picture(*split(samples_of(image)), replace(metadata, icc=icc), notes)
+
+
+def samples_of(image: Image.Image) -> NDArray[np.uint8]:
+    """Return the 8-bit samples (height, width, channels) of an image, strip by strip: NumPy would hold it three times at once."""
+    width, height = image.size
+    samples = np.empty((height, width, len(image.getbands())), np.uint8)
+    for top in range(0, height, _STRIP):
+        bottom = min(top + _STRIP, height)
+        samples[top:bottom] = np.atleast_3d(np.asarray(image.crop((0, top, width, bottom))))
+    return samples
 
 
 def text_of(comment: bytes) -> str:

@@ -18,7 +18,7 @@ from PIL import Image
 
 from pixlate.errors import PixlateError
 from pixlate.images import exif, iptc, jpeg, segments, xmp
-from pixlate.images.decode import as_stored, bounded, upright
+from pixlate.images.decode import as_stored, bounded, samples_of, upright
 from pixlate.images.encode import Encoded
 from pixlate.images.limits import BLOCK_BYTES
 from pixlate.images.picture import Metadata, Picture, Pixels, as_pixels, check_size, full_scale, unmultiplied
@@ -211,7 +211,7 @@ def _stored(data: bytes, main: Directory, page: Page) -> Pixels:
         with _image(data, main, page) as image:
             if image.mode not in ("L", "LA", "RGB", "RGBA", "CMYK"):
                 raise _unsupported(page)
-            return np.atleast_3d(np.array(image))
+            return samples_of(image)
     return as_pixels(segments.decoded(data, page))
 
 

@@ -174,6 +174,8 @@ class Batcher:
         try:
             return list(executor.translate([ticket.pixels for ticket in tickets], go_on, [ticket.conditions for ticket in tickets], record))
         except (PixlateError, OutOfDeviceMemory, MemoryError) as error:
+            if not any(ticket.wanted() for ticket in tickets):  # it may have been ended for that
+                return [Abandoned()] * len(tickets)
             if len(tickets) == 1 or isinstance(error, DeviceLost):
                 return [error] * len(tickets)
             return [outcome for ticket in tickets for outcome in self._outcomes(lane, [ticket], turn)]
@@ -242,4 +244,5 @@ def in_order(executor: Executor, pictures: "Iterable[tuple[Pixels, Arrays]]") ->
         while ahead:
             yield ahead.popleft()[1].result()
     finally:
+        executor.terminate()
         batcher.close()

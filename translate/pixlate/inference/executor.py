@@ -13,7 +13,7 @@ from pixlate.inference.conditions import NONE, Arrays, stacked
 from pixlate.inference.sizes import Samples, fill, least_tile, pad, round_up, spans
 from pixlate.inference.statistics import MOST_MEASURED, measured_pixels, measures, shared
 from pixlate.inference.tiles import Canvas, Tiles
-from pixlate.plugin.translator import Translator
+from pixlate.plugin.translator import Interruptible, Translator
 
 AUTO_TILE = {"cpu": 1024, "gpu": 2048}
 """Side of a tile, in source pixels, where the user names none: about 1.5 GB of features on the CPU."""
@@ -98,9 +98,14 @@ class Executor:
 
     @property
     def _most_measured(self) -> int:
-        """Pixels of the largest copy of an image whose statistics are measured: those of a tile, or of an automatic one of the CPU."""
+        """Pixels of the largest copy of an image whose statistics are measured, at least that of a tile."""
         assert self._tile is not None
         return max(self._tile**2, MOST_MEASURED)
+
+    def terminate(self) -> None:
+        """End what runs, where the runtime can; its outputs are lost."""
+        if isinstance(self.translator, Interruptible):
+            self.translator.terminate()
 
     def notes(self, height: int, width: int) -> tuple[str, ...]:
         """Return what the user should know of how an image of a size is run: that it is cut into tiles which are not exact."""

@@ -88,6 +88,11 @@ def _whole(samples: Pixels) -> Pixels:
     return samples if samples.dtype != np.float32 else rounded(samples, 65535).astype(np.uint16)
 
 
+def without_pixels(picture: Picture) -> Picture:
+    """Return all that :func:`from_model` reads of a source, so that its pixels need not stay in memory: in their place is one zero, seen as all of them."""
+    return replace(picture, pixels=np.broadcast_to(np.zeros(1, picture.pixels.dtype), picture.pixels.shape))
+
+
 def with_origin(picture: Picture, spec: ModelSpec) -> Picture:
     """Return the picture with the IPTC digital source type in its XMP, added to what was there."""
     kind = "algorithmicallyEnhanced" if spec.scale > 1 else "compositeWithTrainedAlgorithmicMedia"

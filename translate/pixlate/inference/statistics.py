@@ -18,9 +18,9 @@ from pixlate.inference.conditions import Arrays
 from pixlate.inference.sizes import Samples
 from pixlate.plugin.translator import Measuring, Statistics, Translator
 
-MOST_MEASURED = 1024 * 1024
-"""Pixels of the larger copy, where tiles are smaller: as many as an automatic tile of the CPU has."""
-RATIO = 0.7
+MOST_MEASURED = 1_500_000
+"""Pixels of the larger copy, where tiles are smaller: half as many again as an automatic tile of the CPU has. The nearer it is to the image, the less is guessed."""
+RATIO = 0.5
 """Sides of the smaller copy over those of the larger one."""
 FARTHEST = 2.0
 """Most that is extrapolated, as a multiple of the step from one copy to the other: beyond it the line is no longer straight."""

@@ -53,3 +53,11 @@ class Measuring(Translator, Protocol):
 
     def with_statistics(self, statistics: Statistics) -> Translator:
         """Return the same translator with given statistics; it shares its weights as far as the runtime allows."""
+
+
+@runtime_checkable
+class Interruptible(Protocol):
+    """A translator whose runs can be ended from outside, so that a model that never ends keeps nobody waiting."""
+
+    def terminate(self) -> None:
+        """End what runs, in any thread: it raises there soon; what is called later runs as ever."""

@@ -1,12 +1,20 @@
 """Signals that stop long work gracefully: Ctrl-C, SIGTERM, and the hang-up of a terminal that is closed."""
 
+import atexit
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
-from typing import Self
+from typing import Self, TypeVar
 
 STOPPING = tuple(number for name in ("SIGTERM", "SIGINT", "SIGHUP") if (number := getattr(signal, name, None)) is not None)
+
+Made = TypeVar("Made")
+INTERRUPTED = 130
+"""Exit code of a process that Ctrl-C has ended."""
 
 
 class StopOnSignal:
@@ -35,3 +43,41 @@ class StopOnSignal:
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
         self._tell()
+
+
+def interruptible(function: Callable[[], Made]) -> Made:
+    """Call a function in a thread of its own, so that a signal which raises does so at once, whatever library the function is in.
+
+    What runs there cannot be ended: it is left behind, and ends with the process.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return function()
+    made: list[Made] = []
+    raised: list[BaseException] = []
+    ended = threading.Event()
+
+    def run() -> None:
+        try:
+            made.append(function())
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            raised.append(error)
+        ended.set()
+
+    threading.Thread(target=run, name="interruptible", daemon=True).start()
+    try:
+        ended.wait()
+    except KeyboardInterrupt:
+        atexit.register(_leave, ended)
+        raise
+    if raised:
+        raise raised[0]
+    return made[0]
+
+
+def _leave(ended: threading.Event) -> None:
+    """End the process where what was left behind still runs: libraries abort when the interpreter ends around them."""
+    if not ended.is_set():
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):  # there may be none, or nobody reads it
+                stream.flush()
+        os._exit(INTERRUPTED)
