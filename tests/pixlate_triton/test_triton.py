@@ -652,7 +652,7 @@ def test_failed_move_leaves_the_version_that_was_to_be_replaced(save: Save, tmp_
 
 def test_killed_command_leaves_no_model_and_the_next_one_writes_it(tmp_path: Path) -> None:
     script = (
-        "import sys\nfrom pathlib import Path\nfrom pixlate_triton.command import os, write_model\n"
+        "import os, sys\nfrom pathlib import Path\nfrom pixlate_triton.command import write_model\n"
         "os.fsync = lambda handle: (print('writing', flush=True), sys.stdin.read())\n"
         f"write_model('upscale-x2', Path({str(tmp_path / 'repository')!r}))"
     )
