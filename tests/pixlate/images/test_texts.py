@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image, IptcImagePlugin, PngImagePlugin
-from tests.pixlate.images.conftest import FORMATS, LIMIT, exif_block, photograph, saved
+from tests.pixlate.images.conftest import FORMATS, LIMIT, exif_block, photograph, profile, saved
 
 from pixlate.images import Metadata, Picture, iptc, read_picture, write_picture
 from pixlate.images.formats import BUILT_IN, named
@@ -144,6 +144,16 @@ def test_blocks_that_imagemagick_writes_as_text_are_no_texts(tmp_path: Path) -> 
     assert (metadata.iptc, metadata.xmp, metadata.text) == (CAPTIONS, b"<x/>", ()) and metadata.exif
 
 
+def test_other_blocks_that_imagemagick_writes_as_text_are_found_or_stay_texts() -> None:
+    info = PngImagePlugin.PngInfo()
+    for name, block in (("APP1", b"http://ns.adobe.com/xap/1.0/\0<x/>"), ("icc", profile()), ("mine", b"own")):
+        info.add_text(f"Raw profile type {name}", f"\n{name}\n{len(block):8}\n{block.hex()}\n", zip=True)
+    info.add_text("icc", "a text of that name")
+    metadata = read_picture(saved(Image.fromarray(photograph()), "PNG", pnginfo=info), max_pixels=LIMIT).metadata
+    assert (metadata.xmp, metadata.icc) == (b"<x/>", profile())
+    assert [keyword for keyword, _ in metadata.text] == ["Raw profile type mine", "icc"]
+
+
 def test_sizes_written_as_text_are_those_of_the_picture(tmp_path: Path) -> None:
     metadata, _ = written(tmp_path / "x.png", "png", Metadata(text=(("exif:PixelXDimension", "7"), ("exif:ExifImageLength", "7"), ("Size", "7"))))
     assert metadata.text == (("exif:PixelXDimension", "64"), ("exif:ExifImageLength", "48"), ("Size", "7"))
@@ -172,3 +182,11 @@ def test_segments_that_cannot_survive_are_noted(extra: bytes, note: str) -> None
 
 def test_the_video_behind_a_jpeg_is_noted() -> None:
     assert read_picture(jpeg() + b"MotionPhoto_Data" + bytes(100), max_pixels=LIMIT).notes == ("the video of the motion photo was left out",)
+
+
+def test_xmp_of_too_many_tags_in_a_text_is_left_out() -> None:
+    block = b"<a/>" * 300_000
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Raw profile type xmp", f"\nxmp\n{len(block):8}\n{block.hex()}\n", zip=True)
+    picture = read_picture(saved(Image.fromarray(photograph()), "PNG", pnginfo=info), max_pixels=LIMIT)
+    assert picture.metadata.xmp == b"" and "tags and was left out" in picture.notes[0]

@@ -18,7 +18,7 @@ from PIL import Image, PngImagePlugin
 
 from pixlate.errors import PixlateError
 from pixlate.images import iptc, limits
-from pixlate.images.decode import Parsed, frame, header, raw_profile, upright
+from pixlate.images.decode import Parsed, bounded, frame, header, raw_profile, upright
 from pixlate.images.encode import Encoded, as_image, saved, text_xmp
 from pixlate.images.picture import Metadata, Picture, Pixels, split
 from pixlate.images.signalled import Signal
@@ -40,6 +40,9 @@ _XMP, _COMMENT, _PROFILE = "XML:com.adobe.xmp", "Comment", "Raw profile type "
 """Keywords of XMP and of comments, and the beginning of those for what ImageMagick and ExifTool write as text."""
 _NAMED = 4
 """Most chunks that a note names."""
+_PROFILES = {"exif", "iptc", "8bim", "xmp", "APP1", "icc", "icm"}
+"""Blocks that ImageMagick writes as text and that have places of their own."""
+_XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
 _LONG = 1024
 """Characters from which a text is compressed."""
 _RAW = {"I;16B": ("I;16B",), "LA;16B": ("RGBA",), "RGB;16B": ("RGB;16B", "RGB;16L"), "RGBA;16B": ("RGBA;16B", "RGBA;16L")}
@@ -164,7 +167,8 @@ def frames(opened: Opened) -> Iterator[Frame]:
         reduced._note("the file ends without its end mark; all pixels are there")
     if reduced.others:
         reduced._note(f"chunks of other programs were left out ({', '.join(sorted(map(printable, reduced.others))[:_NAMED])})")
-    parsed = replace(parsed, notes=(*parsed.notes, *reduced.notes), metadata=_with_text(parsed.metadata, reduced.text))
+    metadata, more = bounded(_with_text(parsed.metadata, reduced.text))
+    parsed = replace(parsed, notes=(*parsed.notes, *reduced.notes, *more), metadata=metadata)
     signal = _signal(reduced.colours, parsed.metadata.icc)
     for found in _decoded(parsed, reduced):
         yield found if signal is None else replace(found, picture=signal.applied(found.picture))
@@ -270,16 +274,22 @@ def _text(name: bytes, body: bytes) -> tuple[str, str]:
     return keyword.decode("latin-1"), text[2:].split(b"\0", 2)[2].decode("utf-8", "replace")
 
 
+def _xmp_of(segment: bytes) -> bytes:
+    return segment.removeprefix(_XMP_SEGMENT) if segment.startswith(_XMP_SEGMENT) else b""
+
+
 def _with_text(metadata: Metadata, text: list[tuple[str, str]]) -> Metadata:
     """Return metadata with comments, texts, and the blocks of IPTC and XMP that ImageMagick writes as texts."""
-    plain = [item for item in text if item[0] and item[0] != _XMP and not item[0].startswith(_PROFILE)]
-    packed = {keyword.removeprefix(_PROFILE): value for keyword, value in text if keyword.startswith(_PROFILE)}
+    packed = {kind: value for keyword, value in text if (kind := keyword.removeprefix(_PROFILE)) in _PROFILES and kind != keyword}
+    elsewhere = {"", _XMP, *(_PROFILE + kind for kind in packed)}
+    plain = [item for item in text if item[0] not in elsewhere]
     resources = raw_profile(packed.get("iptc") or packed.get("8bim") or "")
     captions = iptc.datasets(resources) or iptc.of_resources(resources)[0]
     return replace(
         metadata,
         iptc=captions,
-        xmp=metadata.xmp or raw_profile(packed.get("xmp", "")),
+        icc=metadata.icc or raw_profile(packed.get("icc") or packed.get("icm") or ""),
+        xmp=metadata.xmp or raw_profile(packed.get("xmp", "")) or _xmp_of(raw_profile(packed.get("APP1", ""))),
         comments=tuple(value for keyword, value in plain if keyword == _COMMENT),
         text=tuple(item for item in plain if item[0] != _COMMENT),
     )
