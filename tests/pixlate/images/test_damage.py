@@ -215,7 +215,7 @@ def test_memory_that_runs_out_is_one_sentence(file: Callable[[str, bytes], Path]
     def exhausted(*arguments: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("pixlate.images.decode.as_stored", exhausted)
+    monkeypatch.setattr("pixlate.images.codecs.decode.as_stored", exhausted)
     with pytest.raises(PixlateError, match=r"does not fit in memory"):
         read_picture(file("x", WHOLE["jpeg", False]), max_pixels=LIMIT)
 

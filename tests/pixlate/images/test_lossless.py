@@ -19,7 +19,7 @@ from tests.pixlate.images.conftest import LIMIT, everything, photograph, same, s
 
 from pixlate.errors import PixlateError
 from pixlate.images import Metadata, Picture, Pixels, read_picture, write_picture
-from pixlate.images.tags import Order
+from pixlate.images.metadata.tags import Order
 
 
 @settings(max_examples=120, deadline=None)

@@ -5,7 +5,7 @@ from functools import partial
 from types import MappingProxyType
 
 from pixlate.errors import PixlateError
-from pixlate.images import avif, bmp, encode, gif, jpeg, npy, png, tiff, webp
+from pixlate.images.codecs import avif, bmp, encode, gif, jpeg, npy, png, tiff, webp
 from pixlate.plugin.image_format import ImageFormat
 
 SNIFFED = 16

@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from pixlate.errors import PixlateError
-from pixlate.images import colour, exif, stale
+from pixlate.images import colour
 from pixlate.images.formats import BUILT_IN, writable
+from pixlate.images.metadata import exif, stale
 from pixlate.images.picture import Metadata, Picture, on_white, to_8_bits, to_16_bits
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.system.locking import sync

@@ -13,7 +13,8 @@ import tifffile
 from PIL import Image
 from tests.pixlate.images.conftest import LIMIT, exif_block, photograph, saved
 
-from pixlate.images import Metadata, Picture, add_origin, read_picture, stale, write_picture
+from pixlate.images import Metadata, Picture, add_origin, read_picture, write_picture
+from pixlate.images.metadata import stale
 
 GOOGLE = "http://ns.google.com/photos/1.0/"
 REGIONS = (

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from pixlate.errors import PixlateError
-from pixlate.images import colour, exif, limits, stale, xmp
+from pixlate.images import colour, limits
+from pixlate.images.metadata import exif, stale, xmp
 from pixlate.images.picture import Metadata, Picture, split, turned
 from pixlate.plugin.image_format import Frame, Header, Opened
 

@@ -1,6 +1,6 @@
 """TIFF files: full depth both ways, and every EXIF tag.
 
-Grey and RGB of 8 bits and more are decoded in :mod:`pixlate.images.segments`; the rest goes through Pillow, which receives a file made of the tags
+Grey and RGB of 8 bits and more are decoded in :mod:`pixlate.images.codecs.segments`; the rest goes through Pillow, which receives a file made of the tags
 that were checked, so that no second reader can take them for something else. The writer puts the strips behind the EXIF block, whose tags become
 those of the file, so that every offset in it stays right.
 """
@@ -17,14 +17,15 @@ import numpy as np
 from PIL import Image
 
 from pixlate.errors import PixlateError
-from pixlate.images import exif, iptc, jpeg, segments, xmp
-from pixlate.images.decode import as_stored, bounded, samples_of, upright
-from pixlate.images.encode import Encoded
+from pixlate.images.codecs import jpeg, segments
+from pixlate.images.codecs.decode import as_stored, bounded, samples_of, upright
+from pixlate.images.codecs.encode import Encoded
+from pixlate.images.codecs.segments import Page, Tag
 from pixlate.images.limits import BLOCK_BYTES
+from pixlate.images.metadata import exif, iptc, xmp
+from pixlate.images.metadata.tags import UNDEFINED, Directory, Field, append, first_directory, long, rewritten, short
 from pixlate.images.picture import Metadata, Picture, Pixels, as_pixels, check_size, full_scale, unmultiplied
-from pixlate.images.segments import Page, Tag
 from pixlate.images.signalled import SRGB, Signal
-from pixlate.images.tags import UNDEFINED, Directory, Field, append, first_directory, long, rewritten, short
 from pixlate.plugin.image_format import Frame, Header, Opened
 
 DESCRIPTION, XMP, IPTC, ICC, _SUBFILE, _SUB_DIRECTORIES = 270, 700, 33723, 34675, 254, 330
@@ -255,7 +256,7 @@ def _unsupported(page: Page) -> PixlateError:
 
 
 def _supported(main: Directory, max_pixels: int) -> Page:
-    """Return what the tags of a page say, of a kind that is read; see :func:`pixlate.images.segments.page_of`."""
+    """Return what the tags of a page say, of a kind that is read; see :func:`pixlate.images.codecs.segments.page_of`."""
     _refuse_unsupported(main)
     return segments.page_of(main, max_pixels)
 

@@ -8,8 +8,9 @@ from typing import BinaryIO
 
 from PIL import BmpImagePlugin, ImageFile
 
-from pixlate.images import decode, limits
-from pixlate.images.decode import Parsed
+from pixlate.images import limits
+from pixlate.images.codecs import decode
+from pixlate.images.codecs.decode import Parsed
 from pixlate.plugin.image_format import Frame, Header, Opened
 
 _LINE, _END, _DELTA = 0, 1, 2

@@ -10,8 +10,9 @@ import tifffile
 from PIL import Image, IptcImagePlugin, PngImagePlugin
 from tests.pixlate.images.conftest import FORMATS, LIMIT, exif_block, photograph, profile, saved
 
-from pixlate.images import Metadata, Picture, iptc, read_picture, write_picture
+from pixlate.images import Metadata, Picture, read_picture, write_picture
 from pixlate.images.formats import BUILT_IN, named
+from pixlate.images.metadata import iptc
 
 
 def dataset(number: int, text: bytes, record: int = 2) -> bytes:

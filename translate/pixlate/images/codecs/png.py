@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from pixlate.errors import PixlateError
-from pixlate.images import iptc, limits
-from pixlate.images.decode import Parsed, bounded, frame, header, raw_profile, upright
-from pixlate.images.encode import Encoded, as_image, saved, text_xmp
+from pixlate.images import limits
+from pixlate.images.codecs.decode import Parsed, bounded, frame, header, raw_profile, upright
+from pixlate.images.codecs.encode import Encoded, as_image, saved, text_xmp
+from pixlate.images.metadata import iptc
 from pixlate.images.picture import Metadata, Picture, Pixels, split
 from pixlate.images.signalled import Signal
 from pixlate.plugin.image_format import Frame, Header, Opened

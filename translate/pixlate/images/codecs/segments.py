@@ -18,8 +18,8 @@ from PIL import Image, TiffImagePlugin
 
 from pixlate.errors import PixlateError
 from pixlate.images.limits import LZMA_BYTES, STRIPS, TILE_PIXELS
+from pixlate.images.metadata.tags import Directory, Field, Order, append, first_directory, long, rewritten, short
 from pixlate.images.picture import SAMPLES_A_PIXEL, check_size
-from pixlate.images.tags import Directory, Field, Order, append, first_directory, long, rewritten, short
 
 
 class Tag(IntEnum):

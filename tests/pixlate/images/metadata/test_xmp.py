@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import pytest
 
 from pixlate.images import add_origin
-from pixlate.images.xmp import EXTENSION, RDF, orientation, upright
+from pixlate.images.metadata.xmp import EXTENSION, RDF, orientation, upright
 
 VALUE = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicallyEnhanced"
 NAME = f"{{{EXTENSION}}}DigitalSourceType"

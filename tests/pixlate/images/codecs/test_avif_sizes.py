@@ -12,8 +12,8 @@ from tests.pixlate.images.conftest import LIMIT, photograph, samples
 
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile, read_picture
-from pixlate.images.av1 import frame_sizes
-from pixlate.images.boxes import coded
+from pixlate.images.codecs.av1 import frame_sizes
+from pixlate.images.codecs.boxes import coded
 
 
 def avif(width: int, height: int, mode: str = "RGB", frames: int = 1, **options: object) -> bytes:

@@ -11,10 +11,11 @@ import numpy as np
 from PIL import JpegImagePlugin
 
 from pixlate.errors import PixlateError
-from pixlate.images import iptc, limits
-from pixlate.images.decode import Parsed, header, text_of
+from pixlate.images import limits
+from pixlate.images.codecs.decode import Parsed, header, text_of
+from pixlate.images.metadata import iptc
+from pixlate.images.metadata.tags import first_directory
 from pixlate.images.picture import Picture
-from pixlate.images.tags import first_directory
 from pixlate.plugin.image_format import Header, Opened
 
 END, SCAN, COMMENT = 0xD9, 0xDA, 0xFE

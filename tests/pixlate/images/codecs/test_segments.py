@@ -18,9 +18,9 @@ from tests.pixlate.images.conftest import LIMIT, photograph, samples, saved
 
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile, Picture, read_picture
-from pixlate.images.exif import EXIF_DIRECTORY
-from pixlate.images.segments import Tag, file_of
-from pixlate.images.tags import Field, Order, append, first_directory, long, rewritten, short
+from pixlate.images.codecs.segments import Tag, file_of
+from pixlate.images.metadata.exif import EXIF_DIRECTORY
+from pixlate.images.metadata.tags import Field, Order, append, first_directory, long, rewritten, short
 
 BROKEN_LZW = bytes.fromhex("8000402000040a0b078140e01613098441e091289c5221038240e020")
 """Kills a process that has imagecodecs decode it a few times."""
@@ -89,7 +89,7 @@ def test_every_kind_of_storage_gives_what_tifffile_gives(
 
 @pytest.mark.parametrize("layout", [{"rowsperstrip": 7}, {"tile": (16, 32)}, {"rowsperstrip": 7, "planarconfig": "separate"}])
 def test_large_pictures_are_decoded_part_by_part(layout: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pixlate.images.segments._BATCH_BYTES", 3000)  # two strips, or a tile
+    monkeypatch.setattr("pixlate.images.codecs.segments._BATCH_BYTES", 3000)  # two strips, or a tile
     pixels = photograph(np.uint16)
     stored = pixels.transpose(2, 0, 1) if "planarconfig" in layout else pixels
     assert np.array_equal(_read(_written(stored, photometric="rgb", compression="lzw", predictor=True, **layout)).pixels, pixels)
@@ -98,7 +98,7 @@ def test_large_pictures_are_decoded_part_by_part(layout: dict[str, Any], monkeyp
 @pytest.mark.parametrize("bits", [9, 10, 12, 14, 15])
 @pytest.mark.parametrize("compression", [1, 5, 8])
 def test_packed_samples_are_spread_over_16_bits(bits: int, compression: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pixlate.images.segments._UNPACKED", 70)  # two rows at once
+    monkeypatch.setattr("pixlate.images.codecs.segments._UNPACKED", 70)  # two rows at once
     values = np.random.default_rng(bits).integers(0, 2**bits, (5, 11, 3))
     rows = b"".join(np.packbits(np.array([[value >> bit & 1 for bit in range(bits)[::-1]] for value in row.ravel()], np.uint8)).tobytes() for row in values)
     stored = bytes(ENCODE[compression](rows))

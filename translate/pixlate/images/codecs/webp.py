@@ -9,8 +9,9 @@ from typing import BinaryIO
 from PIL import WebPImagePlugin
 
 from pixlate.errors import PixlateError
-from pixlate.images import decode, limits
-from pixlate.images.decode import Parsed
+from pixlate.images import limits
+from pixlate.images.codecs import decode
+from pixlate.images.codecs.decode import Parsed
 from pixlate.plugin.image_format import Frame, Header, Opened
 
 _METADATA = {b"ICCP": "icc_profile", b"EXIF": "exif", b"XMP ": "xmp"}

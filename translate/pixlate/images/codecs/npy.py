@@ -7,7 +7,7 @@ from typing import BinaryIO
 from numpy.lib import format as npy
 
 from pixlate.errors import PixlateError
-from pixlate.images.encode import Encoded
+from pixlate.images.codecs.encode import Encoded
 from pixlate.images.picture import Picture, as_pixels
 from pixlate.plugin.image_format import Header, Opened
 

@@ -5,8 +5,8 @@ import struct
 from contextlib import suppress
 from io import BytesIO
 
-from pixlate.images import subject
-from pixlate.images.tags import ASCII, SHORT, SIZES, Directory, Field, Order, changed, first_directory, long, rational, rewritten, short
+from pixlate.images.metadata import subject
+from pixlate.images.metadata.tags import ASCII, SHORT, SIZES, Directory, Field, Order, changed, first_directory, long, rational, rewritten, short
 
 ORIENTATION, EXIF_DIRECTORY, GPS_DIRECTORY, INTEROPERABILITY, MAKER_NOTE = 274, 34665, 34853, 40965, 37500
 WIDTH, HEIGHT, PIXEL_WIDTH, PIXEL_HEIGHT = 256, 257, 40962, 40963

@@ -10,8 +10,8 @@ from PIL import ExifTags, Image, PngImagePlugin
 from tests.pixlate.images.conftest import FORMATS, LIMIT, everything, exif_block, photograph, profile, saved
 
 from pixlate.images import Metadata, Picture, add_origin, read_picture, write_picture
-from pixlate.images import exif as exif_module
-from pixlate.images.tags import Order
+from pixlate.images.metadata import exif as exif_module
+from pixlate.images.metadata.tags import Order
 
 HOLDING = ("jpeg", "png", "webp", "tiff", "avif")
 DEPTHS = [(format, dtype) for format in HOLDING for dtype in (np.uint8, np.uint16) if format in ("png", "tiff") or dtype == np.uint8]

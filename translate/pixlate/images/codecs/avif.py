@@ -9,9 +9,10 @@ from typing import BinaryIO
 from PIL import AvifImagePlugin
 
 from pixlate.errors import PixlateError
-from pixlate.images import decode, limits, unsupported
-from pixlate.images.av1 import frame_sizes
-from pixlate.images.boxes import Coded, coded
+from pixlate.images import limits, unsupported
+from pixlate.images.codecs import decode
+from pixlate.images.codecs.av1 import frame_sizes
+from pixlate.images.codecs.boxes import Coded, coded
 from pixlate.images.picture import SAMPLES_A_PIXEL, check_size
 from pixlate.images.signalled import Signal
 from pixlate.plugin.image_format import Frame, Header, Opened

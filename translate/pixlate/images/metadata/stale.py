@@ -7,7 +7,7 @@ from typing import Any
 from xml.dom import Node, minidom
 from xml.parsers.expat import ExpatError
 
-from pixlate.images.xmp import EXTENSION, RDF, XMLNS, parsed, remove_children, written
+from pixlate.images.metadata.xmp import EXTENSION, RDF, XMLNS, parsed, remove_children, written
 
 Property = tuple[str, str]
 """Namespace and local name."""

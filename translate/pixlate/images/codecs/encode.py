@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pixlate.images import colour, exif, iptc, xmp
+from pixlate.images import colour
+from pixlate.images.metadata import exif, iptc, xmp
 from pixlate.images.picture import Metadata, Picture
 
 Encoded = tuple[bytes, tuple[str, ...]]

@@ -10,8 +10,10 @@ from typing import BinaryIO
 from PIL import GifImagePlugin
 
 from pixlate.errors import PixlateError
-from pixlate.images import decode, limits, xmp
-from pixlate.images.decode import Parsed
+from pixlate.images import limits
+from pixlate.images.codecs import decode
+from pixlate.images.codecs.decode import Parsed
+from pixlate.images.metadata import xmp
 from pixlate.images.picture import check_size
 from pixlate.plugin.image_format import Frame, Header, Opened
 

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Callable
 from io import BytesIO
 
-from pixlate.images.tags import Directory, Field, changed, first_directory, long, rational, short
+from pixlate.images.metadata.tags import Directory, Field, changed, first_directory, long, rational, short
 
 EXIF_DIRECTORY, PIXEL_WIDTH, PIXEL_HEIGHT = 34665, 40962, 40963
 _AREA, _LOCATION = 37396, 41492
