@@ -20,6 +20,7 @@ import pytest
 import tifffile
 from PIL import Image, ImageOps
 
+import pixlate
 from pixlate.images import read_picture
 from pixlate.images.picture import to_8_bits
 
@@ -215,6 +216,53 @@ def test_tall(cases: Path, tmp_path: Path) -> None:
     for more in ((), ("--dry-run",)):
         code, printed = _bounded(*words, *more)
         assert code == 1 and reason in " ".join(printed.split())
+
+
+@pytest.mark.parametrize("model", ["upscale-x2", "upscale-x4"])
+@pytest.mark.parametrize("format", ["png", "webp", "tiff", "avif", "gif"])
+def test_alpha(format: str, model: str, cases: Path, tmp_path: Path) -> None:
+    """Each cut-out comes out as if its own colour were underneath."""
+    own = {"disc_white_on_black": (255, 255, 255), "disc_black_on_white": (0, 0, 0), "disc_white_on_white": (255, 255, 255), "sprite_hard": (250, 220, 40)}
+    for name, colour in own.items():
+        alpha = read_picture(cases / "alpha" / f"{name}.png", max_pixels=10**6).alpha
+        assert alpha is not None
+        for folder in ("given", "own"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+        shutil.copy(cases / "alpha" / f"{name}.png", tmp_path / "given")
+        Image.fromarray(np.dstack([np.full((*alpha.shape, 3), colour, np.uint8), alpha])).save(tmp_path / "own" / f"{name}.png")
+    for folder in ("given", "own"):
+        pixlate.convert(tmp_path / folder, tmp_path / f"{folder}_out", model, pixlate.ConvertOptions(format=format, device="cpu"))
+    for name in own:
+        found, expected = (np.asarray(_rgba(next((tmp_path / f"{folder}_out").glob(f"{name}.*")))).astype(int) for folder in ("given", "own"))
+        seen = (found[:, :, 3] > 0) | (expected[:, :, 3] > 0)
+        assert np.abs(found - expected)[seen].max() <= 2, name
+
+
+def _rgba(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        return image.convert("RGBA")
+
+
+def test_dark_half(cases: Path, tmp_path: Path) -> None:
+    """A CycleGAN of instance norm makes of tiles nearly what it makes of the whole."""
+    import torch
+
+    from pixlate_cyclegan import CycleGANOptions, build
+    from pixlate_export.graph import finished
+    from pixlate_export.tracing import trace
+
+    torch.manual_seed(0)
+    gan = build(CycleGANOptions(channels=16))
+    spec = gan.spec()
+    (tmp_path / "model.onnx").write_bytes(finished(trace(gan.generators["source_to_target"], spec, 18), spec).SerializeToString())
+    outputs = {}
+    for tile in ("off", 256):
+        options = pixlate.ConvertOptions(tile=tile, device="cpu", report=tmp_path / f"{tile}.json")
+        summary = pixlate.convert(cases / "dark_half", tmp_path / f"{tile}", tmp_path / "model.onnx", options)
+        assert any("cut into tiles" in note for note in summary.notes) == (tile != "off")
+        assert ("cut into tiles" in (tmp_path / f"{tile}.json").read_text()) == (tile != "off")
+        outputs[tile] = np.asarray(_rgba(tmp_path / f"{tile}" / "street.png")).astype(int)[:, :, :3]
+    assert np.abs(outputs["off"] - outputs[256]).mean() <= 3
 
 
 def test_one(cases: Path, tmp_path: Path) -> None:

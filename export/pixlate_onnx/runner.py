@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,7 @@ class OnnxTranslator:
     def __init__(self, path: Path, device: str = "auto") -> None:
         session, chosen = open_session(path, device)
         self.device = chosen.device
+        self.fixed_size: tuple[int, int] | None = None
         self._path, self._chosen = path, chosen
         inputs, (gives, *_) = session.get_inputs(), session.get_outputs()
         text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
@@ -70,6 +72,11 @@ class OnnxTranslator:
         _require_bounded(path, (pixels.shape, gives.shape))
         self._run = Running(session, chosen.gpu, chosen.device)
         self.spec = known if text else self._read_spec(path, pixels.shape)
+        height, width = pixels.shape[1:3] if self._io == "uint8" else pixels.shape[2:]
+        if known.takes_image and isinstance(height, int) and isinstance(width, int):
+            self.fixed_size = height, width
+            halo = min(self.spec.halo, min(height, width) // 4)  # more would be computed again and again
+            self.spec = replace(self.spec, halo=halo, tiling_exact=self.spec.tiling_exact and halo == self.spec.halo)
         self._image = images[0].name if known.takes_image else ""
         ways = [("takes", images[0].shape, self.spec.channels_in)] if known.takes_image else []
         for way, shape, channels in (*ways, ("gives", gives.shape, self.spec.channels_out)):
@@ -162,7 +169,7 @@ class OnnxTranslator:
     @cached_property
     def _edited(self) -> bytes | None:
         """The file with the statistics of its norms for outputs; None where it has no such norms, or cannot be edited."""
-        if isinstance(self._batch, int) and self._batch != 1:
+        if self.fixed_size is not None or (isinstance(self._batch, int) and self._batch != 1):
             return None
         try:
             model = self._path.read_bytes()

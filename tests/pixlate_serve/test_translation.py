@@ -14,6 +14,7 @@ from tests.pixlate_serve.conftest import PNG, Application, error_of, file, pictu
 import pixlate
 from pixlate.images import ImageFile, Picture, read_picture, write_picture
 from pixlate.images.colour import srgb
+from pixlate.images.picture import Pixels
 from pixlate.images.write import encode_picture
 from pixlate.plugin.spec import ModelSpec
 from pixlate_serve.transfer import MEDIA_TYPES
@@ -97,6 +98,21 @@ def test_grey_picture_stays_grey_and_colour_is_turned_to_grey_for_a_model_of_gre
     luma = np.rint(noise(6, 9) @ np.array([0.299, 0.587, 0.114]))[:, :, None]
     assert np.abs(pixels_of(answer.content) - nearest(luma[None], 2)[0]).max() <= 1
     assert "the colours were turned to grey" in answer.headers["pixlate-notes"]
+
+
+def test_model_of_one_size_serves_pictures_of_all_sizes(start: Start) -> None:
+    class Fixed(Nearest):
+        fixed_size = (16, 24)
+
+        def __call__(self, pixels: Pixels | None, **conditions: object) -> Pixels:
+            assert pixels is not None and pixels.shape[1:3] == self.fixed_size
+            return super().__call__(pixels)
+
+    application = start({"fixed": Fixed()})
+    for size in ((16, 24), (5, 9), (40, 50)):
+        answer = application.translate(file(noise(*size)), "fixed")
+        assert np.array_equal(pixels_of(answer.content), nearest(noise(*size)[None], 2)[0])
+        assert ("the one size that the model takes" in answer.headers.get("pixlate-notes", "")) == (size != (16, 24))
 
 
 def test_what_is_hidden_under_transparency_does_not_show(start: Start) -> None:

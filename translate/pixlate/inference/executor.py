@@ -13,7 +13,7 @@ from pixlate.inference.conditions import NONE, Arrays, stacked
 from pixlate.inference.sizes import Samples, fill, least_tile, pad, round_up, spans
 from pixlate.inference.statistics import MOST_MEASURED, measured_pixels, measures, shared
 from pixlate.inference.tiles import Canvas, Tiles
-from pixlate.plugin.translator import Interruptible, Translator
+from pixlate.plugin.translator import FixedSize, Interruptible, Translator
 
 AUTO_TILE = {"cpu": 1024, "gpu": 2048}
 """Side of a tile, in source pixels, where the user names none: about 1.5 GB of features on the CPU."""
@@ -62,6 +62,12 @@ class Executor:
         self._bucket = AUTO_BUCKET[kind] if bucket == "auto" else 1 if bucket == "off" else bucket
         self._fitting_pixels = math.inf
         self._least = least_tile(self.spec)
+        self._fixed = translator.fixed_size if isinstance(translator, FixedSize) else None
+        if self._fixed is not None:
+            if tile != "auto":
+                size = f"{self._fixed[1]}x{self._fixed[0]}"
+                raise PixlateError(f"expected --tile auto for a model that takes images of {size} alone, got {tile}; leave it out")
+            tile, self._bucket = "off", 1
         if isinstance(tile, int) and tile < self._least:
             raise PixlateError(
                 f"expected --tile of at least {self._least} pixels, since this model looks {self.spec.halo} pixels around, got {tile}; choose a larger one"
@@ -80,15 +86,18 @@ class Executor:
 
     def shape(self, height: int, width: int) -> tuple[int, int]:
         """Return the size at which an image is run: sides that are not cut into tiles are padded to the bucket."""
+        if self._fixed is not None:
+            return max(height, self._fixed[0]), max(width, self._fixed[1])
         most = math.inf if self._tile is None else self._tile
         raised = [min(round_up(side, self._bucket), most) if side <= most else side for side in (height, width)]
         return int(raised[0]), int(raised[1])
 
     def work(self, height: int, width: int) -> int:
         """Return how many pixels go through the model for an image of a size: more than it has where tiles overlap."""
-        if self._tile is None or max(height, width) <= self._tile:
+        tile, (height, width) = self._tile_of(height, width), self.shape(height, width)
+        if tile is None:
             return height * width
-        rows, columns = (spans(side, self._side(self._tile), self.spec.halo) for side in (height, width))
+        rows, columns = (spans(side, most, self.spec.halo) for side, most in zip((height, width), tile, strict=True))
         own = sum(row.stop - row.start for row in rows) * sum(column.stop - column.start for column in columns)
         return own + (measured_pixels(height * width, self._most_measured) if self._measures else 0)
 
@@ -109,7 +118,10 @@ class Executor:
 
     def notes(self, height: int, width: int) -> tuple[str, ...]:
         """Return what the user should know of how an image of a size is run: that it is cut into tiles which are not exact."""
-        if self._tile is None or max(height, width) <= self._tile or self.spec.tiling_exact:
+        if self._fixed is not None and (height, width) != self._fixed:
+            how = "cut into tiles of" if self._tile_of(height, width) else "padded to"
+            return (f"{how} {self._fixed[1]}x{self._fixed[0]} pixels, the one size that the model takes; export it with free sides for any other",)
+        if self._tile_of(height, width) is None or self.spec.tiling_exact:
             return ()
         how = MEASURED_NOTE if self._measures else OWN_NOTE if self.spec.norm == "per-image" else BLENDED_NOTE
         return (f"{how}; --tile off runs it whole",)
@@ -119,9 +131,14 @@ class Executor:
         if self._tile is not None:
             self._tile = min(self._tile, max(side, self._least))
 
-    def _side(self, tile: int) -> int:
-        """Return the side of the tiles that a model of this multiple and context takes."""
-        return max(tile // self.spec.multiple * self.spec.multiple, self._least)
+    def _tile_of(self, height: int, width: int) -> tuple[int, int] | None:
+        """Return height and width of the tiles into which an image of a size is cut, or None where it runs whole."""
+        if self._fixed is not None:
+            return self._fixed if height > self._fixed[0] or width > self._fixed[1] else None
+        if self._tile is None or max(height, width) <= self._tile:
+            return None
+        side = max(self._tile // self.spec.multiple * self.spec.multiple, self._least)  # one that a model of this multiple and context takes
+        return side, side
 
     def translate(
         self, images: Sequence[Pixels], before_each: Callable[[], None] = lambda: None, conditions: Sequence[Arrays] = (), on_tile: OnTile | None = None
@@ -149,12 +166,15 @@ class Executor:
         Raises:
             PixlateError: Even one small tile, or with ``off`` the whole image, does not fit into the device's memory.
         """
+        if self._fixed is not None:
+            given = [{name: value[index] for name, value in conditions.items()} for index in range(len(pixels))]
+            return np.stack(self.translate(list(pixels), before_each, given, on_tile))
         return self._outputs(pixels, [pixels.shape[1:3]] * len(pixels), before_each, conditions, on_tile or (lambda _: None))
 
     def _outputs(self, pixels: Pixels, sizes: Sequence[tuple[int, ...]], before_each: Callable[[], None], conditions: Arrays, on_tile: OnTile) -> Pixels:
         """Run images whole, or in tiles where they are larger than one; ``sizes`` are those without what they were padded with."""
         height, width = pixels.shape[1:3]
-        if self._tile is not None and max(height, width) > self._tile:
+        if self._tile_of(height, width) is not None:
             given = [{name: value[index] for name, value in conditions.items()} for index in range(len(pixels))]
             tiled = [self._tiled(image, size, before_each, each, on_tile) for image, size, each in zip(pixels, sizes, given, strict=True)]
             return _concatenated([image[None] for image in tiled])
@@ -162,6 +182,8 @@ class Executor:
         try:
             return self._batched(pixels, [math.prod(size) for size in sizes], before_each, conditions, counted, self.translator)
         except OutOfDeviceMemory as error:
+            if self._fixed is not None:
+                raise PixlateError(f"the memory of {self.translator.device} does not hold the model's {width}x{height}; use --device cpu") from error
             if self._tile is None:
                 raise PixlateError(
                     f"the memory of {self.translator.device} does not hold the whole image of {width}x{height}; leave out --tile off or use --device cpu"
@@ -222,15 +244,15 @@ class Executor:
 
     def _tiled(self, image: Pixels, size: tuple[int, ...], before_each: Callable[[], None], conditions: Arrays, on_tile: OnTile) -> Pixels:
         """Translate one image (height, width, channels) tile by tile; masks are cut alike, other conditions are the same for every tile."""
-        assert self._tile is not None
-        tile = self._side(self._tile)
         height, width = image.shape[:2]
+        tile = self._tile_of(height, width)
+        assert tile is not None
         tiles = Tiles(height, width, tile, self.spec)
         canvas = Canvas(tiles, height, width, self.spec, image.dtype)
         translator = self.translator
         if self._measures:
             translator = shared(translator, image[: size[0], : size[1]], self._most_measured, conditions, before_each)
-        step, counted = self.batch_size(tile, tile), _Counted(on_tile)
+        step, counted = self.batch_size(*tile), _Counted(on_tile)
         places = list(tiles.places())
         for first in range(0, len(places), step):
             chosen = places[first : first + step]
@@ -248,7 +270,7 @@ class Executor:
 
     def _shrink_tile(self, failed: int, error: OutOfDeviceMemory) -> None:
         """Halve the tile after one of ``failed`` pixels did not fit."""
-        if failed <= self._least:
+        if failed <= self._least or self._fixed is not None:
             raise PixlateError(f"the memory of {self.translator.device} does not hold even a tile of {failed} pixels; free some or use --device cpu") from error
         self._tile = max(failed // 2, self._least)
 

@@ -17,10 +17,10 @@ Place = tuple[int, int]
 class Tiles:
     """The tiles of an image of a size; those of an exact model lie on the grid of its multiple, as the image would, padded to it."""
 
-    def __init__(self, height: int, width: int, tile: int, spec: ModelSpec) -> None:
+    def __init__(self, height: int, width: int, tile: tuple[int, int], spec: ModelSpec) -> None:
         grid = spec.multiple if spec.tiling_exact else 1
         padded = [round_up(side, grid) for side in (height, width)]
-        self.rows, self.columns = (spans(side, tile, spec.halo, grid) for side in padded)
+        self.rows, self.columns = (spans(side, most, spec.halo, grid) for side, most in zip(padded, tile, strict=True))
         self._shown = [padding_indices(side, long, spec.padding) for side, long in zip((height, width), padded, strict=True)]
 
     def places(self) -> Iterator[Place]:

@@ -61,3 +61,12 @@ class Interruptible(Protocol):
 
     def terminate(self) -> None:
         """End what runs, in any thread: it raises there soon; what is called later runs as ever."""
+
+
+@runtime_checkable
+class FixedSize(Protocol):
+    """A translator that takes images of one size alone: larger ones are cut into tiles of it, smaller ones padded to it."""
+
+    @property
+    def fixed_size(self) -> tuple[int, int] | None:
+        """Height and width, or None where all sizes are taken."""
