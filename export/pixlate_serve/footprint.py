@@ -35,11 +35,10 @@ def footprint(width: int, height: int, channels: int, itemsize: int, spec: Model
     """
     known = next(each for each in FORMATS.values() if each.name == format)
     deep, transparent = min(itemsize, 2), channels in (2, 4)
-    running = 0 if spec.tiling_exact else spec.channels_out * (5 + deep)  # tiles are blended in floating point
     reduced = [ROUNDED if deep > 1 and "uint16" not in known.dtypes else 0, (TRANSPARENT.get(format, 0) if known.alpha else ON_WHITE) if transparent else 0]
     encoding = COPIES * (spec.channels_out + transparent) * deep + ENCODER[format] + max(reduced)
     source = 2 * max(4, channels * itemsize) + SOURCE
-    return width * height * (source + spec.scale**2 * max(running, encoding))
+    return width * height * (source + spec.scale**2 * encoding)
 
 
 def of_header(header: Header, spec: ModelSpec, format: str) -> int:
