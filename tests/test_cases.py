@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image, ImageOps
+from tests.commands import run_modules
 
 import pixlate
 from pixlate.images import read_picture
@@ -202,6 +203,48 @@ def test_micro(cases: Path, tmp_path: Path) -> None:
         source, output = (np.atleast_3d(tifffile.imread(file)) for file in (path, tmp_path / "out" / path.name))
         page = source[0] if path.name == "imagej_stack.tif" else source[:, :, 0]
         assert output.shape[:2] == (96, 128) and abs(output.mean() - page.mean()) < 50
+
+
+def _checked(*words: object) -> tuple[dict[str, Any], list[str]]:
+    """Return what `pixlate data check` reports, and its problems but for pictures that are in both folders, as those of the cases are."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pixlate", "data", "check", "--json", *map(str, words)], capture_output=True, text=True, timeout=60, check=False
+    )
+    report = json.loads(done.stdout)
+    assert done.returncode == (1 if report["problems"] else 0), done.stderr
+    return report, [problem for problem in report["problems"] if "in more than one folder" not in problem]
+
+
+@pytest.mark.parametrize(("name", "images"), [("set_endings", 8), ("set_links", 9), ("set_mixed", 9)])
+def test_sets_are_seen_by_training_as_by_conversion(name: str, images: int, cases: Path, tmp_path: Path) -> None:
+    report, problems = _checked(cases / name)
+    assert report["folders"][0]["images"] == images and not problems
+    assert pixlate.convert(cases / name, tmp_path / "out", MODEL, pixlate.ConvertOptions(device="cpu")).converted == images
+
+
+@pytest.mark.parametrize(("name", "pairs"), [("pairs_nfd", 6), ("pairs_float", 4), ("pairs_rotated", 4)])
+def test_pairs(name: str, pairs: int, cases: Path) -> None:
+    report, problems = _checked(cases / name / "a", cases / name / "b")
+    assert (report["kind"], report["pairs"], problems) == ("paired", pairs, [])
+
+
+def test_pairs_case(cases: Path) -> None:
+    _, (problem,) = _checked(cases / "pairs_case" / "a", cases / "pairs_case" / "b")
+    assert "upper and lower case count, and 6 pairs of names differ in nothing else: IMG_0 and img_0" in problem
+
+
+def test_unequal(cases: Path) -> None:
+    report, problems = _checked(cases / "unequal" / "a", cases / "unequal" / "b", "--kind", "unpaired")
+    assert [folder["images"] for folder in report["folders"]] == [3, 7] and not problems
+
+
+def test_set_cut(cases: Path, tmp_path: Path) -> None:
+    _, (problem,) = _checked(cases / "set_cut")
+    assert "1 files cannot be read" in problem and "image_5.jpg" in problem
+    sizes = ("--channels", 8, "--blocks", 1, "--patch", 16, "--batch", 2, "--steps", 30, "--stages", "pixel", "--hold-out", 0, "--device", "cpu")
+    (done,) = run_modules(["pixlate", "train", "srgan", cases / "set_cut", "--out", tmp_path / "run", *sizes])
+    assert done.code == 2 and "image_5.jpg" in done.err and f"pixlate train --resume {tmp_path / 'run'}" in done.err
+    assert list((tmp_path / "run" / "checkpoints").iterdir())
 
 
 def test_lossless(cases: Path, tmp_path: Path) -> None:
