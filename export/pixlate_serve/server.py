@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import FrameType
 from typing import NoReturn
 
@@ -17,7 +18,7 @@ from pixlate.inference.models import find, load_for_pictures
 from pixlate_serve import logs
 from pixlate_serve.app import build_app
 from pixlate_serve.options import ServeOptions
-from pixlate_serve.protocol import Protocol
+from pixlate_serve.protocol import BACKLOG, Protocol
 from pixlate_serve.served_model import Weights
 from pixlate_serve.service import Service
 from pixlate_serve.watchdog import SIGNALS, watched
@@ -80,7 +81,8 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 build_app(service),
-                http=Protocol,
+                http=partial(Protocol, head_s=service.options.timeout_s),  # type: ignore[arg-type]
+                backlog=BACKLOG,
                 ws="none",
                 lifespan="off",
                 log_config=None,

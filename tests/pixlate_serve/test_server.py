@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -109,6 +109,37 @@ def test_body_shorter_than_declared_times_out(impatient: Server) -> None:
     with connected(impatient) as connection:
         connection.sendall(REQUEST + b"Content-Length: 200000\r\n\r\n" + picture())
     assert impatient.translate(picture()).status_code == 200
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /healthz HTTP/1.1\r\nHost: loc"])
+def test_connection_without_a_whole_head_is_closed(impatient: Server, sent: bytes) -> None:
+    with connected(impatient) as connection:
+        connection.sendall(sent)
+        assert everything(connection) == b""
+
+
+def test_connection_that_is_kept_waits_longer_for_its_next_request_than_for_its_first(impatient: Server) -> None:
+    with connected(impatient) as kept, connected(impatient) as silent:
+        for _ in range(2):
+            kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            answer = kept.recv(1 << 16)
+            while b"alive" not in answer:
+                answer += kept.recv(1 << 16)
+            assert status_of(answer) == 200
+            everything(silent)  # which ends when it is closed
+
+
+FEW_FILES = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200)); from pixlate.cli import main; sys.exit(main())"
+
+
+def test_more_connections_than_files_the_process_may_open_leave_the_server_answering(launch: Launch, model_file: Path) -> None:
+    server = launch(model_file, code=FEW_FILES)
+    with ExitStack() as opened:
+        for _ in range(300):
+            opened.enter_context(connected(server))
+        assert server.translate(picture()).status_code == 200
+    assert server.stop() == 0
+    assert server.log.read_text() == ""
 
 
 def test_bytes_beyond_the_declared_length_are_not_part_of_the_picture(server: Server) -> None:
