@@ -218,7 +218,7 @@ def test_out_folder_that_is_not_empty_is_refused(photographs: Path, tmp_path: Pa
     assert pixlate("train", "srgan", photographs, "--out", tmp_path / "run") == 2
     assert "expected a new or empty folder for --out" in refusal(capsys)
     assert pixlate("train", "srgan", photographs, "--out", tmp_path / "run" / "mine.txt") == 2
-    assert "resume it with `pixlate train --resume" in refusal(capsys)
+    assert "it has no checkpoint to resume; name another" in refusal(capsys)
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["mine.txt"]
 
 
@@ -241,7 +241,11 @@ def test_training_prints_what_validation_gives_and_what_comes_next(photographs: 
         printed,
     )
     assert pixlate("train", "--resume", tmp_path) == 0
-    assert "done; look at" in capsys.readouterr().err.replace("\n", " "), "nothing was measured this time"
+    printed = capsys.readouterr().err.replace("\n", " ")
+    assert "done; look at" in printed, "nothing was measured this time"
+    assert f"these are done; `pixlate train --resume {tmp_path} --steps N` makes the run longer" in printed
+    assert pixlate("train", "srgan", photographs, "--out", tmp_path) == 2
+    assert f"exists; resume it with `pixlate train --resume {tmp_path}`, or name another" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

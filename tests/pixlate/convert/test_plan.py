@@ -386,6 +386,13 @@ def test_nothing_found_says_where_and_among_how_many(tmp_path: Path) -> None:
             plan(source, out=tmp_path / "out")
 
 
+def test_nothing_found_since_everything_is_excluded_names_the_option_and_not_the_path(tmp_path: Path) -> None:
+    save(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "a.txt").touch()
+    with pytest.raises(PixlateError, match=r"found none among 2 files \(left out: 1 \.txt, 1 by --exclude\); check --exclude$"):
+        plan(tmp_path / "in", out=tmp_path / "out", exclude=("*.png",))
+
+
 def test_a_missing_source_and_a_file_for_an_output_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PixlateError, match="missing does not exist"):
         plan(tmp_path / "missing", out=tmp_path / "out")

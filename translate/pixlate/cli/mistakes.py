@@ -40,7 +40,8 @@ def sentence(error: CycloptsError) -> str:
 
 def _too_few(error: MissingArgumentError, argument: Argument, command: str, help_page: str) -> str:
     if error.keyword is None and not argument.tokens:
-        return f"expected {argument.name}, which `pixlate {command}` needs, got none; {help_page}"
+        name = argument.name if argument.index is None else argument.name.lstrip("-").upper()  # as the usage line of the help has it
+        return f"expected {name}, which `pixlate {command}` needs, got none; {help_page}"
     count, given = argument.token_count()[0], " ".join(error.tokens_so_far)
     values = f"{count} values, one after the other," if count > 1 else "a value"
     return f"expected {values} after {error.keyword or argument.name}, got {given or 'none'}; {help_page}"
@@ -78,4 +79,5 @@ def _unfit(error: CoercionError, token: Token, help_page: str) -> str:
 
 
 def _near(word: str, known: Iterable[str]) -> str:
-    return f"did you mean {near[0]}?" if (near := get_close_matches(word, list(known), 1, 0.7)) else ""
+    bare = {name.lstrip("-"): name for name in known}  # two hyphens in common are no likeness
+    return f"did you mean {bare[near[0]]}?" if (near := get_close_matches(word.lstrip("-"), list(bare), 1, 0.65)) else ""

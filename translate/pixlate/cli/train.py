@@ -134,9 +134,11 @@ def _command(method: Method, file: SingleFile | None = None) -> Callable[..., in
                 require_folder(folder)
         out = _next_run(method.name) if out is None else out
         if run_module.is_main_process() and out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise PixlateError(
-                f"expected a new or empty folder for --out, but {out} exists; resume it with `pixlate train --resume {quote(str(out))}`, or name another"
+            resumable = import_for("training", "pixlate.training.checkpoint").newest(out / run_module.CHECKPOINTS) is not None
+            advice = (
+                f"resume it with `pixlate train --resume {quote(str(out))}`, or name another" if resumable else "it has no checkpoint to resume; name another"
             )
+            raise PixlateError(f"expected a new or empty folder for --out, but {out} exists; {advice}")
         if reason := unwritable(out):
             raise PixlateError(f"the run folder {out} cannot be written ({reason}); name another with --out")
         options = run_module.RunOptions(method, method_options, tuple(folder.resolve() for folder in folders), data, training, plugin=file)

@@ -66,8 +66,10 @@ def make_plan(sources: Sequence[Place], out: Place, options: ConvertOptions, kno
         for name in sorted({job.format for job in plan.jobs}):
             require_lossless(writable(name, known), known)
     if not plan.jobs and not plan.failures:
+        left_out = ", ".join(f"{count} {kind}" for kind, count in sorted(plan.ignored.items()) if count)
         raise PixlateError(
-            f"expected images ({' '.join(sorted(known))}) in {', '.join(map(str, sources))}, found none among {plan.ignored.total()} files; check the path"
+            f"expected images ({' '.join(sorted(known))}) in {', '.join(map(str, sources))}, found none among {plan.ignored.total()} files"
+            f"{left_out and f' (left out: {left_out})'}; check {'--exclude' if plan.ignored[EXCLUDED] else 'the path'}"
         )
     return plan
 

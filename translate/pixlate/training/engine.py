@@ -64,7 +64,9 @@ def train(
     try:
         damaged = session.restore(new_length) if resume else session.begin(tell)
         tell(session.described())
-        if new_length:
+        if resume and session.done == session.trainer.steps:
+            tell(f"these are done; `pixlate train --resume {quote(str(run))} --steps N` makes the run longer, with N counted from its beginning")
+        elif new_length:
             tell(session.goes_on())
         return session.train(watch, warn, damaged)
     except (RuntimeError, MemoryError) as error:

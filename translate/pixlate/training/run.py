@@ -181,7 +181,8 @@ def stored_options(run: Path) -> Iterator[tuple[str, dict[str, Any], dict[str, A
         ((method, table),) = content["train"].items()
         yield method, dict(table), content
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise PixlateError(f"expected a run folder with {OPTIONS}, but {run} has none that can be read ({error}); name the folder given to --out") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise PixlateError(f"expected a run folder with {OPTIONS}, but {run} has none that can be read ({reason}); name the folder given to --out") from error
 
 
 def is_main_process() -> bool:
