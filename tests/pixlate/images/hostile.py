@@ -93,6 +93,12 @@ def run_length(width: int, height: int, coded: bytes) -> bytes:
 
 
 @cache
+def damaged_late(size: int) -> bytes:
+    """Return zeros packed, with what is no block of deflate behind them."""
+    packer = zlib.compressobj()
+    return packer.compress(bytes(size)) + packer.flush(zlib.Z_FULL_FLUSH) + b"\xff\xff\xff\xff"
+
+
 def costly() -> dict[str, bytes]:
     """Return name -> file that must come to a picture or a sentence within little time and memory."""
     jpeg = saved("JPEG")
@@ -101,6 +107,7 @@ def costly() -> dict[str, bytes]:
         "xmp_elements.png": png(chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp(1_000_000))),
         "xmp_bomb.png": png(chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(xmp(4_000_000), 1))),
         "text_bomb.png": png(*[chunk(b"zTXt", b"text\0\0" + zlib.compress(bytes(17 << 20), 1))] * 200),
+        "texts_damaged_late.png": png(*[chunk(b"zTXt", b"text\0\0" + damaged_late(15 << 20))] * 300),
         "profile_bomb.png": png(chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(20 << 20)))),
         "exif_aliases.png": png(chunk(b"eXIf", aliases(4000, 5_000_000))),
         "empty_chunks.png": png(chunk(b"abCd", b"") * 300_000),
@@ -118,6 +125,8 @@ def costly() -> dict[str, bytes]:
         "frames.gif": gif(8, 8, [(0, 0, 1, 1)] * 90_000),
         "more_frames.gif": gif(8, 8, [(0, 0, 1, 1)] * (limits.FRAMES + 1)),
         "comments.gif": gif(8, 8, [(0, 0, 1, 1)], b"\x21\xfe" + b"\1a" * 1_000_000 + b"\0"),
+        "extensions.gif": gif(8, 8, [(0, 0, 1, 1)], b"\x21\xf9\0" * 3_000_000),
+        "unknown.gif": gif(8, 8, [(0, 0, 1, 1)], bytes(30_000_000)),
         "grown.gif": gif(8, 8, [(65_000, 65_000, 500, 500)]),
         "canvas.webp": webp_canvas(16_384, 16_384),
         "chunks.webp": saved("WEBP") + b"abcd\0\0\0\0" * 300_000,

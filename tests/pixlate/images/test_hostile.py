@@ -22,6 +22,7 @@ SENTENCES = {
     "empty_segments.jpg": "at most 10,000 segments",
     "segments_between.jpg": "at most 10,000 segments",
     "more_frames.gif": "at most 100,000 frames",
+    "extensions.gif": "at most 10,000 extensions",
     "grown.gif": "at most 25 million pixels, got 65500 x 65500",
     "canvas.webp": "at most 25 million pixels, got 16384 x 16384",
     "chunks.webp": "10,000 other chunks",
@@ -120,3 +121,12 @@ def test_an_xmp_packet_nested_beyond_reason_is_replaced_in_linear_time() -> None
     assert note == "the XMP packet could not be read and was replaced" and b"algorithmicallyEnhanced" in added
     shallow = hostile.xmp(0).replace(b"</rdf:Description>", b"<a>" * 90 + b"</a>" * 90 + b"</rdf:Description>")
     assert add_origin(shallow, "algorithmicallyEnhanced")[1] == ""
+
+
+def test_an_extension_for_each_frame_does_not_count() -> None:
+    control = b"\x21\xf9\x04\0\0\0\0\0"
+    data = hostile.gif(8, 8, [(0, 0, 1, 1)])
+    frame = data[data.index(b",") : -1]
+    many = data.replace(frame, (control + frame) * (limits.SEGMENTS + 10))
+    with ImageFile(many, max_pixels=LIMIT) as file:
+        assert next(file.frames()).count == limits.SEGMENTS + 10

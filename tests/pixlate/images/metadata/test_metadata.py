@@ -226,3 +226,11 @@ def test_a_subject_in_a_picture_of_another_shape_is_dropped(tmp_path: Path, size
     block = read_picture(tmp_path / "x.jpg", max_pixels=LIMIT).metadata.exif
     assert (37396 in _subject(block)) == (41492 in _subject(block)) == kept
     assert _tags(block)["note"] == b"maker's own" * 7
+
+
+@pytest.mark.parametrize("format", ["JPEG", "WEBP"])
+def test_an_exif_block_that_cannot_be_read_is_noted(format: str) -> None:
+    stream = BytesIO()
+    Image.new("RGB", (16, 16)).save(stream, format, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0")
+    picture = read_picture(stream.getvalue().replace(b"MM\0*", b"XX\0*"), max_pixels=LIMIT)
+    assert picture.metadata.exif == b"" and "the EXIF block is damaged and was left out" in picture.notes

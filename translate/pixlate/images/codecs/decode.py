@@ -62,7 +62,10 @@ def probe(opener: Opener, stream: BinaryIO) -> Header:
 
 def header(image: ImageFile.ImageFile | Unread, notes: tuple[str, ...] = (), orientation: int = 0) -> Header:
     """Return what a decoder has read, with notes for the picture; an orientation of 1 to 8 overrules what the metadata say."""
-    metadata, more = bounded(metadata_of(image))
+    found = metadata_of(image)
+    if image.info.get("exif") and not found.exif:
+        notes += ("the EXIF block is damaged and was left out",)
+    metadata, more = bounded(found)
     orientation = orientation or exif.orientation(metadata.exif) or xmp.orientation(metadata.xmp) or 1
     width, height = image.size[::-1] if orientation >= 5 else image.size
     return Header(width, height, _channels(image), parsed=Parsed(image, metadata, orientation, notes + more))

@@ -1,5 +1,6 @@
 """GIF files: the blocks are walked here, so that frames are counted without being decoded and every canvas is known before it is allocated."""
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,6 +22,8 @@ _EXTENSION, _IMAGE, _CONTROL, _COMMENT, _TRAILER = 0x21, 0x2C, 0xF9, 0xFE, b";"
 _ICC = b"\xff\x0bICCRGBG1012"
 """Beginning of the application extension with an ICC profile, after the mark of extensions."""
 _WINDOW = 1 << 16
+_BLOCK = re.compile(rb"[!,;]")
+"""First byte of a block: extension, image or end."""
 
 
 @dataclass
@@ -73,13 +76,16 @@ def frames(opened: Opened) -> Iterator[Frame]:
 
 def _walked(data: bytes, most: int) -> _Blocks:
     """Go through the blocks up to that many frames (GIF89a, 15 and appendix A); in time linear in the file."""
-    view = memoryview(data)
+    view, extensions = memoryview(data), 0
     position = 13 + _palette(data, 10)
     blocks = _Blocks([view[:position]], [], b"", [])
     end = len(data)
     while position < end - 2 and len(blocks.corners) < most:
         begin = position
         if data[position] == _EXTENSION:
+            extensions += 1
+            if extensions > limits.SEGMENTS + len(blocks.corners):  # a frame has one of its own
+                raise PixlateError(f"expected at most {limits.SEGMENTS:,} extensions in a GIF file, got more; save it again with another program")
             position = _skipped(data, position + 2)
             if data[begin + 1] == _CONTROL:
                 blocks.parts.append(view[begin:position])
@@ -95,7 +101,8 @@ def _walked(data: bytes, most: int) -> _Blocks:
         elif data[position] == _TRAILER[0]:
             break
         else:
-            position += 1  # decoders pass over what they do not know
+            following = _BLOCK.search(data, position + 1)  # decoders pass over what they do not know
+            position = following.start() if following else end
     return blocks
 
 

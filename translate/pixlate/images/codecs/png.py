@@ -54,6 +54,8 @@ _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4),
 """Of interlaced pictures: first column and row, and the steps from one to the next (PNG 3, 8.2)."""
 _SLICE = 1 << 16
 """Packed bytes that are unpacked in one step."""
+_EXPANSION = 1032
+"""Most bytes that deflate makes of one."""
 _FORMAT = 25
 """Bytes of the header chunk."""
 
@@ -113,6 +115,7 @@ class _Reduced:
         try:
             unpacked = _unpacked(name, bytes(chunk[8:-4]), most) if most else None
         except (ValueError, IndexError, zlib.error):
+            self.room -= min(most, _EXPANSION * len(chunk))  # it may have been unpacked almost to its end
             self._note(f"a damaged chunk {name.decode()} was left out")
             return memoryview(b"")
         self.room -= most if unpacked is None else len(unpacked[1])
