@@ -13,6 +13,8 @@ from pixlate.options import check_least, check_most, check_types
 from pixlate.system.memory import granted_memory
 
 _ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^\s/]+")
+MOST_LETTERS = 4096
+"""Letters of a token in a file: no client sends more in a header, and a path may be that of a device without an end."""
 MOST_MEMORY = 2_000_000_000
 """Bytes of ``--memory auto``, where the machine has twice as many."""
 
@@ -25,7 +27,7 @@ class ServeOptions:
     """Address to listen on; one reachable from other machines needs a token."""
     port: int = 8000
     """Port to listen on; 0 uses a free one and prints it."""
-    token: str = field(default="", repr=False)
+    token: str | None = field(default=None, repr=False)
     """Secret that clients send as `Authorization: Bearer TOKEN`; in a file or in PIXLATE_TOKEN it is not visible in the list of processes."""
     token_file: Path | None = None
     """File whose first line is the token."""
@@ -85,6 +87,8 @@ class ServeOptions:
         for origin in self.allow_origin:
             if not _ORIGIN.fullmatch(origin):
                 raise PixlateError(f"expected --allow-origin to be such as https://example.com, without a path, null or *, got {origin!r}; change it")
+        if self.token == "":
+            raise PixlateError("expected --token to be a secret, got nothing in quotes, with which anybody would get in; write one, or leave it out")
         if self.token and self.token_file is not None:
             raise PixlateError("expected --token or --token-file, got both; leave one of them out")
         if self.without_token and (self.token or self.token_file is not None):
@@ -121,10 +125,13 @@ def is_loopback(host: str) -> bool:
 
 def _read(path: Path) -> str:
     try:
-        lines = path.read_text().splitlines()
+        with path.open() as stream:
+            line = stream.readline(MOST_LETTERS + 1).strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise PixlateError(f"--token-file {path} cannot be read ({reason}); check its path") from error
-    if not lines or not lines[0].strip():
+    if not line:
         raise PixlateError(f"expected the token in the first line of --token-file {path}, got an empty one; write it there")
-    return lines[0].strip()
+    if len(line) > MOST_LETTERS:
+        raise PixlateError(f"expected a token of at most {MOST_LETTERS} letters in the first line of --token-file {path}, got more; check its path")
+    return line

@@ -89,3 +89,16 @@ def test_contradicting_options_are_refused() -> None:
         ServeOptions(token="x", token_file=Path("y"))
     with pytest.raises(PixlateError, match="a token or --without-token, got both"):
         ServeOptions(token="x", without_token=True)
+
+
+def test_empty_token_is_not_taken_for_none() -> None:
+    with pytest.raises(PixlateError, match="expected --token to be a secret, got nothing in quotes"):
+        ServeOptions(token="")
+
+
+def test_token_file_without_an_end_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "long").write_text("a" * 100_000)
+    with pytest.raises(PixlateError, match=r"expected a token of at most 4096 letters .* got more; check its path"):
+        token_of(ServeOptions(token_file=tmp_path / "long"), "")
+    (tmp_path / "long").write_text("a" * 4096 + "\n" + "b" * 100_000)
+    assert token_of(ServeOptions(token_file=tmp_path / "long"), "") == "a" * 4096

@@ -59,3 +59,28 @@ def test_fraction_is_not_rounded(command: str, sentence: str, monkeypatch: pytes
     monkeypatch.setattr(sys, "argv", ["pixlate", *command.split()])
     assert main() == 2
     assert capsys.readouterr().err == f"pixlate: {sentence}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["convert", "photos", "", "--model", "m"], "SOURCE... OUT"),
+        (["convert", "", "out", "--model", "m"], "SOURCE... OUT"),
+        (["convert", "photos", "out", "--model", "m", "--report", ""], "--report"),
+        (["data", "check", ""], ""),
+        (["train", "srgan", "photos", "--out", ""], "--out"),
+        (["train", "srgan", ""], ""),
+        (["train", "--resume", ""], "--resume"),
+        (["triton", "upscale-x2", ""], "--repository"),
+        (["triton", "", "repository"], "--model"),
+    ],
+)
+def test_empty_path_is_not_the_current_folder(
+    words: list[str], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["pixlate", *words])
+    assert main() == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert name in line and "got nothing in quotes" in line
+    assert not list(tmp_path.iterdir())

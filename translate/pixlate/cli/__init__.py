@@ -11,7 +11,7 @@ from typing import Annotated, TextIO
 
 from cyclopts import App, CycloptsError, Parameter
 
-from pixlate.cli.config import Config, require_whole_numbers
+from pixlate.cli.config import Config, require_sound
 from pixlate.cli.help import Help
 from pixlate.convert.options import ConvertOptions
 from pixlate.errors import PixlateError
@@ -37,7 +37,7 @@ def build_app(tokens: Sequence[str] = ()) -> App:
         help_format="plaintext",
         help_formatter=Help(),
         suppress_keyboard_interrupt=False,
-        config=require_whole_numbers,
+        config=require_sound,
     )
     formatter = Help(
         lambda: headings(ConvertOptions, "Files") | {"engine": "Memory and devices", "json": "Files", "quiet": "Everyday", "verbose": "Everyday"}, "Everyday"
@@ -63,7 +63,7 @@ def build_app(tokens: Sequence[str] = ()) -> App:
         if config is not None and not config.is_file():
             raise PixlateError(f"expected a TOML file for --config, but {config} is not there; check its path")
         if config is not None:
-            app.config = (Config(config, must_exist=True), require_whole_numbers)
+            app.config = (Config(config, must_exist=True), require_sound)
         return app(tokens, result_action="return_value", exit_on_error=False, print_error=False)
 
     return app

@@ -1,4 +1,4 @@
-"""Values of options as Cyclopts is not strict enough with them: in the TOML file of ``--config``, and whole numbers everywhere."""
+"""Values of options as Cyclopts is not strict enough with them: in the TOML file of ``--config``, and whole numbers and paths everywhere."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,10 +35,13 @@ class Config(Toml):
         super().__call__(app, commands, arguments)
 
 
-def require_whole_numbers(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Refuse fractions for options that are whole numbers, which Cyclopts rounds."""
+def require_sound(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Refuse fractions for whole numbers, which Cyclopts rounds, and empty paths, which are the current folder: mostly a variable of a shell is not set."""
     for argument in arguments:
         kinds = set(_kinds(argument.hint))
+        for token in argument.tokens:
+            if not token.value and commands and (Path in kinds or argument.index is not None):
+                raise PixlateError(f"expected {argument.name} to be a path or a name, got nothing in quotes; write . for the current folder, or leave it out")
         for token in argument.tokens if int in kinds and float not in kinds else ():
             if "." in token.value and not _whole(token.value):
                 raise PixlateError(f"expected {argument.name} to be a whole number, got {token.value}; see --help")
