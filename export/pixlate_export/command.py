@@ -13,6 +13,7 @@ from pixlate.inference.models import cards
 from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
 from pixlate.plugin.spec import Provenance
 from pixlate.system.extras import import_for
+from pixlate.weights.reading import require_weights
 from pixlate_export.apart import Report, apart
 from pixlate_export.options import ExportOptions
 
@@ -116,6 +117,7 @@ def import_weights(
     require_name(model)
     if model.is_dir():
         raise PixlateError(f"expected a file to write, but {model} is a folder; name a file in it")
+    require_weights(file)
     apart(_remedy(file), import_file, file, model, known or ImportOptions(), options or ExportOptions(), data, licence)
     return 0
 

@@ -160,6 +160,12 @@ def test_an_invalid_output_path_is_refused_before_anything_is_read(model: str, m
     assert code == 2 and message in err
 
 
+def test_a_missing_file_is_refused_before_a_process_is_started(run: Import, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pixlate_export.command.apart", lambda *_: pytest.fail("a process was started"))
+    code, _, err = run(tmp_path / "missing.pth", tmp_path / "a.onnx")
+    assert code == 2 and err == f"pixlate: expected a PyTorch file, but {tmp_path / 'missing.pth'} is not there; check its path\n"
+
+
 class Untraceable(nn.Module):
     """A network whose work depends on the values of the picture, which no graph holds."""
 

@@ -57,8 +57,13 @@ def read_content(path: Path, option: str = "", only: Callable[[str], bool] | Non
     Raises:
         PixlateError: It is missing, damaged, holds code, or no mapping.
     """
-    kind = "safetensors" if path.suffix.lower() == ".safetensors" else "PyTorch"
-    wanted = f"expected a {kind} file{f' for {option}' if option else ''}"
+    wanted = require_weights(path, option)
+    return _read_safetensors(path, wanted, only) if _is_safetensors(path) else _read_pickled(path, wanted, only)
+
+
+def require_weights(path: Path, option: str = "") -> str:
+    """Refuse what is missing, empty or no file, without PyTorch; return what was expected, for further sentences."""
+    wanted = f"expected a {'safetensors' if _is_safetensors(path) else 'PyTorch'} file{f' for {option}' if option else ''}"
     if path.is_dir():
         raise PixlateError(f"{wanted}, but {path} is a folder; name a file in it, or write `pixlate export` for a run of Pixlate's own")
     if not path.exists():
@@ -67,7 +72,11 @@ def read_content(path: Path, option: str = "", only: Callable[[str], bool] | Non
         raise PixlateError(f"{wanted}, but {path} is no regular file; name one")
     if path.stat().st_size == 0:
         raise PixlateError(f"{wanted}, but {path} is empty; download or save it again")
-    return _read_safetensors(path, wanted, only) if kind == "safetensors" else _read_pickled(path, wanted, only)
+    return wanted
+
+
+def _is_safetensors(path: Path) -> bool:
+    return path.suffix.lower() == ".safetensors"
 
 
 def recognise(state: "Mapping[str, Tensor]", options: ImportOptions, path: Path) -> ForeignGenerator:
