@@ -54,6 +54,12 @@ def test_table_names_each_metric_with_its_implementation(tmp_path: Path, model: 
     assert "psnr-luma   inf" in stdout
 
 
+def test_progress_is_a_line_now_and_then_where_there_is_no_terminal(tmp_path: Path, model: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pixlate.cli.periodic.EVERY", 0.0)
+    _, _, stderr = call(model, blocks(tmp_path / "photos"), "--device", "cpu", "--metrics", "psnr")
+    assert stderr.splitlines() == ["0 of 2 images", "1 of 2 images", "2 of 2 images"]
+
+
 def test_json_is_one_object_that_standard_parsers_read(tmp_path: Path, model: Path, call: Call) -> None:
     code, stdout, stderr = call(model, blocks(tmp_path / "photos"), "--json", "--metrics", "psnr, sliced-wasserstein")
     assert (code, stderr) == (0, "")

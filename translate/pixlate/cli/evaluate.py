@@ -2,6 +2,7 @@
 
 import json as json_format
 import math
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from pixlate.cli.periodic import Periodic
 from pixlate.errors import PixlateError
 from pixlate.evaluation.folders import Layout
 from pixlate.evaluation.measure import Evaluation
@@ -70,7 +72,13 @@ def evaluate(
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("images", total=None)
+        task, lines = bar.add_task("images", total=None), Periodic()
+
+        def watch(done: int, planned: int) -> None:
+            bar.update(task, completed=done, total=planned)
+            if not console.is_terminal and lines.due():
+                print(f"{done} of {planned} images", file=sys.stderr, flush=True)
+
         found = measure(
             model,
             folders,
@@ -81,7 +89,7 @@ def evaluate(
             set=set,
             mask=mask,
             seed=seed,
-            watch=lambda done, planned: bar.update(task, completed=done, total=planned),
+            watch=watch,
         )
     if json:
         print(json_format.dumps(_for_programs(found), allow_nan=False))
