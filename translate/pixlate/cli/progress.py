@@ -129,8 +129,8 @@ class _Bar(Progress):
         columns = (
             TextColumn("{task.description}", markup=False),  # a path may hold brackets
             BarColumn(24),
-            TextColumn("{task.fields[status]}", markup=False),
             TimeElapsedColumn(),
+            TextColumn("{task.fields[status]}", markup=False),  # after the time elapsed, which would read as the time left
         )
         super().__init__(*columns, console=console)
         self._model, self._of = model, report
