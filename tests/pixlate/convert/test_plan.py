@@ -393,6 +393,16 @@ def test_nothing_found_since_everything_is_excluded_names_the_option_and_not_the
         plan(tmp_path / "in", out=tmp_path / "out", exclude=("*.png",))
 
 
+def test_the_name_of_one_image_for_the_outputs_of_several_is_refused_unless_it_is_a_folder(tmp_path: Path) -> None:
+    save(tmp_path / "in" / "a.png")
+    save(tmp_path / "in" / "b.png")
+    for sources in ((tmp_path / "in",), (tmp_path / "in" / "*.png",), (tmp_path / "in" / "a.png", tmp_path / "in" / "b.png")):
+        with pytest.raises(PixlateError, match=r"expected a folder for the output, got .*two\.png, which is named as one image; name a folder"):
+            plan(*sources, out=tmp_path / "two.png")
+    (tmp_path / "two.png").mkdir()
+    assert len(plan(tmp_path / "in", out=tmp_path / "two.png").jobs) == 2
+
+
 def test_a_missing_source_and_a_file_for_an_output_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PixlateError, match="missing does not exist"):
         plan(tmp_path / "missing", out=tmp_path / "out")

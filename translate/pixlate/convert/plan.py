@@ -53,6 +53,8 @@ def make_plan(sources: Sequence[Place], out: Place, options: ConvertOptions, kno
     elif one and kind == "nothing" and ending.isascii() and ending[1:].isalpha():  # such as big.jpgg
         endings = " ".join(sorted(suffix for suffix in known if known[suffix].write))
         raise PixlateError(f"the name {out} does not end as an image's ({endings}); fix it, or make a folder of that name first")
+    elif kind == "nothing" and named is not None:
+        raise PixlateError(f"expected a folder for the output, got {out}, which is named as one image; name a folder, or make one of that name first")
     elif kind == "file":
         raise PixlateError(f"expected a folder for the output, got the file {out}; name another folder")
     else:
