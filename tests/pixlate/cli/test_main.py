@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from pixlate.cli import main
+from pixlate.errors import OutOfDeviceMemory
 from pixlate.plugin.entries import PluginWarning
 
 Run = Callable[..., int]
@@ -161,6 +162,23 @@ def test_a_closed_pipe_on_standard_output_leaves_no_traceback() -> None:
     with process.stderr as errors:
         assert errors.read() == ""
     assert process.wait(timeout=60) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_standard_output_on_a_full_disk_is_one_sentence() -> None:
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.run([sys.executable, "-m", "pixlate", "plugins"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert process.stderr == "pixlate: standard output takes no more (No space left on device); free some space\n"
+    assert process.returncode == 2
+
+
+def test_memory_that_is_not_there_is_one_sentence(run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(tokens: object) -> None:
+        raise OutOfDeviceMemory("cpu has no memory for (1, 8, 8, 3)")
+
+    monkeypatch.setattr("pixlate.cli.build_app", refused)
+    assert run("models") == 2
+    assert capsys.readouterr().err == ("pixlate: cpu has no memory for (1, 8, 8, 3); close other programs, use another device, or a smaller model or picture\n")
 
 
 @pytest.mark.parametrize(("command", "times"), [("doctor", 0), ("plugins", 0), ("models", 1)])

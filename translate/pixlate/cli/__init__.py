@@ -14,10 +14,11 @@ from cyclopts import App, CycloptsError, Parameter
 from pixlate.cli.config import Config, require_sound
 from pixlate.cli.help import Help
 from pixlate.convert.options import ConvertOptions
-from pixlate.errors import PixlateError
+from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.options.groups import headings
 from pixlate.plugin.entries import PluginWarning
 from pixlate.plugin.manager import installed
+from pixlate.plugin.place import FULL
 from pixlate.system.signals import StopOnSignal
 from pixlate.system.text import printable
 
@@ -105,22 +106,17 @@ def main() -> int:
             result = build_app(words).meta(words, result_action="return_value", exit_on_error=False, print_error=False)
             if sys.stdout is not None:
                 sys.stdout.flush()
-    except PixlateError as error:
-        print(f"pixlate: {printable(str(error))}", file=sys.stderr)
+    except (PixlateError, OutOfDeviceMemory) as error:
+        remedy = "" if isinstance(error, PixlateError) else "; close other programs, use another device, or a smaller model or picture"
+        print(f"pixlate: {printable(str(error))}{remedy}", file=sys.stderr)
         return 2
     except CycloptsError as error:
         from pixlate.cli.mistakes import sentence
 
         print(f"pixlate: {printable(sentence(error))}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # the reader of the output, such as head, has closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except OSError as error:
-        if error.filename is None:
-            raise
-        print(f"pixlate: {error.filename}: {error.strerror}; check the path, its permissions and the space on its disk", file=sys.stderr)
-        return 2
+        return _refused(error)
     except KeyboardInterrupt:
         print("pixlate: interrupted", file=sys.stderr)
         return 130
@@ -135,6 +131,21 @@ def _with_single_file(tokens: list[str]) -> list[str]:
     from pixlate.cli.train import offer_file
 
     return [*tokens[: after + 1], offer_file(tokens[after + 1]), *tokens[after + 2 :]]
+
+
+def _refused(error: OSError) -> int:
+    """Print what the system has refused, and return the exit code; what no user can know of is raised again."""
+    if error.filename is not None:
+        print(f"pixlate: {error.filename}: {error.strerror}; check the path, its permissions and the space on its disk", file=sys.stderr)
+        return 2
+    printing = isinstance(error, BrokenPipeError) or error.errno in FULL  # every file that is written has a name, so it is standard output
+    if not printing or sys.stdout is None:
+        raise error
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed when the interpreter ends
+    if isinstance(error, BrokenPipeError):  # the reader of the output, such as head, has closed the pipe
+        return 1
+    print(f"pixlate: standard output takes no more ({error.strerror}); free some space", file=sys.stderr)
+    return 2
 
 
 def _interrupt() -> None:
