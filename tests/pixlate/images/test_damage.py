@@ -15,6 +15,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tests.pixlate.images import hostile
 from tests.pixlate.images.conftest import FORMATS, LIMIT, everything, exif_block, photograph, same, saved, size_of
 
 from pixlate.errors import PixlateError
@@ -158,7 +159,7 @@ def test_many_channels_count_against_the_limit_before_they_are_decoded(tmp_path:
         read_picture(tmp_path / "x.tif", max_pixels=224)
 
 
-@pytest.mark.parametrize("format", ["png", "jpeg", "bmp", "tiff"])
+@pytest.mark.parametrize("format", ["png", "jpeg", "bmp", "tiff", "webp", "gif"])
 def test_pillows_own_pixel_limit_is_neither_used_nor_changed(file: Callable[[str, bytes], Path], format: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = file("x", WHOLE[format, False])
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5)
@@ -168,13 +169,22 @@ def test_pillows_own_pixel_limit_is_neither_used_nor_changed(file: Callable[[str
     assert Image.MAX_IMAGE_PIXELS == 5
 
 
-@pytest.mark.parametrize("format", ["webp"])
-def test_pillows_pixel_limit_is_reported_in_one_sentence_when_it_applies(
-    file: Callable[[str, bytes], Path], format: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pillows_pixel_limit_is_reported_in_one_sentence_when_it_applies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5)
+    disposed = hostile.gif(8, 8, [(0, 0, 8, 8)] * 2, b"\x21\xf9\4\x08\0\0\0\0")
     with pytest.raises(PixlateError, match="which is what Pillow decodes in this format"):
-        read_picture(file("x", WHOLE[format, False]), max_pixels=LIMIT)
+        read_picture(disposed, max_pixels=LIMIT)
+
+
+@pytest.mark.parametrize(("width", "height", "control"), [(20, 10, b""), (8, 8, b""), (20, 10, b"\x21\xf9\4\x08\0\0\0\0")])
+def test_gif_whose_frame_reaches_beyond_or_is_disposed_of_leaves_pillows_limit_aside(
+    width: int, height: int, control: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = hostile.gif(width, height, [(19, 9, 1, 1)], control)
+    with Image.open(BytesIO(data)) as image:
+        expected = np.asarray(image.convert("RGB"))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5)
+    assert np.array_equal(np.broadcast_to(read_picture(data, max_pixels=200).pixels, (10, 20, 3)), expected)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -234,3 +234,14 @@ def test_an_exif_block_that_cannot_be_read_is_noted(format: str) -> None:
     Image.new("RGB", (16, 16)).save(stream, format, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0")
     picture = read_picture(stream.getvalue().replace(b"MM\0*", b"XX\0*"), max_pixels=LIMIT)
     assert picture.metadata.exif == b"" and "the EXIF block is damaged and was left out" in picture.notes
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_damaged_exif_block_of_an_avif_does_not_lose_the_picture(frames: int) -> None:
+    image = Image.fromarray(photograph())
+    whole = saved(image, "AVIF", exif=b"Exif\0\0" + exif_block(6 if frames == 1 else 1), save_all=frames > 1, append_images=[image.rotate(180)] * (frames - 1))
+    damaged = whole.replace(b"II*\0", b"XX*\0").replace(b"MM\0*", b"XX\0*")
+    assert damaged != whole
+    expected, got = (read_picture(data, max_pixels=LIMIT) for data in (whole, damaged))
+    assert np.array_equal(expected.pixels, got.pixels) and expected.metadata.exif
+    assert got.metadata.exif == b"" and got.notes == (*expected.notes, "the EXIF block is damaged and was left out")

@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
+from io import BytesIO
 from itertools import chain
 from typing import BinaryIO
 
@@ -12,7 +13,7 @@ from pixlate.errors import PixlateError
 from pixlate.images import limits, unsupported
 from pixlate.images.codecs import decode
 from pixlate.images.codecs.av1 import frame_sizes
-from pixlate.images.codecs.boxes import Coded, coded
+from pixlate.images.codecs.boxes import Coded, coded, without_exif
 from pixlate.images.picture import SAMPLES_A_PIXEL, check_size
 from pixlate.images.signalled import Signal
 from pixlate.plugin.image_format import Frame, Header, Opened
@@ -52,12 +53,23 @@ def probe(stream: BinaryIO) -> Header:
     if not AvifImagePlugin.SUPPORTED:
         raise PixlateError("AVIF is unsupported by this build of Pillow; install Pillow's own wheel with pip")
     stream.seek(0)
-    coded(stream.read())  # libavif would put together what items name
-    stream.seek(0)
-    image = _Decoder(stream)
+    data = stream.read()
+    coded(data)  # libavif would put together what items name
+    image, notes = _opened(data)
     if image.n_frames > limits.FRAMES:
         raise PixlateError(f"expected at most {limits.FRAMES:,} frames in an AVIF file, got more; split the animation")
-    return decode.header(image, orientation=image.orientation)
+    return decode.header(image, notes, image.orientation)
+
+
+def _opened(data: bytes) -> tuple[_Decoder, tuple[str, ...]]:
+    """Return the decoder of a file, and a note where libavif refuses it for its EXIF block alone."""
+    try:
+        return _Decoder(BytesIO(data)), ()
+    except Exception:
+        hidden = without_exif(data)
+        if hidden == data:
+            raise
+        return _Decoder(BytesIO(hidden)), (decode.DAMAGED_EXIF,)
 
 
 def frames(opened: Opened) -> Iterator[Frame]:

@@ -69,6 +69,28 @@ def coded(file: bytes) -> Coded:
     return found
 
 
+def without_exif(file: bytes) -> bytes:
+    """Return a file whose EXIF items are of a kind that readers pass over; everything stays where it was."""
+    data = bytearray(file)
+    view = memoryview(data)
+    tops = [body for name, body in _boxes(view) if name == b"meta"]
+    tops += [
+        meta
+        for name, body in _boxes(view)
+        if name == b"moov"
+        for kind, track in _boxes(body)
+        if kind == b"trak"
+        for part, meta in _boxes(track)
+        if part == b"meta"
+    ]
+    for meta in tops:
+        for name, iinf in _boxes(meta[_FULL:]):
+            for kind, _ in _numbered(iinf) if name == b"iinf" else ():
+                if bytes(kind) == b"Exif":
+                    kind[:] = b"skip"
+    return bytes(data)
+
+
 def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
     """Yield name and content of the boxes that follow each other; what is left behind the last is passed over."""
     position = 0
@@ -100,7 +122,7 @@ def _once(data: memoryview) -> dict[bytes, memoryview]:
 def _items(data: memoryview, meta: memoryview, budget: _Budget) -> Iterator[bytes]:
     """Yield the data of the items that are AV1 (``iloc`` and ``infe``, 8.11)."""
     boxes = _once(meta)
-    pictures = {number for kind, number in _kinds(boxes.get(b"iinf", memoryview(b""))) if kind == b"av01"}
+    pictures = {number for kind, number in _numbered(boxes.get(b"iinf", memoryview(b""))) if bytes(kind) == b"av01"}
     reader = _Reader(boxes.get(b"iloc", memoryview(b"")))
     if not reader.data:
         return
@@ -122,13 +144,13 @@ def _items(data: memoryview, meta: memoryview, budget: _Budget) -> Iterator[byte
             yield b"".join(extents)
 
 
-def _kinds(iinf: memoryview) -> Iterator[tuple[bytes, int]]:
+def _numbered(iinf: memoryview) -> Iterator[tuple[memoryview, int]]:
     """Yield kind and number of each item."""
     wide = 2 if iinf and iinf[0] == 0 else 4
     for name, body in _boxes(iinf[_FULL + wide :]):
         if name == b"infe" and len(body) > _FULL:
             wide = 4 if body[0] == 3 else 2
-            yield bytes(body[_FULL + wide + 2 : _FULL + wide + 6]), int.from_bytes(body[_FULL : _FULL + wide], "big")
+            yield body[_FULL + wide + 2 : _FULL + wide + 6], int.from_bytes(body[_FULL : _FULL + wide], "big")
 
 
 def _samples(data: memoryview, track: memoryview, budget: _Budget) -> list[memoryview]:

@@ -16,6 +16,7 @@ from pixlate.images.picture import Metadata, Picture, split, turned
 from pixlate.plugin.image_format import Frame, Header, Opened
 
 Opener = Callable[[BinaryIO], ImageFile.ImageFile]
+DAMAGED_EXIF = "the EXIF block is damaged and was left out"
 _STRIP = 256
 """Rows whose samples are copied at once."""
 _GREY_MODES = {"1", "L"}
@@ -64,7 +65,7 @@ def header(image: ImageFile.ImageFile | Unread, notes: tuple[str, ...] = (), ori
     """Return what a decoder has read, with notes for the picture; an orientation of 1 to 8 overrules what the metadata say."""
     found = metadata_of(image)
     if image.info.get("exif") and not found.exif:
-        notes += ("the EXIF block is damaged and was left out",)
+        notes += (DAMAGED_EXIF,)
     metadata, more = bounded(found)
     orientation = orientation or exif.orientation(metadata.exif) or xmp.orientation(metadata.xmp) or 1
     width, height = image.size[::-1] if orientation >= 5 else image.size

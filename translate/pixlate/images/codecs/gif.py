@@ -22,6 +22,10 @@ _EXTENSION, _IMAGE, _CONTROL, _COMMENT, _TRAILER = 0x21, 0x2C, 0xF9, 0xFE, b";"
 _ICC = b"\xff\x0bICCRGBG1012"
 """Beginning of the application extension with an ICC profile, after the mark of extensions."""
 _WINDOW = 1 << 16
+_LONGEST = (1 << 16) - 1
+"""Pixels of a side that the header can state."""
+_CONTROLS, _DISPOSAL = bytes((_EXTENSION, _CONTROL)), 0x1C
+"""Beginning of a graphic control, and the bits of its flags that say what happens to the frame when the next one comes."""
 _BLOCK = re.compile(rb"[!,;]")
 """First byte of a block: extension, image or end."""
 
@@ -67,7 +71,7 @@ def frames(opened: Opened) -> Iterator[Frame]:
         raise PixlateError(f"expected at most {limits.FRAMES:,} frames in a GIF file, got more; split the animation")
     packet = xmp.upright(xmp.in_gif(data))
     metadata, notes = decode.bounded(replace(parsed.metadata, xmp=packet, icc=blocks.icc, comments=tuple(map(decode.text_of, blocks.comments))))
-    image = GifImagePlugin.GifImageFile(BytesIO(b"".join((*blocks.parts, _TRAILER))))
+    image = GifImagePlugin.GifImageFile(BytesIO(_without_growth(blocks, data)))
     parsed = replace(parsed, image=image, metadata=metadata, notes=parsed.notes + notes)
     for index, size in enumerate(blocks.canvases(data)):
         check_size(*size, opened.max_pixels)
@@ -104,6 +108,18 @@ def _walked(data: bytes, most: int) -> _Blocks:
             following = _BLOCK.search(data, position + 1)  # decoders pass over what they do not know
             position = following.start() if following else end
     return blocks
+
+
+def _without_growth(blocks: _Blocks, data: bytes) -> bytes:
+    """Return a file whose canvas has its full size from the first frame on, and of one frame, which nothing follows, without its disposal.
+
+    Pillow decodes it likewise, and does not look at its limit of pixels, one for the whole process, where nothing grows or is disposed of.
+    """
+    header, *rest = blocks.parts
+    canvas = struct.pack("<HH", *(min(side, _LONGEST) for side in blocks.canvases(data)[0]))
+    if len(blocks.corners) == 1:
+        rest = [memoryview(bytes((*part[:3], part[3] & ~_DISPOSAL, *part[4:]))) if part[:2] == _CONTROLS and len(part) > 3 else part for part in rest]
+    return b"".join((header[:6], canvas, header[10:], *rest, _TRAILER))
 
 
 def _palette(data: bytes, flags: int) -> int:

@@ -32,6 +32,18 @@ class _Chunks:
     notes: dict[str, None] = field(default_factory=dict)
 
 
+class _Decoder(WebPImagePlugin.WebPImageFile):
+    """Pillow's reader without its limit of pixels, one for the whole process; the size was checked before."""
+
+    def _open(self) -> None:
+        assert self.fp is not None
+        self._decoder = WebPImagePlugin._webp.WebPAnimDecoder(self.fp.read())  # type: ignore[attr-defined]
+        self._size, _, _, self.n_frames, self.rawmode = self._decoder.get_info()
+        self.is_animated = self.n_frames > 1
+        self._mode = "RGB" if self.rawmode == "RGBX" else self.rawmode
+        self._reset(reset=False)
+
+
 def probe(stream: BinaryIO) -> Header:
     """Read the headers of all chunks, and the metadata."""
     chunks = _walked(stream)
@@ -44,7 +56,7 @@ def frames(opened: Opened) -> Iterator[Frame]:
     """Decode the frames one after another."""
     parsed: Parsed = opened.header.parsed
     data = opened.data()
-    image = WebPImagePlugin.WebPImageFile(BytesIO(data))
+    image = _Decoder(BytesIO(data))
     lossless = _is_lossless(data)
     for index in range(image.n_frames):
         frame = decode.frame(replace(parsed, image=image), index, image.n_frames)
