@@ -39,6 +39,7 @@ bench: .venv/dev
 	$(BIN)/python benchmarks/bench_export.py
 	$(BIN)/python benchmarks/bench_serve.py
 	$(BIN)/python benchmarks/bench_translation.py
+	$(BIN)/python benchmarks/bench_large.py
 	$(BIN)/python benchmarks/bench_learning.py
 	$(BIN)/python benchmarks/bench_train.py
 
