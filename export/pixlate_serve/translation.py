@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from pixlate.errors import PixlateError
-from pixlate.images import ImageFile, Picture, to_srgb
+from pixlate.errors import OverLimit, PixlateError, Unsupported
+from pixlate.images import ImageFile, Picture, to_srgb, unsupported
 from pixlate.images.formats import BUILT_IN, SNIFFED, named, recognised, writable
 from pixlate.images.picture import Pixels, full_scale, to_8_bits
 from pixlate.images.write import encode_picture
@@ -39,11 +39,13 @@ def opened(data: bytes, max_pixels: int, allowed: int) -> ImageFile:
         allowed: The largest that any is given.
 
     Raises:
-        Refusal: 415 no image, 422 a damaged header, 413 too many pixels.
+        Refusal: 415 no image, or of an unsupported kind, 422 a damaged header, 413 too many pixels, or over another limit.
     """
     if recognised(data[:SNIFFED], FORMATS) is None:
         titles = [known.title for known in named(FORMATS).values()]
-        raise Refusal(415, "no_image", f"expected {', '.join(titles[:-1])} or {titles[-1]}, got bytes that are none of them; convert the picture first")
+        kind, advice = unsupported.named(data[: unsupported.LONGEST])
+        got = f"{kind or 'bytes that are none of them'}; {advice or 'convert the picture first'}"
+        raise Refusal(415, "no_image", f"expected {', '.join(titles[:-1])} or {titles[-1]}, got {got}")
     with _refused("damaged"):
         file = ImageFile(data, max_pixels=ANY_SIZE, formats=FORMATS)
         width, height = file.size
@@ -69,7 +71,7 @@ def decoded(file: ImageFile, spec: ModelSpec) -> Picture:
     """Return the picture of an upload, and close it.
 
     Raises:
-        Refusal: 422 damaged or of a kind the model does not take, 413 too large for the memory.
+        Refusal: 415 of an unsupported kind, 422 damaged or not what the model takes, 413 over a limit or too large for the memory.
     """
     with _refused("damaged"), file:
         picture = file.read(spec.channels_in)
@@ -110,6 +112,10 @@ def _refused(code: str) -> Iterator[None]:
         yield
     except MemoryError as error:
         raise too_large_for_memory() from error
+    except Unsupported as error:
+        raise Refusal(415, "unsupported", str(error)) from error
+    except OverLimit as error:
+        raise Refusal(413, "over_limit", str(error)) from error
     except PixlateError as error:
         if isinstance(error.__cause__, MemoryError):
             raise too_large_for_memory() from error

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import tifffile
 from tests.pixlate.conftest import Nearest
+from tests.pixlate.images import hostile
 from tests.pixlate_serve.conftest import PNG, Application, error_of, picture
 
 from pixlate.errors import OutOfDeviceMemory, PixlateError
+from pixlate.images import limits
 from pixlate.images.picture import Pixels
 from pixlate.plugin.spec import ModelSpec
 
@@ -91,6 +93,20 @@ def test_content_decides_the_format_whatever_content_type_is_declared(start: Sta
 @pytest.mark.parametrize("content", [b"hello, world" * 9, b"<svg/>", b"%PDF-1.7", bytes(100), b"x"])
 def test_content_that_is_no_image_is_refused(start: Start, content: bytes) -> None:
     assert error_of(start().translate(content))[:2] == (415, "no_image")
+
+
+@pytest.mark.parametrize(("content", "name"), [(b"\0\0\0\x18ftypheic" + bytes(60), "HEIC"), (b"8BPS" + bytes(60), "Photoshop"), (b"<html>", "HTML page")])
+def test_content_that_is_not_read_is_refused_by_name(start: Start, content: bytes, name: str) -> None:
+    status, _, message = error_of(start().translate(content))
+    assert status == 415 and name in message
+
+
+def test_a_good_picture_over_a_limit_or_of_an_unsupported_kind_is_not_called_damaged(start: Start) -> None:
+    application = start()
+    assert error_of(application.translate(hostile.png(hostile.chunk(b"abCd", b"") * (limits.SEGMENTS + 9))))[:2] == (413, "over_limit")
+    stream = BytesIO()
+    tifffile.imwrite(stream, np.zeros((8, 8), np.int32))
+    assert error_of(application.translate(stream.getvalue()))[:2] == (415, "unsupported")
 
 
 def test_compressed_upload_is_refused(start: Start) -> None:

@@ -8,6 +8,14 @@ class PixlateError(Exception):
     """
 
 
+class Unsupported(PixlateError):  # noqa: N818 - the name says what happened, as below
+    """An image of a kind that is not read; it may be a good one."""
+
+
+class OverLimit(PixlateError):  # noqa: N818 - as above
+    """An image that claims more than one of the limits on size, parts or cost."""
+
+
 class OutOfDeviceMemory(RuntimeError):  # noqa: N818 - the name says what happened, as in torch and CuPy
     """Raised by a translator when a batch does not fit; the caller retries with a smaller one."""
 

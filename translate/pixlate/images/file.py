@@ -10,7 +10,7 @@ from typing import BinaryIO, Self
 
 from PIL import Image
 
-from pixlate.errors import PixlateError
+from pixlate.errors import OverLimit, PixlateError, Unsupported
 from pixlate.images import unsupported
 from pixlate.images.formats import BUILT_IN, SNIFFED, named, recognised
 from pixlate.images.picture import Picture, check_size
@@ -37,7 +37,7 @@ def explained(kind: str = "image") -> Iterator[None]:
     except MemoryError as error:
         raise PixlateError("the picture does not fit in memory; close other programs or make it smaller first") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # some readers look at Pillow's limit by themselves
-        raise PixlateError("expected at most 178 million pixels, which is what Pillow decodes in this format, got more; convert the file to PNG") from error
+        raise OverLimit("expected at most 178 million pixels, which is what Pillow decodes in this format, got more; convert the file to PNG") from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise PixlateError(f"the file could not be read ({error.strerror}); check the disk or the network") from error
@@ -155,7 +155,7 @@ class ImageFile:
         if kind.endswith("no image"):
             return PixlateError(f"expected {expected}, got {kind}; {advice}")
         if kind:
-            return PixlateError(f"expected {expected}, got {kind}, which is unsupported; {advice}")
+            return Unsupported(f"expected {expected}, got {kind}, which is unsupported; {advice}")
         titles = ", ".join(format.title for format in named(self._formats).values() if format.sniff is not None)
         return PixlateError(f"expected {expected}, got a file that is none of {titles}; leave it out or convert it first")
 

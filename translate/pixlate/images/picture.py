@@ -6,7 +6,7 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
-from pixlate.errors import PixlateError
+from pixlate.errors import OverLimit, PixlateError, Unsupported
 
 Pixels = NDArray[np.uint8 | np.uint16 | np.float32]
 """Samples (height, width, channels), or (batch, height, width, channels): uint8 of 0..255, uint16 of 0..65535, or float32, linear in whatever
@@ -85,12 +85,12 @@ def check_size(width: int, height: int, max_pixels: int, channels: int = 1) -> N
     if width < 1 or height < 1:
         raise PixlateError(f"the image is truncated or damaged (its header says {width} x {height} pixels); copy it again from its source")
     if width * height > max_pixels:
-        raise PixlateError(
+        raise OverLimit(
             f"expected at most {max_pixels / 1e6:.6g} million pixels, got {width} x {height} = {width * height / 1e6:.6g} million; "
             "raise the limit with --max-pixels if the file can be trusted"
         )
     if width * height * channels > SAMPLES_A_PIXEL * max_pixels:
-        raise PixlateError(
+        raise OverLimit(
             f"expected at most {SAMPLES_A_PIXEL * max_pixels / 1e6:.6g} million samples, {SAMPLES_A_PIXEL} for each of --max-pixels, got "
             f"{width} x {height} of {channels} channels; raise the limit if the file can be trusted"
         )
@@ -116,7 +116,7 @@ def as_pixels(array: NDArray[np.generic]) -> Pixels:
     if native in (np.uint8, np.uint16):
         return np.ascontiguousarray(array, native)
     if not np.issubdtype(array.dtype, np.floating):
-        raise PixlateError(f"expected samples of uint8, uint16 or floating point, got {array.dtype}; convert them")
+        raise Unsupported(f"expected samples of uint8, uint16 or floating point, got {array.dtype}; convert them")
     with np.errstate(over="ignore"):  # beyond float32 is beyond white
         return np.ascontiguousarray(array, np.float32)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from pixlate.errors import PixlateError
+from pixlate.errors import Unsupported
 from pixlate.images import limits
 
 _SEQUENCE, _FRAME_HEADER, _FRAME = 1, 3, 6
@@ -65,7 +65,7 @@ def frame_sizes(samples: Iterable[bytes | memoryview]) -> Iterator[tuple[int, in
                 sequence = _sequence(_Bits(body))
                 yield sequence.size
             elif kind in (_FRAME_HEADER, _FRAME) and sequence is not None and _has_own_size(_Bits(body), sequence):
-                raise PixlateError("AVIF of frames of several sizes is unsupported; convert the picture to PNG or JPEG first")
+                raise Unsupported("AVIF of frames of several sizes is unsupported; convert the picture to PNG or JPEG first")
 
 
 def _units(data: bytes | memoryview) -> Iterator[tuple[int, bytes]]:

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from PIL import AvifImagePlugin
 
-from pixlate.errors import PixlateError
+from pixlate.errors import OverLimit, Unsupported
 from pixlate.images import limits, unsupported
 from pixlate.images.codecs import decode
 from pixlate.images.codecs.av1 import frame_sizes
@@ -49,15 +49,15 @@ def probe(stream: BinaryIO) -> Header:
     length = int.from_bytes(head[:4], "big")
     names = [head[8:12], *(head[at : at + 4] for at in range(16, min(length, len(head)), 4))]
     if not any(brand in names for brand in BRANDS):
-        raise PixlateError(f"HEIC is unsupported; {unsupported.PHONE}")
+        raise Unsupported(f"HEIC is unsupported; {unsupported.PHONE}")
     if not AvifImagePlugin.SUPPORTED:
-        raise PixlateError("AVIF is unsupported by this build of Pillow; install Pillow's own wheel with pip")
+        raise Unsupported("AVIF is unsupported by this build of Pillow; install Pillow's own wheel with pip")
     stream.seek(0)
     data = stream.read()
     coded(data)  # libavif would put together what items name
     image, notes = _opened(data)
     if image.n_frames > limits.FRAMES:
-        raise PixlateError(f"expected at most {limits.FRAMES:,} frames in an AVIF file, got more; split the animation")
+        raise OverLimit(f"expected at most {limits.FRAMES:,} frames in an AVIF file, got more; split the animation")
     return decode.header(image, notes, image.orientation)
 
 
@@ -92,7 +92,7 @@ def _check_coded(found: Coded, max_pixels: int) -> None:
         check_size(*size, max_pixels)
         total += size[0] * size[1]
     if total > SAMPLES_A_PIXEL * max_pixels:
-        raise PixlateError(f"expected tiles of at most {SAMPLES_A_PIXEL * max_pixels / 1e6:.6g} million pixels together, got {total / 1e6:.6g} million")
+        raise OverLimit(f"expected tiles of at most {SAMPLES_A_PIXEL * max_pixels / 1e6:.6g} million pixels together, got {total / 1e6:.6g} million")
     for size in frame_sizes(chain.from_iterable(found.tracks)):
         check_size(*size, max_pixels)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from pixlate.errors import PixlateError
+from pixlate.errors import Unsupported
 from pixlate.images import colour, limits
 from pixlate.images.metadata import exif, stale, xmp
 from pixlate.images.picture import Metadata, Picture, split, turned
@@ -158,7 +158,7 @@ def as_stored(image: Image.Image, metadata: Metadata) -> Picture:
         wanted = "L" if image.mode in _GREY_MODES else "RGB"
         image = image if image.mode == wanted else image.convert(wanted)  # which would copy it
     else:
-        raise PixlateError(f"expected 8- or 16-bit samples, got Pillow mode {image.mode!r} (32-bit or floating point); convert the file to 16 bits")
+        raise Unsupported(f"expected 8- or 16-bit samples, got Pillow mode {image.mode!r} (32-bit or floating point); convert the file to 16 bits")
     return Picture(*split(samples_of(image)), replace(metadata, icc=icc), notes)
 
 

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from PIL import GifImagePlugin
 
-from pixlate.errors import PixlateError
+from pixlate.errors import OverLimit
 from pixlate.images import limits
 from pixlate.images.codecs import decode
 from pixlate.images.codecs.decode import Parsed
@@ -68,7 +68,7 @@ def frames(opened: Opened) -> Iterator[Frame]:
     blocks = _walked(data, limits.FRAMES + 1)
     count = len(blocks.corners)
     if count > limits.FRAMES:
-        raise PixlateError(f"expected at most {limits.FRAMES:,} frames in a GIF file, got more; split the animation")
+        raise OverLimit(f"expected at most {limits.FRAMES:,} frames in a GIF file, got more; split the animation")
     packet = xmp.upright(xmp.in_gif(data))
     metadata, notes = decode.bounded(replace(parsed.metadata, xmp=packet, icc=blocks.icc, comments=tuple(map(decode.text_of, blocks.comments))))
     image = GifImagePlugin.GifImageFile(BytesIO(_without_growth(blocks, data)))
@@ -89,7 +89,7 @@ def _walked(data: bytes, most: int) -> _Blocks:
         if data[position] == _EXTENSION:
             extensions += 1
             if extensions > limits.SEGMENTS + len(blocks.corners):  # a frame has one of its own
-                raise PixlateError(f"expected at most {limits.SEGMENTS:,} extensions in a GIF file, got more; save it again with another program")
+                raise OverLimit(f"expected at most {limits.SEGMENTS:,} extensions in a GIF file, got more; save it again with another program")
             position = _skipped(data, position + 2)
             if data[begin + 1] == _CONTROL:
                 blocks.parts.append(view[begin:position])

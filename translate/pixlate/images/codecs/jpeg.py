@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import JpegImagePlugin
 
-from pixlate.errors import PixlateError
+from pixlate.errors import OverLimit, Unsupported
 from pixlate.images import limits
 from pixlate.images.codecs.decode import Parsed, header, text_of
 from pixlate.images.metadata import iptc
@@ -158,7 +158,7 @@ def _front(data: bytes) -> _Front | None:
         position, mark = found.end(), data[found.end() - 1]
         segments += 1
         if segments > limits.SEGMENTS:
-            raise PixlateError(f"expected at most {limits.SEGMENTS:,} segments in a JPEG file, got more; save the picture again with another program")
+            raise OverLimit(f"expected at most {limits.SEGMENTS:,} segments in a JPEG file, got more; save the picture again with another program")
         if mark == END:
             raise ValueError("it ends before its pixels")
         if mark in _ALONE:
@@ -180,7 +180,7 @@ def _check_kind(mark: int, body: bytes) -> None:
         raise ValueError("its frame header is too short")
     kind = _NOT_READ.get(mark) or (f"{body[0]}-bit JPEG" if body[0] != 8 else "" if body[5] in (1, 3, 4) else f"JPEG of {body[5]} channels")
     if kind:
-        raise PixlateError(f"{kind} is unsupported; convert the file to PNG or TIFF")
+        raise Unsupported(f"{kind} is unsupported; convert the file to PNG or TIFF")
 
 
 def _scans(front: bytes, data: bytes, rest: int) -> list[bytes]:
@@ -196,16 +196,14 @@ def _scans(front: bytes, data: bytes, rest: int) -> list[bytes]:
         if data[position - 1] == SCAN:
             scans.append(data[position + 2 : position + length])
         position += length
-    raise PixlateError(f"expected at most {limits.SEGMENTS:,} segments in a JPEG file, got more; save the picture again with another program")
+    raise OverLimit(f"expected at most {limits.SEGMENTS:,} segments in a JPEG file, got more; save the picture again with another program")
 
 
 def _check_scans(scans: int, size: tuple[int, int]) -> None:
     """Refuse a picture whose scans take too long to decode."""
     most = max(limits.SCANS, min(limits.MOST_SCANS, limits.SCAN_PIXELS // (size[0] * size[1])))
     if scans > most:
-        raise PixlateError(
-            f"expected at most {most} scans in a progressive JPEG of {size[0]} x {size[1]}, got more; save the picture again with another program"
-        )
+        raise OverLimit(f"expected at most {most} scans in a progressive JPEG of {size[0]} x {size[1]}, got more; save the picture again with another program")
 
 
 def _decoded(parsed: Parsed, *parts: bytes | memoryview) -> Picture:

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from numpy.lib import format as npy
 
-from pixlate.errors import PixlateError
+from pixlate.errors import Unsupported
 from pixlate.images.codecs.encode import Encoded
 from pixlate.images.picture import Picture, as_pixels
 from pixlate.plugin.image_format import Header, Opened
@@ -28,10 +28,10 @@ def probe(stream: BinaryIO) -> Header:
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which are never read")
     if dtype.names or dtype.subdtype:
-        raise PixlateError("unsupported samples of an array: records; save one number a sample")
+        raise Unsupported("unsupported samples of an array: records; save one number a sample")
     full = (*shape, 1) if len(shape) == 2 else shape
     if len(full) != 3 or 0 in full:
-        raise PixlateError(f"expected an array of (height, width, channels), got {shape}; save one image a file")
+        raise Unsupported(f"expected an array of (height, width, channels), got {shape}; save one image a file")
     if stream.tell() + prod(full) * dtype.itemsize > stream.seek(0, 2):
         raise ValueError("its samples end too soon")
     return Header(full[1], full[0], full[2], dtype.itemsize)

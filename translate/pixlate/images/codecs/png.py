@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from pixlate.errors import PixlateError
+from pixlate.errors import OverLimit, Unsupported
 from pixlate.images import limits
 from pixlate.images.codecs.decode import Parsed, bounded, frame, header, raw_profile, upright
 from pixlate.images.codecs.encode import Encoded, as_image, saved, text_xmp
@@ -85,9 +85,9 @@ class _Reduced:
             segments += 1
             filled += len(chunk) if name in _DATA else 0
             if segments > limits.SEGMENTS + filled // limits.PIXEL_SEGMENT_BYTES:
-                raise PixlateError(f"expected at most {limits.SEGMENTS:,} chunks in a PNG file, got more; save the picture again with another program")
+                raise OverLimit(f"expected at most {limits.SEGMENTS:,} chunks in a PNG file, got more; save the picture again with another program")
             if name == b"CgBI":
-                raise PixlateError("PNG as Xcode packs it into apps (CgBI) is unsupported; take the picture from the project, or convert it to plain PNG")
+                raise Unsupported("PNG as Xcode packs it into apps (CgBI) is unsupported; take the picture from the project, or convert it to plain PNG")
             if name not in _CRITICAL and not name[:1].islower():
                 if not filled:
                     raise ValueError(f"unknown critical chunk {name!r}")

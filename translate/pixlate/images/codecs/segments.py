@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
-from pixlate.errors import PixlateError
+from pixlate.errors import OverLimit
 from pixlate.images.limits import LZMA_BYTES, STRIPS, TILE_PIXELS
 from pixlate.images.metadata.tags import Directory, Field, Order, append, first_directory, long, rewritten, short
 from pixlate.images.picture import SAMPLES_A_PIXEL, check_size
@@ -108,7 +108,7 @@ def page_of(main: Directory, max_pixels: int) -> Page:
     """Return what the tags of a page say of its pixels.
 
     Raises:
-        PixlateError: The picture, or a tile, is larger than ``max_pixels`` allows.
+        OverLimit: The picture, or a tile, is larger than ``max_pixels`` allows.
         ValueError: The tags contradict each other or the size of the file.
     """
     width, height, samples = main.number(Tag.WIDTH), main.number(Tag.HEIGHT), max(1, main.number(Tag.SAMPLES, 1))
@@ -123,13 +123,13 @@ def page_of(main: Directory, max_pixels: int) -> Page:
     in_segment = 1 if planar else samples
     allowed = SAMPLES_A_PIXEL * max(max_pixels, TILE_PIXELS)
     if rows * columns * in_segment > allowed:
-        raise PixlateError(
+        raise OverLimit(
             f"expected tiles of at most {allowed / 1e6:.6g} million samples, got {columns} x {rows} of {in_segment} channels; save the file with smaller tiles"
         )
     down = -(-height // rows)
     count = -(-width // columns) * down * (samples if planar else 1)
     if count > STRIPS:
-        raise PixlateError(f"expected at most {STRIPS} strips or tiles in a TIFF, got {count}; save the file with larger ones")
+        raise OverLimit(f"expected at most {STRIPS} strips or tiles in a TIFF, got {count}; save the file with larger ones")
     row_bytes = -(-columns * in_segment * max(bits) // 8)
     sizes = np.full(count, rows * row_bytes, np.int64)
     if not tiled:

@@ -16,7 +16,7 @@ import imagecodecs
 import numpy as np
 from PIL import Image
 
-from pixlate.errors import PixlateError
+from pixlate.errors import Unsupported
 from pixlate.images.codecs import jpeg, segments
 from pixlate.images.codecs.decode import as_stored, bounded, samples_of, upright
 from pixlate.images.codecs.encode import Encoded
@@ -86,7 +86,7 @@ def read_stack(main: Directory, data: bytes, max_pixels: int) -> Pixels:
     directories = [directory for directory in map(main.at, main.chain()) if _kind(directory) == _kind(main)]
     first = _supported(main, max_pixels)
     if len(directories) > 1 and first.samples > 1:
-        raise PixlateError(f"expected a TIFF of height, width and channels, got {len(directories)} pages of {first.samples} channels; save one image a file")
+        raise Unsupported(f"expected a TIFF of height, width and channels, got {len(directories)} pages of {first.samples} channels; save one image a file")
     if len(directories) == 1 and (count := _images_behind(main, first)) > 1:
         check_size(first.width, first.height, max_pixels, count)
         shape, kind = (count, first.height, first.width), f"{first.order}{'f' if first.kind == segments.FLOATING else 'u'}{first.bits[0] // 8}"
@@ -135,7 +135,7 @@ def _page(data: bytes, main: Directory, page: Page, metadata: Metadata) -> Pictu
         pixels, alpha, more = _grey_or_rgb(_stored(data, main, page), main, page)
         return Picture(pixels, alpha, metadata, more)
     if max(page.bits) > 8 and page.photometric != 5:
-        raise PixlateError(f"unsupported colours in a 16-bit TIFF: photometric interpretation {page.photometric}; convert the file to 16-bit RGB")
+        raise Unsupported(f"unsupported colours in a 16-bit TIFF: photometric interpretation {page.photometric}; convert the file to 16-bit RGB")
     with _image(data, main, page) as image:
         image.load()
         picture = as_stored(image, metadata)
@@ -188,7 +188,7 @@ def _grey_or_rgb(samples: Pixels, main: Directory, page: Page) -> tuple[Pixels, 
     """Return pixels, opacity and notes of all samples of a page."""
     if samples.dtype == np.float32 and not (samples.min() >= 0 and samples.max() <= 1):  # NaN is neither
         found = f"{samples.min():.6g} to {samples.max():.6g}"
-        raise PixlateError(f"expected floating point samples in [0, 1], got {found}; divide by the largest value there can be, or save the file with 16 bits")
+        raise Unsupported(f"expected floating point samples in [0, 1], got {found}; divide by the largest value there can be, or save the file with 16 bits")
     count, channels = page.samples, 3 if page.photometric == 2 else 1
     if count < channels:
         raise ValueError(f"{count} samples a pixel")
@@ -249,10 +249,10 @@ def _image(data: bytes, main: Directory, page: Page) -> Image.Image:
         raise _unsupported(page) from error
 
 
-def _unsupported(page: Page) -> PixlateError:
+def _unsupported(page: Page) -> Unsupported:
     bits = " and ".join(str(bits) for bits in sorted(set(page.bits)))
     kind = f"{page.samples} samples of {bits} bits with photometric interpretation {page.photometric} and compression {page.compression}"
-    return PixlateError(f"unsupported kind of TIFF: {kind}; convert the file to grey or RGB of 8 or 16 bits")
+    return Unsupported(f"unsupported kind of TIFF: {kind}; convert the file to grey or RGB of 8 or 16 bits")
 
 
 def _supported(main: Directory, max_pixels: int) -> Page:
@@ -264,7 +264,7 @@ def _supported(main: Directory, max_pixels: int) -> Page:
 def _refuse_unsupported(main: Directory) -> None:
     """Refuse by name compressions, samples and colours that are not read."""
     if (main.number(_SUBFILE) & 1 and _SUB_DIRECTORIES in main.entries) or main.number(Tag.PHOTOMETRIC) in _RAW:
-        raise PixlateError("a RAW photograph (DNG, NEF, ARW and the like) is unsupported; develop it to TIFF or JPEG first")
+        raise Unsupported("a RAW photograph (DNG, NEF, ARW and the like) is unsupported; develop it to TIFF or JPEG first")
     samples = max(1, main.number(Tag.SAMPLES, 1))
     compression, predictor, bits = (
         main.number(Tag.COMPRESSION, segments.NONE),
@@ -273,7 +273,7 @@ def _refuse_unsupported(main: Directory) -> None:
     )
     if compression not in _THROUGH_PILLOW and compression != segments.LZMA:
         name = _NAMES.get(compression, f"number {compression}")
-        raise PixlateError(f"unsupported compression of a TIFF: {name}; save the file with deflate, LZW or none")
+        raise Unsupported(f"unsupported compression of a TIFF: {name}; save the file with deflate, LZW or none")
     kinds = set(main.table(Tag.SAMPLE_FORMAT, samples).tolist()) or {1}
     most = max(bits)
     if kinds == {segments.FLOATING} and bits <= {16, 32, 64}:
@@ -288,11 +288,11 @@ def _refuse_unsupported(main: Directory) -> None:
             if kinds <= {1, 4}
             else "complex or mixed numbers"
         )
-        raise PixlateError(f"unsupported samples of a TIFF: {most}-bit {word}; convert the file to {'unsigned ' if kinds == {segments.SIGNED} else ''}16 bits")
+        raise Unsupported(f"unsupported samples of a TIFF: {most}-bit {word}; convert the file to {'unsigned ' if kinds == {segments.SIGNED} else ''}16 bits")
     if predictor not in (1, segments.DIFFERENCES, segments.FLOATING_DIFFERENCES) or (
         predictor == segments.FLOATING_DIFFERENCES and kinds != {segments.FLOATING}
     ):
-        raise PixlateError(f"unsupported predictor of a TIFF: number {predictor}; save the file with predictor 2 or none")
+        raise Unsupported(f"unsupported predictor of a TIFF: number {predictor}; save the file with predictor 2 or none")
 
 
 def _kind(main: Directory) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from PIL import WebPImagePlugin
 
-from pixlate.errors import PixlateError
+from pixlate.errors import OverLimit
 from pixlate.images import limits
 from pixlate.images.codecs import decode
 from pixlate.images.codecs.decode import Parsed
@@ -89,7 +89,7 @@ def _walked(stream: BinaryIO) -> _Chunks:
         others += name not in _FRAMES
         found.frames += name in _FRAMES
         if found.frames > limits.FRAMES or others > limits.SEGMENTS:
-            raise PixlateError(f"expected at most {limits.FRAMES:,} frames and {limits.SEGMENTS:,} other chunks in a WebP file, got more; save it again")
+            raise OverLimit(f"expected at most {limits.FRAMES:,} frames and {limits.SEGMENTS:,} other chunks in a WebP file, got more; save it again")
         if (key := _METADATA.get(name)) is not None and key not in found.info:
             size += length
             if size > limits.METADATA_BYTES:
