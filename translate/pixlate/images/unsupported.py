@@ -1,5 +1,7 @@
 """Kinds of files that are not read, recognised so that the refusal names them."""
 
+import re
+
 _CONVERT = "convert it to PNG or JPEG first"
 PHONE = "convert it to JPEG or PNG (an iPhone gives JPEG with Settings, Camera, Formats, Most Compatible)"
 """What to do about HEIC."""
@@ -26,9 +28,15 @@ _KINDS: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"DDS ", "DDS", _CONVERT),
     (0, b"qoif", "QOI", _CONVERT),
     (0, b"\0\0\x01\0", "an icon (ICO)", _CONVERT),
+    *((0, b"\0\0\2\0%c\0" % count, "a cursor (CUR)", _CONVERT) for count in range(1, 64)),
+    *((0, b"\0\0%c\0\0\0\0\0" % kind, "Targa (TGA)", _CONVERT) for kind in (2, 3, 10, 11)),
+    (0, b"icns", "an icon (ICNS)", _CONVERT),
+    (128, b"DICM", "DICOM", "export it as PNG or 16-bit TIFF first"),
     (0, b"\x8aMNG", "MNG", _CONVERT),
     (0, b"\x8bJNG", "JNG", _CONVERT),
     *((0, b"P%d%c" % (number, space), "PNM (PBM, PGM, PPM)", _CONVERT) for number in range(1, 8) for space in b"\n "),
+    *((0, magic, "sound, no image", "leave it out") for magic in (b"ID3", b"\xff\xfb", b"\xff\xf3", b"OggS", b"fLaC")),
+    (8, b"WAVE", "sound, no image", "leave it out"),
     (0, b"PK\x03\x04", "a ZIP archive", "unpack it first"),
     (0, b"\x1f\x8b", "a gzip archive", "unpack it first"),
     (0, b"Rar!\x1a\7", "a RAR archive", "unpack it first"),
@@ -37,9 +45,21 @@ _KINDS: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"version https://git-lfs", "a pointer of Git LFS, no image", "run git lfs pull first"),
 )
 """Offset, bytes there, name, and what to do; the first that fits counts."""
-_HTML = "an HTML page, no image"
-_TEXTS = (("<!doctype html", _HTML), ("<html", _HTML), ("<head", _HTML), ("<svg", "SVG"), ("<?xml", "XML or SVG"))
-LONGEST = 64
+_PAGE, _SAVED = "download the image itself", "render it to PNG first"
+_TEXTS = tuple(
+    (re.compile(start), name, advice)
+    for start, name, advice in (
+        (r"<(!doctype )?svg", "SVG", _SAVED),
+        (r"<(!doctype html|html|head|body)", "an HTML page, no image", _PAGE),
+        (r"<error", "an error message in XML, no image", _PAGE),
+        (r"<(\w|!doctype)", "XML, no image", _PAGE),
+        (r"<(\?xml|!--)", "XML, HTML or SVG", _SAVED),
+        (r"(\{\s*[\"}]|\[\s*[\"{\[\]])", "JSON, no image", _PAGE),
+    )
+)
+"""Beginning of a text behind its prologue, in small letters, name, and what to do; the first that fits counts."""
+_PROLOGUE = re.compile(r"(\s+|<\?xml.*?\?>|<!--.*?-->)*", re.DOTALL)
+LONGEST = 512
 """Bytes at the beginning of a file that are looked at."""
 
 
@@ -48,11 +68,6 @@ def named(head: bytes) -> tuple[str, str]:
     for offset, magic, name, advice in _KINDS:
         if head.startswith(magic, offset):
             return name, advice
-    try:
-        text = head[: LONGEST - 4].decode("utf-8-sig").lstrip().lower()
-    except UnicodeDecodeError:
-        return "", ""
-    for beginning, name in _TEXTS:
-        if text.startswith(beginning):
-            return name, "download the image itself" if "HTML" in name else "render it to PNG first"
-    return "", ""
+    text = head[:LONGEST].decode("utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig", "replace").lower()
+    text = text[_PROLOGUE.match(text).end() :]  # type: ignore[union-attr]
+    return next(((name, advice) for start, name, advice in _TEXTS if start.match(text)), ("", ""))
