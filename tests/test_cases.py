@@ -251,7 +251,7 @@ def test_unequal(cases: Path) -> None:
 
 def test_set_cut(cases: Path, tmp_path: Path) -> None:
     _, (problem,) = _checked(cases / "set_cut")
-    assert "1 files cannot be read" in problem and "image_5.jpg" in problem
+    assert "1 file cannot be read" in problem and "image_5.jpg" in problem
     sizes = ("--channels", 8, "--blocks", 1, "--patch", 16, "--batch", 2, "--steps", 30, "--stages", "pixel", "--hold-out", 0, "--device", "cpu")
     (done,) = run_modules(["pixlate", "train", "srgan", cases / "set_cut", "--out", tmp_path / "run", *sizes])
     assert done.code == 2 and "image_5.jpg" in done.err and f"pixlate train --resume {tmp_path / 'run'}" in done.err

@@ -335,7 +335,7 @@ REFUSED = {
     "check no domains": "expected one folder with a folder of images for each domain, at least two, got {folder}/photos with 0 of them; write faces/, with faces/blond/",
     "check unknown": "expected --kind to be one of degraded, domains, masked, paired, unpaired, got 'domain'; choose one, or install the plugin that defines it",
     "train no domains": "expected one folder with a folder of images for each domain, at least two, got {folder}/photos with 0 of them; write faces/, with faces/blond/",
-    "train wrong masks": "expected a mask for every photograph, got 1 files without a partner: {folder}/photos/001.png; add or remove them",
+    "train wrong masks": "expected a mask for every photograph, got 1 without a partner: {folder}/photos/001.png; add or remove them",
 }
 
 
@@ -360,7 +360,7 @@ def test_folders_of_the_kinds_are_checked(workplace: Workplace) -> None:
     assert "masked: photographs and masks matched by name, 4 pairs" in workplace.done["check masked"].require().out
     wrong = workplace.done["check wrong masks"]
     assert wrong.code == 1
-    assert "got 1 files without a partner" in wrong.out and re.search(r"got \S+/002.png \(44 x 41\) for \S+/002.png \(44 x 40\)", wrong.out)
+    assert "got 1 without a partner" in wrong.out and re.search(r"got \S+/002.png \(44 x 41\) for \S+/002.png \(44 x 40\)", wrong.out)
 
 
 def test_configuration_for_triton_lists_image_and_mask(workplace: Workplace) -> None:

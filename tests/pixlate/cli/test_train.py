@@ -324,7 +324,7 @@ def folders(tmp_path: Path) -> Path:
     [
         (["pix2pix", "many", "empty"], r"expected images \(.*\) in \S*empty, found none; name a folder that holds some"),
         (["pix2pix", "many", "missing"], r"expected a folder of images, got \S*missing, which is not there"),
-        (["pix2pix", "many", "other"], r"expected a source and a target of every name, got 2 files without a partner: \S*001.png, \S*alone.png"),
+        (["pix2pix", "many", "other"], r"expected a source and a target of every name, got 2 without a partner: \S*001.png, \S*alone.png"),
         (["pix2pix", "many", "many", "many"], "expected two folders, SOURCE TARGET, or one of images side by side, got 3"),
         (["cyclegan", "many"], "expected two folders, SOURCE TARGET, got 1; name a folder of sources and one of targets"),
         (["cyclegan", "few", "many"], "expected more than 1 images, of which 1 are held out for validation, got 1; add images or lower --hold-out"),

@@ -57,7 +57,7 @@ def test_files_without_a_partner_are_listed_and_refused(tmp_path: Path) -> None:
     for index in range(12):
         (target / f"{index:03}.png").unlink()
     (source / "013.png").unlink()
-    with pytest.raises(PixlateError, match=r"got 13 files without a partner: .*/source/000\.png, .*009\.png and 3 more; add the partners or take them out"):
+    with pytest.raises(PixlateError, match=r"got 13 without a partner: .*/source/000\.png, .*009\.png and 3 more; add the partners or take them out"):
         PairedImages([source, target], SMALL, 3, 3)
 
 

@@ -45,16 +45,24 @@ def newest_step(run: Path) -> int:
 def test_finished_run_is_made_longer_twice_and_its_files_agree(make_run: MakeRun, fit: Fit, logged: Logged, tmp_path: Path) -> None:
     fit(make_run(**LINEAR), tmp_path)
     said = lengthened(tmp_path, steps=8)
-    assert "goes on at a learning rate of 0.001: the linear schedule is that of 8 steps now" in said
+    assert "goes on at a learning rate of 0.001: the linear schedule is that of 8 steps now, and was of 4" in said
     assert newest_step(tmp_path) == 8
     said = lengthened(tmp_path, steps=10)
-    assert "goes on at a learning rate of 0.0004: the linear schedule is that of 10 steps now" in said
+    assert "goes on at a learning rate of 0.0004: the linear schedule is that of 10 steps now, and was of 8" in said
     rates = logged(tmp_path, "learning_rate")
     assert [rates[step] for step in (1, 4, 5, 6, 8, 9, 10)] == pytest.approx([1e-3, 5e-4, 1e-3, 7.5e-4, 2.5e-4, 4e-4, 2e-4])
     checkpoint, _ = load_newest(tmp_path / "checkpoints")
     stored = tomllib.loads((tmp_path / "options.toml").read_text())["train"]["srgan"]
     assert (checkpoint.step, checkpoint.state["options"]["steps"], stored["steps"], stored["epochs"]) == (10, 10, 10, 0)
     assert fit(RunOptions.load(tmp_path, installed().offered(Method)), tmp_path, resume=True).progress == [], "a plain resume finds it finished"
+
+
+def test_run_that_is_made_shorter_names_both_lengths(make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
+    fit(make_run(**LINEAR), tmp_path)
+    lengthened(tmp_path, steps=8)
+    said = lengthened(tmp_path, steps=8)
+    assert any("is that of 8 steps now, and was of 8" in line for line in said)
+    assert any(line.startswith("these are done; ") for line in said)
 
 
 def test_longer_run_killed_at_once_resumes_as_the_longer_one(make_run: MakeRun, fit: Fit, digests: Digests, tmp_path: Path) -> None:

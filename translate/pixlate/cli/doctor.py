@@ -46,7 +46,11 @@ def doctor(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
 
 
 def _machine() -> Iterator[Check]:
-    yield Check("system", "ok", f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {granted_cores()} cores granted")
+    yield Check(
+        "system",
+        "ok",
+        f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {granted_cores()} core{'' if granted_cores() == 1 else 's'} granted",
+    )
     yield Check("run time", "ok", ", ".join(f"{name} {version(name)}" for name in _RUN))
     for title, (extra, names) in {"training": ("train", _TRAIN), **_EXTRAS}.items():
         versions = {name: _version(name) for name in names}

@@ -123,7 +123,9 @@ def _read(folders: Sequence[Path], track: Track, layout: str) -> tuple[DataRepor
     report = DataReport(layout, [_folder(*each) for each in zip(folders, files, strict=True)])
     if broken := [file.error for file in found.values() if file.error]:
         shown = " | ".join(broken[:10]) + (f" | and {len(broken) - 10} more" if len(broken) > 10 else "")
-        report.problems.append(f"{len(broken)} files cannot be read; fix or remove them, or train with --damaged skip: {shown}")
+        report.problems.append(
+            f"{len(broken)} {'file' if len(broken) == 1 else 'files'} cannot be read; fix or remove them, or train with --damaged skip: {shown}"
+        )
     return report, files
 
 

@@ -79,9 +79,7 @@ class PairedImages:
         source, target = reversed(folders) if self.options.reverse else folders
         pairs, alone = match_by_name(source, target)
         if alone:
-            raise PixlateError(
-                f"expected a source and a target of every name, got {len(alone)} files without a partner: {without_partner(alone, source, target)}"
-            )
+            raise PixlateError(f"expected a source and a target of every name, got {len(alone)} without a partner: {without_partner(alone, source, target)}")
         return list(pairs)
 
     def _read(self, files: tuple[Path, ...]) -> Decoded:

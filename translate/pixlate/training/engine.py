@@ -64,10 +64,10 @@ def train(
     try:
         damaged = session.restore(new_length) if resume else session.begin(tell)
         tell(session.described())
+        if new_length:
+            tell(session.goes_on())
         if resume and session.done == session.trainer.steps:
             tell(f"these are done; `pixlate train --resume {quote(str(run))} --steps N` makes the run longer, with N counted from its beginning")
-        elif new_length:
-            tell(session.goes_on())
         return session.train(watch, warn, damaged)
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
@@ -100,7 +100,7 @@ class Session:
         check_used(options.training, options.data.hold_out > 0, "--hold-out above 0", "best", *plateau)
         if self.metric not in self.directions:
             raise PixlateError(f"expected --best to be one of {', '.join(self.directions)}, got {self.metric!r}; choose one")
-        self.done = 0
+        self.done = self._steps_before = 0
         self.best: dict[str, Any] | None = None
         self._held: FileIO | None = None
 
@@ -148,8 +148,9 @@ class Session:
         self.done, self.best = checkpoint.step, best if kept else None
         if self.fabric.is_global_zero and self.best:  # a process killed after the checkpoint may not have noted it
             mark_best(self.run / CHECKPOINTS, self.best)
+        self._steps_before = self.options.of_length(*length).training.total_steps(self.trainer.data.images)
         if new_length and not first_steps:
-            first_steps = self.options.of_length(*length).training.total_steps(self.trainer.data.images)
+            first_steps = self._steps_before
         if first_steps:
             self.trainer.begun_with(first_steps)
         if new_length:
@@ -168,7 +169,7 @@ class Session:
         """Say how a run of a new length goes on."""
         training, schedule = self.options.training, self.trainer.schedule
         rate = training.learning_rate * schedule.factor(min(self.done, self.trainer.steps - 1))
-        return f"goes on at a learning rate of {rate:.3g}: the {training.schedule} schedule is that of {self.trainer.steps} steps now"
+        return f"goes on at a learning rate of {rate:.3g}: the {training.schedule} schedule is that of {self.trainer.steps} steps now, and was of {self._steps_before}"
 
     def described(self) -> str:
         """Say in one line what is trained."""

@@ -29,7 +29,7 @@ def pairs_of(folders: Sequence[Path]) -> tuple[list[tuple[Path, Path]], list[str
         if sizes[0] != sizes[1]:
             other.append(f"{mask} ({sizes[1]}) for {photograph} ({sizes[0]})")
     if alone:
-        problems.append(f"expected a mask for every photograph, got {len(alone)} files without a partner: {name_some(alone)}; add or remove them")
+        problems.append(f"expected a mask for every photograph, got {len(alone)} without a partner: {name_some(alone)}; add or remove them")
     if other:
         problems.append(f"expected masks of the size of their photographs, got {name_some(other)}; make them again")
     return pairs, problems
