@@ -123,6 +123,7 @@ def test_array_that_claims_more_than_it_holds_is_refused_before_memory_is_taken(
         ("'<f4'", "(" + "-" * 900 + "1, 2, 3)", "truncated or damaged"),
         ("'<f4'", "(" * 9000, "truncated or damaged"),
         ("'<f4'", "(1" + "0" * 900 + ", 2, 3)", "its samples end too soon"),
+        ("'<f4'", "(True, True, True)", r"^expected an array of .height, width, channels., got \(True, True, True\)"),
         ("'<f4'", "(-1, 2, 3)", "2 x -1 pixels"),
         ("'|V0'", "(9000, 9000, 4)", r"^expected samples of uint8, uint16 or floating point, got \|V0"),
         ("('<f4', (9000, 9000))", "(1, 1, 1)", "^unsupported samples of an array: records; save one number a sample$"),

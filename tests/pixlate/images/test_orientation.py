@@ -95,6 +95,18 @@ def test_orientation_found_only_in_xmp_is_applied_as_pillow_does(file: Callable[
     assert b'tiff:Orientation="1"' in picture.metadata.xmp
 
 
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("format", ["JPEG", "TIFF"])
+def test_orientation_in_xmp_of_utf_16_is_applied_and_set_upright(codec: str, mark: str, format: str) -> None:
+    packet, image = (mark + XMP.decode()).encode(codec), Image.fromarray(photograph())
+    data = saved(image, "JPEG", xmp=packet) if format == "JPEG" else saved(image, "TIFF", tiffinfo={700: packet})
+    picture = read_picture(data, max_pixels=LIMIT)
+    plain = read_picture(saved(image, format), max_pixels=LIMIT).pixels
+    assert np.array_equal(picture.pixels, turned(plain, 6))
+    assert 'tiff:Orientation="1"' in picture.metadata.xmp.decode(codec)
+
+
 def test_exif_and_xmp_both_say_upright_afterwards(file: Callable[[str, bytes], Path]) -> None:
     path = file("both.jpg", saved(Image.fromarray(photograph()), "JPEG", exif=_tagged(8), xmp=XMP))
     picture = read_picture(path, max_pixels=LIMIT)

@@ -70,6 +70,12 @@ def test_a_packet_without_anything_false_stays_as_it_is() -> None:
         assert stale.corrected(xmp, 128, 48) == (xmp, ())
 
 
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_packet_of_utf_16_is_corrected_too(codec: str) -> None:
+    xmp = packet({"tiff:ImageWidth": 64, "exif:PixelYDimension": 24})
+    assert stale.corrected(xmp.decode().encode(codec), 128, 48) == stale.corrected(xmp, 128, 48)
+
+
 @pytest.mark.parametrize(("width", "height"), [(128, 48), (256, 96), (64, 24), (193, 72)])
 def test_a_panoramas_sizes_are_scaled_as_its_picture_was(width: int, height: int) -> None:
     xmp = packet({f"GPano:{name}": value for name, value in PANORAMA.items()} | {"GPano:ProjectionType": "equirectangular"})

@@ -30,7 +30,7 @@ def probe(stream: BinaryIO) -> Header:
     if dtype.names or dtype.subdtype:
         raise Unsupported("unsupported samples of an array: records; save one number a sample")
     full = (*shape, 1) if len(shape) == 2 else shape
-    if len(full) != 3 or 0 in full:
+    if len(full) != 3 or 0 in full or bool in map(type, shape):
         raise Unsupported(f"expected an array of (height, width, channels), got {shape}; save one image a file")
     if stream.tell() + prod(full) * dtype.itemsize > stream.seek(0, 2):
         raise ValueError("its samples end too soon")

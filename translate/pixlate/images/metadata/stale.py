@@ -7,7 +7,7 @@ from typing import Any
 from xml.dom import Node, minidom
 from xml.parsers.expat import ExpatError
 
-from pixlate.images.metadata.xmp import EXTENSION, RDF, XMLNS, parsed, remove_children, written
+from pixlate.images.metadata.xmp import EXTENSION, RDF, XMLNS, in_utf8, parsed, remove_children, written
 
 Property = tuple[str, str]
 """Namespace and local name."""
@@ -54,14 +54,16 @@ Corrected = tuple[bytes, tuple[str, ...]]
 
 def corrected(packet: bytes, width: int, height: int) -> Corrected:
     """Return a packet that is true of a picture of that size, in pixels, and notes on what was dropped; byte for byte where there is nothing to correct."""
-    if not any(space in packet for space in _TOUCHED) and not packet.startswith((b"\xff\xfe", b"\xfe\xff")):
+    text = in_utf8(packet)
+    if not any(space in text for space in _TOUCHED):
         return packet, ()
     return _edited(packet, lambda items: _Edit.joined(_lost(items), _sizes(items, (width, height)), _panorama(items, (width, height)), _in_pixels(items)))
 
 
 def turned(packet: bytes) -> Corrected:
     """Return the packet of a picture whose pixels were turned upright, without the regions (such as faces) in it, which are counted from its stored edges."""
-    if not any(mark.encode() in packet for mark in (_REGIONS, _MICROSOFT, "ImageRegion")):
+    text = in_utf8(packet)
+    if not any(mark.encode() in text for mark in (_REGIONS, _MICROSOFT, "ImageRegion")):
         return packet, ()
     spaces = {(_REGIONS, "Regions"), (_MICROSOFT, "RegionInfo"), (EXTENSION, "ImageRegion")}
     note = "the regions (such as faces) were left out, since the picture was turned upright"

@@ -16,6 +16,8 @@ SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
 _ORIENTATION = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|>\s*))([0-9])(?=\s*["'<])""")
 _DECLARATION = re.compile(r"^<\?xml\s[^>]*\?>")
+_WIDE = {b"\xff\xfe": "utf-16-le", b"<\0": "utf-16-le", b"\xfe\xff": "utf-16-be", b"\0<": "utf-16-be"}
+"""First two bytes of a packet in UTF-16 -> its codec."""
 _EMPTY = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="' + RDF + '">'
     '<rdf:Description rdf:about=""/></rdf:RDF></x:xmpmeta>\n<?xpacket end="w"?>'
@@ -27,13 +29,23 @@ _GIF_CLOSING = b"\x01" + bytes(range(255, -1, -1)) + b"\0"
 
 def orientation(xmp: bytes) -> int | None:
     """Return tiff:Orientation, 1 to 8, or None where the packet has none."""
-    found = _ORIENTATION.search(xmp)
+    found = _ORIENTATION.search(in_utf8(xmp))
     return int(found[2]) if found and 1 <= int(found[2]) <= 8 else None
 
 
 def upright(xmp: bytes) -> bytes:
     """Set tiff:Orientation, where there is one, to 1."""
-    return _ORIENTATION.sub(rb"\g<1>1", xmp)
+    narrow = in_utf8(xmp)
+    changed = _ORIENTATION.sub(rb"\g<1>1", narrow)
+    return xmp if changed == narrow else changed if narrow is xmp else changed.decode().encode(_WIDE[xmp[:2]])
+
+
+def in_utf8(xmp: bytes) -> bytes:
+    """Return a packet of UTF-16 in UTF-8, and any other as it is."""
+    if xmp[:2] not in _WIDE:
+        return xmp
+    whole = xmp + b"\0" * (len(xmp) % 2)  # the last zero may have been taken for padding
+    return whole.decode(_WIDE[xmp[:2]], "replace").encode()
 
 
 def tags(xmp: bytes) -> int:
@@ -82,7 +94,7 @@ def written(document: minidom.Document) -> bytes:
 
 def parsed(xmp: bytes) -> minidom.Document:
     """Parse a packet that has an rdf:RDF; raises ValueError or ExpatError where it is not one, declares entities or is nested too deeply."""
-    text = xmp.decode("utf-16" if xmp.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8").strip("\ufeff\0 \t\r\n")
+    text = in_utf8(xmp).decode().strip("\ufeff\0 \t\r\n")
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise ValueError("entity declarations")
     data = _DECLARATION.sub("", text).encode()
