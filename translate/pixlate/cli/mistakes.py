@@ -57,6 +57,8 @@ def _unknown_command(error: UnknownCommandError, command: str) -> str:
 def _unknown_option(error: UnknownOptionError, command: str, help_page: str) -> str:
     option = (error.token.keyword or error.token.value).partition("=")[0]
     names = [name for each in error.argument_collection if each.parse for name in each.names]
+    words = {word.partition("=")[0] for word in error.root_input_tokens or () if word.startswith("-")}
+    others = {word: text for word in sorted(words - {option, *names}) if (text := answer(command.partition(" ")[0], word))}
     engine = next((each.name for each in installed().offered(Engine).values() if option in map(flag, (item.name for item in fields(each.options)))), "")
     if known := answer(command.partition(" ")[0], option):
         advice = known
@@ -65,7 +67,7 @@ def _unknown_option(error: UnknownOptionError, command: str, help_page: str) -> 
     else:
         advice = _near(option, names) or help_page
     place = f" in {error.token.source}" if error.token.source not in ("", "cli") else ""
-    return f"expected an option of `pixlate {command}`, got {option}{place}; {advice}"
+    return f"expected an option of `pixlate {command}`, got {option}{place}; {advice}{''.join(f'; for {word} {text}' for word, text in others.items())}"
 
 
 def _unfit(error: CoercionError, token: Token, help_page: str) -> str:
