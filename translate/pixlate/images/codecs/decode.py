@@ -90,6 +90,9 @@ def bounded(metadata: Metadata) -> tuple[Metadata, tuple[str, ...]]:
     if sum(map(len, metadata.comments)) > limits.BLOCK_BYTES:
         notes.append(f"comments longer than {limits.BLOCK_BYTES >> 20} MB were left out")
         metadata = replace(metadata, comments=())
+    if xmp.tags(metadata.xmp) > limits.XML_TAGS and (packet := xmp.without_ancestors(metadata.xmp)) != metadata.xmp:
+        notes.append("the list of the documents that the picture was made from (DocumentAncestors) was left out of XMP")
+        metadata = replace(metadata, xmp=packet)
     if xmp.tags(metadata.xmp) > limits.XML_TAGS:
         notes.append(f"the XMP packet has more than {limits.XML_TAGS:,} tags and was left out")
         metadata = replace(metadata, xmp=b"")

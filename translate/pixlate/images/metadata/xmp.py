@@ -15,6 +15,7 @@ SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 """Vocabulary of IPTC's digital source types."""
 
 _ORIENTATION = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|>\s*))([0-9])(?=\s*["'<])""")
+_ANCESTORS, _ANCESTORS_END = b"<photoshop:DocumentAncestors>", b"</photoshop:DocumentAncestors>"
 _DECLARATION = re.compile(r"^<\?xml\s[^>]*\?>")
 _WIDE = {b"\xff\xfe": "utf-16-le", b"<\0": "utf-16-le", b"\xfe\xff": "utf-16-be", b"\0<": "utf-16-be"}
 """First two bytes of a packet in UTF-16 -> its codec."""
@@ -51,6 +52,13 @@ def in_utf8(xmp: bytes) -> bytes:
 def tags(xmp: bytes) -> int:
     """Return how many tags and attributes a packet has, or a few more: what parsing it costs. In UTF-16 the same bytes are found."""
     return xmp.count(b"<") + xmp.count(b"=")
+
+
+def without_ancestors(xmp: bytes) -> bytes:
+    """Remove Photoshop's list of all documents that anything was ever copied from, which grows to tens of thousands of tags."""
+    text = in_utf8(xmp)
+    begin, end = text.find(_ANCESTORS), text.find(_ANCESTORS_END)
+    return text[:begin] + text[end + len(_ANCESTORS_END) :] if 0 <= begin < end else xmp
 
 
 def add_origin(xmp: bytes, digital_source_type: str) -> tuple[bytes, str]:
