@@ -1,6 +1,7 @@
 """Strips and tiles of TIFF: every kind gives what tifffile gives, and no bytes crash, stall or blow up the reader."""
 
 import struct
+import sys
 import zlib
 from collections.abc import Callable
 from io import BytesIO
@@ -341,3 +342,12 @@ def test_directories_inside_each_other_are_not_followed() -> None:
         struct.pack_into("<H", body, offset, 4000)
     data = b"II*\0" + struct.pack("<I", 8) + bytes(body)
     assert len(first_directory(BytesIO(data)).chain()) <= len(data) // 48_000 + 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="libtiff is found by its symbols")
+def test_damaged_lzw_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    data = bytearray(saved(Image.fromarray(photograph()), "TIFF", compression="tiff_lzw"))
+    data[40:200] = b"\xff" * 160
+    with pytest.raises(PixlateError, match="damaged"):
+        read_picture(bytes(data), max_pixels=LIMIT)
+    assert capfd.readouterr().err == ""

@@ -4,11 +4,14 @@ No decoder here can be crashed by its bytes: zlib and lzma of Python, and libtif
 predictor 3: Adobe Photoshop TIFF Technical Note 3.
 """
 
+import ctypes
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 from io import BytesIO
 
 import imagecodecs
@@ -236,8 +239,19 @@ def _grey(file: bytes) -> bytes:
         return image.tobytes()
 
 
+@cache
+def _silence() -> None:
+    """Keep libtiff from printing what it finds to standard error by itself; its failures are raised all the same.
+
+    Where Pillow brings libtiff without its symbols, as on Windows, it goes on printing.
+    """
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)  # type: ignore[attr-defined]  # of a library that Pillow has loaded
+
+
 def image_of(file: bytes) -> Image.Image:
     """Return an image of Pillow that is ready to be decoded, without the limit of pixels that Pillow has for the whole process; raises SyntaxError."""
+    _silence()
     image = TiffImagePlugin.TiffImageFile(BytesIO(file))
     image.im = Image.new(image.mode, image.size, None).im  # where the memory is there, Pillow does not ask how much it is
     return image
