@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from pixlate.cli import main
+from pixlate.cli.data import check
+from pixlate.errors import PixlateError
 from pixlate.plugin.testing import make_photographs
 
 
@@ -65,3 +67,8 @@ def test_mistakes_give_2_and_one_line(
     assert run(monkeypatch, *arguments) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"pixlate: {message}") and error.count("\n") == 1
+
+
+def test_an_empty_kind_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(PixlateError, match=r"expected --kind to be one of degraded, .*paired.*, got ''"):
+        check((tmp_path,), kind="")

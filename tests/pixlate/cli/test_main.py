@@ -135,6 +135,17 @@ def test_interrupting_gives_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
     assert run("models") == 130
 
 
+@pytest.mark.parametrize("line", ["models", "convert a b --model upscale-x2"])
+def test_a_command_that_is_interrupted_says_so(line: str, run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pixlate.cli.models.cards", interrupted)
+    monkeypatch.setattr("pixlate.cli.convert.convert_images", interrupted)
+    assert run(*line.split()) == 130
+    assert capsys.readouterr().err == "pixlate: interrupted\n"
+
+
 def test_convert_without_a_model_says_how_to_name_one(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("convert", "photos", "out") == 2
     assert "expected a model; write: pixlate convert photos/ out/ --model upscale-x4" in capsys.readouterr().err

@@ -469,3 +469,8 @@ def test_a_folder_that_may_not_be_read_is_reported_and_the_others_converted(tmp_
 def test_values_of_wrong_types_are_refused_with_the_type_to_give(call: Callable[[], object], sentence: str) -> None:
     with pytest.raises(PixlateError, match=re.escape(sentence)):
         call()
+
+
+def test_a_suffix_longer_than_a_name_is_refused_before_the_start() -> None:
+    with pytest.raises(PixlateError, match="expected --suffix of at most 200 bytes, got 300"):
+        ConvertOptions(suffix="é" * 150)

@@ -52,6 +52,8 @@ def build_app(tokens: Sequence[str] = ()) -> App:
     app.command("pixlate.cli.doctor:doctor", name="doctor", help="Report what this machine has, what is missing and how to fix it.")
     installed().add_commands(app)
 
+    app.meta.suppress_keyboard_interrupt = False  # main says it
+
     @app.meta.default
     def pixlate(*tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)], config: Path | None = None) -> object:
         """Image-to-image translation.

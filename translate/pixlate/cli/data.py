@@ -23,7 +23,7 @@ app = App(name="data", help="Check folders of training images.", help_format="pl
 def check(
     folders: Annotated[tuple[Path, ...], Parameter(negative_iterable=())] = (),
     *,
-    kind: str = "",
+    kind: str | None = None,
     pairing: Annotated[str | None, Parameter(show=False)] = None,
     patch: int = 0,
     json: Annotated[bool, Parameter(negative="")] = False,
@@ -49,12 +49,12 @@ def check(
         raise PixlateError(f"--pairing is now --kind; write: pixlate data check --kind {pairing}")
     if patch < 0:
         raise PixlateError(f"expected --patch of at least 0, got {patch}; raise it")
-    chosen = _named(kind) if kind else None
+    chosen = None if kind is None else _named(kind)
     console = Console(stderr=True)
     report = check_folders(
         folders, chosen, patch, lambda files, count: track(files, "reading images", count, console=console, disable=not console.is_terminal, transient=True)
     )
-    otherwise = "" if kind else "; where they are not, say what they are with --kind"
+    otherwise = "; where they are not, say what they are with --kind" if kind is None else ""
     print(json_format.dumps(asdict(report)) if json else _text(report, otherwise))
     return 1 if report.problems else 0
 

@@ -1,5 +1,6 @@
 """Options of a conversion; the string under a field is its help on the command line."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, Self
@@ -11,6 +12,8 @@ from pixlate.system.cores import granted_cores
 from pixlate.system.text import refuse_flattened
 
 OnExists = Literal["resume", "skip", "overwrite"]
+LONGEST_SUFFIX = 200
+"""Bytes that may be added to a name; file systems hold 255 in all."""
 LARGEST_BUCKET = 1024
 """Largest multiple to which sides are padded: beyond it most of what is computed is thrown away."""
 _ENGINE = "write pixlate.convert(source, out, model, options, engine=pixlate_ray.RayOptions(address=..., concurrency=...)), or engine='ray'"
@@ -103,6 +106,10 @@ class ConvertOptions:
             raise PixlateError(f"expected two files for --report and --sheet, got {self.report} for both; name another one")
         if "/" in self.suffix or "\\" in self.suffix or "\0" in self.suffix:
             raise PixlateError(f"expected --suffix without slashes, got {self.suffix!r}; it is added to the file's name only")
+        if len(os.fsencode(self.suffix)) > LONGEST_SUFFIX:
+            raise PixlateError(
+                f"expected --suffix of at most {LONGEST_SUFFIX} bytes, got {len(os.fsencode(self.suffix))}; names of files hold about 250 in all"
+            )
 
     @property
     def workers(self) -> int:
