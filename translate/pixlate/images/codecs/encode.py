@@ -15,6 +15,8 @@ from pixlate.images.picture import Metadata, Picture
 Encoded = tuple[bytes, tuple[str, ...]]
 _SEGMENT = 65533
 """Bytes that fit in one segment of a JPEG file."""
+_ROWS = 64
+"""Rows of a picture whose colours are looked up at once."""
 _EFFORT = 70
 """How hard libwebp tries to make a lossless file small, 0 to 100."""
 
@@ -112,10 +114,13 @@ def _indexed(image: Image.Image, colours: int) -> tuple[Image.Image, bool]:
     found = image.getcolors(colours)
     if found is None:
         return image.quantize(colours), False
-    numbers = np.asarray(image.convert("RGBX")).view(np.uint32)  # one a pixel
-    colours_used, indices = np.unique(numbers, return_inverse=True)
-    indexed = Image.fromarray(indices.reshape(numbers.shape[:2]).astype(np.uint8), "P")
-    indexed.putpalette(colours_used.tobytes(), "RGBX")
+    pixels, place = np.asarray(image), np.array([1 << 16, 1 << 8, 1], np.uint32)  # that of each channel in one number for a colour
+    palette = np.array(sorted(colour for _, colour in found), np.uint8)
+    indices = np.empty(pixels.shape[:2], np.uint8)
+    for top in range(0, len(pixels), _ROWS):
+        indices[top : top + _ROWS] = np.searchsorted(palette @ place, pixels[top : top + _ROWS] @ place)
+    indexed = Image.fromarray(indices, "P")
+    indexed.putpalette(palette.tobytes())
     return indexed, True
 
 
