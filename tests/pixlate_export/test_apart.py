@@ -121,6 +121,8 @@ def test_the_process_ends_with_an_interrupted_command(work: ModuleType, monkeypa
 def test_commands_survive_a_crash(
     words: list[str], name: str, remedy: str, work: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.pth").write_bytes(b"weights")
     monkeypatch.setattr(command, "apart", apart)
     monkeypatch.setattr(command, name, work.crash)
     monkeypatch.setattr(sys, "argv", ["pixlate", *words, str(tmp_path / "out.onnx")])

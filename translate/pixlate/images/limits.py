@@ -5,8 +5,8 @@ BLOCK_BYTES = 16 << 20
 generators 2 MB. What is longer is left out with a note; the pixels are read."""
 METADATA_BYTES = 32 << 20
 """Most bytes of all blocks of metadata of a file together, unpacked; the rest is left out with a note."""
-XML_TAGS = 30_000
-"""Most tags and attributes in an XMP packet that is kept: half a second for reading and writing it. Programs write hundreds, with a long history a few
+XML_TAGS = 100_000
+"""Most tags and attributes in an XMP packet that is kept: a second or two for reading and writing it. Programs write hundreds, with a long history a few
 thousand. Photoshop lists up to tens of thousands of ancestors; that list is left out first, then the packet, each with a note."""
 XML_DEPTH = 100
 """Most tags within each other in an XMP packet; programs nest about ten. The time that parsing takes grows with its square."""
