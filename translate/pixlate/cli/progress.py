@@ -15,6 +15,7 @@ from pixlate.convert.report import Report, Result
 from pixlate.system.text import printable
 
 _LOOK = 1.0
+"""Seconds between two looks at whether a line is due."""
 _WIDEST = 24
 """Characters of the model's name: the end of a path is the most informative, and a line has 80."""
 

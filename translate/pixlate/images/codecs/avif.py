@@ -21,8 +21,6 @@ from pixlate.plugin.image_format import Frame, Header, Opened
 BRANDS = (b"avif", b"avis")
 _HIGHEST = 1 << 12
 """Bytes of the first box that are looked at; it names its kinds in four bytes each."""
-
-
 _BOXES = 1 << 20
 """Bytes at the beginning within which the boxes that describe the pixels are looked for."""
 

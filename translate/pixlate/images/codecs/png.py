@@ -206,8 +206,7 @@ def encoded(picture: Picture, quality: int) -> Encoded:
     deep = bytes(imagecodecs.png_encode(plain, level=LEVEL))
     carrier = _through_pillow(Image.new("L" if picture.pixels.shape[2] == 1 else "RGB", (1, 1)), metadata)
     blocks = b"".join(block for name, block in chunks(carrier) if name not in (b"IHDR", b"IDAT", b"IEND"))
-    header = 8 + 25
-    return deep[:header] + blocks + b"".join(block for name, block in chunks(deep) if name in (b"IDAT", b"IEND")), notes
+    return deep[: len(_MARK) + _FORMAT] + blocks + b"".join(block for name, block in chunks(deep) if name in (b"IDAT", b"IEND")), notes
 
 
 def chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
