@@ -131,7 +131,12 @@ def test_total_variation_is_of_images_from_minus_one_to_one() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "kind"),
-    [({}, UNet), ({"generator": "resnet", "depth": 8, "blocks": 2}, ResNet), ({"generator": "resnet", "depth": 8, "blocks": 2, "skip": True}, ResNet)],
+    [
+        ({}, UNet),
+        ({"generator": "resnet", "depth": 8, "blocks": 2}, ResNet),
+        ({"generator": "resnet", "depth": 8, "blocks": 2, "skip": True}, ResNet),
+        ({"generator": "resnet", "depth": 8, "blocks": 2, "downsamplings": 0, "dropout": 0.0, "pointwise": True}, ResNet),
+    ],
 )
 def test_generator_works_on_images_from_zero_to_one(changes: dict[str, Any], kind: type[nn.Module], images: tuple[Tensor, Tensor]) -> None:
     network: Any = build_generator(replace(SMALL, **changes), 3, 3)

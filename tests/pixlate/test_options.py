@@ -68,6 +68,7 @@ from pixlate.options import AdversarialOptions, DataOptions, DegradedOptions, Pa
         (AdversarialOptions, {"downsamplings": 3}, "--downsamplings with --generator resnet only"),
         (AdversarialOptions, {"skip": True}, "--skip with --generator resnet only"),
         (AdversarialOptions, {"generator": "resnet", "skip": True, "channels_in": 1}, "--channels-in and --channels-out to be equal with --skip, got 1 and 3"),
+        (AdversarialOptions, {"generator": "resnet", "pointwise": True}, "--downsamplings 0 with --pointwise, got 2"),
         (AdversarialOptions, {"discriminator": ()}, "--discriminator patch, pixel or both, got ()"),
         (AdversarialOptions, {"discriminator": ("patch", "patch")}, "--discriminator patch, pixel or both, got ('patch', 'patch')"),
         (AdversarialOptions, {"discriminator": ("pixel",), "discriminator_layers": 2}, "--discriminator-layers with --discriminator patch only"),

@@ -30,7 +30,7 @@ def build_generator(options: AdversarialOptions, channels_in: int, channels_out:
     if options.generator == "unet":
         network = UNet(channels_in, channels_out, options.depth, options.channels, *shared, options.dropout_blocks)
     else:
-        network = ResNet(channels_in, channels_out, options.blocks, options.channels, options.downsamplings, *shared, options.skip)
+        network = ResNet(channels_in, channels_out, options.blocks, options.channels, options.downsamplings, *shared, options.skip, pointwise=options.pointwise)
     initialise(network, options.initialisation, options.initial_gain)
     return Symmetric(network)
 

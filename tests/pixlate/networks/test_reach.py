@@ -19,6 +19,7 @@ MAKERS: dict[str, Callable[[], Network]] = {
     "resnet that blurs": lambda: ResNet(blocks=1, channels=2, norm="batch", upsampling="bilinear", halve="blurred", padding="replicate"),
     "resnet with zeros beyond the border": lambda: ResNet(blocks=1, channels=2, norm="none", padding="zero"),
     "resnet with skip": lambda: ResNet(blocks=1, channels=2, norm="none", skip=True),
+    "resnet of single pixels": lambda: ResNet(blocks=1, channels=2, downsamplings=0, norm="none", pointwise=True),
     "unet of depth 2": lambda: UNet(depth=2, channels=2),
     "unet of depth 4": lambda: UNet(depth=4, channels=2, norm="none"),
     "unet that resizes": lambda: UNet(depth=3, channels=2, upsampling="resize"),

@@ -76,6 +76,7 @@ def test_images_the_network_cannot_take_are_refused(network: Network, shape: tup
         (lambda: ResNet(blocks=0), "expected at least 1 block and 0 downsamplings, got 0 and 2"),
         (lambda: ResNet(downsamplings=-1), "got 9 and -1; choose more"),
         (lambda: ResNet(3, 1, blocks=1, skip=True), "expected as many channels out as in with skip, got 3 and 1"),
+        (lambda: ResNet(pointwise=True), "expected no downsamplings with pointwise convolutions, got 2; set them to 0"),
         (lambda: ResNet(blocks=1, norm="layer"), "expected a norm of batch, instance, group or none, got 'layer'"),  # type: ignore[arg-type]
         (lambda: ResNet(halve="pooled"), "expected a halving of strided or blurred, got 'pooled'"),  # type: ignore[arg-type]
         (lambda: ResNet(padding="mirror"), "expected a padding of reflect, replicate or zero, got 'mirror'"),  # type: ignore[arg-type]
@@ -122,6 +123,16 @@ def test_resnet_with_skip_starts_as_the_identity(norm: Norm) -> None:
     network = ResNet(blocks=2, channels=16, norm=norm, skip=True)
     assert (network(images) - images).abs().max() < 1 / 255
     assert any(parameter.any() for parameter in network.tail.parameters())
+
+
+def test_pointwise_resnet_translates_each_pixel_by_its_own_colour() -> None:
+    torch.manual_seed(0)
+    network = ResNet(blocks=1, channels=8, downsamplings=0, norm="none", pointwise=True)
+    images = torch.rand(1, 3, 5, 7)
+    pixel = images[..., 2:3, 4:5]
+    assert network.halo == 0
+    assert network.exact
+    torch.testing.assert_close(network(images)[..., 2:3, 4:5], network(pixel))
 
 
 def test_resnet_with_skip_may_leave_the_range() -> None:

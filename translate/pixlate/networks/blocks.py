@@ -132,11 +132,13 @@ def halving(kind: Halving, channels: int, out_channels: int, bias: bool, finish:
 
 
 def padding_layer(kind: Padding, width: int) -> nn.Module:
-    """Return a layer that adds ``width`` pixels to each side.
+    """Return a layer that adds ``width`` pixels to each side; with none, one that changes nothing.
 
     Raises:
         ValueError: There is no such padding.
     """
+    if width == 0:
+        return nn.Identity()
     match kind:
         case "reflect":
             return nn.ReflectionPad2d(width)

@@ -31,6 +31,7 @@ class ResNet(Layered):
         skip: Returns the images plus what was learned, not squashed, and starts as the identity.
         halve: How sides are halved before the blocks.
         padding: What the blocks' convolutions see beyond the border.
+        pointwise: Makes every convolution 1x1, without halvings: each pixel is translated by its own colour alone, so nothing can spread around an edge.
 
     Attributes:
         multiple: Height and width must be multiples of this.
@@ -41,7 +42,7 @@ class ResNet(Layered):
             norm or attention look at all of it.
 
     Raises:
-        ValueError: No blocks, a negative number of halvings, or ``skip`` with other channels out than in.
+        ValueError: No blocks, a negative number of halvings, halvings with ``pointwise``, or ``skip`` with other channels out than in.
     """
 
     def __init__(
@@ -58,30 +59,34 @@ class ResNet(Layered):
         skip: bool = False,
         halve: Halving = "strided",
         padding: Padding = "reflect",
+        pointwise: bool = False,
     ) -> None:
         super().__init__()
         if blocks < 1 or downsamplings < 0:
             raise ValueError(f"expected at least 1 block and 0 downsamplings, got {blocks} and {downsamplings}; choose more")
+        if pointwise and downsamplings:
+            raise ValueError(f"expected no downsamplings with pointwise convolutions, got {downsamplings}; set them to 0")
         if skip and channels_in != channels_out:
             raise ValueError(f"expected as many channels out as in with skip, got {channels_in} and {channels_out}; make them equal or switch skip off")
         self.channels_in, self.skip = channels_in, skip
         self.multiple = 2**downsamplings
-        self.minimum = max(4, 2 * self.multiple)  # 3 reflected pixels at full size, 1 in the blocks
+        self.minimum = 1 if pointwise else max(4, 2 * self.multiple)  # 3 reflected pixels at full size, 1 in the blocks
+        outer, inner = (1, 1) if pointwise else (7, 3)
         widths = [channels * 2**level for level in range(downsamplings + 1)]
         bias = biased(norm)
 
         def finish(width: int) -> list[nn.Module]:
             return [norm_layer(norm, width), nn.ReLU(inplace=True)]
 
-        self.head = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(channels_in, channels, 7, bias=bias), *finish(channels))
+        self.head = nn.Sequential(padding_layer("reflect", outer // 2), nn.Conv2d(channels_in, channels, outer, bias=bias), *finish(channels))
         self.downsample = nn.Sequential(*(nn.Sequential(*halving(halve, wide, wider, bias, finish(wider))) for wide, wider in pairwise(widths)))
-        self.body = nn.Sequential(*(PaddedBlock(widths[-1], norm, dropout, padding) for _ in range(blocks)))
+        self.body = nn.Sequential(*(PaddedBlock(widths[-1], norm, dropout, padding, inner) for _ in range(blocks)))
         self.attention = SelfAttention(widths[-1]) if attention else nn.Identity()
         self.upsample = nn.Sequential(
             *(nn.Sequential(*doubling(upsampling, wider, wide, 3, bias), *finish(wide)) for wider, wide in pairwise(reversed(widths)))
         )
-        last = QuietConv2d(channels, channels_out, 7) if skip else nn.Conv2d(channels, channels_out, 7)
-        self.tail = nn.Sequential(nn.ReflectionPad2d(3), last, nn.Identity() if skip else nn.Tanh())
+        last = QuietConv2d(channels, channels_out, outer) if skip else nn.Conv2d(channels, channels_out, outer)
+        self.tail = nn.Sequential(padding_layer("reflect", outer // 2), last, nn.Identity() if skip else nn.Tanh())
         self.layers = 2 * downsamplings + blocks + 2
         self.halo = halo(self.modules(), self.multiple)
         self.exact = norm not in PER_IMAGE and not attention
@@ -103,11 +108,13 @@ class ResNet(Layered):
 
 
 class PaddedBlock(Residual):
-    """Two 3x3 convolutions over padded borders, added to their input: (batch, channels, height, width) of at least 2x2 to the same shape."""
+    """Two convolutions of an odd ``kernel`` over padded borders, added to their input: (batch, channels, height, width) to the same shape, of at least 2x2 for 3x3."""
 
-    def __init__(self, channels: int, norm: Norm, dropout: float, padding: Padding) -> None:
-        bias = biased(norm)
-        layers: list[nn.Module] = [padding_layer(padding, 1), nn.Conv2d(channels, channels, 3, bias=bias), norm_layer(norm, channels), nn.ReLU(inplace=True)]
+    def __init__(self, channels: int, norm: Norm, dropout: float, padding: Padding, kernel: int = 3) -> None:
+        def convolution() -> list[nn.Module]:
+            return [padding_layer(padding, kernel // 2), nn.Conv2d(channels, channels, kernel, bias=biased(norm)), norm_layer(norm, channels)]
+
+        layers = [*convolution(), nn.ReLU(inplace=True)]
         layers += [nn.Dropout(dropout)] if dropout > 0 else []
-        layers += [padding_layer(padding, 1), nn.Conv2d(channels, channels, 3, bias=bias), norm_layer(norm, channels)]
+        layers += convolution()
         super().__init__(*layers)

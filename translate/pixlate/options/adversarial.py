@@ -36,6 +36,8 @@ class AdversarialOptions:
     """Halvings of the ResNet before its blocks."""
     skip: bool = False
     """Whether the ResNet learns a residual; needs as many channels in as out."""
+    pointwise: bool = False
+    """Whether the ResNet's convolutions are 1x1, which makes it a colour grade: each pixel is translated by its own colour, and nothing spreads around edges."""
     norm: Literal["batch", "instance", "group", "none"] = "batch"
     """Normalisation in the generator."""
     dropout: float = 0.5
@@ -90,6 +92,7 @@ class AdversarialOptions:
             "blocks",
             "downsamplings",
             "skip",
+            "pointwise",
             "norm",
             "dropout",
             "dropout_blocks",
@@ -148,7 +151,9 @@ class AdversarialOptions:
         drops = self.generator == "unet" and self.dropout > 0 and self.depth > LEAST_DROPPED
         check_used(self, drops, f"--generator unet, --dropout above 0 and --depth above {LEAST_DROPPED}", "dropout_blocks")
         check_used(self, self.generator == "unet", "--generator unet", "depth")
-        check_used(self, self.generator == "resnet", "--generator resnet", "blocks", "downsamplings", "skip")
+        check_used(self, self.generator == "resnet", "--generator resnet", "blocks", "downsamplings", "skip", "pointwise")
+        if self.pointwise and self.downsamplings:
+            raise PixlateError(f"expected --downsamplings 0 with --pointwise, got {self.downsamplings}; halving would mix pixels")
         check_used(self, "patch" in self.discriminator, "--discriminator patch", "discriminator_layers")
         check_used(self, self.initialisation != "kaiming", "--initialisation normal, xavier or orthogonal", "initial_gain")
 
