@@ -20,16 +20,20 @@ PIXLATE_API = 2
 class SRGANOptions:
     """The generator, and the losses of the two stages: pixels first, then the adversary; the defaults are the published ones (Ledig et al. 2017)."""
 
-    scale: Literal[2, 3, 4, 8] = 4
-    """Factor of enlargement."""
-    network: Literal["srresnet", "msrresnet"] = "srresnet"
-    """srresnet is the paper's, with batch normalisation; msrresnet the modern variant without."""
+    scale: Literal[1, 2, 3, 4, 8] = 4
+    """Factor of enlargement; 1 restores pictures at their own size, such as from noise or JPEG, and needs msrresnet or unet."""
+    network: Literal["srresnet", "msrresnet", "unet"] = "srresnet"
+    """srresnet is the paper's, with batch normalisation; msrresnet the modern variant without; unet, at scale 1, sees the whole picture, as for its exposure."""
     channels: int = 64
     """Feature maps."""
     blocks: int = 16
     """Residual blocks."""
+    depth: int = 6
+    """Halvings of the unet."""
     tail: Literal["staged", "direct"] = "staged"
     """How msrresnet reaches full size: staged pixel shuffles (published), or one direct shuffle, which is faster."""
+    shrink: Literal[1, 2] = 1
+    """2 computes at half the height and width, with a quarter of the arithmetic, for restoration at scale 1 (FFDNet, Zhang et al. 2018); needs --tail direct."""
     stages: Literal["both", "pixel", "adversarial"] = "both"
     """Which stages run: both, pixel alone (SRResNet), or adversarial alone, to continue from a first stage named by --start-from."""
     pixel_share: float = 5 / 6
@@ -58,7 +62,7 @@ class SRGANOptions:
     """Whether the discriminator's weights are normalised by their largest singular value (Miyato et al. 2018)."""
     GROUPS: ClassVar[Groups] = {
         "Everyday": ("scale", "stages"),
-        "Networks": ("network", "channels", "blocks", "tail", "discriminator", "discriminator_channels", "spectral_norm"),
+        "Networks": ("network", "channels", "blocks", "depth", "tail", "shrink", "discriminator", "discriminator_channels", "spectral_norm"),
         "Losses": (
             "pixel_share",
             "pixel",
@@ -74,11 +78,18 @@ class SRGANOptions:
 
     def __post_init__(self) -> None:
         check_types(self)
-        check_least(self, channels=1, blocks=1, discriminator_channels=1)
-        check_most(self, channels=4096, blocks=1024, discriminator_channels=4096)
+        check_least(self, channels=1, blocks=1, depth=2, discriminator_channels=1)
+        check_most(self, channels=4096, blocks=1024, depth=12, discriminator_channels=4096)
         check_least(self, pixel_weight=0, second_pixel_weight=0, perceptual_weight=0, adversarial_weight=0, pixel_share=0)
         check_most(self, pixel_share=1)
         check_used(self, self.network == "msrresnet", "--network msrresnet", "tail")
+        check_used(self, self.network == "unet", "--network unet", "depth")
+        check_used(self, self.network != "unet", "--network srresnet or msrresnet", "blocks")
+        check_used(self, self.network == "msrresnet" and self.tail == "direct", "--network msrresnet and --tail direct", "shrink")
+        if self.scale > 1 and self.network == "unet":
+            raise pixlate.PixlateError(f"expected --scale 1 with --network unet, got {self.scale}; choose another network to enlarge")
+        if self.scale == 1 and self.network == "srresnet":
+            raise pixlate.PixlateError("expected --network msrresnet or unet with --scale 1, got srresnet, which enlarges; choose one of them")
         check_used(self, self.stages == "both", "--stages both", "pixel_share")
         if self.stages == "both" and not 0 < self.pixel_share < 1:
             raise pixlate.PixlateError(f"expected --pixel-share between 0 and 1, got {self.pixel_share}; use --stages pixel or adversarial for one stage alone")

@@ -11,32 +11,32 @@ from pixlate.losses import Perceptual, discriminator_loss, generator_loss, l1, l
 from pixlate.networks.patchgan import PatchGAN
 from pixlate.networks.srgan_discriminator import SRGANDiscriminator
 from pixlate.networks.srresnet import MSRResNet, SRResNet
-from pixlate.networks.symmetric import SymmetricInput
+from pixlate.networks.symmetric import Symmetric, SymmetricInput
+from pixlate.networks.unet import UNet
 from pixlate.plugin.data import Batch
 from pixlate.plugin.gan import GAN, MAIN_GENERATOR, Images, Losses, Verdicts
-from pixlate.plugin.spec import ModelSpec
+from pixlate.plugin.spec import ModelSpec, Norm
 from pixlate_srgan import SRGANOptions
+
+NORMS: dict[str, Norm] = {"srresnet": "running", "msrresnet": "none", "unet": "per-image"}
+"""Norm mode of each network."""
 
 
 class SRGAN(GAN):
     """First a generator trained on pixel loss alone, called SRResNet in the paper (section 3.2); then the same against a discriminator."""
 
     def __init__(self, options: SRGANOptions) -> None:
-        generator = (
-            SRResNet(options.scale, options.channels, options.blocks)
-            if options.network == "srresnet"
-            else MSRResNet(options.scale, options.channels, options.blocks, options.tail)
-        )
+        network = _network(options)
+        generator = Symmetric(network) if isinstance(network, UNet) else network
         super().__init__({MAIN_GENERATOR: generator}, {"target": _discriminator(options)} if options.second else {})
-        self.options, self.sizes = options, spec_sizes(generator)
+        self.options, self.sizes = options, spec_sizes(network)
         self.adversarial = options.stages == "adversarial"
         """Whether the second stage has begun."""
         self._perceptual: list[Perceptual] = []  # in a list, since it is no part of the model and its checkpoints
 
     def spec(self, generator: str = MAIN_GENERATOR) -> ModelSpec:
         """Return scale, tiling and norm mode."""
-        normalised = self.options.network == "srresnet"
-        return ModelSpec(method="srgan", scale=self.options.scale, **self.sizes, norm="running" if normalised else "none")
+        return ModelSpec(method="srgan", scale=self.options.scale, **self.sizes, norm=NORMS[self.options.network])
 
     def prepare(self, device: torch.device) -> None:
         """Load VGG19, where its features are compared."""
@@ -77,6 +77,14 @@ class SRGAN(GAN):
     def verdicts(self, batch: Batch, images: Images) -> Verdicts:
         """Return the discriminator's logits for true and enlarged images, in the second stage."""
         return {"target": (self.judge("target", batch["target"]), self.judge("target", images["target"]))} if self.adversarial else {}
+
+
+def _network(options: SRGANOptions) -> SRResNet | MSRResNet | UNet:
+    if options.network == "srresnet":
+        return SRResNet(options.scale, options.channels, options.blocks)
+    if options.network == "msrresnet":
+        return MSRResNet(options.scale, options.channels, options.blocks, options.tail, options.shrink)
+    return UNet(depth=options.depth, channels=options.channels, norm="instance", dropout=0.0, upsampling="resize")
 
 
 def _discriminator(options: SRGANOptions) -> nn.Module:

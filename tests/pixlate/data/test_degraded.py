@@ -1,16 +1,16 @@
-"""Photographs and their reductions, with blur, noise and JPEG."""
+"""Photographs and their reductions."""
 
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageFilter
+from PIL import Image
 from torch import Tensor
 
-from pixlate.data.degraded import DegradedImages, degrade
+from pixlate.data.degraded import DegradedImages
 from pixlate.errors import PixlateError
 from pixlate.images import Pixels
 from pixlate.options import DegradedOptions
@@ -205,82 +205,48 @@ def test_transforms_change_the_target_before_it_is_reduced(tmp_path: Path, save_
     assert {round(float(image) * 255) for images in batch_of(images, 3, 0).values() for image in np.unique(images.numpy())} == {215}
 
 
-def test_zero_strengths_leave_the_batch_and_the_random_state_unchanged(tmp_path: Path) -> None:
-    images = DegradedImages([make_photographs(tmp_path, 1)], 2, DegradedOptions(patch=8, hold_out=0))
-    batch = batch_of(images, 2, 0)
-    before = torch.get_rng_state()
-    assert images.finish(batch)["source"] is batch["source"]
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_finish_degrades_sources_alone_and_leaves_validation_clean(tmp_path: Path) -> None:
+def test_degraded_sources_keep_their_place_and_leave_targets_alone(tmp_path: Path) -> None:
     folder = make_photographs(tmp_path, 2)
-    images = DegradedImages([folder], 2, DegradedOptions(patch=16, hold_out=1, blur=1.0, noise=20.0, jpeg=30))
     clean = DegradedImages([folder], 2, DegradedOptions(patch=16, hold_out=1))
-    batch = batch_of(images, 2, 0)
-    finished = images.finish(batch)
-    assert torch.equal(finished["target"], batch["target"]) and not torch.equal(finished["source"], batch["source"])
-    assert all(torch.equal(first["source"], second["source"]) for first, second in zip(images.validation(), clean.validation(), strict=True))
+    degraded = DegradedImages([folder], 2, DegradedOptions(patch=16, hold_out=1, blur=0.3, noise=4.0, jpeg=95))
+    first, second = batch_of(clean, 8, 0), batch_of(degraded, 8, 0)
+    assert torch.equal(first["target"], second["target"])
+    assert 0 < (first["source"] - second["source"]).abs().mean() < 4 / 255
 
 
-def photographs(folder: Path, count: int, side: int = 48) -> Tensor:
-    make_photographs(folder, count, side, side)
-    images = [np.array(Image.open(path)) for path in sorted(folder.iterdir())]
-    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 255
+@pytest.mark.parametrize(
+    "options", [{"noise": 20.0, "jpeg": 30, "blur_before": 1.0}, {"degradation": "second-order"}, {"darken": 3.0, "shot_noise": 0.01}], ids=str
+)
+@pytest.mark.parametrize("scale", [1, 2, 4])
+def test_same_sample_is_degraded_alike_each_time(options: dict[str, Any], scale: int, tmp_path: Path) -> None:
+    images = DegradedImages([make_photographs(tmp_path, 2, 96, 104)], scale, DegradedOptions(patch=16, hold_out=0, **options))
+    first, second = batch_of(images, 4, 3), batch_of(images, 4, 3)
+    assert torch.equal(first["source"], second["source"])
+    assert first["source"].shape == (4, 3, 16, 16) and first["target"].shape == (4, 3, 16 * scale, 16 * scale)
 
 
-def as_image(image: Tensor) -> Image.Image:
-    return Image.fromarray((image * 255).round().to(torch.uint8).permute(1, 2, 0).numpy())
+@pytest.mark.parametrize(("scale", "degrade", "alike"), [(2, False, True), (2, True, False)])
+def test_validation_is_reduced_alone_unless_asked_for(scale: int, degrade: bool, alike: bool, tmp_path: Path) -> None:
+    folder = make_photographs(tmp_path, 2)
+    noisy = DegradedImages([folder], scale, DegradedOptions(patch=16, hold_out=1, noise=20.0, degrade_validation=degrade))
+    clean = DegradedImages([folder], scale, DegradedOptions(patch=16, hold_out=1))
+    ((first,), (again,), (second,)) = (list(images.validation()) for images in (noisy, noisy, clean))
+    assert torch.equal(first["source"], again["source"])
+    assert torch.equal(first["source"], second["source"]) == alike
+    assert torch.equal(first["target"], second["target"])
 
 
-def test_blur_of_a_point_is_a_gaussian_of_a_strength_of_its_own() -> None:
-    torch.manual_seed(0)
-    points = torch.zeros(200, 3, 41, 41)
-    points[:, :, 20, 20] = 1
-    blurred = degrade(points, blur=2.0)[:, 0]
-    places = torch.arange(41) - 20.0
-    variance = (blurred.sum(dim=1) * places**2).sum(dim=1)
-    assert blurred.sum(dim=(1, 2)).tolist() == pytest.approx([1.0] * 200, abs=1e-4)
-    deviations = variance.sqrt()
-    assert deviations.min() < 0.35 and 1.85 < deviations.max() < 2.0
-    assert float(deviations[deviations > 0.6].mean()) == pytest.approx(1.3, abs=0.1)  # even draws up to 2
+def test_sides_that_are_no_patch_from_the_border_are_degraded_too(tmp_path: Path) -> None:
+    images = DegradedImages([make_photographs(tmp_path, 1, 32, 33)], 2, DegradedOptions(patch=16, hold_out=0, degradation="second-order"))
+    assert batch_of(images, 20, 0)["source"].shape == (20, 3, 16, 16)
 
 
-def test_noise_has_up_to_the_standard_deviation_asked_for() -> None:
-    torch.manual_seed(0)
-    noisy = degrade(torch.full((200, 3, 24, 24), 0.5), noise=25.0)
-    deviations = (noisy - 0.5).flatten(1).std(dim=1) * 255
-    assert deviations.min() < 1 and 24 < deviations.max() < 26 and float(deviations.mean()) == pytest.approx(12.5, abs=1.5)
+def test_validation_at_scale_1_is_always_degraded(tmp_path: Path) -> None:
+    images = DegradedImages([make_photographs(tmp_path, 2)], 1, DegradedOptions(patch=16, hold_out=1, noise=20.0))
+    ((batch,),) = (list(images.validation()),)
+    assert batch["source"].shape == batch["target"].shape and not torch.equal(batch["source"], batch["target"])
 
 
-def test_jpeg_is_near_what_pillow_stores_at_the_same_quality(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    images = photographs(tmp_path, 4)
-    monkeypatch.setattr(torch, "rand", lambda *shape, **options: torch.zeros(shape))  # the least quality for each
-    for quality in (20, 60, 90):
-        ours = degrade(images, jpeg=quality)
-        for image, stored in zip(images, ours, strict=True):
-            stream = BytesIO()
-            as_image(image).save(stream, "JPEG", quality=quality, subsampling="4:2:0")
-            theirs = np.array(Image.open(stream), np.float64)
-            difference = theirs - np.array(as_image(stored), np.float64)
-            own = theirs - np.array(as_image(image), np.float64)
-            assert (difference**2).mean() < 0.3 * (own**2).mean() + 4
-
-
-def test_values_stay_in_range_and_each_image_is_degraded_by_itself(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    image = photographs(tmp_path, 1)
-    degraded = degrade(image.expand(6, -1, -1, -1), blur=1.5, noise=60.0, jpeg=10)
-    assert degraded.shape == (6, 3, 48, 48) and degraded.min() >= 0 and degraded.max() <= 1
-    assert len({each.numpy().tobytes() for each in degraded}) == 6
-
-
-def test_blur_comes_before_noise(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    degraded = degrade(torch.full((8, 3, 32, 32), 0.5), blur=3.0, noise=40.0)
-    smooth = torch.stack([torch.from_numpy(np.array(as_image(image).filter(ImageFilter.BoxBlur(1)), np.float32)) for image in degraded]) / 255
-    assert (degraded - 0.5).std() > 2 * (smooth - 0.5).std()  # noise that was blurred would change little under another blur
-
-
-def test_small_patches_take_a_wide_blur() -> None:
-    assert degrade(torch.rand(2, 3, 4, 4), blur=5.0).shape == (2, 3, 4, 4)
+def test_scale_1_without_degradation_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PixlateError, match="expected a degradation at --scale 1, where sources would equal their targets; add --noise 25"):
+        DegradedImages([make_photographs(tmp_path, 2)], 1, DegradedOptions(patch=16))

@@ -16,6 +16,7 @@ MAKERS: dict[str, Callable[[int, int], Network]] = {
     "srresnet": lambda scale, blocks: SRResNet(scale, 4, blocks),
     "msrresnet staged": lambda scale, blocks: MSRResNet(scale, 4, blocks, "staged"),
     "msrresnet direct": lambda scale, blocks: MSRResNet(scale, 4, blocks, "direct"),
+    "msrresnet shrunk": lambda scale, blocks: MSRResNet(scale, 4, blocks, "direct", shrink=2),
 }
 
 
@@ -62,8 +63,28 @@ def test_direct_tail_costs_what_its_docstring_says() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 3), (8, 13)])
 def test_output_is_scale_times_the_input(maker: str, scale: int, size: tuple[int, int]) -> None:
     with torch.no_grad():
-        output = MAKERS[maker](scale, 1).eval()(torch.rand(2, 3, *size))
-    assert output.shape == (2, 3, size[0] * scale, size[1] * scale)
+        network = MAKERS[maker](scale, 1).eval()
+        height, width = (side * network.multiple for side in size)
+        output = network(torch.rand(2, 3, height, width))
+    assert output.shape == (2, 3, height * scale, width * scale)
+
+
+def test_restoration_starts_near_the_image_itself() -> None:
+    torch.manual_seed(0)
+    for network in (MSRResNet(1, 16, 2), MSRResNet(1, 16, 2, "direct", shrink=2)):
+        image = torch.rand(1, 3, 12, 14)
+        with torch.no_grad():
+            assert (network(image) - image).abs().max() < 0.05
+
+
+def test_shrinking_by_two_costs_about_a_quarter() -> None:
+    costs = [multiply_adds(MSRResNet(1, 48, 10, "direct", shrink)) for shrink in (1, 2)]
+    assert costs[1] / costs[0] == pytest.approx(0.25, abs=0.01)
+
+
+def test_shrinking_needs_the_direct_tail() -> None:
+    with pytest.raises(ValueError, match="expected the direct tail with shrink, got staged"):
+        MSRResNet(1, 8, 1, "staged", shrink=2)
 
 
 def lively(network: Network) -> Network:
@@ -84,16 +105,20 @@ def lively(network: Network) -> Network:
 def test_halo_is_exactly_how_far_an_input_pixel_reaches(maker: str, scale: int, blocks: int) -> None:
     torch.manual_seed(scale)
     network = lively(MAKERS[maker](scale, blocks))
-    halo, side = network.halo, 2 * network.halo + 3
+    period = network.multiple
+    halo, side = network.halo, -(-(2 * network.halo + 4) // period) * period
     image = torch.rand(1, 3, side, side, dtype=torch.float64)
-    changed = image.clone()
-    middle = side // 2
+    reached = [each for middle in range(side // 2, side // 2 + period) for each in offsets_reached(network, image, middle, scale)]
+    assert (min(reached), max(reached)) == (-halo, halo)
+
+
+def offsets_reached(network: Network, image: Tensor, middle: int, scale: int) -> list[int]:
+    """Return how far, in input pixels, the outputs are that change with the input pixel in the middle of a row and of a column."""
+    changed, side = image.clone(), image.shape[-1]
     changed[0, :, middle, middle] += 1000
     with torch.no_grad():
         seen = (network(changed) - network(image)).abs().amax((0, 1))  # (height, width)
-    for profile in (seen.amax(0), seen.amax(1)):
-        reached = profile.unflatten(0, (side, scale)).amax(1).gt(0).nonzero().flatten() - middle
-        assert (int(reached.min()), int(reached.max())) == (-halo, halo)
+    return [int(each) - middle for profile in (seen.amax(0), seen.amax(1)) for each in profile.unflatten(0, (side, scale)).amax(1).gt(0).nonzero()]
 
 
 @pytest.mark.parametrize("scale", [0, 1, 5, 6, 16])

@@ -1,16 +1,14 @@
-"""Training data whose source is made from its target: photographs and their bicubic reductions."""
+"""Training data whose source is made from its target: photographs and their bicubic reductions, or their degraded copies."""
 
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
+from pixlate.data.degradation import Degradation, reduced
 from pixlate.data.folders import list_images, split_held_out
 from pixlate.data.patches import Decoded, PixelCache, sample_seed, to_tensor
 from pixlate.data.pixels import passing_over, read_pixels, size_of
@@ -23,10 +21,10 @@ from pixlate.plugin.data import Batch, Draw
 
 LEAST_HELD_OUT = 8
 """Least source height and width of an image that validation measures."""
+VALIDATION = 1
+"""Keeps the random numbers of held-out images apart from those of training."""
 MARGIN = 4
 """Source pixels around a patch that are reduced with it after a transform: Pillow's bicubic kernel reaches two far."""
-SHARP = 1e-3
-"""Least standard deviation of a blur, in pixels: its kernel is a single 1."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +50,18 @@ class DegradedImages:
         options: Patch size, copies at other sizes, transforms of sources, and how many images validation gets.
 
     Raises:
-        PixlateError: A folder is missing, a header cannot be read, or photographs are too small.
+        PixlateError: A folder is missing, a header cannot be read, photographs are too small, or nothing makes sources differ from targets.
     """
 
     validated = True
 
     def __init__(self, folders: Sequence[Path], scale: int, options: DegradedOptions) -> None:
         self.scale, self.options = scale, options
+        self._degradation = Degradation(options, scale)
+        if scale == 1 and not self._degradation.active:
+            raise PixlateError(
+                "expected a degradation at --scale 1, where sources would equal their targets; add --noise 25, --jpeg 10, --darken 4, --blur 2 or --degradation second-order"
+            )
         training, self.held_out = split_held_out(list_images(folders), options.hold_out)
         copies = [self._copies(path, options.rescale, options.patch) for path in training]
         self.copies = [copy for each in copies for copy in each]
@@ -77,6 +80,7 @@ class DegradedImages:
         self._shares = areas / areas[-1]
         self._cache = PixelCache(options.cache)
         self._transforms = Transforms(options.transforms) if options.transforms else None
+        self._validation_degraded = self._degradation.active and (options.degrade_validation or scale == 1)
 
     def draw(self, start: int, count: int, seed: int) -> list[Draw]:
         """Choose copies of photographs at random, each as often as its area is large; an epoch is as many as there are."""
@@ -90,8 +94,8 @@ class DegradedImages:
         generator = np.random.default_rng(draw.seed)
         top, left = (int(generator.integers(length - side + 1)) for length in source.shape[:2])
         turns, mirror = int(generator.integers(4)), int(generator.integers(2))
-        if self._transforms:
-            source, target, top, left = self._transformed(self._transforms, target, top, left, side, int(generator.integers(2**32)))
+        if self._transforms or self._degradation.active:
+            source, target, top, left = self._changed(target, top, left, side, generator)
         sample = {}
         for name, image, times in (("source", source, 1), ("target", target, self.scale)):
             crop = np.rot90(image[top * times : (top + side) * times, left * times : (left + side) * times], turns)
@@ -99,15 +103,16 @@ class DegradedImages:
         return sample
 
     def finish(self, batch: Batch) -> Batch:
-        """Return the batch with blur, noise and JPEG on its sources, each image with a strength of its own."""
-        options = self.options
-        return {**batch, "source": degrade(batch["source"], options.blur, options.noise, options.jpeg)}
+        """Return the batch as it is."""
+        return batch
 
     def validation(self) -> Iterator[Batch]:
-        """Yield the held-out images whole, as batches of one; their sources are reduced, and nothing else is done to them."""
-        for copy in self._whole:
+        """Yield the held-out images whole, as batches of one; their sources are reduced alone, or degraded each with a seed of its own."""
+        for number, copy in enumerate(self._whole):
             with passing_over(self.options.damaged):
                 source, target = self.pair(copy)
+                if self._validation_degraded:
+                    source = self._degradation(target, np.random.default_rng((number, VALIDATION)))
                 yield {"source": to_tensor(source)[None], "target": to_tensor(target)[None]}
 
     def pair(self, copy: _Copy) -> Decoded:
@@ -116,7 +121,8 @@ class DegradedImages:
         if copy.factor != 1.0:
             photograph = photograph.resize((round(photograph.width * copy.factor), round(photograph.height * copy.factor)), Image.Resampling.BICUBIC)
         target = photograph.crop((0, 0, copy.width * self.scale, copy.height * self.scale))
-        return np.array(_reduced(target, self.scale)), np.array(target)
+        levels = np.array(target)
+        return reduced(levels, self.scale), levels
 
     def _copies(self, path: Path, rescale: tuple[float, ...], least: int) -> list[_Copy]:
         """Return one file at each size; sources of less than ``least`` pixels a side are left out."""
@@ -126,37 +132,13 @@ class DegradedImages:
             return [copy for copy in copies if min(copy.height, copy.width) >= least]
         return []
 
-    def _transformed(self, transforms: Transforms, target: Pixels, top: int, left: int, side: int, seed: int) -> tuple[Pixels, Pixels, int, int]:
-        """Return source and target of a patch with some of its surroundings, which is transformed before it is reduced, and where the patch is in it."""
+    def _changed(self, target: Pixels, top: int, left: int, side: int, generator: np.random.Generator) -> tuple[Pixels, Pixels, int, int]:
+        """Return source and target of a patch with some of its surroundings, which is transformed and degraded, and where the patch is in it."""
+        margin = max(MARGIN if self._transforms else 0, self._degradation.margin if self._degradation.active else 0)
         height, width = (length // self.scale for length in target.shape[:2])
-        rows, columns = (slice(max(0, first - MARGIN), min(length, first + side + MARGIN)) for first, length in ((top, height), (left, width)))
-        window = target[rows.start * self.scale : rows.stop * self.scale, columns.start * self.scale : columns.stop * self.scale].copy()
-        (changed,) = transforms([window], seed)
-        return np.array(_reduced(Image.fromarray(changed), self.scale)), changed, top - rows.start, left - columns.start
-
-
-def degrade(images: Tensor, blur: float = 0.0, noise: float = 0.0, jpeg: int = 100) -> Tensor:
-    """Return RGB images, (batch, 3, height, width) in [0, 1], blurred, then noisy, then as JPEG shows them.
-
-    ``blur`` and ``noise`` are the largest standard deviations, in pixels and in levels of 255; ``jpeg`` is the least quality, and 100 stores none. Each image
-    draws its own strength; random numbers are those of torch's default generator of the images' device.
-    """
-    count, device = len(images), images.device
-    if blur:
-        from kornia.filters import gaussian_blur2d
-
-        sigma = (blur * torch.rand(count, 1, device=device)).clamp_min(SHARP).expand(-1, 2)
-        images = gaussian_blur2d(images, 2 * ceil(3 * blur) + 1, sigma, border_type="replicate")
-    if noise:
-        strength = noise / 255 * torch.rand(count, 1, 1, 1, device=device)
-        images = images + strength * torch.randn_like(images)
-    if jpeg < 100:
-        from kornia.enhance import jpeg_codec_differentiable
-
-        quality = jpeg + (100 - jpeg) * torch.rand(count, device=device)
-        images = jpeg_codec_differentiable(images.clamp(0, 1), quality)
-    return images.clamp(0, 1) if noise or jpeg < 100 else images
-
-
-def _reduced(target: Image.Image, scale: int) -> Image.Image:
-    return target.resize((target.width // scale, target.height // scale), Image.Resampling.BICUBIC)
+        rows, columns = (slice(max(0, first - margin), min(length, first + side + margin)) for first, length in ((top, height), (left, width)))
+        changed = target[rows.start * self.scale : rows.stop * self.scale, columns.start * self.scale : columns.stop * self.scale].copy()
+        if self._transforms:
+            (changed,) = self._transforms([changed], int(generator.integers(2**32)))
+        source = self._degradation(changed, generator) if self._degradation.active else reduced(changed, self.scale)
+        return source, changed, top - rows.start, left - columns.start

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pixlate.errors import PixlateError
-from pixlate.options.training import DataOptions, DegradedOptions, PairedOptions, UnpairedOptions
+from pixlate.options import DegradedOptions
+from pixlate.options.training import DataOptions, PairedOptions, UnpairedOptions
 from pixlate.plugin.data import DataKind, DataReport, TrainingData
 from pixlate.plugin.spec import ModelSpec
 
@@ -99,7 +100,7 @@ unpaired = DataKind(
 """Two sets of images."""
 degraded = DataKind(
     name="degraded",
-    summary="Folders of photographs; the sources are made by reducing them",
+    summary="Folders of photographs; the sources are made by reducing or degrading them",
     example="photos/",
     options=DegradedOptions,
     open=_open_degraded,

@@ -32,6 +32,8 @@ def field(layers: Iterable[nn.Module], first: int, last: int) -> tuple[int, int]
             first, last = (first - between) // 2, (last + between) // 2
         elif isinstance(layer, nn.PixelShuffle):
             first, last = first // layer.upscale_factor, last // layer.upscale_factor
+        elif isinstance(layer, nn.PixelUnshuffle):
+            first, last = first * layer.downscale_factor, last * layer.downscale_factor + layer.downscale_factor - 1
         elif isinstance(layer, nn.AvgPool2d):
             assert isinstance(layer.kernel_size, int) and isinstance(layer.stride, int)
             first, last = first * layer.stride, last * layer.stride + layer.kernel_size - 1

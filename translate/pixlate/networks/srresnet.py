@@ -67,33 +67,41 @@ class MSRResNet(Layered):
     16 blocks of 64 channels at scale 4 with the staged tail have 1,517,571 parameters.
 
     Args:
-        scale: 2, 3, 4 or 8.
+        scale: 2, 3, 4 or 8, or 1 for restoration at the same size.
         channels: Feature maps.
         blocks: Residual blocks.
         tail: ``staged`` is the published one: pixel shuffles of 2, then two convolutions at full size. ``direct`` shuffles the last
             convolution's output to full size at once (Shi et al. 2016), which leaves all the arithmetic to the blocks: at scale 4 and
             10 blocks of 48 channels it needs 0.44 M multiply-adds an input pixel where the staged tail needs 1.2 M.
+        shrink: Works at 1/shrink of the input's height and width, whose pixels become channels (FFDNet, Zhang et al. 2018): a quarter of the arithmetic for 2,
+            for restoration at full size; the sides of images must be multiples of it. Needs the direct tail.
+
+    Raises:
+        ValueError: There is no such scale, or ``shrink`` with the staged tail.
     """
 
-    multiple = minimum = 1
     exact = True
 
-    def __init__(self, scale: int = 4, channels: int = 64, blocks: int = 16, tail: Tail = "staged") -> None:
+    def __init__(self, scale: int = 4, channels: int = 64, blocks: int = 16, tail: Tail = "staged", shrink: int = 1) -> None:
         super().__init__()
+        if shrink > 1 and tail != "direct":
+            raise ValueError(f"expected the direct tail with shrink, got {tail}; choose direct")
         self.scale = scale
+        self.multiple = self.minimum = shrink
         self.layers = blocks + 2
         """Number of the last layer of :meth:`features`."""
         activation = partial(nn.LeakyReLU, 0.1, inplace=True)
-        stages = upsampling_stages(scale)
-        self.head = nn.Sequential(nn.Conv2d(3, channels, 3, padding=1), activation())
+        stages = [] if scale == 1 else upsampling_stages(scale)
+        unshuffle = [nn.PixelUnshuffle(shrink)] if shrink > 1 else []
+        self.head = nn.Sequential(*unshuffle, nn.Conv2d(3 * shrink**2, channels, 3, padding=1), activation())
         self.body = nn.Sequential(*(ResidualBlock(channels, partial(nn.ReLU, inplace=True), norm=False) for _ in range(blocks)))
         if tail == "direct":
-            self.tail: nn.Module = SubPixelUpsample(channels, 3, scale)
+            self.tail: nn.Module = SubPixelUpsample(channels, 3, scale * shrink)
         else:
             upsample = [nn.Sequential(SubPixelUpsample(channels, channels, stage), activation()) for stage in stages]
             last = [nn.Conv2d(channels, channels, 3, padding=1), activation(), nn.Conv2d(channels, 3, 3, padding=1)]
             self.tail = nn.Sequential(*upsample, *last)
-        self.halo = halo(self.modules(), 1, scale)
+        self.halo = halo(self.modules(), shrink, scale)
         scaled_kaiming(self, 0.1)
 
     def activations(self, images: Tensor) -> Iterator[Tensor]:
@@ -103,5 +111,5 @@ class MSRResNet(Layered):
         for stage in (self.head, *self.body):
             features = stage(features)
             yield features
-        enlarged = functional.interpolate(images, scale_factor=float(self.scale), mode="bilinear", align_corners=False)
+        enlarged = functional.interpolate(images, scale_factor=float(self.scale), mode="bilinear", align_corners=False) if self.scale > 1 else images
         yield self.tail(features) + enlarged

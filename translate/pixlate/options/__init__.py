@@ -2,8 +2,9 @@
 
 from pixlate.options.adversarial import AdversarialOptions, AdversarialTraining
 from pixlate.options.checks import check_least, check_most, check_types, check_used, since
+from pixlate.options.degraded import DegradedOptions
 from pixlate.options.groups import Groups
-from pixlate.options.training import DataOptions, DegradedOptions, FolderOptions, PairedOptions, TrainingOptions, UnpairedOptions
+from pixlate.options.training import DataOptions, FolderOptions, PairedOptions, TrainingOptions, UnpairedOptions
 
 __all__ = [
     "AdversarialOptions",

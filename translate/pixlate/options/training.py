@@ -165,28 +165,6 @@ class DataOptions:
 
 
 @dataclass(frozen=True)
-class DegradedOptions(DataOptions):
-    """Photographs whose source is made by reducing them."""
-
-    patch: int = 32
-    rescale: tuple[float, ...] = (1.0,)
-    """Sizes at which every photograph is used, as fractions of its own; smaller copies are sharper."""
-    blur: float = 0.0
-    """Largest standard deviation, in pixels, of a Gaussian blur of the reduced source; each image draws its own."""
-    noise: float = 0.0
-    """Largest standard deviation, in levels of 255, of noise on the reduced source; each image draws its own."""
-    jpeg: int = 100
-    """Least JPEG quality the reduced source is stored with; each image draws its own up to 100, and 100 stores none."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_least(self, blur=0, noise=0, jpeg=1)
-        check_most(self, blur=64, noise=255, jpeg=100)
-        if not self.rescale or not all(0 < factor <= 1 for factor in self.rescale):
-            raise PixlateError(f"expected --rescale of fractions above 0 and up to 1, got {self.rescale}; 1.0 is the photograph's own size")
-
-
-@dataclass(frozen=True)
 class FolderOptions(DataOptions):
     """What paired and unpaired folders, and those of plugins, share."""
 
