@@ -14,7 +14,7 @@ from pixlate.cli import main
         ("train srgan photos", "[train.srgan]\nseed = 1.5", "expected seed to be a whole number, got 1.5; see --help"),
         ("train srgan photos", '[train.srgan]\nsteps = "5"', "expected steps to be a whole number, got '5'; see --help"),
         ("train srgan photos", '[train.srgan]\nrescale = [1.0, "half"]', "expected rescale to be a list of numbers, got [1.0, 'half']; see --help"),
-        ("train srgan photos", "[train.srgan]\nscale = 5", "expected scale to be one of 2, 3, 4, 8, got 5; see --help"),
+        ("train srgan photos", "[train.srgan]\nscale = 5", "expected scale to be one of 1, 2, 3, 4, 8, got 5; see --help"),
         ("train pix2pix photos", '[train.pix2pix]\nmirror = "no"', "expected mirror to be true or false, got 'no'; see --help"),
         ("train pix2pix photos", "[train.pix2pix]\ngrey = 1", "expected grey to be true or false, got 1; see --help"),
         ("convert photos out --model m", '[convert]\nfail_fast = "yes"', "expected fail_fast to be true or false, got 'yes'; see --help"),

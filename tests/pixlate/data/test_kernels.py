@@ -47,3 +47,14 @@ def test_random_kernels_add_up_to_one_and_fit(seed: int, largest: float, side: i
         assert kernel.shape[0] == kernel.shape[1] <= side and kernel.shape[0] % 2 == 1
         assert kernel.sum() == pytest.approx(1.0, abs=1e-4)
         np.testing.assert_allclose(kernel, kernel[::-1, ::-1], atol=1e-6)
+
+
+def test_last_sinc_filter_never_cuts_off_below_a_third_of_the_highest_frequency() -> None:
+    """The middle of a wide sinc filter is its cut-off squared over 4 pi, before it is normalised by a sum near 1."""
+
+    def cutoffs(last: bool) -> list[float]:
+        kernels = [sinc_kernel(np.random.default_rng(seed), 21, last) for seed in range(300)]
+        return [(4 * np.pi * float(kernel[len(kernel) // 2, len(kernel) // 2])) ** 0.5 for kernel in kernels if len(kernel) >= 13]
+
+    assert min(cutoffs(False)) < 0.25 * np.pi
+    assert min(cutoffs(True)) > 0.3 * np.pi

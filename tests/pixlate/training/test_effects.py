@@ -84,6 +84,7 @@ ADVERSARIAL: dict[str, Changes | tuple[Changes, Changes]] = {
     "blocks": (RESNET, {**RESNET, "blocks": 2}),
     "downsamplings": (RESNET, {**RESNET, "downsamplings": 1}),
     "skip": (RESNET, {**RESNET, "skip": True}),
+    "pointwise": ({**RESNET, "norm": "none", "downsamplings": 0}, {**RESNET, "norm": "none", "downsamplings": 0, "pointwise": True}),
     "norm": {"norm": "group"},
     "dropout": (RESNET, {**RESNET, "dropout": 0.3}),
     "dropout_blocks": (DROPPED, {**DROPPED, "dropout_blocks": "code"}),
@@ -109,6 +110,10 @@ ADVERSARIAL: dict[str, Changes | tuple[Changes, Changes]] = {
 }
 SECOND: Changes = {"stages": "both", "pixel_share": 0.5, "patch": 10, "perceptual_weight": 0.0, "second_pixel_weight": 1.0, "discriminator_channels": 4}
 SEEN: Changes = {**SECOND, "perceptual_weight": 0.1, "perceptual_layer": "conv1_1", "perceptual_weights": "vgg"}
+RESTORED: Changes = {"scale": 1, "noise": 20.0, "tail": "direct"}
+UNET: Changes = {"scale": 1, "noise": 20.0, "network": "unet", "blocks": None, "depth": 2}
+DARK: Changes = {"darken": 4.0}
+TWICE: Changes = {"degradation": "second-order"}
 SRGAN: dict[str, Changes | tuple[Changes, Changes]] = {
     "scale": {"scale": 3},
     "network": {"network": "srresnet"},
@@ -135,6 +140,28 @@ SRGAN: dict[str, Changes | tuple[Changes, Changes]] = {
     "blur": {"blur": 2.0},
     "noise": {"noise": 20.0},
     "jpeg": {"jpeg": 20},
+    "depth": (UNET, {**UNET, "depth": 3}),
+    "shrink": (RESTORED, {**RESTORED, "shrink": 2}),
+    "degradation": TWICE,
+    "blur_before": {"blur_before": 2.0},
+    "darken": DARK,
+    "darken_least": (DARK, {**DARK, "darken_least": 3.0}),
+    "shot_noise": (DARK, {**DARK, "shot_noise": 0.1}),
+    "read_noise": (DARK, {**DARK, "read_noise": 0.1}),
+    "noise_share": ({"noise": 20.0}, {"noise": 20.0, "noise_share": 0.0}),
+    "grey_noise": ({"noise": 20.0}, {"noise": 20.0, "grey_noise": 1.0}),
+    "jpeg_share": ({"jpeg": 20}, {"jpeg": 20, "jpeg_share": 0.0}),
+    "degrade_validation": ({"noise": 20.0}, {"noise": 20.0, "degrade_validation": True}),
+    "blurs": (TWICE, {**TWICE, "blurs": (1.0, 1.0)}),
+    "blur_shares": (TWICE, {**TWICE, "blur_shares": (0.0, 0.0)}),
+    "sinc_shares": (TWICE, {**TWICE, "sinc_shares": (0.0, 0.0, 0.0)}),
+    "resizes": (TWICE, {**TWICE, "resizes": (0.5, 1.5, 0.5, 1.2)}),
+    "resize_shares": (TWICE, {**TWICE, "resize_shares": (0.0, 0.0, 1.0, 0.0, 0.0, 1.0)}),
+    "noises": (TWICE, {**TWICE, "noises": (5.0, 5.0)}),
+    "photons": (TWICE, {**TWICE, "photons": (0.1, 0.1)}),
+    "gaussian_share": (TWICE, {**TWICE, "gaussian_share": 1.0}),
+    "grey_noise_share": (TWICE, {**TWICE, "grey_noise_share": 1.0}),
+    "jpegs": (TWICE, {**TWICE, "jpegs": (90, 95)}),
     "start_from": {},
 }
 JUDGED = {"discriminator_learning_rate", "generator_every", "pool", "augment"}

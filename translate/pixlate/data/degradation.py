@@ -21,12 +21,14 @@ Plane = NDArray[np.float32]
 """An image, (height, width, 3), RGB in [0, 1]."""
 Levels = NDArray[np.uint8]
 """An image, (height, width, 3), RGB."""
-BLOCK = 8
-"""Side of a block of JPEG, in pixels; blocks begin anywhere in a patch, as in a photograph that was cropped."""
+BLOCK = 16
+"""Side of what JPEG stores at once, in pixels: four blocks of 8 and their colour; it begins anywhere in a patch, as in a photograph that was cropped."""
 REACH = 3
 """Standard deviations of a Gaussian that are computed to each side."""
 KERNEL = 21
 """Largest side of the kernels of the second order, in pixels."""
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""Weights of RGB (ITU-R BT.601)."""
 FILTERS = (cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC)
 """How the second order resizes."""
 
@@ -97,7 +99,7 @@ class Degradation:
                 image = with_photons(image, generator.uniform(0.05, options.photons[order]), grey, generator)
             if order == 0:
                 image = _to_unit(stored(_to_levels(image), _quality(options, generator), _corner(generator)))
-        final = sinc_kernel(generator, KERNEL) if generator.random() < options.sinc_shares[2] else None
+        final = sinc_kernel(generator, KERNEL, last=True) if generator.random() < options.sinc_shares[2] else None
         jpeg_last = generator.random() < 0.5
         if not jpeg_last:
             image = _to_unit(stored(_to_levels(image), _quality(options, generator), _corner(generator)))
@@ -150,7 +152,7 @@ def darkened(image: Plane, stops: float, shot: float, read: float, generator: np
 
 def with_photons(image: Plane, scale: float, grey: bool, generator: np.random.Generator) -> Plane:
     """Return an image with Poisson noise, ``scale`` times that of 256 photons at white, the same for all channels where ``grey``."""
-    seen = image.mean(axis=2, keepdims=True) if grey else image
+    seen = (image @ LUMA)[:, :, None] if grey else image
     noise = generator.poisson(seen.clip(0, 1) * 256).astype(np.float32) / 256 - seen
     return (image + np.float32(scale) * noise).clip(0, 1)
 

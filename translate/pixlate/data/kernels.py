@@ -58,10 +58,10 @@ def sinc(side: int, cutoff: float) -> Kernel:
     return _normalised(kernel)
 
 
-def sinc_kernel(generator: np.random.Generator, side: int) -> Kernel:
-    """Return a sinc filter of random side, of at most ``side`` pixels, and cut-off; small ones cut off less, as published."""
+def sinc_kernel(generator: np.random.Generator, side: int, last: bool = False) -> Kernel:
+    """Return a sinc filter of random side, of at most ``side`` pixels, and cut-off; small ones, and the ``last`` of the steps, cut off less, as published."""
     side = _random_side(generator, side)
-    return sinc(side, generator.uniform(np.pi / (3 if side < 13 else 5), np.pi))
+    return sinc(side, generator.uniform(np.pi / (3 if last or side < 13 else 5), np.pi))
 
 
 def _random_side(generator: np.random.Generator, largest: int) -> int:
