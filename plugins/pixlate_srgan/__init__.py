@@ -21,19 +21,19 @@ class SRGANOptions:
     """The generator, and the losses of the two stages: pixels first, then the adversary; the defaults are the published ones (Ledig et al. 2017)."""
 
     scale: Literal[1, 2, 3, 4, 8] = 4
-    """Factor of enlargement; 1 restores pictures at their own size, such as from noise or JPEG, and needs msrresnet or unet."""
-    network: Literal["srresnet", "msrresnet", "unet"] = "srresnet"
-    """srresnet is the paper's, with batch normalisation; msrresnet the modern variant without; unet, at scale 1, sees the whole picture, as for its exposure."""
+    """Factor of enlargement; 1 restores pictures at their own size, such as from noise or JPEG, and needs another network than srresnet."""
+    network: Literal["srresnet", "msrresnet", "compact", "span", "unet"] = "srresnet"
+    """srresnet is the paper's, with batch normalisation; msrresnet the modern variant without; compact (Real-ESRGAN's for video) and span (Wan et al. 2024) are faster; unet, at scale 1, sees the whole picture, as for its exposure."""
     channels: int = 64
-    """Feature maps."""
+    """Feature maps; span is published with 48."""
     blocks: int = 16
-    """Residual blocks."""
+    """Residual blocks; convolutions of compact; span is published with 6 blocks."""
     depth: int = 6
     """Halvings of the unet."""
     tail: Literal["staged", "direct"] = "staged"
     """How msrresnet reaches full size: staged pixel shuffles (published), or one direct shuffle, which is faster."""
     shrink: Literal[1, 2] = 1
-    """2 computes at half the height and width, with a quarter of the arithmetic, for restoration at scale 1 (FFDNet, Zhang et al. 2018); needs --tail direct."""
+    """2 computes at half the height and width, with a quarter of the arithmetic, for restoration at scale 1 (FFDNet, Zhang et al. 2018); msrresnet needs --tail direct for it."""
     stages: Literal["both", "pixel", "adversarial"] = "both"
     """Which stages run: both, pixel alone (SRResNet), or adversarial alone, to continue from a first stage named by --start-from."""
     pixel_share: float = 5 / 6
@@ -54,12 +54,12 @@ class SRGANOptions:
     """Weight of the adversarial loss in the second stage."""
     objective: Literal["vanilla", "least-squares", "hinge", "relativistic"] = "vanilla"
     """Adversarial loss."""
-    discriminator: Literal["srgan", "patch"] = "srgan"
-    """srgan judges whole patches, as published; patch is a PatchGAN, which judges each 70x70 pixels."""
+    discriminator: Literal["srgan", "patch", "multi-scale", "unet"] = "srgan"
+    """srgan judges whole patches, as published; patch is a PatchGAN, which judges each 70x70 pixels; multi-scale is two of them, one at half size (pix2pixHD); unet judges each pixel, under spectral norm (Real-ESRGAN)."""
     discriminator_channels: int = 64
     """Feature maps after the discriminator's first convolution."""
     spectral_norm: bool = False
-    """Whether the discriminator's weights are normalised by their largest singular value (Miyato et al. 2018)."""
+    """Whether the discriminator's weights are normalised by their largest singular value (Miyato et al. 2018); those of unet always are."""
     GROUPS: ClassVar[Groups] = {
         "Everyday": ("scale", "stages"),
         "Networks": ("network", "channels", "blocks", "depth", "tail", "shrink", "discriminator", "discriminator_channels", "spectral_norm"),
@@ -84,17 +84,19 @@ class SRGANOptions:
         check_most(self, pixel_share=1)
         check_used(self, self.network == "msrresnet", "--network msrresnet", "tail")
         check_used(self, self.network == "unet", "--network unet", "depth")
-        check_used(self, self.network != "unet", "--network srresnet or msrresnet", "blocks")
-        check_used(self, self.network == "msrresnet" and self.tail == "direct", "--network msrresnet and --tail direct", "shrink")
+        check_used(self, self.network != "unet", "--network srresnet, msrresnet, compact or span", "blocks")
+        direct = self.network in ("compact", "span") or (self.network == "msrresnet" and self.tail == "direct")
+        check_used(self, direct, "--network compact, span, or msrresnet and --tail direct", "shrink")
         if self.scale > 1 and self.network == "unet":
             raise pixlate.PixlateError(f"expected --scale 1 with --network unet, got {self.scale}; choose another network to enlarge")
         if self.scale == 1 and self.network == "srresnet":
-            raise pixlate.PixlateError("expected --network msrresnet or unet with --scale 1, got srresnet, which enlarges; choose one of them")
+            raise pixlate.PixlateError("expected --network msrresnet, compact, span or unet with --scale 1, got srresnet, which enlarges; choose one of them")
         check_used(self, self.stages == "both", "--stages both", "pixel_share")
         if self.stages == "both" and not 0 < self.pixel_share < 1:
             raise pixlate.PixlateError(f"expected --pixel-share between 0 and 1, got {self.pixel_share}; use --stages pixel or adversarial for one stage alone")
         second = ("second_pixel_weight", "perceptual_weight", "adversarial_weight", "objective", "discriminator", "discriminator_channels", "spectral_norm")
         check_used(self, self.second, "--stages both or adversarial", *second)
+        check_used(self, self.discriminator != "unet", "--discriminator srgan, patch or multi-scale", "spectral_norm")
         check_used(self, self.second and self.perceptual_weight > 0, "--perceptual-weight above 0", "perceptual_layer", "perceptual_weights")
         check_used(self, self.stages != "adversarial", "--stages both or pixel", "pixel_weight")
         if self.second and not self.perceptual_weight and not self.second_pixel_weight:

@@ -1,24 +1,29 @@
 """SRGAN's networks and losses (Ledig et al. 2017, "Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network")."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pixlate.adversarial import to_symmetric
 from pixlate.inference.sizes import spec_sizes
 from pixlate.losses import Perceptual, discriminator_loss, generator_loss, l1, load_vgg19, mse
+from pixlate.networks.compact import Compact
+from pixlate.networks.multiscale import MultiScale
 from pixlate.networks.patchgan import PatchGAN
+from pixlate.networks.span import SPAN, fused
 from pixlate.networks.srgan_discriminator import SRGANDiscriminator
 from pixlate.networks.srresnet import MSRResNet, SRResNet
 from pixlate.networks.symmetric import Symmetric, SymmetricInput
 from pixlate.networks.unet import UNet
+from pixlate.networks.unet_discriminator import UNetDiscriminator
 from pixlate.plugin.data import Batch
 from pixlate.plugin.gan import GAN, MAIN_GENERATOR, Images, Losses, Verdicts
 from pixlate.plugin.spec import ModelSpec, Norm
 from pixlate_srgan import SRGANOptions
 
-NORMS: dict[str, Norm] = {"srresnet": "running", "msrresnet": "none", "unet": "per-image"}
+NORMS: dict[str, Norm] = {"srresnet": "running", "msrresnet": "none", "compact": "none", "span": "none", "unet": "per-image"}
 """Norm mode of each network."""
 
 
@@ -37,6 +42,10 @@ class SRGAN(GAN):
     def spec(self, generator: str = MAIN_GENERATOR) -> ModelSpec:
         """Return scale, tiling and norm mode."""
         return ModelSpec(method="srgan", scale=self.options.scale, **self.sizes, norm=NORMS[self.options.network])
+
+    def exported(self, generator: str = MAIN_GENERATOR) -> nn.Module:
+        """Return the generator, clamped; convolutions of SPAN that training splits are one again."""
+        return nn.Sequential(fused(self.generators[generator]), nn.Hardtanh(0.0, 1.0))
 
     def prepare(self, device: torch.device) -> None:
         """Load VGG19, where its features are compared."""
@@ -76,18 +85,46 @@ class SRGAN(GAN):
 
     def verdicts(self, batch: Batch, images: Images) -> Verdicts:
         """Return the discriminator's logits for true and enlarged images, in the second stage."""
-        return {"target": (self.judge("target", batch["target"]), self.judge("target", images["target"]))} if self.adversarial else {}
+        if not self.adversarial:
+            return {}
+        real, fake = (_together(self.judge("target", shown)) for shown in (batch["target"], images["target"]))
+        return {"target": (real, fake)}
 
 
-def _network(options: SRGANOptions) -> SRResNet | MSRResNet | UNet:
-    if options.network == "srresnet":
-        return SRResNet(options.scale, options.channels, options.blocks)
-    if options.network == "msrresnet":
-        return MSRResNet(options.scale, options.channels, options.blocks, options.tail, options.shrink)
-    return UNet(depth=options.depth, channels=options.channels, norm="instance", dropout=0.0, upsampling="resize")
+def _together(logits: Tensor | Sequence[Tensor]) -> Tensor:
+    """Return the logits of all scales as (batch, positions)."""
+    return torch.cat([each.flatten(1) for each in ([logits] if isinstance(logits, Tensor) else logits)], dim=1)
+
+
+def _network(options: SRGANOptions) -> SRResNet | MSRResNet | Compact | SPAN | UNet:
+    shared = (options.scale, options.channels, options.blocks)
+    match options.network:
+        case "srresnet":
+            return SRResNet(*shared)
+        case "msrresnet":
+            return MSRResNet(*shared, options.tail, options.shrink)
+        case "compact":
+            return Compact(*shared, options.shrink)
+        case "span":
+            return SPAN(*shared, options.shrink)
+        case "unet":
+            return UNet(depth=options.depth, channels=options.channels, norm="instance", dropout=0.0, upsampling="resize")
 
 
 def _discriminator(options: SRGANOptions) -> nn.Module:
-    if options.discriminator == "patch":
-        return SymmetricInput(PatchGAN(3, options.discriminator_channels, norm="none" if options.spectral_norm else "batch", spectral=options.spectral_norm))
-    return SymmetricInput(SRGANDiscriminator(3, options.discriminator_channels, options.spectral_norm))
+    channels, spectral = options.discriminator_channels, options.spectral_norm
+
+    def patch() -> PatchGAN:
+        return PatchGAN(3, channels, norm="none" if spectral else "batch", spectral=spectral)
+
+    network: nn.Module
+    match options.discriminator:
+        case "srgan":
+            network = SRGANDiscriminator(3, channels, spectral)
+        case "patch":
+            network = patch()
+        case "multi-scale":
+            network = MultiScale([patch(), patch()])
+        case "unet":
+            network = UNetDiscriminator(3, channels)
+    return SymmetricInput(network)

@@ -36,7 +36,7 @@ METHOD = installed().offered(Method)["srgan"]
 SMALL = replace(METHOD.options(), scale=2, channels=8, blocks=1, stages="pixel")
 ORIGIN = Provenance("photographs", 7, 3, "CC0", "0")
 FLOAT = ExportOptions("float")
-KINDS = [("srresnet", "staged"), ("msrresnet", "staged"), ("msrresnet", "direct")]
+KINDS = [("srresnet", "staged"), ("msrresnet", "staged"), ("msrresnet", "direct"), ("compact", "staged"), ("span", "staged")]
 
 
 def make_gan(network: str = "msrresnet", tail: str = "direct", scale: int = 2) -> GAN:

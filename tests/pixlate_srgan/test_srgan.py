@@ -23,19 +23,42 @@ PIXEL = SRGANOptions(scale=2, channels=8, blocks=1, stages="pixel")
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])
-@pytest.mark.parametrize(("network", "tail"), [("srresnet", "staged"), ("msrresnet", "staged"), ("msrresnet", "direct")])
+@pytest.mark.parametrize(
+    ("network", "tail"), [("srresnet", "staged"), ("msrresnet", "staged"), ("msrresnet", "direct"), ("compact", "staged"), ("span", "staged")]
+)
 def test_contract_is_kept_by_every_network_and_scale(scale: Any, network: Any, tail: Any) -> None:
     check_method(METHOD, replace(PIXEL, scale=scale, network=network, tail=tail), side=6)
 
 
 @pytest.mark.parametrize(
-    "changes", [{"network": "msrresnet"}, {"network": "msrresnet", "tail": "direct", "shrink": 2}, {"network": "unet", "depth": 2, "blocks": 16}], ids=str
+    "changes",
+    [
+        {"network": "msrresnet"},
+        {"network": "msrresnet", "tail": "direct", "shrink": 2},
+        {"network": "compact"},
+        {"network": "compact", "shrink": 2},
+        {"network": "span"},
+        {"network": "span", "shrink": 2},
+        {"network": "unet", "depth": 2, "blocks": 16},
+    ],
+    ids=str,
 )
 def test_contract_is_kept_by_restoration_at_the_same_size(changes: dict[str, Any]) -> None:
     check_method(METHOD, replace(PIXEL, scale=1, **changes), side=8)
 
 
-@pytest.mark.parametrize("changes", [{}, {"discriminator": "patch"}, {"spectral_norm": True}, {"objective": "relativistic"}, {"stages": "adversarial"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"discriminator": "patch"},
+        {"discriminator": "multi-scale", "objective": "relativistic"},
+        {"discriminator": "unet"},
+        {"spectral_norm": True},
+        {"objective": "relativistic"},
+        {"stages": "adversarial"},
+    ],
+)
 def test_contract_is_kept_with_a_second_stage(changes: dict[str, Any]) -> None:
     check_method(METHOD, replace(SMALL, **changes), side=24)
 
@@ -124,9 +147,10 @@ def test_wrong_option_is_refused(values: dict[str, Any]) -> None:
     ("values", "name", "where"),
     [
         ({"network": "srresnet", "tail": "direct"}, "tail", "--network msrresnet"),
-        ({"network": "msrresnet", "shrink": 2}, "shrink", "--network msrresnet and --tail direct"),
+        ({"network": "msrresnet", "shrink": 2}, "shrink", "--network compact, span, or msrresnet and --tail direct"),
         ({"depth": 4}, "depth", "--network unet"),
-        ({"scale": 1, "network": "unet", "blocks": 4}, "blocks", "--network srresnet or msrresnet"),
+        ({"scale": 1, "network": "unet", "blocks": 4}, "blocks", "--network srresnet, msrresnet, compact or span"),
+        ({"discriminator": "unet", "spectral_norm": True}, "spectral-norm", "--discriminator srgan, patch or multi-scale"),
         ({"stages": "pixel", "pixel_share": 0.5}, "pixel-share", "--stages both"),
         ({"stages": "pixel", "adversarial_weight": 1.0}, "adversarial-weight", "--stages both or adversarial"),
         ({"stages": "pixel", "spectral_norm": True}, "spectral-norm", "--stages both or adversarial"),
@@ -142,7 +166,7 @@ def test_option_without_effect_is_refused(values: dict[str, Any], name: str, whe
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"scale": 1}, "expected --network msrresnet or unet with --scale 1, got srresnet"),
+        ({"scale": 1}, "expected --network msrresnet, compact, span or unet with --scale 1, got srresnet"),
         ({"scale": 4, "network": "unet"}, "expected --scale 1 with --network unet, got 4"),
     ],
 )

@@ -8,6 +8,7 @@ from pixlate.networks.patchgan import PatchGAN, PixelDiscriminator
 from pixlate.networks.resnet import ResNet
 from pixlate.networks.srgan_discriminator import SRGANDiscriminator
 from pixlate.networks.unet import DEPTH_128, UNet
+from pixlate.networks.unet_discriminator import UNetDiscriminator
 
 
 def parameters(network: nn.Module) -> int:
@@ -68,3 +69,8 @@ def test_srgan_discriminator_has_the_layers_of_the_paper() -> None:
 
 def test_pixel_discriminator_has_the_layers_of_the_paper() -> None:
     assert parameters(PixelDiscriminator(6)) == (6 * 64 + 64) + 64 * 128 + 2 * 128 + (128 + 1)
+
+
+def test_unet_discriminator_has_the_published_parameters() -> None:
+    with torch.device("meta"):
+        assert parameters(UNetDiscriminator()) == 4_376_897

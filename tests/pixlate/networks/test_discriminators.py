@@ -14,14 +14,18 @@ from pixlate.networks.multiscale import MultiScale
 from pixlate.networks.normalisation import Norm
 from pixlate.networks.patchgan import PatchGAN, PixelDiscriminator
 from pixlate.networks.srgan_discriminator import SRGANDiscriminator
+from pixlate.networks.unet_discriminator import UNetDiscriminator
 
 MAKERS: dict[str, Callable[..., Discriminator]] = {
     "patchgan": lambda spectral: PatchGAN(channels=8, spectral=spectral),
     "patchgan with attention": lambda spectral: PatchGAN(channels=8, spectral=spectral, attention=True),
     "pixel": lambda spectral: PixelDiscriminator(channels=8, spectral=spectral),
     "srgan": lambda spectral: SRGANDiscriminator(channels=4, spectral=spectral),
+    "unet": lambda spectral: UNetDiscriminator(channels=4),
 }
-LAYERS = {"patchgan": 5, "patchgan with attention": 5, "pixel": 3, "srgan": 10}
+LAYERS = {"patchgan": 5, "patchgan with attention": 5, "pixel": 3, "srgan": 10, "unet": 10}
+UNCONSTRAINED = {"patchgan with attention": 4, "unet": 2}
+"""Layers outside spectral norm: those of attention; first and last."""
 
 
 @pytest.mark.parametrize(("layers", "side"), [(1, 16), (2, 34), (3, 70), (4, 142), (5, 286)])
@@ -81,8 +85,8 @@ def test_spectral_norm_keeps_the_largest_singular_value_of_every_convolution_at_
         network(torch.rand(2, 3, 32, 32))
     layers = [layer for layer in network.modules() if parametrize.is_parametrized(layer)]
     plain = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear) and layer not in layers]
-    assert len(layers) == LAYERS[maker]
-    assert len(plain) == (4 if "attention" in maker else 0)
+    assert len(plain) == UNCONSTRAINED.get(maker, 0)
+    assert len(layers) == LAYERS[maker] - (2 if maker == "unet" else 0)
     for layer in network.eval().modules():
         if parametrize.is_parametrized(layer):
             assert isinstance(layer, nn.Conv2d | nn.Linear)
@@ -97,6 +101,36 @@ def test_srgan_discriminator_takes_the_papers_crops_as_they_are() -> None:
     expected = network.stages[8][2:](features[7].flatten(1))  # type: ignore[index]
     assert torch.equal(features[8], expected)
     assert network(images).shape == (2, 1)
+
+
+def test_unet_discriminator_judges_every_pixel_of_any_size() -> None:
+    network = UNetDiscriminator(channels=2)
+    assert all(network(torch.rand(1, 3, *size)).shape[2:] == size for size in [(8, 8), (9, 15), (16, 24)])
+    with pytest.raises(ValueError, match="at least 8, got 7 x 8"):
+        network(torch.rand(1, 3, 7, 8))
+
+
+def test_unet_discriminator_is_that_of_real_esrgan() -> None:
+    """Its forward pass, as published, on the same weights."""
+    torch.manual_seed(0)
+    network = UNetDiscriminator(channels=4).eval()
+    convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    images = torch.rand(2, 3, 24, 16)
+
+    def leaky(number: int, features: torch.Tensor) -> torch.Tensor:
+        return nn.functional.leaky_relu(convolutions[number](features), 0.2)
+
+    def doubled(features: torch.Tensor) -> torch.Tensor:
+        return nn.functional.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
+
+    first = leaky(0, images)
+    second = leaky(1, first)
+    third = leaky(2, second)
+    features = leaky(4, doubled(leaky(3, third))) + third
+    features = leaky(5, doubled(features)) + second
+    features = leaky(6, doubled(features)) + first
+    expected = convolutions[9](leaky(8, leaky(7, features)))
+    assert torch.allclose(network(images), expected, atol=1e-6)
 
 
 def test_pixel_discriminator_judges_each_pixel_by_itself() -> None:

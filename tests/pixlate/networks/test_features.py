@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 import torch
 
+from pixlate.networks.compact import Compact
 from pixlate.networks.resnet import ResNet
+from pixlate.networks.span import SPAN
 from pixlate.networks.srresnet import MSRResNet, SRResNet
 from pixlate.networks.symmetric import Symmetric
 from pixlate.networks.unet import UNet
@@ -16,6 +18,8 @@ NETWORKS: dict[str, tuple[Any, list[tuple[int, int]]]] = {
     "unet": (lambda: UNet(depth=3, channels=4), [(3, 16), (4, 8), (8, 4), (16, 2), (8, 4), (4, 8), (3, 16)]),
     "srresnet": (lambda: SRResNet(4, channels=4, blocks=2), [(3, 16), (4, 16), (4, 16), (4, 16), (4, 16), (4, 32), (4, 64), (3, 64)]),
     "msrresnet": (lambda: MSRResNet(2, channels=4, blocks=2), [(3, 16), (4, 16), (4, 16), (4, 16), (3, 32)]),
+    "compact": (lambda: Compact(2, channels=4, convolutions=1, shrink=2), [(3, 16), (4, 8), (4, 8), (3, 32)]),
+    "span": (lambda: SPAN(2, channels=4, blocks=2), [(3, 16), (4, 16), (4, 16), (4, 16), (4, 16), (3, 32)]),
 }
 """Small networks, and channels and side of each of their layers for images of 16 pixels."""
 
@@ -45,7 +49,7 @@ def test_gradients_reach_weights_up_to_the_layer_alone(name: str, images: torch.
     network = NETWORKS[name][0]()
     network.features(images, [1])[0].sum().backward()
     moved = {key for key, weight in network.named_parameters() if weight.grad is not None}
-    first = "encoder.0" if name == "unet" else "head"
+    first = {"unet": "encoder.0", "compact": ("body.0", "body.1"), "span": "conv_1"}.get(name, "head")
     assert moved == {key for key, _ in network.named_parameters() if key.startswith(first)}
 
 

@@ -7,16 +7,22 @@ import torch
 from torch import Tensor, nn
 
 from pixlate.networks.blocks import upsampling_stages
+from pixlate.networks.compact import Compact
 from pixlate.networks.initialisation import scaled_kaiming
+from pixlate.networks.span import SPAN
 from pixlate.networks.srresnet import MSRResNet, SRResNet
 
 SCALES = (2, 3, 4, 8)
-Network = SRResNet | MSRResNet
+Network = SRResNet | MSRResNet | Compact | SPAN
 MAKERS: dict[str, Callable[[int, int], Network]] = {
     "srresnet": lambda scale, blocks: SRResNet(scale, 4, blocks),
     "msrresnet staged": lambda scale, blocks: MSRResNet(scale, 4, blocks, "staged"),
     "msrresnet direct": lambda scale, blocks: MSRResNet(scale, 4, blocks, "direct"),
     "msrresnet shrunk": lambda scale, blocks: MSRResNet(scale, 4, blocks, "direct", shrink=2),
+    "compact": lambda scale, blocks: Compact(scale, 4, blocks),
+    "compact shrunk": lambda scale, blocks: Compact(scale, 4, blocks, shrink=2),
+    "span": lambda scale, blocks: SPAN(scale, 4, blocks),
+    "span shrunk": lambda scale, blocks: SPAN(scale, 4, blocks, shrink=2),
 }
 
 
@@ -71,7 +77,8 @@ def test_output_is_scale_times_the_input(maker: str, scale: int, size: tuple[int
 
 def test_restoration_starts_near_the_image_itself() -> None:
     torch.manual_seed(0)
-    for network in (MSRResNet(1, 16, 2), MSRResNet(1, 16, 2, "direct", shrink=2)):
+    shrunk = (MSRResNet(1, 16, 2, "direct", shrink=2), Compact(1, 16, 2, shrink=2), SPAN(1, 16, 2, shrink=2))
+    for network in (MSRResNet(1, 16, 2), Compact(1, 16, 2), SPAN(1, 16, 2), *shrunk):
         image = torch.rand(1, 3, 12, 14)
         with torch.no_grad():
             assert (network(image) - image).abs().max() < 0.05

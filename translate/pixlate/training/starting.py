@@ -14,11 +14,15 @@ from pixlate.weights.reading import SUFFIXES, read_weights, recognise
 
 
 def weights_to_start_from(path: Path) -> Mapping[str, Tensor]:
-    """Return the averaged weights of a run or checkpoint, or those of a file of another code base, which a plugin must recognise."""
+    """Return the averaged weights of a run or checkpoint, or those of a file of another code base, which a plugin must recognise.
+
+    Names of the file itself are kept beside those of the network that the plugin makes of it: some networks here have the published names.
+    """
     if path.suffix.lower() not in SUFFIXES and not path.is_file():
         return load_checkpoint(path).average
-    foreign = recognise(read_weights(path, "--start-from").tensors, ImportOptions(), path)
-    return {f"generators.{MAIN_GENERATOR}.{name}": tensor for name, tensor in foreign.network.state_dict().items()}
+    published = read_weights(path, "--start-from").tensors
+    foreign = recognise(published, ImportOptions(), path)
+    return {f"generators.{MAIN_GENERATOR}.{name}": tensor for name, tensor in {**published, **foreign.network.state_dict()}.items()}
 
 
 def take_over(gan: GAN, weights: Mapping[str, Tensor]) -> str:
