@@ -15,7 +15,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 @pixlate.hookimpl
 def pixlate_runtimes() -> "Iterable[pixlate.Runtime]":
     """Offer ONNX Runtime for any file named ``*.onnx``."""
-    yield pixlate.Runtime("onnxruntime", (".onnx",), lambda: find_spec("onnxruntime") is not None, _open)
+    yield pixlate.Runtime("onnxruntime", (".onnx",), lambda: find_spec("onnxruntime") is not None, _open, _blend)
 
 
 def _open(path: Path, device: str, arithmetic: str) -> "pixlate.Translator":
@@ -27,6 +27,14 @@ def _open(path: Path, device: str, arithmetic: str) -> "pixlate.Translator":
             f"expected the arithmetic auto for ONNX Runtime, which computes as the file says, got {arithmetic}; export it with --precision"
         )
     return interruptible(lambda: OnnxTranslator(path, device))
+
+
+def _blend(first: Path, second: Path, strength: float, device: str) -> "pixlate.Translator":
+    from pixlate.system.signals import interruptible
+    from pixlate_onnx.interpolation import interpolated
+    from pixlate_onnx.runner import OnnxTranslator
+
+    return interruptible(lambda: OnnxTranslator(first, device, interpolated(first, second, strength)))
 
 
 @pixlate.hookimpl

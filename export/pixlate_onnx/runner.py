@@ -51,16 +51,17 @@ class OnnxTranslator:
     Args:
         path: The model file.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N``, ``tensorrt`` or ``tensorrt:N``.
+        model: What is run in place of the file, which it was made of.
 
     Raises:
         PixlateError: The file is damaged, no image model, or the device cannot be used.
     """
 
-    def __init__(self, path: Path, device: str = "auto") -> None:
-        session, chosen = open_session(path, device)
+    def __init__(self, path: Path, device: str = "auto", model: bytes = b"") -> None:
+        session, chosen = open_session(path, device, model)
         self.device = chosen.device
         self.fixed_size: tuple[int, int] | None = None
-        self._path, self._chosen = path, chosen
+        self._path, self._chosen, self._model = path, chosen, model
         inputs, (gives, *_) = session.get_inputs(), session.get_outputs()
         text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         known = ModelSpec.from_json(text) if text else ModelSpec()
@@ -172,7 +173,7 @@ class OnnxTranslator:
         if self.fixed_size is not None or (isinstance(self._batch, int) and self._batch != 1):
             return None
         try:
-            model = self._path.read_bytes()
+            model = self._model or self._path.read_bytes()
             return measuring(model) if NORM in model else None
         except (OSError, ValueError):
             return None
@@ -184,7 +185,7 @@ class OnnxTranslator:
         try:
             session = reopened(self._path, self._edited, self._chosen)
             element = FLOAT16 if session.get_outputs()[0].type == "tensor(float16)" else FLOAT
-            other = fixed(self._path.read_bytes(), element)
+            other = fixed(self._model or self._path.read_bytes(), element)
             assert other is not None
             return Running(session, self._chosen.gpu, self.device, like=self._run), reopened(self._path, other, self._chosen)
         except PixlateError:

@@ -40,17 +40,19 @@ REMEMBERED = 16
 _SHRINK = "memory.enable_memory_arena_shrinkage"
 
 
-def open_session(path: Path, device: str) -> tuple[onnxruntime.InferenceSession, Chosen]:
+def open_session(path: Path, device: str, model: bytes = b"") -> tuple[onnxruntime.InferenceSession, Chosen]:
     """Return a session on the device, as many threads as the container grants cores, and the device really used.
+
+    ``model`` is run in place of the file, where it is given.
 
     Raises:
         PixlateError: The file is missing, damaged, not ONNX, too new, lacks its external data, or the device cannot be used.
     """
     _require_readable(path)
-    chosen = _with_engines(path, device) if device.startswith("tensorrt") else providers.choose(device)
+    chosen = _with_engines(path, device, model) if device.startswith("tensorrt") else providers.choose(device)
     options = _options()
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "0" if chosen.gpu is None else "1")
-    session = _session(path, options, chosen.providers, chosen.device)
+    session = _session(path, options, chosen.providers, chosen.device, model)
     if session.get_providers()[0] != chosen.providers[0][0]:
         raise PixlateError(
             f"expected ONNX Runtime to run on {chosen.device}, but it fell back to {session.get_providers()}; run `pixlate doctor`, or use --device cpu"
@@ -139,11 +141,11 @@ def _require_on_gpu(path: Path, session: onnxruntime.InferenceSession, device: s
         )
 
 
-def _with_engines(path: Path, device: str) -> Chosen:
+def _with_engines(path: Path, device: str, model: bytes = b"") -> Chosen:
     """Return TensorRT with a folder for the engines of this very model; says so where there are none yet, since building takes minutes."""
-    folder = providers.engine_folder(hashlib.sha256(path.read_bytes()).hexdigest())
+    folder = providers.engine_folder(hashlib.sha256(model or path.read_bytes()).hexdigest())
     plain = providers.choose(device)
-    metadata = _session(path, _options(), plain.providers[1:], plain.device).get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    metadata = _session(path, _options(), plain.providers[1:], plain.device, model).get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     chosen = providers.choose(device, ModelSpec.from_json(metadata).precision if metadata else "float32", folder)
     folder.mkdir(parents=True, exist_ok=True)
     if not any(folder.glob("*.engine")):

@@ -19,6 +19,8 @@ from starlette.middleware.cors import CORSMiddleware
 import pixlate
 from pixlate.errors import PixlateError
 from pixlate.inference.conditions import Arrays, Conditions, parse
+from pixlate.inference.strength import require_blendable
+from pixlate.options import check_strength
 from pixlate_serve.door import Addressed, Guarded
 from pixlate_serve.middleware import DRAIN_S, MODEL, REQUEST_ID, Counted, Lingering
 from pixlate_serve.multipart import FORM, is_form
@@ -29,6 +31,7 @@ from pixlate_serve.transfer import MEDIA_TYPES, NOTES, FormatName, PictureRespon
 from pixlate_serve.translation import MAX_PIXELS
 
 SUFFIX = ":translate"
+STRENGTH = "How much of the model is in the answer, 0 to 1: 1 is the model alone, 0 the upload, enlarged bicubically if the model enlarges"
 _CROSS_ORIGIN: dict[str, Any] = {
     "allow_methods": ["GET", "POST"],
     "allow_headers": ["*"],
@@ -151,6 +154,7 @@ def _add_translation(app: FastAPI, service: Service, token: Sequence[DependsPara
         request: Request,
         name: Annotated[str, Path(description="A name that /v1/models lists")],
         format: Annotated[FormatName | None, Query(description="Format of the answer; without it that of the Accept header, or of the upload")] = None,
+        strength: Annotated[str | None, Query(description=STRENGTH)] = None,
     ) -> Response:
         model = service.model(name)
         request.state.model = name
@@ -158,12 +162,13 @@ def _add_translation(app: FastAPI, service: Service, token: Sequence[DependsPara
         require_image(headers.get("content-type"), headers.get("content-encoding"))
         accept = ", ".join(headers.getlist("accept")) or None
         wanted_format(format, accept, "png")  # refused before the upload is read
+        share = _strength(model, strength)
         conditions = _conditions(model, request)
         claim = service.accept()
         try:
             data = await received(request, claim, service.options.max_bytes, service.options.timeout_s)
             form = headers["content-type"] if is_form(headers.get("content-type")) else ""
-            work = asyncio.create_task(service.translate(model, data, lambda source: wanted_format(format, accept, source), claim, conditions, form))
+            work = asyncio.create_task(service.translate(model, data, lambda source: wanted_format(format, accept, source), claim, conditions, share, form))
             del data
             return PictureResponse(await unless_gone(work, request.receive), claim, service.options.timeout_s)
         except asyncio.CancelledError:
@@ -176,12 +181,36 @@ def _add_translation(app: FastAPI, service: Service, token: Sequence[DependsPara
             raise
 
 
+def _strength(model: ServedModel, text: str | None) -> float:
+    """Return how much of the model is to be in the answer, or refuse with 400 what is no number from 0 to 1, or has no effect."""
+    if text is None or "strength" in _names(model):
+        return model.strength
+    try:
+        if model.interpolated:
+            raise PixlateError("expected no ?strength= for this model, whose weights have been blended with a strength of their own; leave it out")
+        strength = float(text)
+        check_strength(strength, name="?strength=")
+        if strength < 1:
+            require_blendable(model.spec)
+        return strength
+    except (PixlateError, ValueError) as error:
+        sentence = str(error) if isinstance(error, PixlateError) else f"expected ?strength= to be a number from 0 to 1, got {text[:20]!r}; write 0.5"
+        raise Refusal(400, "wrong_strength", sentence) from error
+
+
+def _names(model: ServedModel) -> set[str]:
+    """Return the names of a model's conditions."""
+    return {each.name for each in model.spec.conditions}
+
+
 def _conditions(model: ServedModel, request: Request) -> Arrays:
     """Return what the query says of the model's conditions, or refuse with 400; noise is the same for the same ``seed``."""
     try:
         given = parse([f"{name}={value}" for name, value in request.query_params.multi_items()])
         seed = given.pop("seed", "0")
         given.pop("format", None)
+        if "strength" not in _names(model):
+            given.pop("strength", None)
         if not seed.isascii() or not seed.isdecimal() or len(seed) > 18:
             raise PixlateError(f"expected ?seed= to be a whole number from 0 on, got {seed[:20]!r}; change it or leave it out")
         return Conditions.of(model.spec, given, int(seed), masks=bool(model.mask)).arrays("")

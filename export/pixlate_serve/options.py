@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from pixlate.errors import PixlateError
-from pixlate.options import check_least, check_most, check_types
+from pixlate.options import check_least, check_most, check_strength, check_types
 from pixlate.system.memory import granted_memory
 
 _ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^\s/]+")
@@ -33,6 +33,11 @@ class ServeOptions:
     """File whose first line is the token."""
     without_token: Annotated[bool, Parameter(negative="")] = False
     """Listen without a token even if other machines can connect: anybody who can reach the port may use it."""
+    strength: float | None = None
+    """How much of the model is in the answer, 0 to 1, where a request does not say so by ?strength=: 1, the default, is the model alone, 0 the upload,
+    enlarged bicubically if the model enlarges. With --blend-with, how much of the model is in the weights, for all requests."""
+    blend_with: str | None = None
+    """Another ready model or ONNX file of the network of the one model that is served: each weight is interpolated between the two files, as --strength says."""
     device: str = "auto"
     """Where the models run: auto, cpu, cuda or cuda:N. A device named explicitly is used or refused."""
     tile: Literal["auto", "off"] | int = "auto"
@@ -81,6 +86,7 @@ class ServeOptions:
 
     def __post_init__(self) -> None:
         check_types(self)
+        check_strength(self.strength, self.blend_with)
         check_least(self, port=0, batch=1, bucket=1, tile=16, batch_wait_ms=0, queue=1, memory=1_000_000, max_bytes=1, max_pixels=1, quality=1)
         check_least(self, threads=0, timeout_s=0.1, grace_s=0, deadline=1)
         check_most(self, port=65535, batch_wait_ms=60_000, quality=100)

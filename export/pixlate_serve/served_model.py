@@ -18,6 +18,7 @@ from pixlate.inference.conditions import Conditions, stacked
 from pixlate.inference.executor import Executor
 from pixlate.inference.sizes import allowed_side
 from pixlate.inference.speed import Speed
+from pixlate.options import output_strength
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.translator import Translator
 from pixlate_serve.footprint import most_pixels
@@ -47,15 +48,20 @@ class Weights:
     """Which weights a model has."""
 
     sha256: str = ""
-    """Of its file, in hexadecimal digits; empty where it is not known."""
+    """Of its file, in hexadecimal digits; of the words ``SHA256 SHA256 STRENGTH`` where two files are blended; empty where it is not known."""
     version: str = ""
     """Version of Pixlate that exported it; empty where the file does not say."""
 
     @classmethod
-    def of(cls, path: Path, spec: ModelSpec) -> "Weights":
-        """Return those of a model file."""
-        with path.open("rb") as stream:
-            return cls(hashlib.file_digest(stream, "sha256").hexdigest(), spec.provenance.version)
+    def of(cls, path: Path, spec: ModelSpec, other: Path | None = None, strength: float | None = None) -> "Weights":
+        """Return those of a model file, or between those of two."""
+        digests = []
+        for each in (path, other):
+            if each is not None:
+                with each.open("rb") as stream:
+                    digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
+        blended = hashlib.sha256(f"{' '.join(digests)} {strength!r}".encode()).hexdigest()
+        return cls(digests[0] if other is None else blended, spec.provenance.version)
 
 
 class ServedModel:
@@ -73,6 +79,8 @@ class ServedModel:
         self.warm = threading.Event()
         self.works = True
         self.mask = next((each.name for each in self.spec.conditions if each.kind == "mask"), "")
+        self.strength = output_strength(options.strength, options.blend_with)
+        self.interpolated = options.blend_with is not None
         self.executor = Executor(translator, options.tile, options.batch, options.bucket)
         self._options = options
         self._neutral = Conditions.neutral(self.spec)

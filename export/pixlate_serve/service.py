@@ -13,6 +13,7 @@ from pixlate.images.picture import Pixels
 from pixlate.inference.batcher import Batch, Batcher, Ticket
 from pixlate.inference.conditions import Arrays
 from pixlate.inference.pictures import to_model
+from pixlate.inference.strength import blend
 from pixlate.plugin.translator import Translator
 from pixlate.system.cores import granted_cores
 from pixlate_serve import footprint
@@ -97,7 +98,9 @@ class Service:
             task.uncancel()
         return self._cut
 
-    async def translate(self, model: ServedModel, data: bytes, format_for: Callable[[str], str], claim: Claim, conditions: Arrays, form: str = "") -> Answer:
+    async def translate(
+        self, model: ServedModel, data: bytes, format_for: Callable[[str], str], claim: Claim, conditions: Arrays, strength: float = 1.0, form: str = ""
+    ) -> Answer:
         """Return the answer to an upload.
 
         Args:
@@ -106,6 +109,7 @@ class Service:
             format_for: Names the format of the answer for that of the upload.
             claim: Takes a slot, and the memory of the pixels.
             conditions: What the model takes besides the picture.
+            strength: How much of the model is in the answer, from 0 to 1.
             form: Content-Type of an upload that is a form with a file in it.
 
         Raises:
@@ -114,14 +118,16 @@ class Service:
         claim.take_place()
         try:
             async with asyncio.timeout(self.options.deadline):
-                answer = await self._answer(model, data, format_for, claim, conditions, form)
+                answer = await self._answer(model, data, format_for, claim, conditions, strength, form)
         except TimeoutError as error:
             raise late(self.options.deadline) from error
         claim.leave_place()
         claim.hold(len(answer.data))
         return answer
 
-    async def _answer(self, model: ServedModel, data: bytes, format_for: Callable[[str], str], claim: Claim, conditions: Arrays, form: str) -> Answer:
+    async def _answer(
+        self, model: ServedModel, data: bytes, format_for: Callable[[str], str], claim: Claim, conditions: Arrays, strength: float, form: str
+    ) -> Answer:
         workers, options = self._workers, self.options
         if form:
             claim.hold(2 * len(data))
@@ -140,10 +146,12 @@ class Service:
                 conditions = {**conditions, **mask}
             pixels = await workers.run(claim, to_model, picture, model.spec)
             output = await self._translated(model, pixels, conditions, claim)
+            if strength < 1:
+                output = await workers.run(claim, blend, output, pixels, strength)
             del pixels
         picture = replace(picture, notes=(*picture.notes, *model.executor.notes(height, width)))
         self.metrics.translated(model.name, width * height)
-        return await workers.run(claim, encoded, output, picture, model.spec, format, options.quality, options.strip_metadata)
+        return await workers.run(claim, encoded, output, picture, model.spec, format, options.quality, options.strip_metadata, strength)
 
     def _hold(self, claim: Claim, upload: int, taken: int, pixels: int, format: str) -> None:
         """Hold an upload and what its picture takes; 413 with the largest that is accepted where it is more than there is for all."""

@@ -16,6 +16,7 @@ from typing import Any
 from pixlate.convert.conversion import Task
 from pixlate.convert.plan import Plan
 from pixlate.errors import PixlateError
+from pixlate.inference.models import find
 from pixlate.plugin.place import Place, Store
 from pixlate.system.cores import granted_cores
 from pixlate.system.extras import install
@@ -77,6 +78,7 @@ class Cluster:
         self._arguments = (
             Setup(task.path.name, options, task.settings, store if store.shared else None, self.share.cores, scratch, node),
             ray.put(task.path.read_bytes()),
+            ray.put(b"" if task.options.blend_with is None else find(task.options.blend_with).read_bytes()),
         )
         self.lanes: list[Lane] = []
         self.device = self.refused = ""

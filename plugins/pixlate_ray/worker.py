@@ -117,9 +117,9 @@ class Results(Report):
 
 
 class Worker:
-    """Loads a model from its bytes once and converts what it is given; each is an actor of Ray, in a process of its own."""
+    """Loads a model from its bytes, and those of the one it is blended with, once and converts what it is given; each is an actor of Ray, in a process of its own."""
 
-    def __init__(self, setup: Setup, model: bytes) -> None:
+    def __init__(self, setup: Setup, model: bytes, other: bytes = b"") -> None:
         self._setup, self._refused, self._stopping = setup, "", False
         self._conversion: Conversion | None = None
         self._host = f"the worker on {socket.gethostname()}"
@@ -130,7 +130,12 @@ class Worker:
             with tempfile.TemporaryDirectory(prefix="pixlate-", dir=setup.scratch or None) as folder:
                 path = Path(folder) / setup.model
                 path.write_bytes(model)
-                self._executors = load_executors(path, setup.options)
+                options = setup.options
+                if options.blend_with is not None:
+                    beside = path.with_name(f"{path.stem}.other{path.suffix}")
+                    beside.write_bytes(other)
+                    options = replace(options, blend_with=beside)
+                self._executors = load_executors(path, options)
         except PixlateError as error:
             self._refused = f"{self._host} cannot convert: {error}"
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pixlate.data.kinds import degraded, paired, unpaired
     from pixlate.images import Picture
     from pixlate.inference.models import load
+    from pixlate.inference.strength import blended
     from pixlate.plugin.check import Check
     from pixlate.plugin.data import DataKind
     from pixlate.plugin.engine import Engine
@@ -33,6 +34,7 @@ _LAZY = {
     "data.kinds": ("degraded", "paired", "unpaired"),
     "images": ("Picture",),
     "inference.models": ("load",),
+    "inference.strength": ("blended",),
     "plugin.check": ("Check",),
     "plugin.data": ("DataKind",),
     "plugin.engine": ("Engine",),
@@ -78,6 +80,7 @@ __all__ = [
     "TrainingOptions",
     "Translator",
     "UnpairedOptions",
+    "blended",
     "convert",
     "degraded",
     "hookimpl",

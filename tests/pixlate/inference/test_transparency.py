@@ -13,7 +13,8 @@ from pixlate.convert import ConvertOptions, convert
 from pixlate.errors import PixlateError
 from pixlate.images import Picture, Pixels
 from pixlate.inference.pictures import from_model, opacity_to_model, to_model
-from pixlate.inference.transparency import STRIP, enlarged, with_hidden_filled
+from pixlate.inference.strength import enlarged
+from pixlate.inference.transparency import STRIP, with_hidden_filled
 from pixlate.plugin.spec import ModelSpec
 
 SIDE = 64

@@ -100,6 +100,7 @@ def with_options(engine: Engine) -> Callable[..., int]:
 
 def _print_summary(summary: Summary, out: str | Path, options: ConvertOptions) -> None:
     speed = f" at {summary.converted / max(summary.seconds, 1e-9):.2f} images/s on {summary.device}" if summary.converted else ""
+    speed += f" {printable(summary.strength)}" if summary.converted and summary.strength else ""
     others = {"finished before": summary.finished_before, "skipped": summary.skipped, "failed": summary.failed, "not reached": summary.not_reached}
     counts = [f"{summary.converted} converted{speed}", *(f"{count} {what}" for what, count in others.items() if count)]
     _say(f"{', '.join(counts)}, into {printable(shown(out))}")

@@ -31,6 +31,8 @@ def evaluate(
     set: tuple[str, ...] = (),
     mask: Path | None = None,
     seed: int = 0,
+    strength: float | None = None,
+    blend_with: str | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Translate images whose targets are known and measure how close the outputs are.
@@ -61,6 +63,10 @@ def evaluate(
         Folder of masks for a model that fills them in, each with the name of its source and of its size; white is what to fill.
     seed
         With the name of each source, the seed of the noise that a model takes.
+    strength
+        How much of the model is in the output, as for pixlate convert.
+    blend_with
+        Another ready model or ONNX file of the same network, as for pixlate convert.
     json
         Print one JSON object, for programs.
     """
@@ -89,6 +95,8 @@ def evaluate(
             set=set,
             mask=mask,
             seed=seed,
+            strength=strength,
+            blend_with=blend_with,
             watch=watch,
         )
     if json:

@@ -21,6 +21,7 @@ from pixlate.images.write import require_held
 from pixlate.inference.conditions import ImageConditions
 from pixlate.inference.models import find
 from pixlate.inference.pictures import refuse_opacity_through
+from pixlate.inference.strength import NOTHING_NOTE, described
 from pixlate.places.journal import Job, Journal, Outputs
 from pixlate.places.local import locate
 from pixlate.places.paths import digest_file, require_folder
@@ -84,7 +85,11 @@ class Task:
         with ExitStack() as held:
             report = held.enter_context(Report(self.options.report, len(self.plan.jobs) + len(self.plan.failures), self.plan.ignored))
             report.out = str(self.plan.store)
-            sheet = Sheet(self.options.sheet, str(self.model)) if self.options.sheet else None
+            strength = described(self.options.strength, self.options.blend_with)
+            report.summary.strength = strength.strip()
+            if self.options.output_strength == 0:
+                report.summary.cautions.append(NOTHING_NOTE)
+            sheet = Sheet(self.options.sheet, f"{self.model}{strength}") if self.options.sheet else None
             if sheet is not None:
                 held.callback(sheet.draft.drop)
             yield Sinks(held.enter_context(Journal(self.plan.store, self.settings)), report, sheet)
@@ -99,6 +104,7 @@ def planned(sources: Sequence[str | Path], out: str | Path, model: str | Path, o
         PixlateError: No such model or source, clashing names, a report or sheet that would take the place of something.
     """
     path = find(model)
+    other = None if options.blend_with is None else find(options.blend_with)
     if options.mask is not None:
         require_folder(options.mask)
         options = replace(options, mask=options.mask.absolute())
@@ -106,7 +112,7 @@ def planned(sources: Sequence[str | Path], out: str | Path, model: str | Path, o
     if options.format is not None:
         options = replace(options, format=writable(options.format, formats).name)  # jpg is jpeg
     plan = make_plan([locate(source) for source in sources], locate(out), options, formats)
-    refuse_replaced(plan, options, path)
+    refuse_replaced(plan, options, [path] if other is None else [path, other])
     refuse_unwritable(plan, options)
     return Task(plan, model, path, options, settings_digest(path, options), formats, watch or (lambda report: None), watch is not None)
 
@@ -120,6 +126,8 @@ def settings_digest(model: Path, options: ConvertOptions) -> str:
         "mask": None if options.mask is None else str(options.mask.absolute()),
         "seed": options.seed,
         "lossless": options.lossless,
+        "strength": None if options.strength in (None, 1) and options.blend_with is None else repr(float(options.strength or 0)),
+        "blend_with": None if options.blend_with is None else digest_file(find(options.blend_with)),
     }
     shaping |= {name: value for name, value in given.items() if value}
     return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 from pixlate.errors import PixlateError
-from pixlate.options import check_least, check_most, check_types
+from pixlate.options import check_least, check_most, check_strength, check_types, output_strength
 from pixlate.options.groups import Groups
 from pixlate.system.cores import granted_cores
 from pixlate.system.text import refuse_flattened
@@ -48,6 +48,12 @@ class ConvertOptions:
     auto is 64 on GPUs and off on the CPU."""
     alpha: Literal["bicubic", "model"] = "bicubic"
     """How transparency is enlarged: bicubic, or by the model itself, as a grey picture, which takes as long again for pictures that have some."""
+    strength: float | None = None
+    """How much of the model is in the output, 0 to 1: 1, the default, is the model alone, 0 the source, enlarged bicubically if the model enlarges. With
+    --blend-with, how much of --model is in the weights."""
+    blend_with: str | Path | None = None
+    """Another ready model or ONNX file of the same network: each weight is interpolated between the two files, --strength 1 is --model alone, 0 this
+    one. Both must be of float32."""
     set: tuple[str, ...] = ()
     """Value of a condition (an input of the model besides the image), as NAME=VALUE (hair=blond, style=0.5,-1); once for each condition."""
     mask: Path | None = None
@@ -75,7 +81,7 @@ class ConvertOptions:
     """Keep every pixel of the outputs, whatever the quality: webp, or png, tiff, bmp and npy, which always do. WebP files that are lossless stay so
     without it."""
     GROUPS: ClassVar[Groups] = {
-        "Everyday": ("format", "quality", "lossless", "alpha", "suffix", "on_exists", "exclude", "limit", "dry_run"),
+        "Everyday": ("format", "quality", "lossless", "strength", "blend_with", "alpha", "suffix", "on_exists", "exclude", "limit", "dry_run"),
         "What the model takes besides the image": ("set", "mask", "seed"),
         "Memory and devices": ("device", "tile", "batch", "bucket", "threads", "max_pixels"),
         "Files": ("report", "sheet", "fail_fast", "strip_metadata"),
@@ -96,6 +102,7 @@ class ConvertOptions:
                 refuse_flattened(path, f"--{name} to name a file of this machine")
         if self.sheet is not None and self.sheet.suffix.lower() != ".png":
             raise PixlateError(f"expected --sheet to name a .png file, got {self.sheet}; change its ending")
+        check_strength(self.strength, self.blend_with)
         if not 1 <= self.quality <= 100:
             raise PixlateError(f"expected --quality from 1 to 100, got {self.quality}; choose one in between")
         check_least(self, batch=1, tile=16, bucket=1, threads=0, seed=0, max_pixels=1, limit=0)
@@ -110,6 +117,11 @@ class ConvertOptions:
             raise PixlateError(
                 f"expected --suffix of at most {LONGEST_SUFFIX} bytes, got {len(os.fsencode(self.suffix))}; names of files hold about 250 in all"
             )
+
+    @property
+    def output_strength(self) -> float:
+        """How much of the model's output is in the result, from 0 to 1; the rest is its source."""
+        return output_strength(self.strength, self.blend_with)
 
     @property
     def workers(self) -> int:

@@ -23,6 +23,7 @@ from pixlate.inference.conditions import ImageConditions
 from pixlate.inference.executor import Executor
 from pixlate.inference.models import load_executors, split_devices
 from pixlate.inference.pictures import channels_made, from_model, opacity_to_model, refuse_colour, to_model, with_origin, without_pixels
+from pixlate.inference.strength import blend
 from pixlate.places.journal import Job
 from pixlate.plugin.engine import Engine
 from pixlate.plugin.place import GivenUp, Version
@@ -46,6 +47,8 @@ class _Read:
     version: Version
     taken: int
     """Bytes of the reading budget."""
+    given: Pixels | None = None
+    """What the model is given, where its output is blended with that."""
     opacity: Pixels | None = None
     """Its opacity as the model has enlarged it, where it is to."""
 
@@ -203,11 +206,13 @@ class Conversion(Run):
             scale, written = self.spec.scale, channels_made(channels, self.spec)
             require_held(writable(job.format, self.formats), written, "uint8", (width * scale, height * scale), self.formats)
             conditions = self.conditions.arrays(job.pair, height, width)
-            read = _Read(job, picture if self.sheet is not None else without_pixels(picture), version, taken)
-            ticket = Ticket(to_model(picture, self.spec), partial(self._translated, read), conditions, wanted=lambda: not self._stopping)
+            pixels = to_model(picture, self.spec)
+            given = pixels if self.options.output_strength < 1 else None
+            read = _Read(job, picture if self.sheet is not None else without_pixels(picture), version, taken, given)
+            ticket = Ticket(pixels, partial(self._translated, read), conditions, wanted=lambda: not self._stopping)
             opacity = opacity_to_model(picture, self.spec) if self.options.alpha == "model" else None
             if opacity is not None:
-                ticket = Ticket(opacity, partial(self._opacity_translated, read, ticket), conditions, wanted=lambda: not self._stopping)
+                ticket = Ticket(opacity, partial(self._opacity_translated, read, opacity, ticket), conditions, wanted=lambda: not self._stopping)
         except (Closed, GivenUp):
             self._events.put(_Event(reading=True))
         except BaseException as error:  # noqa: BLE001 - one bad file, or a bug in a decoder, must not stop the others, nor leave them waiting
@@ -217,12 +222,13 @@ class Conversion(Run):
             self._batcher.submit(ticket)
             self._events.put(_Event(ended=False, reading=True))
 
-    def _opacity_translated(self, read: _Read, ticket: Ticket, output: Pixels | Exception) -> None:
+    def _opacity_translated(self, read: _Read, given: Pixels, ticket: Ticket, output: Pixels | Exception) -> None:
         """Let the pixels follow their opacity through the model, in a translating thread."""
         if isinstance(output, Exception):
             self._translated(read, output)
         else:
-            self._batcher.submit(replace(ticket, done=partial(self._translated, replace(read, opacity=output))))
+            opacity = blend(output, given, self.options.output_strength)
+            self._batcher.submit(replace(ticket, done=partial(self._translated, replace(read, opacity=opacity))))
 
     def _translated(self, read: _Read, output: Pixels | Exception) -> None:
         """Hand an output to the writing threads, in a translating thread."""
@@ -230,7 +236,7 @@ class Conversion(Run):
         try:
             if not isinstance(output, Exception):
                 self.report.progress.translated(read.job.source)
-                taken = self._writing_budget.take(2 * output.nbytes)
+                taken = self._writing_budget.take(2 * output.nbytes + (0 if read.given is None else output.nbytes + read.given.nbytes))
                 self._writers.submit(self._write, read, output, taken)
                 return
             if isinstance(output, PixlateError | OutOfDeviceMemory | MemoryError) and not isinstance(output, DeviceLost):
@@ -254,8 +260,11 @@ class Conversion(Run):
         try:
             if self._full:
                 raise Closed
+            strength = self.options.output_strength
+            if read.given is not None:
+                output = blend(output, read.given, strength)
             picture = from_model(output, read.picture, self.spec, read.opacity)
-            picture = to_srgb(picture) if self.options.strip_metadata else with_origin(picture, self.spec)
+            picture = to_srgb(picture) if self.options.strip_metadata else with_origin(picture, self.spec, strength)
             notes = write_picture(picture, part, job.format, quality=self.options.quality, lossless=self.options.lossless, formats=self.formats)
             if self.sheet is not None:
                 self.sheet.add(job.name, read.picture, picture)

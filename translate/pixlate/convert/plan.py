@@ -190,13 +190,13 @@ def _refuse_own_images(plan: Plan) -> None:
     plan.jobs = [job for job in plan.jobs if job not in written]
 
 
-def refuse_replaced(plan: Plan, options: ConvertOptions, model: Path) -> None:
-    """Refuse a report or sheet that would take the place of the model, an image, an output or the journal."""
+def refuse_replaced(plan: Plan, options: ConvertOptions, models: Sequence[Path]) -> None:
+    """Refuse a report or sheet that would take the place of a model, an image, an output or the journal."""
     for option, path in (("report", options.report), ("sheet", options.sheet)):
         if path is None:
             continue
         own, name = identity(path), plan.store.relative(path)
-        if own is not None and own == identity(model):
+        if own is not None and own in map(identity, models):
             what = "the model"
         elif name is not None and (name == os.curdir or Path(name).parts[0] == HOME):
             what = "the output folder or of its journal"

@@ -58,6 +58,8 @@ class Summary:
     interrupted: bool = False
     seconds: float = 0.0
     device: str = ""
+    strength: str = ""
+    """Where the model was not used as it is: ``at strength 0.5``, or what it was blended with."""
     failures: list[tuple[str, str]] = field(default_factory=list)
     """The first failed files with their reasons; the report has all of them."""
     notes: dict[str, int] = field(default_factory=dict)

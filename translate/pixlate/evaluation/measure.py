@@ -19,6 +19,8 @@ from pixlate.inference.conditions import Arrays, ImageConditions
 from pixlate.inference.executor import Executor
 from pixlate.inference.models import load_for_pictures
 from pixlate.inference.pictures import from_model
+from pixlate.inference.strength import blend, described
+from pixlate.options import output_strength
 from pixlate.plugin.manager import installed
 from pixlate.plugin.metric import Metric
 from pixlate.system.extras import import_for
@@ -58,6 +60,8 @@ def evaluate(
     set: Sequence[str] = (),
     mask: Path | None = None,
     seed: int = 0,
+    strength: float | None = None,
+    blend_with: str | Path | None = None,
     watch: Callable[[int, int], None] = lambda done, planned: None,
 ) -> Evaluation:
     """Translate every source and return the metrics of the outputs; arguments are those of ``pixlate evaluate``, and ``watch``.
@@ -71,7 +75,7 @@ def evaluate(
         PixlateError: The model, a folder, an image, a metric or its weights are not as they should be. All but damage inside an image file
             is found before the first image is translated.
     """
-    translator = load_for_pictures(model, device)
+    translator = load_for_pictures(model, device, blend_with, strength)
     spec = translator.spec
     sets = find_images(folders, layout, spec.scale, (spec.channels_in, spec.channels_out))
     own = sorted(installed().offered(Metric).keys() & KINDS.keys())
@@ -91,14 +95,14 @@ def evaluate(
     conditions.require_some(sets.names)
     executor = Executor(translator, "auto", "auto")
     planned = len(sets.sources) + (0 if sets.paired else len(sets.targets))
-    waiting: deque[tuple[Pixels, Pixels | None]] = deque()
+    waiting: deque[tuple[Pixels, Pixels, Pixels | None]] = deque()
 
     def read_ahead() -> Iterator[tuple[Pixels, Arrays]]:
         for index, (path, name) in enumerate(zip(sets.sources, sets.names, strict=True)):
             source, target = sets.source_and_target(index)
             compared = None if target is None else _rgb(_with_channels(target, spec.channels_out, sets.targets[index], "makes"))
-            waiting.append((source, compared))
             taken = _with_channels(source, spec.channels_in, path, "takes")
+            waiting.append((source, taken, compared))
             try:
                 yield taken, conditions.arrays(name, *taken.shape[:2])
             except PixlateError as error:
@@ -108,8 +112,8 @@ def evaluate(
     for index, path in enumerate(sets.sources):
         watch(index, planned)
         translated = _made(next(outputs), path)
-        source, compared = waiting.popleft()
-        picture = from_model(translated, Picture(source), spec)
+        source, taken, compared = waiting.popleft()
+        picture = from_model(blend(translated, taken, output_strength(strength, blend_with)), Picture(source), spec)
         notes += [note for note in (*picture.notes, *executor.notes(*source.shape[:2])) if note not in notes]
         output = _rgb(picture.pixels.astype(np.uint8, copy=False))
         for meter in meters:
@@ -124,7 +128,9 @@ def evaluate(
     watch(planned, planned)
     found = {figure.metric: figure for meter in meters for figure in meter.figures()}
     figures = tuple(found[kind.name] for kind in chosen)
-    return Evaluation(str(model), translator.device, metrics_device, sets.layout, len(sets.sources), len(sets.targets), figures, tuple(notes))
+    return Evaluation(
+        f"{model}{described(strength, blend_with)}", translator.device, metrics_device, sets.layout, len(sets.sources), len(sets.targets), figures, tuple(notes)
+    )
 
 
 def _meters(chosen: Sequence[Kind], offered: Mapping[str, Metric], sets: ImageSets, device: str, inception: Path | None) -> tuple[str, list[Meter]]:

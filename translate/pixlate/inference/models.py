@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.inference.executor import Executor
+from pixlate.inference.strength import blended, require_blendable
+from pixlate.options import check_strength, output_strength
 from pixlate.plugin.manager import installed
 from pixlate.plugin.model_card import ModelCard
 from pixlate.plugin.runtime import Runtime
@@ -40,18 +42,34 @@ def find(model: str | Path) -> Path:
     raise PixlateError(f"expected a model's name ({', '.join(sorted(cards)) or 'none is installed'}) or a file, got {str(model)!r}; {reason}")
 
 
-def load(model: str | Path, device: str = "auto", arithmetic: str = "auto") -> Translator:
+def load(
+    model: str | Path, device: str = "auto", arithmetic: str = "auto", *, blend_with: str | Path | None = None, strength: float | None = None
+) -> Translator:
     """Return a translator for a ready model's name or a model file; warn of each plugin that failed on it before another opened it.
 
     Args:
         model: A name that ``pixlate models`` lists, or a path.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; one named explicitly is used or refused.
         arithmetic: ``auto`` for that of the file, or one that the runtime knows; one named explicitly is used or refused.
+        blend_with: A name or path of another file of the same network and spec, both of float32: each weight is interpolated between the two.
+        strength: With ``blend_with``, how much of ``model`` is in the weights, from 0 to 1; without it, of its output in the result: see
+            :func:`pixlate.blended`.
 
     Raises:
-        PixlateError: No such model, no plugin opens the file, or the device or arithmetic cannot be used.
+        PixlateError: No such model, no plugin opens the file, the device or arithmetic cannot be used, or the two files are not of one network.
     """
+    check_strength(strength, blend_with, name="strength")
     path = find(model)
+    if strength is None or blend_with is None:
+        translator = _loaded(path, device, arithmetic)
+        return translator if strength is None else blended(translator, strength)
+    if arithmetic != "auto":
+        raise PixlateError(f"expected the arithmetic auto for two files that are blended, got {arithmetic}; leave it out")
+    return _interpolated(path, find(blend_with), strength, device)
+
+
+def _loaded(path: Path, device: str, arithmetic: str) -> Translator:
+    """Return a translator of a file."""
     failures: list[str] = []
     lacking = []
     for runtime in installed().offered(Runtime).values():
@@ -84,10 +102,18 @@ def load(model: str | Path, device: str = "auto", arithmetic: str = "auto") -> T
     raise PixlateError(f"no installed plugin opens {path}; expected a file such as model.onnx: install the plugin that made it")
 
 
+def _interpolated(path: Path, other: Path, strength: float, device: str) -> Translator:
+    """Return a translator of weights between those of two files."""
+    for runtime in installed().offered(Runtime).values():
+        if {path.suffix.lower(), other.suffix.lower()} <= {*runtime.suffixes} and runtime.blend is not None and runtime.available():
+            return runtime.blend(path, other, strength, device)
+    raise PixlateError(f"expected two ONNX files of one network to blend, got {path} and {other}; write other weights as ONNX with `pixlate import`")
+
+
 def _opened(translator: Translator, path: Path, failures: list[str]) -> Translator:
     """Return a translator, with a warning of what failed to open its file before it."""
     if failures:
-        warnings.warn(f"{path} is opened by another plugin than the first: {'; '.join(failures)}; update the plugin", stacklevel=3)
+        warnings.warn(f"{path} is opened by another plugin than the first: {'; '.join(failures)}; update the plugin", stacklevel=4)
     return translator
 
 
@@ -105,7 +131,7 @@ def load_executors(model: str | Path, options: "ConvertOptions") -> list[Executo
     """Load a model once for each device; a GPU is listed twice, so that a batch is copied while the one before it is computed."""
     executors = []
     for device in split_devices(options.device):
-        executor = Executor(load_for_pictures(model, device), options.tile, options.batch, options.bucket)
+        executor = Executor(load_for_pictures(model, device, options.blend_with, options.strength), options.tile, options.batch, options.bucket)
         executors += [executor] * (1 if executor.translator.device == "cpu" else 2)
     return executors
 
@@ -119,10 +145,13 @@ def split_devices(device: str) -> list[str]:
     return devices
 
 
-def load_for_pictures(model: str | Path, device: str) -> Translator:
-    """Load a model and refuse one that takes no image."""
-    translator = load(model, device)
+def load_for_pictures(model: str | Path, device: str, blend_with: str | Path | None = None, strength: float | None = None) -> Translator:
+    """Load a model, or one between two; refuse one that takes no image, or cannot have the strength. The caller blends outputs with whole pictures."""
+    check_strength(strength, blend_with)
+    translator = load(model, device) if blend_with is None else load(model, device, blend_with=blend_with, strength=strength)
     if not translator.spec.takes_image:
         names = ", ".join(f"{each.name}=..." for each in translator.spec.conditions)
         raise PixlateError(f"expected a model that takes an image, got {model}, which draws its own; call it from Python: pixlate.load(model)(None, {names})")
+    if output_strength(strength, blend_with) < 1:
+        require_blendable(translator.spec)
     return translator

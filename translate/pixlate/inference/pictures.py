@@ -7,7 +7,8 @@ import numpy as np
 from pixlate.errors import PixlateError
 from pixlate.images import Picture, add_origin
 from pixlate.images.picture import Pixels, luma, rounded
-from pixlate.inference.transparency import enlarged, with_hidden_filled
+from pixlate.inference.strength import enlarged
+from pixlate.inference.transparency import with_hidden_filled
 from pixlate.plugin.spec import ModelSpec
 
 STRIP = 256
@@ -93,8 +94,10 @@ def without_pixels(picture: Picture) -> Picture:
     return replace(picture, pixels=np.broadcast_to(np.zeros(1, picture.pixels.dtype), picture.pixels.shape))
 
 
-def with_origin(picture: Picture, spec: ModelSpec) -> Picture:
-    """Return the picture with the IPTC digital source type in its XMP, added to what was there."""
+def with_origin(picture: Picture, spec: ModelSpec, strength: float = 1.0) -> Picture:
+    """Return the picture with the IPTC digital source type in its XMP, added to what was there; as it is where a strength of 0 left nothing of the model."""
+    if strength == 0 and spec.scale == 1:
+        return picture
     kind = "algorithmicallyEnhanced" if spec.scale > 1 else "compositeWithTrainedAlgorithmicMedia"
     xmp, note = add_origin(picture.metadata.xmp, kind)
     return replace(picture, metadata=replace(picture.metadata, xmp=xmp), notes=(*picture.notes, *([note] if note else [])))

@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from pixlate.images.picture import Pixels, full_scale
 
@@ -67,17 +66,3 @@ def _between(values: Values, places: NDArray[np.int64]) -> Values:
     mixed: Values = values[near] * np.float32(0.75)
     mixed += values[beside] * np.float32(0.25)
     return mixed
-
-
-def enlarged(plane: Pixels, scale: int) -> Pixels:
-    """Return one plane (height, width) of whole numbers enlarged bicubically."""
-    if scale == 1:
-        return plane
-    height, width = plane.shape
-    image = Image.fromarray(plane.astype(np.float32))
-    whole: Pixels = np.empty((height * scale, width * scale), plane.dtype)
-    for top in range(0, height, STRIP):
-        bottom = min(top + STRIP, height)
-        strip = image.resize((width * scale, (bottom - top) * scale), Image.Resampling.BICUBIC, (0, top, width, bottom))
-        whole[top * scale : bottom * scale] = np.clip(np.rint(np.asarray(strip)), 0, full_scale(plane))
-    return whole

@@ -4,6 +4,7 @@ from pixlate.options.adversarial import AdversarialOptions, AdversarialTraining
 from pixlate.options.checks import check_least, check_most, check_types, check_used, since
 from pixlate.options.degraded import DegradedOptions
 from pixlate.options.groups import Groups
+from pixlate.options.strength import check_strength, output_strength
 from pixlate.options.training import DataOptions, FolderOptions, PairedOptions, TrainingOptions, UnpairedOptions
 
 __all__ = [
@@ -18,7 +19,9 @@ __all__ = [
     "UnpairedOptions",
     "check_least",
     "check_most",
+    "check_strength",
     "check_types",
     "check_used",
+    "output_strength",
     "since",
 ]

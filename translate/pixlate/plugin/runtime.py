@@ -21,3 +21,6 @@ class Runtime(Offer, kind="runtime"):
     open: Callable[[Path, str, str], Translator]
     """Return a translator of a file on a device (``auto``, ``cpu``, ``cuda`` or ``cuda:N``) with an arithmetic (``auto`` for that of the file). One named
     explicitly is used or refused with a PixlateError, never replaced."""
+    blend: Callable[[Path, Path, float, str], Translator] | None = None
+    """Return a translator whose weights are ``strength`` times those of the first file and ``1 - strength`` times those of the second, of one network and spec,
+    on a device as for ``open``; or refuse them with a PixlateError. None where the runtime cannot."""

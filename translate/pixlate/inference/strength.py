@@ -1,0 +1,107 @@
+"""How much of a model's output is in the result: the output blended with its source, enlarged bicubically where the model enlarges."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pixlate.errors import PixlateError
+from pixlate.images.picture import Pixels, full_scale
+from pixlate.options import check_strength
+from pixlate.plugin.spec import ModelSpec
+from pixlate.plugin.translator import Translator
+
+STRIP = 256
+"""Source rows computed at once, so that no more than a small part of a large picture is in floating point."""
+NOTHING_NOTE = "strength 0 leaves nothing of the model: each output is its source, enlarged bicubically where the model enlarges"
+
+
+def require_blendable(spec: ModelSpec) -> None:
+    """Refuse a model whose outputs cannot be blended with their sources: one that draws its own images, or changes the number of channels."""
+    if not spec.takes_image or spec.channels_in != spec.channels_out:
+        way = f"takes {spec.channels_in} and gives {spec.channels_out}" if spec.takes_image else "takes no image"
+        raise PixlateError(f"expected a model that gives as many channels as it takes for a strength below 1, got one that {way}; leave the strength out")
+
+
+def blend(output: Pixels, source: Pixels, strength: float) -> Pixels:
+    """Return ``strength * output + (1 - strength) * source``, rounded to whole levels, of the samples as they are (encoded, not linear, light).
+
+    Strength 1 gives the output itself, 0 the source enlarged as :func:`enlarged` does.
+
+    Args:
+        output: What the model made of the source, (height * scale, width * scale, channels) of uint8 or uint16.
+        source: What it was given, (height, width, channels) of the same type.
+        strength: From 0 to 1.
+    """
+    if strength == 1:
+        return output
+    scale, share = output.shape[0] // source.shape[0], np.float32(strength)
+    mixed: Pixels = np.empty_like(output)
+    for channel in range(output.shape[2]):
+        for rows, strip in _enlarged_strips(source[:, :, channel], scale):
+            mixed[rows, :, channel] = np.rint(strip + share * (output[rows, :, channel] - strip))
+    return mixed
+
+
+def enlarged(plane: Pixels, scale: int) -> Pixels:
+    """Return one plane (height, width) of whole numbers enlarged bicubically (Keys 1981, a = -0.5)."""
+    if scale == 1:
+        return plane
+    whole: Pixels = np.empty((plane.shape[0] * scale, plane.shape[1] * scale), plane.dtype)
+    for rows, strip in _enlarged_strips(plane, scale):
+        whole[rows] = np.rint(strip)
+    return whole
+
+
+def _enlarged_strips(plane: Pixels, scale: int) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Yield rows of a plane enlarged bicubically, which they are, and their values: floating point, not rounded, within the range of the type."""
+    height, width = plane.shape
+    if scale == 1:
+        for top in range(0, height, STRIP):
+            yield slice(top, top + STRIP), plane[top : top + STRIP].astype(np.float32)
+        return
+    image = Image.fromarray(plane.astype(np.float32))
+    for top in range(0, height, STRIP):
+        bottom = min(top + STRIP, height)
+        strip = image.resize((width * scale, (bottom - top) * scale), Image.Resampling.BICUBIC, (0, top, width, bottom))
+        yield slice(top * scale, bottom * scale), np.clip(np.asarray(strip), 0, full_scale(plane))
+
+
+class _Blended:
+    """A translator whose outputs are blended with their sources."""
+
+    def __init__(self, translator: Translator, strength: float) -> None:
+        self.spec, self.device = translator.spec, translator.device
+        self._translator, self._strength = translator, strength
+
+    def __call__(self, pixels: "Pixels | None", **conditions: NDArray[Any]) -> Pixels:
+        """Translate; see :class:`pixlate.Translator`."""
+        output = self._translator(pixels, **conditions)
+        assert pixels is not None  # or the translator has refused it
+        return np.stack([blend(made, source, self._strength) for made, source in zip(output, pixels, strict=True)])
+
+
+def blended(translator: Translator, strength: float) -> Translator:
+    """Return a translator whose outputs are blended with their sources, as ``convert --strength`` does.
+
+    Args:
+        translator: As from :func:`pixlate.load`.
+        strength: 1 is the translator alone, 0 the source, enlarged bicubically where the model enlarges.
+
+    Raises:
+        PixlateError: The strength is not from 0 to 1, or the model changes the number of channels.
+    """
+    check_strength(strength, name="strength")
+    if strength == 1:
+        return translator
+    require_blendable(translator.spec)
+    return _Blended(translator, strength)
+
+
+def described(strength: float | None, blend_with: object = None) -> str:
+    """Return what is added to the name of a model, such as `` at strength 0.5``; nothing where it is used as it is."""
+    if strength is None or (strength == 1 and blend_with is None):
+        return ""
+    return f"{'' if blend_with is None else f' blended with {blend_with}'} at strength {strength:g}"
