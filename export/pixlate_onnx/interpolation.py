@@ -256,7 +256,8 @@ def _between(one: _Network, other: _Network, first: _Weight, second: _Weight, na
         return b"".join([*first.content, encoded(_TENSOR_NAME, name)])
     values, ends = first.values, second.values
     if not np.array_equal(values, ends):
-        values = (strength * values.astype(np.float64) + (1 - strength) * ends.astype(np.float64)).astype(np.float32)
+        with np.errstate(invalid="ignore", over="ignore"):  # weights that are no numbers are found out when they give such
+            values = (strength * values.astype(np.float64) + (1 - strength) * ends.astype(np.float64)).astype(np.float32)
     dims = [varint(_DIMS << 3) + varint(side) for side in first.shape]
     return b"".join([*dims, encoded(_TYPE, FLOAT), encoded(_TENSOR_NAME, name), encoded(_RAW, values.astype("<f4").tobytes())])
 
