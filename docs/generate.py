@@ -22,6 +22,7 @@ COMMANDS = (
     ("train", "cyclegan"),
     ("train", "srgan"),
     ("data", "check"),
+    ("data", "preview"),
     ("evaluate",),
     ("export",),
     ("import",),

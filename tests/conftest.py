@@ -49,19 +49,20 @@ def data() -> Path:
 @pytest.fixture
 def plugins_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Forget, after a test, the plugins that it loaded from single files."""
-    from pixlate.cli.train import app
+    from pixlate.cli import preview, train
     from pixlate.plugin import single_file
     from pixlate.plugin.manager import installed
 
     plugins = installed()
-    before, commands = plugins.manager.get_plugins(), set(app)
+    before, commands = plugins.manager.get_plugins(), [(app, set(app)) for app in (train.app, preview.app)]
     monkeypatch.setattr(plugins, "plugins", list(plugins.plugins))
     monkeypatch.setattr(plugins, "_left_out", dict(plugins._left_out))
     yield
     for module in plugins.manager.get_plugins() - before:
         plugins.manager.unregister(module)
-    for command in set(app) - commands:
-        del app[command]
+    for app, known in commands:
+        for command in set(app) - known:
+            del app[command]
     single_file._loaded.cache_clear()
 
 

@@ -146,6 +146,7 @@ def pixlate_methods() -> "Iterable[pixlate.Method]":
         options=SRGANOptions,
         build=build,
         training=SRGANTraining,
+        presets={name: Path(__file__).parent / "presets" / f"{name}.toml" for name in ("real", "fidelity", "quick")},
     )
 
 

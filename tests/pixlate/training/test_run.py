@@ -13,6 +13,7 @@ import pytest
 from pixlate.data.kinds import degraded
 from pixlate.errors import PixlateError
 from pixlate.options import DegradedOptions, TrainingOptions, since
+from pixlate.options.degraded import SECOND_ORDER
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
 from pixlate.training.run import OPTIONS, Log, RunOptions
@@ -47,7 +48,7 @@ def other(owner: type[Any]) -> Any:
     return owner(**{name: value for name, value in values.items() if name not in LEFT})
 
 
-LEFT = {"stages", "schedule", "pixel_share", "periods", "patience", "scale", "damaged", "precision", "decay_epochs"}
+LEFT = {"stages", "schedule", "pixel_share", "periods", "patience", "scale", "damaged", "precision", "decay_epochs", "depth", "degradation", *SECOND_ORDER}
 """Fields that belong to other choices than these, or take none but a few values."""
 
 

@@ -6,12 +6,13 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 from cyclopts import App, CycloptsError, Parameter
 
-from pixlate.cli.config import Config, require_sound
+from pixlate.cli.config import Config, apply_preset, require_sound
 from pixlate.cli.help import Help
 from pixlate.convert.options import ConvertOptions
 from pixlate.errors import OutOfDeviceMemory, PixlateError
@@ -21,6 +22,9 @@ from pixlate.plugin.manager import installed
 from pixlate.plugin.place import FULL
 from pixlate.system.signals import StopOnSignal
 from pixlate.system.text import printable
+
+if TYPE_CHECKING:
+    from pixlate.cli.methods import MethodCommands
 
 CONVERT_USAGE = "Usage: pixlate convert SOURCE... OUT --model MODEL [OPTIONS]"
 EVALUATE_USAGE = "Usage: pixlate evaluate MODEL FOLDER [FOLDER] [OPTIONS]"
@@ -38,13 +42,13 @@ def build_app(tokens: Sequence[str] = ()) -> App:
         help_format="plaintext",
         help_formatter=Help(),
         suppress_keyboard_interrupt=False,
-        config=require_sound,
+        config=(apply_preset, require_sound),
     )
     formatter = Help(
         lambda: headings(ConvertOptions, "Files") | {"engine": "Memory and devices", "json": "Files", "quiet": "Everyday", "verbose": "Everyday"}, "Everyday"
     )
     app.command(_convert(tokens), name="convert", help="Convert a folder of images with a model.", usage=CONVERT_USAGE, help_formatter=formatter)
-    app.command("pixlate.cli.data:app", name="data", help="Check folders of training images.")
+    app.command("pixlate.cli.data:app", name="data", help="Check folders of training images, and look at what training sees of them.")
     app.command("pixlate.cli.train:app", name="train", help="Train a method on folders of images.")
     app.command("pixlate.cli.evaluate:evaluate", name="evaluate", help="Measure how good a model is.", usage=EVALUATE_USAGE)
     app.command("pixlate.cli.models:models", name="models", help="List the ready models.")
@@ -66,7 +70,7 @@ def build_app(tokens: Sequence[str] = ()) -> App:
         if config is not None and not config.is_file():
             raise PixlateError(f"expected a TOML file for --config, but {config} is not there; check its path")
         if config is not None:
-            app.config = (Config(config, must_exist=True), require_sound)
+            app.config = (Config(config, must_exist=True), apply_preset, require_sound)
         return app(tokens, result_action="return_value", exit_on_error=False, print_error=False)
 
     return app
@@ -126,13 +130,14 @@ def main() -> int:
 
 
 def _with_single_file(tokens: list[str]) -> list[str]:
-    """Return the command line with a method's name in place of its file in ``train FILE.py``, where it has one."""
+    """Return the command line with a method's name in place of its file in ``train FILE.py`` and ``data preview FILE.py``, where it has one."""
     after = 2 if tokens[:1] == ["--config"] else 1 if tokens and tokens[0].startswith("--config=") else 0
-    if tokens[after : after + 1] != ["train"] or len(tokens) < after + 2:
-        return tokens
-    from pixlate.cli.train import offer_file
-
-    return [*tokens[: after + 1], offer_file(tokens[after + 1]), *tokens[after + 2 :]]
+    for words, module in ((["train"], "pixlate.cli.train"), (["data", "preview"], "pixlate.cli.preview")):
+        place = after + len(words)
+        if tokens[after:place] == words and len(tokens) > place:
+            commands: MethodCommands = import_module(module).commands
+            return [*tokens[:place], commands.offer_file(tokens[place]), *tokens[place + 1 :]]
+    return tokens
 
 
 def _refused(error: OSError) -> int:

@@ -6,10 +6,15 @@ from types import EllipsisType, NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from cyclopts import App, ArgumentCollection
-from cyclopts.config import Toml
+from cyclopts.config import Dict, Toml
 
 from pixlate.errors import PixlateError
 from pixlate.options.checks import misfit
+from pixlate.plugin.manager import installed
+from pixlate.plugin.method import Method
+
+PREVIEW = ("data", "preview")
+"""Commands before the method that is previewed."""
 
 _PLAIN: tuple[Any, ...] = (int, float, bool, str, Path, NoneType, EllipsisType, ...)
 """Types that a TOML file has itself, or as a text."""
@@ -18,21 +23,65 @@ _PLAIN: tuple[Any, ...] = (int, float, bool, str, Path, NoneType, EllipsisType, 
 class Config(Toml):
     """A TOML file with a table of options per command, whose values must be of the options' types: no number is rounded, and nothing is read out of a text."""
 
+    def table(self, commands: tuple[str, ...]) -> Any:
+        """Return the table of a command, None where there is none; ``data preview`` has that of ``train``, but for the run folder."""
+        previewing = commands[:-1] == PREVIEW
+        table: Any = self.config
+        for command in ("train", commands[-1]) if previewing else commands:
+            table = table.get(command) if isinstance(table, dict) else None
+        return {name: value for name, value in table.items() if name != "out"} if previewing and isinstance(table, dict) else table
+
     def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-        """Give the options of a command their values.
+        """Give the options of a command their values, where they have none yet.
 
         Raises:
             PixlateError: A value is of another type than its option.
         """
-        table: Any = self.config
-        for command in commands:
-            table = table.get(command) if isinstance(table, dict) else None
+        table = self.table(commands)
+        if not isinstance(table, dict):
+            super().__call__(app, commands, arguments)  # which says what it is instead
+            return
         hints = {name: argument.hint for argument in arguments for name in argument.names}
-        for name, value in table.items() if isinstance(table, dict) else ():
+        for name, value in table.items():
             option = f"--{name.replace('_', '-')}"
             if option in hints and (wanted := _misfit(value, hints[option])):
                 raise PixlateError(f"{self.path}: expected {name} to be {wanted}, got {value!r}; see --help")
-        super().__call__(app, commands, arguments)
+        for command in reversed(commands):
+            table = {command: table}
+        Dict(data=table, source=self.source)(app, commands, arguments)
+
+
+class Preset(Config):
+    """A recipe that a method offers: a TOML file with one table of options, below ``train``, whatever the method is called that offers it now."""
+
+    def table(self, commands: tuple[str, ...]) -> Any:
+        """Return the table, whatever the command.
+
+        Raises:
+            PixlateError: There is not one.
+        """
+        tables = self.config.get("train")
+        if not isinstance(tables, dict) or len(tables) != 1:
+            raise PixlateError(f"{self.path}: expected one table, [train.{commands[-1]}], in the recipe; change it in the plugin")
+        return next(iter(tables.values()))
+
+
+def apply_preset(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Give the options of a method that neither command line nor ``--config`` names the values of the recipe that ``--preset`` names.
+
+    Raises:
+        PixlateError: The method has no preset of that name, or the recipe is damaged.
+    """
+    if commands[:-1] not in (("train",), PREVIEW):
+        return
+    for name in [argument.tokens[-1].value for argument in arguments if "--preset" in argument.names and argument.tokens]:
+        method = installed().offered(Method).get(commands[-1])
+        presets = method.presets if method else {}
+        if not presets:
+            raise PixlateError(f"expected no --preset, since {commands[-1]} has none, got {name!r}; leave it out")
+        if name not in presets:
+            raise PixlateError(f"expected --preset of {commands[-1]} to be one of {', '.join(presets)}, got {name!r}; choose one")
+        Preset(presets[name], must_exist=True)(app, commands, arguments)
 
 
 def require_sound(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:

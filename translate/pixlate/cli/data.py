@@ -1,4 +1,4 @@
-"""``pixlate data check FOLDER...``: whether images are fit to train on, before an hour of training shows it."""
+"""``pixlate data``: ``check FOLDER...`` says whether images are fit to train on, before an hour of training shows it."""
 
 import json as json_format
 from dataclasses import asdict
@@ -16,7 +16,7 @@ from pixlate.plugin.data import DataKind, DataReport, FolderReport
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
 
-app = App(name="data", help="Check folders of training images.", help_format="plaintext")
+app = App(name="data", help="Check folders of training images, and look at what training sees of them.", help_format="plaintext")
 
 
 @app.command
@@ -57,6 +57,9 @@ def check(
     otherwise = "; where they are not, say what they are with --kind" if kind is None else ""
     print(json_format.dumps(asdict(report)) if json else _text(report, otherwise))
     return 1 if report.problems else 0
+
+
+app.command("pixlate.cli.preview:app", name="preview", help="Draw a sheet of what a method sees of images in training.")
 
 
 def _named(name: str) -> DataKind:

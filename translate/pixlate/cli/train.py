@@ -1,10 +1,9 @@
 """``pixlate train METHOD FOLDER...`` and ``pixlate train --resume RUN``."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from difflib import get_close_matches
-from itertools import chain
 from pathlib import Path
 from shlex import quote
 from typing import Annotated, Any
@@ -16,13 +15,11 @@ from rich.table import Column
 from rich.text import Text
 
 from pixlate.cli.habits import answer
-from pixlate.cli.help import Help
+from pixlate.cli.methods import Command, MethodCommands, presets_help, require_folders, with_options
 from pixlate.cli.periodic import Periodic, duration
 from pixlate.errors import PixlateError
 from pixlate.options import DataOptions, TrainingOptions
-from pixlate.options.groups import headings
-from pixlate.places.paths import require_folder, unwritable
-from pixlate.plugin import single_file
+from pixlate.places.paths import unwritable
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
 from pixlate.plugin.single_file import SingleFile
@@ -30,8 +27,6 @@ from pixlate.system.extras import import_for
 
 RUNS = Path("runs")
 """Folder of the runs that are started without ``--out``."""
-EVERYDAY = "Everyday"
-"""Heading of the options that most trainings need."""
 USAGE = "Usage: pixlate train METHOD FOLDER... [OPTIONS], or pixlate train --resume RUN [OPTIONS]"
 app = App(name="train", help="Train a method on folders of images.", help_format="plaintext", usage=USAGE)
 
@@ -85,36 +80,7 @@ def _refuse_resume(_: type, run: Path | None) -> None:
         raise PixlateError(f"expected --resume without a method, which the run knows; write: pixlate train --resume {quote(str(run))}")
 
 
-def offer_file(word: str) -> str:
-    """Make a command of the method in the file that is named in place of a method; return the method's name, and any other word as it is."""
-    found = single_file.named(word)
-    if found is None:
-        return word
-    file, method = found
-    if method.name in app:
-        del app[method.name]
-    _add(method, word, file)
-    return method.name
-
-
-def _add(method: Method, word: str, file: SingleFile | None = None) -> None:
-    """Add the command that trains a method, which is called ``word`` on the command line."""
-    app.command(
-        _command(method, file),
-        name=method.name,
-        usage=f"Usage: pixlate train {word} FOLDER... [OPTIONS]",
-        help_formatter=Help(lambda: _headings(method), EVERYDAY),
-    )
-
-
-def _headings(method: Method) -> dict[str, str]:
-    """Return the heading of each option of a method's, in the order of the help."""
-    found = [headings(*each) for each in ((method.training, "Optimisation"), (method.data.options, "Images"), (method.options, f"Options of {method.name}"))]
-    order = [EVERYDAY, "Images", f"Options of {method.name}", "Networks", "Losses", "Optimisation", *chain.from_iterable(each.values() for each in found)]
-    return dict(sorted(chain.from_iterable(each.items() for each in found), key=lambda item: order.index(item[1])))
-
-
-def _command(method: Method, file: SingleFile | None = None) -> Callable[..., int]:
+def _command(method: Method, file: SingleFile | None) -> Command:
     """Return the command that trains one method: its options are the fields of three dataclasses."""
 
     def start(
@@ -122,16 +88,13 @@ def _command(method: Method, file: SingleFile | None = None) -> Callable[..., in
         *,
         resume: Annotated[Path | None, Parameter(show=False, validator=_refuse_resume)] = None,
         out: Path | None = None,
+        preset: str = "",
         method_options: Any,
         data: DataOptions,
         training: TrainingOptions,
     ) -> int:
         run_module = import_for("training", "pixlate.training.run")
-        if not folders:
-            raise PixlateError(f"expected folders of images, got none; write: pixlate train {method.name} {method.data.example} --out runs/first")
-        for folder in folders:
-            if not folder.exists():
-                require_folder(folder)
+        require_folders(folders, "train", method, " --out runs/first")
         out = _next_run(method.name) if out is None else out
         if run_module.is_main_process() and out.exists() and (not out.is_dir() or any(out.iterdir())):
             resumable = import_for("training", "pixlate.training.checkpoint").newest(out / run_module.CHECKPOINTS) is not None
@@ -141,7 +104,7 @@ def _command(method: Method, file: SingleFile | None = None) -> Callable[..., in
             raise PixlateError(f"expected a new or empty folder for --out, but {out} exists; {advice}")
         if reason := unwritable(out):
             raise PixlateError(f"the run folder {out} cannot be written ({reason}); name another with --out")
-        options = run_module.RunOptions(method, method_options, tuple(folder.resolve() for folder in folders), data, training, plugin=file)
+        options = run_module.RunOptions(method, method_options, tuple(folder.resolve() for folder in folders), data, training, plugin=file, preset=preset)
         if run_module.is_main_process() and getattr(data, "grey", False) and getattr(method_options, "channels_in", 1) == 3:
             print("pixlate: --grey gives three equal channels to a network of 3 channels in; --channels-in 1 is smaller", file=sys.stderr)
         return _train(options, out, resumed=False)
@@ -154,13 +117,10 @@ def _command(method: Method, file: SingleFile | None = None) -> Callable[..., in
         {method.data.summary}. Searched recursively.
     out
         The run folder to write: options, log, TensorBoard, samples, report and checkpoints. By default {RUNS / method.name}-1, or the next number.
+    preset
+        {presets_help(method)}
     """
-    flat = Parameter(name="*", negative_iterable=(), consume_multiple=True)
-    start.__annotations__ |= {
-        name: Annotated[kind, flat] for name, kind in (("method_options", method.options), ("data", method.data.options), ("training", method.training))
-    }
-    start.__kwdefaults__ = {"resume": None, "out": None, "method_options": method.options(), "data": method.data.options(), "training": method.training()}
-    return start
+    return with_options(start, method, resume=None, out=None)
 
 
 def _next_run(method: str) -> Path:
@@ -176,8 +136,7 @@ def _numbers(method: str) -> Iterator[int]:
                 yield int(number)
 
 
-for offered in installed().offered(Method).values():
-    _add(offered, offered.name)
+commands = MethodCommands(app, "train", _command)
 
 
 class _Rate(ProgressColumn):

@@ -4,7 +4,8 @@ import inspect
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pixlate.errors import PixlateError
@@ -16,7 +17,7 @@ from pixlate.plugin.offer import Offer
 if TYPE_CHECKING:
     from pixlate.plugin.gan import GAN
 
-_TAKEN = ("folders", "out", "resume", "plugin", "config", "help", "version")
+_TAKEN = ("folders", "out", "resume", "plugin", "config", "help", "version", "preset", "samples")
 """Names on the command line of every method."""
 
 
@@ -38,6 +39,9 @@ class Method(Offer, kind="method"):
     only here."""
     training: type[TrainingOptions] = TrainingOptions
     """TrainingOptions, or a subclass whose defaults are the method's published ones."""
+    presets: Mapping[str, Path] = field(default_factory=dict, hash=False)
+    """Recipes by name, which ``--preset`` names: TOML files with a table ``[train.NAME]``, as ``--config`` takes them. The first line, after ``#``, is the help
+    of each, without a full stop."""
     _pairing: ClassVar[str | None] = None
     """The word of plugins of 0.1, kept on the value itself until it is checked."""
 
@@ -49,14 +53,15 @@ class Method(Offer, kind="method"):
         options: type[Any] | None = None,
         build: Callable[..., "GAN"] | None = None,
         training: type[TrainingOptions] = TrainingOptions,
+        presets: Mapping[str, Path] | None = None,
         *,
         pairing: str | None = None,
     ) -> None:
         if isinstance(data, str):
             data, pairing = None, data
-        values = {"name": name, "summary": summary, "data": data, "options": options, "build": build, "training": training, "_pairing": pairing}
-        for field, value in values.items():
-            object.__setattr__(self, field, value)
+        values = {"name": name, "summary": summary, "data": data, "options": options, "build": build, "training": training}
+        for attribute, value in {**values, "presets": presets or {}, "_pairing": pairing}.items():
+            object.__setattr__(self, attribute, value)
         self.__post_init__()
 
     def gan(self, options: Any, facts: Mapping[str, Any]) -> "GAN":
@@ -74,6 +79,9 @@ class Method(Offer, kind="method"):
         super().__post_init__()
         self.data.require_sound()
         _require_base(self.name, self.training, TrainingOptions)
+        for preset, path in self.presets.items():
+            if not path.is_file():
+                raise PixlateError(f"method {self.name!r}: expected the preset {preset!r} to be a TOML file, but {path} is not there; ship it with the plugin")
         taken = dict.fromkeys(_TAKEN, "pixlate train")
         for owner in (self.training, self.data.options, self.options):
             check_class(f"method {self.name!r}", owner, taken)

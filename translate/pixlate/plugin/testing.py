@@ -11,6 +11,7 @@ For a package that offers methods, this is a whole test file::
 """
 
 import contextlib
+import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -67,8 +68,8 @@ def check_method(method: Method, options: Any = None, side: int = 32, facts: Map
 
     Its networks are built again with the same names and weights; the data kind's sample has the roles it names; it makes a ``target`` of the size its
     spec says; all losses are finite scalars of different names that move their own player and no other; the exported modules take the image and the
-    conditions of their specs and give [0, 1] at the sizes the spec allows; and where tiling is called exact, a tile with the halo of context gives
-    exactly the pixels of the whole picture.
+    conditions of their specs and give [0, 1] at the sizes the spec allows; where tiling is called exact, a tile with the halo of context gives
+    exactly the pixels of the whole picture; and its presets hold options that it has, of values that go together.
 
     Args:
         method: What the plugin's ``pixlate_methods`` yields.
@@ -83,6 +84,7 @@ def check_method(method: Method, options: Any = None, side: int = 32, facts: Map
 
     from pixlate.plugin.gan import GAN
 
+    check_presets(method)
     chosen = small_options(method) if options is None else options
     torch.manual_seed(0)
     gan = method.gan(chosen, facts or {})
@@ -116,6 +118,24 @@ def check_method(method: Method, options: Any = None, side: int = 32, facts: Map
     with torch.no_grad():
         given = _checked(name, first(batch))  # as validation calls it
     assert given.ndim == 4, f"{name}: expected images of (batch, channels, height, width), got {tuple(given.shape)}"
+
+
+def check_presets(method: Method) -> None:
+    """Check that the presets of a method hold options that it has, of values that are allowed and go together.
+
+    Raises:
+        AssertionError: With what was expected and what was received.
+    """
+    owners: tuple[type[Any], ...] = (method.options, method.data.options, method.training)
+    for name, path in method.presets.items():
+        text = path.read_text(encoding="utf-8")
+        assert text.startswith("# "), f"preset {name!r}: expected a first line such as '# for old photographs', got {text[:40]!r}"
+        (table,) = tomllib.loads(text)["train"].values()
+        known = {item.name for owner in owners for item in fields(owner)}
+        assert table.keys() <= known, f"preset {name!r}: expected options of {method.name}, got also {sorted(table.keys() - known)}"
+        values = {option: tuple(value) if isinstance(value, list) else value for option, value in table.items()}
+        for owner in owners:
+            owner(**{item.name: values[item.name] for item in fields(owner) if item.name in values})
 
 
 def random_batch(roles: Mapping[str, Role], spec: ModelSpec, side: int = 32) -> Batch:

@@ -56,6 +56,8 @@ class RunOptions:
     """How what is exported pads images to sizes the generator takes. Checkpoints hold it; those of 0.1 do not, and keep ``edge``."""
     plugin: SingleFile | None = None
     """The single file that the method comes from; it must be named again to resume or export the run."""
+    preset: str = ""
+    """Name of the recipe that the options were started from, for the record: all their values are kept."""
     listing: Listing = "conversion"
     """Which files of the folders are images; runs of 0.1, whose ``options.toml`` does not say it, keep that of 0.1."""
 
@@ -97,7 +99,8 @@ class RunOptions:
 
     def save(self, run: Path) -> None:
         """Write ``options.toml`` into a run folder."""
-        content = {"listing": self.listing, "train": {self.method.name: self.table()}, **self._facts_and_plugin()}
+        named = {"preset": self.preset} if self.preset else {}
+        content = {"listing": self.listing, **named, "train": {self.method.name: self.table()}, **self._facts_and_plugin()}
         with replacing(run / OPTIONS) as part:
             part.write_text(tomli_w.dumps(content), encoding="utf-8")
 
@@ -149,7 +152,7 @@ class RunOptions:
             facts = dict(content["facts"]) if "facts" in content else None
             stored = {key: str(content["plugin"][key]) for key in ("path", "sha256")} if "plugin" in content else None
             folders = tuple(Path(folder) for folder in table.pop("folders"))
-            listing = content.get("listing", "0.1")
+            listing, preset = content.get("listing", "0.1"), str(content.get("preset", ""))
             if listing not in get_args(Listing):
                 raise ValueError(f"listing is {listing!r}")
         if plugin is None and stored:
@@ -166,7 +169,7 @@ class RunOptions:
         options, data, training = (_take(owner, table) for owner in (method.options, method.data.options, method.training))
         if table:
             raise PixlateError(f"{run / OPTIONS}: {name} has no option {', '.join(sorted(table))}; fix the file, or install the version that wrote it")
-        return cls(method, options, folders, data, training, facts, plugin=file, listing=listing)
+        return cls(method, options, folders, data, training, facts, plugin=file, preset=preset, listing=listing)
 
 
 @contextmanager
