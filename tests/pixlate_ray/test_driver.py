@@ -7,12 +7,16 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from tests.pixlate.conftest import Nearest, folder, outputs, save, tree
+from tests.pixlate_onnx.test_interpolation import network
 
 import pixlate
 from pixlate.convert import ConvertOptions, convert
@@ -334,6 +338,17 @@ def test_a_source_missing_or_different_on_a_remote_worker_fails_alone(tmp_path: 
     assert [result.status for result in results] == ["failed", "failed", "converted"]
     assert re.search(r"the worker on \S+ cannot read it \(there is no such file", results[0].reason)
     assert "has another file under this path" in results[1].reason
+
+
+@pytest.mark.parametrize("blended", [False, True])
+def test_workers_have_the_strength_and_the_second_file(blended: bool, tmp_path: Path, setup: Setup) -> None:
+    first, second = network(tmp_path / "a.onnx", 1), network(tmp_path / "b.onnx", 2)
+    options = ConvertOptions(strength=0.3, blend_with="gone.onnx" if blended else None, device="cpu")  # the driver's path, which no other machine has
+    made = Worker(replace(setup, model="a.onnx", options=options), first.read_bytes(), second.read_bytes() if blended else b"")
+    (answer,) = made.convert([order(save(tmp_path / "a.png"), 0)])
+    assert answer.result.status == "converted", answer.result.reason
+    expected = pixlate.load(first, "cpu", strength=0.3, blend_with=second if blended else None)(np.asarray(Image.open(tmp_path / "a.png"))[None])[0]
+    np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(answer.data))), expected)
 
 
 def test_another_version_of_pixlate_or_a_missing_device_is_refused(setup: Setup, use: Callable[[Translator], Path], monkeypatch: pytest.MonkeyPatch) -> None:
