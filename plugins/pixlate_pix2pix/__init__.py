@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import pixlate
-from pixlate.options import AdversarialOptions, AdversarialTraining, Groups, check_least
+from pixlate.options import AdversarialOptions, AdversarialTraining, Groups, check_hed_layers, check_least, check_used
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,11 +22,19 @@ class Pix2PixOptions(AdversarialOptions):
 
     l1_weight: float = 100.0
     """Weight of the mean absolute difference from the target, on images in [-1, 1]."""
-    GROUPS: ClassVar[Groups] = {"Losses": ("l1_weight",)}
+    perceptual_weight: float = 0.0
+    """Weight of the distance of unit features of HED's trunk from the target's, whose weights come with pixlate[edges]; 20 is about as strong as --l1-weight 10."""
+    perceptual_layers: tuple[str, ...] = ("conv2_2", "conv3_3", "conv4_3")
+    """Layers of HED's trunk whose features are compared, conv1_1 to conv5_3."""
+    GROUPS: ClassVar[Groups] = {"Losses": ("l1_weight", "perceptual_weight", "perceptual_layers")}
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_least(self, l1_weight=0)
+        check_hed_layers(self.perceptual_layers)
+        check_least(self, l1_weight=0, perceptual_weight=0)
+        check_used(self, self.perceptual_weight > 0, "--perceptual-weight above 0", "perceptual_layers")
+        if self.perceptual_weight and self.channels_out != 3:
+            raise pixlate.PixlateError(f"expected --channels-out 3 with --perceptual-weight, got {self.channels_out}; leave the weight out")
 
 
 def build(options: Pix2PixOptions) -> "Pix2Pix":

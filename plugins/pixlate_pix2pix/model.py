@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from pixlate.adversarial import AdversarialGAN, build_discriminator, build_generator, to_symmetric
-from pixlate.losses import l1
+from pixlate.losses import HEDDistance, l1, load_hed
 from pixlate.plugin.data import Batch
 from pixlate.plugin.gan import MAIN_GENERATOR, Images, Losses, Verdicts
 from pixlate_pix2pix import Pix2PixOptions
@@ -17,7 +17,13 @@ class Pix2Pix(AdversarialGAN):
         generator = build_generator(options, options.channels_in, options.channels_out)
         discriminator = build_discriminator(options, options.channels_in + options.channels_out)
         super().__init__("pix2pix", options, {MAIN_GENERATOR: generator}, {"pair": discriminator})
-        self.l1_weight = options.l1_weight
+        self.l1_weight, self.perceptual_weight, self.perceptual_layers = options.l1_weight, options.perceptual_weight, options.perceptual_layers
+        self._perceptual: list[HEDDistance] = []  # in a list, since it is no part of the model and its checkpoints
+
+    def prepare(self, device: torch.device) -> None:
+        """Load HED, where its features are compared."""
+        if self.perceptual_weight:
+            self._perceptual = [HEDDistance(load_hed(), self.perceptual_layers).to(device)]
 
     def generate(self, batch: Batch) -> Images:
         """Return ``target``, the translated source."""
@@ -28,10 +34,13 @@ class Pix2Pix(AdversarialGAN):
         return {"pair": _pair(batch["source"], images["target"])}
 
     def generator_losses(self, batch: Batch, images: Images) -> Losses:
-        """Return the adversarial loss and the weighted L1 (equation 4)."""
+        """Return the adversarial loss and the weighted L1 (equation 4), and the distance of features where requested."""
         real, fake = _pair(batch["source"], batch["target"]), _pair(batch["source"], images["target"])
         difference = l1(to_symmetric(images["target"]), to_symmetric(batch["target"]))
-        return self.generator_terms("pair", real, fake) | {"l1": self.l1_weight * difference} | self.smoothness("target", images["target"])
+        losses = self.generator_terms("pair", real, fake) | {"l1": self.l1_weight * difference} | self.smoothness("target", images["target"])
+        for perceptual in self._perceptual:
+            losses["perceptual"] = self.perceptual_weight * perceptual(images["target"], batch["target"])
+        return losses
 
     def discriminator_losses(self, batch: Batch, images: Images) -> Losses:
         """Return the discriminator's loss, halved as published."""

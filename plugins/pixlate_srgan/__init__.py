@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import pixlate
-from pixlate.options import Groups, check_least, check_most, check_types, check_used
+from pixlate.options import Groups, check_hed_layers, check_least, check_most, check_types, check_used
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,7 +45,11 @@ class SRGANOptions:
     second_pixel_weight: float = 0.0
     """Weight of the pixel loss in the second stage."""
     perceptual_weight: float = 0.006
-    """Weight of the mean square difference of VGG19's features in the second stage."""
+    """Weight of the distance of features in the second stage; with --perceptual hed, whose distances are smaller, 1 is about as strong as the pixel loss."""
+    perceptual: Literal["vgg19", "hed"] = "vgg19"
+    """Network whose features are compared: vgg19 is the paper's, with the mean square difference; hed is HED's trunk, whose weights come with pixlate[edges], with unit features."""
+    perceptual_layers: tuple[str, ...] = ("conv2_2", "conv3_3", "conv4_3")
+    """Layers of HED's trunk whose features are compared, conv1_1 to conv5_3."""
     perceptual_layer: str = "relu5_4"
     """Layer of VGG19 whose features are compared: relu5_4 is the paper's, conv5_4 the same before its activation (ESRGAN)."""
     perceptual_weights: str = ""
@@ -69,6 +73,8 @@ class SRGANOptions:
             "pixel_weight",
             "second_pixel_weight",
             "perceptual_weight",
+            "perceptual",
+            "perceptual_layers",
             "perceptual_layer",
             "perceptual_weights",
             "adversarial_weight",
@@ -78,6 +84,7 @@ class SRGANOptions:
 
     def __post_init__(self) -> None:
         check_types(self)
+        check_hed_layers(self.perceptual_layers)
         check_least(self, channels=1, blocks=1, depth=2, discriminator_channels=1)
         check_most(self, channels=4096, blocks=1024, depth=12, discriminator_channels=4096)
         check_least(self, pixel_weight=0, second_pixel_weight=0, perceptual_weight=0, adversarial_weight=0, pixel_share=0)
@@ -97,7 +104,17 @@ class SRGANOptions:
         second = ("second_pixel_weight", "perceptual_weight", "adversarial_weight", "objective", "discriminator", "discriminator_channels", "spectral_norm")
         check_used(self, self.second, "--stages both or adversarial", *second)
         check_used(self, self.discriminator != "unet", "--discriminator srgan, patch or multi-scale", "spectral_norm")
-        check_used(self, self.second and self.perceptual_weight > 0, "--perceptual-weight above 0", "perceptual_layer", "perceptual_weights")
+        check_used(
+            self,
+            self.second and self.perceptual_weight > 0,
+            "--perceptual-weight above 0",
+            "perceptual",
+            "perceptual_layer",
+            "perceptual_weights",
+            "perceptual_layers",
+        )
+        check_used(self, self.perceptual == "vgg19", "--perceptual vgg19", "perceptual_layer", "perceptual_weights")
+        check_used(self, self.perceptual == "hed", "--perceptual hed", "perceptual_layers")
         check_used(self, self.stages != "adversarial", "--stages both or pixel", "pixel_weight")
         if self.second and not self.perceptual_weight and not self.second_pixel_weight:
             raise pixlate.PixlateError(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pixlate.adversarial import to_symmetric
 from pixlate.inference.sizes import spec_sizes
-from pixlate.losses import Perceptual, discriminator_loss, generator_loss, l1, load_vgg19, mse
+from pixlate.losses import HEDDistance, Perceptual, discriminator_loss, generator_loss, l1, load_hed, load_vgg19, mse
 from pixlate.networks.compact import Compact
 from pixlate.networks.multiscale import MultiScale
 from pixlate.networks.patchgan import PatchGAN
@@ -37,7 +37,7 @@ class SRGAN(GAN):
         self.options, self.sizes = options, spec_sizes(network)
         self.adversarial = options.stages == "adversarial"
         """Whether the second stage has begun."""
-        self._perceptual: list[Perceptual] = []  # in a list, since it is no part of the model and its checkpoints
+        self._perceptual: list[Perceptual | HEDDistance] = []  # in a list, since it is no part of the model and its checkpoints
 
     def spec(self, generator: str = MAIN_GENERATOR) -> ModelSpec:
         """Return scale, tiling and norm mode."""
@@ -48,11 +48,13 @@ class SRGAN(GAN):
         return nn.Sequential(fused(self.generators[generator]), nn.Hardtanh(0.0, 1.0))
 
     def prepare(self, device: torch.device) -> None:
-        """Load VGG19, where its features are compared."""
+        """Load the network whose features are compared."""
         options = self.options
         if options.second and options.perceptual_weight:
-            features = load_vgg19(Path(options.perceptual_weights) if options.perceptual_weights else None, options.perceptual_layer)
-            self._perceptual = [Perceptual(features).to(device)]
+            weights = Path(options.perceptual_weights) if options.perceptual_weights else None
+            of_vgg19 = options.perceptual == "vgg19"
+            perceptual = Perceptual(load_vgg19(weights, options.perceptual_layer)) if of_vgg19 else HEDDistance(load_hed(), options.perceptual_layers)
+            self._perceptual = [perceptual.to(device)]
 
     def begin_step(self, step: int, steps: int) -> None:
         """Choose the stage."""

@@ -11,7 +11,10 @@ from torch import nn
 from torch.nn import functional
 
 import pixlate_srgan
+import pixlate_srgan.model
 from pixlate.errors import PixlateError
+from pixlate.losses import HEDDistance
+from pixlate.networks.hed import HED, LAYERS
 from pixlate.networks.srresnet import MSRResNet, SRResNet
 from pixlate.plugin.testing import check_method
 from pixlate.training.schedules import Schedule
@@ -147,6 +150,8 @@ def test_wrong_option_is_refused(values: dict[str, Any]) -> None:
     ("values", "name", "where"),
     [
         ({"network": "srresnet", "tail": "direct"}, "tail", "--network msrresnet"),
+        ({"perceptual": "hed", "perceptual_layer": "conv1_2"}, "perceptual-layer", "--perceptual vgg19"),
+        ({"perceptual_layers": ("conv1_2",)}, "perceptual-layers", "--perceptual hed"),
         ({"network": "msrresnet", "shrink": 2}, "shrink", "--network compact, span, or msrresnet and --tail direct"),
         ({"depth": 4}, "depth", "--network unet"),
         ({"scale": 1, "network": "unet", "blocks": 4}, "blocks", "--network srresnet, msrresnet, compact or span"),
@@ -178,3 +183,22 @@ def test_network_of_another_scale_is_refused(values: dict[str, Any], message: st
 def test_second_stage_without_a_loss_on_the_targets_is_refused() -> None:
     with pytest.raises(PixlateError, match="expected --perceptual-weight or --second-pixel-weight above 0, got 0 for both"):
         SRGANOptions(perceptual_weight=0.0)
+
+
+def test_layers_that_hed_has_not_are_refused() -> None:
+    for layers in (("conv6_1",), (), ("conv1_1", "conv1_1")):
+        with pytest.raises(PixlateError, match=r"expected --perceptual-layers among conv1_1, .*conv5_3, each once, got"):
+            SRGANOptions(perceptual="hed", perceptual_layers=layers)
+    assert SRGANOptions(perceptual="hed", perceptual_layers=LAYERS)
+
+
+def test_distance_of_heds_features_is_part_of_the_second_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    network = HED()
+    monkeypatch.setattr(pixlate_srgan.model, "load_hed", lambda: network)
+    gan = pixlate_srgan.build(replace(SMALL, stages="adversarial", perceptual="hed", perceptual_weight=3.0, perceptual_layers=("conv1_2",)))
+    gan.prepare(torch.device("cpu"))
+    batch = {"source": torch.rand(1, 3, 24, 24), "target": torch.rand(1, 3, 48, 48)}
+    images = gan.generate(batch)
+    expected = 3.0 * HEDDistance(network, ("conv1_2",))(images["target"], batch["target"])
+    torch.testing.assert_close(gan.generator_losses(batch, images)["perceptual"], expected)

@@ -1,7 +1,7 @@
 """Every option of every method, of its data and of training does something."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 import torch
 
+import pixlate_pix2pix.model
+import pixlate_srgan.model
+from pixlate.networks.hed import HED
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
 from pixlate.training.checkpoint import load_checkpoint
@@ -110,6 +113,8 @@ ADVERSARIAL: dict[str, Changes | tuple[Changes, Changes]] = {
 }
 SECOND: Changes = {"stages": "both", "pixel_share": 0.5, "patch": 10, "perceptual_weight": 0.0, "second_pixel_weight": 1.0, "discriminator_channels": 4}
 SEEN: Changes = {**SECOND, "perceptual_weight": 0.1, "perceptual_layer": "conv1_1", "perceptual_weights": "vgg"}
+OF_HED: Changes = {**SECOND, "perceptual_weight": 0.1, "perceptual": "hed", "perceptual_layers": ("conv1_1",)}
+LIKE_HED: Changes = {"perceptual_weight": 1.0, "perceptual_layers": ("conv1_1",)}
 RESTORED: Changes = {"scale": 1, "noise": 20.0, "tail": "direct"}
 UNET: Changes = {"scale": 1, "noise": 20.0, "network": "unet", "blocks": None, "depth": 2}
 DARK: Changes = {"darken": 4.0}
@@ -126,6 +131,8 @@ SRGAN: dict[str, Changes | tuple[Changes, Changes]] = {
     "pixel_weight": {"pixel_weight": 2.0},
     "second_pixel_weight": (SECOND, {**SECOND, "second_pixel_weight": 2.0}),
     "perceptual_weight": (SEEN, {**SEEN, "perceptual_weight": 0.2}),
+    "perceptual": (SEEN, OF_HED),
+    "perceptual_layers": (OF_HED, {**OF_HED, "perceptual_layers": ("conv1_1", "conv1_2")}),
     "perceptual_layer": (SEEN, {**SEEN, "perceptual_layer": "conv1_2"}),
     "perceptual_weights": (SECOND, SEEN),
     "adversarial_weight": (SECOND, {**SECOND, "adversarial_weight": 0.1}),
@@ -166,7 +173,14 @@ SRGAN: dict[str, Changes | tuple[Changes, Changes]] = {
 }
 JUDGED = {"discriminator_learning_rate", "generator_every", "pool", "augment"}
 CASES: dict[str, dict[str, Changes | tuple[Changes, Changes]]] = {
-    "pix2pix": TRAINING | PAIRED | ADVERSARIAL | {"l1_weight": {"l1_weight": 50.0}},
+    "pix2pix": TRAINING
+    | PAIRED
+    | ADVERSARIAL
+    | {
+        "l1_weight": {"l1_weight": 50.0},
+        "perceptual_weight": LIKE_HED,
+        "perceptual_layers": (LIKE_HED, {**LIKE_HED, "perceptual_layers": ("conv1_2",)}),
+    },
     "cyclegan": FOLDERS
     | ADVERSARIAL
     | {
@@ -190,6 +204,20 @@ def outcome(run: Path) -> tuple[Any, ...]:
     weights = [{name: value.numpy().tobytes() for name, value in state.items()} for state in (checkpoint.weights, checkpoint.average)]
     best = (run / "checkpoints" / "best.json").read_text()
     return [{**line, "steps_per_second": 0} for line in lines], sorted(path.name for path in (run / "checkpoints").iterdir()), weights, best
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_hed() -> Iterator[None]:
+    """Random weights instead of those of a package that may not be installed."""
+
+    def load_hed() -> HED:
+        torch.manual_seed(0)
+        return HED()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pixlate_srgan.model, "load_hed", load_hed)
+        patch.setattr(pixlate_pix2pix.model, "load_hed", load_hed)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,12 @@
 
 from pixlate.losses.adversarial import Logits, Objective, discriminator_loss, generator_loss, gradient_penalty, zero_centred_penalty
 from pixlate.losses.differences import Features, feature_matching, l1, mse, total_variation
+from pixlate.losses.hed import HEDDistance, load_hed
 from pixlate.losses.perceptual import Perceptual, load_vgg19
 
 __all__ = [
     "Features",
+    "HEDDistance",
     "Logits",
     "Objective",
     "Perceptual",
@@ -14,6 +16,7 @@ __all__ = [
     "generator_loss",
     "gradient_penalty",
     "l1",
+    "load_hed",
     "load_vgg19",
     "mse",
     "total_variation",

@@ -1,7 +1,7 @@
 """Options that methods share: frozen dataclasses whose field texts are the help on the command line. No PyTorch."""
 
 from pixlate.options.adversarial import AdversarialOptions, AdversarialTraining
-from pixlate.options.checks import check_least, check_most, check_types, check_used, since
+from pixlate.options.checks import check_hed_layers, check_least, check_most, check_types, check_used, since
 from pixlate.options.degraded import DegradedOptions
 from pixlate.options.groups import Groups
 from pixlate.options.strength import check_strength, output_strength
@@ -17,6 +17,7 @@ __all__ = [
     "PairedOptions",
     "TrainingOptions",
     "UnpairedOptions",
+    "check_hed_layers",
     "check_least",
     "check_most",
     "check_strength",

@@ -158,3 +158,14 @@ def _kind(hint: Any) -> str:
         Path: "a path (in Python a pathlib.Path)",
     }
     return words.get(kind or hint, getattr(hint, "__name__", str(hint)))
+
+
+def check_hed_layers(layers: tuple[str, ...]) -> None:
+    """Refuse names that are no layers of HED's trunk, without PyTorch, and none at all.
+
+    Raises:
+        PixlateError: There is no such layer, or one is named twice.
+    """
+    names = [f"conv{stage}_{number}" for stage, depth in enumerate((2, 2, 3, 3, 3), 1) for number in range(1, depth + 1)]
+    if not layers or not set(layers) <= set(names) or len(set(layers)) < len(layers):
+        raise PixlateError(f"expected --perceptual-layers among {', '.join(names)}, each once, got {' '.join(layers) or 'none'}; change them")
