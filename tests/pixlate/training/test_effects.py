@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+import pixlate.data.edges
 import pixlate_pix2pix.model
 import pixlate_srgan.model
 from pixlate.networks.hed import HED
@@ -77,7 +78,12 @@ FOLDERS: dict[str, Changes | tuple[Changes, Changes]] = {
     "resampling": {"resampling": "bicubic"},
     "mirror": {"mirror": False},
 }
-PAIRED = FOLDERS | {"reverse": {"reverse": True}, "grey": {"grey": True}, "lines": {"lines": 1.0}}
+PAIRED: dict[str, Changes | tuple[Changes, Changes]] = FOLDERS | {
+    "reverse": {"reverse": True},
+    "grey": {"grey": True},
+    "lines": {"lines": 1.0},
+    "line_drawer": ({"lines": 1.0}, {"lines": 1.0, "line_drawer": "hed"}),
+}
 ADVERSARIAL: dict[str, Changes | tuple[Changes, Changes]] = {
     "channels_in": {"channels_in": 1},
     "channels_out": {"channels_out": 1},
@@ -217,6 +223,7 @@ def small_hed() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pixlate_srgan.model, "load_hed", load_hed)
         patch.setattr(pixlate_pix2pix.model, "load_hed", load_hed)
+        patch.setattr(pixlate.data.edges, "_hed", lambda: lambda images: images.mean(dim=1, keepdim=True))
         yield
 
 

@@ -1,9 +1,10 @@
-"""``pixlate data``: ``check FOLDER...`` says whether images are fit to train on, before an hour of training shows it."""
+"""``pixlate data``: ``check FOLDER...`` says whether images are fit to train on, before an hour of training shows it; ``edges`` draws photographs."""
 
 import json as json_format
+import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 from rich.console import Console
@@ -15,8 +16,9 @@ from pixlate.errors import PixlateError
 from pixlate.plugin.data import DataKind, DataReport, FolderReport
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
+from pixlate.system.extras import import_for
 
-app = App(name="data", help="Check folders of training images, and look at what training sees of them.", help_format="plaintext")
+app = App(name="data", help="Check folders of training images, draw photographs, and look at what training sees of them.", help_format="plaintext")
 
 
 @app.command
@@ -60,6 +62,54 @@ def check(
 
 
 app.command("pixlate.cli.preview:app", name="preview", help="Draw a sheet of what a method sees of images in training.")
+
+
+@app.command
+def edges(
+    photographs: Path,
+    out: Path,
+    *,
+    drawer: Literal["hed", "contours"] = "hed",
+    strengths: Annotated[tuple[float, ...], Parameter(negative_iterable=(), consume_multiple=True)] = (0.2, 0.4, 0.6),
+    thickness: float = 1.0,
+) -> int:
+    """Draw the outlines of photographs, as sources for paired training; exit code 1 if some could not be read.
+
+    Drawings that exist are kept, so an interrupted command goes on where it stopped. Train with: pixlate train pix2pix OUT/0.4 PHOTOGRAPHS
+
+    Parameters
+    ----------
+    photographs
+        Folder of photographs, searched recursively.
+    out
+        Folder for the drawings, PNG files of the photographs' names; with several strengths in a folder for each.
+    drawer
+        hed draws outlines as a person does (extra [edges], about 2 s a photograph of 0.15 megapixels on one core); contours is where tones differ.
+    strengths
+        Least strength of a line, above 0 and below 1, or several; a larger one leaves out more.
+    thickness
+        About half the width of a line, in pixels.
+    """
+    if not strengths or not all(0 < strength < 1 for strength in strengths) or len(set(strengths)) < len(strengths):
+        raise PixlateError(f"expected --strengths above 0 and below 1, each once, got {' '.join(map(str, strengths)) or 'none'}; 0.2 0.4 0.6 are usual")
+    if not 0.3 <= thickness <= 16:
+        raise PixlateError(f"expected --thickness from 0.3 to 16, got {thickness:g}; 1 is a thin pen")
+    console = Console(stderr=True)
+    draw = import_for("drawing", "pixlate.data.draw_folder").draw_folder
+    drawn = draw(
+        photographs,
+        out,
+        drawer,
+        strengths,
+        thickness,
+        lambda done, count: track(done, "drawing", count, console=console, disable=not console.is_terminal, transient=True),
+    )
+    for sentence in drawn.failed:
+        print(sentence, file=sys.stderr)
+    kept = f", {drawn.kept} kept that were there" if drawn.kept else ""
+    failed = f", {len(drawn.failed)} photographs failed" if drawn.failed else ""
+    print(f"{drawn.written} drawings written{kept}{failed}, into {out}")
+    return 1 if drawn.failed else 0
 
 
 def _named(name: str) -> DataKind:

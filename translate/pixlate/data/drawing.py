@@ -14,7 +14,8 @@ SPECK = 16.0
 """Height or width of the smallest line kept, in pixels, at a thickness of 1; it grows with the square root."""
 VALIDATION_THICKNESS = 1.0
 """Standard deviation, in pixels, of the lines that validation and ``pixlate evaluate`` draw, so that figures compare from one to the next."""
-_Plane = NDArray[np.float32]
+Plane = NDArray[np.float32]
+"""(height, width)."""
 
 
 def draw_lines(pixels: NDArray[np.uint8], thickness: float, sharpness: float = 1.0, threshold: float = 1.8) -> NDArray[np.uint8]:
@@ -33,8 +34,8 @@ def draw_lines(pixels: NDArray[np.uint8], thickness: float, sharpness: float = 1
     smooth = pixels
     for _ in range(2):
         smooth = cv2.bilateralFilter(smooth, 0, 24.0, 1.0 + thickness).reshape(pixels.shape)  # type: ignore[assignment]
-    light: _Plane = smooth.astype(np.float32).mean(axis=2)
-    across = _direction_across(light, 1.0 + thickness)
+    light: Plane = smooth.astype(np.float32).mean(axis=2)
+    across = across_edges(light, 1.0 + thickness)
     edges = _along(_difference(light, across, thickness), across)
     ink = np.tanh(np.maximum(0, -sharpness * (edges + threshold)))
     _, labels, figures, _ = cv2.connectedComponentsWithStats((ink > 0.02).astype(np.uint8), connectivity=8)
@@ -50,48 +51,50 @@ def random_lines(pixels: NDArray[np.uint8], generator: np.random.Generator) -> N
     return draw_lines(pixels, thickness, sharpness=float(generator.uniform(0.3, 1.5)), threshold=float(generator.uniform(0.8, 3.5)))
 
 
-def _direction_across(light: _Plane, sigma: float) -> tuple[_Plane, _Plane]:
+def across_edges(light: Plane, sigma: float) -> tuple[Plane, Plane]:
     """Return x and y of the unit vector across the edge at each pixel, from the structure tensor smoothed by ``sigma``."""
     right, down = (cv2.Sobel(light, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
     xx, yy, xy = (cv2.GaussianBlur(product, (0, 0), sigma) for product in (right * right, down * down, right * down))
-    angle: _Plane = 0.5 * np.arctan2(2 * xy, xx - yy)
+    angle: Plane = 0.5 * np.arctan2(2 * xy, xx - yy)
     return np.cos(angle), np.sin(angle)
 
 
-def _difference(light: _Plane, across: tuple[_Plane, _Plane], sigma: float) -> _Plane:
+def _difference(light: Plane, across: tuple[Plane, Plane], sigma: float) -> Plane:
     """Return the difference of Gaussians of ``sigma`` and the wider one along the line across the edge."""
     steps = np.arange(-ceil(3 * WIDER * sigma), ceil(3 * WIDER * sigma) + 1)
     narrow, wide = (np.exp(-(steps**2) / (2 * width**2)) for width in (sigma, WIDER * sigma))
     weights = narrow / narrow.sum() - wide / wide.sum()
-    x, y = _grid(light)
+    x, y = grid(light)
     total = np.zeros_like(light)
     for step, weight in zip(steps, weights, strict=True):
-        total += np.float32(weight) * _at(light, x + np.float32(step) * across[0], y + np.float32(step) * across[1])
+        total += np.float32(weight) * at_places(light, x + np.float32(step) * across[0], y + np.float32(step) * across[1])
     return total
 
 
-def _along(values: _Plane, across: tuple[_Plane, _Plane]) -> _Plane:
+def _along(values: Plane, across: tuple[Plane, Plane]) -> Plane:
     """Return the Gaussian mean of values along the edge, which is followed pixel by pixel both ways."""
     total, weights = values.copy(), 1.0
     for sign in (1, -1):
-        x, y = _grid(values)
+        x, y = grid(values)
         right, down = -sign * across[1], sign * across[0]
         for step in range(1, ceil(2 * ALONG) + 1):
             x, y = x + right, y + down
             weight = float(np.exp(-(step**2) / (2 * ALONG**2)))
-            total += np.float32(weight) * _at(values, x, y)
+            total += np.float32(weight) * at_places(values, x, y)
             weights += weight
-            next_right, next_down = (_at(direction, x, y, cv2.INTER_NEAREST) for direction in (-across[1], across[0]))
+            next_right, next_down = (at_places(direction, x, y, cv2.INTER_NEAREST) for direction in (-across[1], across[0]))
             ahead = np.copysign(np.float32(1), next_right * right + next_down * down)  # an edge has no head and tail
             right, down = ahead * next_right, ahead * next_down
     return total / np.float32(weights)
 
 
-def _grid(values: _Plane) -> tuple[_Plane, _Plane]:
+def grid(values: Plane) -> tuple[Plane, Plane]:
+    """Return x and y of each pixel."""
     places: NDArray[np.float32] = np.indices(values.shape, np.float32)
     return places[1], places[0]
 
 
-def _at(values: _Plane, x: _Plane, y: _Plane, how: int = cv2.INTER_LINEAR) -> _Plane:
-    sampled: _Plane = cv2.remap(values, x, y, how, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[assignment]
+def at_places(values: Plane, x: Plane, y: Plane, how: int = cv2.INTER_LINEAR) -> Plane:
+    """Return the values at other places, where there is none the nearest."""
+    sampled: Plane = cv2.remap(values, x, y, how, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[assignment]
     return sampled

@@ -1,6 +1,6 @@
 """Training data of sources and targets: pairs that show the same (two folders, images side by side, sources made from targets), and two kinds that do not."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixlate.data.drawing import VALIDATION_THICKNESS, draw_lines, random_lines
+from pixlate.data.edges import VALIDATION_STRENGTH, draw_edges, find_edges, random_edges, require_hed
 from pixlate.data.folders import ARRAY_SUFFIXES, check_apart, check_sizes, list_images, match_by_name, split_held_out, without_partner
 from pixlate.data.patches import Decoded, PatchReader, epoch_indices, resized, sample_seed, to_tensor, whole
 from pixlate.data.pixels import passing_over, read_own, read_pixels, with_channels
@@ -43,6 +44,10 @@ class PairedImages:
         self.pairs, self.held_out = split_held_out(samples, options.hold_out)
         self.images = len(self.pairs)
         self._reader = PatchReader(options, multiple)
+        self._edges = options.lines > 0 and options.line_drawer == "hed"
+        """Whether samples hold HED's edges of the target, last."""
+        if self._edges:
+            require_hed()
 
     def draw(self, start: int, count: int, seed: int) -> list[Draw]:
         """Choose pairs: each epoch goes through all of them in an order of its own."""
@@ -53,10 +58,11 @@ class PairedImages:
         """Read a pair, (channels, side, side) each, cropped, mirrored and transformed alike."""
         (index,) = draw.indices
         generator = np.random.default_rng(draw.seed)
-        images = self._reader.patches(index, lambda: self._read(self.pairs[index]), generator)
+        images = self._reader.patches(index, lambda: self._read(self.pairs[index]), generator, masks=int(self._edges))
+        edges = images.pop() if self._edges else None
         target = images[-1]
         made = self.options.grey or generator.random() < self.options.lines
-        source = self._source_of(target, lambda levels: random_lines(levels, generator)) if made else images[0]
+        source = self._source_of(target, edges, generator) if made else images[0]
         return {"source": to_tensor(resized(source, side, side)), "target": to_tensor(resized(target, side, side))}
 
     def finish(self, batch: Batch) -> Batch:
@@ -67,9 +73,10 @@ class PairedImages:
         """Yield held-out pairs whole, the shorter side at ``--resize``; sources that are drawn all have lines of one thickness."""
         for files in self.held_out:
             with passing_over(self.options.damaged):
-                images = self._reader.resized(self._read(files))
+                images = list(self._reader.resized(self._read(files)))
+                edges = images.pop() if self._edges else None
                 target = images[-1]
-                source = self._source_of(target, lambda levels: draw_lines(levels, VALIDATION_THICKNESS)) if self.made else images[0]
+                source = self._source_of(target, edges) if self.made else images[0]
                 yield {name: to_tensor(whole(image, self.multiple))[None] for name, image in (("source", source), ("target", target))}
 
     def _find(self, folders: Sequence[Path]) -> list[tuple[Path, ...]]:
@@ -83,7 +90,11 @@ class PairedImages:
         return list(pairs)
 
     def _read(self, files: tuple[Path, ...]) -> Decoded:
-        """Return source and target, or the target alone where the source is made from it."""
+        """Return source and target, or the target alone where the source is made from it, and HED's edges of the target where they are drawn."""
+        images = self._read_files(files)
+        return (*images, find_edges(to_8_bits(images[-1]))) if self._edges else images
+
+    def _read_files(self, files: tuple[Path, ...]) -> Decoded:
         if self.made:
             return (read_pixels(files[0], self.channels[1]),)
         if len(files) == 2:
@@ -95,13 +106,19 @@ class PairedImages:
             halves.reverse()
         return tuple(np.ascontiguousarray(with_channels(half, channels, files[0])) for half, channels in zip(halves, self.channels, strict=True))
 
-    def _source_of(self, target: Pixels, draw: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]) -> Pixels:
-        """Return the source that is made from a target: it in grey, or what ``draw`` makes of it."""
-        if not self.options.grey:
-            made: Pixels = draw(to_8_bits(target))[:, :, None]
-        else:
+    def _source_of(self, target: Pixels, edges: Pixels | None, generator: np.random.Generator | None = None) -> Pixels:
+        """Return the source that is made from a target: it in grey, or its lines, in a random style where there is a generator."""
+        if self.options.grey:
             made = luma(target) if target.shape[2] == 3 else target
+        else:
+            made = self._lines_of(to_8_bits(target) if edges is None else to_8_bits(edges), edges is not None, generator)[:, :, None]
         return np.repeat(made, self.channels[0], axis=2)
+
+    def _lines_of(self, levels: NDArray[np.uint8], edges: bool, generator: np.random.Generator | None) -> NDArray[np.uint8]:
+        """Return the lines, (height, width), of a target's levels or of its edges."""
+        if generator is None:
+            return draw_edges(levels, VALIDATION_STRENGTH) if edges else draw_lines(levels, VALIDATION_THICKNESS)
+        return random_edges(levels, generator) if edges else random_lines(levels, generator)
 
 
 class UnpairedImages:

@@ -198,6 +198,8 @@ class PairedOptions(FolderOptions):
     """Whether the source is the target in grey, for colorization; the folders then hold targets alone."""
     lines: float = 0.0
     """Share of patches whose source is a line drawing made from the target; with 1 the folders hold targets alone."""
+    line_drawer: Literal["contours", "hed"] = "contours"
+    """How --lines draws: contours where tones differ (fast), or hed, outlines as a person draws them (extra [edges]; seconds for each photograph, once)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -206,6 +208,7 @@ class PairedOptions(FolderOptions):
         alone = "--grey" if self.grey else "--lines 1"
         if (self.grey or self.lines == 1) and self.reverse:
             raise PixlateError(f"expected --reverse with sources in files, got it with {alone}, which makes them from the targets; leave one of them out")
+        check_used(self, self.lines > 0, "--lines above 0", "line_drawer")
         if self.grey and self.lines:
             raise PixlateError(f"expected --grey or --lines, got both (--lines {self.lines}); leave one of them out")
 
