@@ -15,7 +15,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from pixlate.inference.models import cards
+from pixlate.inference.ready import cards
 
 ROOT = Path(__file__).parent.parent
 FILES = [ROOT / "export/docker/Dockerfile.cpu", ROOT / "export/docker/Dockerfile.cuda"]

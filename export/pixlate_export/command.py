@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 import pixlate
 from pixlate.errors import PixlateError
-from pixlate.inference.models import cards
+from pixlate.inference.ready import cards, named
 from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
 from pixlate.plugin.spec import Provenance
 from pixlate.system.extras import import_for
@@ -53,7 +53,7 @@ def export(
     """
     require_name(model)
     _require_run_or_model(run, model)
-    if not run.is_dir() and (run.suffix.lower() == ".onnx" or str(run) in cards()):
+    if not run.is_dir() and (run.suffix.lower() == ".onnx" or named(str(run)) is not None):
         for option, value in (("--generator", generator), ("--best", best), ("--plugin", plugin)):
             if value:
                 raise PixlateError(f"{option} is for runs, got {run}, which is a model; leave it out")
@@ -70,7 +70,7 @@ def _require_run_or_model(run: Path, model: Path) -> None:
         raise PixlateError(
             f"expected a run of Pixlate's own or a model, got {run}, which is named as weights of another code base; write: pixlate import {run} {model}"
         )
-    if not run.exists() and not run.suffix and str(run) not in cards():
+    if not run.exists() and not run.suffix and named(str(run)) is None:
         near = get_close_matches(str(run), cards(), 1)
         remedy = f"did you mean {near[0]}?" if near else "check its path, or see `pixlate models`"
         raise PixlateError(f"expected a run folder with options.toml, but {run} has none, and no ready model has that name; {remedy}")

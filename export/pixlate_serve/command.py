@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pixlate.errors import PixlateError
-from pixlate.inference.models import cards
+from pixlate.inference.ready import named as named_model
 from pixlate.system.extras import import_for
 from pixlate_serve.options import ServeOptions, token_of
 
@@ -46,12 +46,11 @@ def named(words: Sequence[str]) -> dict[str, str]:
     """
     if not words:
         raise PixlateError("expected a model; write: pixlate serve upscale-x4, and see `pixlate models` for others")
-    ready = cards()
     models: dict[str, str] = {}
     for word in words:
         name, equals, model = word.partition("=")
         if not equals or Path(word).is_file():
-            name, model = (word if word in ready else Path(word).stem), word
+            name, model = (word if named_model(word) is not None else Path(word).stem), word
         if not _NAME.fullmatch(name):
             raise PixlateError(f"expected a name of letters, digits, `.`, `_` and `-`, at most 100, got {name!r}; write: NAME={model}")
         if name in models:

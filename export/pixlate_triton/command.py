@@ -16,7 +16,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pixlate.errors import PixlateError
-from pixlate.inference.models import cards, find
+from pixlate.inference.models import find
+from pixlate.inference.ready import named
 from pixlate.system.folder import refuse_link
 from pixlate.system.locking import sync
 from pixlate.system.text import printable
@@ -77,7 +78,7 @@ def write_model(model: str | Path, repository: Path, options: TritonOptions | No
     """
     options = options or TritonOptions()
     path = find(model)
-    name = require_name(options.name or (str(model) if str(model) in cards() else path.stem))
+    name = require_name(options.name or (str(model) if named(str(model)) is not None else path.stem))
     interface = read_interface(path)
     config = config_text(name, interface, options)
     folder = repository / name

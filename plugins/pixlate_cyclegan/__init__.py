@@ -84,5 +84,9 @@ def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", options: "pixlate.I
 def pixlate_models() -> "Iterable[pixlate.ModelCard]":
     """Offer the models trained by ``recipes/``."""
     folder = Path(__file__).parent / "models"
-    for name, summary in (("day-to-night", "gives photographs the light of night"), ("night-to-day", "gives dark photographs the light of day")):
+    summaries = {
+        "day-to-night": "grades photographs taken by day as if at night",
+        "night-to-day": "undoes day-to-night; not for real night pictures",
+    }
+    for name, summary in summaries.items():
         yield pixlate.ModelCard(name, summary, folder / f"{name}.onnx", folder / "day-to-night.md")

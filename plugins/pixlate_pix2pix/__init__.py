@@ -69,4 +69,6 @@ def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", options: "pixlate.I
 def pixlate_models() -> "Iterable[pixlate.ModelCard]":
     """Offer the model trained by ``recipes/``."""
     folder = Path(__file__).parent / "models"
-    yield pixlate.ModelCard("sketch-to-photo", "colours line drawings like photographs", folder / "sketch-to-photo.onnx", folder / "sketch-to-photo.md")
+    name = "sketch-to-photo"
+    summary = "colours edges that a filter finds in photographs"
+    yield pixlate.ModelCard(name, summary, folder / f"{name}.onnx", folder / f"{name}.md", demonstration=True)

@@ -10,7 +10,7 @@ from PIL import Image
 import pixlate
 from pixlate.evaluation import luma_correlation
 from pixlate.evaluation.metrics import psnr
-from pixlate.inference.models import cards
+from pixlate.inference.ready import cards
 
 MOST_BYTES = 8_000_000
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 import pixlate
-from pixlate.inference.models import cards
+from pixlate.inference.ready import cards
 
 MOST_BYTES = 8_000_000
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pixlate.plugin.runtime import Runtime
     from pixlate.plugin.spec import ModelInput, ModelSpec, Provenance
     from pixlate.plugin.translator import Translator
+    from pixlate.system.user import cache_folder
 
 _LAZY = {
     "data.kinds": ("degraded", "paired", "unpaired"),
@@ -47,6 +48,7 @@ _LAZY = {
     "plugin.runtime": ("Runtime",),
     "plugin.spec": ("ModelInput", "ModelSpec", "Provenance"),
     "plugin.translator": ("Translator",),
+    "system.user": ("cache_folder",),
 }
 """Modules -> names that they are imported for when one is first used: `pixlate --help` needs none of them, and some need NumPy or PyTorch."""
 
@@ -81,6 +83,7 @@ __all__ = [
     "Translator",
     "UnpairedOptions",
     "blended",
+    "cache_folder",
     "convert",
     "degraded",
     "hookimpl",

@@ -31,6 +31,36 @@ def test_models_lists_scale_size_licence_and_card(capsys: pytest.CaptureFixture[
     assert "non-commercial research and education" in text
 
 
+def test_models_shows_the_licence_first_and_demonstrations_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    assert models() == 0
+    text = printed(capsys)
+    lines = text.splitlines()
+    assert lines[next(place for place, line in enumerate(lines) if line.startswith("upscale-x4: ")) + 1].startswith("    licence: non-commercial")
+    assert text.index("upscale-x4: ") < text.index("\nDemonstrations: ") < text.index("sketch-to-photo: ")
+    assert all(len(line) <= 80 for line in lines if not line.startswith("    card: "))
+
+
+def test_models_shows_versions_sources_and_what_is_not_made_yet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def make(path: Path) -> None:
+        raise AssertionError("a list makes no model")
+
+    first = installed().offered(ModelCard)["upscale-x2"].path
+    offered = {
+        "x2": ModelCard("x2", "enlarges", first, licence="MIT", version=2, earlier={1: first}),
+        "later": ModelCard("later", "later", tmp_path / "later.onnx", licence="BSD-3-Clause", source="https://example.org/later", make=make),
+    }
+    real = installed().offered
+    monkeypatch.setattr(installed(), "offered", lambda wanted: offered if wanted is ModelCard else real(wanted))
+    assert models() == 0
+    text = printed(capsys)
+    assert "x2: enlarges\n    licence: MIT\n    scale 2, srgan, float32, 2.7 MB\n    version 2; earlier: x2@1\n" in text
+    assert "later: later\n    licence: BSD-3-Clause\n    made on first use, and kept in the cache\n    from: https://example.org/later\n" in text
+    assert models(json=True) == 0
+    rows = {row["name"]: row for row in json.loads(printed(capsys))}
+    assert (rows["x2"]["version"], rows["x2"]["earlier"], rows["x2"]["licence"]) == (2, {"x2@1": str(first)}, "MIT")
+    assert (rows["later"]["spec"], rows["later"]["bytes"], rows["later"]["make"]) == (None, None, True)
+
+
 def test_models_as_json_holds_the_spec_of_each_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert models(json=True) == 0
     rows = {row["name"]: row for row in json.loads(printed(capsys))}

@@ -1,16 +1,15 @@
 """From a model's name or path to a translator, and to one that runs on each device."""
 
 import warnings
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.inference.executor import Executor
+from pixlate.inference.ready import file_of, named, unknown
 from pixlate.inference.strength import blended, require_blendable
 from pixlate.options import check_strength, output_strength
 from pixlate.plugin.manager import installed
-from pixlate.plugin.model_card import ModelCard
 from pixlate.plugin.runtime import Runtime
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.translator import Translator
@@ -21,15 +20,11 @@ if TYPE_CHECKING:
 
 
 def find(model: str | Path) -> Path:
-    """Return the file of a ready model's name, or the path itself where it is a file; refuse what is neither."""
+    """Return the file of a ready model's name, with ``@`` and a version where an earlier one is meant, or the path itself where it is a file; refuse what is neither."""
     if not isinstance(model, str | Path):
         raise PixlateError(f"expected a model's name or the path of a file, got {model!r}; give a text such as 'upscale-x4' or a pathlib.Path")
-    cards = installed().offered(ModelCard)
-    if str(model) in cards:
-        card = cards[str(model)]
-        if not card.path.is_file():
-            raise PixlateError(f"expected the file of the model {card.name} at {card.path}, but it is missing; install the package that ships it again")
-        return card.path
+    if (ready := named(str(model))) is not None:
+        return file_of(*ready)
     path = Path(model).expanduser()
     if path.is_file():
         return path
@@ -37,9 +32,7 @@ def find(model: str | Path) -> Path:
         raise PixlateError(f"expected a model file for --model, but {model} is a folder; export a run with `pixlate export {model} model.onnx`")
     if path.suffix or path.parent.name:
         raise PixlateError(f"there is no such file: {printable(shown(model))}, given as the model; check its path, or name a ready model of `pixlate models`")
-    near = get_close_matches(str(model), cards, 1)
-    reason = installed().why("model", str(model)) or (f"did you mean {near[0]}?" if near else "see `pixlate models`")
-    raise PixlateError(f"expected a model's name ({', '.join(sorted(cards)) or 'none is installed'}) or a file, got {str(model)!r}; {reason}")
+    raise PixlateError(unknown(str(model)))
 
 
 def load(
@@ -120,11 +113,6 @@ def _opened(translator: Translator, path: Path, failures: list[str]) -> Translat
 def _is_translator(value: object) -> bool:
     """Return whether a plugin's answer can be run."""
     return callable(value) and isinstance(getattr(value, "spec", None), ModelSpec)
-
-
-def cards() -> dict[str, ModelCard]:
-    """Return the ready models of all plugins by name."""
-    return installed().offered(ModelCard)
 
 
 def load_executors(model: str | Path, options: "ConvertOptions") -> list[Executor]:

@@ -1,0 +1,138 @@
+"""Ready models by name and version, and the files of those that are made on first use."""
+
+import hashlib
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+
+from pixlate.errors import PixlateError
+from pixlate.plugin.manager import installed
+from pixlate.plugin.model_card import ModelCard
+from pixlate.system.locking import UNSUPPORTED, lock_file
+
+PATIENCE = 600.0
+"""Seconds to wait for another process that makes the same file."""
+
+
+def cards() -> dict[str, ModelCard]:
+    """Return the ready models of all plugins by name."""
+    return installed().offered(ModelCard)
+
+
+def named(model: str) -> tuple[ModelCard, int] | None:
+    """Return the card and version that ``NAME`` or ``NAME@VERSION`` names, or None where no ready model has that name.
+
+    Raises:
+        PixlateError: The model has no such version.
+    """
+    ready = cards()
+    if model in ready:
+        return ready[model], ready[model].version
+    name, at, number = model.rpartition("@")
+    if not at or name not in ready:
+        return None
+    card = ready[name]
+    versions = [*sorted(card.earlier), card.version]
+    if number not in map(str, versions):
+        each = ", ".join(f"{name}@{version}" for version in versions)
+        raise PixlateError(f"expected a version of the model {name} ({each}), got {model!r}; {name} alone is the newest")
+    return card, int(number)
+
+
+def unknown(model: str) -> str:
+    """Return the sentence that refuses what is neither a ready model's name nor a path."""
+    ready = cards()
+    near = get_close_matches(model.partition("@")[0], ready, 1)
+    reason = installed().why("model", model) or (f"did you mean {near[0]}?" if near else "see `pixlate models`")
+    return f"expected a model's name ({', '.join(sorted(ready)) or 'none is installed'}) or a file, got {model!r}; {reason}"
+
+
+def file_of(card: ModelCard, version: int) -> Path:
+    """Return the file of a version of a ready model, made first where it is the first time.
+
+    Raises:
+        PixlateError: The file is missing, or cannot be made.
+    """
+    path = card.path if version == card.version else card.earlier[version]
+    if version == card.version and card.make is not None:
+        _require_made(card, path)
+    if not path.is_file():
+        raise PixlateError(f"expected the file of the model {card.name} at {path}, but it is missing; install the package that ships it again")
+    return path
+
+
+def digest_beside(path: Path) -> Path:
+    """Return where the SHA-256 of a file that was made is kept."""
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _require_made(card: ModelCard, path: Path) -> None:
+    """Make a card's file unless it exists whole."""
+    damaged = path.is_file()
+    if damaged and _whole(path):
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(path):
+            damaged = path.is_file()
+            if damaged and _whole(path):  # another process has made it meanwhile
+                return
+            if damaged:
+                warnings.warn(f"{path} is not as it was made and is made again", stacklevel=2)
+            _write(card, path)
+    except OSError as error:
+        raise PixlateError(
+            f"the model {card.name} is made on first use, and {path.parent} does not take it ({error.strerror or error}); free some space there, change its "
+            "permissions, or name another folder with PIXLATE_CACHE"
+        ) from error
+
+
+def _write(card: ModelCard, path: Path) -> None:
+    """Write a card's file beside its place, then its digest, then give it its name."""
+    assert card.make is not None
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=path.parent, ignore_cleanup_errors=True) as folder:
+        part = Path(folder) / path.name
+        card.make(part)
+        if not part.is_file():
+            raise PixlateError(f"the plugin of the model {card.name} has made no file at {part}; update the plugin")
+        digest = Path(folder) / "digest"
+        digest.write_text(f"{_digest(part)}  {path.name}\n", encoding="utf-8")
+        digest.replace(digest_beside(path))
+        part.replace(path)
+
+
+def _whole(path: Path) -> bool:
+    """Return whether a file that was made is as its digest says."""
+    try:
+        return digest_beside(path).read_text(encoding="utf-8").split()[:1] == [_digest(path)]
+    except (OSError, UnicodeError):
+        return False
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Context in which no other process makes the file; without a lock where the file system knows none, since files get their names whole."""
+    with path.with_name(f".{path.name}.lock").open("ab", buffering=0) as file:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                lock_file(file)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise PixlateError(f"another process has been making {path} for {PATIENCE:.0f} s; end it, and try again") from None
+                time.sleep(0.1)
+                continue
+            except OSError as error:
+                if error.errno not in UNSUPPORTED:
+                    raise
+            yield
+            return

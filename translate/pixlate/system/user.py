@@ -1,0 +1,38 @@
+"""The folders of a user's own: a cache, which may be removed at any time, and models that the user has added."""
+
+import os
+import sys
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """Return the folder of what Pixlate can make again: ``PIXLATE_CACHE``, else ``pixlate`` in the platform's folder of caches. It need not exist."""
+    if own := os.environ.get("PIXLATE_CACHE"):
+        return Path(own).expanduser().absolute()
+    if sys.platform == "win32":
+        return _windows() / "pixlate" / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "pixlate"
+    return _xdg("XDG_CACHE_HOME", ".cache") / "pixlate"
+
+
+def models_folder() -> Path:
+    """Return the folder of added models: ``PIXLATE_MODELS``, else ``pixlate/models`` in the platform's folder of data. It need not exist."""
+    if own := os.environ.get("PIXLATE_MODELS"):
+        return Path(own).expanduser().absolute()
+    if sys.platform == "win32":
+        return _windows() / "pixlate" / "models"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "pixlate" / "models"
+    return _xdg("XDG_DATA_HOME", ".local/share") / "pixlate" / "models"
+
+
+def _xdg(variable: str, default: str) -> Path:
+    """Return a folder of the XDG specification, which ignores relative paths."""
+    given = Path(os.environ.get(variable, ""))
+    return given if given.is_absolute() else Path.home() / default
+
+
+def _windows() -> Path:
+    """Return the local folder of applications' data."""
+    return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
