@@ -91,6 +91,10 @@ class Parts:
         """Return ``new``: the driver has looked."""
         return "new"
 
+    def version(self, name: str) -> str:
+        """Return nothing: the driver has looked."""
+        return ""
+
     def finish(self, job: Job, part: Path, source: Version) -> None:
         """Keep the part, or give it its name in the store."""
         store = self._setup.store

@@ -21,6 +21,7 @@ from pixlate.images.write import require_held
 from pixlate.inference.conditions import ImageConditions
 from pixlate.inference.models import find
 from pixlate.inference.pictures import refuse_opacity_through
+from pixlate.inference.ready import identified, other_versions
 from pixlate.inference.strength import NOTHING_NOTE, described
 from pixlate.places.journal import Job, Journal, Outputs
 from pixlate.places.local import locate
@@ -79,6 +80,10 @@ class Task:
         options = replace(options, set=conditions.texts)
         return replace(self, options=options, settings=settings_digest(self.path, options)), conditions
 
+    def _versions(self) -> dict[str, str]:
+        """Return the names of the other versions of a ready model, by the settings that they would have with these options."""
+        return {settings_digest(path, self.options): name for name, path in other_versions(self.model).items()}
+
     @contextmanager
     def open_sinks(self) -> Iterator[Sinks]:
         """Open report, sheet and journal, or refuse them, and close them; what can be refused must be refused before."""
@@ -87,12 +92,13 @@ class Task:
             report.out = str(self.plan.store)
             strength = described(self.options.strength, self.options.blend_with)
             report.summary.strength = strength.strip()
+            report.summary.model = identified(self.model)
             if self.options.output_strength == 0:
                 report.summary.cautions.append(NOTHING_NOTE)
             sheet = Sheet(self.options.sheet, f"{self.model}{strength}") if self.options.sheet else None
             if sheet is not None:
                 held.callback(sheet.draft.drop)
-            yield Sinks(held.enter_context(Journal(self.plan.store, self.settings)), report, sheet)
+            yield Sinks(held.enter_context(Journal(self.plan.store, self.settings, self._versions())), report, sheet)
             if sheet is not None:
                 sheet.save(report.summary)
 

@@ -58,6 +58,8 @@ class Summary:
     interrupted: bool = False
     seconds: float = 0.0
     device: str = ""
+    model: str = ""
+    """The ready model with its version, such as ``upscale-x4@2``, or the path of a file."""
     strength: str = ""
     """Where the model was not used as it is: ``at strength 0.5``, or what it was blended with."""
     failures: list[tuple[str, str]] = field(default_factory=list)

@@ -43,6 +43,22 @@ def named(model: str) -> tuple[ModelCard, int] | None:
     return card, int(number)
 
 
+def identified(model: str | Path) -> str:
+    """Return a model as reports name it: a ready one with its version, such as ``upscale-x4@2``, a file by its path."""
+    found = named(str(model))
+    return str(model) if found is None else f"{found[0].name}@{found[1]}"
+
+
+def other_versions(model: str | Path) -> dict[str, Path]:
+    """Return the files of the other versions of a ready model, as far as they exist, by names such as ``upscale-x4@1``."""
+    found = named(str(model))
+    if found is None:
+        return {}
+    card, chosen = found
+    files = {**card.earlier, card.version: card.path}
+    return {f"{card.name}@{number}": path for number, path in files.items() if number != chosen and path.is_file()}
+
+
 def unknown(model: str) -> str:
     """Return the sentence that refuses what is neither a ready model's name nor a path."""
     ready = cards()

@@ -6,7 +6,7 @@ At a clean end the lines are sorted, so two conversions of one folder leave the 
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
@@ -76,16 +76,26 @@ class Outputs(Protocol):
     def state(self, job: Job, source: Version) -> State:
         """Return what exists there; see :meth:`ReadOnlyJournal.state`."""
 
+    def version(self, name: str) -> str:
+        """Return which version of the model made an output; see :meth:`ReadOnlyJournal.version`."""
+
     def finish(self, job: Job, part: Path, source: Version) -> None:
         """Record a written file and give it its name."""
 
 
 class ReadOnlyJournal:
-    """What the journal of an output folder says, read only; PixlateError where it cannot be read."""
+    """What the journal of an output folder says, read only; PixlateError where it cannot be read.
 
-    def __init__(self, store: Store, settings: str) -> None:
+    Args:
+        store: The output folder.
+        settings: Digest of the model and of the options that shape an output.
+        versions: Names of other versions of the model, such as ``upscale-x4@1``, by the digest that they would have with the same options.
+    """
+
+    def __init__(self, store: Store, settings: str, versions: Mapping[str, str] | None = None) -> None:
         self.store = store
         self.settings = settings
+        self._versions = versions or {}
         self._entries: dict[str, list[Entry]] = {}
         self._add(store.lines())
 
@@ -113,6 +123,10 @@ class ReadOnlyJournal:
         if entry.settings != self.settings:
             return "other settings"
         return "finished" if source == Version(entry.source_size, entry.source_mtime) else "stale"
+
+    def version(self, name: str) -> str:
+        """Return which other version of the model made an output with these options, such as ``upscale-x4@1``; empty where none did."""
+        return next((self._versions[entry.settings] for entry in self._entries.get(name, []) if entry.settings in self._versions), "")
 
     def _matching(self, name: str, existing: Existing) -> Entry | None:
         """Return the newest entry that describes the file as it is; a crash before it got its name leaves one that does not."""
@@ -170,12 +184,12 @@ class Earlier:
 class Journal(ReadOnlyJournal):
     """The journal of an output folder, held by one conversion at a time; PixlateError where that is another one or the folder cannot be written."""
 
-    def __init__(self, store: Store, settings: str) -> None:
+    def __init__(self, store: Store, settings: str, versions: Mapping[str, str] | None = None) -> None:
         store.hold()
         self.parts = store.parts
         self._own: set[str] = set()
         try:
-            super().__init__(store, settings)
+            super().__init__(store, settings, versions)
         except BaseException:
             store.release(None)
             raise
