@@ -21,6 +21,7 @@ COMMANDS = (
     ("train", "pix2pix"),
     ("train", "cyclegan"),
     ("train", "srgan"),
+    ("train", "distill"),
     ("data", "check"),
     ("data", "preview"),
     ("evaluate",),

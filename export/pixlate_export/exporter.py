@@ -73,12 +73,17 @@ def export_run(
 
 
 def export_gan(gan: GAN, path: Path, provenance: Provenance, options: ExportOptions = DEFAULT, generator: str = "", padding: Padding = "reflect") -> Exported:
-    """Write one of a GAN's exports as an ONNX file; see :func:`export_run`."""
+    """Write one of a GAN's exports as an ONNX file; see :func:`export_run`.
+
+    Where the spec names a teacher, the file does, and has its licence unless another is given.
+    """
     exports = gan.exports()
     chosen = exports.get(generator or next(iter(exports)))
     if chosen is None:
         raise PixlateError(f"expected one of the generators {sorted(exports)}, got {generator!r}; choose one for --generator")
-    return export_network(chosen.module, chosen.spec.with_provenance(provenance), path, options, padding)
+    inherited = chosen.spec.provenance
+    origin = replace(provenance, licence=provenance.licence or inherited.licence, teacher=provenance.teacher or inherited.teacher)
+    return export_network(chosen.module, chosen.spec.with_provenance(origin), path, options, padding)
 
 
 def export_network(network: nn.Module, spec: ModelSpec, path: Path, options: ExportOptions = DEFAULT, padding: Padding = "reflect") -> Exported:

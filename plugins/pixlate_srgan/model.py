@@ -9,31 +9,24 @@ from torch import Tensor, nn
 from pixlate.adversarial import to_symmetric
 from pixlate.inference.sizes import spec_sizes
 from pixlate.losses import HEDDistance, Perceptual, discriminator_loss, generator_loss, l1, load_hed, load_vgg19, mse
-from pixlate.networks.compact import Compact
-from pixlate.networks.multiscale import MultiScale
-from pixlate.networks.patchgan import PatchGAN
-from pixlate.networks.span import SPAN, fused
-from pixlate.networks.srgan_discriminator import SRGANDiscriminator
-from pixlate.networks.srresnet import MSRResNet, SRResNet
-from pixlate.networks.symmetric import Symmetric, SymmetricInput
+from pixlate.networks.span import fused
+from pixlate.networks.symmetric import Symmetric
 from pixlate.networks.unet import UNet
-from pixlate.networks.unet_discriminator import UNetDiscriminator
 from pixlate.plugin.data import Batch
 from pixlate.plugin.gan import GAN, MAIN_GENERATOR, Images, Losses, Verdicts
-from pixlate.plugin.spec import ModelSpec, Norm
+from pixlate.plugin.spec import ModelSpec
+from pixlate.restoration import NORMS, build_critic, build_restorer
 from pixlate_srgan import SRGANOptions
-
-NORMS: dict[str, Norm] = {"srresnet": "running", "msrresnet": "none", "compact": "none", "span": "none", "unet": "per-image"}
-"""Norm mode of each network."""
 
 
 class SRGAN(GAN):
     """First a generator trained on pixel loss alone, called SRResNet in the paper (section 3.2); then the same against a discriminator."""
 
     def __init__(self, options: SRGANOptions) -> None:
-        network = _network(options)
+        network = build_restorer(options.network, options.scale, options.channels, options.blocks, options.depth, options.tail, options.shrink)
+        critics = {"target": build_critic(options.discriminator, options.discriminator_channels, options.spectral_norm)} if options.second else {}
         generator = Symmetric(network) if isinstance(network, UNet) else network
-        super().__init__({MAIN_GENERATOR: generator}, {"target": _discriminator(options)} if options.second else {})
+        super().__init__({MAIN_GENERATOR: generator}, critics)
         self.options, self.sizes = options, spec_sizes(network)
         self.adversarial = options.stages == "adversarial"
         """Whether the second stage has begun."""
@@ -96,37 +89,3 @@ class SRGAN(GAN):
 def _together(logits: Tensor | Sequence[Tensor]) -> Tensor:
     """Return the logits of all scales as (batch, positions)."""
     return torch.cat([each.flatten(1) for each in ([logits] if isinstance(logits, Tensor) else logits)], dim=1)
-
-
-def _network(options: SRGANOptions) -> SRResNet | MSRResNet | Compact | SPAN | UNet:
-    shared = (options.scale, options.channels, options.blocks)
-    match options.network:
-        case "srresnet":
-            return SRResNet(*shared)
-        case "msrresnet":
-            return MSRResNet(*shared, options.tail, options.shrink)
-        case "compact":
-            return Compact(*shared, options.shrink)
-        case "span":
-            return SPAN(*shared, options.shrink)
-        case "unet":
-            return UNet(depth=options.depth, channels=options.channels, norm="instance", dropout=0.0, upsampling="resize")
-
-
-def _discriminator(options: SRGANOptions) -> nn.Module:
-    channels, spectral = options.discriminator_channels, options.spectral_norm
-
-    def patch() -> PatchGAN:
-        return PatchGAN(3, channels, norm="none" if spectral else "batch", spectral=spectral)
-
-    network: nn.Module
-    match options.discriminator:
-        case "srgan":
-            network = SRGANDiscriminator(3, channels, spectral)
-        case "patch":
-            network = patch()
-        case "multi-scale":
-            network = MultiScale([patch(), patch()])
-        case "unet":
-            network = UNetDiscriminator(3, channels)
-    return SymmetricInput(network)

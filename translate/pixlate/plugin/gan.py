@@ -154,6 +154,10 @@ class GAN(nn.Module):
         """Return the discriminators' logits for a batch, for the engine to detect whether one has won; none if that has no meaning."""
         return {}
 
+    def measured(self, batch: Batch, output: Tensor) -> Mapping[str, float]:
+        """Return further figures of a held-out image, a batch of one, and what the first export made of it; validation logs the means of each name."""
+        return {}
+
     def players(self) -> dict[str, Player]:
         """Return who is updated in a step; the order of the mapping is the order of the updates."""
         return {

@@ -74,6 +74,8 @@ class Provenance:
     """Terms of use of the weights."""
     version: str = ""
     """Version of Pixlate that exported the file."""
+    teacher: str = ""
+    """Model whose outputs it was trained on, with its licence and SHA-256; empty where there was none."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class ModelSpec:
     """The image, if any, and the conditions, in the order of the ONNX inputs; empty where the model takes the image alone. A PyTorch module takes them in
     this order too, image and mask as (batch, channels, height, width) in [0, 1]."""
     provenance: Provenance = field(default_factory=Provenance)
-    """Data, steps, seed, licence and version."""
+    """Data, steps, seed, licence, version and teacher."""
 
     @property
     def takes_image(self) -> bool:

@@ -45,7 +45,7 @@ def validate(gan: GAN, data: TrainingData, device: torch.device, metrics: Mappin
     Where sources have targets: ``psnr_luma`` (of images that are not RGB ``psnr``) in dB, with ``scale`` pixels of border left out, and the
     plugins' metrics. Where they have none:
     ``sliced_wasserstein``, how far outputs are from held-out targets as a set, and ``luma_correlation`` of each output with its own source;
-    a model without an image input has no source, and sheets show the target in its place.
+    a model without an image input has no source, and sheets show the target in its place. Beside them what ``GAN.measured`` returns.
     """
     export = next(iter(gan.exports().values()))
     export.module.eval()
@@ -58,7 +58,8 @@ def validate(gan: GAN, data: TrainingData, device: torch.device, metrics: Mappin
     targets: list[NDArray[np.uint8]] = []
     for batch in data.validation():
         source, target = _pixels(batch["source" if spec.takes_image else "target"]), _pixels(batch["target"])
-        translated = export({name: values.to(device) for name, values in batch.items()})
+        given = {name: values.to(device) for name, values in batch.items()}
+        translated = export(given)
         if not bool(torch.isfinite(translated).all()):
             raise PixlateError("not finite: the pictures of the averaged generator; the last checkpoint is kept: start a new run with a lower --learning-rate")
         output = _pixels(translated)
@@ -69,6 +70,7 @@ def validate(gan: GAN, data: TrainingData, device: torch.device, metrics: Mappin
             figures = {"luma_correlation": luma_correlation(output, source)} if spec.takes_image else {}
             outputs.append(output)
             targets.append(target)
+        figures |= gan.measured(given, translated)
         for name, value in figures.items():
             values.setdefault(name, []).append(float(value))
         if len(samples) < SHOWN:

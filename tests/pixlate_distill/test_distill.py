@@ -1,0 +1,380 @@
+"""Distillation: what a student learns from, that the teacher is asked once, and that a killed run goes on."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import pixlate
+import pixlate_distill
+import pixlate_distill.model
+from pixlate.errors import PixlateError
+from pixlate.networks.hed import HED
+from pixlate.plugin.spec import METADATA_KEY, ModelInput, ModelSpec, Provenance
+from pixlate.plugin.testing import check_method, make_photographs
+from pixlate.training.checkpoint import load_checkpoint
+from pixlate.training.engine import Progress, train
+from pixlate.training.run import RunOptions
+from pixlate_distill import DistillData, DistillOptions, DistillTraining
+from pixlate_distill.data import TaughtImages
+from pixlate_distill.teacher import Teacher
+from pixlate_export.exporter import export_run
+
+(METHOD,) = pixlate_distill.pixlate_methods()
+SMALL = DistillOptions(channels=8, blocks=1)
+X2 = ModelSpec(method="repeats", scale=2, tiling_exact=True, halo=0, provenance=Provenance(licence="CC0"))
+
+
+class Repeats:
+    """A teacher that repeats pixels and inverts them; ``seen`` counts the pictures that it was shown."""
+
+    device = "cpu"
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self.spec, self.seen = spec, 0
+
+    def __call__(self, pixels: Any, **conditions: Any) -> Any:
+        self.seen += len(pixels)
+        return 255 - pixels.repeat(self.spec.scale, axis=1).repeat(self.spec.scale, axis=2)
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_photographs(tmp_path_factory.mktemp("photographs"), 3, 70, 90)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def teach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Repeats]:
+    """Return a function that makes ``tmp_path/teacher.onnx`` open as a stand-in of a spec."""
+
+    def install(spec: ModelSpec = X2, contents: bytes = b"a teacher") -> Repeats:
+        (tmp_path / "teacher.onnx").write_bytes(contents)
+        found = Repeats(spec)
+        monkeypatch.setattr(pixlate, "load", lambda model: found)
+        return found
+
+    return install
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Callable[..., DistillData]:
+    def make(**changes: Any) -> DistillData:
+        values = {"teacher": str(tmp_path / "teacher.onnx"), "cache_folder": str(tmp_path / "kept"), "patch": 8, "hold_out": 1, "crops": 2, "crop_side": 16}
+        return DistillData(**{**values, "workers": 1, **changes})
+
+    return make
+
+
+@pytest.fixture
+def run_of(photographs: Path, data: Callable[..., DistillData]) -> Callable[..., RunOptions]:
+    def make(options: DistillOptions = SMALL, steps: int = 4, data_options: DistillData | None = None, **changes: Any) -> RunOptions:
+        training = DistillTraining(steps=steps, batch=2, log_every=1, device="cpu", **changes)
+        return RunOptions(METHOD, options, (photographs,), data_options or data(), training)
+
+    return make
+
+
+class CrashError(Exception):
+    """Ends a run as a crash does."""
+
+
+def fit(options: RunOptions, run: Path, crash: int = 0, resume: bool = False) -> list[Progress]:
+    progress: list[Progress] = []
+
+    def watch(now: Progress) -> None:
+        progress.append(now)
+        if now.step == crash:
+            raise CrashError
+
+    try:
+        train(options, run, watch, lambda warning: None, resume=resume)
+    except CrashError:
+        assert crash
+    return progress
+
+
+def spec_of(teacher: Teacher) -> ModelSpec:
+    return METHOD.gan(SMALL, teacher.facts()).spec()
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    "changes", [{"network": "msrresnet"}, {"network": "compact"}, {"network": "span"}, {"adversarial_weight": 0.1, "discriminator_channels": 4}], ids=str
+)
+def test_contract_is_kept_by_every_student_and_scale(scale: int, changes: dict[str, Any]) -> None:
+    method = replace(METHOD, build=lambda options: pixlate_distill.build(options, {"scale": scale, "teacher": "t", "sha256": "0", "sources": "degraded"}))
+    check_method(method, replace(SMALL, **changes), side=16)
+
+
+def test_unet_learns_at_scale_1_alone() -> None:
+    unet = DistillOptions(network="unet", channels=8, depth=2)
+    assert pixlate_distill.build(unet, {"scale": 1, "teacher": "t", "sha256": "0"}).spec().norm == "per-image"
+    with pytest.raises(PixlateError, match="expected scale 1 with --network unet, got 4"):
+        pixlate_distill.build(unet)
+
+
+def test_losses_are_the_weighted_differences_from_teacher_and_photograph(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pixlate_distill.model, "load_hed", HED)
+    student = pixlate_distill.build(
+        replace(SMALL, teacher_weight=2.0, truth_weight=0.5, perceptual_weight=1.0), {"scale": 1, "teacher": "t", "sha256": "0", "sources": "degraded"}
+    )
+    student.prepare(torch.device("cpu"))
+    batch = {name: torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) for seed, name in enumerate(("source", "target", "truth"))}
+    with torch.no_grad():
+        images = student.generate(batch)
+        losses = student.generator_losses(batch, images)
+    assert losses.keys() == {"teacher", "truth", "perceptual"}
+    assert float(losses["teacher"]) == pytest.approx(2 * 2 * float((images["target"] - batch["target"]).abs().mean()), rel=1e-5)
+    assert float(losses["truth"]) == pytest.approx(0.5 * 2 * float((images["target"] - batch["truth"]).abs().mean()), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("spec", "changes", "sentence"),
+    [
+        (X2, {"teacher": ""}, "expected --teacher with the model to learn from, got none"),
+        (X2, {"reduce": 3}, r"expected --reduce to divide the scale of teacher.onnx, 2, got 3"),
+        (replace(X2, channels_in=1), {}, "expected a teacher of 3 channels in and out, got teacher.onnx of 1 and 3"),
+        (
+            replace(X2, inputs=(ModelInput("image", "image"), ModelInput("hole", "mask"))),
+            {},
+            "a teacher that takes a picture alone, got teacher.onnx, which takes hole",
+        ),
+    ],
+)
+def test_teacher_that_cannot_teach_is_refused(
+    spec: ModelSpec, changes: dict[str, Any], sentence: str, teach: Callable[..., Repeats], data: Callable[..., DistillData]
+) -> None:
+    teach(spec)
+    with pytest.raises(PixlateError, match=sentence):
+        METHOD.data.facts((), data(**changes))
+
+
+def test_student_of_another_scale_than_its_teacher_and_of_another_teacher_is_refused(
+    teach: Callable[..., Repeats], data: Callable[..., DistillData], photographs: Path
+) -> None:
+    teach()
+    spec = spec_of(Teacher(data()))
+    teach(replace(X2, scale=4))
+    with pytest.raises(PixlateError, match=r"expected a teacher of scale 2 for a student of scale 2, got teacher\.onnx of 4"):
+        TaughtImages((photographs,), data(), spec)
+    teach(contents=b"another")
+    with pytest.raises(PixlateError, match=r"expected the teacher that the run began with \(teacher.onnx, licence CC0, SHA-256"):
+        TaughtImages((photographs,), data(), spec)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"crop_side": 16, "patch": 32}, "expected --crop-side of at least --patch, 32, got 16"),
+        ({"crops": 0, "crop_side": 64}, "expected --crop-side with --crops above 0 only"),
+        ({"transforms": "some.json"}, "expected no --transforms, got some"),
+    ],
+)
+def test_options_that_cannot_be_kept_are_refused(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(PixlateError, match=sentence):
+        DistillData(**changes)
+
+
+def test_variants_and_photographs_need_a_degradation(teach: Callable[..., Repeats], data: Callable[..., DistillData], photographs: Path) -> None:
+    teach(replace(X2, scale=1))
+    with pytest.raises(PixlateError, match="expected a degradation with --variants above 1"):
+        TaughtImages((photographs,), data(variants=2), spec_of(Teacher(data())))
+    with pytest.raises(PixlateError, match="expected a degradation with --truth-weight"):
+        METHOD.gan(replace(SMALL, truth_weight=1.0), Teacher(data()).facts())
+    assert len(TaughtImages((photographs,), data(variants=3, noise=9.0), spec_of(Teacher(data()))).pieces) == 2 * 2 * 3
+
+
+def test_patches_of_source_target_and_truth_show_the_same(teach: Callable[..., Repeats], data: Callable[..., DistillData], photographs: Path) -> None:
+    teach()
+    images = TaughtImages((photographs,), data(), spec_of(Teacher(data())))
+
+    @given(st.integers(0, 2**32 - 1))
+    def hold(seed: int) -> None:
+        (draw,) = images.draw(0, 1, seed)
+        batch = images.load(draw, 8)
+        assert batch["source"].shape == (3, 8, 8) and batch["target"].shape == batch["truth"].shape == (3, 16, 16)
+        repeated = batch["source"].repeat_interleave(2, 1).repeat_interleave(2, 2)
+        assert torch.allclose(batch["target"], 1 - repeated, atol=1e-6)
+        means = torch.nn.functional.avg_pool2d(batch["truth"], 2)
+        assert float((means - batch["source"]).abs().mean()) < 0.05, "the photograph is of the same place as its reduction"
+
+    hold()
+
+
+def test_teacher_is_asked_once_for_each_crop_also_by_a_second_run(
+    teach: Callable[..., Repeats], run_of: Callable[..., RunOptions], data: Callable[..., DistillData], tmp_path: Path
+) -> None:
+    teacher = teach()
+    fit(run_of(steps=8), tmp_path / "first")
+    assert teacher.seen == 2 * 2 + 1, "two crops of each of two photographs, and one held out"
+    again = teach()
+    fit(run_of(steps=8), tmp_path / "second")
+    assert again.seen == 0
+    assert not list((tmp_path / "kept").rglob("*.part"))
+    fit(run_of(steps=2, data_options=data(crop_side=24)), tmp_path / "third")
+    assert again.seen > 0, "other crops are other pictures"
+
+
+def test_damaged_file_of_the_cache_is_made_again(teach: Callable[..., Repeats], data: Callable[..., DistillData], photographs: Path, tmp_path: Path) -> None:
+    teacher = teach()
+    images = TaughtImages((photographs,), data(cache=0), spec_of(Teacher(data())))
+    first = images.lesson(images.pieces[0])
+    (file,) = (tmp_path / "kept").rglob("*.npz")
+    file.write_bytes(file.read_bytes()[:100])
+    second = images.lesson(images.pieces[0])
+    assert teacher.seen == 2 and all(np.array_equal(one, other) for one, other in zip(first, second, strict=True))
+
+
+def test_reduced_teacher_of_scale_2_teaches_at_scale_1(teach: Callable[..., Repeats], data: Callable[..., DistillData], photographs: Path) -> None:
+    teach()
+    options = data(reduce=2, noise=20.0)
+    assert Teacher(options).facts()["scale"] == 1
+    images = TaughtImages((photographs,), options, spec_of(Teacher(options)))
+    source, target, truth = images.lesson(images.pieces[0])
+    assert np.array_equal(target, 255 - source) and source.shape == truth.shape and not np.array_equal(source, truth)
+
+
+def test_whole_photographs_are_taken_without_crops(teach: Callable[..., Repeats], data: Callable[..., DistillData], photographs: Path) -> None:
+    teach()
+    options = DistillData(**{**vars(data()), "crops": 0, "crop_side": 128})
+    images = TaughtImages((photographs,), options, spec_of(Teacher(options)))
+    assert images.images == 2 and images.lesson(images.pieces[0])[0].shape == (35, 45, 3)
+
+
+def test_killed_run_goes_on_to_the_same_weights(
+    teach: Callable[..., Repeats], run_of: Callable[..., RunOptions], data: Callable[..., DistillData], tmp_path: Path
+) -> None:
+    teach()
+    options = run_of(replace(SMALL, adversarial_weight=0.1, discriminator_channels=4), data_options=data(patch=16), checkpoint_every=2)
+    fit(options, tmp_path / "whole")
+    fit(options, tmp_path / "killed", crash=3)
+    fit(RunOptions.load(tmp_path / "killed", {"distill": METHOD}), tmp_path / "killed", resume=True)
+    first, second = (load_checkpoint(tmp_path / name).weights for name in ("whole", "killed"))
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+def test_student_learns_and_is_measured_beside_its_teacher(teach: Callable[..., Repeats], run_of: Callable[..., RunOptions], tmp_path: Path) -> None:
+    teach(replace(X2, scale=1))
+    options = run_of(DistillOptions(channels=8, blocks=1), steps=60, learning_rate=2e-2, validate_every=20)
+    ratios = [now.figures["psnr_luma"] for now in fit(options, tmp_path / "run") if now.figures]
+    assert ratios[-1] > ratios[0] + 3, "a negative is learnt from the teacher alone"
+
+
+def test_report_has_the_ratios_of_student_teacher_and_bicubic(teach: Callable[..., Repeats], run_of: Callable[..., RunOptions], tmp_path: Path) -> None:
+    teach()
+    fit(run_of(), tmp_path / "run")
+    lines = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    figures = next(line for line in lines if line["kind"] == "validation")
+    names = {f"psnr_photograph_{name}" for name in ("student", "teacher", "bicubic")}
+    assert names <= figures.keys() and figures["psnr_photograph_bicubic"] > figures["psnr_photograph_teacher"], "the teacher inverts"
+    assert all(name in (tmp_path / "run/report.html").read_text() for name in names)
+
+
+def test_measured_ratio_is_that_of_scikit_image() -> None:
+    metrics = pytest.importorskip("skimage.metrics")
+    generator = np.random.default_rng(0)
+    truth, image = generator.random((2, 20, 22, 3), np.float32)
+    given = [torch.from_numpy(each.transpose(2, 0, 1).copy())[None] for each in (image, truth)]
+    assert pixlate_distill.model._psnr(given[0], given[1], 2) == pytest.approx(
+        metrics.peak_signal_noise_ratio(truth[2:-2, 2:-2], image[2:-2, 2:-2], data_range=1), abs=1e-4
+    )
+
+
+def test_spec_of_a_student_names_its_teacher_and_keeps_its_licence(teach: Callable[..., Repeats], data: Callable[..., DistillData]) -> None:
+    teach()
+    origin = spec_of(Teacher(data())).provenance
+    assert origin == Provenance(licence="CC0", teacher=f"teacher.onnx, licence CC0, SHA-256 {hashlib.sha256(b'a teacher').hexdigest()}")
+    teach(replace(X2, provenance=Provenance()))
+    assert "licence not stated" in spec_of(Teacher(data())).provenance.teacher
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("operators_read_once")
+def test_exported_student_names_its_teacher_and_keeps_its_licence(teach: Callable[..., Repeats], run_of: Callable[..., RunOptions], tmp_path: Path) -> None:
+    teach()
+    fit(run_of(steps=1), tmp_path / "run")
+    export_run(tmp_path / "run", tmp_path / "student.onnx")
+    found = {each.key: each.value for each in onnx.load(tmp_path / "student.onnx").metadata_props}
+    origin = ModelSpec.from_json(found[METADATA_KEY]).provenance
+    assert origin.licence == "CC0" and origin.teacher.startswith("teacher.onnx, licence CC0, SHA-256 ") and origin.steps == 1
+
+
+NOISY: dict[str, Any] = {"noise": 20.0}
+JUDGED: dict[str, Any] = {"adversarial_weight": 0.5, "discriminator_channels": 4, "patch": 16}
+OF_HED: dict[str, Any] = {"perceptual_weight": 0.5, "perceptual_layers": ("conv1_1",)}
+UNET: dict[str, Any] = {"network": "unet", "reduce": 2, "depth": 2, "blocks": 16, "noise": 20.0}
+MSR: dict[str, Any] = {"network": "msrresnet"}
+EFFECTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "network": ({}, {"network": "span"}),
+    "channels": ({}, {"channels": 9}),
+    "blocks": ({}, {"blocks": 2}),
+    "depth": (UNET, {**UNET, "depth": 3}),
+    "tail": ({**MSR, "scale": 4}, {**MSR, "scale": 4, "tail": "direct"}),
+    "shrink": ({}, {"shrink": 2}),
+    "teacher_weight": ({"truth_weight": 1.0}, {"truth_weight": 1.0, "teacher_weight": 2.0}),
+    "truth_weight": ({}, {"truth_weight": 1.0}),
+    "perceptual_weight": ({}, OF_HED),
+    "perceptual_layers": (OF_HED, {**OF_HED, "perceptual_layers": ("conv1_2",)}),
+    "adversarial_weight": (JUDGED, {**JUDGED, "adversarial_weight": 1.0}),
+    "discriminator": ({**JUDGED, "patch": 16}, {**JUDGED, "discriminator": "patch"}),
+    "discriminator_channels": (JUDGED, {**JUDGED, "discriminator_channels": 5}),
+    "reduce": (NOISY, {**NOISY, "reduce": 2}),
+    "crops": ({}, {"crops": 3}),
+    "crop_side": ({}, {"crop_side": 20}),
+    "variants": (NOISY, {**NOISY, "variants": 2}),
+    "degradation": ({}, {"degradation": "second-order"}),
+    "rescale": ({}, {"rescale": (1.0, 0.9)}),
+    "degrade_validation": (NOISY, {**NOISY, "degrade_validation": True}),
+}
+OTHERS = {
+    "teacher": "test_student_of_another_scale_than_its_teacher_and_of_another_teacher_is_refused",
+    "cache_folder": "test_teacher_is_asked_once_for_each_crop",
+}
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_option_has_an_effect(
+    name: str,
+    teach: Callable[..., Repeats],
+    data: Callable[..., DistillData],
+    run_of: Callable[..., RunOptions],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    def load_hed() -> HED:
+        torch.manual_seed(0)
+        return HED()
+
+    monkeypatch.setattr(pixlate_distill.model, "load_hed", load_hed)
+    own = {item.name for item in fields(DistillOptions)}
+    outcomes = []
+    for number, case in enumerate(EFFECTS[name]):
+        changes = dict(case)
+        teach(replace(X2, scale=changes.pop("scale", 2)))
+        options = replace(SMALL, **{key: value for key, value in changes.items() if key in own})
+        run = run_of(options, 3, data(**{key: value for key, value in changes.items() if key not in own}))
+        fit(run, tmp_path / str(number))
+        lines = [json.loads(line) for line in (tmp_path / str(number) / "log.jsonl").read_text().splitlines()]
+        outcomes.append([{**line, "steps_per_second": 0} for line in lines])
+    assert outcomes[0] != outcomes[1]
+
+
+def test_no_option_is_left_untested() -> None:
+    names = {item.name for item in fields(DistillOptions)} | {item.name for item in fields(DistillData)} - {
+        item.name for item in fields(pixlate.DegradedOptions)
+    }
+    assert names <= EFFECTS.keys() | OTHERS.keys()
