@@ -82,7 +82,7 @@ class Teacher:
     def __call__(self, source: Pixels) -> Pixels:
         """Return its picture of a source, 8-bit (height * scale, width * scale, 3), one source at a time whichever thread asks; large ones run in tiles."""
         with self._lock:
-            picture = self._executor(source[None])[0]
+            picture: Pixels = self._executor(source[None])[0]
         times = self.options.reduce
         if times == 1:
             return picture
@@ -129,8 +129,8 @@ class Lessons:
         part = file.with_name(f".{name}-{uuid4().hex}.part")
         try:
             make_folders(file.parent)
-            with part.open("xb") as stream:
-                np.savez_compressed(stream, source=lesson[0], target=lesson[1], truth=lesson[2])
+            with part.open("xb") as written:
+                np.savez_compressed(written, source=lesson[0], target=lesson[1], truth=lesson[2])
             part.replace(file)
         except OSError as error:
             raise pixlate.PixlateError(f"{self.folder} cannot be written ({error.strerror}); make room, or name another --cache-folder") from error
