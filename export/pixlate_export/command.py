@@ -106,7 +106,7 @@ def import_weights(
     Parameters
     ----------
     file
-        File of weights: .pth, .pt, .ckpt or .safetensors.
+        File of weights: .pth, .pt, .ckpt or .safetensors, or .param of ncnn with its .bin beside it.
     model
         The .onnx file to write.
     data

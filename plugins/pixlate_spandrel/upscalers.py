@@ -11,6 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 import pixlate
 from pixlate.inference.sizes import round_up
+from pixlate.weights.ncnn_networks import RESIZED
 
 HALO = 32
 """Context of tiles, in input pixels: most upscalers see farther, but little of it shows."""
@@ -25,16 +26,19 @@ class SpandrelNetwork(nn.Module):
     Args:
         model: The network.
         call: Runs it; some networks return more than the picture, or another range.
+        resized: Factor of a bicubic resizing of its output, as some models of ncnn end in.
     """
 
-    def __init__(self, model: nn.Module, call: Callable[[nn.Module, Tensor], Tensor]) -> None:
+    def __init__(self, model: nn.Module, call: Callable[[nn.Module, Tensor], Tensor], resized: float = 1.0) -> None:
         super().__init__()
         self.model = model
         self._call = call
+        self._resized = resized
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the translated images."""
-        return self._call(self.model, images)
+        output = self._call(self.model, images)
+        return output if self._resized == 1 else nn.functional.interpolate(output, scale_factor=self._resized, mode="bicubic")
 
 
 def import_upscaler(state: Mapping[str, Tensor]) -> pixlate.ForeignGenerator | None:
@@ -45,6 +49,8 @@ def import_upscaler(state: Mapping[str, Tensor]) -> pixlate.ForeignGenerator | N
     """
     if _is_unlikely(state):
         return None
+    resized = float(state[RESIZED]) if RESIZED in state else 1.0
+    state = {name: value for name, value in state.items() if name != RESIZED}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the packages that spandrel imports
         spandrel: Any = import_module("spandrel")
@@ -59,11 +65,16 @@ def import_upscaler(state: Mapping[str, Tensor]) -> pixlate.ForeignGenerator | N
     if descriptor.purpose == "FaceSR" or descriptor.size_requirements.square:
         raise pixlate.PixlateError(f"expected a network for pictures of any size, got {architecture}, which takes cut-out squares; use its own code")
     # Calling the descriptor would do this too, but in inference mode, which cannot be traced to ONNX.
-    network = SpandrelNetwork(with_plain_convolutions(descriptor.model), descriptor._call_fn).eval().requires_grad_(False)
+    network = SpandrelNetwork(with_plain_convolutions(descriptor.model), descriptor._call_fn, resized).eval().requires_grad_(False)
+    scale = round(descriptor.scale * resized)
+    if not 0 < scale == descriptor.scale * resized:
+        raise pixlate.PixlateError(
+            f"expected a whole factor of enlargement, got {descriptor.scale * resized:g} of {architecture}; use another file of the model"
+        )
     multiple = descriptor.size_requirements.multiple_of
     spec = pixlate.ModelSpec(
         method=architecture,
-        scale=descriptor.scale,
+        scale=scale,
         channels_in=descriptor.input_channels,
         channels_out=descriptor.output_channels,
         multiple=multiple,
@@ -74,7 +85,7 @@ def import_upscaler(state: Mapping[str, Tensor]) -> pixlate.ForeignGenerator | N
         padding="reflect",  # as ``pad_tensor`` of spandrel's does
     )
     tags = f" ({', '.join(descriptor.tags)})" if descriptor.tags else ""
-    return pixlate.ForeignGenerator(f"{architecture}{tags} at scale {descriptor.scale}, spandrel", network, spec)
+    return pixlate.ForeignGenerator(f"{architecture}{tags} at scale {scale}, spandrel", network, spec)
 
 
 def with_plain_convolutions(model: nn.Module) -> nn.Module:

@@ -13,12 +13,14 @@ from pixlate.errors import PixlateError
 from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
 from pixlate.plugin.manager import installed
 from pixlate.system.extras import install
+from pixlate.weights import ncnn
 from pixlate.weights.discriminators import discriminator
+from pixlate.weights.ncnn_networks import RESIZED, read_network
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
+SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".param", ".bin")
 """Suffixes of weight files."""
 NESTS = ("params_ema", "params-ema", "params", "state_dict", "model_state_dict", "model", "g_ema", "generator", "netG", "net_g", "G", "net")
 """Keys under which files hold the weights proper; the first that exists is taken, so that averaged weights are preferred."""
@@ -42,11 +44,16 @@ class Weights:
 
 
 def read_weights(path: Path, option: str = "") -> Weights:
-    """Read a ``.safetensors`` file, or any other as one of ``torch.save``; nothing in it is run. Errors name the ``option`` it was given with.
+    """Read a ``.safetensors`` file, an ncnn model, or any other as one of ``torch.save``; nothing in it is run. Errors name the ``option`` it was given with.
+
+    Of an ncnn model (a ``.param``, or a ``.bin`` beside one), the weights have the names of the published PyTorch code.
 
     Raises:
         PixlateError: It is missing, damaged, holds code, no weights, or weights that are no numbers.
     """
+    if (pair := ncnn.paths(path)) is not None:
+        require_weights(path, option)
+        return Weights(_checked(_tensors_of_ncnn(path), pair[1], 2 * _MOST_GROWTH))  # SPAN is stored fused, and its branches are four times as large
     tensors, left_out = _unwrapped(read_content(path, option), path)
     return Weights(_checked(tensors, path), left_out)
 
@@ -63,7 +70,8 @@ def read_content(path: Path, option: str = "", only: Callable[[str], bool] | Non
 
 def require_weights(path: Path, option: str = "") -> str:
     """Refuse what is missing, empty or no file, without PyTorch; return what was expected, for further sentences."""
-    wanted = f"expected a {'safetensors' if _is_safetensors(path) else 'PyTorch'} file{f' for {option}' if option else ''}"
+    kind = "safetensors" if _is_safetensors(path) else "ncnn" if (pair := ncnn.paths(path)) else "PyTorch"
+    wanted = f"expected {'an' if kind == 'ncnn' else 'a'} {kind} file{f' for {option}' if option else ''}"
     if path.is_dir():
         raise PixlateError(f"{wanted}, but {path} is a folder; name a file in it, or write `pixlate export` for a run of Pixlate's own")
     if not path.exists():
@@ -72,7 +80,26 @@ def require_weights(path: Path, option: str = "") -> str:
         raise PixlateError(f"{wanted}, but {path} is no regular file; name one")
     if path.stat().st_size == 0:
         raise PixlateError(f"{wanted}, but {path} is empty; download or save it again")
+    if kind == "ncnn" and pair and not pair[1].is_file():
+        raise PixlateError(f"expected the weights of {pair[0]} in {pair[1]}, but that file is not there; put it beside the .param, under the same name")
+    if path.suffix.lower() == ".bin" and kind == "PyTorch" and not _is_pickled(path):
+        raise PixlateError(f"expected a .param beside {path} that lists the layers of this ncnn model; put it there, under the same name")
     return wanted
+
+
+def _is_pickled(path: Path) -> bool:
+    """Return whether a file begins as those of ``torch.save`` do."""
+    with path.open("rb") as file:
+        return file.read(2) in (b"PK", b"\x80\x02")
+
+
+def _tensors_of_ncnn(path: Path) -> "dict[str, Tensor]":
+    """Return the weights of an ncnn model, and the factor of a resizing after the network, if there is one."""
+    import torch
+
+    network = read_network(path)
+    tensors = {name: torch.from_numpy(values) for name, values in network.weights.items()}
+    return tensors | ({RESIZED: torch.tensor(network.resized)} if network.resized != 1 else {})
 
 
 def _is_safetensors(path: Path) -> bool:
@@ -202,12 +229,12 @@ def _prefix(names: Collection[str]) -> str:
     return ""
 
 
-def _checked(tensors: "Mapping[str, Tensor]", path: Path) -> "dict[str, Tensor]":
+def _checked(tensors: "Mapping[str, Tensor]", path: Path, growth: int = _MOST_GROWTH) -> "dict[str, Tensor]":
     """Return the weights in 32 bits, after refusing what would fill the memory or is no number."""
     import torch
 
     size = sum(4 * value.numel() for value in tensors.values())
-    most = _MOST_GROWTH * path.stat().st_size
+    most = growth * path.stat().st_size
     for key, value in tensors.items():
         whole = not value.is_floating_point() and value.ndim > 2  # counters are single numbers, indices of attention are tables
         if value.layout != torch.strided or value.is_quantized or value.is_complex() or value.device.type != "cpu" or whole:
