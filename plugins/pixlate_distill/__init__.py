@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pixlate_distill.model import Student
 
 PIXLATE_API = 2
+COST = "cost_"
+"""Before the names of the facts that say what the teacher costs."""
 
 
 @dataclass(frozen=True)

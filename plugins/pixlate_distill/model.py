@@ -18,7 +18,8 @@ from pixlate.plugin.data import Batch
 from pixlate.plugin.gan import GAN, MAIN_GENERATOR, Images, Losses, Verdicts
 from pixlate.plugin.spec import ModelSpec, Provenance
 from pixlate.restoration import NORMS, build_critic, build_restorer
-from pixlate_distill import DistillOptions
+from pixlate_distill import COST, DistillOptions
+from pixlate_distill.costs import network_costs
 
 DEFAULT_SCALE = 4
 """Of a student without a teacher, as tests build one."""
@@ -95,6 +96,12 @@ class Student(GAN):
             return {}
         real, fake = (self.judge("target", shown).flatten(1) for shown in (batch["target"], images["target"]))
         return {"target": (real, fake)}
+
+    def costs(self, device: torch.device) -> Mapping[str, Mapping[str, float]]:
+        """Return what student and teacher cost, where that is known."""
+        export = self.exports()[MAIN_GENERATOR]
+        teacher = {name.removeprefix(COST): float(value) for name, value in self.facts.items() if name.startswith(COST)}
+        return {"student": network_costs(export.module, export.spec, device), "teacher": teacher}
 
     def measured(self, batch: Batch, output: Tensor) -> Mapping[str, float]:
         """Return the PSNR in dB of student and teacher with the photograph, and of the source, enlarged bicubically at scales above 1."""

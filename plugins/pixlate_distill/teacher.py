@@ -1,4 +1,4 @@
-"""The model that a student learns from, and the cache of its pictures. Imports no PyTorch."""
+"""The model that a student learns from, and the cache of its pictures."""
 
 import hashlib
 import threading
@@ -18,10 +18,11 @@ from pixlate.data.pixels import UnreadableImage
 from pixlate.images import Pixels
 from pixlate.inference.executor import Executor
 from pixlate.inference.models import find
+from pixlate.inference.ready import named
 from pixlate.places.paths import digest_file, make_folders
 from pixlate.plugin.spec import ModelSpec
 from pixlate.system.user import cache_folder
-from pixlate_distill import DistillData
+from pixlate_distill import COST, DistillData
 
 UNSEEN = ("patch", "hold_out", "workers", "cache", "damaged", "transforms", "teacher", "cache_folder", "degrade_validation", "crops", "variants", "rescale")
 """Options that do not change what a crop of a photograph and its variant are, or that stand in their name."""
@@ -44,7 +45,7 @@ class Teacher:
             raise pixlate.PixlateError("expected --teacher with the model to learn from, got none; name one of `pixlate models` or a model file")
         self.options = options
         path = find(options.teacher)
-        self.name, self.sha256 = Path(options.teacher).name, digest_file(path)
+        self.name, self.path, self.sha256 = Path(options.teacher).name, path, digest_file(path)
         self._executor = Executor(pixlate.load(options.teacher), "auto", "auto")
         self.spec = spec = self._executor.spec
         if not spec.takes_image or spec.conditions:
@@ -61,10 +62,21 @@ class Teacher:
         self._lock = threading.Lock()
 
     def facts(self) -> dict[str, Any]:
-        """Return what the student must know of it."""
-        licence = self.spec.provenance.licence
+        """Return what the student must know of it, and what it costs, which two small pictures measure."""
+        from pixlate_distill.costs import translator_costs
+
+        ready = named(self.options.teacher)
+        licence = (ready[0].licence if ready else "") or self.spec.provenance.licence
+        costs = {f"{COST}{name}": value for name, value in translator_costs(self._executor, self.path).items()}
         degraded = self.scale > 1 or Degradation(self.options, self.scale).active
-        return {"scale": self.scale, "teacher": self.name, "sha256": self.sha256, "licence": licence, "sources": "degraded" if degraded else "photographs"}
+        return {
+            "scale": self.scale,
+            "teacher": self.name,
+            "sha256": self.sha256,
+            "licence": licence,
+            "sources": "degraded" if degraded else "photographs",
+            **costs,
+        }
 
     def require_spec(self, spec: ModelSpec) -> None:
         """Refuse a student of another scale, and one that began with another teacher."""

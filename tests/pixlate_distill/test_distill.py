@@ -18,6 +18,8 @@ import pixlate
 import pixlate_distill
 import pixlate_distill.model
 from pixlate.errors import PixlateError
+from pixlate.inference.executor import Executor
+from pixlate.inference.models import find
 from pixlate.networks.hed import HED
 from pixlate.plugin.spec import METADATA_KEY, ModelInput, ModelSpec, Provenance
 from pixlate.plugin.testing import check_method, make_photographs
@@ -25,6 +27,7 @@ from pixlate.training.checkpoint import load_checkpoint
 from pixlate.training.engine import Progress, train
 from pixlate.training.run import RunOptions
 from pixlate_distill import DistillData, DistillOptions, DistillTraining
+from pixlate_distill.costs import SIDE, network_costs, translator_costs
 from pixlate_distill.data import TaughtImages
 from pixlate_distill.teacher import Teacher
 from pixlate_export.exporter import export_run
@@ -43,7 +46,7 @@ class Repeats:
         self.spec, self.seen = spec, 0
 
     def __call__(self, pixels: Any, **conditions: Any) -> Any:
-        self.seen += len(pixels)
+        self.seen += pixels.shape[1] != SIDE  # the pictures by which costs are measured
         return 255 - pixels.repeat(self.spec.scale, axis=1).repeat(self.spec.scale, axis=2)
 
 
@@ -59,10 +62,10 @@ def one_thread() -> None:
 
 @pytest.fixture
 def teach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Repeats]:
-    """Return a function that makes ``tmp_path/teacher.onnx`` open as a stand-in of a spec."""
+    """Return a function that makes ``tmp_path/teacher.model`` open as a stand-in of a spec."""
 
     def install(spec: ModelSpec = X2, contents: bytes = b"a teacher") -> Repeats:
-        (tmp_path / "teacher.onnx").write_bytes(contents)
+        (tmp_path / "teacher.model").write_bytes(contents)
         found = Repeats(spec)
         monkeypatch.setattr(pixlate, "load", lambda model: found)
         return found
@@ -73,7 +76,7 @@ def teach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Repe
 @pytest.fixture
 def data(tmp_path: Path) -> Callable[..., DistillData]:
     def make(**changes: Any) -> DistillData:
-        values = {"teacher": str(tmp_path / "teacher.onnx"), "cache_folder": str(tmp_path / "kept"), "patch": 8, "hold_out": 1, "crops": 2, "crop_side": 16}
+        values = {"teacher": str(tmp_path / "teacher.model"), "cache_folder": str(tmp_path / "kept"), "patch": 8, "hold_out": 1, "crops": 2, "crop_side": 16}
         return DistillData(**{**values, "workers": 1, **changes})
 
     return make
@@ -146,12 +149,12 @@ def test_losses_are_the_weighted_differences_from_teacher_and_photograph(monkeyp
     ("spec", "changes", "sentence"),
     [
         (X2, {"teacher": ""}, "expected --teacher with the model to learn from, got none"),
-        (X2, {"reduce": 3}, r"expected --reduce to divide the scale of teacher.onnx, 2, got 3"),
-        (replace(X2, channels_in=1), {}, "expected a teacher of 3 channels in and out, got teacher.onnx of 1 and 3"),
+        (X2, {"reduce": 3}, r"expected --reduce to divide the scale of teacher.model, 2, got 3"),
+        (replace(X2, channels_in=1), {}, "expected a teacher of 3 channels in and out, got teacher.model of 1 and 3"),
         (
             replace(X2, inputs=(ModelInput("image", "image"), ModelInput("hole", "mask"))),
             {},
-            "a teacher that takes a picture alone, got teacher.onnx, which takes hole",
+            "a teacher that takes a picture alone, got teacher.model, which takes hole",
         ),
     ],
 )
@@ -169,10 +172,10 @@ def test_student_of_another_scale_than_its_teacher_and_of_another_teacher_is_ref
     teach()
     spec = spec_of(Teacher(data()))
     teach(replace(X2, scale=4))
-    with pytest.raises(PixlateError, match=r"expected a teacher of scale 2 for a student of scale 2, got teacher\.onnx of 4"):
+    with pytest.raises(PixlateError, match=r"expected a teacher of scale 2 for a student of scale 2, got teacher\.model of 4"):
         TaughtImages((photographs,), data(), spec)
     teach(contents=b"another")
-    with pytest.raises(PixlateError, match=r"expected the teacher that the run began with \(teacher.onnx, licence CC0, SHA-256"):
+    with pytest.raises(PixlateError, match=r"expected the teacher that the run began with \(teacher.model, licence CC0, SHA-256"):
         TaughtImages((photographs,), data(), spec)
 
 
@@ -297,7 +300,7 @@ def test_measured_ratio_is_that_of_scikit_image() -> None:
 def test_spec_of_a_student_names_its_teacher_and_keeps_its_licence(teach: Callable[..., Repeats], data: Callable[..., DistillData]) -> None:
     teach()
     origin = spec_of(Teacher(data())).provenance
-    assert origin == Provenance(licence="CC0", teacher=f"teacher.onnx, licence CC0, SHA-256 {hashlib.sha256(b'a teacher').hexdigest()}")
+    assert origin == Provenance(licence="CC0", teacher=f"teacher.model, licence CC0, SHA-256 {hashlib.sha256(b'a teacher').hexdigest()}")
     teach(replace(X2, provenance=Provenance()))
     assert "licence not stated" in spec_of(Teacher(data())).provenance.teacher
 
@@ -310,7 +313,27 @@ def test_exported_student_names_its_teacher_and_keeps_its_licence(teach: Callabl
     export_run(tmp_path / "run", tmp_path / "student.onnx")
     found = {each.key: each.value for each in onnx.load(tmp_path / "student.onnx").metadata_props}
     origin = ModelSpec.from_json(found[METADATA_KEY]).provenance
-    assert origin.licence == "CC0" and origin.teacher.startswith("teacher.onnx, licence CC0, SHA-256 ") and origin.steps == 1
+    assert origin.licence == "CC0" and origin.teacher.startswith("teacher.model, licence CC0, SHA-256 ") and origin.steps == 1
+
+
+def test_costs_of_a_network_are_those_of_its_file_and_of_arithmetic() -> None:
+    student = pixlate_distill.build(DistillOptions()).exports()["source_to_target"]
+    costs = network_costs(student.module, student.spec, torch.device("cpu"))
+    assert costs["parameters"] == 621_424 and costs["seconds_per_megapixel"] > 0
+    assert costs["macs_per_pixel"] == 9 * (3 * 64 + 16 * 64 * 64 + 64 * 48)
+    path = find("upscale-x2")
+    known = translator_costs(Executor(pixlate.load("upscale-x2", "cpu"), "auto", 1), path)
+    weights = [each.dims for each in onnx.load(path).graph.initializer if len(each.dims) == 4]
+    assert known["macs_per_pixel"] == sum(np.prod(dims) for dims in weights), "all its convolutions are at the source's size"
+    assert known["parameters"] > known["macs_per_pixel"] > 6e5 and known["seconds_per_megapixel"] > 0
+
+
+def test_report_shows_the_costs_of_student_and_teacher(teach: Callable[..., Repeats], run_of: Callable[..., RunOptions], tmp_path: Path) -> None:
+    teach()
+    fit(run_of(steps=1), tmp_path / "run")
+    page = (tmp_path / "run/report.html").read_text()
+    assert "<th>student</th><th>teacher</th>" in page and "<td>seconds per megapixel</td>" in page
+    assert "<td>parameters</td><td>" in page and "<td>not known</td>" in page, "the stand-in's file is no ONNX"
 
 
 NOISY: dict[str, Any] = {"noise": 20.0}
@@ -369,7 +392,7 @@ def test_option_has_an_effect(
         run = run_of(options, 3, data(**{key: value for key, value in changes.items() if key not in own}))
         fit(run, tmp_path / str(number))
         lines = [json.loads(line) for line in (tmp_path / str(number) / "log.jsonl").read_text().splitlines()]
-        outcomes.append([{**line, "steps_per_second": 0} for line in lines])
+        outcomes.append([{**line, "steps_per_second": 0} for line in lines if line["kind"] != "costs"])
     assert outcomes[0] != outcomes[1]
 
 

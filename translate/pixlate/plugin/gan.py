@@ -158,6 +158,10 @@ class GAN(nn.Module):
         """Return further figures of a held-out image, a batch of one, and what the first export made of it; validation logs the means of each name."""
         return {}
 
+    def costs(self, device: torch.device) -> Mapping[str, Mapping[str, float]]:
+        """Return what models cost, such as parameters, by model and name; the report shows them side by side. Called once, before the first step."""
+        return {}
+
     def players(self) -> dict[str, Player]:
         """Return who is updated in a step; the order of the mapping is the order of the updates."""
         return {

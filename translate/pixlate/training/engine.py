@@ -186,6 +186,7 @@ class Session:
                 return self._steps(signals, None, lambda progress: None)
         with Recorder(self.run, self.done, warn) as recorder, StopOnSignal() as signals:
             recorder.warnings(self.done, damaged)
+            recorder.costs(self.done, self.trainer.gan.costs(self.fabric.device))
             return self._steps(signals, recorder, watch)
 
     def close(self) -> None:

@@ -60,6 +60,11 @@ class Recorder:
             self._board.flush()
         write_report(self.run)
 
+    def costs(self, step: int, costs: Mapping[str, Mapping[str, float]]) -> None:
+        """Note what models cost, for the table of the report, if anything."""
+        if costs:
+            self._log.write("costs", step, **costs)
+
     def warnings(self, step: int, messages: Sequence[str]) -> None:
         """Note warnings, and pass them on."""
         for message in messages:

@@ -48,6 +48,8 @@ class _Logged:
     """Finite numbers by kind of line, by step and by name."""
     warnings: dict[str, int] = field(default_factory=dict)
     """The step of each message."""
+    costs: dict[str, dict[str, float]] = field(default_factory=dict)
+    """What models cost, by the name of a cost and then by model."""
     damaged: int = 0
 
 
@@ -114,6 +116,8 @@ def _read(path: Path) -> _Logged:
         except (ValueError, KeyError, TypeError, AttributeError):
             logged.damaged += 1
             continue
+        if kind == "costs":
+            logged.costs = _by_cost(line)
         if kind == "warning":
             logged.warnings[line["message"]] = step
         if (lines := logged.lines.get(kind)) is not None:
@@ -122,6 +126,16 @@ def _read(path: Path) -> _Logged:
             lines[step] = {name: value for name, value in line.items() if type(value) in (int, float) and isfinite(value)}
             logged.step = step
     return logged
+
+
+def _by_cost(models: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Return the numbers of each model by their own names first, as the rows of a table."""
+    rows: dict[str, dict[str, float]] = {}
+    for model, costs in models.items():
+        for name, value in costs.items() if isinstance(costs, dict) else ():
+            if type(value) in (int, float) and isfinite(value):
+                rows.setdefault(name, {})[model] = value
+    return rows
 
 
 def _sheets(folder: Path) -> Iterator[tuple[int, str, str]]:

@@ -217,7 +217,7 @@ def hold(run: Path) -> FileIO:
 class Log:
     """A JSON-lines log in a run folder: one object a line, flushed at once; lines after step ``done``, which a killed process left, are taken out.
 
-    Each line has a ``kind``: losses, validation or warning.
+    Each line has a ``kind``: losses, validation, costs or warning.
     """
 
     def __init__(self, run: Path, done: int = 0) -> None:
