@@ -30,6 +30,9 @@ COMMANDS = (
     ("serve",),
     ("triton",),
     ("models",),
+    ("models", "add"),
+    ("models", "remove"),
+    ("cache", "clear"),
     ("plugins",),
     ("doctor",),
 )

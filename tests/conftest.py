@@ -37,6 +37,14 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(20_000, 20, 50)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_added_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have no models of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PIXLATE_MODELS", str(tmp_path_factory.mktemp("added") / "models"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of photographs that PIXLATE_DATA names; tests that need it are skipped if it is not set."""

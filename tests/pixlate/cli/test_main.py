@@ -61,7 +61,7 @@ def test_version_is_that_of_the_distribution(run: Run, capsys: pytest.CaptureFix
     ("line", "parts"),
     [
         ("convrt", ["expected a command (convert, ", "got 'convrt'; did you mean convert?"]),
-        ("data chck", ["expected a command (check, preview), got 'chck'; did you mean check?"]),
+        ("data chck", ["expected a command (check, preview, edges), got 'chck'; did you mean check?"]),
         ("upscale photos", ["got 'upscale'; write: `pixlate convert photos/ out/ --model upscale-x4`"]),
         ("convert a b --model upscale-x2 --qualty 3", ["got --qualty; did you mean --quality?"]),
         ("convert a b --model upscale-x2 --dryrun", ["got --dryrun; did you mean --dry-run?"]),

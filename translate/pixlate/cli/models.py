@@ -1,4 +1,4 @@
-"""``pixlate models``: the ready models."""
+"""``pixlate models`` lists the ready models; ``add`` and ``remove`` change which the user has added."""
 
 import json as json_format
 import sys
@@ -6,21 +6,28 @@ from dataclasses import asdict, fields
 from textwrap import fill
 from typing import Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.progress import DownloadColumn, Progress, TextColumn
 
 from pixlate.errors import PixlateError
-from pixlate.inference.models import load
-from pixlate.inference.ready import cards
+from pixlate.inference.added import added
+from pixlate.inference.added import remove as remove_added
+from pixlate.inference.models import find, load
+from pixlate.inference.ready import cards, hidden
 from pixlate.plugin.manager import installed
 from pixlate.plugin.model_card import ModelCard
 from pixlate.plugin.spec import ModelSpec
 from pixlate.system.text import printable
+from pixlate.system.user import models_folder
 
 WIDTH = 80
-"""Columns of the list, paths aside."""
+"""Columns of the list, paths and addresses aside."""
+app = App(name="models", help="List the ready models, and add your own.", help_format="plaintext")
 DEMONSTRATIONS = "Demonstrations: they show what a method learns, and are not for pictures of your own."
 
 
+@app.default
 def models(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
     """List the ready models; exit code 1 where one cannot be opened or used.
 
@@ -30,16 +37,22 @@ def models(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
         Print one JSON list, for programs.
     """
     rows = []
-    problems = list(dict.fromkeys(part.sentence for part in installed().left_out() if part.kind == "model"))
+    problems = list(dict.fromkeys(part.sentence for part in installed().left_out() if part.kind == "model")) + hidden()
+    own = added()
     headed = False
     for name, card in sorted(cards().items(), key=lambda item: (item[1].demonstration, item[0])):
         made = card.make is None or card.path.is_file()
         try:
-            spec = load(name, "cpu").spec if made else None
+            spec = None
+            if mine := own.get(name) if card.path.parent == models_folder() else None:  # opening weights may load PyTorch
+                find(name)
+                spec = ModelSpec.from_json(mine.spec)
+            elif made:
+                spec = load(name, "cpu").spec
         except PixlateError as error:
             problems.append(f"{name}: {error}")
             continue
-        size = card.path.stat().st_size if made else None
+        size = sum(path.stat().st_size for path in (mine.files if mine else (card.path,))) if made else None
         rows.append(_row(card, spec, size))
         if json:
             continue
@@ -54,6 +67,48 @@ def models(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
     elif not rows and not problems:
         print("no plugin offers a ready model; convert takes any ONNX file with --model FILE.onnx")
     return 1 if problems else 0
+
+
+@app.command
+def add(source: str, *, name: str = "", sha256: str = "", licence: str = "") -> int:
+    """Put a model into your own folder, so that --model finds it by its name.
+
+    Parameters
+    ----------
+    source
+        File, or address of one that starts with https: ONNX, weights of PyTorch or safetensors, or one of the two files of a model of ncnn, the other beside it.
+        What is in it is never run.
+    name
+        What to call it; by default the file's own name.
+    sha256
+        Checksum that the file must have; of ncnn's two, that of the .bin.
+    licence
+        Terms of use, for the list; by default those that the file states.
+    """
+    from pixlate.inference.adding import add as add_model
+
+    progress = Progress(TextColumn("downloading"), DownloadColumn(), console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True)
+    with progress:
+        task = progress.add_task("", total=None)
+        record = add_model(source, name, sha256, licence, lambda done, total: progress.update(task, completed=done, total=total))
+    checked = "as expected" if sha256 else "not checked, as none was given"
+    print(f"added {record.name}; its SHA-256 is {record.sha256} ({checked})")
+    print(f"its licence: {printable(record.licence) or 'none stated; look where you have it from'}")
+    return 0
+
+
+@app.command
+def remove(name: str) -> int:
+    """Remove a model that you have added.
+
+    Parameters
+    ----------
+    name
+        What pixlate models calls it.
+    """
+    freed = remove_added(name)
+    print(f"removed {name}, {freed / 1e6:.1f} MB")
+    return 0
 
 
 def _row(card: ModelCard, spec: ModelSpec | None, size: int | None) -> dict[str, Any]:
@@ -82,7 +137,7 @@ def _lines(card: ModelCard, spec: ModelSpec | None, size: int | None) -> list[st
         earlier = ", ".join(f"{card.name}@{number}" for number in sorted(card.earlier))
         lines.append(_wrapped(f"version {card.version}{f'; earlier: {earlier}' if earlier else ''}"))
     if card.source:
-        lines.append(_wrapped(f"from: {card.source}"))
+        lines.append(f"    from: {printable(card.source)}")
     if card.card is not None:
         lines.append(f"    card: {card.card}")
     return lines

@@ -1,26 +1,28 @@
 """Ready models by name and version, and the files of those that are made on first use."""
 
-import hashlib
 import tempfile
-import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
 from pixlate.errors import PixlateError
+from pixlate.inference.added import added
+from pixlate.places.paths import digest_file
 from pixlate.plugin.manager import installed
 from pixlate.plugin.model_card import ModelCard
-from pixlate.system.locking import UNSUPPORTED, lock_file
-
-PATIENCE = 600.0
-"""Seconds to wait for another process that makes the same file."""
+from pixlate.system.locking import locked
+from pixlate.system.user import models_folder
 
 
 def cards() -> dict[str, ModelCard]:
-    """Return the ready models of all plugins by name."""
-    return installed().offered(ModelCard)
+    """Return the ready models by name: those of all plugins, and those that the user has added."""
+    return {name: record.card for name, record in added().items()} | installed().offered(ModelCard)
+
+
+def hidden() -> list[str]:
+    """Return a sentence for each added model whose name a package has come to use."""
+    both = sorted(added().keys() & installed().offered(ModelCard).keys())
+    return [f"the model {name} that you have added is hidden by one of a package; remove it with `pixlate models remove {name}`" for name in both]
 
 
 def named(model: str) -> tuple[ModelCard, int] | None:
@@ -77,7 +79,8 @@ def file_of(card: ModelCard, version: int) -> Path:
     if version == card.version and card.make is not None:
         _require_made(card, path)
     if not path.is_file():
-        raise PixlateError(f"expected the file of the model {card.name} at {path}, but it is missing; install the package that ships it again")
+        remedy = "remove it with `pixlate models remove`, and add it again" if path.parent == models_folder() else "install the package that ships it again"
+        raise PixlateError(f"expected the file of the model {card.name} at {path}, but it is missing; {remedy}")
     return path
 
 
@@ -93,7 +96,7 @@ def _require_made(card: ModelCard, path: Path) -> None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path):
+        with locked(path):
             damaged = path.is_file()
             if damaged and _whole(path):  # another process has made it meanwhile
                 return
@@ -110,13 +113,13 @@ def _require_made(card: ModelCard, path: Path) -> None:
 def _write(card: ModelCard, path: Path) -> None:
     """Write a card's file beside its place, then its digest, then give it its name."""
     assert card.make is not None
-    with tempfile.TemporaryDirectory(prefix=".making-", dir=path.parent, ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix=f".making-{path.name}-", dir=path.parent, ignore_cleanup_errors=True) as folder:
         part = Path(folder) / path.name
         card.make(part)
         if not part.is_file():
             raise PixlateError(f"the plugin of the model {card.name} has made no file at {part}; update the plugin")
         digest = Path(folder) / "digest"
-        digest.write_text(f"{_digest(part)}  {path.name}\n", encoding="utf-8")
+        digest.write_text(f"{digest_file(part)}  {path.name}\n", encoding="utf-8")
         digest.replace(digest_beside(path))
         part.replace(path)
 
@@ -124,31 +127,6 @@ def _write(card: ModelCard, path: Path) -> None:
 def _whole(path: Path) -> bool:
     """Return whether a file that was made is as its digest says."""
     try:
-        return digest_beside(path).read_text(encoding="utf-8").split()[:1] == [_digest(path)]
+        return digest_beside(path).read_text(encoding="utf-8").split()[:1] == [digest_file(path)]
     except (OSError, UnicodeError):
         return False
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Context in which no other process makes the file; without a lock where the file system knows none, since files get their names whole."""
-    with path.with_name(f".{path.name}.lock").open("ab", buffering=0) as file:
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                lock_file(file)
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise PixlateError(f"another process has been making {path} for {PATIENCE:.0f} s; end it, and try again") from None
-                time.sleep(0.1)
-                continue
-            except OSError as error:
-                if error.errno not in UNSUPPORTED:
-                    raise
-            yield
-            return

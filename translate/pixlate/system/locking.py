@@ -3,10 +3,18 @@
 import errno
 import os
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import FileIO
+from pathlib import Path
+
+from pixlate.errors import PixlateError
 
 UNSUPPORTED = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 """Numbers of the OSError by which a file system says that it does not know what it is asked for."""
+PATIENCE = 600.0
+"""Seconds to wait for another process that has locked what is written once."""
 
 
 def lock_file(file: FileIO) -> None:
@@ -28,6 +36,31 @@ def lock_file(file: FileIO) -> None:
         import fcntl
 
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Context in which no other process writes a path: the lock is ``.NAME.lock`` beside it. Where the file system knows no locks, there is none.
+
+    Raises:
+        PixlateError: Another process holds the lock for longer than ``PATIENCE``.
+        OSError: The folder cannot be written.
+    """
+    with path.with_name(f".{path.name}.lock").open("ab", buffering=0) as file:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                lock_file(file)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise PixlateError(f"another process has been writing {path} for {PATIENCE:.0f} s; end it, and try again") from None
+                time.sleep(0.1)
+                continue
+            except OSError as error:
+                if error.errno not in UNSUPPORTED:
+                    raise
+            break
+        yield
 
 
 def sync(handle: int) -> bool:
