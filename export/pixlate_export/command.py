@@ -70,6 +70,8 @@ def _require_run_or_model(run: Path, model: Path) -> None:
         raise PixlateError(
             f"expected a run of Pixlate's own or a model, got {run}, which is named as weights of another code base; write: pixlate import {run} {model}"
         )
+    if (ready := named(str(run))) is not None and ready[0].path.suffix.lower() != ".onnx":
+        raise PixlateError(f"expected a model that is an ONNX file, got {run}, which is made of weights; write: pixlate import {ready[0].path} {model}")
     if not run.exists() and not run.suffix and named(str(run)) is None:
         near = get_close_matches(str(run), cards(), 1)
         remedy = f"did you mean {near[0]}?" if near else "check its path, or see `pixlate models`"
