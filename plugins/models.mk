@@ -1,19 +1,21 @@
 # Trains and exports the shipped models: `make models`, or `make models MODELS="day-to-night ..."` for some of them.
 #
 # Reads the images below PIXLATE_DATA, writes one run folder per recipe below runs/, and the ONNX files into the plugins' models folders. An interrupted
-# run is resumed. Needs hours on two cores.
+# run is resumed. FREE_PHOTOGRAPHS may name a folder of more photographs for photo-x4. Needs hours on two cores.
 PIXLATE := $(PYTHON) -m pixlate
 ifndef PIXLATE_DATA
-$(error expected PIXLATE_DATA to name the folder that holds photos/, night/, sketches/ and urban/; set it and run again)
+$(error expected PIXLATE_DATA to name the folder that holds photos/, scenes/, night/, sketches/ and urban/; set it and run again)
 endif
 
 LICENCE := non-commercial research and education, as the training photographs
 PHOTOGRAPHS := BSDS500 train (200 photographs)
 MORE_PHOTOGRAPHS := BSDS500 train and test (400 photographs), Urban100 at half size (100 photographs)
+REAL_PHOTOGRAPHS := BSDS500 train and 180 of test (380 photographs), Sun-Hays 80 (80), free photographs of Debian packages (32)
 DRAWINGS := $(PHOTOGRAPHS) with human contours and line drawings
 DAYS_AND_NIGHTS := $(PHOTOGRAPHS) and 200 other photographs graded as night, unpaired
 
 REDUCED := "$(PIXLATE_DATA)/photos" "$(PIXLATE_DATA)/urban"
+SHARP := runs/photographs "$(PIXLATE_DATA)/scenes" $(FREE_PHOTOGRAPHS)
 PAIRS := runs/sketch-to-photo-pairs
 DAYS := "$(PIXLATE_DATA)/photos/train" "$(PIXLATE_DATA)/night"
 
@@ -24,9 +26,9 @@ train = if [ -d runs/$(2)/checkpoints ]; then $(PIXLATE) train --resume runs/$(2
 # $(call export_model,method,run or checkpoint,model,generator,data): writes a model's file.
 export_model = $(PIXLATE) export $(2) plugins/pixlate_$(1)/models/$(3).onnx --generator $(4) --data "$(5)" --licence "$(LICENCE)" --io float
 
-.PHONY: all upscale-x2 upscale-x4 sketch-to-photo day-to-night night-to-day
-.PHONY: run-upscale-x2 run-sketch-to-photo-first run-day-to-night-first
-all: upscale-x2 upscale-x4 sketch-to-photo day-to-night
+.PHONY: all upscale-x2 upscale-x4 photo-x4 sketch-to-photo day-to-night night-to-day
+.PHONY: run-upscale-x2 run-photo-x4-first run-sketch-to-photo-first
+all: upscale-x2 upscale-x4 photo-x4 sketch-to-photo day-to-night
 
 upscale-x2: run-upscale-x2
 	$(call train,srgan,upscale-x2-clean,$(REDUCED),upscale-x2)
@@ -36,13 +38,19 @@ upscale-x4: run-upscale-x2
 	$(call train,srgan,upscale-x4,$(REDUCED),upscale-x2)
 	$(call export_model,srgan,runs/upscale-x4,upscale-x4,source_to_target,$(MORE_PHOTOGRAPHS))
 
+photo-x4: run-photo-x4-first
+	$(call train,srgan,photo-x4,$(SHARP),photo-x4-first)
+	$(PIXLATE) export runs/photo-x4 runs/photo-x4.onnx --data "$(REAL_PHOTOGRAPHS)" --licence "$(LICENCE)" --io float
+	$(PIXLATE) export runs/photo-x4-first runs/photo-x4-first.onnx --data "$(REAL_PHOTOGRAPHS)" --licence "$(LICENCE)" --io float
+	$(PYTHON) plugins/pixlate_srgan/recipes/interpolate.py runs/photo-x4.onnx runs/photo-x4-first.onnx 0.25 plugins/pixlate_srgan/models/photo-x4.onnx
+
 sketch-to-photo: run-sketch-to-photo-first
 	$(call train,pix2pix,sketch-to-photo,$(PAIRS)/source $(PAIRS)/target,sketch-to-photo-first)
 	$(call export_model,pix2pix,runs/sketch-to-photo/checkpoints/step-00003250,sketch-to-photo,source_to_target,$(DRAWINGS)) --half-weights
 
 night-to-day: day-to-night
-day-to-night: run-day-to-night-first
-	$(call train,cyclegan,day-to-night,$(DAYS),day-to-night-first)
+day-to-night:
+	$(call train,cyclegan,day-to-night,$(DAYS))
 	$(call export_model,cyclegan,runs/day-to-night,day-to-night,source_to_target,$(DAYS_AND_NIGHTS))
 	$(call export_model,cyclegan,runs/day-to-night,night-to-day,target_to_source,$(DAYS_AND_NIGHTS))
 
@@ -52,8 +60,14 @@ run-upscale-x2:
 run-sketch-to-photo-first: $(PAIRS)
 	$(call train,pix2pix,sketch-to-photo-first,$(PAIRS)/source $(PAIRS)/target)
 
-run-day-to-night-first:
-	$(call train,cyclegan,day-to-night-first,$(DAYS))
+run-photo-x4-first: runs/photographs
+	$(call train,srgan,photo-x4-first,$(SHARP))
+
+# All photographs but the 20 of the test set whose names sort last, which `bench_quality.py` measures on.
+runs/photographs:
+	mkdir -p $@
+	ln -s "$(PIXLATE_DATA)"/photos/train/*.jpg $@
+	ls "$(PIXLATE_DATA)"/photos/test/*.jpg | sort | head -n -20 | while read -r path; do ln -s "$$path" $@; done
 
 $(PAIRS):
 	$(PYTHON) plugins/pixlate_pix2pix/recipes/pairs.py "$(PIXLATE_DATA)" $@

@@ -89,4 +89,5 @@ def pixlate_models() -> "Iterable[pixlate.ModelCard]":
         "night-to-day": "undoes day-to-night; not for real night pictures",
     }
     for name, summary in summaries.items():
-        yield pixlate.ModelCard(name, summary, folder / f"{name}.onnx", folder / "day-to-night.md")
+        earlier = {1: folder / f"earlier/{name}@1.onnx"}
+        yield pixlate.ModelCard(name, summary, folder / f"{name}.onnx", folder / "day-to-night.md", version=2, earlier=earlier)

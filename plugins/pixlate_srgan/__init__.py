@@ -1,4 +1,4 @@
-"""SRGAN: super-resolution, with the ready models ``upscale-x2`` and ``upscale-x4``."""
+"""SRGAN: super-resolution, with the ready models ``upscale-x2``, ``upscale-x4`` and ``photo-x4``."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -179,6 +179,10 @@ def pixlate_import_checkpoint(state: "Mapping[str, Tensor]", options: "pixlate.I
 def pixlate_models() -> "Iterable[pixlate.ModelCard]":
     """Offer the models trained by ``recipes/``."""
     folder = Path(__file__).parent / "models"
-    for scale in (2, 4):
-        name = f"upscale-x{scale}"
-        yield pixlate.ModelCard(name, f"enlarges photographs {scale} times", folder / f"{name}.onnx", folder / f"{name}.md")
+    summaries = {
+        "upscale-x2": "enlarges clean, sharp pictures 2 times",
+        "upscale-x4": "enlarges clean, sharp pictures 4 times",
+        "photo-x4": "enlarges photographs as phones and the web store them, with noise and JPEG, 4 times",
+    }
+    for name, summary in summaries.items():
+        yield pixlate.ModelCard(name, summary, folder / f"{name}.onnx", folder / f"{name}.md")

@@ -18,9 +18,9 @@ from pixlate.plugin.model_card import ModelCard
 SIZES = [(1, 1), (1, 200), (211, 1), (2, 3), (69, 70), (97, 131), (125, 170)]
 
 
-@pytest.fixture(scope="module", params=[2, 4], ids=["upscale-x2", "upscale-x4"])
+@pytest.fixture(scope="module", params=["upscale-x2", "upscale-x4", "photo-x4"])
 def translator(request: pytest.FixtureRequest) -> pixlate.Translator:
-    return pixlate.load(f"upscale-x{request.param}", "cpu")
+    return pixlate.load(request.param, "cpu")
 
 
 def picture(height: int, width: int) -> NDArray[np.uint8]:

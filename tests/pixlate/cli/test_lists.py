@@ -26,7 +26,7 @@ def printed(capsys: pytest.CaptureFixture[str]) -> str:
 def test_models_lists_scale_size_licence_and_card(capsys: pytest.CaptureFixture[str]) -> None:
     assert models() == 0
     text = printed(capsys)
-    assert "upscale-x4: enlarges photographs 4 times" in text
+    assert "upscale-x4: enlarges clean, sharp pictures 4 times" in text
     assert "scale 4, srgan, float32" in text
     assert "non-commercial research and education" in text
 
