@@ -28,6 +28,8 @@ from pixlate.options import AdversarialOptions, DataOptions, DegradedOptions, Pa
         (PairedOptions, {"patch": 300}, "--resize of at least --patch, 300, got 286"),
         (PairedOptions, {"resize": 0, "keep_aspect": True}, "--keep-aspect with --resize only, got True without it"),
         (PairedOptions, {"lines": 1.5}, "--lines of at most 1"),
+        (PairedOptions, {"paper": 1.5}, "--paper of at most 1"),
+        (PairedOptions, {"grey": True, "paper": 0.5}, "--paper with sources that are drawings, got it with --grey"),
         (PairedOptions, {"grey": True, "lines": 0.5}, "--grey or --lines, got both"),
         (PairedOptions, {"grey": True, "reverse": True}, "--reverse with sources in files, got it with --grey"),
         (PairedOptions, {"lines": 1.0, "reverse": True}, "--reverse with sources in files, got it with --lines 1"),

@@ -82,6 +82,7 @@ PAIRED: dict[str, Changes | tuple[Changes, Changes]] = FOLDERS | {
     "reverse": {"reverse": True},
     "grey": {"grey": True},
     "lines": {"lines": 1.0},
+    "paper": {"paper": 1.0},
     "line_drawer": ({"lines": 1.0}, {"lines": 1.0, "line_drawer": "hed"}),
 }
 ADVERSARIAL: dict[str, Changes | tuple[Changes, Changes]] = {

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pixlate.data.drawing import VALIDATION_THICKNESS, draw_lines, random_lines
 from pixlate.data.edges import VALIDATION_STRENGTH, draw_edges, find_edges, random_edges, require_hed
 from pixlate.data.folders import ARRAY_SUFFIXES, check_apart, check_sizes, list_images, match_by_name, split_held_out, without_partner
+from pixlate.data.paper import on_paper
 from pixlate.data.patches import Decoded, PatchReader, epoch_indices, resized, sample_seed, to_tensor, whole
 from pixlate.data.pixels import passing_over, read_own, read_pixels, with_channels
 from pixlate.errors import PixlateError
@@ -37,6 +38,8 @@ class PairedImages:
         self.made = options.grey or options.lines == 1
         if (options.grey or options.lines) and not {channels_in, channels_out} <= {1, 3}:
             raise PixlateError(f"expected images of 1 or 3 channels with --grey and --lines, got {channels_in} and {channels_out}; leave the option out")
+        if options.paper and channels_in not in (1, 3):
+            raise PixlateError(f"expected drawings of 1 or 3 channels with --paper, got {channels_in}; leave the option out")
         samples = self._find(folders)
         halves = 2 if len(samples[0]) == 1 and not self.made else 1
         if not (self.made and options.resize):
@@ -63,6 +66,8 @@ class PairedImages:
         target = images[-1]
         made = self.options.grey or generator.random() < self.options.lines
         source = self._source_of(target, edges, generator) if made else images[0]
+        if self.options.paper and generator.random() < self.options.paper:
+            source = self._photographed(source, generator)
         return {"source": to_tensor(resized(source, side, side)), "target": to_tensor(resized(target, side, side))}
 
     def finish(self, batch: Batch) -> Batch:
@@ -113,6 +118,13 @@ class PairedImages:
         else:
             made = self._lines_of(to_8_bits(target) if edges is None else to_8_bits(edges), edges is not None, generator)[:, :, None]
         return np.repeat(made, self.channels[0], axis=2)
+
+    def _photographed(self, source: Pixels, generator: np.random.Generator) -> Pixels:
+        """Return a drawing as a photograph of it, with the same channels."""
+        levels = to_8_bits(source)
+        grey = np.asarray(luma(levels) if levels.shape[2] == 3 else levels, np.uint8)
+        photograph = on_paper(grey[:, :, 0], generator)
+        return photograph if source.shape[2] == 3 else luma(photograph)
 
     def _lines_of(self, levels: NDArray[np.uint8], edges: bool, generator: np.random.Generator | None) -> NDArray[np.uint8]:
         """Return the lines, (height, width), of a target's levels or of its edges."""

@@ -201,14 +201,19 @@ class PairedOptions(FolderOptions):
     line_drawer: Literal["contours", "hed"] = "contours"
     """How --lines draws: contours where tones differ (fast), or hed, outlines as a person draws them (extra [edges]; seconds for each photograph, once)."""
 
+    paper: float = 0.0
+    """Share of patches whose source, a drawing, becomes a photograph of one: lines of any thickness, in pencil, pen or felt-tip on paper, with shadows, noise and JPEG."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_least(self, lines=0)
-        check_most(self, lines=1)
+        check_least(self, lines=0, paper=0)
+        check_most(self, lines=1, paper=1)
         alone = "--grey" if self.grey else "--lines 1"
         if (self.grey or self.lines == 1) and self.reverse:
             raise PixlateError(f"expected --reverse with sources in files, got it with {alone}, which makes them from the targets; leave one of them out")
         check_used(self, self.lines > 0, "--lines above 0", "line_drawer")
+        if self.grey and self.paper:
+            raise PixlateError(f"expected --paper with sources that are drawings, got it with --grey (--paper {self.paper}); leave one of them out")
         if self.grey and self.lines:
             raise PixlateError(f"expected --grey or --lines, got both (--lines {self.lines}); leave one of them out")
 
