@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pixlate
+from pixlate.system.extras import install
 
 PIXLATE_API = 2
 LICENCE = "BSD-3-Clause"
@@ -38,7 +39,7 @@ def pixlate_models() -> Iterable[pixlate.ModelCard]:
 def _make(stem: str, path: Path) -> None:
     """Write a model as ONNX."""
     if find_spec("onnx") is None:
-        raise pixlate.PixlateError("making Real-ESRGAN's models needs onnx, which is missing; run: pip install 'pixlate[realesrgan]'")
+        raise pixlate.PixlateError("making Real-ESRGAN's models needs onnx, which is missing; run: " + install("realesrgan"))
     from pixlate_realesrgan.graph import make
 
     make(stem, path, LICENCE)

@@ -19,8 +19,14 @@ SIZES = [(1, 1), (1, 200), (211, 1), (2, 3), (69, 70), (97, 131), (125, 170)]
 
 
 @pytest.fixture(scope="module", params=["upscale-x2", "upscale-x4", "photo-x4"])
-def translator(request: pytest.FixtureRequest) -> pixlate.Translator:
-    return pixlate.load(request.param, "cpu")
+def name(request: pytest.FixtureRequest) -> str:
+    chosen: str = request.param
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def translator(name: str) -> pixlate.Translator:
+    return pixlate.load(name, "cpu")
 
 
 def picture(height: int, width: int) -> NDArray[np.uint8]:
@@ -102,8 +108,8 @@ def test_noise_stays_in_range_and_black_and_white_are_reached(translator: pixlat
     assert output.max() == 255
 
 
-def test_the_card_says_what_the_file_says(translator: pixlate.Translator) -> None:
-    model = installed().offered(ModelCard)[f"upscale-x{translator.spec.scale}"]
+def test_the_card_says_what_the_file_says(name: str, translator: pixlate.Translator) -> None:
+    model = installed().offered(ModelCard)[name]
     assert model.card is not None
     card, provenance = model.card.read_text(), translator.spec.provenance
     assert f"{provenance.steps:,} steps" in card

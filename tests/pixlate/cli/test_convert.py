@@ -173,7 +173,7 @@ def test_an_unknown_model_names_the_known_ones_before_the_folder_is_walked(tmp_p
     from pixlate.plugin.model_card import ModelCard
 
     ready = {name: ModelCard(name, "", tmp_path) for name in ("upscale-x4", "upscale-x2")}
-    monkeypatch.setattr("pixlate.inference.models.installed", type("Plugins", (), {"offered": lambda self, wanted: ready, "why": lambda self, kind, name: ""}))
+    monkeypatch.setattr("pixlate.inference.ready.installed", type("Plugins", (), {"offered": lambda self, wanted: ready, "why": lambda self, kind, name: ""}))
     monkeypatch.setattr(conversion, "make_plan", lambda *arguments: pytest.fail("walked"))
     code, _, stderr = call(tmp_path, tmp_path / "out", "--model", "upscale-x8")
     assert code == 2

@@ -37,7 +37,7 @@ def test_models_shows_the_licence_first_and_demonstrations_at_the_end(capsys: py
     lines = text.splitlines()
     assert lines[next(place for place, line in enumerate(lines) if line.startswith("upscale-x4: ")) + 1].startswith("    licence: non-commercial")
     assert text.index("upscale-x4: ") < text.index("\nDemonstrations: ") < text.index("sketch-to-photo: ")
-    assert all(len(line) <= 80 for line in lines if not line.startswith("    card: "))
+    assert all(len(line) <= 80 for line in lines if not line.startswith(("    card: ", "    from: ")))
 
 
 def test_models_shows_versions_sources_and_what_is_not_made_yet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -251,7 +251,7 @@ def test_training_prints_what_validation_gives_and_what_comes_next(photographs: 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["pix2pixx", "a", "b", "--out", "z"], "expected a method (cyclegan, pix2pix, srgan), got 'pix2pixx'; did you mean pix2pix?"),
+        (["pix2pixx", "a", "b", "--out", "z"], "expected a method (cyclegan, distill, pix2pix, srgan), got 'pix2pixx'; did you mean pix2pix?"),
         (["nothing"], "got 'nothing'; `pixlate plugins` lists what is installed"),
         (["--resumee", "RUN"], "got '--resumee'; did you mean --resume?"),
         (["cyclegan", "--resume", "RUN"], "expected --resume without a method, which the run knows; write: pixlate train --resume RUN"),

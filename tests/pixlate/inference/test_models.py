@@ -42,9 +42,9 @@ def test_a_runtime_that_returns_no_translator_is_named(tmp_path: Path, monkeypat
 
 
 def test_a_file_no_plugin_opens_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "weights.bin"
+    path = tmp_path / "weights.what"
     path.write_bytes(b"")
-    with pytest.raises(pixlate.PixlateError, match=r"no installed plugin opens .*weights\.bin"):
+    with pytest.raises(pixlate.PixlateError, match=r"no installed plugin opens .*weights\.what"):
         pixlate.load(path)
 
 

@@ -32,6 +32,7 @@ CHANGED: dict[str, Any] = {
     "average_decay": 0.123456789,
     "learning_rate": 1 / 3e4,
     "perceptual_layer": "conv1_2",
+    "perceptual_layers": ("conv1_2",),
     "device": "cuda",
     "accumulate": 4,
     "batch": 32,
@@ -48,7 +49,22 @@ def other(owner: type[Any]) -> Any:
     return owner(**{name: value for name, value in values.items() if name not in LEFT})
 
 
-LEFT = {"stages", "schedule", "pixel_share", "periods", "patience", "scale", "damaged", "precision", "decay_epochs", "depth", "degradation", *SECOND_ORDER}
+LEFT = {
+    "perceptual",
+    "perceptual_layers",
+    "stages",
+    "schedule",
+    "pixel_share",
+    "periods",
+    "patience",
+    "scale",
+    "damaged",
+    "precision",
+    "decay_epochs",
+    "depth",
+    "degradation",
+    *SECOND_ORDER,
+}
 """Fields that belong to other choices than these, or take none but a few values."""
 
 

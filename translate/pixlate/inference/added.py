@@ -56,7 +56,11 @@ def record_of(name: str) -> Path:
 def added() -> dict[str, Added]:
     """Return the added models by name; a record that cannot be read is warned of and left out."""
     found = {}
-    for path in sorted(models_folder().glob("*.json")):
+    try:
+        records = sorted(models_folder().glob("*.json"))
+    except PermissionError:  # a folder that this user may not enter holds no model that this user added
+        records = []
+    for path in records:
         try:
             record = Added(**json.loads(path.read_text(encoding="utf-8")))
             if record.name != path.stem or not NAME.fullmatch(record.name) or record.suffix not in SUFFIXES:

@@ -31,12 +31,15 @@ class LabelledResNet(nn.Module):
         super().__init__()
         self.domains = domains
         self.network = ResNet(3 + domains, 3, blocks=options.blocks, channels=options.channels)
+        self.tint = nn.Parameter(0.1 * torch.randn(domains, 3))
+        """What is added to each channel of a domain's images: instance norm takes out what a plane of one value adds."""
 
     def forward(self, image: Tensor, domain: Tensor) -> Tensor:
         """Return images (batch, 3, height, width) in [0, 1] of the domain."""
-        stacked = torch.cat([image * 2 - 1, planes(domain, self.domains, image)], dim=1)
-        translated: Tensor = self.network(stacked)
-        return (translated + 1) / 2
+        labels = planes(domain, self.domains, image)
+        translated: Tensor = self.network(torch.cat([image * 2 - 1, labels], dim=1))
+        tint = torch.einsum("bdhw,dc->bchw", labels[:, :, :1, :1], self.tint)
+        return (translated + tint + 1) / 2
 
 
 class Judge(nn.Module):
