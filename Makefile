@@ -33,7 +33,7 @@ lint: .venv/dev
 	$(BIN)/mypy
 
 bench: .venv/dev
-	$(BIN)/python benchmarks/bench_quality.py
+	$(BIN)/python benchmarks/bench_quality.py --all
 	$(BIN)/python benchmarks/bench_convert.py
 	$(BIN)/python benchmarks/bench_runner.py
 	$(BIN)/python benchmarks/bench_export.py

@@ -1,41 +1,115 @@
-"""PSNR and SSIM of the shipped upscaling models on Set5, beside bicubic and the published figures.
+"""How good the ready models are at what they are for, beside what they must beat.
 
-Luma, a border of ``scale`` pixels cropped, 8-bit outputs. SSIM is scikit-image's with the settings of Wang et al. 2004 (Gaussian window of
-sigma 1.5, no sample covariance), on luma.
+Without an option: PSNR and SSIM of the enlarging models on Set5, beside bicubic and the published figures. Luma, a border of ``scale`` pixels cropped, 8-bit
+outputs. SSIM is scikit-image's with the settings of Wang et al. 2004 (Gaussian window of sigma 1.5, no sample covariance), on luma. ``--photo``, ``--clean``,
+``--brighten`` and ``--drawing`` are the measures of ``measures.py``, of the ready models or of those named, such as ``--photo runs/mine/model.onnx``; ``--all``
+is everything. Results are written where no models are named.
 
-Run: ``PIXLATE_DATA=... python benchmarks/bench_quality.py [--set NAME=FOLDER]``, where a folder holds ``*_x4_HR.png`` and ``*_x4_LR.png``.
+Run: ``PIXLATE_DATA=... python benchmarks/bench_quality.py [--photo|--clean|--brighten|--drawing [MODEL ...]] [--all] [--speed] [--set NAME=FOLDER]``, where a
+folder holds ``*_x4_HR.png`` and ``*_x4_LR.png``.
 """
 
 import argparse
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
+from time import perf_counter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 from skimage.metrics import structural_similarity
 
+import measures
 import pixlate
 from common import data, save
+from measures import RGB, bicubic, read
 from pixlate.evaluation import luma, psnr_luma
 
 PUBLISHED = {2: {"bicubic": 33.66, "VDSR": 37.53}, 4: {"bicubic": 28.43, "SRCNN": 30.07, "SRResNet": 32.05}}
 REQUIRED = {2: 37.4, 4: 31.4}
-RGB = NDArray[np.uint8]
+MODELS = {
+    "photo": ("photo-x4", "upscale-x4", "real-esrgan-video-x4", "real-esrgan-x4"),
+    "clean": ("clean",),
+    "brighten": ("brighten",),
+    "drawing": ("colour-drawing",),
+}
+"""Measures, and the ready models each is of."""
+FOLDERS = {"photo": "photos/test", "clean": "photos/test", "brighten": "photos/test", "drawing": "drawings/test"}
 
 
 def main() -> None:
-    """Measure, print the table and write the JSON."""
+    """Measure, print the tables and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, models in MODELS.items():
+        parser.add_argument(f"--{name}", nargs="*", metavar="MODEL", help=f"names or files; by default {', '.join(models)}")
+    parser.add_argument("--all", action="store_true", help="every measure of the ready models, and Set5")
+    parser.add_argument("--speed", action="store_true", help="seconds of photo-x4 over those of upscale-x4 and real-esrgan-x4")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=FOLDER", help="a further benchmark set")
-    sets = {"Set5": data() / "set5"} | {name: Path(folder) for name, _, folder in (item.partition("=") for item in parser.parse_args().set)}
+    options = parser.parse_args()
+    chosen = {name: models for name in MODELS if (models := [] if options.all else getattr(options, name)) is not None}
+    for name, models in chosen.items():
+        uses(name, models)
+    if options.speed:
+        speeds()
+    if options.all or not (chosen or options.speed):
+        standard_sets(options.set)
+
+
+def uses(name: str, named: Sequence[str]) -> None:
+    """Measure models at what they are for: those named, or the ready ones, of which those that are not here are left out with a sentence."""
+    folder = data() / FOLDERS[name]
+    rows: list[dict[str, Any]] = []
+    for model in named or MODELS[name]:
+        try:
+            opened = measures.opened(model)
+        except pixlate.PixlateError as error:
+            if named:
+                sys.exit(str(error))
+            print(f"--{name}: {model} is left out: {error}")
+            continue
+        found = getattr(measures, name)(opened, folder)
+        rows.append({"model": model, **{key: round(value, 4) for key, value in found.items()}})
+    baselines = {key: round(value, 3) for key, value in measures.drawing_baselines(folder).items()} if name == "drawing" else {}
+    for row in rows:
+        print(f"{row['model']}: " + ", ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "model"))
+    if baselines:
+        print("error of " + ", ".join(f"{key} {value:.1f}" for key, value in baselines.items()))
+    if rows and not named:
+        what = " ".join((getattr(measures, name).__doc__ or "").split())
+        save(f"quality-{name}", {"what": what, "rows": rows, **({"baselines": baselines} if baselines else {})})
+
+
+def speeds(rounds: int = 5, side: int = 192) -> None:
+    """Time photo-x4 and its rivals by turns on one picture, and print the ratios of the medians."""
+    pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+    opened = {}
+    for name in ("photo-x4", "upscale-x4", "real-esrgan-x4"):
+        try:
+            opened[name] = measures.opened(name)
+        except pixlate.PixlateError as error:
+            print(f"--speed: {name} is left out: {error}")
+    seconds: dict[str, list[float]] = {name: [] for name in opened}
+    for turn in range(rounds + 1):
+        for name, model in opened.items():
+            started = perf_counter()
+            model(pixels)
+            if turn:  # the first warms up
+                seconds[name].append(perf_counter() - started)
+    for name in opened:
+        if name != "photo-x4" and "photo-x4" in opened:
+            print(f"photo-x4 over {name}: {median(seconds['photo-x4']) / median(seconds[name]):.3f} of the time")
+
+
+def standard_sets(further: Sequence[str]) -> None:
+    """Measure the enlarging models on Set5 and on further sets of its form."""
+    sets = {"Set5": data() / "set5"} | {name: Path(folder) for name, _, folder in (item.partition("=") for item in further)}
     rows: list[dict[str, Any]] = []
     for scale in (2, 4):
-        translator = pixlate.load(f"upscale-x{scale}", "cpu")
+        model = measures.opened(f"upscale-x{scale}")
         methods: dict[str, Callable[[RGB], RGB]] = {
             "bicubic": lambda pixels, scale=scale: bicubic(pixels, scale),  # type: ignore[misc]
-            f"upscale-x{scale}": lambda pixels, translator=translator: translator(pixels[None])[0],  # type: ignore[misc]
+            f"upscale-x{scale}": model,
         }
         rows += [measure(name, folder, scale, method, enlarge) for name, folder in sets.items() for method, enlarge in methods.items()]
     print(f"{'set':8} {'scale':>5} {'method':12} {'PSNR dB':>8} {'SSIM':>7}   required")
@@ -62,18 +136,6 @@ def measure(name: str, folder: Path, scale: int, method: str, enlarge: Callable[
     row = {"set": name, "scale": scale, "method": method, "psnr": round(float(np.mean(list(psnr.values()))), 3), "ssim": round(float(np.mean(ssim)), 4)}
     required = {"required": REQUIRED[scale]} if name == "Set5" and method != "bicubic" else {}
     return row | required | {"images": psnr}
-
-
-def read(path: Path) -> RGB:
-    """Return a file's RGB pixels."""
-    with Image.open(path) as image:
-        return np.array(image.convert("RGB"))
-
-
-def bicubic(pixels: RGB, scale: int) -> RGB:
-    """Enlarge with Pillow's BICUBIC."""
-    image = Image.fromarray(pixels)
-    return np.array(image.resize((image.width * scale, image.height * scale), Image.Resampling.BICUBIC))
 
 
 if __name__ == "__main__":
