@@ -87,6 +87,7 @@ def test_automatic_tiles_give_the_whole_picture_within_one_level(translator: pix
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["upscale-x2", "upscale-x4"], scope="module")  # photo-x4 is the network of upscale-x4
 def test_automatic_tiles_of_a_large_photograph_give_the_whole_picture_within_one_level(translator: pixlate.Translator) -> None:
     largest, runs = cut_by_itself(translator, 2000, 3000)
     assert largest <= 1
