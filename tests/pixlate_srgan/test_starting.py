@@ -25,7 +25,7 @@ def test_training_starts_from_published_weights_whole(network: str, tmp_path: Pa
         expected = published(images)
     save_file({name: value.contiguous() for name, value in published.state_dict().items()}, tmp_path / "published.safetensors")
     gan = pixlate_srgan.build(SRGANOptions(scale=2, network=network, channels=8, blocks=6, stages="pixel"))  # type: ignore[arg-type]
-    said = take_over(gan, weights_to_start_from(tmp_path / "published.safetensors"))
+    said = take_over(gan, weights_to_start_from(str(tmp_path / "published.safetensors")))
     assert "new:" not in said
     with torch.no_grad():
         assert torch.allclose(gan.generators[MAIN_GENERATOR](images), expected, atol=1e-5)

@@ -76,7 +76,7 @@ class TrainingOptions:
     log_every: int = 50
     """Steps between two lines of the log."""
     start_from: str = ""
-    """A run, a checkpoint, or a .safetensors file of another code base, whose weights of the same name and shape are loaded first."""
+    """A run, a checkpoint, a ready model such as upscale-x4, an ONNX file of Pixlate's, or a file of another code base; its weights of the same name and shape are loaded first."""
     GROUPS: ClassVar[Groups] = {
         "Everyday": ("steps", "epochs", "batch", "learning_rate", "device", "seed", "start_from"),
         "Optimisation": (

@@ -7,17 +7,24 @@ from torch import Tensor
 
 from pixlate.data.folders import name_some
 from pixlate.errors import PixlateError
+from pixlate.inference.ready import file_of, named
 from pixlate.plugin.foreign import ImportOptions
 from pixlate.plugin.gan import GAN, MAIN_GENERATOR
 from pixlate.training.checkpoint import load_checkpoint
+from pixlate.weights.exported import exported_weights
 from pixlate.weights.reading import SUFFIXES, read_weights, recognise
 
 
-def weights_to_start_from(path: Path) -> Mapping[str, Tensor]:
-    """Return the averaged weights of a run or checkpoint, or those of a file of another code base, which a plugin must recognise.
+def weights_to_start_from(start: str) -> Mapping[str, Tensor]:
+    """Return the averaged weights of a run or checkpoint, those of a ready model or of an ONNX file of Pixlate's, or those of a file of another code base.
 
-    Names of the file itself are kept beside those of the network that the plugin makes of it: some networks here have the published names.
+    A plugin must recognise the last. Names of the file itself are kept beside those of the network that it makes of it: some networks here have the published names.
     """
+    path = Path(start)
+    if not path.exists() and (ready := named(start)) is not None:
+        path = file_of(*ready)
+    if path.suffix.lower() == ".onnx" and not path.is_dir():
+        return exported_weights(path)
     if path.suffix.lower() not in SUFFIXES and not path.is_file():
         return load_checkpoint(path).average
     published = read_weights(path, "--start-from").tensors
