@@ -87,6 +87,9 @@ class DistillData(pixlate.DegradedOptions):
     """Model to learn from: a ready model's name, or the path of a model file that convert opens."""
     reduce: int = 1
     """Factor by which the teacher's pictures are reduced, averaged over areas: a teacher of scale 4 with --reduce 4 teaches restoration at scale 1."""
+    teacher_sees: Literal["source", "clean"] = "source"
+    """source: the teacher gets the degraded source, as the student does, and what it repairs is learnt; clean: the reduced photograph before its degradation, for a
+    teacher that repairs nothing, so that the student learns to repair as well."""
     crops: int = 4
     """Crops of each photograph that the teacher translates; 0 takes whole photographs, in tiles: for a fast teacher, since one of minutes a megapixel would take days."""
     crop_side: int = 128
@@ -95,7 +98,7 @@ class DistillData(pixlate.DegradedOptions):
     """Copies of each crop, degraded each with random numbers of its own."""
     cache_folder: str = ""
     """Folder of the teacher's pictures, which runs with the same teacher, photographs and options share; by default distill/ in the user's cache folder."""
-    GROUPS: ClassVar[Groups] = {"The teacher": ("teacher", "reduce", "crops", "crop_side", "variants", "cache_folder")}
+    GROUPS: ClassVar[Groups] = {"The teacher": ("teacher", "reduce", "teacher_sees", "crops", "crop_side", "variants", "cache_folder")}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -149,4 +152,5 @@ def pixlate_methods() -> "Iterable[pixlate.Method]":
         options=DistillOptions,
         build=build,
         training=DistillTraining,
+        presets={"photo": Path(__file__).parent / "presets" / "photo.toml"},
     )

@@ -56,6 +56,10 @@ class TaughtImages:
         self._degradation = Degradation(options, self.scale)
         if options.variants > 1 and not self._degradation.active:
             raise pixlate.PixlateError("expected a degradation with --variants above 1, whose copies would be equal; add --noise 25, --jpeg 30 or leave it out")
+        if options.teacher_sees == "clean" and not self._degradation.active:
+            raise pixlate.PixlateError(
+                "expected a degradation with --teacher-sees clean, without which it sees what the student sees; add --noise 25, --jpeg 30 or leave it out"
+            )
         training, self.held_out = split_held_out(list_images(folders), options.hold_out)
         numbers = range(max(1, options.crops))
         self.pieces = [
@@ -109,7 +113,9 @@ class TaughtImages:
 
     def lesson(self, piece: _Piece) -> Lesson:
         """Return source, the teacher's picture and the photograph of a piece, from the disk where they are kept."""
-        rest = (self.options.crops > 0, piece.factor, piece.number, piece.variant, piece.degraded)
+        rest: tuple[object, ...] = (self.options.crops > 0, piece.factor, piece.number, piece.variant, piece.degraded)
+        if self.options.teacher_sees == "clean" and piece.degraded:
+            rest += ("clean",)
         return self._lessons.get(piece.path, rest, lambda: self._made(piece))
 
     def _made(self, piece: _Piece) -> Lesson:
@@ -128,15 +134,14 @@ class TaughtImages:
         first, last = (top - above) * self.scale, (top + rows + below) * self.scale
         start, end = (left - before) * self.scale, (left + columns + after) * self.scale
         around = np.array(photograph.crop((start, first, end, last)))
+        clean = source = reduced(around, self.scale)
         if self._degradation.active and piece.degraded:
             seed = self._lessons.seed(piece.path, piece.factor, piece.number, piece.variant)
             source = self._degradation(around, np.random.default_rng(seed))
-        else:
-            source = reduced(around, self.scale)
-        source = np.ascontiguousarray(source[above : above + rows, before : before + columns])
+        source, clean = (np.ascontiguousarray(image[above : above + rows, before : before + columns]) for image in (source, clean))
         first, start = above * self.scale, before * self.scale
         truth = around[first : first + rows * self.scale, start : start + columns * self.scale].copy()
-        return source, self.teacher(source), truth
+        return source, self.teacher(clean if self.options.teacher_sees == "clean" else source), truth
 
     def _factors(self, path: Path, factors: tuple[float, ...]) -> list[float]:
         """Return the sizes at which a photograph is large enough."""

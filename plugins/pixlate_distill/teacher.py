@@ -2,12 +2,13 @@
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +22,15 @@ from pixlate.inference.models import find
 from pixlate.inference.ready import named
 from pixlate.places.paths import digest_file, make_folders
 from pixlate.plugin.spec import ModelSpec
-from pixlate.system.user import cache_folder
+from pixlate.system.user import cache_folder, tag
 from pixlate_distill import COST, DistillData
 
-UNSEEN = ("patch", "hold_out", "workers", "cache", "damaged", "transforms", "teacher", "cache_folder", "degrade_validation", "crops", "variants", "rescale")
-"""Options that do not change what a crop of a photograph and its variant are, or that stand in their name."""
+UNSEEN = {"patch", "hold_out", "workers", "cache", "damaged", "transforms", "teacher", "cache_folder", "degrade_validation"} | {
+    *("crops", "variants", "rescale", "teacher_sees")
+}
+"""Options that do not change what a crop of a photograph and its variant are, or that the rest of its name says."""
+ABANDONED = 24 * 3600.0
+"""Age in seconds of a half-written file that a killed run has left."""
 Lesson = tuple[Pixels, ...]
 """Source, the teacher's picture, and the photograph: 8-bit (height, width, 3), the last two larger by the student's scale."""
 
@@ -120,6 +125,10 @@ class Lessons:
         self._common = f"{teacher.sha256} {sorted(seen.items())}"
         self._digests: dict[Path, str] = {}
         self._lock = threading.Lock()
+        for part in self.folder.glob("??/.*.part"):
+            with suppress(OSError):  # another run removes it too
+                if time.time() - part.stat().st_mtime > ABANDONED:
+                    part.unlink()
 
     def seed(self, path: Path, *rest: object) -> int:
         """Return a number from the contents of a photograph and more, for everything random about a crop of it."""
@@ -136,19 +145,29 @@ class Lessons:
         try:
             with file.open("rb") as stream, np.load(stream) as kept:
                 return kept["source"], kept["target"], kept["truth"]
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        except Exception:  # noqa: BLE001 - a damaged file makes NumPy, zipfile and zlib raise a dozen kinds
             lesson = make()
-        part = file.with_name(f".{name}-{uuid4().hex}.part")
         try:
-            make_folders(file.parent)
+            try:
+                self._keep(file, lesson)
+            except FileNotFoundError:  # `pixlate cache clear` has removed the folder meanwhile
+                self._keep(file, lesson)
+        except OSError as error:
+            sentence = f"{self.folder} cannot be written ({error.strerror}); make room there or name another --cache-folder: what is kept is not made again"
+            raise pixlate.PixlateError(sentence) from error
+        return lesson
+
+    def _keep(self, file: Path, lesson: Lesson) -> None:
+        """Write a lesson under a temporary name, then give it its own."""
+        make_folders(file.parent)
+        tag(self.folder)
+        part = file.with_name(f".{file.stem}-{uuid4().hex}.part")
+        try:
             with part.open("xb") as written:
                 np.savez_compressed(written, source=lesson[0], target=lesson[1], truth=lesson[2])
             part.replace(file)
-        except OSError as error:
-            raise pixlate.PixlateError(f"{self.folder} cannot be written ({error.strerror}); make room, or name another --cache-folder") from error
         finally:
             part.unlink(missing_ok=True)
-        return lesson
 
     def _digest(self, path: Path) -> str:
         with self._lock:

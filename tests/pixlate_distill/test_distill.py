@@ -1,7 +1,11 @@
 """Distillation: what a student learns from, that the teacher is asked once, and that a killed run goes on."""
 
+import errno
 import hashlib
 import json
+import os
+import time
+import tomllib
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -11,12 +15,15 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import pixlate
 import pixlate_distill
 import pixlate_distill.model
+from pixlate.cli.cache import clear_folder
+from pixlate.data.degradation import reduced
 from pixlate.errors import PixlateError
 from pixlate.inference.executor import Executor
 from pixlate.inference.models import find
@@ -29,9 +36,10 @@ from pixlate.training.run import RunOptions
 from pixlate_distill import DistillData, DistillOptions, DistillTraining
 from pixlate_distill.costs import SIDE, network_costs, translator_costs
 from pixlate_distill.data import TaughtImages
-from pixlate_distill.teacher import Teacher
+from pixlate_distill.teacher import Lessons, Teacher
 from pixlate_export.exporter import export_run
 
+pixlate_load = pixlate.load
 (METHOD,) = pixlate_distill.pixlate_methods()
 SMALL = DistillOptions(channels=8, blocks=1)
 X2 = ModelSpec(method="repeats", scale=2, tiling_exact=True, halo=0, provenance=Provenance(licence="CC0"))
@@ -237,9 +245,130 @@ def test_damaged_file_of_the_cache_is_made_again(teach: Callable[..., Repeats], 
     images = TaughtImages((photographs,), data(cache=0), spec_of(Teacher(data())))
     first = images.lesson(images.pieces[0])
     (file,) = (tmp_path / "kept").rglob("*.npz")
-    file.write_bytes(file.read_bytes()[:100])
-    second = images.lesson(images.pieces[0])
-    assert teacher.seen == 2 and all(np.array_equal(one, other) for one, other in zip(first, second, strict=True))
+    whole = file.read_bytes()
+
+    @settings(max_examples=60)
+    @given(place=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255), cut=st.booleans())
+    def hold(place: float, value: int, cut: bool) -> None:
+        position = int(place * len(whole))
+        file.write_bytes(whole[:position] if cut else whole[:position] + bytes([value]) + whole[position + 1 :])
+        second = images.lesson(images.pieces[0])
+        assert all(np.array_equal(one, other) for one, other in zip(first, second, strict=True))
+
+    hold()
+    assert teacher.seen > 2
+
+
+def test_full_disk_ends_training_with_a_sentence_and_the_run_goes_on_when_there_is_room(
+    teach: Callable[..., Repeats], run_of: Callable[..., RunOptions], data: Callable[..., DistillData], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teach()
+    kinds = {name: data(crops=8, cache_folder=str(tmp_path / name)) for name in ("roomy", "full")}
+    fit(run_of(data_options=kinds["roomy"], checkpoint_every=1), tmp_path / "whole")
+    kept, room = np.savez_compressed, iter(range(3))
+
+    def keep(*given: Any, **arrays: Any) -> None:
+        if next(room, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        kept(*given, **arrays)
+
+    monkeypatch.setattr(np, "savez_compressed", keep)
+    with pytest.raises(PixlateError, match=r"full cannot be written \(No space left on device\); make room there or name another --cache-folder"):
+        fit(run_of(data_options=kinds["full"], checkpoint_every=1), tmp_path / "stopped")
+    monkeypatch.setattr(np, "savez_compressed", kept)
+    assert len(list((tmp_path / "full").rglob("*.npz"))) == 3 and not list((tmp_path / "full").rglob("*.part"))
+    fit(RunOptions.load(tmp_path / "stopped", {"distill": METHOD}), tmp_path / "stopped", resume=True)
+    first, second = (load_checkpoint(tmp_path / name).weights for name in ("whole", "stopped"))
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+def test_cache_folder_that_is_a_file_is_one_sentence(
+    teach: Callable[..., Repeats], data: Callable[..., DistillData], photographs: Path, tmp_path: Path
+) -> None:
+    teach()
+    (tmp_path / "file").touch()
+    options = data(cache_folder=str(tmp_path / "file"))
+    images = TaughtImages((photographs,), options, spec_of(Teacher(options)))
+    with pytest.raises(PixlateError, match=r"file cannot be written \(.*\); make room there or name another --cache-folder"):
+        images.lesson(images.pieces[0])
+
+
+def test_cache_may_be_cleared_while_a_picture_is_made(
+    teach: Callable[..., Repeats], data: Callable[..., DistillData], photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teach()
+    images = TaughtImages((photographs,), data(), spec_of(Teacher(data())))
+    kept = np.savez_compressed
+    cleared: list[tuple[int, int]] = []
+
+    def keep(*given: Any, **arrays: Any) -> None:
+        kept(*given, **arrays)
+        if not cleared:
+            cleared.append(clear_folder(tmp_path))
+
+    monkeypatch.setattr(np, "savez_compressed", keep)
+    images.lesson(images.pieces[0])
+    assert cleared[0][0] == 1 and len(list((tmp_path / "kept").rglob("*.npz"))) == 1
+    assert clear_folder(tmp_path)[0] == 1 and not (tmp_path / "kept").exists()
+
+
+def test_half_written_file_of_a_killed_run_is_removed_after_a_day(teach: Callable[..., Repeats], data: Callable[..., DistillData], tmp_path: Path) -> None:
+    teach()
+    (tmp_path / "kept" / "0a").mkdir(parents=True)
+    old, new = (tmp_path / "kept" / "0a" / f".{name}.part" for name in ("old", "new"))
+    for part, hours in ((old, 25), (new, 1)):
+        part.touch()
+        os.utime(part, (time.time() - hours * 3600,) * 2)
+    Lessons(Teacher(data()), data())
+    assert not old.exists() and new.exists()
+
+
+def test_changed_photograph_has_pictures_of_its_own(teach: Callable[..., Repeats], data: Callable[..., DistillData], tmp_path: Path) -> None:
+    teacher = teach()
+    folder = make_photographs(tmp_path / "photographs", 2, 70, 90)
+    lessons = []
+    for turns in range(2):
+        for path in folder.iterdir():
+            Image.open(path).rotate(180 * turns).save(path, quality=95)
+        images = TaughtImages((folder,), data(), spec_of(Teacher(data())))
+        lessons.append(images.lesson(images.pieces[0]))
+    assert teacher.seen == 2 and not np.array_equal(lessons[0][2], lessons[1][2])
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_teacher_sees_the_degraded_source_or_the_clean_one(
+    scale: int, teach: Callable[..., Repeats], data: Callable[..., DistillData], photographs: Path
+) -> None:
+    teach(replace(X2, scale=scale))
+    found = {}
+    for sees in ("source", "clean"):
+        options = data(noise=40.0, teacher_sees=sees)
+        images = TaughtImages((photographs,), options, spec_of(Teacher(options)))
+        found[sees] = images.lesson(images.pieces[0])
+    (source, target, truth), (same, clean, _) = found["source"], found["clean"]
+    assert np.array_equal(source, same), "the student sees the same"
+    assert np.array_equal(target, 255 - source.repeat(scale, 0).repeat(scale, 1))
+    assert np.array_equal(clean, 255 - reduced(truth, 1)) if scale == 1 else np.abs(255.0 - clean - truth).mean() < np.abs(255.0 - target - truth).mean() / 2
+    with pytest.raises(PixlateError, match="expected a degradation with --teacher-sees clean, without which it sees what the student sees; add --noise"):
+        TaughtImages((photographs,), data(teacher_sees="clean"), spec_of(Teacher(data())))
+
+
+def test_preset_trains_a_student_of_the_size_of_photo_x4(
+    teach: Callable[..., Repeats], run_of: Callable[..., RunOptions], data: Callable[..., DistillData], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(pixlate_distill.model, "load_hed", HED)
+    table = tomllib.loads(METHOD.presets["photo"].read_text())["train"]["distill"]
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in table.items()}
+    options = DistillOptions(**{item.name: values[item.name] for item in fields(DistillOptions) if item.name in values})
+    teach(replace(X2, scale=4))
+    student = pixlate_distill.build(options, Teacher(data()).facts()).exports()["source_to_target"]
+    known = translator_costs(Executor(pixlate_load("photo-x4", "cpu"), "auto", 1), find("photo-x4"))
+    assert network_costs(student.module, student.spec, torch.device("cpu"))["parameters"] == pytest.approx(known["parameters"], rel=0.01)
+    small = replace(options, channels=4, blocks=1, discriminator_channels=2)
+    own = {item.name: values[item.name] for item in fields(DistillData) if item.name in values} | {"teacher": data().teacher, "patch": 16, "crops": 1}
+    fit(run_of(small, 2, data(**own)), tmp_path / "run")
+    lines = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    assert all({"teacher", "perceptual", "adversarial", "discriminator"} <= line.keys() for line in lines if line["kind"] == "losses")
 
 
 def test_reduced_teacher_of_scale_2_teaches_at_scale_1(teach: Callable[..., Repeats], data: Callable[..., DistillData], photographs: Path) -> None:
@@ -355,6 +484,7 @@ EFFECTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "adversarial_weight": (JUDGED, {**JUDGED, "adversarial_weight": 1.0}),
     "discriminator": ({**JUDGED, "patch": 16}, {**JUDGED, "discriminator": "patch"}),
     "discriminator_channels": (JUDGED, {**JUDGED, "discriminator_channels": 5}),
+    "teacher_sees": (NOISY, {**NOISY, "teacher_sees": "clean"}),
     "reduce": (NOISY, {**NOISY, "reduce": 2}),
     "crops": ({}, {"crops": 3}),
     "crop_side": ({}, {"crop_side": 20}),

@@ -233,6 +233,16 @@ def test_conversion_blends_and_its_journal_knows_both_files_and_the_strength(pai
         convert(tmp_path / "a.png", tmp_path / "new", pair[0], replace(options, report=pair[1]))
 
 
+def test_same_file_twice_is_its_own_output_and_said(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    Image.fromarray(noise(12, 15)).save(tmp_path / "a.png")
+    copy = tmp_path / "copy.onnx"
+    copy.write_bytes(pair[0].read_bytes())
+    for other in (*pair, copy):
+        summary = convert(tmp_path / "a.png", tmp_path / other.stem, pair[0], ConvertOptions(blend_with=other, strength=0.3, device="cpu"))
+        assert any("each output is as without --blend-with" in caution for caution in summary.cautions) == (other != pair[1])
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "copy" / "a.png")), pixlate.load(pair[0], "cpu")(noise(12, 15)[None])[0])
+
+
 def test_tiles_of_blended_norms_share_statistics(tmp_path: Path) -> None:
     from tests.pixlate_onnx.test_statistics import network as normed
 

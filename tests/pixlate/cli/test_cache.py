@@ -9,6 +9,7 @@ import pixlate
 from pixlate.cli.cache import clear
 from pixlate.inference.ready import file_of
 from pixlate.system.locking import locked
+from pixlate.system.user import tag
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +43,21 @@ def test_files_of_others_stay(cache: Path) -> None:
     clear()
     assert not made.exists()
     assert sorted(path.name for path in cache.iterdir()) == [".mine.onnx.lock", ".other.lock", "mine.onnx", "mine.onnx.sha256", "notes.txt", "other"]
+
+
+def test_files_named_by_digests_are_removed_from_tagged_folders_alone(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    digest = "0a" * 32
+    for folder in ("distill", "other"):
+        (cache / folder / "0a").mkdir(parents=True)
+        for name in (f"0a/{digest}.npz", f"0a/.{digest}-1.part", "0a/mine.npz"):
+            (cache / folder / name).write_bytes(b"x" * 500_000)
+    tag(cache / "distill")
+    (cache / "other" / "CACHEDIR.TAG").write_text("Signature: 8a477f597d28d172789f06886806bc55\n# Of another program.\n")
+    assert clear() == 0
+    assert capsys.readouterr().out == f"removed 2 files from {cache}, 1.0 MB\n"
+    assert [path.name for path in (cache / "distill").rglob("*")] == ["0a", "mine.npz"]
+    assert len(list((cache / "other" / "0a").iterdir())) == 3
+    assert clear() == 0 and "nothing of Pixlate" in capsys.readouterr().out
 
 
 def test_a_file_that_is_being_made_stays(cache: Path) -> None:

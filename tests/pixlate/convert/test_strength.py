@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw
 from tests.pixlate.conftest import NEAREST, Nearest, Run, load, nearest, noise, outputs, write_conditional, write_onnx
 
 import pixlate
@@ -21,6 +21,7 @@ from pixlate.errors import PixlateError
 from pixlate.evaluation.metrics import psnr_luma
 from pixlate.images import ImageFile
 from pixlate.images.picture import Pixels
+from pixlate.inference.ready import identified
 from pixlate.inference.strength import blend, enlarged
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.translator import Translator
@@ -97,6 +98,33 @@ def test_summary_report_and_sheet_say_the_strength(tmp_path: Path, run: Run) -> 
     nothing = run(tmp_path / "a.png", tmp_path / "nothing", strength=0)
     assert any("strength 0 leaves nothing of the model" in caution for caution in nothing.cautions)
     assert not run(tmp_path / "a.png", tmp_path / "all").strength
+
+
+def test_sheet_names_model_and_version_and_strength(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(noise(24, 24)).save(tmp_path / "a.png")
+    drawn: list[str] = []
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", lambda self, place, text, *rest: drawn.append(text))
+    options = ConvertOptions(strength=0.5, sheet=tmp_path / "sheet.png", device="cpu")
+    assert convert(tmp_path / "a.png", tmp_path / "out", "upscale-x4", options).converted == 1
+    assert drawn[1] == f"{identified('upscale-x4')} at strength 0.5"
+    assert "@" in drawn[1]
+
+
+@pytest.mark.parametrize(("strength", "said"), [(None, ""), (1, ""), (0.5, " at strength 0.5"), (-0.0, " at strength 0")])
+def test_dry_run_says_the_strength_and_that_zero_leaves_nothing(
+    strength: float | None, said: str, tmp_path: Path, onnx_model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(noise(8, 8)).save(tmp_path / "a.png")
+    words = ["pixlate", "convert", tmp_path / "a.png", tmp_path / "out", "--model", onnx_model, "--device", "cpu", "--dry-run"]
+    words += [] if strength is None else ["--strength", strength]
+    monkeypatch.setattr(sys, "argv", [*map(str, words)])
+    assert main() == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[-1].startswith(f"1 file{said}, 0 would fail") and ("note: strength 0 leaves nothing" in printed) == (strength == 0)
+    monkeypatch.setattr(sys, "argv", [*map(str, words), "--json"])
+    assert main() == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["model"], found["strength"]) == (str(onnx_model), said.strip())
 
 
 def test_picture_of_which_nothing_is_the_models_is_not_called_made_by_one(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """``pixlate cache``: what Pixlate made for itself, and can make again."""
 
+import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -8,9 +9,11 @@ from cyclopts import App
 
 from pixlate.errors import PixlateError
 from pixlate.system.locking import UNSUPPORTED, lock_file
-from pixlate.system.user import cache_folder
+from pixlate.system.user import TAG, TAGGED, cache_folder
 
-app = App(name="cache", help="Files that Pixlate made for itself, such as models that are made on first use.", help_format="plaintext")
+app = App(
+    name="cache", help="Files that Pixlate made for itself, such as models that are made on first use, and a teacher's pictures.", help_format="plaintext"
+)
 
 
 @app.command
@@ -26,9 +29,11 @@ def clear() -> int:
 
 
 def clear_folder(folder: Path) -> tuple[int, int]:
-    """Remove the files that were made in a folder and below, which their locks name, unless one is being made; return how many, and their bytes."""
-    count = freed = 0
-    used = set()
+    """Remove the files that were made in a folder and below; return how many, and their bytes.
+
+    They are those that locks name, unless one is being made, and those that have a digest for a name in folders that are tagged as a cache of Pixlate.
+    """
+    count, freed, used = _clear_tagged(folder)
     for lock in sorted(folder.rglob(".*.lock")):
         name = lock.name[1 : -len(".lock")]
         digest = lock.with_name(f"{name}.sha256")
@@ -54,6 +59,24 @@ def clear_folder(folder: Path) -> tuple[int, int]:
         with suppress(OSError):  # it holds something
             emptied.rmdir()
     return count, freed
+
+
+def _clear_tagged(folder: Path) -> tuple[int, int, set[Path]]:
+    """Remove the files of tagged folders; return how many, their bytes, and the folders that may be empty now. A training that uses them makes them again."""
+    count = freed = 0
+    used: set[Path] = set()
+    for tag in sorted(folder.rglob(TAG)):
+        if tag.is_symlink() or not tag.is_file() or tag.read_bytes() != TAGGED:
+            continue
+        for path in tag.parent.rglob("*"):
+            if re.match(r"\.?[0-9a-f]{64}", path.name) and path.is_file() and not path.is_symlink():
+                with suppress(FileNotFoundError):  # a training has given it its name meanwhile
+                    freed, count = freed + path.lstat().st_size, count + 1
+                    path.unlink()
+                used.add(path.parent)
+        tag.unlink()
+        used |= {tag.parent, folder}
+    return count, freed, used
 
 
 def _is_digest_of(path: Path, name: str) -> bool:

@@ -18,6 +18,7 @@ from pixlate.convert import convert as convert_images
 from pixlate.convert.preview import DryRun
 from pixlate.convert.report import Summary
 from pixlate.errors import PixlateError
+from pixlate.inference.ready import identified
 from pixlate.places.local import locate
 from pixlate.plugin.engine import Engine
 from pixlate.system.text import printable, shown
@@ -153,10 +154,11 @@ def _preview(sources: list[str | Path], out: str | Path, model: str, options: Co
         pixels += math.prod(item.output_size or (0,))
     seconds = None if quiet and not json else found.seconds()
     if json:
-        print(f'\n],\n"left_out": {json_format.dumps(plan.ignored)},\n"seconds": {json_format.dumps(seconds)},\n"exit_code": {1 if failed else 0}}}')
+        said = json_format.dumps({"model": identified(model), "strength": found.task.strength.strip()})[1:-1]
+        print(f'\n],\n{said},\n"left_out": {json_format.dumps(plan.ignored)},\n"seconds": {json_format.dumps(seconds)},\n"exit_code": {1 if failed else 0}}}')
     elif not quiet:
         _print_left_out(plan.ignored)
-        for caution in plan.cautions:
+        for caution in [*found.task.strength_cautions(), *plan.cautions]:
             _say(f"note: {caution}")
         if found.unknown:
             _say(f"the size of {found.unknown} is not known before they are read; they are not in the estimate")
@@ -164,9 +166,8 @@ def _preview(sources: list[str | Path], out: str | Path, model: str, options: Co
             _say(f"how long it takes is not known before the first picture: {model} runs no sample")
         elif seconds:
             _say(f"about {duration(max(1, seconds))} of work on {device}, as fast as a sample has run, without reading and writing")
-        print(
-            f"{count} file{'' if count == 1 else 's'}, {failed} would fail by their headers, {pixels / 1e6:.3g} million pixels of output; nothing was written"
-        )
+        files = f"{count} file{'' if count == 1 else 's'}{printable(found.task.strength)}"
+        _say(f"{files}, {failed} would fail by their headers, {pixels / 1e6:.3g} million pixels of output; nothing was written")
     return 1 if failed else 0
 
 

@@ -22,7 +22,7 @@ from pixlate.inference.conditions import ImageConditions
 from pixlate.inference.models import find
 from pixlate.inference.pictures import refuse_opacity_through
 from pixlate.inference.ready import identified, other_versions
-from pixlate.inference.strength import NOTHING_NOTE, described
+from pixlate.inference.strength import NOTHING_NOTE, SAME_NOTE, described
 from pixlate.places.journal import Job, Journal, Outputs
 from pixlate.places.local import locate
 from pixlate.places.paths import digest_file, require_folder
@@ -84,18 +84,27 @@ class Task:
         """Return the names of the other versions of a ready model, by the settings that they would have with these options."""
         return {settings_digest(path, self.options): name for name, path in other_versions(self.model).items()}
 
+    @property
+    def strength(self) -> str:
+        """What is added to the name of the model where it is not used as it is, such as `` at strength 0.5``."""
+        return described(self.options.strength, self.options.blend_with)
+
+    def strength_cautions(self) -> list[str]:
+        """Return what the user should know of a strength that leaves nothing of the model, or of two files that are the same."""
+        cautions = [NOTHING_NOTE] if self.options.output_strength == 0 else []
+        other = self.options.blend_with
+        return cautions + ([SAME_NOTE] if other is not None and digest_file(find(other)) == digest_file(self.path) else [])
+
     @contextmanager
     def open_sinks(self) -> Iterator[Sinks]:
         """Open report, sheet and journal, or refuse them, and close them; what can be refused must be refused before."""
         with ExitStack() as held:
             report = held.enter_context(Report(self.options.report, len(self.plan.jobs) + len(self.plan.failures), self.plan.ignored))
             report.out = str(self.plan.store)
-            strength = described(self.options.strength, self.options.blend_with)
-            report.summary.strength = strength.strip()
+            report.summary.strength = self.strength.strip()
             report.summary.model = identified(self.model)
-            if self.options.output_strength == 0:
-                report.summary.cautions.append(NOTHING_NOTE)
-            sheet = Sheet(self.options.sheet, f"{self.model}{strength}") if self.options.sheet else None
+            report.summary.cautions += self.strength_cautions()
+            sheet = Sheet(self.options.sheet, f"{identified(self.model)}{self.strength}") if self.options.sheet else None
             if sheet is not None:
                 held.callback(sheet.draft.drop)
             yield Sinks(held.enter_context(Journal(self.plan.store, self.settings, self._versions())), report, sheet)

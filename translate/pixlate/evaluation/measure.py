@@ -19,6 +19,7 @@ from pixlate.inference.conditions import Arrays, ImageConditions
 from pixlate.inference.executor import Executor
 from pixlate.inference.models import load_for_pictures
 from pixlate.inference.pictures import from_model
+from pixlate.inference.ready import identified
 from pixlate.inference.strength import blend, described
 from pixlate.options import output_strength
 from pixlate.plugin.manager import installed
@@ -36,7 +37,7 @@ class Evaluation:
     """How good a model's outputs are."""
 
     model: str
-    """Its name or file."""
+    """Its name and version, or file, and how it was blended."""
     device: str
     metrics_device: str
     """Where those metrics ran that use PyTorch."""
@@ -129,7 +130,14 @@ def evaluate(
     found = {figure.metric: figure for meter in meters for figure in meter.figures()}
     figures = tuple(found[kind.name] for kind in chosen)
     return Evaluation(
-        f"{model}{described(strength, blend_with)}", translator.device, metrics_device, sets.layout, len(sets.sources), len(sets.targets), figures, tuple(notes)
+        f"{identified(model)}{described(strength, blend_with)}",
+        translator.device,
+        metrics_device,
+        sets.layout,
+        len(sets.sources),
+        len(sets.targets),
+        figures,
+        tuple(notes),
     )
 
 

@@ -29,7 +29,7 @@ def find(model: str | Path) -> Path:
     if path.is_file():
         return path
     if path.is_dir():
-        raise PixlateError(f"expected a model file for --model, but {model} is a folder; export a run with `pixlate export {model} model.onnx`")
+        raise PixlateError(f"expected a model file, but {model} is a folder; export a run with `pixlate export {model} model.onnx`")
     if path.suffix or path.parent.name:
         raise PixlateError(f"there is no such file: {printable(shown(model))}, given as the model; check its path, or name a ready model of `pixlate models`")
     raise PixlateError(unknown(str(model)))

@@ -9,6 +9,7 @@ from PIL import Image
 
 from pixlate.errors import PixlateError
 from pixlate.images.picture import Pixels, full_scale
+from pixlate.inference.ready import identified
 from pixlate.options import check_strength
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.translator import Translator
@@ -16,6 +17,7 @@ from pixlate.plugin.translator import Translator
 STRIP = 256
 """Source rows computed at once, so that no more than a small part of a large picture is in floating point."""
 NOTHING_NOTE = "strength 0 leaves nothing of the model: each output is its source, enlarged bicubically where the model enlarges"
+SAME_NOTE = "the model and the one that it is blended with are the same, so each output is as without --blend-with"
 
 
 def require_blendable(spec: ModelSpec) -> None:
@@ -104,4 +106,4 @@ def described(strength: float | None, blend_with: object = None) -> str:
     """Return what is added to the name of a model, such as `` at strength 0.5``; nothing where it is used as it is."""
     if strength is None or (strength == 1 and blend_with is None):
         return ""
-    return f"{'' if blend_with is None else f' blended with {blend_with}'} at strength {strength:g}"
+    return f"{'' if blend_with is None else f' blended with {identified(str(blend_with))}'} at strength {abs(strength):g}"  # abs: of -0.0

@@ -4,6 +4,11 @@ import os
 import sys
 from pathlib import Path
 
+TAG = "CACHEDIR.TAG"
+"""Name of the file that marks a cache."""
+TAGGED = b"Signature: 8a477f597d28d172789f06886806bc55\n# Pixlate can make these files again; `pixlate cache clear` removes them.\n"
+"""What it says."""
+
 
 def cache_folder() -> Path:
     """Return the folder of what Pixlate can make again: ``PIXLATE_CACHE``, else ``pixlate`` in the platform's folder of caches. It need not exist."""
@@ -25,6 +30,17 @@ def models_folder() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support" / "pixlate" / "models"
     return _xdg("XDG_DATA_HOME", ".local/share") / "pixlate" / "models"
+
+
+def tag(folder: Path) -> None:
+    """Mark a folder of files whose names begin with a SHA-256 as a cache (the Cache Directory Tagging Specification), which `pixlate cache clear` empties.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    path = folder / TAG
+    if not path.exists():
+        path.write_bytes(TAGGED)
 
 
 def _xdg(variable: str, default: str) -> Path:
