@@ -1,7 +1,7 @@
 """The Swift Parameter-free Attention Network: an efficient super-resolution generator whose training weights fuse into plain convolutions."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -111,6 +111,14 @@ class SPAN(Layered):
         last = QuietConv2d if scale == 1 else nn.Conv2d
         self.upsampler = nn.Sequential(last(channels, 3 * (scale * shrink) ** 2, 3, padding=1), nn.PixelShuffle(scale * shrink))
         self.halo = halo(self.modules(), shrink, scale)
+
+    def misfit(self, names: Collection[str]) -> str:
+        """Return why weights, by their names, are of a network that computes otherwise; nothing where they are not of SPAN, or of this one."""
+        if "conv_1.sk.weight" not in names or ("no_norm" in names) != self.normalise:
+            return ""
+        plain, normalised = "takes images as they are, which the tensor no_norm says", "subtracts a mean from images, as its authors' does"
+        ours, theirs = (normalised, plain) if self.normalise else (plain, normalised)
+        return f"expected weights of SPAN that {ours}, got those of one that {theirs}"
 
     def activations(self, images: Tensor) -> Iterator[Tensor]:
         """Yield the images, the first convolution, each block, what the last convolutions gather from them, and the output."""

@@ -36,11 +36,17 @@ def take_over(gan: GAN, weights: Mapping[str, Tensor]) -> str:
     """Copy the weights whose name and shape match, such as the body of a generator trained for another scale; say how many, which must not be none.
 
     Counters of steps stay.
+
+    Raises:
+        PixlateError: None matches, or a network says by its ``misfit`` that those of its names are of one that computes otherwise.
     """
     own = gan.state_dict()
     matching = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape and value.ndim}
     if not matching:
         raise PixlateError("expected weights of the same network to start from, but no tensor has a matching name and shape; check --start-from")
+    for place, network in gan.named_modules():
+        if (misfit := getattr(network, "misfit", None)) and (reason := misfit({name.removeprefix(f"{place}.") for name in weights})):
+            raise PixlateError(f"{reason}; use others, or leave out --start-from")
     gan.load_state_dict(own | matching)
     new = [name for name, value in own.items() if name not in matching and value.ndim]
     return f"took over {len(matching)} of {len(matching) + len(new)} tensors{f' (new: {name_some(new, 3)})' if new else ''}"
