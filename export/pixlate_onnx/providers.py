@@ -4,7 +4,6 @@ ONNX Runtime asked for CUDA that cannot load prints an error and runs on the CPU
 """
 
 import ctypes
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import onnxruntime
 from pixlate.errors import PixlateError
 from pixlate.plugin.check import Check
 from pixlate.system.extras import install
+from pixlate.system.user import cache_folder, tag
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
@@ -139,9 +139,18 @@ def _tensorrt_options(number: int, precision: str, cache_folder: Path | None) ->
 
 
 def engine_folder(digest: str) -> Path:
-    """Return the folder in which TensorRT keeps the engines of one model, by the digest of its file."""
-    base = os.environ.get("XDG_CACHE_HOME") or (os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else None)
-    return (Path(base) if base else Path.home() / ".cache") / "pixlate" / "tensorrt" / digest[:16]
+    """Make and return the folder in which TensorRT keeps the engines of one model, by the digest of its file."""
+    engines = cache_folder() / "tensorrt"
+    folder = engines / digest[:16]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tag(engines)
+    except OSError as error:
+        raise PixlateError(
+            f"TensorRT keeps its engines in {engines}, which cannot be written ({error.strerror}); free some space there, change its "
+            "permissions, or name another folder with PIXLATE_CACHE"
+        ) from error
+    return folder
 
 
 def _missing(*names: str) -> str:

@@ -147,7 +147,6 @@ def _with_engines(path: Path, device: str, model: bytes = b"") -> Chosen:
     plain = providers.choose(device)
     metadata = _session(path, _options(), plain.providers[1:], plain.device, model).get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     chosen = providers.choose(device, ModelSpec.from_json(metadata).precision if metadata else "float32", folder)
-    folder.mkdir(parents=True, exist_ok=True)
     if not any(folder.glob("*.engine")):
         warnings.warn(f"TensorRT builds an engine for each new size of {path.name}; this takes minutes, once, and is kept in {folder}", stacklevel=2)
     return chosen

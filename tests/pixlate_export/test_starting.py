@@ -39,9 +39,7 @@ def build(method: str, seed: int, **changes: str) -> GAN:
         ("cyclegan", {}, "target_to_source", ExportOptions("float")),
     ],
 )
-def test_weights_of_an_exported_file_are_those_of_the_run(
-    method: str, changes: dict[str, str], generator: str, options: ExportOptions, tmp_path: Path
-) -> None:
+def test_weights_of_an_exported_file_are_those_of_the_run(method: str, changes: dict[str, str], generator: str, options: ExportOptions, tmp_path: Path) -> None:
     trained, new = build(method, 1, **changes), build(method, 2, **changes)
     export_gan(trained, tmp_path / "model.onnx", ORIGIN, options, generator)
     said = take_over(new, weights_to_start_from(str(tmp_path / "model.onnx")))
@@ -52,7 +50,9 @@ def test_weights_of_an_exported_file_are_those_of_the_run(
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PixlateError, match=r"expected an ONNX file for --start-from, but .*missing\.onnx cannot be read \(No such file or directory\); check its path"):
+    with pytest.raises(
+        PixlateError, match=r"expected an ONNX file for --start-from, but .*missing\.onnx cannot be read \(No such file or directory\); check its path"
+    ):
         weights_to_start_from(str(tmp_path / "missing.onnx"))
     damaged = tmp_path / "damaged.onnx"
     damaged.write_bytes(b"\x08\xff\xff")

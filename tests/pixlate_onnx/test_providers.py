@@ -10,6 +10,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
+from pixlate.cli.cache import clear_folder
 from pixlate.errors import PixlateError
 from pixlate_onnx import providers
 from pixlate_onnx.providers import TINY_MODEL, Chosen
@@ -73,8 +74,25 @@ def test_tensorrt_keeps_its_engines_and_computes_in_the_models_precision(monkeyp
 
 
 def test_engines_of_two_models_are_cached_in_two_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert providers.engine_folder("a" * 64) == tmp_path / "pixlate/tensorrt" / ("a" * 16) != providers.engine_folder("b" * 64)
+    monkeypatch.setenv("PIXLATE_CACHE", str(tmp_path / "cache"))
+    assert providers.engine_folder("a" * 64) == tmp_path / "cache/tensorrt" / ("a" * 16) != providers.engine_folder("b" * 64)
+    assert providers.engine_folder("a" * 64).is_dir()
+
+
+def test_engines_are_removed_with_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PIXLATE_CACHE", str(tmp_path / "cache"))
+    for name in ("TensorrtExecutionProvider_graph_main_sm90.engine", "TensorrtExecutionProvider_cache_sm90.timing"):
+        (providers.engine_folder("a" * 64) / name).write_bytes(b"x" * 1000)
+    (tmp_path / "cache/tensorrt/mine.txt").write_text("mine")
+    assert clear_folder(tmp_path / "cache") == (2, 2000)
+    assert [str(path.relative_to(tmp_path / "cache")) for path in (tmp_path / "cache").rglob("*")] == ["tensorrt", "tensorrt/mine.txt"]
+
+
+def test_engines_that_cannot_be_cached_are_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PIXLATE_CACHE", str(tmp_path / "file"))
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(PixlateError, match=r"TensorRT keeps its engines in .*/file/tensorrt, which cannot be written \(.*\); .*PIXLATE_CACHE"):
+        providers.engine_folder("a" * 64)
 
 
 def test_missing_tensorrt_is_named_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:

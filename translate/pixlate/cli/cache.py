@@ -12,7 +12,9 @@ from pixlate.system.locking import UNSUPPORTED, lock_file
 from pixlate.system.user import TAG, TAGGED, cache_folder
 
 app = App(
-    name="cache", help="Files that Pixlate made for itself, such as models that are made on first use, and a teacher's pictures.", help_format="plaintext"
+    name="cache",
+    help="Files that Pixlate made for itself, such as models that are made on first use, engines of TensorRT and a teacher's pictures.",
+    help_format="plaintext",
 )
 
 
@@ -31,7 +33,7 @@ def clear() -> int:
 def clear_folder(folder: Path) -> tuple[int, int]:
     """Remove the files that were made in a folder and below; return how many, and their bytes.
 
-    They are those that locks name, unless one is being made, and those that have a digest for a name in folders that are tagged as a cache of Pixlate.
+    They are those that locks name, unless one is being made, and those that have a digest, or a folder of one, for a name in folders that are tagged as a cache of Pixlate.
     """
     count, freed, used = _clear_tagged(folder)
     for lock in sorted(folder.rglob(".*.lock")):
@@ -69,7 +71,8 @@ def _clear_tagged(folder: Path) -> tuple[int, int, set[Path]]:
         if tag.is_symlink() or not tag.is_file() or tag.read_bytes() != TAGGED:
             continue
         for path in tag.parent.rglob("*"):
-            if re.match(r"\.?[0-9a-f]{64}", path.name) and path.is_file() and not path.is_symlink():
+            made = re.match(r"\.?[0-9a-f]{64}", path.name) or re.fullmatch("[0-9a-f]{16}", path.parent.name)
+            if made and path.is_file() and not path.is_symlink():
                 with suppress(FileNotFoundError):  # a training has given it its name meanwhile
                     freed, count = freed + path.lstat().st_size, count + 1
                     path.unlink()

@@ -33,7 +33,7 @@ def models_folder() -> Path:
 
 
 def tag(folder: Path) -> None:
-    """Mark a folder of files whose names begin with a SHA-256 as a cache (the Cache Directory Tagging Specification), which `pixlate cache clear` empties.
+    """Mark a folder of files whose names begin with a SHA-256, or which are in folders named by the first 16 digits of one, as a cache (the Cache Directory Tagging Specification), which `pixlate cache clear` empties.
 
     Raises:
         OSError: The folder cannot be written.
