@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 import pixlate
 from pixlate.errors import PixlateError
-from pixlate.inference.ready import cards, named
+from pixlate.inference.ready import cards, named, unavailable
 from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
 from pixlate.plugin.spec import Provenance
 from pixlate.system.extras import import_for
@@ -73,6 +73,8 @@ def _require_run_or_model(run: Path, model: Path) -> None:
     if (ready := named(str(run))) is not None and ready[0].path.suffix.lower() != ".onnx":
         raise PixlateError(f"expected a model that is an ONNX file, got {run}, which is made of weights; write: pixlate import {ready[0].path} {model}")
     if not run.exists() and not run.suffix and named(str(run)) is None:
+        if lacking := unavailable(str(run)):
+            raise PixlateError(lacking)
         near = get_close_matches(str(run), cards(), 1)
         remedy = f"did you mean {near[0]}?" if near else "check its path, or see `pixlate models`"
         raise PixlateError(f"expected a run folder with options.toml, but {run} has none, and no ready model has that name; {remedy}")

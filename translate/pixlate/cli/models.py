@@ -113,7 +113,7 @@ def remove(name: str) -> int:
 
 def _row(card: ModelCard, spec: ModelSpec | None, size: int | None) -> dict[str, Any]:
     """Return a card as a program reads it; ``spec`` and ``bytes`` are null until the file is made."""
-    values = {item.name: getattr(card, item.name) for item in fields(card)}
+    values = {item.name: getattr(card, item.name) for item in fields(card) if item.name != "unavailable"}
     return values | {
         "path": str(card.path),
         "card": str(card.card or ""),

@@ -16,12 +16,17 @@ from pixlate.system.user import models_folder
 
 def cards() -> dict[str, ModelCard]:
     """Return the ready models by name: those of all plugins, and those that the user has added."""
-    return {name: record.card for name, record in added().items()} | installed().offered(ModelCard)
+    return {name: record.card for name, record in added().items()} | _offered()
+
+
+def _offered() -> dict[str, ModelCard]:
+    """Return the models of packages that can be used here."""
+    return {name: card for name, card in installed().offered(ModelCard).items() if not card.unavailable}
 
 
 def hidden() -> list[str]:
     """Return a sentence for each added model whose name a package has come to use."""
-    both = sorted(added().keys() & installed().offered(ModelCard).keys())
+    both = sorted(added().keys() & _offered().keys())
     return [f"the model {name} that you have added is hidden by one of a package; remove it with `pixlate models remove {name}`" for name in both]
 
 
@@ -61,8 +66,17 @@ def other_versions(model: str | Path) -> dict[str, Path]:
     return {f"{card.name}@{number}": path for number, path in files.items() if number != chosen and path.is_file()}
 
 
+def unavailable(model: str) -> str:
+    """Return the sentence that refuses a model that a package offers but that cannot be used here; nothing where there is none of that name."""
+    name = model.partition("@")[0]
+    card = installed().offered(ModelCard).get(name)
+    return f"the model {name} cannot be used here: {card.unavailable}" if card is not None and card.unavailable and name not in added() else ""
+
+
 def unknown(model: str) -> str:
     """Return the sentence that refuses what is neither a ready model's name nor a path."""
+    if lacking := unavailable(model):
+        return lacking
     ready = cards()
     near = get_close_matches(model.partition("@")[0], ready, 1)
     reason = installed().why("model", model) or (f"did you mean {near[0]}?" if near else "see `pixlate models`")

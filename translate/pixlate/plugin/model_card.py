@@ -33,6 +33,9 @@ class ModelCard(Offer, kind="model"):
     make: Callable[[Path], None] | None = None
     """Writes the model file at a path that ends as ``path`` does; called on first use where ``path``, then in :func:`pixlate.cache_folder`, has no file."""
 
+    unavailable: str = ""
+    """Why the model cannot be used here, with the remedy, such as an extra that is not installed; it is then not listed, and its name is refused with this."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if "@" in self.name:
