@@ -16,6 +16,7 @@ from pixlate.images.picture import Pixels
 from pixlate.inference.batcher import Abandoned
 from pixlate.inference.conditions import Conditions, stacked
 from pixlate.inference.executor import Executor
+from pixlate.inference.files import digest_model
 from pixlate.inference.sizes import allowed_side
 from pixlate.inference.speed import Speed
 from pixlate.options import output_strength
@@ -48,18 +49,14 @@ class Weights:
     """Which weights a model has."""
 
     sha256: str = ""
-    """Of its file, in hexadecimal digits; of the words ``SHA256 SHA256 STRENGTH`` where two files are blended; empty where it is not known."""
+    """Of its file, in hexadecimal digits; of the words ``SHA256 SHA256`` where it has two; of the words ``SHA256 SHA256 STRENGTH`` where two files are blended; empty where it is not known."""
     version: str = ""
     """Version of Pixlate that exported it; empty where the file does not say."""
 
     @classmethod
     def of(cls, path: Path, spec: ModelSpec, other: Path | None = None, strength: float | None = None) -> "Weights":
         """Return those of a model file, or between those of two."""
-        digests = []
-        for each in (path, other):
-            if each is not None:
-                with each.open("rb") as stream:
-                    digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
+        digests = [digest_model(each) for each in (path, other) if each is not None]
         blended = hashlib.sha256(f"{' '.join(digests)} {strength!r}".encode()).hexdigest()
         return cls(digests[0] if other is None else blended, spec.provenance.version)
 

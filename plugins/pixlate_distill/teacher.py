@@ -18,6 +18,7 @@ from pixlate.data.degradation import Degradation
 from pixlate.data.pixels import UnreadableImage
 from pixlate.images import Pixels
 from pixlate.inference.executor import Executor
+from pixlate.inference.files import digest_model
 from pixlate.inference.models import find
 from pixlate.inference.ready import named
 from pixlate.places.paths import digest_file, make_folders
@@ -50,7 +51,7 @@ class Teacher:
             raise pixlate.PixlateError("expected --teacher with the model to learn from, got none; name one of `pixlate models` or a model file")
         self.options = options
         path = find(options.teacher)
-        self.name, self.path, self.sha256 = Path(options.teacher).name, path, digest_file(path)
+        self.name, self.path, self.sha256 = Path(options.teacher).name, path, digest_model(path)
         self._executor = Executor(pixlate.load(options.teacher), "auto", "auto")
         self.spec = spec = self._executor.spec
         if not spec.takes_image or spec.conditions:

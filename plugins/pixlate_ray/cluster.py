@@ -11,11 +11,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from pixlate.convert.conversion import Task
 from pixlate.convert.plan import Plan
 from pixlate.errors import PixlateError
+from pixlate.inference.files import files_of_model
 from pixlate.inference.models import find
 from pixlate.plugin.place import Place, Store
 from pixlate.system.cores import granted_cores
@@ -77,8 +79,8 @@ class Cluster:
         node = ray.get_runtime_context().get_node_id()
         self._arguments = (
             Setup(task.path.name, options, task.settings, store if store.shared else None, self.share.cores, scratch, node),
-            ray.put(task.path.read_bytes()),
-            ray.put(b"" if task.options.blend_with is None else find(task.options.blend_with).read_bytes()),
+            ray.put(contents(task.path)),
+            ray.put({} if task.options.blend_with is None else contents(find(task.options.blend_with))),
         )
         self.lanes: list[Lane] = []
         self.device = self.refused = ""
@@ -115,6 +117,11 @@ class Cluster:
         """End the workers."""
         for lane in self.lanes:
             self.ray.kill(lane.worker)
+
+
+def contents(model: Path) -> dict[str, bytes]:
+    """Return the files of a model by the suffixes of their names."""
+    return {path.suffix: path.read_bytes() for path in files_of_model(model)}
 
 
 def refuse_private(plan: Plan, device: str, machines: int = 1) -> None:

@@ -7,7 +7,7 @@ store, each with its entry.
 import os
 import socket
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -121,9 +121,9 @@ class Results(Report):
 
 
 class Worker:
-    """Loads a model from its bytes, and those of the one it is blended with, once and converts what it is given; each is an actor of Ray, in a process of its own."""
+    """Loads a model from its files by their suffixes, and those of the one it is blended with, once and converts what it is given; each is an actor of Ray, in a process of its own."""
 
-    def __init__(self, setup: Setup, model: bytes, other: bytes = b"") -> None:
+    def __init__(self, setup: Setup, model: Mapping[str, bytes], other: Mapping[str, bytes]) -> None:
         self._setup, self._refused, self._stopping = setup, "", False
         self._conversion: Conversion | None = None
         self._host = f"the worker on {socket.gethostname()}"
@@ -133,11 +133,13 @@ class Worker:
             os.environ["PIXLATE_CORES"] = str(setup.cores)
             with tempfile.TemporaryDirectory(prefix="pixlate-", dir=setup.scratch or None) as folder:
                 path = Path(folder) / setup.model
-                path.write_bytes(model)
+                for suffix, content in model.items():
+                    path.with_suffix(suffix).write_bytes(content)
                 options = setup.options
                 if options.blend_with is not None:
-                    beside = path.with_name(f"{path.stem}.other{path.suffix}")
-                    beside.write_bytes(other)
+                    beside = path.with_name(f"other {path.name}")
+                    for suffix, content in other.items():
+                        beside.with_suffix(suffix).write_bytes(content)
                     options = replace(options, blend_with=beside)
                 self._executors = load_executors(path, options)
         except PixlateError as error:

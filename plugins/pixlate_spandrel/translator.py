@@ -62,7 +62,7 @@ class TorchTranslator:
         peak, scale = full_scale(pixels), self.spec.scale
         height, width = pixels.shape[1:3]
         padded = pad(pixels, *allowed_size(height, width, self.spec), self.spec.padding)
-        given = torch.from_numpy(np.ascontiguousarray(padded) if pixels.dtype == np.uint8 else padded.astype(np.int32))
+        given = torch.from_numpy(np.require(padded, requirements=("C", "W")) if pixels.dtype == np.uint8 else padded.astype(np.int32))
         # Two threads may run the model, and cuDNN's settings are the process's own. Searching for kernels at each new shape would take longer than it saves.
         with self._lock, torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=False):
             images = given.to(self.device).permute(0, 3, 1, 2).to(torch.float32) / peak

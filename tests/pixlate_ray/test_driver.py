@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.pixlate.conftest import Nearest, folder, outputs, save, tree
+from tests.pixlate.weights.test_ncnn import small
 from tests.pixlate_onnx.test_interpolation import network
 
 import pixlate
@@ -31,7 +32,7 @@ from pixlate.places.paths import version_of
 from pixlate.plugin.place import Store
 from pixlate.plugin.translator import Translator
 from pixlate_ray import RayOptions, cluster, driver, worker
-from pixlate_ray.cluster import Cluster, Share, divide, refuse_private, refuse_unreachable
+from pixlate_ray.cluster import Cluster, Share, contents, divide, refuse_private, refuse_unreachable
 from pixlate_ray.driver import ClusterRun
 from pixlate_ray.worker import Answer, Order, Setup, Worker
 
@@ -324,6 +325,11 @@ def test_existing_outputs_are_not_submitted(tmp_path: Path, start: Start, ray: R
     assert start(source, tmp_path / "out", on_exists="overwrite").converted == 4
 
 
+def model_files(setup: Setup) -> dict[str, bytes]:
+    """The file of the stand-in model, which is empty."""
+    return {Path(setup.model).suffix: b""}
+
+
 def order(path: Path, index: int = 0) -> Order:
     return Order(index, Job(LocalPlace(str(path)), f"{path.stem}{index}.png", "png"), version_of(str(path)), True)
 
@@ -334,7 +340,7 @@ def test_a_source_missing_or_different_on_a_remote_worker_fails_alone(tmp_path: 
     (tmp_path / "gone.png").unlink()
     save(tmp_path / "other.png", 30, 30)
     ray.node = "far"
-    results = [answer.result for answer in Worker(setup, b"").convert([gone, other, good])]
+    results = [answer.result for answer in Worker(setup, model_files(setup), {}).convert([gone, other, good])]
     assert [result.status for result in results] == ["failed", "failed", "converted"]
     assert re.search(r"the worker on \S+ cannot read it \(there is no such file", results[0].reason)
     assert "has another file under this path" in results[1].reason
@@ -344,24 +350,34 @@ def test_a_source_missing_or_different_on_a_remote_worker_fails_alone(tmp_path: 
 def test_workers_have_the_strength_and_the_second_file(blended: bool, tmp_path: Path, setup: Setup) -> None:
     first, second = network(tmp_path / "a.onnx", 1), network(tmp_path / "b.onnx", 2)
     options = ConvertOptions(strength=0.3, blend_with="gone.onnx" if blended else None, device="cpu")  # the driver's path, which no other machine has
-    made = Worker(replace(setup, model="a.onnx", options=options), first.read_bytes(), second.read_bytes() if blended else b"")
+    made = Worker(replace(setup, model="a.onnx", options=options), contents(first), contents(second) if blended else {})
     (answer,) = made.convert([order(save(tmp_path / "a.png"), 0)])
     assert answer.result.status == "converted", answer.result.reason
     expected = pixlate.load(first, "cpu", strength=0.3, blend_with=second if blended else None)(np.asarray(Image.open(tmp_path / "a.png"))[None])[0]
     np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(answer.data))), expected)
 
 
+def test_workers_have_both_files_of_a_model_of_ncnn(tmp_path: Path, setup: Setup) -> None:
+    pytest.importorskip("spandrel")
+    model = small(tmp_path / "a model.v2.param")
+    made = Worker(replace(setup, model=model.name, options=ConvertOptions(device="cpu")), contents(model), {})
+    assert made.device() == {"device": "cpu"}
+    (answer,) = made.convert([order(save(tmp_path / "a.png"), 0)])
+    expected = pixlate.load(model, "cpu")(np.asarray(Image.open(tmp_path / "a.png"))[None])[0]
+    np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(answer.data))), expected)
+
+
 def test_another_version_of_pixlate_or_a_missing_device_is_refused(setup: Setup, use: Callable[[Translator], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     use(Nearest())
-    refused = Worker(replace(setup, version="0.0.1"), b"").device()["refused"]
+    refused = Worker(replace(setup, version="0.0.1"), model_files(setup), {}).device()["refused"]
     assert re.fullmatch(rf"the worker on \S+ cannot convert: it has Pixlate {pixlate.__version__}, and the command has 0\.0\.1; .*", refused)
-    assert Worker(setup, b"").device() == {"device": "cpu"}
+    assert Worker(setup, model_files(setup), {}).device() == {"device": "cpu"}
 
     def no_gpu(*arguments: object) -> None:
         raise PixlateError("no CUDA here")
 
     monkeypatch.setattr(worker, "load_executors", no_gpu)
-    assert Worker(setup, b"").device()["refused"].endswith(" cannot convert: no CUDA here")
+    assert Worker(setup, model_files(setup), {}).device()["refused"].endswith(" cannot convert: no CUDA here")
 
 
 def test_a_worker_that_cannot_convert_refuses_the_conversion_before_anything_is_written(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

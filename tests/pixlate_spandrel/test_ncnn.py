@@ -17,8 +17,9 @@ from torch.nn import functional
 import pixlate
 from pixlate import ImportOptions
 from pixlate.cli import main
+from pixlate.inference.files import ncnn_pair
 from pixlate.plugin.testing import make_photographs
-from pixlate.weights.ncnn import Layer, paths, read
+from pixlate.weights.ncnn import Layer, read
 from pixlate.weights.reading import read_weights, recognise
 from pixlate_spandrel.upscalers import with_plain_convolutions
 
@@ -132,7 +133,7 @@ def test_real_esrgan_gives_what_its_layers_say(name: str) -> None:
     assert (foreign.spec.scale, sum(each.numel() for each in foreign.network.parameters())) == NETWORKS[name]
     images = torch.rand(1, 3, 9, 12, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        pair = paths(path)
+        pair = ncnn_pair(path)
         assert pair is not None
         expected = run_layers(read(*pair), images)
         found = foreign.network(images)

@@ -39,5 +39,5 @@ def test_weights_of_span_that_normalises_its_images_are_refused(tmp_path: Path) 
     gan = pixlate_srgan.build(SRGANOptions(scale=2, network="span", channels=8, blocks=6, stages="pixel"))
     before = {name: value.clone() for name, value in gan.state_dict().items()}
     with pytest.raises(PixlateError, match="got those of one that subtracts a mean from images, as its authors' does; use others, or leave out --start-from"):
-        take_over(gan, weights_to_start_from(tmp_path / "published.safetensors"))
+        take_over(gan, weights_to_start_from(str(tmp_path / "published.safetensors")))
     assert all(torch.equal(value, before[name]) for name, value in gan.state_dict().items())

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tests import ncnn_files
 
 from pixlate import PixlateError
-from pixlate.weights.ncnn import paths, read
+from pixlate.inference.files import ncnn_pair
+from pixlate.weights.ncnn import read
 from pixlate.weights.ncnn_networks import read_network
 from pixlate.weights.reading import read_weights
 
@@ -35,7 +36,7 @@ def test_weights_come_back_under_the_published_names(half: bool, tmp_path: Path)
 
 
 def test_bin_alone_is_not_taken_for_ncnn(tmp_path: Path) -> None:
-    assert paths(tmp_path / "pytorch_model.bin") is None
+    assert ncnn_pair(tmp_path / "pytorch_model.bin") is None
     (tmp_path / "a.bin").write_bytes(b"\x47\x6b\x30\x01 and more")
     with pytest.raises(PixlateError, match=r"expected a \.param beside .*a\.bin"):
         read_weights(tmp_path / "a.bin")
@@ -111,4 +112,4 @@ def test_features_that_are_joined_without_end_are_refused(tmp_path: Path) -> Non
     for _ in range(100):
         value = writer.layer("Concat", [value, value])
     assert "of the kind Concat, with other options" in refusal(writer.save(tmp_path / "a.param"))
-    assert len(read(*(paths(tmp_path / "a.param") or ()))) == 101
+    assert len(read(*(ncnn_pair(tmp_path / "a.param") or ()))) == 101

@@ -19,13 +19,14 @@ from pixlate.images import ImageFile
 from pixlate.images.formats import writable
 from pixlate.images.write import require_held
 from pixlate.inference.conditions import ImageConditions
+from pixlate.inference.files import digest_model, files_of_model
 from pixlate.inference.models import find
 from pixlate.inference.pictures import refuse_opacity_through
 from pixlate.inference.ready import identified, other_versions
 from pixlate.inference.strength import NOTHING_NOTE, SAME_NOTE, described
 from pixlate.places.journal import Job, Journal, Outputs
 from pixlate.places.local import locate
-from pixlate.places.paths import digest_file, require_folder
+from pixlate.places.paths import require_folder
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.manager import installed
 from pixlate.plugin.place import FULL
@@ -127,14 +128,14 @@ def planned(sources: Sequence[str | Path], out: str | Path, model: str | Path, o
     if options.format is not None:
         options = replace(options, format=writable(options.format, formats).name)  # jpg is jpeg
     plan = make_plan([locate(source) for source in sources], locate(out), options, formats)
-    refuse_replaced(plan, options, [path] if other is None else [path, other])
+    refuse_replaced(plan, options, [*files_of_model(path), *(files_of_model(other) if other else ())])
     refuse_unwritable(plan, options)
     return Task(plan, model, path, options, settings_digest(path, options), formats, watch or (lambda report: None), watch is not None)
 
 
 def settings_digest(model: Path, options: ConvertOptions) -> str:
     """Return a digest of the model file and of the options that shape an output; those that 0.1 did not record only where they are given."""
-    shaping: dict[str, object] = {"format": options.format, "quality": options.quality, "strip_metadata": options.strip_metadata, "model": digest_file(model)}
+    shaping: dict[str, object] = {"format": options.format, "quality": options.quality, "strip_metadata": options.strip_metadata, "model": digest_model(model)}
     given: dict[str, object] = {"bucket": options.bucket if options.bucket != "auto" else None, "alpha": options.alpha if options.alpha != "bicubic" else None}
     given |= {
         "set": sorted(options.set),
@@ -142,7 +143,7 @@ def settings_digest(model: Path, options: ConvertOptions) -> str:
         "seed": options.seed,
         "lossless": options.lossless,
         "strength": None if options.strength in (None, 1) and options.blend_with is None else repr(float(options.strength or 0)),
-        "blend_with": None if options.blend_with is None else digest_file(find(options.blend_with)),
+        "blend_with": None if options.blend_with is None else digest_model(find(options.blend_with)),
     }
     shaping |= {name: value for name, value in given.items() if value}
     return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pixlate.data.folders import name_some
 from pixlate.errors import PixlateError
-from pixlate.inference.ready import file_of, named
+from pixlate.inference.ready import file_of, named, unavailable
 from pixlate.plugin.foreign import ImportOptions
 from pixlate.plugin.gan import GAN, MAIN_GENERATOR
 from pixlate.training.checkpoint import load_checkpoint
@@ -23,6 +23,8 @@ def weights_to_start_from(start: str) -> Mapping[str, Tensor]:
     path = Path(start)
     if not path.exists() and (ready := named(start)) is not None:
         path = file_of(*ready)
+    elif not path.exists() and (lacking := unavailable(start)):
+        raise PixlateError(lacking)
     if path.suffix.lower() == ".onnx" and not path.is_dir():
         return exported_weights(path)
     if path.suffix.lower() not in SUFFIXES and not path.is_file():

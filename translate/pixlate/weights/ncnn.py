@@ -45,17 +45,6 @@ class Layer:
         return self.options.get(option, (default,))[0]
 
 
-def paths(path: Path) -> tuple[Path, Path] | None:
-    """Return the ``.param`` and ``.bin`` that a path of one of them means, or None for another file; a ``.bin`` is PyTorch's where no ``.param`` is beside it."""
-    suffix = path.suffix.lower()
-    if suffix == ".param":
-        upper = path.with_suffix(".BIN")
-        return path, upper if path.suffix == ".PARAM" and upper.exists() else path.with_suffix(".bin")
-    if suffix == ".bin" and (param := path.with_suffix(".PARAM" if path.suffix == ".BIN" else ".param")).is_file():
-        return param, path
-    return None
-
-
 def read(param: Path, weights: Path) -> tuple[Layer, ...]:
     """Return the layers of a model, each with its weights in 32 bits; both files are read as untrusted.
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from pixlate.errors import PixlateError
-from pixlate.weights.ncnn import Array, Layer, paths, read
+from pixlate.inference.files import ncnn_pair
+from pixlate.weights.ncnn import Array, Layer, read
 
 RESIZED = "ncnn.resized"
 """Name of one number among the weights: the factor of a bicubic resizing after the network."""
@@ -39,7 +40,7 @@ def read_network(path: Path) -> Network:
     Raises:
         PixlateError: The files cannot be read, or are of a network that is unknown here.
     """
-    found = paths(path)
+    found = ncnn_pair(path)
     if found is None:
         raise PixlateError(f"expected a .param of ncnn, or a .bin beside one, got {path}; name a .param")
     return recognise(read(*found), found[0])

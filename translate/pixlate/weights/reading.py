@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pixlate.errors import PixlateError
+from pixlate.inference.files import ncnn_pair
 from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
 from pixlate.plugin.manager import installed
 from pixlate.system.extras import install
-from pixlate.weights import ncnn
 from pixlate.weights.discriminators import discriminator
 from pixlate.weights.ncnn_networks import RESIZED, read_network
 
@@ -51,7 +51,7 @@ def read_weights(path: Path, option: str = "") -> Weights:
     Raises:
         PixlateError: It is missing, damaged, holds code, no weights, or weights that are no numbers.
     """
-    if (pair := ncnn.paths(path)) is not None:
+    if (pair := ncnn_pair(path)) is not None:
         require_weights(path, option)
         return Weights(_checked(_tensors_of_ncnn(path), pair[1], 2 * _MOST_GROWTH))  # SPAN is stored fused, and its branches are four times as large
     tensors, left_out = _unwrapped(read_content(path, option), path)
@@ -70,7 +70,7 @@ def read_content(path: Path, option: str = "", only: Callable[[str], bool] | Non
 
 def require_weights(path: Path, option: str = "") -> str:
     """Refuse what is missing, empty or no file, without PyTorch; return what was expected, for further sentences."""
-    kind = "safetensors" if _is_safetensors(path) else "ncnn" if (pair := ncnn.paths(path)) else "PyTorch"
+    kind = "safetensors" if _is_safetensors(path) else "ncnn" if (pair := ncnn_pair(path)) else "PyTorch"
     wanted = f"expected {'an' if kind == 'ncnn' else 'a'} {kind} file{f' for {option}' if option else ''}"
     if path.is_dir():
         raise PixlateError(f"{wanted}, but {path} is a folder; name a file in it, or write `pixlate export` for a run of Pixlate's own")
