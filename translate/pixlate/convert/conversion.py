@@ -94,7 +94,7 @@ class Task:
         """Return what the user should know of a strength that leaves nothing of the model, or of two files that are the same."""
         cautions = [NOTHING_NOTE] if self.options.output_strength == 0 else []
         other = self.options.blend_with
-        return cautions + ([SAME_NOTE] if other is not None and digest_file(find(other)) == digest_file(self.path) else [])
+        return cautions + ([SAME_NOTE] if other is not None and digest_model(find(other)) == digest_model(self.path) else [])
 
     @contextmanager
     def open_sinks(self) -> Iterator[Sinks]:
