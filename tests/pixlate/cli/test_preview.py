@@ -14,11 +14,12 @@ from PIL import Image, ImageOps
 import pixlate
 from pixlate.cli import main
 from pixlate.data.degraded import DegradedImages
+from pixlate.images.contact_sheet import CAPTION, MARGIN
 from pixlate.plugin.data import Batch, Draw
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
 from pixlate.plugin.testing import make_photographs
-from pixlate.training.preview import CAPTION, MARGIN, preview
+from pixlate.training.preview import preview
 from pixlate.training.run import RunOptions
 
 Run = Callable[..., int]

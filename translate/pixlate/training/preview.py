@@ -1,27 +1,19 @@
 """A sheet of what training sees: the first samples of a run, each tensor of a batch in a row of its own."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from torch import Tensor
 
 from pixlate.data.folders import listed_as
 from pixlate.data.kinds import open_data
 from pixlate.data.loader import Loader
+from pixlate.images.contact_sheet import contact_sheet
 from pixlate.plugin.data import Role
 from pixlate.plugin.spec import ModelSpec
 from pixlate.training.run import RunOptions
-
-WIDEST = 1600
-"""Width of a sheet, in pixels, unless one sample is wider."""
-SMALLEST = 160
-"""Pictures are shown at least so large, enlarged by a whole number, so that their pixels can be seen."""
-LARGEST = 512
-"""Pictures are shown at most so large."""
-MARGIN, CAPTION = 8, 22
 
 
 @dataclass(frozen=True)
@@ -59,35 +51,7 @@ def preview(options: RunOptions, samples: int) -> PreviewSheet:
     shown = {name: [_picture(image) for image in values] for name, values in batch.items() if kind.roles[name] in ("image", "mask")}
     words = {name: [_words(name, value, kind.roles[name], spec) for value in values] for name, values in batch.items() if name not in shown}
     sizes = ", ".join(f"{name} {values.shape[3]}x{values.shape[2]}" for name, values in batch.items() if name in shown)
-    return PreviewSheet(_sheet(shown, words, samples), data.images, sizes)
-
-
-def _sheet(shown: Mapping[str, list[Image.Image]], words: Mapping[str, list[str]], samples: int) -> Image.Image:
-    width, height = (max(getattr(images[0], side) for images in shown.values()) for side in ("width", "height"))
-    times = max(1, -(-SMALLEST // max(width, height)))
-    share = min(1.0, LARGEST / max(width, height))
-    cell = tuple(max(1, round(side * times * share)) for side in (width, height))
-    font = ImageFont.load_default(14)
-    captions = max(int(font.getlength(name)) for name in (*shown, *words)) + 2 * MARGIN
-    rows = -(-samples // max(1, (WIDEST - captions) // (cell[0] + MARGIN)))
-    columns = -(-samples // rows)
-    block = len(shown) * (cell[1] + MARGIN) + len(words) * CAPTION + MARGIN
-    sheet = Image.new("RGB", (captions + columns * (cell[0] + MARGIN), MARGIN + rows * block), "white")
-    draw = ImageDraw.Draw(sheet)
-    for first in range(0, samples, columns):
-        top = MARGIN + first // columns * block
-        for name, images in shown.items():
-            draw.text((MARGIN, top), name, "black", font)
-            for column, image in enumerate(images[first : first + columns]):
-                enlarging = image.width <= cell[0]
-                sheet.paste(image.resize(cell, Image.Resampling.NEAREST if enlarging else Image.Resampling.BOX), (captions + column * (cell[0] + MARGIN), top))
-            top += cell[1] + MARGIN
-        for name, texts in words.items():
-            draw.text((MARGIN, top), name, "black", font)
-            for column, text in enumerate(texts[first : first + columns]):
-                draw.text((captions + column * (cell[0] + MARGIN), top), text, "black", font)
-            top += CAPTION
-    return sheet
+    return PreviewSheet(contact_sheet(shown, words), data.images, sizes)
 
 
 def _picture(image: Tensor) -> Image.Image:
