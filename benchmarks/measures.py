@@ -157,11 +157,11 @@ def inside(lines: RGB) -> NDArray[np.bool_]:
     return within
 
 
-def as_phones_store(target: RGB, generator: np.random.Generator) -> RGB:
-    """Return a picture blurred, reduced by 4, with noise, as JPEG shows it."""
+def as_phones_store(target: RGB, generator: np.random.Generator, scale: int = 4) -> RGB:
+    """Return a picture blurred, reduced by ``scale``, with noise, as JPEG shows it."""
     height, width = target.shape[:2]
     blurred = Image.fromarray(cv2.GaussianBlur(target, (0, 0), 1.0).astype(np.uint8))
-    small = np.array(blurred.resize((width // 4, height // 4), Image.Resampling.BICUBIC))
+    small = np.array(blurred.resize((width // scale, height // scale), Image.Resampling.BICUBIC))
     return jpeg(to_levels(small + generator.normal(0, 8, small.shape)), 50)
 
 

@@ -69,8 +69,9 @@ def test_generated_pages_are_current() -> None:
     "page",
     [
         *GUIDES,
-        *(ROOT / f"docs/{name}.md" for name in ("cluster", "coming_from", "deploy", "import", "plugins", "serve", "troubleshooting")),
+        *(ROOT / f"docs/{name}.md" for name in ("cluster", "coming_from", "deploy", "import", "models", "plugins", "serve", "troubleshooting")),
         ROOT / "CONTRIBUTING.md",
+        *sorted((ROOT / "plugins").glob("*/models/*.md")),
     ],
     ids=lambda page: page.name,
 )

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from pixlate.images.contact_sheet import MARGIN, contact_sheet
@@ -13,7 +14,7 @@ def pictures(count: int, side: int = SIDE) -> list[Image.Image]:
     return [Image.fromarray(np.random.default_rng((side, number)).integers(0, 256, (side, side, 3), np.uint8)) for number in range(count)]
 
 
-def at(sheet: Image.Image, row: int, right: int) -> np.ndarray:  # type: ignore[type-arg]
+def at(sheet: Image.Image, row: int, right: int) -> NDArray[np.uint8]:
     """Return the picture of a row of the first block, by its number from the right border."""
     left, top = sheet.width - (right + 1) * (SIDE + MARGIN), MARGIN + row * (SIDE + MARGIN)
     return np.asarray(sheet)[top : top + SIDE, left : left + SIDE]
