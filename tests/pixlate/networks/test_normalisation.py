@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from pixlate.networks.normalisation import norm_layer
+from pixlate.networks.normalisation import Norm, norm_layer
 
 
 def test_instance_norm_has_no_weights_and_no_running_statistics() -> None:
@@ -16,6 +16,17 @@ def test_instance_norm_has_no_weights_and_no_running_statistics() -> None:
     expected = (images - images.mean((2, 3), keepdim=True)) / (images.var((2, 3), correction=0, keepdim=True) + 1e-5).sqrt()
     assert torch.allclose(layer(images), expected, atol=1e-5)
     assert torch.equal(layer(images), layer.eval()(images))
+
+
+@pytest.mark.parametrize("kind", ["batch", "instance", "group"])
+@pytest.mark.parametrize("mean", [0.0, 20.0])
+def test_norms_are_computed_in_32_bits_under_mixed_precision(kind: Norm, mean: float) -> None:
+    features = (torch.randn(2, 32, 32, 32, generator=torch.Generator().manual_seed(0)) * 3 + mean).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = norm_layer(kind, 32)(features)
+    exact = norm_layer(kind, 32)(features.float()).detach()
+    assert found.dtype == torch.bfloat16
+    assert (found.float() - exact).square().mean() <= 1.1 * (exact.bfloat16().float() - exact).square().mean(), "no more than rounding the result"
 
 
 @given(st.integers(1, 300))

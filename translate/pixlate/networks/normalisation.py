@@ -2,12 +2,27 @@
 
 from typing import Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
 Norm = Literal["batch", "instance", "group", "none"]
 PER_IMAGE: tuple[Norm, ...] = ("instance", "group")
 """Norms whose statistics are those of each image, so that a tile is not normalised as the whole image is."""
 MOST_GROUPS = 32
+
+
+class InstanceNorm(nn.InstanceNorm2d):
+    """Instance norm whose statistics are computed in float32 under mixed precision too.
+
+    On CPUs PyTorch rounds the mean and the deviation to the features' 16 bits, unless there is a weight of 32.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the normalised features, of the same type."""
+        if features.dtype not in (torch.bfloat16, torch.float16):
+            return super().forward(features)
+        return functional.instance_norm(features, weight=torch.ones(features.shape[1], device=features.device), eps=self.eps)
 
 
 def norm_layer(kind: Norm, channels: int) -> nn.Module:
@@ -23,7 +38,7 @@ def norm_layer(kind: Norm, channels: int) -> nn.Module:
         case "batch":
             return nn.BatchNorm2d(channels)
         case "instance":
-            return nn.InstanceNorm2d(channels)
+            return InstanceNorm(channels)
         case "group":
             return nn.GroupNorm(max(groups for groups in range(1, min(MOST_GROUPS, channels) + 1) if channels % groups == 0), channels)
         case "none":
