@@ -42,7 +42,7 @@ def build(method: str, seed: int, **changes: str) -> GAN:
 def test_weights_of_an_exported_file_are_those_of_the_run(method: str, changes: dict[str, str], generator: str, options: ExportOptions, tmp_path: Path) -> None:
     trained, new = build(method, 1, **changes), build(method, 2, **changes)
     export_gan(trained, tmp_path / "model.onnx", ORIGIN, options, generator)
-    said = take_over(new, weights_to_start_from(str(tmp_path / "model.onnx")))
+    said = take_over(new, weights_to_start_from(str(tmp_path / "model.onnx"), new))
     expected, found = (gan.generators[generator].state_dict() for gan in (trained, new))
     tolerance = 1e-3 if options.half_weights else 0
     assert all(torch.allclose(found[name], expected[name], rtol=tolerance, atol=tolerance / 100) for name in expected)
@@ -50,26 +50,27 @@ def test_weights_of_an_exported_file_are_those_of_the_run(method: str, changes: 
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    gan = build("pix2pix", 1)
     with pytest.raises(
         PixlateError, match=r"expected an ONNX file for --start-from, but .*missing\.onnx cannot be read \(No such file or directory\); check its path"
     ):
-        weights_to_start_from(str(tmp_path / "missing.onnx"))
+        weights_to_start_from(str(tmp_path / "missing.onnx"), gan)
     damaged = tmp_path / "damaged.onnx"
     damaged.write_bytes(b"\x08\xff\xff")
     with pytest.raises(PixlateError, match=r"damaged\.onnx cannot be read \(it is damaged\); check its path"):
-        weights_to_start_from(str(damaged))
+        weights_to_start_from(str(damaged), gan)
     foreign = tmp_path / "foreign.onnx"
     onnx.save(onnx.ModelProto(), foreign)
     with pytest.raises(PixlateError, match=r"expected an ONNX file that `pixlate export` wrote for --start-from, got .*foreign\.onnx; name the run"):
-        weights_to_start_from(str(foreign))
-    export_gan(build("pix2pix", 1), tmp_path / "batch.onnx", ORIGIN, generator="source_to_target")
+        weights_to_start_from(str(foreign), gan)
+    export_gan(gan, tmp_path / "batch.onnx", ORIGIN, generator="source_to_target")
     with pytest.raises(PixlateError, match=r"expected a file without batch norm for --start-from, .*batch\.onnx, whose convolutions have taken it in"):
-        weights_to_start_from(str(tmp_path / "batch.onnx"))
+        weights_to_start_from(str(tmp_path / "batch.onnx"), gan)
 
 
 @pytest.mark.parametrize("name", ["upscale-x2", "photo-x4", "day-to-night", "night-to-day", "sketch-to-photo"])
 def test_ready_models_can_be_trained_on(name: str) -> None:
-    weights = weights_to_start_from(name)
+    weights = weights_to_start_from(name, build("pix2pix", 1))
     (generator,) = {key.split(".")[1] for key in weights}
     assert generator == ("target_to_source" if name == "night-to-day" else "source_to_target")
     assert all(value.dtype == torch.float32 and value.isfinite().all() for value in weights.values()) and len(weights) > 10

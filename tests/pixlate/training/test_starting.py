@@ -29,6 +29,22 @@ def test_body_of_x2_is_taken_over_into_x4(make_run: MakeRun, fit: Fit, tmp_path:
     assert torch.equal(load_checkpoint(folder).average["generators.source_to_target.head.0.weight"], small["generators.source_to_target.head.0.weight"])
 
 
+def test_what_is_not_taken_over_is_named(make_run: MakeRun) -> None:
+    def build(**options: Any) -> Any:
+        run = make_run(**options)
+        return run.method.build(run.method_options)
+
+    before = build(tail="direct", blocks=2)
+    assert take_over(build(tail="direct", blocks=2), before.state_dict()) == f"took over {len(before.state_dict())} of {len(before.state_dict())} tensors"
+    generator = "generators.source_to_target"
+    assert take_over(build(scale=4, tail="direct", blocks=1), before.state_dict()) == (
+        f"took over 6 of 8 tensors (of another shape there: {generator}.tail.0.weight, {generator}.tail.0.bias; left out, as this network has none: "
+        f"{generator}.body.1.layers.0.weight, {generator}.body.1.layers.0.bias, {generator}.body.1.layers.2.weight and 1 more)"
+    )
+    said = take_over(build(scale=4, tail="staged", blocks=3), before.state_dict())
+    assert f"not there: {generator}.body.2.layers.0.weight" in said and f"left out, as this network has none: {generator}.tail.0.weight" in said
+
+
 def test_starting_from_weights_of_another_network_is_refused(make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
     gan = make_run().method.build(make_run().method_options)
     with pytest.raises(PixlateError, match="no tensor has a matching name and shape; check --start-from"):

@@ -108,7 +108,7 @@ class Session:
         """Start a new run: read what is held out, take over weights where requested, and write the options; return nothing to warn of."""
         training, trainer = self.options.training, self.trainer
         if training.start_from:
-            tell(f"{take_over(trainer.gan, weights_to_start_from(training.start_from))} from {training.start_from}")
+            tell(f"{take_over(trainer.gan, weights_to_start_from(training.start_from, trainer.gan))} from {training.start_from}")
             trainer.average.module.load_state_dict(trainer.gan.state_dict())
         if self.fabric.is_global_zero:
             for _ in trainer.data.validation():  # the first validation may be hours away

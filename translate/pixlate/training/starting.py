@@ -15,10 +15,11 @@ from pixlate.weights.exported import exported_weights
 from pixlate.weights.reading import SUFFIXES, read_weights, recognise
 
 
-def weights_to_start_from(start: str) -> Mapping[str, Tensor]:
+def weights_to_start_from(start: str, gan: GAN) -> Mapping[str, Tensor]:
     """Return the averaged weights of a run or checkpoint, those of a ready model or of an ONNX file of Pixlate's, or those of a file of another code base.
 
-    A plugin must recognise the last. Names of the file itself are kept beside those of the network that it makes of it: some networks here have the published names.
+    A plugin must recognise the last. Names of the file itself are kept in the place of those of the network that it makes of it where they are those of ``gan``:
+    some networks here have the published names.
     """
     path = Path(start)
     if not path.exists() and (ready := named(start)) is not None:
@@ -31,13 +32,18 @@ def weights_to_start_from(start: str) -> Mapping[str, Tensor]:
         return load_checkpoint(path).average
     published = read_weights(path, "--start-from").tensors
     foreign = recognise(published, ImportOptions(), path)
-    return {f"generators.{MAIN_GENERATOR}.{name}": tensor for name, tensor in {**published, **foreign.network.state_dict()}.items()}
+    names = [{f"generators.{MAIN_GENERATOR}.{name}": tensor for name, tensor in state.items()} for state in (foreign.network.state_dict(), published)]
+    own = gan.state_dict().keys()
+    return max(names, key=lambda state: len(own & state.keys()))
 
 
 def take_over(gan: GAN, weights: Mapping[str, Tensor]) -> str:
-    """Copy the weights whose name and shape match, such as the body of a generator trained for another scale; say how many, which must not be none.
+    """Copy the weights whose name and shape match, such as the body of a generator trained for another scale, of which there must be some.
 
     Counters of steps stay.
+
+    Returns:
+        How many these are, which ones are new because the weights have none or others of another shape, and which ones of theirs have no place here.
 
     Raises:
         PixlateError: None matches, or a network says by its ``misfit`` that those of its names are of one that computes otherwise.
@@ -51,4 +57,10 @@ def take_over(gan: GAN, weights: Mapping[str, Tensor]) -> str:
             raise PixlateError(f"{reason}; use others, or leave out --start-from")
     gan.load_state_dict(own | matching)
     new = [name for name, value in own.items() if name not in matching and value.ndim]
-    return f"took over {len(matching)} of {len(matching) + len(new)} tensors{f' (new: {name_some(new, 3)})' if new else ''}"
+    parts = {
+        "of another shape there": [name for name in new if name in weights],
+        "not there": [name for name in new if name not in weights],
+        "left out, as this network has none": [name for name, value in weights.items() if name not in own and value.ndim],
+    }
+    named = "; ".join(f"{which}: {name_some(names, 3)}" for which, names in parts.items() if names)
+    return f"took over {len(matching)} of {len(matching) + len(new)} tensors{f' ({named})' if named else ''}"
