@@ -1,5 +1,6 @@
 """What photographs lose: each step against an independent computation."""
 
+import re
 from io import BytesIO
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from pixlate import PixlateError
 from pixlate.data.degradation import Degradation, darkened, from_linear, reduced, stored, to_linear, with_photons
 from pixlate.options import DegradedOptions
 
@@ -129,3 +131,21 @@ def test_second_order_of_no_strength_is_near_the_reduction() -> None:
     }
     source = made(PHOTOGRAPH, 1, degradation="second-order", **gentle)
     assert np.abs(source.astype(float) - PHOTOGRAPH).mean() < 4
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"noise": 20.0, "noise_share": 1.5}, "expected --noise-share of at most 1, got 1.5; lower it"),
+        ({"noise": 20.0, "grey_noise": 2.0}, "expected --grey-noise of at most 1, got 2.0; lower it"),
+        ({"jpeg": 30, "jpeg_share": 1.1}, "expected --jpeg-share of at most 1, got 1.1; lower it"),
+        ({"degradation": "second-order", "gaussian_share": 1.1}, "expected --gaussian-share of at most 1, got 1.1; lower it"),
+        ({"degrade_validation": True}, "expected --degrade-validation with a degradation, such as --noise 25, only, got True without it"),
+        ({"darken": 2.0, "darken_least": 3.0}, "expected --darken-least of at most --darken, 2.0, got 3.0; lower it"),
+        ({"degradation": "second-order", "noise": 3.0}, "expected --noise with --degradation simple only, got 3.0 without it"),
+        ({"degradation": "second-order", "jpegs": (95, 30)}, "expected --jpegs with each least value before its largest, got (95, 30); change their order"),
+    ],
+)
+def test_impossible_degradations_are_refused(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(PixlateError, match=re.escape(sentence)):
+        DegradedOptions(**options)

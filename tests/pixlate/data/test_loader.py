@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from pixlate.data.degraded import DegradedImages
 from pixlate.data.loader import Loader
 from pixlate.data.pairing import PairedImages, UnpairedImages
 from pixlate.errors import PixlateError
-from pixlate.options import DataOptions, PairedOptions, UnpairedOptions
+from pixlate.options import DataOptions, DegradedOptions, PairedOptions, UnpairedOptions
 from pixlate.plugin.data import Batch, Draw, stack
 from pixlate.plugin.testing import make_photographs
 
@@ -60,6 +61,16 @@ def test_file_that_cannot_be_read_comes_out_of_batch_by_name(images: PairedImage
     images.pairs[2][0].write_bytes(b"\x89PNG\r\n\x1a\n")
     with closing(Loader(images, DataOptions(workers=2), silent)) as loader, pytest.raises(PixlateError, match=r"/002\.png: "):
         loader.batch(images.draw(0, 6, 0), 16)
+
+
+def test_degraded_samples_are_the_same_with_any_number_of_threads(tmp_path: Path) -> None:
+    options = DegradedOptions(patch=16, hold_out=1, degradation="second-order", degrade_validation=True)
+    images = DegradedImages([make_photographs(tmp_path, 3, 96, 104)], 2, options)
+    batches = []
+    for workers in (1, 2, 5):
+        with closing(Loader(images, DataOptions(workers=workers), silent)) as loader:
+            batches.append([*(loader.batch(images.draw(start, 6, 3), 16)["source"] for start in (0, 6)), *(held["source"] for held in images.validation())])
+    assert all(torch.equal(one, other) for later in batches[1:] for one, other in zip(batches[0], later, strict=True))
 
 
 @pytest.mark.parametrize("workers", [1, 4])

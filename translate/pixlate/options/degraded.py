@@ -89,9 +89,10 @@ class DegradedOptions(DataOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_least(self, blur_before=0, blur=0, noise=0, jpeg=1, darken=0, darken_least=0, shot_noise=0, read_noise=0)
+        check_most(self, blur_before=64, blur=64, noise=255, jpeg=100, darken=16, shot_noise=1, read_noise=1)
         shares = ("gaussian_share", "grey_noise_share", "grey_noise", "noise_share", "jpeg_share")
         check_least(self, **dict.fromkeys(shares, 0))
-        check_most(self, blur_before=64, blur=64, noise=255, jpeg=100, darken=16, shot_noise=1, read_noise=1, gaussian_share=1, grey_noise_share=1)
+        check_most(self, **dict.fromkeys(shares, 1))
         if not self.rescale or not all(0 < factor <= 1 for factor in self.rescale):
             raise PixlateError(f"expected --rescale of fractions above 0 and up to 1, got {self.rescale}; 1.0 is the photograph's own size")
         second = self.degradation == "second-order"
@@ -100,6 +101,8 @@ class DegradedOptions(DataOptions):
         check_used(self, self.noise > 0, "--noise above 0", "noise_share", "grey_noise")
         check_used(self, self.jpeg < 100, "--jpeg below 100", "jpeg_share")
         check_used(self, self.darken > 0, "--darken above 0", "darken_least", "shot_noise", "read_noise")
+        degraded = second or any(getattr(self, name) != getattr(DegradedOptions, name) for name in SIMPLE)
+        check_used(self, degraded, "a degradation, such as --noise 25,", "degrade_validation")
         if self.darken_least > self.darken:
             raise PixlateError(f"expected --darken-least of at most --darken, {self.darken}, got {self.darken_least}; lower it")
         self._check_second_order()
