@@ -23,10 +23,11 @@ CHECKSUM = "4502df9d0a88873911ea191cb2be5147d190f6a7f4c21731a418960f6bdb8e8f"
 
 
 class HEDDistance(nn.Module):
-    """How far two batches of RGB images, (batch, 3, height, width) in [0, 1], are apart for HED's trunk, as a scalar; 0 for equal ones, at most 4.
+    """How far two batches of RGB images, (batch, 3, height, width) in [0, 1], are apart for HED's trunk, as a scalar; 0 for equal ones, at most 2.
 
     The features of each layer are divided by their length over the channels, their squared differences summed over the channels, and averaged over positions and
-    layers: LPIPS (Zhang et al. 2018, equation 1) with all channels alike. The network is frozen: gradients reach the first batch alone.
+    layers: LPIPS (Zhang et al. 2018, equation 1) with all channels alike. Features are not negative, so that none are more than a right angle apart. The network is
+    frozen: gradients reach the first batch alone.
 
     Args:
         network: The network, such as :func:`load_hed` returns.
