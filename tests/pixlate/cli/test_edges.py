@@ -31,7 +31,11 @@ def draw(monkeypatch: pytest.MonkeyPatch) -> Draw:
 
 @pytest.fixture
 def photographs(tmp_path: Path) -> Path:
-    make_photographs(tmp_path / "photographs/sub", 2, 40, 48)
+    for path in make_photographs(tmp_path / "photographs/sub", 2, 40, 48).iterdir():
+        with Image.open(path) as image:
+            image.paste("black", (4, 4, 44, 20))
+            image.paste("white", (4, 10, 44, 14))
+            image.save(path)
     return tmp_path / "photographs"
 
 
@@ -61,6 +65,26 @@ def test_drawings_that_exist_are_kept(draw: Draw, photographs: Path, tmp_path: P
     assert draw(photographs, tmp_path / "out", "--strengths", 0.4) == 0
     assert capsys.readouterr().out == f"1 drawings written, 1 kept that were there, into {tmp_path / 'out'}\n"
     assert (tmp_path / "out/sub/001.png").read_bytes() == b"touched up by hand"
+
+
+@pytest.mark.parametrize("other", [["--strengths", 0.5], ["--strengths", 0.4, "--thickness", 2], ["--strengths", 0.4, "--drawer", "contours"]], ids=str)
+def test_drawings_made_in_another_way_are_not_kept_as_if_they_were_these(
+    other: list[object], draw: Draw, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw(photographs, tmp_path / "out", "--strengths", 0.4)
+    (tmp_path / "out/sub/000.png").unlink()
+    capsys.readouterr()
+    assert draw(photographs, tmp_path / "out", *other) == 2
+    (printed,) = capsys.readouterr().err.splitlines()
+    assert f"got {tmp_path}/out/sub/001.png made with --drawer hed --strengths 0.4 --thickness 1; name another folder" in printed
+    assert not (tmp_path / "out/sub/000.png").exists()
+
+
+def test_blank_drawings_are_counted(draw: Draw, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "even").mkdir()
+    Image.new("RGB", (40, 40), "grey").save(tmp_path / "even/one.png")
+    assert draw(tmp_path / "even", tmp_path / "out", "--strengths", 0.9) == 0
+    assert "1 drawings written (1 blank, without a line of that strength: lower --strengths), into" in capsys.readouterr().out
 
 
 def test_photograph_that_cannot_be_read_is_named_and_the_others_are_drawn(

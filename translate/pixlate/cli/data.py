@@ -70,12 +70,12 @@ def edges(
     out: Path,
     *,
     drawer: Literal["hed", "contours"] = "hed",
-    strengths: Annotated[tuple[float, ...], Parameter(negative_iterable=(), consume_multiple=True)] = (0.2, 0.4, 0.6),
+    strengths: Annotated[tuple[float, ...], Parameter(negative_iterable=(), consume_multiple=True)] = (0.2, 0.35, 0.5),
     thickness: float = 1.0,
 ) -> int:
     """Draw the outlines of photographs, as sources for paired training; exit code 1 if some could not be read.
 
-    Drawings that exist are kept, so an interrupted command goes on where it stopped. Train with: pixlate train pix2pix OUT/0.4 PHOTOGRAPHS
+    Drawings that exist are kept, so an interrupted command goes on where it stopped; those that were made with other options are refused. Train with: pixlate train pix2pix OUT/0.35 PHOTOGRAPHS
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def edges(
         About half the width of a line, in pixels.
     """
     if not strengths or not all(0 < strength < 1 for strength in strengths) or len(set(strengths)) < len(strengths):
-        raise PixlateError(f"expected --strengths above 0 and below 1, each once, got {' '.join(map(str, strengths)) or 'none'}; 0.2 0.4 0.6 are usual")
+        raise PixlateError(f"expected --strengths above 0 and below 1, each once, got {' '.join(map(str, strengths)) or 'none'}; 0.2 0.35 0.5 are usual")
     if not 0.3 <= thickness <= 16:
         raise PixlateError(f"expected --thickness from 0.3 to 16, got {thickness:g}; 1 is a thin pen")
     console = Console(stderr=True)
@@ -106,9 +106,10 @@ def edges(
     )
     for sentence in drawn.failed:
         print(sentence, file=sys.stderr)
+    blank = f" ({drawn.blank} blank, without a line of that strength: lower --strengths)" if drawn.blank else ""
     kept = f", {drawn.kept} kept that were there" if drawn.kept else ""
     failed = f", {len(drawn.failed)} photographs failed" if drawn.failed else ""
-    print(f"{drawn.written} drawings written{kept}{failed}, into {out}")
+    print(f"{drawn.written} drawings written{blank}{kept}{failed}, into {out}")
     return 1 if drawn.failed else 0
 
 
