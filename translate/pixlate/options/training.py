@@ -56,7 +56,7 @@ class TrainingOptions:
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """Arithmetic of the forward and backward pass; weights stay in 32 bits."""
     channels_last: bool = False
-    """Whether images are stored channels last, which is mostly faster on GPUs, and slower on CPUs."""
+    """Whether images are stored channels last, which is mostly faster on GPUs, and with bf16-mixed on CPUs that multiply matrices of bfloat16 (AMX)."""
     compile: bool = False
     """Whether to compile the networks with torch.compile, which takes a minute or more at the start."""
     device: str = "auto"
