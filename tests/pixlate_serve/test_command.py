@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.pixlate.conftest import write_sampler
-from tests.pixlate_serve.conftest import PNG, Server, picture
+from tests.pixlate.weights.test_ncnn import small
+from tests.pixlate_serve.conftest import PNG, Server, picture, pixels_of
 
 from pixlate.cli import main
 from pixlate.errors import PixlateError
@@ -117,6 +118,17 @@ def test_serving_never_imports_pytorch(launch: Callable[..., Server], tmp_path: 
     assert server.translate(picture(), "upscale-x2").status_code == 200
     assert server.stop() == 0
     assert loaded.read_text() == "set()"
+
+
+def test_a_model_of_ncnn_is_served_under_the_digest_of_both_its_files(launch: Callable[..., Server], tmp_path: Path) -> None:
+    pytest.importorskip("spandrel")
+    server = launch(f"my={small(tmp_path / 'a model.param')}")
+    answer = server.translate(picture(), "my")
+    assert answer.status_code == 200
+    assert pixels_of(answer.content).shape == (12, 18, 3)
+    words = " ".join(hashlib.sha256((tmp_path / f"a model{suffix}").read_bytes()).hexdigest() for suffix in (".param", ".bin"))
+    assert answer.headers["Pixlate-Model"] == f"my; sha256={hashlib.sha256(words.encode()).hexdigest()}"
+    assert server.stop() == 0
 
 
 def test_token_comes_from_the_environment_and_requests_are_printed_where_asked(

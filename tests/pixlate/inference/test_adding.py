@@ -2,13 +2,15 @@
 
 import hashlib
 import json
+import os
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
-from tests.pixlate.conftest import NEAREST, save, write_onnx
+from tests.pixlate.conftest import NEAREST, Nearest, save, write_onnx
 
 import pixlate
 from pixlate.cli.models import models
@@ -16,6 +18,7 @@ from pixlate.convert import ConvertOptions, convert
 from pixlate.inference import adding
 from pixlate.inference.added import added, record_of, remove
 from pixlate.inference.adding import add
+from pixlate.inference.files import files_of_model
 from pixlate.inference.models import find
 from pixlate.inference.ready import cards
 from pixlate.plugin.manager import Plugins
@@ -187,6 +190,40 @@ def test_half_a_model_of_ncnn_names_the_other_file(tmp_path: Path, own: Path) ->
     with pytest.raises(pixlate.PixlateError, match=r"a \.param and a \.bin of the same name, but .*a\.bin is not there"):
         add(str(tmp_path / "a.param"))
     assert left(own) == []
+
+
+@pytest.mark.parametrize(("named", "suffixes"), [("a.param", (".param", ".bin")), ("a.bin", (".param", ".bin")), ("a.PARAM", (".PARAM", ".BIN"))])
+@pytest.mark.parametrize("remote", [False, True], ids=["file", "address"])
+def test_a_model_of_ncnn_is_added_and_removed_with_both_its_files(
+    named: str, suffixes: tuple[str, str], remote: bool, tmp_path: Path, own: Path, site: tuple[str, dict[str, Answer]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[bytes] = []
+
+    def load(path: Path, device: str) -> Nearest:
+        opened.extend(file.read_bytes() for file in files_of_model(path))
+        return Nearest()
+
+    monkeypatch.setattr(adding, "load", load)
+    url, answers = site
+    contents = dict(zip(suffixes if not remote else (".param", ".bin"), (b"layers", b"weights"), strict=True))
+    for suffix, content in contents.items():
+        (tmp_path / f"a{suffix}").write_bytes(content)
+        answers[f"/a{suffix}"] = (200, {}, content)
+    source = f"{url}/{named.lower()}" if remote else str(tmp_path / named)
+    record = add(source, "mine", sha256=sha256(b"weights"))
+    assert opened == [b"layers", b"weights"] and left(own) == ["mine.bin", "mine.json", "mine.param"]
+    assert find("mine") == own / "mine.param" == record.files[0]
+    assert remove("mine") > len(b"layers" + b"weights")
+    assert left(own) == []
+
+
+def test_what_a_killed_command_has_left_is_removed_a_day_later(model: Path, own: Path) -> None:
+    for name, age in (("old", 25 * 3600), ("new", 3600)):
+        (own / f".adding-{name}").mkdir(parents=True)
+        (own / f".adding-{name}" / "half.onnx").write_bytes(b"half")
+        os.utime(own / f".adding-{name}", (time.time() - age,) * 2)
+    add(str(model), "mine")
+    assert left(own) == [".adding-new", "mine.json", "mine.onnx"]
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(model: Path, own: Path) -> None:

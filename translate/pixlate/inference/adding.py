@@ -2,12 +2,14 @@
 
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from pixlate.errors import PixlateError
 from pixlate.inference.added import NAME, SUFFIXES, Added, record_of
+from pixlate.inference.files import ncnn_pair
 from pixlate.inference.models import load
 from pixlate.inference.ready import cards
 from pixlate.places.paths import digest_file
@@ -17,6 +19,8 @@ from pixlate.system.user import models_folder
 
 MOST = 8_000_000_000
 """Most bytes of a downloaded file."""
+ABANDONED = 24 * 3600.0
+"""Age in seconds of a folder that no command is writing into any more."""
 Watch = Callable[[int, int | None], None]
 
 
@@ -41,6 +45,7 @@ def add(source: str, name: str = "", sha256: str = "", licence: str = "", watch:
     folder = models_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
         with tempfile.TemporaryDirectory(prefix=".adding-", dir=folder) as part:
             staged = [Path(part) / f"{name}{ending}" for ending in ((".param", ".bin") if suffix == ".param" else (suffix,))]
             for path in staged:
@@ -67,6 +72,13 @@ def add(source: str, name: str = "", sha256: str = "", licence: str = "", watch:
             f"the model cannot be added ({where}: {error.strerror or error}); check permissions and space, or name a folder with PIXLATE_MODELS"
         ) from error
     return record
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what commands that were killed have left half done."""
+    for part in folder.glob(".adding-*"):
+        if part.is_dir() and time.time() - part.stat().st_mtime > ABANDONED:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def _named(source: str, sha256: str) -> tuple[str, str]:
@@ -117,7 +129,11 @@ def _fetch(source: str, path: Path, watch: Watch | None) -> None:
         return
     given = Path(source).expanduser()
     if given.suffix.lower() in (".param", ".bin"):
-        given = given.with_suffix(path.suffix)
+        layers, weights = ncnn_pair(given) or (given.with_suffix(".param"), given)
+        given = layers if path.suffix == ".param" else weights
         if not given.is_file():
-            raise PixlateError(f"a model of ncnn is a .param and a .bin of the same name, but {given} is not there; put both into one folder")
+            raise PixlateError(
+                f"a model of ncnn is a .param and a .bin of the same name, but {given} is not there; put both into one folder, "
+                "or name a file of PyTorch weights .pth"
+            )
     shutil.copyfile(given, path)

@@ -2,7 +2,11 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from pixlate.errors import PixlateError
 
 TAG = "CACHEDIR.TAG"
 """Name of the file that marks a cache."""
@@ -11,25 +15,44 @@ TAGGED = b"Signature: 8a477f597d28d172789f06886806bc55\n# Pixlate can make these
 
 
 def cache_folder() -> Path:
-    """Return the folder of what Pixlate can make again: ``PIXLATE_CACHE``, else ``pixlate`` in the platform's folder of caches. It need not exist."""
+    """Return the folder of what Pixlate can make again: ``PIXLATE_CACHE``, else ``pixlate`` in the platform's folder of caches. It need not exist.
+
+    Raises:
+        PixlateError: The user has no home folder, and the variable is not set.
+    """
     if own := os.environ.get("PIXLATE_CACHE"):
         return Path(own).expanduser().absolute()
-    if sys.platform == "win32":
-        return _windows() / "pixlate" / "cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "pixlate"
-    return _xdg("XDG_CACHE_HOME", ".cache") / "pixlate"
+    with _home_named_by("PIXLATE_CACHE"):
+        if sys.platform == "win32":
+            return _windows() / "pixlate" / "cache"
+        if sys.platform == "darwin":
+            return Path.home() / "Library" / "Caches" / "pixlate"
+        return _xdg("XDG_CACHE_HOME", ".cache") / "pixlate"
 
 
 def models_folder() -> Path:
-    """Return the folder of added models: ``PIXLATE_MODELS``, else ``pixlate/models`` in the platform's folder of data. It need not exist."""
+    """Return the folder of added models: ``PIXLATE_MODELS``, else ``pixlate/models`` in the platform's folder of data. It need not exist.
+
+    Raises:
+        PixlateError: The user has no home folder, and the variable is not set.
+    """
     if own := os.environ.get("PIXLATE_MODELS"):
         return Path(own).expanduser().absolute()
-    if sys.platform == "win32":
-        return _windows() / "pixlate" / "models"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "pixlate" / "models"
-    return _xdg("XDG_DATA_HOME", ".local/share") / "pixlate" / "models"
+    with _home_named_by("PIXLATE_MODELS"):
+        if sys.platform == "win32":
+            return _windows() / "pixlate" / "models"
+        if sys.platform == "darwin":
+            return Path.home() / "Library" / "Application Support" / "pixlate" / "models"
+        return _xdg("XDG_DATA_HOME", ".local/share") / "pixlate" / "models"
+
+
+@contextmanager
+def _home_named_by(variable: str) -> Iterator[None]:
+    """Context in which a user without a home folder, as a service may be, is one sentence."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise PixlateError(f"this user has no home folder; name a folder with {variable}") from error
 
 
 def tag(folder: Path) -> None:

@@ -168,7 +168,7 @@ class _Weights:
 
     def _count(self, layer: Layer, option: int) -> int:
         number = layer.number(option)
-        if not 1 <= number <= 2**31:
+        if not 1 <= number <= 2**31 or number % 1:
             raise PixlateError(f"expected option {option} of {layer.name[:60]!r} in {self._param} to be a count, got {number:g}; download the file again")
         return int(number)
 

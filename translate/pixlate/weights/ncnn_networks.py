@@ -162,6 +162,8 @@ class _Actual(_Expressions):
             used.update(layer.inputs)
             made += layer.outputs
             self._values.update(dict.fromkeys(layer.outputs, value))
+        if (count := sum(layer.kind == "Input" for layer in layers)) != 1:
+            raise PixlateError(f"expected a network of one input, but {path} has {count}; use the model's PyTorch weights (.pth) instead")
         self._ends = [name for name in made if name not in used]
 
     def output(self) -> tuple[int, float]:
