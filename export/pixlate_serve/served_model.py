@@ -17,8 +17,11 @@ from pixlate.inference.batcher import Abandoned
 from pixlate.inference.conditions import Conditions, stacked
 from pixlate.inference.executor import Executor
 from pixlate.inference.files import digest_model
+from pixlate.inference.models import find
+from pixlate.inference.ready import identified, identified_if_any
 from pixlate.inference.sizes import allowed_side
 from pixlate.inference.speed import Speed
+from pixlate.inference.strength import system_used
 from pixlate.options import output_strength
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.translator import Translator
@@ -52,13 +55,15 @@ class Weights:
     """Of its file, in hexadecimal digits; of the words ``SHA256 SHA256`` where it has two; of the words ``SHA256 SHA256 STRENGTH`` where two files are blended; empty where it is not known."""
     version: str = ""
     """Version of Pixlate that exported it; empty where the file does not say."""
+    model: str = ""
+    """Name of the ready model, or path of the file; empty where it is not known."""
 
     @classmethod
-    def of(cls, path: Path, spec: ModelSpec, other: Path | None = None, strength: float | None = None) -> "Weights":
-        """Return those of a model file, or between those of two."""
-        digests = [digest_model(each) for each in (path, other) if each is not None]
+    def of(cls, model: str | Path, spec: ModelSpec, other: Path | None = None, strength: float | None = None) -> "Weights":
+        """Return those of a ready model or a model file, or between those of two files."""
+        digests = [digest_model(each) for each in (find(model), other) if each is not None]
         blended = hashlib.sha256(f"{' '.join(digests)} {strength!r}".encode()).hexdigest()
-        return cls(digests[0] if other is None else blended, spec.provenance.version)
+        return cls(digests[0] if other is None else blended, spec.provenance.version, str(model))
 
 
 class ServedModel:
@@ -80,6 +85,7 @@ class ServedModel:
         self.interpolated = options.blend_with is not None
         self.executor = Executor(translator, options.tile, options.batch, options.bucket)
         self._options = options
+        self._named, self._other = identified(weights.model) if weights.model else name, identified_if_any(options.blend_with)
         self._neutral = Conditions.neutral(self.spec)
 
     @property
@@ -87,6 +93,10 @@ class ServedModel:
         """Return name and weights as the header of an answer has them."""
         parts = {"version": self.weights.version, "sha256": self.weights.sha256}
         return "; ".join([self.name, *(f"{name}={value}" for name, value in parts.items() if value)]).encode("ascii", "replace").decode()
+
+    def system(self, strength: float) -> str:
+        """Return what a picture says made it, which has so much of the model in it."""
+        return system_used(self._named, self._options.strength if self.interpolated else strength, self._other)
 
     @property
     def max_pixels(self) -> int:

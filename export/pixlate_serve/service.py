@@ -151,7 +151,8 @@ class Service:
             del pixels
         picture = replace(picture, notes=(*picture.notes, *model.executor.notes(height, width)))
         self.metrics.translated(model.name, width * height)
-        return await workers.run(claim, encoded, output, picture, model.spec, format, options.quality, options.strip_metadata, strength)
+        system = model.system(strength)
+        return await workers.run(claim, encoded, output, picture, model.spec, format, options.quality, options.strip_metadata, strength, system)
 
     def _hold(self, claim: Claim, upload: int, taken: int, pixels: int, format: str) -> None:
         """Hold an upload and what its picture takes; 413 with the largest that is accepted where it is more than there is for all."""

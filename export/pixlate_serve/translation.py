@@ -92,15 +92,17 @@ def split_hole(picture: Picture, mask: str) -> tuple[Picture, dict[str, Pixels]]
     return replace(picture, alpha=None), {mask: 255 - to_8_bits(picture.alpha)[:, :, None]}
 
 
-def encoded(output: Pixels, source: Picture, spec: ModelSpec, format: str, quality: int, strip_metadata: bool, strength: float = 1.0) -> Answer:
-    """Return the file of a translated picture, which has so much of the model in it.
+def encoded(
+    output: Pixels, source: Picture, spec: ModelSpec, format: str, quality: int, strip_metadata: bool, strength: float = 1.0, system: str = ""
+) -> Answer:
+    """Return the file of a translated picture, which has so much of the model in it, and says what system made it.
 
     Raises:
         Refusal: 422 where the format does not take it, 413 where it is too large for the memory.
     """
     with _refused("not_writable"):
         picture = from_model(output, source, spec)
-        picture = to_srgb(picture) if strip_metadata else with_origin(picture, spec, strength)
+        picture = to_srgb(picture) if strip_metadata else with_origin(picture, spec, strength, system)
         data, notes = encode_picture(picture, format, quality=quality)
     return Answer(data, format, (*picture.notes, *notes))
 

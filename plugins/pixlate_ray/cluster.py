@@ -78,7 +78,7 @@ class Cluster:
         options = replace(task.options, device=device if self.share.gpus else "cpu")
         node = ray.get_runtime_context().get_node_id()
         self._arguments = (
-            Setup(task.path.name, options, task.settings, store if store.shared else None, self.share.cores, scratch, node),
+            Setup(task.path.name, options, task.settings, store if store.shared else None, self.share.cores, scratch, node, system=task.system),
             ray.put(contents(task.path)),
             ray.put({} if task.options.blend_with is None else contents(find(task.options.blend_with))),
         )

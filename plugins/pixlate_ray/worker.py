@@ -45,6 +45,8 @@ class Setup:
     node: str
     """Ray's name of the machine the driver runs on."""
     version: str = pixlate.__version__
+    system: str = ""
+    """What pictures say made them."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ class Worker:
                     results.add(Result(order.job.source, order.job.name, "failed", reason))
             plan = Plan(self._setup.store or LocalStore(outputs.parts), [order.job for order in orders if order.job.name not in results.results])
             options = replace(self._setup.options, on_exists="overwrite", report=None, sheet=None, fail_fast=False)
-            task = Task(plan, "", Path(), options, self._setup.settings, installed().image_formats(), lambda report: None)
+            task = Task(plan, "", Path(), options, self._setup.settings, installed().image_formats(), lambda report: None, system=self._setup.system)
             self._conversion = Conversion(task, Sinks(outputs, results, sheet), self._executors)
             if not self._stopping:
                 self._conversion.run()

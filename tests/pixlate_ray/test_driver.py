@@ -26,6 +26,7 @@ from pixlate.convert.plan import Plan, make_plan
 from pixlate.convert.report import Report, Summary
 from pixlate.errors import PixlateError
 from pixlate.images import BUILT_IN
+from pixlate.inference.strength import system_used
 from pixlate.places.journal import Job, Journal
 from pixlate.places.local import LocalPlace, LocalStore, locate
 from pixlate.places.paths import version_of
@@ -161,7 +162,7 @@ def start(ray: Ray, setup: Setup, use: Callable[[Translator], Path]) -> Start:
         chosen = ConvertOptions(threads=2, **options)
         plan, settings = make_plan([locate(source)], locate(out), chosen, BUILT_IN), settings_digest(model, chosen)
         ray.change, ray.tasks, ray.started, ray.killed = change, [], 0, 0
-        task = Task(plan, model, model, chosen, settings, BUILT_IN, watch)
+        task = Task(plan, model, model, chosen, settings, BUILT_IN, watch, system=system_used(str(model)))
         workers = Cluster(ray, task, 2, setup.scratch)
         workers.open()
         report = Report(None, len(plan.jobs) + len(plan.failures), plan.ignored)

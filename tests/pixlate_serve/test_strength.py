@@ -43,6 +43,12 @@ def test_request_says_its_strength_and_the_command_line_the_usual_one(start: Sta
             np.testing.assert_array_equal(pixels_of(server.translate(file(UPLOAD), query=query).content), expected(share))
 
 
+def test_answer_says_which_model_made_it_and_how(start: Start) -> None:
+    application = start(strength=0.25)
+    for query, expected in (("", "Pixlate nearest at strength 0.25"), ("?strength=0.5", "Pixlate nearest at strength 0.5"), ("?strength=1", "Pixlate nearest")):
+        assert f'AISystemUsed="{expected}"'.encode() in application.translate(file(UPLOAD), query=query).content
+
+
 @pytest.mark.parametrize("strength", ["-0.1", "1.01", "nan", "inf", "much", "", "0,5", "1\n2"])
 def test_strength_that_is_no_number_from_0_to_1_is_400(start: Start, strength: str) -> None:
     answer = start().send("POST", "/v1/models/nearest:translate", content=file(UPLOAD), headers=PNG, params={"strength": strength})
@@ -73,6 +79,7 @@ def test_server_blends_the_weights_of_two_files(launch: Callable[..., Server], t
     url = f"{server.url}/v1/models/a"
     answer = httpx.post(f"{url}:translate", content=file(UPLOAD), headers=PNG, timeout=60)
     np.testing.assert_array_equal(pixels_of(answer.content), pixlate.load(first, "cpu", blend_with=second, strength=0.3)(UPLOAD[None])[0])
+    assert b'AISystemUsed="Pixlate a.onnx blended with b.onnx at strength 0.3"' in answer.content
     refused = httpx.post(f"{url}:translate?strength=0.5", content=file(UPLOAD), headers=PNG, timeout=60)
     assert error_of(refused)[:2] == (400, "wrong_strength")
     digests = [sha256(path.read_bytes()).hexdigest() for path in (first, second)]

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +126,25 @@ def test_dry_run_says_the_strength_and_that_zero_leaves_nothing(
     assert main() == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["model"], found["strength"]) == (str(onnx_model), said.strip())
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.tif"])
+def test_picture_says_which_model_made_it_and_how(name: str, tmp_path: Path, onnx_model: Path) -> None:
+    Image.fromarray(noise(24, 24)).save(tmp_path / name)
+    ready, file = identified("upscale-x2"), onnx_model.name
+    plain = ConvertOptions(device="cpu")
+    cases: list[tuple[str | Path, ConvertOptions, str]] = [
+        ("upscale-x2", plain, f"Pixlate {ready}"),
+        ("upscale-x2", replace(plain, strength=0.5), f"Pixlate {ready} at strength 0.5"),
+        ("upscale-x2", replace(plain, strength=0.5, blend_with="upscale-x2"), f"Pixlate {ready} blended with {ready} at strength 0.5"),
+        (onnx_model, replace(plain, strength=1), f"Pixlate {file}"),
+    ]
+    for number, (model, options, expected) in enumerate(cases):
+        out = tmp_path / f"{number}"
+        assert convert(tmp_path / name, out, model, options).converted == 1
+        assert f'AISystemUsed="{expected}"'.encode() in (out / name).read_bytes()
+    assert convert(tmp_path / name, tmp_path / "bare", onnx_model, replace(plain, strip_metadata=True)).converted == 1
+    assert b"AISystemUsed" not in (tmp_path / "bare" / name).read_bytes()
 
 
 def test_picture_of_which_nothing_is_the_models_is_not_called_made_by_one(tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ from pixlate.inference.conditions import ImageConditions
 from pixlate.inference.files import digest_model, files_of_model
 from pixlate.inference.models import find
 from pixlate.inference.pictures import refuse_opacity_through
-from pixlate.inference.ready import identified, other_versions
-from pixlate.inference.strength import NOTHING_NOTE, SAME_NOTE, described
+from pixlate.inference.ready import identified, identified_if_any, other_versions
+from pixlate.inference.strength import NOTHING_NOTE, SAME_NOTE, described, system_used
 from pixlate.places.journal import Job, Journal, Outputs
 from pixlate.places.local import locate
 from pixlate.places.paths import require_folder
@@ -61,6 +61,8 @@ class Task:
     """Called after each result."""
     survey: bool = False
     """Whether sizes are read ahead from headers, so that the time left is known."""
+    system: str = ""
+    """What pictures say made them."""
 
     def fitted(self, spec: ModelSpec) -> "tuple[Task, ImageConditions]":
         """Return the task without the conditions that are given their default, and the conditions of its images, once its plan is known to be possible.
@@ -88,7 +90,7 @@ class Task:
     @property
     def strength(self) -> str:
         """What is added to the name of the model where it is not used as it is, such as `` at strength 0.5``."""
-        return described(self.options.strength, self.options.blend_with)
+        return described(self.options.strength, identified_if_any(self.options.blend_with))
 
     def strength_cautions(self) -> list[str]:
         """Return what the user should know of a strength that leaves nothing of the model, or of two files that are the same."""
@@ -130,7 +132,8 @@ def planned(sources: Sequence[str | Path], out: str | Path, model: str | Path, o
     plan = make_plan([locate(source) for source in sources], locate(out), options, formats)
     refuse_replaced(plan, options, [*files_of_model(path), *(files_of_model(other) if other else ())])
     refuse_unwritable(plan, options)
-    return Task(plan, model, path, options, settings_digest(path, options), formats, watch or (lambda report: None), watch is not None)
+    system = system_used(identified(model), options.strength, identified_if_any(options.blend_with))
+    return Task(plan, model, path, options, settings_digest(path, options), formats, watch or (lambda report: None), watch is not None, system)
 
 
 def settings_digest(model: Path, options: ConvertOptions) -> str:
@@ -153,7 +156,7 @@ class Run:
     """One run through a task, by any engine: it reports results, and shuts down cleanly."""
 
     def __init__(self, task: Task, sinks: Sinks) -> None:
-        self.plan, self.options, self.formats, self.watch = task.plan, task.options, task.formats, task.watch
+        self.plan, self.options, self.formats, self.watch, self.system = task.plan, task.options, task.formats, task.watch, task.system
         self.journal, self.report, self.sheet = sinks.journal, sinks.report, sinks.sheet
         self._stopping = self._full = False
         self._survey = task.survey

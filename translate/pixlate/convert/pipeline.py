@@ -264,7 +264,7 @@ class Conversion(Run):
             if read.given is not None:
                 output = blend(output, read.given, strength)
             picture = from_model(output, read.picture, self.spec, read.opacity)
-            picture = to_srgb(picture) if self.options.strip_metadata else with_origin(picture, self.spec, strength)
+            picture = to_srgb(picture) if self.options.strip_metadata else with_origin(picture, self.spec, strength, self.system)
             notes = write_picture(picture, part, job.format, quality=self.options.quality, lossless=self.options.lossless, formats=self.formats)
             if self.sheet is not None:
                 self.sheet.add(job.name, read.picture, picture)

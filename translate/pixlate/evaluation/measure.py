@@ -19,7 +19,7 @@ from pixlate.inference.conditions import Arrays, ImageConditions
 from pixlate.inference.executor import Executor
 from pixlate.inference.models import load_for_pictures
 from pixlate.inference.pictures import from_model
-from pixlate.inference.ready import identified
+from pixlate.inference.ready import identified, identified_if_any
 from pixlate.inference.strength import blend, described
 from pixlate.options import output_strength
 from pixlate.plugin.manager import installed
@@ -130,7 +130,7 @@ def evaluate(
     found = {figure.metric: figure for meter in meters for figure in meter.figures()}
     figures = tuple(found[kind.name] for kind in chosen)
     return Evaluation(
-        f"{identified(model)}{described(strength, blend_with)}",
+        f"{identified(model)}{described(strength, identified_if_any(blend_with))}",
         translator.device,
         metrics_device,
         sets.layout,

@@ -94,10 +94,13 @@ def without_pixels(picture: Picture) -> Picture:
     return replace(picture, pixels=np.broadcast_to(np.zeros(1, picture.pixels.dtype), picture.pixels.shape))
 
 
-def with_origin(picture: Picture, spec: ModelSpec, strength: float = 1.0) -> Picture:
-    """Return the picture with the IPTC digital source type in its XMP, added to what was there; as it is where a strength of 0 left nothing of the model."""
+def with_origin(picture: Picture, spec: ModelSpec, strength: float = 1.0, system: str = "") -> Picture:
+    """Return the picture with the IPTC digital source type, and the ``system`` that made it, in its XMP; as it is where a strength of 0 left nothing of the model.
+
+    The system is what :func:`pixlate.inference.strength.system_used` says.
+    """
     if strength == 0 and spec.scale == 1:
         return picture
     kind = "algorithmicallyEnhanced" if spec.scale > 1 else "compositeWithTrainedAlgorithmicMedia"
-    xmp, note = add_origin(picture.metadata.xmp, kind)
+    xmp, note = add_origin(picture.metadata.xmp, kind, system)
     return replace(picture, metadata=replace(picture.metadata, xmp=xmp), notes=(*picture.notes, *([note] if note else [])))

@@ -56,6 +56,11 @@ def identified(model: str | Path) -> str:
     return str(model) if found is None else f"{found[0].name}@{found[1]}"
 
 
+def identified_if_any(model: str | Path | None) -> str | None:
+    """Return None for none, and any other model as :func:`identified` does."""
+    return None if model is None else identified(model)
+
+
 def other_versions(model: str | Path) -> dict[str, Path]:
     """Return the files of the other versions of a ready model, as far as they exist, by names such as ``upscale-x4@1``."""
     found = named(str(model))

@@ -1,6 +1,7 @@
 """How much of a model's output is in the result: the output blended with its source, enlarged bicubically where the model enlarges."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,10 @@ from PIL import Image
 
 from pixlate.errors import PixlateError
 from pixlate.images.picture import Pixels, full_scale
-from pixlate.inference.ready import identified
 from pixlate.options import check_strength
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.translator import Translator
+from pixlate.system.text import printable
 
 STRIP = 256
 """Source rows computed at once, so that no more than a small part of a large picture is in floating point."""
@@ -102,8 +103,13 @@ def blended(translator: Translator, strength: float) -> Translator:
     return _Blended(translator, strength)
 
 
-def described(strength: float | None, blend_with: object = None) -> str:
-    """Return what is added to the name of a model, such as `` at strength 0.5``; nothing where it is used as it is."""
+def described(strength: float | None, blend_with: str | None = None) -> str:
+    """Return what is added to the name of a model, such as `` at strength 0.5``; nothing where it is used as it is. Names are as ``identified`` returns them."""
     if strength is None or (strength == 1 and blend_with is None):
         return ""
-    return f"{'' if blend_with is None else f' blended with {identified(str(blend_with))}'} at strength {abs(strength):g}"  # abs: of -0.0
+    return f"{'' if blend_with is None else f' blended with {blend_with}'} at strength {abs(strength):g}"  # abs: of -0.0
+
+
+def system_used(model: str, strength: float | None = None, blend_with: str | None = None) -> str:
+    """Return what a picture says made it (IPTC's AISystemUsed), such as ``Pixlate upscale-x4@2 at strength 0.5``; of paths the last names."""
+    return printable(f"Pixlate {Path(model).name}{described(strength, None if blend_with is None else Path(blend_with).name)}")

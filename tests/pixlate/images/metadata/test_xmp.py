@@ -109,3 +109,27 @@ def test_orientation_is_found_and_set_upright_in_every_form(form: str) -> None:
 def test_malformed_xmp_packets_never_lose_the_picture(packet: bytes) -> None:
     marked, _ = add_origin(packet, "algorithmicallyEnhanced")
     assert b"http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicallyEnhanced" in marked
+
+
+SYSTEM = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}AISystemUsed"
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        ("", "Pixlate a&b@2 at strength 0.5"),
+        ("<ipx:AISystemUsed>A generator</ipx:AISystemUsed>", "A generator; Pixlate a&b@2 at strength 0.5"),
+        ("<ipx:AISystemUsed>Pixlate a&amp;b@2 at strength 0.5</ipx:AISystemUsed>", "Pixlate a&b@2 at strength 0.5"),
+    ],
+)
+def test_what_made_a_picture_follows_what_made_its_source(before: str, expected: str) -> None:
+    packet = DARKTABLE.replace("<ipx:Event>", f"{before}<ipx:Event>")
+    result, note = add_origin(packet.encode(), "algorithmicallyEnhanced", "Pixlate a&b@2 at strength 0.5")
+    root = ElementTree.fromstring(result.decode().lstrip("\ufeff"))
+    assert [node.attrib[SYSTEM] for node in root.iter() if SYSTEM in node.attrib] == [expected] and not list(root.iter(SYSTEM)) and note == ""
+    assert _values(result) == [VALUE] and b"Regatta" in result
+
+
+def test_system_of_a_source_stays_where_none_is_named() -> None:
+    packet = DARKTABLE.replace("<ipx:Event>", "<ipx:AISystemUsed>A generator</ipx:AISystemUsed><ipx:Event>")
+    assert b">A generator<" in add_origin(packet.encode(), "algorithmicallyEnhanced")[0]

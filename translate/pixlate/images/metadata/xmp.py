@@ -61,31 +61,47 @@ def without_ancestors(xmp: bytes) -> bytes:
     return text[:begin] + text[end + len(_ANCESTORS_END) :] if 0 <= begin < end else xmp
 
 
-def add_origin(xmp: bytes, digital_source_type: str) -> tuple[bytes, str]:
-    """Return the packet, which may be empty, with IPTC's DigitalSourceType set, and a note, empty where all that was in the packet is kept.
+def add_origin(xmp: bytes, digital_source_type: str, system: str = "") -> tuple[bytes, str]:
+    """Return the packet, which may be empty, with IPTC's DigitalSourceType and AISystemUsed set, and a note, empty where all that was in the packet is kept.
 
-    ``digital_source_type`` is a term of the vocabulary, such as ``trainedAlgorithmicMedia`` or ``algorithmicallyEnhanced``.
+    ``digital_source_type`` is a term of the vocabulary, such as ``trainedAlgorithmicMedia`` or ``algorithmicallyEnhanced``; ``system`` is what made the picture,
+    of printable characters, which follows what is there; empty leaves that as it is.
     """
     try:
-        return _with_origin(xmp if xmp.strip(b"\0 \t\r\n") else _EMPTY.encode(), digital_source_type), ""
+        return _with_origin(xmp if xmp.strip(b"\0 \t\r\n") else _EMPTY.encode(), digital_source_type, system), ""
     except (ValueError, ExpatError, RecursionError):
-        return _with_origin(_EMPTY.encode(), digital_source_type), "the XMP packet could not be read and was replaced"
+        return _with_origin(_EMPTY.encode(), digital_source_type, system), "the XMP packet could not be read and was replaced"
 
 
-def _with_origin(xmp: bytes, digital_source_type: str) -> bytes:
-    """Set the property in a packet; raises ValueError, ExpatError or RecursionError where the packet cannot be read."""
+def _with_origin(xmp: bytes, digital_source_type: str, system: str) -> bytes:
+    """Set the properties in a packet; raises ValueError, ExpatError or RecursionError where the packet cannot be read."""
     document = parsed(xmp)
     descriptions = document.getElementsByTagNameNS(RDF, "Description")
     top = [element for element in descriptions if element.parentNode is not None and element.parentNode.localName == "RDF"]
-    for element in top:
-        if element.hasAttributeNS(EXTENSION, "DigitalSourceType"):
-            element.removeAttributeNS(EXTENSION, "DigitalSourceType")
-        remove_children(element, [child for child in element.childNodes if (child.namespaceURI, child.localName) == (EXTENSION, "DigitalSourceType")])
+    values = {"DigitalSourceType": SOURCE_TYPES + digital_source_type}
+    _taken(top, "DigitalSourceType")
+    if system:
+        values["AISystemUsed"] = "; ".join(dict.fromkeys([*_taken(top, "AISystemUsed"), system]))
     home = top[0]
-    home.setAttributeNS(EXTENSION, f"{_prefix(home)}:DigitalSourceType", SOURCE_TYPES + digital_source_type)
+    prefix = _prefix(home)
+    for name, value in values.items():
+        home.setAttributeNS(EXTENSION, f"{prefix}:{name}", value)
     packet = written(document)
     document.unlink()
     return packet
+
+
+def _taken(elements: Iterable[minidom.Element], name: str) -> list[str]:
+    """Remove a property of IPTC Extension from the descriptions of a packet, and return the values that it had."""
+    values = []
+    for element in elements:
+        if element.hasAttributeNS(EXTENSION, name):
+            values.append(element.getAttributeNS(EXTENSION, name))
+            element.removeAttributeNS(EXTENSION, name)
+        children = [child for child in element.childNodes if (child.namespaceURI, child.localName) == (EXTENSION, name)]
+        values += ["".join(node.data for node in child.childNodes if node.nodeType == Node.TEXT_NODE) for child in children]
+        remove_children(element, children)
+    return [value.strip() for value in values if value.strip()]
 
 
 def remove_children(parent: minidom.Element, children: Iterable[object]) -> None:
