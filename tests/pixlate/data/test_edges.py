@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import pixlate.data.edges
-from pixlate.data.edges import draw_edges, random_edges
+from pixlate.data.edges import draw_edges, find_edges, random_edges
 from pixlate.data.pairing import PairedImages
 from pixlate.options import PairedOptions
 from pixlate.plugin.testing import make_photographs
@@ -79,3 +79,16 @@ def test_drawings_and_sources_in_files_are_mixed_by_their_share(calls: list[tupl
     images = PairedImages([tmp_path / "source", targets], PairedOptions(lines=0.5, line_drawer="hed", patch=64, resize=64, hold_out=0), 3, 3)
     from_file = [bool((images.load(draw, 64)["source"][0] < 0.05).all()) for draw in images.draw(0, 40, 0)]
     assert 8 < sum(from_file) < 32
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_large_photographs_are_reduced_for_hed_and_their_edges_stay_where_they_are(
+    channels: int, calls: list[tuple[int, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pixlate.data.edges, "MOST_PIXELS", 64 * 80 // 4)
+    pixels = np.repeat(ridge(64, 80, 24), channels, axis=2)
+    edges = find_edges(pixels)
+    assert calls == [(1, 3, 32, 40)]
+    assert edges.shape == (64, 80, 1) and edges.dtype == np.uint8
+    assert np.abs(edges.astype(int) - pixels[:, :, :1]).max() < 12
+    assert find_edges(pixels[:32, :40]).shape == (32, 40, 1) and calls[1] == (1, 3, 32, 40), "small ones are seen as they are"

@@ -84,7 +84,7 @@ def edges(
     out
         Folder for the drawings, PNG files of the photographs' names; with several strengths in a folder for each.
     drawer
-        hed draws outlines as a person does (extra [edges], about 2 s a photograph of 0.15 megapixels on one core); contours is where tones differ.
+        hed draws outlines as a person does (extra [edges], about 2 s a photograph of 0.15 megapixels on one core, and 2 megapixels at most, to which larger ones are reduced for it); contours is where tones differ.
     strengths
         Least strength of a line, above 0 and below 1, or several; a larger one leaves out more.
     thickness
