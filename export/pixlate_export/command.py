@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 import pixlate
 from pixlate.errors import PixlateError
+from pixlate.inference.files import ncnn_pair
 from pixlate.inference.ready import cards, named, unavailable
 from pixlate.plugin.foreign import ForeignGenerator, ImportOptions
 from pixlate.plugin.spec import Provenance
@@ -66,7 +67,7 @@ def export(
 
 def _require_run_or_model(run: Path, model: Path) -> None:
     """Refuse weights of other code bases, and what is not there, before a process is started."""
-    if run.suffix.lower() in (".pth", ".ckpt", ".safetensors"):
+    if run.suffix.lower() in (".pth", ".ckpt", ".safetensors") or ncnn_pair(run) is not None:
         raise PixlateError(
             f"expected a run of Pixlate's own or a model, got {run}, which is named as weights of another code base; write: pixlate import {run} {model}"
         )

@@ -11,6 +11,7 @@ import onnxruntime
 from pixlate.errors import PixlateError
 from pixlate.inference.sizes import allowed_side
 from pixlate.plugin.spec import METADATA_KEY, ModelSpec
+from pixlate.weights.reading import SUFFIXES
 
 _TYPES = {"tensor(uint8)": "TYPE_UINT8", "tensor(float)": "TYPE_FP32", "tensor(float16)": "TYPE_FP16", "tensor(int64)": "TYPE_INT64"}
 _NUMBERS = {"TYPE_UINT8": np.uint8, "TYPE_FP32": np.float32, "TYPE_FP16": np.float16, "TYPE_INT64": np.int64}
@@ -65,6 +66,8 @@ def read_interface(path: Path) -> Interface:
     Raises:
         PixlateError: It cannot be read, is damaged, keeps weights in other files, does not run on a CPU, or is no model of images.
     """
+    if path.suffix.lower() in SUFFIXES:
+        raise PixlateError(f"expected an ONNX file for Triton, got {path}, which is named as weights; write it as ONNX: pixlate import {path} model.onnx")
     try:
         model = path.read_bytes()
     except OSError as error:

@@ -207,6 +207,7 @@ def test_trained_exported_and_converted_from_the_command_line(tmp_path: Path, mo
         (["{run}", "model.pt"], r"expected a file named \*\.onnx, got model\.pt; change its ending"),
         (["missing", "{tmp}/model.onnx"], r"expected a run folder with options\.toml, but missing has none"),
         (["upscale-x3", "{tmp}/model.onnx"], r"and no ready model has that name; did you mean upscale-x"),
+        (["a.param", "{tmp}/model.onnx"], r"weights of another code base; write: pixlate import a\.param .*model\.onnx"),
         (["a.pth", "{tmp}/model.onnx"], r"weights of another code base; write: pixlate import a\.pth .*model\.onnx"),
         (["a.onnx", "{tmp}/model.onnx"], r"there is no such file: a\.onnx"),
         (["{run}", "{tmp}/model.onnx", "--generator", "back"], "expected one of the generators"),

@@ -561,6 +561,16 @@ def test_damaged_file_is_refused_and_writes_nothing(content: bytes, sentence: st
     assert not (tmp_path / "repository").exists()
 
 
+@pytest.mark.parametrize("name", ["a.param", "a.pth"])
+def test_weights_are_refused_with_the_command_that_makes_them_onnx(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"weights")
+    with pytest.raises(
+        PixlateError, match=rf"expected an ONNX file for Triton, got .*{name}, which is named as weights; .*: pixlate import .*{name} model\.onnx"
+    ):
+        write_model(tmp_path / name, tmp_path / "repository")
+    assert not (tmp_path / "repository").exists()
+
+
 def test_model_with_weights_in_another_file_is_refused_with_the_command_that_fixes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, FREE) for name in ("x", "y")]
     weight = onnx.numpy_helper.from_array(np.ones((3, 3, 3, 3), np.float32), "w")

@@ -1,5 +1,6 @@
 """Models in the user's own folder: added from files and over HTTP, found by name, removed."""
 
+import errno
 import hashlib
 import json
 import os
@@ -224,6 +225,16 @@ def test_what_a_killed_command_has_left_is_removed_a_day_later(model: Path, own:
         os.utime(own / f".adding-{name}", (time.time() - age,) * 2)
     add(str(model), "mine")
     assert left(own) == [".adding-new", "mine.json", "mine.onnx"]
+
+
+def test_a_full_disk_names_the_folder_that_is_full(model: Path, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(source), None, str(target))
+
+    monkeypatch.setattr(adding.shutil, "copyfile", full)
+    with pytest.raises(pixlate.PixlateError, match=rf"the model cannot be added \({own}: No space left on device\); check permissions and space"):
+        add(str(model))
+    assert left(own) == []
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(model: Path, own: Path) -> None:

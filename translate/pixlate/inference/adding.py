@@ -67,7 +67,7 @@ def add(source: str, name: str = "", sha256: str = "", licence: str = "", watch:
                 draft.write_text(record.text(), encoding="utf-8")
                 draft.replace(record_of(name))
     except OSError as error:
-        where = error.filename or folder
+        where = folder if error.filename2 else error.filename or folder  # copying names the source first, and the disk of the other is full
         raise PixlateError(
             f"the model cannot be added ({where}: {error.strerror or error}); check permissions and space, or name a folder with PIXLATE_MODELS"
         ) from error
