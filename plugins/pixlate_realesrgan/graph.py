@@ -89,7 +89,8 @@ def to_onnx(network: Network, licence: str) -> onnx.ModelProto:
         io="uint8",
         tiling_exact=compact,
         halo=network.blocks + 2 + (network.resized != 1) if compact else HALO,
-        provenance=Provenance(data="see the authors' paper (Wang et al. 2021)", licence=licence, version=pixlate.__version__),
+        # without Pixlate's version: a file that another one makes again is the same, so that folders that it has converted are continued
+        provenance=Provenance(data="see the authors' paper (Wang et al. 2021)", licence=licence),
     )
     image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", "height", "width", 3])
     output = helper.make_tensor_value_info("translated", TensorProto.UINT8, ["batch", "height_out", "width_out", 3])

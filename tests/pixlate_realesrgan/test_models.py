@@ -42,6 +42,16 @@ def test_model_equals_pytorch(name: str, tmp_path: Path) -> None:
     assert np.abs(translator(pixels).astype(int) - expected(pixels)).max() <= 1
 
 
+def test_a_model_that_a_later_version_makes_again_is_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Journals and servers know a model by its digest."""
+    make = cards()["real-esrgan-video-x2"].make
+    assert make is not None
+    make(tmp_path / "a.onnx")
+    monkeypatch.setattr(pixlate, "__version__", "9.9.9")
+    make(tmp_path / "b.onnx")
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+
+
 def test_making_a_model_leaves_pytorch_alone(tmp_path: Path) -> None:
     code = "import sys; from pathlib import Path; import pixlate_realesrgan as p; p._make('realesr-animevideov3-x2', Path(sys.argv[1])); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.onnx")], check=False).returncode == 0

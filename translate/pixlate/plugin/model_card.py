@@ -31,8 +31,8 @@ class ModelCard(Offer, kind="model"):
     source: str = ""
     """Where the weights come from, such as a project's address, where the package's authors did not train them."""
     make: Callable[[Path], None] | None = None
-    """Writes the model file at a path that ends as ``path`` does; called on first use where ``path``, then in :func:`pixlate.cache_folder`, has no file."""
-
+    """Writes the model file at a path that ends as ``path`` does; called on first use where ``path``, then in :func:`pixlate.cache_folder`, has no file. Name
+    another ``path`` when what it writes changes: files that were made stay."""
     unavailable: str = ""
     """Why the model cannot be used here, with the remedy, such as an extra that is not installed; it is then not listed, and its name is refused with this."""
 
