@@ -231,7 +231,7 @@ def test_a_full_disk_names_the_folder_that_is_full(model: Path, own: Path, monke
     def full(source: Path, target: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(source), None, str(target))
 
-    monkeypatch.setattr(adding.shutil, "copyfile", full)
+    monkeypatch.setattr("pixlate.inference.adding.shutil.copyfile", full)
     with pytest.raises(pixlate.PixlateError, match=rf"the model cannot be added \({own}: No space left on device\); check permissions and space"):
         add(str(model))
     assert left(own) == []
