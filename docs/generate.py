@@ -23,6 +23,7 @@ COMMANDS = (
     ("train", "srgan"),
     ("train", "distill"),
     ("data", "check"),
+    ("data", "edges"),
     ("data", "preview"),
     ("evaluate",),
     ("export",),

@@ -4,13 +4,15 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import skimage
 from PIL import Image
 
-from pixlate.cli import main
+from pixlate.cli import build_app, main
 
 pytestmark = pytest.mark.usefixtures("operators_read_once")
 
@@ -63,6 +65,19 @@ def test_examples_of_the_hooks_are_valid_python() -> None:
 def test_generated_pages_are_current() -> None:
     done = subprocess.run([sys.executable, ROOT / "docs/generate.py", "--check"], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_every_command_is_in_the_page_of_commands() -> None:
+    def walk(app: Any, words: str) -> Iterator[str]:
+        inner = [name for name in app if not name.startswith("-")]
+        for name in inner:
+            yield from walk(app[name], f"{words} {name}")
+        if not inner or words == "pixlate data preview":  # whose methods have the options of pixlate train
+            yield words
+
+    commands = {command for command in walk(build_app(()), "pixlate") if not command.startswith("pixlate data preview ")}
+    assert len(commands) > 15
+    assert commands <= set(re.findall(r"^## (.+)$", (ROOT / "docs/cli.md").read_text(), re.MULTILINE))
 
 
 @pytest.mark.parametrize(
