@@ -164,7 +164,7 @@ class _Network:
 
 
 def interpolated(first: Path, second: Path, strength: float) -> bytes:
-    """Return the file ``first`` with each weight ``strength`` times its own and ``1 - strength`` times that of ``second``; its licence and data name both.
+    """Return the file ``first`` with each weight ``strength`` times its own and ``1 - strength`` times that of ``second``; its licence, data and teacher name both.
 
     Raises:
         PixlateError: They are not of one network and one spec, not of float32, or one is damaged.
@@ -263,10 +263,11 @@ def _between(one: _Network, other: _Network, first: _Weight, second: _Weight, na
 
 
 def _joined(first: ModelSpec, second: ModelSpec) -> ModelSpec:
-    """Return the first spec, with the data and the licences of both."""
+    """Return the first spec, with the data, the licences and the teachers of both."""
     one, other = first.provenance, second.provenance
-    data, licence = (" and ".join(dict.fromkeys(filter(None, pair))) for pair in ((one.data, other.data), (one.licence, other.licence)))
-    return first.with_provenance(replace(one, data=data, licence=licence))
+    pairs = ((one.data, other.data), (one.licence, other.licence), (one.teacher, other.teacher))
+    data, licence, teacher = (" and ".join(dict.fromkeys(filter(None, pair))) for pair in pairs)
+    return first.with_provenance(replace(one, data=data, licence=licence, teacher=teacher))
 
 
 def _metadata(part: Field) -> str:

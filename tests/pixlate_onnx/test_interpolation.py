@@ -132,11 +132,12 @@ def test_ready_models_are_read(name: str) -> None:
     np.testing.assert_array_equal(pixlate.load(name, "cpu", blend_with=path, strength=0.3)(pixels), pixlate.load(name, "cpu")(pixels))
 
 
-def test_licence_and_data_are_those_of_both(tmp_path: Path) -> None:
+def test_licence_data_and_teacher_are_those_of_both(tmp_path: Path) -> None:
     first = network(tmp_path / "a.onnx", 1, SPEC.with_provenance(Provenance("photos", licence="MIT")))
-    second = network(tmp_path / "b.onnx", 2, replace(SPEC, method="two", provenance=Provenance("drawings", licence="CC BY-SA 4.0")))
+    second = network(tmp_path / "b.onnx", 2, replace(SPEC, method="two", provenance=Provenance("drawings", licence="CC BY-SA 4.0", teacher="large")))
     spec = pixlate.load(first, "cpu", blend_with=second, strength=0.5).spec
     assert (spec.method, spec.provenance.data, spec.provenance.licence) == ("one", "photos and drawings", "MIT and CC BY-SA 4.0")
+    assert spec.provenance.teacher == "large"
 
 
 @pytest.mark.parametrize(
