@@ -365,7 +365,12 @@ def test_preset_trains_a_student_of_the_size_of_photo_x4(
     known = translator_costs(Executor(pixlate_load("photo-x4", "cpu"), "auto", 1), find("photo-x4"))
     assert network_costs(student.module, student.spec, torch.device("cpu"))["parameters"] == pytest.approx(known["parameters"], rel=0.01)
     small = replace(options, channels=4, blocks=1, discriminator_channels=2)
-    own = {item.name: values[item.name] for item in fields(DistillData) if item.name in values} | {"teacher": data().teacher, "patch": 16, "crops": 1}
+    own = {item.name: values[item.name] for item in fields(DistillData) if item.name in values} | {
+        "teacher": data().teacher,
+        "patch": 16,
+        "crops": 1,
+        "crop_side": 16,
+    }
     fit(run_of(small, 2, data(**own)), tmp_path / "run")
     lines = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
     assert all({"teacher", "perceptual", "adversarial", "discriminator"} <= line.keys() for line in lines if line["kind"] == "losses")
