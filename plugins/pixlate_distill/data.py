@@ -10,7 +10,7 @@ from PIL import Image
 import pixlate
 from pixlate.data.degradation import Degradation, reduced
 from pixlate.data.folders import list_images, split_held_out
-from pixlate.data.patches import PixelCache, epoch_indices, sample_seed, to_tensor
+from pixlate.data.patches import PixelCache, epoch_indices, sample_seed, to_tensor, whole
 from pixlate.data.pixels import passing_over, read_pixels, size_of
 from pixlate.images.picture import to_8_bits
 from pixlate.plugin.data import Batch, Draw
@@ -49,7 +49,7 @@ class TaughtImages:
     validated = True
 
     def __init__(self, folders: Sequence[Path], options: DistillData, spec: ModelSpec) -> None:
-        self.options, self.scale = options, spec.scale
+        self.options, self.scale, self._multiple = options, spec.scale, spec.multiple
         self.teacher = Teacher(options)
         self.teacher.require_spec(spec)
         self._lessons = Lessons(self.teacher, options)
@@ -105,11 +105,11 @@ class TaughtImages:
         return batch
 
     def validation(self) -> Iterator[Batch]:
-        """Yield a crop of each held-out photograph, or all of it, as batches of one."""
+        """Yield a crop of each held-out photograph, or all of it, as batches of one, cut to what the network takes."""
         for piece in self._whole:
             with passing_over(self.options.damaged):
-                source, target, truth = self.lesson(piece)
-                yield {"source": to_tensor(source)[None], "target": to_tensor(target)[None], "truth": to_tensor(truth)[None]}
+                named = zip(("source", "target", "truth"), self.lesson(piece), (1, self.scale, self.scale), strict=True)
+                yield {name: to_tensor(whole(image, self._multiple * times))[None] for name, image, times in named}
 
     def lesson(self, piece: _Piece) -> Lesson:
         """Return source, the teacher's picture and the photograph of a piece, from the disk where they are kept."""

@@ -226,6 +226,13 @@ def test_patches_of_source_target_and_truth_show_the_same(teach: Callable[..., R
     hold()
 
 
+def test_held_out_crops_are_cut_to_what_the_student_takes(teach: Callable[..., Repeats], data: Callable[..., DistillData], photographs: Path) -> None:
+    teach()
+    options = data(crop_side=17)
+    (batch,) = TaughtImages((photographs,), options, replace(spec_of(Teacher(options)), multiple=4, minimum=4)).validation()
+    assert {name: tuple(image.shape) for name, image in batch.items()} == {"source": (1, 3, 16, 16), "target": (1, 3, 32, 32), "truth": (1, 3, 32, 32)}
+
+
 def test_teacher_is_asked_once_for_each_crop_also_by_a_second_run(
     teach: Callable[..., Repeats], run_of: Callable[..., RunOptions], data: Callable[..., DistillData], tmp_path: Path
 ) -> None:

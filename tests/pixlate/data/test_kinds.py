@@ -9,6 +9,7 @@ from pixlate.data.kinds import degraded, open_data, paired, unpaired
 from pixlate.data.pairing import PairedImages, UnpairedImages
 from pixlate.errors import PixlateError
 from pixlate.options import DegradedOptions, PairedOptions, UnpairedOptions
+from pixlate.plugin.data import DataKind
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.testing import make_photographs
 
@@ -46,6 +47,17 @@ def test_patch_that_the_network_cannot_take_is_refused_with_one_that_it_can(fold
         open_data(paired, [folder], PairedOptions(patch=300, resize=300), ModelSpec(multiple=256, minimum=256))
     with pytest.raises(PixlateError, match="a multiple of 4 of at least 16, which the network takes, got 8; use 16"):
         open_data(degraded, [folder], DegradedOptions(patch=8), ModelSpec(multiple=4, minimum=16))
+
+
+@pytest.mark.parametrize(("kind", "options", "scale"), [(degraded, DegradedOptions, 1), (degraded, DegradedOptions, 2), (paired, PairedOptions, 1)])
+@pytest.mark.parametrize("multiple", [2, 8])
+def test_held_out_images_of_any_size_are_cut_to_what_the_network_takes(kind: DataKind, options: type, scale: int, multiple: int, tmp_path: Path) -> None:
+    folders = [make_photographs(tmp_path / name, 3, 45, 51) for name in ("source", "target")]
+    chosen = options(patch=8, hold_out=1, **({"noise": 9.0} if options is DegradedOptions else {"resize": 0}))
+    (batch,) = open_data(kind, folders if kind is paired else folders[:1], chosen, ModelSpec(scale=scale, multiple=multiple, minimum=multiple)).validation()
+    height, width = (side // scale // multiple * multiple for side in (45, 51))
+    assert batch["source"].shape == (1, 3, height, width)
+    assert batch["target"].shape == (1, 3, height * scale, width * scale)
 
 
 def test_scale_and_channels_must_fit_the_kind(folder: Path) -> None:

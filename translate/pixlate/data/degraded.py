@@ -48,6 +48,7 @@ class DegradedImages:
         folders: Searched recursively for photographs.
         scale: Factor from source to target.
         options: Patch size, copies at other sizes, transforms of sources, and how many images validation gets.
+        multiple: Height and width of a validated source are multiples of it.
 
     Raises:
         PixlateError: A folder is missing, a header cannot be read, photographs are too small, or nothing makes sources differ from targets.
@@ -55,7 +56,7 @@ class DegradedImages:
 
     validated = True
 
-    def __init__(self, folders: Sequence[Path], scale: int, options: DegradedOptions) -> None:
+    def __init__(self, folders: Sequence[Path], scale: int, options: DegradedOptions, multiple: int = 1) -> None:
         self.scale, self.options = scale, options
         self._degradation = Degradation(options, scale)
         if scale == 1 and not self._degradation.active:
@@ -70,10 +71,11 @@ class DegradedImages:
             raise PixlateError(f"expected {least}, got only smaller ones; lower --patch")
         if small := sum(not each for each in copies):
             warnings.warn(f"expected {least}; {small} of {len(copies)} are smaller and not trained on: lower --patch to use them", stacklevel=2)
-        self._whole = [copy for path in self.held_out for copy in self._copies(path, (1.0,), LEAST_HELD_OUT)]
+        held_out = max(LEAST_HELD_OUT, multiple)
+        self._whole = [copy for path in self.held_out for copy in self._copies(path, (1.0,), held_out, multiple)]
         if self.held_out and not self._whole:
             raise PixlateError(
-                f"expected held-out photographs of at least {LEAST_HELD_OUT * scale} pixels on each side, got only smaller ones; take out small images or set --hold-out 0"
+                f"expected held-out photographs of at least {held_out * scale} pixels on each side, got only smaller ones; take out small images or set --hold-out 0"
             )
         self.images = len(self.copies)
         areas = np.cumsum([float(copy.height * copy.width) for copy in self.copies])
@@ -124,11 +126,11 @@ class DegradedImages:
         levels = np.array(target)
         return reduced(levels, self.scale), levels
 
-    def _copies(self, path: Path, rescale: tuple[float, ...], least: int) -> list[_Copy]:
-        """Return one file at each size; sources of less than ``least`` pixels a side are left out."""
+    def _copies(self, path: Path, rescale: tuple[float, ...], least: int, multiple: int = 1) -> list[_Copy]:
+        """Return one file at each size, cut to sources whose sides are multiples; those of less than ``least`` pixels a side are left out."""
         with passing_over(self.options.damaged):
             size = size_of(path)
-            copies = [_Copy(path, factor, *(round(side * factor) // self.scale for side in size)) for factor in rescale]
+            copies = [_Copy(path, factor, *(round(side * factor) // self.scale // multiple * multiple for side in size)) for factor in rescale]
             return [copy for copy in copies if min(copy.height, copy.width) >= least]
         return []
 

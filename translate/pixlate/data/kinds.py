@@ -54,7 +54,7 @@ def _open_degraded(folders: Sequence[Path], options: DegradedOptions, spec: Mode
         raise PixlateError(
             f"expected a network of 3 channels in and out for photographs that are reduced, got {spec.channels_in} and {spec.channels_out}; use RGB"
         )
-    return DegradedImages(folders, spec.scale, options)
+    return DegradedImages(folders, spec.scale, options, spec.multiple)
 
 
 def _check(name: str, *arguments: Any) -> DataReport:
