@@ -40,11 +40,12 @@ def network_costs(network: nn.Module, spec: ModelSpec, device: torch.device) -> 
 
 
 def translator_costs(executor: Executor, path: Path) -> Costs:
-    """Return the costs of a model file: seconds of any, the rest of an ONNX file of float whose operators can be counted."""
+    """Return the costs of a model file: seconds of any, the rest of an ONNX file whose weights are of floating point and whose operators can be counted."""
     side = allowed_side(SIDE, executor.spec)
     picture = np.full((1, side, side, executor.spec.channels_in), 127, np.uint8)
     costs = {"seconds_per_megapixel": _seconds(lambda: executor(picture)) * 1e6 / side**2}
-    return (_counted(path, side) if path.suffix.lower() == ".onnx" and executor.spec.io == "float" else {}) | costs
+    countable = path.suffix.lower() == ".onnx" and executor.spec.precision != "int8"
+    return (_counted(path, (1, side, side, 3) if executor.spec.io == "uint8" else (1, 3, side, side)) if countable else {}) | costs
 
 
 def _seconds(run: Callable[[], object]) -> float:
@@ -55,15 +56,15 @@ def _seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def _counted(path: Path, side: int) -> Costs:
-    """Return parameters and multiply-adds of an ONNX file's graph for a picture of (1, 3, side, side)."""
+def _counted(path: Path, shape: tuple[int, ...]) -> Costs:
+    """Return parameters and multiply-adds of an ONNX file's graph for a picture of a shape, whose third number is a side."""
     import onnx
 
     model = onnx.load(path)
     graph = model.graph
     weights = {each.name: each.dims for each in graph.initializer if each.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)}
     costs: Costs = {"parameters": sum(math.prod(dims) for dims in weights.values())}
-    for axis, length in zip(graph.input[0].type.tensor_type.shape.dim, (1, 3, side, side), strict=True):
+    for axis, length in zip(graph.input[0].type.tensor_type.shape.dim, shape, strict=True):
         axis.dim_value = length
     for value in graph.output:
         value.type.tensor_type.ClearField("shape")
@@ -79,4 +80,4 @@ def _counted(path: Path, side: int) -> Costs:
             macs += math.prod(positions) * math.prod(kernel[1:])
         elif node.op_type in UNCOUNTED:
             return costs
-    return costs | {"macs_per_pixel": macs / side**2}
+    return costs | {"macs_per_pixel": macs / shape[2] ** 2}

@@ -38,6 +38,8 @@ from pixlate_distill.costs import SIDE, network_costs, translator_costs
 from pixlate_distill.data import TaughtImages
 from pixlate_distill.teacher import Lessons, Teacher
 from pixlate_export.exporter import export_run
+from pixlate_export.from_onnx import export_model
+from pixlate_export.options import ExportOptions
 
 pixlate_load = pixlate.load
 (METHOD,) = pixlate_distill.pixlate_methods()
@@ -467,6 +469,13 @@ def test_costs_of_a_network_are_those_of_its_file_and_of_arithmetic() -> None:
     weights = [each.dims for each in onnx.load(path).graph.initializer if len(each.dims) == 4]
     assert known["macs_per_pixel"] == sum(np.prod(dims) for dims in weights), "all its convolutions are at the source's size"
     assert known["parameters"] > known["macs_per_pixel"] > 6e5 and known["seconds_per_megapixel"] > 0
+
+
+@pytest.mark.usefixtures("operators_read_once")
+def test_costs_of_a_teacher_of_whole_levels_are_those_of_its_network(tmp_path: Path) -> None:
+    export_model("upscale-x2", tmp_path / "levels.onnx", ExportOptions(io="uint8"))
+    costs = [translator_costs(Executor(pixlate.load(model, "cpu"), "auto", 1), find(model)) for model in ("upscale-x2", tmp_path / "levels.onnx")]
+    assert costs[0]["macs_per_pixel"] == costs[1]["macs_per_pixel"] and costs[1]["parameters"] == pytest.approx(costs[0]["parameters"], rel=1e-3)
 
 
 def test_report_shows_the_costs_of_student_and_teacher(teach: Callable[..., Repeats], run_of: Callable[..., RunOptions], tmp_path: Path) -> None:
