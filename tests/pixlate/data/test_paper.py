@@ -50,6 +50,16 @@ def test_thin_line_beside_thick_ones_does_not_vanish() -> None:
     assert (ink[:, 18:24].sum(axis=1) > 0.8).all()
 
 
+@pytest.mark.parametrize("width", [1, 2, 3, 6])
+@pytest.mark.parametrize("times", [0.12, 0.6, 1.0, 1.4])
+def test_paper_away_from_lines_of_any_width_stays_clean(width: int, times: float) -> None:
+    lines = np.full((64, 80), 255, np.uint8)
+    lines[10:50, 40 : 40 + width] = lines[20 : 20 + width, 15:70] = 0
+    y, x = np.nonzero(lines == 0)
+    distance = np.hypot(*(np.indices(lines.shape).reshape(2, -1, 1) - np.stack([y, x])[:, None])).min(axis=1).reshape(lines.shape)
+    assert not with_thickness(lines, times)[distance > width + 2].any()
+
+
 def test_filled_area_stays_filled() -> None:
     lines = ring()
     lines[40:56, 40:56] = 0

@@ -76,7 +76,7 @@ def with_thickness(lines: NDArray[np.uint8], times: float, vary: Plane | float =
     reach = 2 * int(np.ceil(half)) + 1
     local = cv2.dilate(depth, np.ones((reach, reach), np.uint8))
     wanted = np.maximum(half * times * (1 + cv2.resize(np.broadcast_to(np.float32(vary), lines.shape).copy(), fine.shape[::-1])), THINNEST * FINER / 2)
-    threshold = np.minimum(half - wanted, local - THINNEST * FINER / 2)
+    threshold = np.where(local > 0, np.minimum(half - wanted, local - THINNEST * FINER / 2), half - wanted)  # far from lines there are no middles
     ink = (depth - threshold + 0.5).clip(0, 1)
     smaller: Plane = cv2.resize(ink, (width, height), interpolation=cv2.INTER_AREA)
     return smaller
