@@ -37,6 +37,8 @@ def build(method: str, seed: int, **changes: str) -> GAN:
         ("srgan", {"network": "msrresnet"}, "source_to_target", ExportOptions("float")),
         ("pix2pix", {"norm": "instance"}, "source_to_target", ExportOptions("uint8", half_weights=True)),
         ("cyclegan", {}, "target_to_source", ExportOptions("float")),
+        ("srgan", {"network": "msrresnet"}, "source_to_target", ExportOptions("uint8", "float16")),
+        ("pix2pix", {"norm": "instance"}, "source_to_target", ExportOptions("uint8", "bfloat16")),
     ],
 )
 def test_weights_of_an_exported_file_are_those_of_the_run(method: str, changes: dict[str, str], generator: str, options: ExportOptions, tmp_path: Path) -> None:
@@ -44,7 +46,7 @@ def test_weights_of_an_exported_file_are_those_of_the_run(method: str, changes: 
     export_gan(trained, tmp_path / "model.onnx", ORIGIN, options, generator)
     said = take_over(new, weights_to_start_from(str(tmp_path / "model.onnx"), new))
     expected, found = (gan.generators[generator].state_dict() for gan in (trained, new))
-    tolerance = 1e-3 if options.half_weights else 0
+    tolerance = {"float16": 1e-3, "bfloat16": 1e-2}.get(options.precision, 1e-3 if options.half_weights else 0)
     assert all(torch.allclose(found[name], expected[name], rtol=tolerance, atol=tolerance / 100) for name in expected)
     assert int(re.findall(r"took over (\d+) of", said)[0]) == sum(value.ndim > 0 for value in expected.values())
 
