@@ -10,7 +10,7 @@ import torch
 from pixlate.errors import PixlateError
 from pixlate.training.checkpoint import load_checkpoint, newest
 from pixlate.training.run import RunOptions
-from pixlate.training.starting import take_over
+from pixlate.training.starting import take_over, weights_to_start_from
 
 MakeRun = Callable[..., RunOptions]
 Fit = Callable[..., Any]
@@ -43,6 +43,41 @@ def test_what_is_not_taken_over_is_named(make_run: MakeRun) -> None:
     )
     said = take_over(build(scale=4, tail="staged", blocks=3), before.state_dict())
     assert f"not there: {generator}.body.2.layers.0.weight" in said and f"left out, as this network has none: {generator}.tail.0.weight" in said
+
+
+@pytest.mark.parametrize("inside", [[], ["notes.txt"], ["checkpoints/notes.txt"]], ids=str)
+def test_a_folder_without_weights_does_not_hide_a_ready_model(inside: list[str], make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    gan = make_run().method.build(make_run().method_options)
+    expected = weights_to_start_from("upscale-x2", gan)
+    for path in map(Path, ["upscale-x2/none", *(f"upscale-x2/{name}" for name in inside)]):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    found = weights_to_start_from("upscale-x2", gan)
+    assert found.keys() == expected.keys()
+
+
+def test_a_run_that_is_called_like_a_ready_model_is_the_run(make_run: MakeRun, fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    fit(make_run(steps=1), Path("upscale-x2"))
+    gan = make_run().method.build(make_run().method_options)
+    assert weights_to_start_from("upscale-x2", gan).keys() == load_checkpoint(Path("upscale-x2")).average.keys()
+
+
+@pytest.mark.parametrize(
+    ("start", "advice"),
+    [
+        ("upscale-x3", "did you mean upscale-x"),
+        ("Upscale-X2", "did you mean upscale-x2"),
+        ("photo-x@1", "did you mean photo-x4"),
+        ("qqqqqq", "check its path, or see `pixlate models`"),
+    ],
+)
+def test_what_is_not_there_is_refused_with_what_is_near(start: str, advice: str, make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    gan = make_run().method.build(make_run().method_options)
+    with pytest.raises(PixlateError, match=f"expected a run, a checkpoint, a ready model or a file of weights .* got '{start}', which is not there; {advice}"):
+        weights_to_start_from(start, gan)
 
 
 def test_starting_from_weights_of_another_network_is_refused(make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:

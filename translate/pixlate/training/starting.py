@@ -1,16 +1,18 @@
 """Weights that a run begins with, from another run or from another code base."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 
 from torch import Tensor
 
 from pixlate.data.folders import name_some
 from pixlate.errors import PixlateError
-from pixlate.inference.ready import file_of, named, unavailable
+from pixlate.inference.ready import cards, file_of, named, unavailable
 from pixlate.plugin.foreign import ImportOptions
 from pixlate.plugin.gan import GAN, MAIN_GENERATOR
-from pixlate.training.checkpoint import load_checkpoint
+from pixlate.training.checkpoint import is_checkpoint, load_checkpoint, newest
+from pixlate.training.run import CHECKPOINTS
 from pixlate.weights.exported import exported_weights
 from pixlate.weights.reading import SUFFIXES, read_weights, recognise
 
@@ -18,14 +20,19 @@ from pixlate.weights.reading import SUFFIXES, read_weights, recognise
 def weights_to_start_from(start: str, gan: GAN) -> Mapping[str, Tensor]:
     """Return the averaged weights of a run or checkpoint, those of a ready model or of an ONNX file of Pixlate's, or those of a file of another code base.
 
-    A plugin must recognise the last. Names of the file itself are kept in the place of those of the network that it makes of it where they are those of ``gan``:
+    A folder that holds no weights does not hide a ready model of its name. A plugin must recognise the last. Names of the file itself are kept in the place of those of the network that it makes of it where they are those of ``gan``:
     some networks here have the published names.
     """
     path = Path(start)
-    if not path.exists() and (ready := named(start)) is not None:
+    holds_weights = path.is_file() or is_checkpoint(path) or newest(path / CHECKPOINTS) is not None
+    if not holds_weights and (ready := named(start)) is not None:
         path = file_of(*ready)
     elif not path.exists() and (lacking := unavailable(start)):
         raise PixlateError(lacking)
+    elif not path.exists() and not path.suffix and len(path.parts) == 1:
+        near = get_close_matches(start.partition("@")[0].lower(), cards(), 1)
+        advice = f"did you mean {near[0]}?" if near else "check its path, or see `pixlate models`"
+        raise PixlateError(f"expected a run, a checkpoint, a ready model or a file of weights for --start-from, got {start!r}, which is not there; {advice}")
     if path.suffix.lower() == ".onnx" and not path.is_dir():
         return exported_weights(path)
     if path.suffix.lower() not in SUFFIXES and not path.is_file():
