@@ -101,6 +101,7 @@ def test_photograph_that_cannot_be_read_is_named_and_the_others_are_drawn(
     [
         (["--strengths", "0"], "expected --strengths above 0 and below 1, each once, got 0"),
         (["--strengths", "0.2", "0.2"], "each once, got 0.2 0.2"),
+        (["--strengths", "0.2", "0.20000001"], "each once, got 0.2 0.20000001"),
         (["--thickness", "0"], "expected --thickness from 0.3 to 16, got 0"),
     ],
 )

@@ -49,6 +49,17 @@ def test_same_generator_draws_the_same() -> None:
     assert np.array_equal(first, second) and not np.array_equal(first, other)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 1, 1), (1, 7, 1), (5, 1, 3), (16, 15, 1)])
+def test_edges_of_tiny_pictures_are_found_without_a_warning(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pixlate.data.edges, "_hed", lambda: lambda images: images.mean(dim=1, keepdim=True))
+    torch.set_warn_always(True)
+    try:
+        assert find_edges(np.full(shape, 90, np.uint8)).tolist() == np.full((*shape[:2], 1), 90).tolist()
+    finally:
+        torch.set_warn_always(False)
+
+
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     """Sizes of the images whose brightness was taken, in the place of HED's edges."""

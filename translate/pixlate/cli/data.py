@@ -90,7 +90,7 @@ def edges(
     thickness
         About half the width of a line, in pixels.
     """
-    if not strengths or not all(0 < strength < 1 for strength in strengths) or len(set(strengths)) < len(strengths):
+    if not strengths or not all(0 < strength < 1 for strength in strengths) or len({f"{strength:g}" for strength in strengths}) < len(strengths):
         raise PixlateError(f"expected --strengths above 0 and below 1, each once, got {' '.join(map(str, strengths)) or 'none'}; 0.2 0.35 0.5 are usual")
     if not 0.3 <= thickness <= 16:
         raise PixlateError(f"expected --thickness from 0.3 to 16, got {thickness:g}; 1 is a thin pen")

@@ -37,7 +37,7 @@ def find_edges(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     image = np.broadcast_to(pixels, (height, width, 3))
     if share < 1:
         image = cv2.resize(image, (max(1, int(width * share)), max(1, int(height * share))), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-    images = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
+    images = torch.from_numpy(image.transpose(2, 0, 1).copy())[None]
     with torch.inference_mode():
         edges: NDArray[np.float32] = network(images.float() / 255)[0, 0].numpy()
     if share < 1:
