@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from pixlate.data.degraded import DegradedImages
+from pixlate.data.folders import split_held_out
 from pixlate.errors import PixlateError
 from pixlate.images import Pixels
 from pixlate.options import DegradedOptions
@@ -168,6 +169,23 @@ def test_photograph_whose_header_is_damaged_is_left_out_with_its_name_where_aske
         images = DegradedImages([tmp_path], 2, DegradedOptions(patch=8, hold_out=0, damaged="skip"))
     assert images.images == 2
     assert any("left out: " in str(warning.message) and "001.png: " in str(warning.message) for warning in caught)
+
+
+def test_damaged_photographs_are_not_called_small(tmp_path: Path) -> None:
+    (make_photographs(tmp_path, 3) / "001.png").write_bytes(b"no image")
+    with pytest.warns(UserWarning) as caught:
+        DegradedImages([tmp_path], 2, DegradedOptions(patch=8, hold_out=0, damaged="skip"))
+    assert not any("are smaller" in str(warning.message) for warning in caught)
+
+
+@pytest.mark.parametrize(("hold_out", "count"), [(0, 3), (1, 1)])
+def test_folders_of_which_nothing_can_be_read_are_refused(hold_out: int, count: int, tmp_path: Path) -> None:
+    images = sorted(make_photographs(tmp_path, 3).iterdir())
+    _, held_out = split_held_out(images, hold_out)
+    for path in held_out or images:
+        path.write_bytes(b"no image")
+    with pytest.warns(UserWarning), pytest.raises(PixlateError, match=rf"photographs that can be read, got {count} that cannot, such as .*\.png; fix them"):
+        DegradedImages([tmp_path], 2, DegradedOptions(patch=8, hold_out=hold_out, damaged="skip"))
 
 
 def test_deep_grey_palette_and_transparent_pictures_become_8_bit_rgb(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ class DegradedImages:
                 "expected a degradation at --scale 1, where sources would equal their targets; add --noise 25, --jpeg 10, --darken 4, --blur 2 or --degradation second-order"
             )
         training, self.held_out = split_held_out(list_images(folders), options.hold_out)
-        copies = [self._copies(path, options.rescale, options.patch) for path in training]
+        copies = self._readable(training, options.rescale, options.patch)
         self.copies = [copy for each in copies for copy in each]
         least = f"photographs of at least {options.patch * scale} pixels on each side (patch {options.patch} x scale {scale})"
         if not self.copies:
@@ -72,7 +72,7 @@ class DegradedImages:
         if small := sum(not each for each in copies):
             warnings.warn(f"expected {least}; {small} of {len(copies)} are smaller and not trained on: lower --patch to use them", stacklevel=2)
         held_out = max(LEAST_HELD_OUT, multiple)
-        self._whole = [copy for path in self.held_out for copy in self._copies(path, (1.0,), held_out, multiple)]
+        self._whole = [copy for each in self._readable(self.held_out, (1.0,), held_out, multiple) for copy in each]
         if self.held_out and not self._whole:
             raise PixlateError(
                 f"expected held-out photographs of at least {held_out * scale} pixels on each side, got only smaller ones; take out small images or set --hold-out 0"
@@ -126,13 +126,21 @@ class DegradedImages:
         levels = np.array(target)
         return reduced(levels, self.scale), levels
 
-    def _copies(self, path: Path, rescale: tuple[float, ...], least: int, multiple: int = 1) -> list[_Copy]:
+    def _readable(self, paths: Sequence[Path], rescale: tuple[float, ...], least: int, multiple: int = 1) -> list[list[_Copy]]:
+        """Return the copies of each file that can be read; refuse files of which none can."""
+        copies: list[list[_Copy]] = []
+        for path in paths:
+            with passing_over(self.options.damaged):
+                copies.append(self._copies(path, rescale, least, multiple))
+        if paths and not copies:
+            raise PixlateError(f"expected photographs that can be read, got {len(paths)} that cannot, such as {paths[0]}; fix them or take them out")
+        return copies
+
+    def _copies(self, path: Path, rescale: tuple[float, ...], least: int, multiple: int) -> list[_Copy]:
         """Return one file at each size, cut to sources whose sides are multiples; those of less than ``least`` pixels a side are left out."""
-        with passing_over(self.options.damaged):
-            size = size_of(path)
-            copies = [_Copy(path, factor, *(round(side * factor) // self.scale // multiple * multiple for side in size)) for factor in rescale]
-            return [copy for copy in copies if min(copy.height, copy.width) >= least]
-        return []
+        size = size_of(path)
+        copies = [_Copy(path, factor, *(round(side * factor) // self.scale // multiple * multiple for side in size)) for factor in rescale]
+        return [copy for copy in copies if min(copy.height, copy.width) >= least]
 
     def _changed(self, target: Pixels, top: int, left: int, side: int, generator: np.random.Generator) -> tuple[Pixels, Pixels, int, int]:
         """Return source and target of a patch with some of its surroundings, which is transformed and degraded, and where the patch is in it."""
