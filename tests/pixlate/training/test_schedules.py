@@ -116,7 +116,7 @@ def test_nothing_grows_where_nothing_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("first", "last", "sentence"),
     [
-        (48, 32, "--grow-from to double up to --patch, 32, got 48; 16 or 8 would"),
+        (48, 32, "--grow-from to double up to --patch, 32, got 48; 16 would"),
         (12, 32, "--grow-from to double up to --patch, 32, got 12"),
         (4, 32, "--grow-from of at least 8 and a multiple of 8, as the network takes, got 4"),
         (8, 32, "patches of at least 12 pixels a side, which the discriminators take, got 8; raise --grow-from"),
@@ -125,6 +125,21 @@ def test_nothing_grows_where_nothing_is_asked_for() -> None:
 def test_first_side_that_does_not_fit_is_refused(first: int, last: int, sentence: str) -> None:
     with pytest.raises(PixlateError, match=f"expected {sentence}"):
         Growth(first, last, 100, ModelSpec(scale=2, multiple=8, minimum=8), judged=23)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "multiple", "advice"),
+    [
+        (9, 32, 1, "16 or 8 would"),
+        (4, 18, 1, "9 would"),
+        (4, 18, 2, "leave it out, or change --patch"),
+        (3, 17, 1, "leave it out, or change --patch"),
+        (3, 1, 1, "leave it out, or change --patch"),
+    ],
+)
+def test_sides_that_are_advised_are_those_that_fit(first: int, last: int, multiple: int, advice: str) -> None:
+    with pytest.raises(PixlateError, match=f"got {first}; {advice}$"):
+        Growth(first, last, 100, ModelSpec(multiple=multiple, minimum=multiple))
 
 
 @pytest.mark.parametrize("method", ["srgan", "pix2pix", "cyclegan"])

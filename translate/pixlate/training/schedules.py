@@ -70,7 +70,10 @@ class Growth:
         self.first, self.last, self.steps = first or last, last, steps
         doublings = math.log2(self.last / self.first)
         if doublings < 0 or doublings != int(doublings):
-            raise PixlateError(f"expected --grow-from to double up to --patch, {last}, got {first}; {last // 2} or {last // 4} would")
+            halves = [last >> times for times in range(1, last.bit_length()) if last % (1 << times) == 0]
+            fitting = [side for side in halves if side % spec.multiple == 0 and side >= spec.minimum and side * spec.scale >= judged]
+            advice = f"{' or '.join(map(str, fitting[:2]))} would" if fitting else "leave it out, or change --patch"
+            raise PixlateError(f"expected --grow-from to double up to --patch, {last}, got {first}; {advice}")
         if self.first % spec.multiple or self.first < spec.minimum:
             raise PixlateError(
                 f"expected --grow-from of at least {spec.minimum} and a multiple of {spec.multiple}, as the network takes, got {first}; choose another"
