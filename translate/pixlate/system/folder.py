@@ -69,6 +69,7 @@ class Folder:
                 raise _refused(self.path / name) from error
             if error.errno in (errno.ENXIO, errno.EISDIR):  # a pipe that nobody reads, a socket, a folder
                 raise self._foreign(name) from error
+            error.filename = str(self.path / name)  # of which the system was told the last part alone
             raise
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             os.close(handle)
