@@ -91,6 +91,8 @@ def require_sound(app: App, commands: tuple[str, ...], arguments: ArgumentCollec
         for token in argument.tokens:
             if not token.value and commands and (Path in kinds or argument.index is not None):
                 raise PixlateError(f"expected {argument.name} to be a path or a name, got nothing in quotes; write . for the current folder, or leave it out")
+            if not token.value and token.source == "cli" and str in kinds and (commands[:1] == ("train",) or commands[: len(PREVIEW)] == PREVIEW):
+                raise PixlateError(f"expected a value for {argument.name}, got nothing in quotes, which would change nothing; leave it out")
         for token in argument.tokens if int in kinds and float not in kinds else ():
             if "." in token.value and not _whole(token.value):
                 raise PixlateError(f"expected {argument.name} to be a whole number, got {token.value}; see --help")
