@@ -12,7 +12,7 @@ from pixlate.errors import PixlateError
 from pixlate.plugin.gan import GAN
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
-from pixlate.plugin.spec import Provenance
+from pixlate.plugin.spec import METADATA_KEY, ModelSpec, Provenance
 from pixlate.plugin.testing import small_options
 from pixlate.training.starting import take_over, weights_to_start_from
 from pixlate_export.exporter import export_gan
@@ -68,6 +68,17 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     export_gan(gan, tmp_path / "batch.onnx", ORIGIN, generator="source_to_target")
     with pytest.raises(PixlateError, match=r"expected a file without batch norm for --start-from, .*batch\.onnx, whose convolutions have taken it in"):
         weights_to_start_from(str(tmp_path / "batch.onnx"), gan)
+
+
+def test_a_file_of_8_bits_is_refused(tmp_path: Path) -> None:
+    gan = build("srgan", 1, network="msrresnet")
+    export_gan(gan, tmp_path / "model.onnx", ORIGIN, ExportOptions("float"))
+    file = onnx.load(tmp_path / "model.onnx")
+    (spec,) = (item for item in file.metadata_props if item.key == METADATA_KEY)
+    spec.value = replace(ModelSpec.from_json(spec.value), precision="int8").to_json()
+    onnx.save(file, tmp_path / "model.onnx")
+    with pytest.raises(PixlateError, match=r"expected weights of 16 or 32 bits for --start-from, got .*model\.onnx, which rounds them to 8; name the run"):
+        weights_to_start_from(str(tmp_path / "model.onnx"), gan)
 
 
 @pytest.mark.parametrize("name", ["upscale-x2", "photo-x4", "day-to-night", "night-to-day", "sketch-to-photo"])

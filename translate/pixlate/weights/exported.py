@@ -17,10 +17,10 @@ _WRAPPED = re.compile(r"^(?:network\.)?0\.(?P<name>.+?)(?:\.(?:half|float16|bflo
 def exported_weights(path: Path) -> "dict[str, Tensor]":
     """Return the weights of the generator in a file, by the names they have in a run, in 32 bits.
 
-    What the exporter changes has other names in a file and is not among them: fused convolutions as those of SPAN, slopes of PReLU, weights of 8 bits.
+    What the exporter changes has other names in a file and is not among them: fused convolutions as those of SPAN, slopes of PReLU.
 
     Raises:
-        PixlateError: The file is missing, damaged, was not written by Pixlate, keeps its weights in another file, or has batch norm folded into its convolutions.
+        PixlateError: The file is missing, damaged, was not written by Pixlate, keeps its weights in another file, rounds them to 8 bits, or has batch norm folded into its convolutions.
     """
     import onnx
     import torch
@@ -39,6 +39,8 @@ def exported_weights(path: Path) -> "dict[str, Tensor]":
     if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in weights.values()):
         raise PixlateError(f"expected weights inside {path} for --start-from, got some in another file; export it again")
     spec = ModelSpec.from_json(metadata[METADATA_KEY])
+    if spec.precision == "int8":
+        raise PixlateError(f"expected weights of 16 or 32 bits for --start-from, got {path}, which rounds them to 8; name the run or the file it was made of")
     if spec.norm == "running":
         raise PixlateError(f"expected a file without batch norm for --start-from, got {path}, whose convolutions have taken it in; name the run it was made of")
     generator = spec.direction.replace("-", "_")
