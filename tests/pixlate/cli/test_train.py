@@ -193,7 +193,7 @@ def test_unknown_option_in_a_config_is_refused(photographs: Path, tmp_path: Path
         (["--device", "gpu"], "expected --device auto, cpu, cuda or cuda:N, got 'gpu'"),
         (["--hold-out", "9"], "expected more than 9 images"),
         (["--patch", "900"], "lower --patch"),
-        (["--start-from", "nowhere"], "expected a run or a checkpoint with weights, got nowhere"),
+        (["--start-from", "nowhere"], "expected a run, a checkpoint, a ready model or a file of weights for --start-from, got 'nowhere', which is not there"),
     ],
 )
 def test_wrong_option_prints_one_line_and_writes_nothing(
@@ -344,7 +344,10 @@ def folders(tmp_path: Path) -> Path:
             ["pix2pix", "many", "--grey", "--channels-in", "1", "--patch", "16", "--resize", "16"],
             "expected patches of at least 24 pixels a side, which the discriminators take, got 16",
         ),
-        (["pix2pix", "many", "--grey", "--channels-in", "1", "--start-from", "missing"], "expected a run or a checkpoint with weights, got missing"),
+        (
+            ["pix2pix", "many", "--grey", "--channels-in", "1", "--start-from", "missing"],
+            "expected a run, a checkpoint, a ready model or a file of weights for --start-from, got 'missing', which is not there",
+        ),
     ],
 )
 def test_images_that_do_not_fit_print_one_line_and_write_nothing(
