@@ -1,24 +1,40 @@
 """Pix2Pix's networks and losses (Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks")."""
 
+from dataclasses import replace
+from typing import Any
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pixlate.adversarial import AdversarialGAN, build_discriminator, build_generator, to_symmetric
+from pixlate.errors import PixlateError
+from pixlate.inference.sizes import round_up
 from pixlate.losses import HEDDistance, l1, load_hed
 from pixlate.plugin.data import Batch
 from pixlate.plugin.gan import MAIN_GENERATOR, Images, Losses, Verdicts
+from pixlate.plugin.spec import ModelSpec
 from pixlate_pix2pix import Pix2PixOptions
+from pixlate_pix2pix.whole_drawing import WholeDrawing
 
 
 class Pix2Pix(AdversarialGAN):
     """A generator with paired images, judged by a discriminator that sees source and target together (equations 1 to 4)."""
 
+    options: Pix2PixOptions
+
     def __init__(self, options: Pix2PixOptions) -> None:
         generator = build_generator(options, options.channels_in, options.channels_out)
+        if options.whole:
+            generator = _whole_drawing(generator, options.whole)
         discriminator = build_discriminator(options, options.channels_in + options.channels_out)
         super().__init__("pix2pix", options, {MAIN_GENERATOR: generator}, {"pair": discriminator})
         self.l1_weight, self.perceptual_weight, self.perceptual_layers = options.l1_weight, options.perceptual_weight, options.perceptual_layers
         self._perceptual: list[HEDDistance] = []  # in a list, since it is no part of the model and its checkpoints
+
+    def spec(self, generator: str = MAIN_GENERATOR) -> ModelSpec:
+        """Return channels, sizes, tiling and norm mode."""
+        spec = super().spec(generator)
+        return replace(spec, whole=True, multiple=1, minimum=1, tiling_exact=False) if self.options.whole else spec
 
     def prepare(self, device: torch.device) -> None:
         """Load HED, where its features are compared."""
@@ -49,6 +65,17 @@ class Pix2Pix(AdversarialGAN):
     def verdicts(self, batch: Batch, images: Images) -> Verdicts:
         """Return the discriminator's logits for true and generated pairs."""
         return {"pair": self.verdict("pair", _pair(batch["source"], batch["target"]), _pair(batch["source"], images["target"]))}
+
+
+def _whole_drawing(generator: nn.Module, side: int) -> WholeDrawing:
+    """Return a generator that colours whole drawings with the network of another."""
+    network: Any = generator.network
+    multiple: int = max(network.multiple, network.minimum)
+    if side % multiple:
+        raise PixlateError(
+            f"expected --whole of a multiple of {multiple}, which the network takes, got {side}; use {round_up(side, multiple)}, or fewer halvings"
+        )
+    return WholeDrawing(network, side)
 
 
 def _pair(source: Tensor, target: Tensor) -> Tensor:

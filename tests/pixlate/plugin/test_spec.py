@@ -23,6 +23,7 @@ specs = st.builds(
     multiple=counts,
     minimum=counts,
     tiling_exact=st.booleans(),
+    whole=st.booleans(),
     halo=st.integers(0, 65_536),
     norm=st.sampled_from(get_args(Norm)),
     precision=st.sampled_from(get_args(Precision)),

@@ -184,6 +184,7 @@ CASES: dict[str, dict[str, Changes | tuple[Changes, Changes]]] = {
     | PAIRED
     | ADVERSARIAL
     | {
+        "whole": {"whole": 16},
         "l1_weight": {"l1_weight": 50.0},
         "perceptual_weight": LIKE_HED,
         "perceptual_layers": (LIKE_HED, {**LIKE_HED, "perceptual_layers": ("conv1_2",)}),

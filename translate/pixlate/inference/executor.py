@@ -68,6 +68,11 @@ class Executor:
                 size = f"{self._fixed[1]}x{self._fixed[0]}"
                 raise PixlateError(f"expected --tile auto for a model that takes images of {size} alone, got {tile}; leave it out")
             tile, self._bucket = "off", 1
+        if self.spec.whole:
+            for option, value in (("--tile", tile), ("--bucket", bucket)):
+                if isinstance(value, int):
+                    raise PixlateError(f"expected {option} auto or off for a model that must see the whole picture, got {value}; leave it out")
+            tile, self._bucket = "off", 1
         if isinstance(tile, int) and tile < self._least:
             raise PixlateError(
                 f"expected --tile of at least {self._least} pixels, since this model looks {self.spec.halo} pixels around, got {tile}; choose a larger one"

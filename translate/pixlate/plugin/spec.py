@@ -100,6 +100,8 @@ class ModelSpec:
     """Whether tiles with ``halo`` pixels of context give exactly the picture of the whole image."""
     halo: int = 32
     """Context, in input pixels, a tile needs on each side."""
+    whole: bool = False
+    """Whether the model must see the whole picture: it is neither cut into tiles nor padded to a size that others share."""
     norm: Norm = "none"
     """Statistics the normalisation layers use."""
     precision: Precision = "float32"
