@@ -1,7 +1,7 @@
 # Trains and exports the shipped models: `make models`, or `make models MODELS="day-to-night ..."` for some of them.
 #
 # Reads the images below PIXLATE_DATA, writes one run folder per recipe below runs/, and the ONNX files into the plugins' models folders. An interrupted
-# run is resumed. FREE_PHOTOGRAPHS may name a folder of more photographs for photo-x4. Needs hours on two cores.
+# run is resumed. FREE_PHOTOGRAPHS may name a folder of more photographs for photo-x4, photo-x2, clean and brighten. Needs hours on two cores.
 PIXLATE := $(PYTHON) -m pixlate
 ifndef PIXLATE_DATA
 $(error expected PIXLATE_DATA to name the folder that holds photos/, scenes/, night/, sketches/ and urban/; set it and run again)
@@ -10,13 +10,15 @@ endif
 LICENCE := non-commercial research and education, as the training photographs
 PHOTOGRAPHS := BSDS500 train (200 photographs)
 MORE_PHOTOGRAPHS := BSDS500 train and test (400 photographs), Urban100 at half size (100 photographs)
-REAL_PHOTOGRAPHS := BSDS500 train and 180 of test (380 photographs), Sun-Hays 80 (80), free photographs of Debian packages (32)
+REAL_PHOTOGRAPHS := BSDS500 train and 180 of test (380 photographs), Sun-Hays 80 (80), free photographs of Debian packages (34)
 DRAWINGS := $(PHOTOGRAPHS) with human contours and line drawings
+EMOJI := OpenMoji 17, 1,779 drawings and the same in colour
 DAYS_AND_NIGHTS := $(PHOTOGRAPHS) and 200 other photographs graded as night, unpaired
 
 REDUCED := "$(PIXLATE_DATA)/photos" "$(PIXLATE_DATA)/urban"
 SHARP := runs/photographs "$(PIXLATE_DATA)/scenes" $(FREE_PHOTOGRAPHS)
 PAIRS := runs/sketch-to-photo-pairs
+EMOJI_PAIRS := "$(PIXLATE_DATA)/drawings/train/line" "$(PIXLATE_DATA)/drawings/train/colour"
 DAYS := "$(PIXLATE_DATA)/photos/train" "$(PIXLATE_DATA)/night"
 
 # $(call train,method,recipe,folders,recipe to start from): trains a recipe, or resumes it.
@@ -26,9 +28,9 @@ train = if [ -d runs/$(2)/checkpoints ]; then $(PIXLATE) train --resume runs/$(2
 # $(call export_model,method,run or checkpoint,model,generator,data): writes a model's file.
 export_model = $(PIXLATE) export $(2) plugins/pixlate_$(1)/models/$(3).onnx --generator $(4) --data "$(5)" --licence "$(LICENCE)" --io float
 
-.PHONY: all upscale-x2 upscale-x4 photo-x4 sketch-to-photo day-to-night night-to-day
-.PHONY: run-upscale-x2 run-photo-x4-first run-sketch-to-photo-first
-all: upscale-x2 upscale-x4 photo-x4 sketch-to-photo day-to-night
+.PHONY: all upscale-x2 upscale-x4 photo-x4 photo-x2 clean brighten colour-drawing sketch-to-photo day-to-night night-to-day
+.PHONY: run-upscale-x2 run-photo-x4-first run-clean-first run-colour-drawing-first run-sketch-to-photo-first
+all: upscale-x2 upscale-x4 photo-x4 photo-x2 clean brighten colour-drawing sketch-to-photo day-to-night
 
 upscale-x2: run-upscale-x2
 	$(call train,srgan,upscale-x2-clean,$(REDUCED),upscale-x2)
@@ -43,6 +45,24 @@ photo-x4: run-photo-x4-first
 	$(PIXLATE) export runs/photo-x4 runs/photo-x4.onnx --data "$(REAL_PHOTOGRAPHS)" --licence "$(LICENCE)" --io float
 	$(PIXLATE) export runs/photo-x4-first runs/photo-x4-first.onnx --data "$(REAL_PHOTOGRAPHS)" --licence "$(LICENCE)" --io float
 	$(PYTHON) plugins/pixlate_srgan/recipes/interpolate.py runs/photo-x4.onnx runs/photo-x4-first.onnx 0.25 plugins/pixlate_srgan/models/photo-x4.onnx
+
+photo-x2: runs/photographs
+	if [ -d runs/photo-x2/checkpoints ]; then $(PIXLATE) train --resume runs/photo-x2; else \
+		$(PIXLATE) --config plugins/pixlate_srgan/recipes/photo-x2.toml train srgan $(SHARP) --out runs/photo-x2 --start-from photo-x4; fi
+	$(call export_model,srgan,runs/photo-x2,photo-x2,source_to_target,$(REAL_PHOTOGRAPHS))
+
+clean: run-clean-first
+	$(call train,srgan,clean,$(SHARP) runs/grey,clean-first)
+	$(call export_model,srgan,runs/clean,clean,source_to_target,$(REAL_PHOTOGRAPHS))
+
+brighten: runs/photographs
+	$(call train,srgan,brighten,$(SHARP))
+	$(call export_model,srgan,runs/brighten,brighten,source_to_target,$(REAL_PHOTOGRAPHS)) --half-weights
+
+colour-drawing: LICENCE := CC BY-SA 4.0, as the drawings of OpenMoji
+colour-drawing: run-colour-drawing-first
+	$(call train,pix2pix,colour-drawing,$(EMOJI_PAIRS),colour-drawing-first)
+	$(call export_model,pix2pix,runs/colour-drawing,colour-drawing,source_to_target,$(EMOJI)) --half-weights
 
 sketch-to-photo: run-sketch-to-photo-first
 	$(call train,pix2pix,sketch-to-photo,$(PAIRS)/source $(PAIRS)/target,sketch-to-photo-first)
@@ -60,6 +80,9 @@ run-upscale-x2:
 run-sketch-to-photo-first: $(PAIRS)
 	$(call train,pix2pix,sketch-to-photo-first,$(PAIRS)/source $(PAIRS)/target)
 
+run-colour-drawing-first:
+	$(call train,pix2pix,colour-drawing-first,$(EMOJI_PAIRS))
+
 run-photo-x4-first: runs/photographs
 	$(call train,srgan,photo-x4-first,$(SHARP))
 
@@ -68,6 +91,13 @@ runs/photographs:
 	mkdir -p $@
 	ln -s "$(PIXLATE_DATA)"/photos/train/*.jpg $@
 	ls "$(PIXLATE_DATA)"/photos/test/*.jpg | sort | head -n -20 | while read -r path; do ln -s "$$path" $@; done
+
+run-clean-first: runs/photographs runs/grey
+	$(call train,srgan,clean-first,$(SHARP) runs/grey)
+
+# Every third of these photographs in grey.
+runs/grey: runs/photographs
+	$(PYTHON) plugins/pixlate_srgan/recipes/grey.py runs/photographs $@
 
 $(PAIRS):
 	$(PYTHON) plugins/pixlate_pix2pix/recipes/pairs.py "$(PIXLATE_DATA)" $@

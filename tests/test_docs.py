@@ -22,7 +22,7 @@ GUIDES = [ROOT / "README.md", ROOT / "docs/convert.md", ROOT / "docs/train.md", 
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with ``photos/`` and ``other/`` in it, as the guides suppose."""
+    """A folder with ``photos/``, ``other/`` and ``drawings/`` in it, as the guides suppose."""
     folder = tmp_path / "photos"
     folder.mkdir()
     for name in ("chelsea", "coffee", "astronaut"):
@@ -32,6 +32,8 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         small.save(folder / ("cat.png" if name == "chelsea" else f"{name}-copy.png"))
         (tmp_path / "other").mkdir(exist_ok=True)
         small.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "other" / f"{name}.png")
+    (tmp_path / "drawings").mkdir()
+    small.convert("1").save(tmp_path / "drawings" / "astronaut.png")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

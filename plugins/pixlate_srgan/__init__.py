@@ -1,4 +1,4 @@
-"""SRGAN: super-resolution, with the ready models ``upscale-x2``, ``upscale-x4`` and ``photo-x4``."""
+"""SRGAN: super-resolution, with ready models that enlarge (``upscale-x2``, ``upscale-x4``, ``photo-x4``, ``photo-x2``) and restore (``clean``, ``brighten``)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -183,6 +183,9 @@ def pixlate_models() -> "Iterable[pixlate.ModelCard]":
         "upscale-x2": "enlarges clean, sharp pictures 2 times",
         "upscale-x4": "enlarges clean, sharp pictures 4 times",
         "photo-x4": "enlarges photographs as phones and the web store them, with noise and JPEG, 4 times",
+        "photo-x2": "enlarges such photographs 2 times",
+        "clean": "removes JPEG blocks and noise from photographs",
+        "brighten": "lifts photographs taken with too little light, and removes their noise",
     }
     for name, summary in summaries.items():
         yield pixlate.ModelCard(name, summary, folder / f"{name}.onnx", folder / f"{name}.md")
