@@ -36,6 +36,12 @@ def open_fabric(options: TrainingOptions) -> Fabric:
     return fabric
 
 
+def part() -> None:
+    """Leave the group of processes, whose threads would otherwise run on while Python ends, and may abort it."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 def out_of_memory(error: Exception) -> bool:
     """Return whether memory could not be had, of which the CPU's allocator says no more than a ``RuntimeError``."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
