@@ -10,6 +10,8 @@ PAPER = 33
 """Side of the square, in pixels of the reduced drawing, whose brightest pixel is taken for its paper."""
 DARK, LIGHT = 0.2, 0.9
 """Brightness over the paper's at and below which a pixel is ink, and at and above which it is none."""
+NEAR = 9
+"""Side of the square, in pixels of the reduced drawing, around ink in which the network's own lines are taken out: it may draw them broader than the drawing has them."""
 SPREADS = 4
 """How often colours are spread below the lines, by about a pixel each time."""
 
@@ -39,7 +41,9 @@ class WholeDrawing(Symmetric):
         """Return the coloured drawings."""
         small = functional.interpolate(images, size=(self.side, self.side), mode="bilinear", antialias=True)
         paper = paper_of(small)
-        colours = self._spread(super().forward(small), 1 - ink(small, paper))
+        drawn = ink(small, paper)
+        colours = super().forward(small)
+        colours = self._spread(colours, (1 - drawn) * (1 - _broader(colours, drawn)))
         size = images.shape[2:]
         colours, paper = (functional.interpolate(each, size=size, mode="bilinear") for each in (colours, paper))
         return colours * (1 - ink(images, paper))
@@ -51,6 +55,12 @@ class WholeDrawing(Symmetric):
         for _ in range(SPREADS):
             weighted = functional.conv2d(functional.pad(weighted, (1, 1, 1, 1), mode="replicate"), self.kernel, groups=4)
         return share * colours + (1 - share) * (weighted[:, :3] / weighted[:, 3:])
+
+
+def _broader(colours: Tensor, drawn: Tensor) -> Tensor:
+    """Return where the network has drawn lines beside those of the drawing, (batch, 1, height, width) in [0, 1]: near ink, and blacker than any colour, with a border."""
+    black = ((DARK - colours.mean(1, keepdim=True)) / (DARK / 2)).clamp(0, 1)
+    return functional.max_pool2d(black, 3, 1, 1) * functional.max_pool2d(drawn, NEAR, 1, NEAR // 2)
 
 
 def paper_of(drawings: Tensor) -> Tensor:

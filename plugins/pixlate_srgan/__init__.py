@@ -183,7 +183,7 @@ def pixlate_models() -> "Iterable[pixlate.ModelCard]":
         "upscale-x2": "enlarges clean, sharp pictures 2 times",
         "upscale-x4": "enlarges clean, sharp pictures 4 times",
         "photo-x4": "enlarges photographs as phones and the web store them, with noise and JPEG, 4 times",
-        "photo-x2": "enlarges such photographs 2 times",
+        "photo-x2": "enlarges photographs as phones and the web store them, with noise and JPEG, 2 times",
         "clean": "removes JPEG blocks and noise from photographs",
         "brighten": "lifts photographs taken with too little light, and removes their noise",
     }

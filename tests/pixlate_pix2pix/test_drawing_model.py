@@ -51,6 +51,14 @@ def test_a_face_of_any_size_is_yellow_its_lines_black_and_the_paper_white(side: 
     assert picture[:edge, :edge].mean() > 235
 
 
+@pytest.mark.parametrize("thickness", [0.007, 0.013, 0.03])
+def test_nothing_black_appears_beside_lines_of_any_thickness(thickness: float) -> None:
+    drawing = face(600, thickness)
+    (picture,) = pixlate.load("colour-drawing", "cpu")(drawing[None])
+    bare = drawing[:, :, 0] > 250
+    assert (picture[bare].mean(axis=1) < 90).mean() < 0.002
+
+
 def test_a_photograph_of_the_drawing_gets_the_same_colour() -> None:
     model = pixlate.load("colour-drawing", "cpu")
     for seed in range(4):
