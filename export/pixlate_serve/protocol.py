@@ -86,6 +86,11 @@ class Protocol(H11Protocol):
         return self.cycle is not None and self.cycle.more_body and not self.cycle.response_complete
 
 
+def backlog() -> int:
+    """Return how many connections may wait to be accepted, which the event loop accepts all at once before it can close any: few of those that may be open."""
+    return min(BACKLOG, max(8, most_connections() // 8))
+
+
 def most_connections() -> int:
     """Return how many connections may be open: half of the files that this process may open, so that those are never all taken."""
     if sys.platform == "win32":

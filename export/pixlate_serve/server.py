@@ -18,7 +18,7 @@ from pixlate.inference.models import find, load_for_pictures
 from pixlate_serve import logs
 from pixlate_serve.app import build_app
 from pixlate_serve.options import ServeOptions
-from pixlate_serve.protocol import BACKLOG, Protocol
+from pixlate_serve.protocol import Protocol, backlog
 from pixlate_serve.served_model import Weights
 from pixlate_serve.service import Service
 from pixlate_serve.watchdog import SIGNALS, watched
@@ -85,7 +85,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 build_app(service),
                 http=partial(Protocol, head_s=service.options.timeout_s),  # type: ignore[arg-type]
-                backlog=BACKLOG,
+                backlog=backlog(),
                 ws="none",
                 lifespan="off",
                 log_config=None,
