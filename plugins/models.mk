@@ -21,9 +21,9 @@ PAIRS := runs/sketch-to-photo-pairs
 EMOJI_PAIRS := "$(PIXLATE_DATA)/drawings/train/line" "$(PIXLATE_DATA)/drawings/train/colour"
 DAYS := "$(PIXLATE_DATA)/photos/train" "$(PIXLATE_DATA)/night"
 
-# $(call train,method,recipe,folders,recipe to start from): trains a recipe, or resumes it.
+# $(call train,method,recipe,folders,run or ready model to start from): trains a recipe, or resumes it.
 train = if [ -d runs/$(2)/checkpoints ]; then $(PIXLATE) train --resume runs/$(2); else \
-	$(PIXLATE) --config plugins/pixlate_$(1)/recipes/$(2).toml train $(1) $(3) --out runs/$(2) $(if $(4),--start-from runs/$(4)); fi
+	$(PIXLATE) --config plugins/pixlate_$(1)/recipes/$(2).toml train $(1) $(3) --out runs/$(2) $(if $(4),--start-from $(4)); fi
 
 # $(call export_model,method,run or checkpoint,model,generator,data): writes a model's file.
 export_model = $(PIXLATE) export $(2) plugins/pixlate_$(1)/models/$(3).onnx --generator $(4) --data "$(5)" --licence "$(LICENCE)" --io float
@@ -33,26 +33,25 @@ export_model = $(PIXLATE) export $(2) plugins/pixlate_$(1)/models/$(3).onnx --ge
 all: upscale-x2 upscale-x4 photo-x4 photo-x2 clean brighten colour-drawing sketch-to-photo day-to-night
 
 upscale-x2: run-upscale-x2
-	$(call train,srgan,upscale-x2-clean,$(REDUCED),upscale-x2)
+	$(call train,srgan,upscale-x2-clean,$(REDUCED),runs/upscale-x2)
 	$(call export_model,srgan,runs/upscale-x2-clean,upscale-x2,source_to_target,$(MORE_PHOTOGRAPHS))
 
 upscale-x4: run-upscale-x2
-	$(call train,srgan,upscale-x4,$(REDUCED),upscale-x2)
+	$(call train,srgan,upscale-x4,$(REDUCED),runs/upscale-x2)
 	$(call export_model,srgan,runs/upscale-x4,upscale-x4,source_to_target,$(MORE_PHOTOGRAPHS))
 
 photo-x4: run-photo-x4-first
-	$(call train,srgan,photo-x4,$(SHARP),photo-x4-first)
+	$(call train,srgan,photo-x4,$(SHARP),runs/photo-x4-first)
 	$(PIXLATE) export runs/photo-x4 runs/photo-x4.onnx --data "$(REAL_PHOTOGRAPHS)" --licence "$(LICENCE)" --io float
 	$(PIXLATE) export runs/photo-x4-first runs/photo-x4-first.onnx --data "$(REAL_PHOTOGRAPHS)" --licence "$(LICENCE)" --io float
 	$(PYTHON) plugins/pixlate_srgan/recipes/interpolate.py runs/photo-x4.onnx runs/photo-x4-first.onnx 0.25 plugins/pixlate_srgan/models/photo-x4.onnx
 
 photo-x2: runs/photographs
-	if [ -d runs/photo-x2/checkpoints ]; then $(PIXLATE) train --resume runs/photo-x2; else \
-		$(PIXLATE) --config plugins/pixlate_srgan/recipes/photo-x2.toml train srgan $(SHARP) --out runs/photo-x2 --start-from photo-x4; fi
+	$(call train,srgan,photo-x2,$(SHARP),photo-x4)
 	$(call export_model,srgan,runs/photo-x2,photo-x2,source_to_target,$(REAL_PHOTOGRAPHS))
 
 clean: run-clean-first
-	$(call train,srgan,clean,$(SHARP) runs/grey,clean-first)
+	$(call train,srgan,clean,$(SHARP) runs/grey,runs/clean-first)
 	$(call export_model,srgan,runs/clean,clean,source_to_target,$(REAL_PHOTOGRAPHS))
 
 brighten: runs/photographs
@@ -61,11 +60,11 @@ brighten: runs/photographs
 
 colour-drawing: LICENCE := CC BY-SA 4.0, as the drawings of OpenMoji
 colour-drawing: run-colour-drawing-first
-	$(call train,pix2pix,colour-drawing,$(EMOJI_PAIRS),colour-drawing-first)
+	$(call train,pix2pix,colour-drawing,$(EMOJI_PAIRS),runs/colour-drawing-first)
 	$(call export_model,pix2pix,runs/colour-drawing,colour-drawing,source_to_target,$(EMOJI)) --half-weights
 
 sketch-to-photo: run-sketch-to-photo-first
-	$(call train,pix2pix,sketch-to-photo,$(PAIRS)/source $(PAIRS)/target,sketch-to-photo-first)
+	$(call train,pix2pix,sketch-to-photo,$(PAIRS)/source $(PAIRS)/target,runs/sketch-to-photo-first)
 	$(call export_model,pix2pix,runs/sketch-to-photo/checkpoints/step-00003250,sketch-to-photo,source_to_target,$(DRAWINGS)) --half-weights
 
 night-to-day: day-to-night

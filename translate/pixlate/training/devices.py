@@ -36,7 +36,7 @@ def open_fabric(options: TrainingOptions) -> Fabric:
     return fabric
 
 
-def part() -> None:
+def leave_group() -> None:
     """Leave the group of processes, whose threads would otherwise run on while Python ends, and may abort it."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

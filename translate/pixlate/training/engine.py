@@ -22,7 +22,7 @@ from pixlate.plugin.manager import installed
 from pixlate.plugin.metric import Metric
 from pixlate.system.signals import StopOnSignal
 from pixlate.training.checkpoint import keep_newest, load_newest, mark_best
-from pixlate.training.devices import everyones, gathered, open_fabric, out_of_memory, part
+from pixlate.training.devices import everyones, gathered, leave_group, open_fabric, out_of_memory
 from pixlate.training.recorder import Recorder
 from pixlate.training.run import CHECKPOINTS, LENGTH, OPTIONS, RunOptions, hold
 from pixlate.training.starting import take_over, weights_to_start_from
@@ -69,7 +69,7 @@ def train(
         if resume and session.done == session.trainer.steps:
             tell(f"these are done; `pixlate train --resume {quote(str(run))} --steps N` makes the run longer, with N counted from its beginning")
         finished = session.train(watch, warn, damaged)
-        part()
+        leave_group()
         return finished
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
