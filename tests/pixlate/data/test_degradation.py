@@ -143,6 +143,8 @@ def test_second_order_of_no_strength_is_near_the_reduction() -> None:
         ({"degrade_validation": True}, "expected --degrade-validation with a degradation, such as --noise 25, only, got True without it"),
         ({"darken": 2.0, "darken_least": 3.0}, "expected --darken-least of at most --darken, 2.0, got 3.0; lower it"),
         ({"degradation": "second-order", "noise": 3.0}, "expected --noise with --degradation simple only, got 3.0 without it"),
+        ({"jpeg": 30, "jpeg_most": 20}, "expected --jpeg-most of at least --jpeg, 30, got 20; raise it"),
+        ({"jpeg_most": 20}, "expected --jpeg-most with --jpeg below 100 only, got 20 without it"),
         ({"degradation": "second-order", "jpegs": (95, 30)}, "expected --jpegs with each least value before its largest, got (95, 30); change their order"),
     ],
 )

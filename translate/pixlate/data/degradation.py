@@ -80,7 +80,7 @@ class Degradation:
             image = _with_noise(image, options.noise * generator.random(), generator.random() < options.grey_noise, generator)
         source = _to_levels(image)
         if options.jpeg < 100 and generator.random() < options.jpeg_share:
-            source = stored(source, int(generator.integers(options.jpeg, 101)), _corner(generator))
+            source = stored(source, int(generator.integers(options.jpeg, options.jpeg_most + 1)), _corner(generator))
         return source
 
     def _second_order(self, target: Levels, generator: np.random.Generator) -> Levels:

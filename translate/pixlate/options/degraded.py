@@ -42,7 +42,9 @@ class DegradedOptions(DataOptions):
     grey_noise: float = 0.0
     """Share of the images whose --noise is the same in all channels."""
     jpeg: int = 100
-    """Least JPEG quality the reduced source is stored with; each image draws its own up to 100, and 100 stores none."""
+    """Least JPEG quality the reduced source is stored with; each image draws its own up to --jpeg-most, and 100 stores none."""
+    jpeg_most: int = 100
+    """Best JPEG quality, with --jpeg; a lower one shows more of strong blocks."""
     jpeg_share: float = 1.0
     """Share of the images that are stored with --jpeg."""
     degrade_validation: bool = False
@@ -80,6 +82,7 @@ class DegradedOptions(DataOptions):
             "noise_share",
             "grey_noise",
             "jpeg",
+            "jpeg_most",
             "jpeg_share",
             "degrade_validation",
         ),
@@ -88,8 +91,8 @@ class DegradedOptions(DataOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_least(self, blur_before=0, blur=0, noise=0, jpeg=1, darken=0, darken_least=0, shot_noise=0, read_noise=0)
-        check_most(self, blur_before=64, blur=64, noise=255, jpeg=100, darken=16, shot_noise=1, read_noise=1)
+        check_least(self, blur_before=0, blur=0, noise=0, jpeg=1, jpeg_most=1, darken=0, darken_least=0, shot_noise=0, read_noise=0)
+        check_most(self, blur_before=64, blur=64, noise=255, jpeg=100, jpeg_most=100, darken=16, shot_noise=1, read_noise=1)
         shares = ("gaussian_share", "grey_noise_share", "grey_noise", "noise_share", "jpeg_share")
         check_least(self, **dict.fromkeys(shares, 0))
         check_most(self, **dict.fromkeys(shares, 1))
@@ -99,12 +102,14 @@ class DegradedOptions(DataOptions):
         check_used(self, not second, "--degradation simple", *SIMPLE)
         check_used(self, second, "--degradation second-order", *SECOND_ORDER)
         check_used(self, self.noise > 0, "--noise above 0", "noise_share", "grey_noise")
-        check_used(self, self.jpeg < 100, "--jpeg below 100", "jpeg_share")
+        check_used(self, self.jpeg < 100, "--jpeg below 100", "jpeg_most", "jpeg_share")
         check_used(self, self.darken > 0, "--darken above 0", "darken_least", "shot_noise", "read_noise")
         degraded = second or any(getattr(self, name) != getattr(DegradedOptions, name) for name in SIMPLE)
         check_used(self, degraded, "a degradation, such as --noise 25,", "degrade_validation")
         if self.darken_least > self.darken:
             raise PixlateError(f"expected --darken-least of at most --darken, {self.darken}, got {self.darken_least}; lower it")
+        if self.jpeg_most < self.jpeg:
+            raise PixlateError(f"expected --jpeg-most of at least --jpeg, {self.jpeg}, got {self.jpeg_most}; raise it")
         self._check_second_order()
 
     def _check_second_order(self) -> None:
