@@ -32,7 +32,7 @@ class Student(GAN):
 
     Args:
         options: Network and weights of the losses.
-        facts: Of the teacher: ``scale`` of its pictures, ``teacher`` (its name), ``sha256``, ``licence``, and whether ``sources`` are degraded.
+        facts: Of the teacher: ``scale`` of its pictures, ``teacher`` (its name), ``sha256``, ``licence``, whether it ``keeps_grey``, and whether ``sources`` are degraded.
 
     Raises:
         PixlateError: The network cannot have the teacher's scale, or there are no photographs to learn from besides the sources.
@@ -51,12 +51,13 @@ class Student(GAN):
         self._perceptual: list[HEDDistance] = []  # in a list, since it is no part of the model and its checkpoints
 
     def spec(self, generator: str = MAIN_GENERATOR) -> ModelSpec:
-        """Return scale, tiling, norm mode, and who the teacher is; its licence is the student's."""
+        """Return scale, tiling, norm mode, and who the teacher is; its licence is the student's, and whether grey stays grey."""
         facts = self.facts
         licence = str(facts.get("licence", ""))
         teacher = f"{facts['teacher']}, licence {licence or 'not stated'}, SHA-256 {facts['sha256']}" if facts else ""
         origin = Provenance(licence=licence, teacher=teacher)
-        return ModelSpec(method="distill", scale=self.scale, **self.sizes, norm=NORMS[self.options.network], provenance=origin)
+        keeps_grey = bool(facts.get("keeps_grey", False))
+        return ModelSpec(method="distill", scale=self.scale, **self.sizes, keeps_grey=keeps_grey, norm=NORMS[self.options.network], provenance=origin)
 
     def exported(self, generator: str = MAIN_GENERATOR) -> nn.Module:
         """Return the student, clamped; convolutions of SPAN that training splits are one again."""

@@ -20,6 +20,7 @@ from pixlate.images import Pixels
 from pixlate.inference.executor import Executor
 from pixlate.inference.files import digest_model
 from pixlate.inference.models import find
+from pixlate.inference.pictures import channels_made
 from pixlate.inference.ready import named
 from pixlate.places.paths import digest_file, make_folders
 from pixlate.plugin.spec import ModelSpec
@@ -80,6 +81,7 @@ class Teacher:
             "teacher": self.name,
             "sha256": self.sha256,
             "licence": licence,
+            "keeps_grey": channels_made(1, self.spec) == 1,
             "sources": "degraded" if degraded else "photographs",
             **costs,
         }

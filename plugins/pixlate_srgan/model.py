@@ -33,8 +33,8 @@ class SRGAN(GAN):
         self._perceptual: list[Perceptual | HEDDistance] = []  # in a list, since it is no part of the model and its checkpoints
 
     def spec(self, generator: str = MAIN_GENERATOR) -> ModelSpec:
-        """Return scale, tiling and norm mode."""
-        return ModelSpec(method="srgan", scale=self.options.scale, **self.sizes, norm=NORMS[self.options.network])
+        """Return scale, tiling and norm mode; what is in a picture is kept, so grey stays grey."""
+        return ModelSpec(method="srgan", scale=self.options.scale, **self.sizes, keeps_grey=True, norm=NORMS[self.options.network])
 
     def exported(self, generator: str = MAIN_GENERATOR) -> nn.Module:
         """Return the generator, clamped; convolutions of SPAN that training splits are one again."""

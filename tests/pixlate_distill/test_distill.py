@@ -440,6 +440,14 @@ def test_measured_ratio_is_that_of_scikit_image() -> None:
     )
 
 
+@pytest.mark.parametrize(("teacher", "reduce", "keeps"), [(ModelSpec(), 1, False), (ModelSpec(keeps_grey=True), 1, True), (X2, 2, True)])
+def test_student_keeps_grey_where_its_teacher_does(
+    teacher: ModelSpec, reduce: int, keeps: bool, teach: Callable[..., Repeats], data: Callable[..., DistillData]
+) -> None:
+    teach(teacher)
+    assert spec_of(Teacher(data(reduce=reduce))).keeps_grey == keeps
+
+
 def test_spec_of_a_student_names_its_teacher_and_keeps_its_licence(teach: Callable[..., Repeats], data: Callable[..., DistillData]) -> None:
     teach()
     origin = spec_of(Teacher(data())).provenance

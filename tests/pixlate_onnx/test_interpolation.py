@@ -116,6 +116,11 @@ def test_names_and_storage_may_differ(other: dict[str, str | bool], tmp_path: Pa
         np.testing.assert_array_equal(found(pixels), pixlate.load(second, "cpu")(pixels))
 
 
+def test_file_that_says_it_keeps_grey_blends_with_an_older_one_that_does_not_say(tmp_path: Path) -> None:
+    older, newer = network(tmp_path / "a.onnx", 1), network(tmp_path / "b.onnx", 2, spec=replace(SPEC, keeps_grey=True))
+    assert pixlate.load(newer, "cpu", blend_with=older, strength=0.5).spec.keeps_grey
+
+
 def test_weight_that_one_file_shares_and_the_other_has_twice_is_kept_apart(tmp_path: Path) -> None:
     shared, apart = network(tmp_path / "a.onnx", 1, width=3, shared=True), network(tmp_path / "b.onnx", 2, width=3)
     pixels = noise(12, 9)[None]

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,6 +63,14 @@ def test_clean_lessens_jpeg_blocks(run: Callable[[str, Pixels], Pixels], photogr
     assert psnr(output, given) > psnr(blocks, given) + 0.3
     if grey:
         assert np.ptp(output.astype(int), axis=2).mean() < 2, "grey stays grey"
+
+
+@pytest.mark.parametrize("name", ["clean", "brighten"])
+def test_grey_photograph_comes_out_grey(name: str, photograph: Pixels, tmp_path: Path) -> None:
+    Image.fromarray(photograph).convert("L").save(tmp_path / "grey.jpg", quality=20)
+    assert pixlate.convert(tmp_path / "grey.jpg", tmp_path / "out.png", name, pixlate.ConvertOptions(device="cpu")).converted == 1
+    with Image.open(tmp_path / "out.png") as made:
+        assert made.mode == "L"
 
 
 def test_clean_leaves_a_clean_photograph_nearly_as_it_is(run: Callable[[str, Pixels], Pixels], photograph: Pixels) -> None:

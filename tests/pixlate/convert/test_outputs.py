@@ -171,7 +171,7 @@ def test_the_format_is_what_was_asked(format: str, suffix: str, tmp_path: Path, 
 
 
 def test_a_model_of_another_scale_and_colour_for_grey(tmp_path: Path, run: Run, use: Callable[[Translator], Path]) -> None:
-    """At scale 1 a translation may colour a grey picture; an enlargement keeps it grey."""
+    """At scale 1 a translation may colour a grey picture, unless its file says that it keeps grey; an enlargement keeps it grey."""
 
     class Red(Nearest):
         def __call__(self, pixels: Pixels | None, **conditions: object) -> Pixels:
@@ -181,10 +181,11 @@ def test_a_model_of_another_scale_and_colour_for_grey(tmp_path: Path, run: Run, 
             return out
 
     Image.fromarray(noise(6, 6, 1)[:, :, 0]).save(tmp_path / "a.png")
-    for scale, mode in ((1, "RGB"), (3, "L")):
-        use(Red(ModelSpec(scale=scale)))
-        run(tmp_path / "a.png", tmp_path / f"{scale}")
-        image = load(tmp_path / f"{scale}" / "a.png")
+    for scale, keeps, mode in ((1, False, "RGB"), (1, True, "L"), (3, False, "L")):
+        use(Red(ModelSpec(scale=scale, keeps_grey=keeps)))
+        out = tmp_path / f"{scale} {keeps}"
+        run(tmp_path / "a.png", out)
+        image = load(out / "a.png")
         assert (image.mode, image.size) == (mode, (6 * scale, 6 * scale))
 
 

@@ -36,8 +36,8 @@ def refuse_colour(picture: Picture, spec: ModelSpec) -> None:
 
 
 def channels_made(channels: int, spec: ModelSpec) -> int:
-    """Return the number of channels of a translated picture: grey stays grey where an RGB model enlarges it."""
-    return 1 if channels == 1 and spec.scale > 1 and spec.channels_out == 3 else spec.channels_out
+    """Return the number of channels of a translated picture: grey stays grey where an RGB model enlarges it or says that it keeps grey."""
+    return 1 if channels == 1 and (spec.scale > 1 or spec.keeps_grey) and spec.channels_out == 3 else spec.channels_out
 
 
 def opacity_to_model(picture: Picture, spec: ModelSpec) -> Pixels | None:
@@ -53,7 +53,7 @@ def refuse_opacity_through(spec: ModelSpec) -> None:
 
 
 def from_model(pixels: Pixels, source: Picture, spec: ModelSpec, opacity: Pixels | None = None) -> Picture:
-    """Return the translated picture: grey stays grey under a scale model, metadata is the source's.
+    """Return the translated picture: grey stays grey as :func:`channels_made` says, metadata is the source's.
 
     Its alpha is ``opacity``, what the model made of :func:`opacity_to_model`, or without it the source's, enlarged bicubically; none where the
     output has no colours.

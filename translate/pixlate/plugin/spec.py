@@ -102,6 +102,9 @@ class ModelSpec:
     """Context, in input pixels, a tile needs on each side."""
     whole: bool = False
     """Whether the model must see the whole picture: it is neither cut into tiles nor padded to a size that others share."""
+    keeps_grey: bool = False
+    """Whether a grey picture comes out grey again from a model of RGB at scale 1, as it should where photographs are cleaned or lifted, and not where they are
+    coloured. Where a model of RGB enlarges it does, whatever this says."""
     norm: Norm = "none"
     """Statistics the normalisation layers use."""
     precision: Precision = "float32"
