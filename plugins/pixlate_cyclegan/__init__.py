@@ -86,7 +86,7 @@ def pixlate_models() -> "Iterable[pixlate.ModelCard]":
     folder = Path(__file__).parent / "models"
     summaries = {
         "day-to-night": "grades photographs taken by day as if at night",
-        "night-to-day": "undoes day-to-night; for real night pictures take brighten",
+        "night-to-day": "undoes day-to-night; for real nights: brighten",
     }
     for name, summary in summaries.items():
         earlier = {1: folder / f"earlier/{name}@1.onnx"}

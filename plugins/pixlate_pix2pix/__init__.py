@@ -77,8 +77,8 @@ def pixlate_models() -> "Iterable[pixlate.ModelCard]":
     """Offer the models trained by ``recipes/``."""
     folder = Path(__file__).parent / "models"
     summaries = {
-        "colour-drawing": "colours line drawings, drawn on a screen or photographed on paper",
-        "sketch-to-photo": "colours edges that a filter finds in photographs",
+        "colour-drawing": "colours line drawings, on screen or on paper",
+        "sketch-to-photo": "colours edges that a filter found in a photo",
     }
     for name, summary in summaries.items():
         yield pixlate.ModelCard(name, summary, folder / f"{name}.onnx", folder / f"{name}.md", demonstration=name == "sketch-to-photo")

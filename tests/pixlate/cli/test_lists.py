@@ -13,6 +13,7 @@ from pixlate.cli import train
 from pixlate.cli.doctor import doctor
 from pixlate.cli.models import models
 from pixlate.cli.plugins import plugins
+from pixlate.inference.ready import cards
 from pixlate.plugin.check import Check
 from pixlate.plugin.entries import Plugin
 from pixlate.plugin.manager import installed
@@ -23,21 +24,50 @@ def printed(capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
-def test_models_lists_scale_size_licence_and_card(capsys: pytest.CaptureFixture[str]) -> None:
+def test_models_lists_each_ready_model_in_one_line_with_its_size(capsys: pytest.CaptureFixture[str]) -> None:
     assert models() == 0
-    text = printed(capsys)
-    assert "upscale-x4: enlarges clean, sharp pictures 4 times" in text
-    assert "scale 4, srgan, float32" in text
-    assert "non-commercial research and education" in text
+    lines = printed(capsys).splitlines()
+    for name, card in cards().items():
+        (line,) = [line for line in lines if line.startswith(f"  {name} ")]
+        assert line.endswith(f"  {card.summary}") and len(line) <= 80
+    assert any(line.split()[:3] == ["day-to-night", "32", "KB"] for line in lines), "small files have no 0.0 MB"
+    assert any(line.split()[:3] == ["upscale-x4", "2.8", "MB"] for line in lines)
 
 
-def test_models_shows_the_licence_first_and_demonstrations_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+def test_models_are_listed_under_their_licence_and_demonstrations_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     assert models() == 0
     text = printed(capsys)
     lines = text.splitlines()
-    assert lines[next(place for place, line in enumerate(lines) if line.startswith("upscale-x4: ")) + 1].startswith("    licence: non-commercial")
-    assert text.index("upscale-x4: ") < text.index("\nDemonstrations: ") < text.index("sketch-to-photo: ")
-    assert all(len(line) <= 80 for line in lines if not line.startswith(("    card: ", "    from: ")))
+    at = next(place for place, line in enumerate(lines) if line.startswith("  upscale-x4 "))
+    licence = next(line for line in reversed(lines[:at]) if not line.startswith("  "))
+    assert licence.startswith("licence: non-commercial research and education")
+    assert text.index("  upscale-x4 ") < text.index("\nDemonstrations: ") < text.index("  sketch-to-photo ")
+    assert all(len(line) <= 80 for line in lines)
+
+
+def test_models_shows_all_of_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert models("day-to-night") == 0
+    newest = printed(capsys)
+    card = cards()["day-to-night"]
+    for line in (
+        "licence: non-commercial",
+        "version: 2 (others: day-to-night@1)",
+        f"file: {card.path}, 32 KB",
+        f"card: {card.card}",
+        "steps: 4000",
+        "scale: 1",
+    ):
+        assert f"    {line}" in newest
+    assert models("day-to-night@1") == 0
+    assert f"    version: 1 (others: day-to-night@2)\n    file: {card.earlier[1]}, 61 KB\n" in printed(capsys)
+    assert models("day-to-night@1", json=True) == 0
+    (row,) = json.loads(printed(capsys))
+    assert (row["version"], row["path"]) == (1, str(card.earlier[1]))
+
+
+def test_models_refuses_a_name_that_it_does_not_list() -> None:
+    with pytest.raises(pixlate.PixlateError, match=r"expected a model's name \(.*upscale-x4\), got 'upscale'; did you mean upscale-x"):
+        models("upscale")
 
 
 def test_models_shows_versions_sources_and_what_is_not_made_yet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -53,8 +83,11 @@ def test_models_shows_versions_sources_and_what_is_not_made_yet(capsys: pytest.C
     monkeypatch.setattr(installed(), "offered", lambda wanted: offered if wanted is ModelCard else real(wanted))
     assert models() == 0
     text = printed(capsys)
-    assert "x2: enlarges\n    licence: MIT\n    scale 2, srgan, float32, 2.7 MB\n    version 2; earlier: x2@1\n" in text
-    assert "later: later\n    licence: BSD-3-Clause\n    made on first use, and kept in the cache\n    from: https://example.org/later\n" in text
+    assert "licence: MIT\n  x2      2.7 MB  enlarges\n" in text
+    assert "licence: BSD-3-Clause\n  later        -  later\n" in text and "-: made on first use, and kept in the cache\n" in text
+    assert models("later") == 0
+    text = printed(capsys)
+    assert f"file: {tmp_path / 'later.onnx'}, made on first use, and kept in the cache\n    from: https://example.org/later\n" in text
     assert models(json=True) == 0
     rows = {row["name"]: row for row in json.loads(printed(capsys))}
     assert (rows["x2"]["version"], rows["x2"]["earlier"], rows["x2"]["licence"]) == (2, {"x2@1": str(first)}, "MIT")
@@ -120,7 +153,7 @@ def test_models_names_a_file_that_is_missing_and_lists_the_others(capsys: pytest
     monkeypatch.setattr(installed(), "offered", lambda wanted: real(wanted) | (gone if wanted is ModelCard else {}))
     assert models() == 1
     out, err = capsys.readouterr()
-    assert "upscale-x2: " in out and "upscale-x4: " in out
+    assert "  upscale-x2 " in out and "  upscale-x4 " in out
     assert f"expected the file of the model gone at {tmp_path / 'gone.onnx'}, but it is missing" in err
 
 
@@ -181,7 +214,7 @@ def test_plugins_and_doctor_name_what_is_left_out_and_why(capsys: pytest.Capture
 def test_a_model_two_plugins_offer_is_marked_and_the_others_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert models() == 1
     out, err = capsys.readouterr()
-    assert "upscale-x2: " in out and "upscale-x4: " not in out
+    assert "  upscale-x2 " in out and "  upscale-x4 " not in out
     assert err.startswith("two plugins offer a model named 'upscale-x4': ") and err.count("\n") == 1
     with pytest.raises(pixlate.PixlateError, match=r"two plugins offer a model named 'upscale-x4': .*broken \(pixlate-broken 0\.3\)"):
         pixlate.load("upscale-x4")

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -80,8 +81,9 @@ def test_a_file_is_found_by_its_name_everywhere(model: Path, own: Path, tmp_path
     assert find("4x-Nearest") == own / "4x-Nearest.onnx"
     assert convert(save(tmp_path / "a.png"), tmp_path / "out", "4x-Nearest", ConvertOptions(device="cpu")).converted == 1
     assert models() == 0
-    assert "4x-Nearest: a model that you have added\n    licence: CC0-1.0\n    scale 2, nearest, float32" in (text := capsys.readouterr().out)
-    assert f"    from: {model}\n" in text
+    assert re.search(r"licence: CC0-1.0\n(  .*\n)*  4x-Nearest +\d+ (bytes|KB)  a model that you have added\n", capsys.readouterr().out)
+    assert models("4x-Nearest") == 0
+    assert f"    from: {model}\n" in (text := capsys.readouterr().out) and "    method: nearest\n" in text
 
 
 def test_a_removed_model_leaves_nothing(model: Path, own: Path) -> None:
@@ -218,7 +220,7 @@ def test_a_model_of_ncnn_of_which_a_file_is_lost_is_named_and_the_others_are_lis
     assert models() == 1
     out, err = capsys.readouterr()
     assert (
-        "upscale-x4: " in out and f"expected the file of the model mine at {own}/mine{lost}, but it is missing; remove it with `pixlate models remove`" in err
+        "  upscale-x4 " in out and f"expected the file of the model mine at {own}/mine{lost}, but it is missing; remove it with `pixlate models remove`" in err
     )
 
 

@@ -9,6 +9,7 @@ from cyclopts import App
 
 from pixlate.errors import PixlateError
 from pixlate.system.locking import UNSUPPORTED, lock_file
+from pixlate.system.text import file_size
 from pixlate.system.user import TAG, TAGGED, cache_folder
 
 app = App(
@@ -26,7 +27,7 @@ def clear() -> int:
         count, freed = clear_folder(folder)
     except OSError as error:
         raise PixlateError(f"{error.filename or folder} cannot be removed ({error.strerror or error}); check its permissions") from error
-    print(f"removed {count} {'file' if count == 1 else 'files'} from {folder}, {freed / 1e6:.1f} MB" if count else f"there is nothing of Pixlate in {folder}")
+    print(f"removed {count} {'file' if count == 1 else 'files'} from {folder}, {file_size(freed)}" if count else f"there is nothing of Pixlate in {folder}")
     return 0
 
 

@@ -79,14 +79,14 @@ def unavailable(model: str) -> str:
     return f"the model {name} cannot be used here: {card.unavailable}" if card is not None and card.unavailable and name not in added() else ""
 
 
-def unknown(model: str) -> str:
-    """Return the sentence that refuses what is neither a ready model's name nor a path."""
+def unknown(model: str, file: bool = True) -> str:
+    """Return the sentence that refuses what is no ready model's name, nor a path where a ``file`` would do."""
     if lacking := unavailable(model):
         return lacking
     ready = cards()
     near = get_close_matches(model.partition("@")[0], ready, 1)
     reason = installed().why("model", model) or (f"did you mean {near[0]}?" if near else "see `pixlate models`")
-    return f"expected a model's name ({', '.join(sorted(ready)) or 'none is installed'}) or a file, got {model!r}; {reason}"
+    return f"expected a model's name ({', '.join(sorted(ready)) or 'none is installed'}){' or a file' if file else ''}, got {model!r}; {reason}"
 
 
 def file_of(card: ModelCard, version: int) -> Path:

@@ -15,6 +15,11 @@ def printable(path: str | Path) -> str:
     return "".join(character if character.isprintable() else character.encode("unicode_escape", "backslashreplace").decode() for character in str(path))
 
 
+def file_size(count: int) -> str:
+    """Return a number of bytes as a list shows it: ``31 KB`` below a megabyte, ``2.7 MB`` from there on."""
+    return f"{count / 1e6:.1f} MB" if count >= 999_500 else f"{count / 1e3:.0f} KB" if count >= 500 else f"{count} bytes"
+
+
 def is_url(place: str | Path) -> bool:
     """Return whether a place is a URL; ``file://`` is none, since it is a local path."""
     return isinstance(place, str) and bool(_URL.match(place)) and not place.startswith("file://")
