@@ -35,7 +35,7 @@ class SRGANOptions:
     shrink: Literal[1, 2] = 1
     """2 computes at half the height and width, with a quarter of the arithmetic, for restoration at scale 1 (FFDNet, Zhang et al. 2018); msrresnet needs --tail direct for it."""
     stages: Literal["both", "pixel", "adversarial"] = "both"
-    """Which stages run: both, pixel alone (SRResNet), or adversarial alone, to continue from a first stage named by --start-from."""
+    """Which stages run: both, pixel alone (SRResNet), or adversarial alone, which continues a first stage and needs --start-from."""
     pixel_share: float = 5 / 6
     """Share of the steps that the first stage takes."""
     pixel: Literal["mse", "l1"] = "mse"

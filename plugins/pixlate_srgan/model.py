@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pixlate.adversarial import to_symmetric
+from pixlate.errors import PixlateError
 from pixlate.inference.sizes import spec_sizes
 from pixlate.losses import HEDDistance, Perceptual, discriminator_loss, generator_loss, l1, load_hed, load_vgg19, mse
 from pixlate.networks.span import fused
@@ -48,6 +49,14 @@ class SRGAN(GAN):
             of_vgg19 = options.perceptual == "vgg19"
             perceptual = Perceptual(load_vgg19(weights, options.perceptual_layer)) if of_vgg19 else HEDDistance(load_hed(), options.perceptual_layers)
             self._perceptual = [perceptual.to(device)]
+
+    def begin_run(self, start_from: str) -> None:
+        """Refuse the second stage without a first, whose weights it continues."""
+        if self.options.stages == "adversarial" and not start_from:
+            raise PixlateError(
+                "expected --start-from with --stages adversarial, which continues a first stage, got none; name a run of --stages pixel or a ready model, or "
+                "leave out --stages for both"
+            )
 
     def begin_step(self, step: int, steps: int) -> None:
         """Choose the stage."""

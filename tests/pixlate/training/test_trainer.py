@@ -113,6 +113,17 @@ def test_cyclegan_steps_as_published_and_as_0_1_did(order: str, make_run: MakeRu
     require_moved_alike(gan, trainer)
 
 
+def test_second_stage_alone_is_refused_without_a_first_to_start_from(make_run: MakeRun, fit: Callable[..., Any], tmp_path: Path) -> None:
+    second = {"stages": "adversarial", "patch": 10, "perceptual_weight": 0.0, "second_pixel_weight": 1.0, "discriminator_channels": 4}
+    with pytest.raises(
+        pixlate.PixlateError, match=r"expected --start-from with --stages adversarial, which continues a first stage, got none; name a run of --stages"
+    ):
+        fit(make_run(**second), tmp_path / "second")
+    assert not (tmp_path / "second").exists()
+    fit(make_run(), tmp_path / "first")
+    assert fit(make_run(**second, start_from=str(tmp_path / "first")), tmp_path / "second").finished
+
+
 def test_srgan_steps_as_published_in_both_stages(make_run: MakeRun, vgg: Path) -> None:
     options = make_run(**SECOND, steps=10, perceptual_weight=0.006, perceptual_layer="conv1_2", perceptual_weights=str(vgg))
     trainer = trainer_of(options)

@@ -113,6 +113,13 @@ class GAN(nn.Module):
             PixlateError: It cannot be had; says where to put it.
         """
 
+    def begin_run(self, start_from: str) -> None:
+        """Called when a new run begins, with what it starts from: that of ``--start-from``, empty for random weights; not when one is resumed.
+
+        Raises:
+            PixlateError: These options cannot start so.
+        """
+
     def begin_step(self, step: int, steps: int) -> None:
         """Called with the step that starts, counted from 0, and how many there are; for methods of several stages."""
 

@@ -109,6 +109,7 @@ class Session:
     def begin(self, tell: Teller) -> list[str]:
         """Start a new run: read what is held out, take over weights where requested, and write the options; return nothing to warn of."""
         training, trainer = self.options.training, self.trainer
+        trainer.gan.begin_run(training.start_from)
         if training.start_from:
             tell(f"{take_over(trainer.gan, weights_to_start_from(training.start_from, trainer.gan))} from {training.start_from}")
             trainer.average.module.load_state_dict(trainer.gan.state_dict())
