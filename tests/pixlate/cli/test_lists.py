@@ -94,6 +94,15 @@ def test_models_shows_versions_sources_and_what_is_not_made_yet(capsys: pytest.C
     assert (rows["later"]["spec"], rows["later"]["bytes"], rows["later"]["make"]) == (None, None, True)
 
 
+@pytest.mark.parametrize("name", ["photo-x4", "photo-x2", "upscale-x2", "day-to-night", "sketch-to-photo"])
+def test_card_says_limits_and_licence_before_figures_and_recipe(name: str) -> None:
+    path = cards()[name].card
+    assert path is not None
+    text = path.read_text(encoding="utf-8")
+    places = [text.index(f"- **{heading}**") for heading in ("Limits", "Licence", "Figures", "Network", "Command") if f"- **{heading}**" in text]
+    assert places == sorted(places) and len(places) >= 4
+
+
 def test_models_as_json_holds_the_spec_of_each_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert models(json=True) == 0
     rows = {row["name"]: row for row in json.loads(printed(capsys))}
