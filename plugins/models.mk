@@ -54,9 +54,9 @@ clean: run-clean-first
 	$(call train,srgan,clean,$(SHARP) runs/grey,runs/clean-first)
 	$(call export_model,srgan,runs/clean,clean,source_to_target,$(REAL_PHOTOGRAPHS))
 
-brighten: runs/photographs
-	$(call train,srgan,brighten,$(SHARP))
-	$(call export_model,srgan,runs/brighten,brighten,source_to_target,$(REAL_PHOTOGRAPHS)) --half-weights
+brighten: clean
+	$(call train,srgan,brighten,$(SHARP),clean)
+	$(call export_model,srgan,runs/brighten,brighten,source_to_target,$(REAL_PHOTOGRAPHS))
 
 colour-drawing: LICENCE := CC BY-SA 4.0, as the drawings of OpenMoji
 colour-drawing: run-colour-drawing-first

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pixlate
+from pixlate.data.kinds import relit
 from pixlate.options import Groups, check_hed_layers, check_least, check_most, check_types, check_used
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def build(options: DistillOptions, facts: Mapping[str, Any] | None = None) -> "S
 def _facts(folders: Sequence[Path], options: DistillData) -> Mapping[str, Any]:
     from pixlate_distill.teacher import Teacher
 
-    return Teacher(options).facts()
+    return {**Teacher(options).facts(), **relit(folders, options)}
 
 
 def _open(folders: Sequence[Path], options: DistillData, spec: pixlate.ModelSpec) -> "TrainingData":

@@ -9,15 +9,13 @@ from torch.nn import functional
 
 from pixlate.adversarial import to_symmetric
 from pixlate.errors import PixlateError
-from pixlate.inference.sizes import spec_sizes
 from pixlate.losses import HEDDistance, discriminator_loss, generator_loss, l1, load_hed
-from pixlate.networks.span import fused
 from pixlate.networks.symmetric import Symmetric
 from pixlate.networks.unet import UNet
 from pixlate.plugin.data import Batch
 from pixlate.plugin.gan import GAN, MAIN_GENERATOR, Images, Losses, Verdicts
 from pixlate.plugin.spec import ModelSpec, Provenance
-from pixlate.restoration import NORMS, build_critic, build_restorer
+from pixlate.restoration import NORMS, build_critic, build_restorer, finished, sizes_of
 from pixlate_distill import COST, DistillOptions
 from pixlate_distill.costs import network_costs
 
@@ -47,7 +45,8 @@ class Student(GAN):
         network = build_restorer(options.network, self.scale, options.channels, options.blocks, options.depth, options.tail, options.shrink)
         critics = {"target": build_critic(options.discriminator, options.discriminator_channels)} if options.adversarial_weight else {}
         super().__init__({MAIN_GENERATOR: Symmetric(network) if isinstance(network, UNet) else network}, critics)
-        self.options, self.facts, self.sizes = options, dict(facts), spec_sizes(network)
+        self.relit = bool(facts.get("relit", False))
+        self.options, self.facts, self.sizes = options, dict(facts), sizes_of(network, self.relit)
         self._perceptual: list[HEDDistance] = []  # in a list, since it is no part of the model and its checkpoints
 
     def spec(self, generator: str = MAIN_GENERATOR) -> ModelSpec:
@@ -60,8 +59,8 @@ class Student(GAN):
         return ModelSpec(method="distill", scale=self.scale, **self.sizes, keeps_grey=keeps_grey, norm=NORMS[self.options.network], provenance=origin)
 
     def exported(self, generator: str = MAIN_GENERATOR) -> nn.Module:
-        """Return the student, clamped; convolutions of SPAN that training splits are one again."""
-        return nn.Sequential(fused(self.generators[generator]), nn.Hardtanh(0.0, 1.0))
+        """Return the student as it is used."""
+        return finished(self.generators[generator], self.relit)
 
     def prepare(self, device: torch.device) -> None:
         """Load the network whose features are compared."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pixlate
 from pixlate.options import Groups, check_hed_layers, check_least, check_most, check_types, check_used
@@ -146,11 +146,11 @@ class SRGANData(pixlate.DegradedOptions):
     patch: int = 24
 
 
-def build(options: SRGANOptions) -> "SRGAN":
-    """Return untrained networks; PyTorch is imported only here."""
+def build(options: SRGANOptions, facts: Mapping[str, Any] | None = None) -> "SRGAN":
+    """Return untrained networks, for what the data kind finds; PyTorch is imported only here."""
     from pixlate_srgan.model import SRGAN
 
-    return SRGAN(options)
+    return SRGAN(options, facts or {})
 
 
 @pixlate.hookimpl

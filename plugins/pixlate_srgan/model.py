@@ -1,34 +1,34 @@
 """SRGAN's networks and losses (Ledig et al. 2017, "Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network")."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pixlate.adversarial import to_symmetric
 from pixlate.errors import PixlateError
-from pixlate.inference.sizes import spec_sizes
 from pixlate.losses import HEDDistance, Perceptual, discriminator_loss, generator_loss, l1, load_hed, load_vgg19, mse
-from pixlate.networks.span import fused
 from pixlate.networks.symmetric import Symmetric
 from pixlate.networks.unet import UNet
 from pixlate.plugin.data import Batch
 from pixlate.plugin.gan import GAN, MAIN_GENERATOR, Images, Losses, Verdicts
 from pixlate.plugin.spec import ModelSpec
-from pixlate.restoration import NORMS, build_critic, build_restorer
+from pixlate.restoration import NORMS, build_critic, build_restorer, finished, sizes_of
 from pixlate_srgan import SRGANOptions
 
 
 class SRGAN(GAN):
     """First a generator trained on pixel loss alone, called SRResNet in the paper (section 3.2); then the same against a discriminator."""
 
-    def __init__(self, options: SRGANOptions) -> None:
+    def __init__(self, options: SRGANOptions, facts: Mapping[str, Any]) -> None:
         network = build_restorer(options.network, options.scale, options.channels, options.blocks, options.depth, options.tail, options.shrink)
         critics = {"target": build_critic(options.discriminator, options.discriminator_channels, options.spectral_norm)} if options.second else {}
         generator = Symmetric(network) if isinstance(network, UNet) else network
         super().__init__({MAIN_GENERATOR: generator}, critics)
-        self.options, self.sizes = options, spec_sizes(network)
+        self.relit = bool(facts.get("relit", False))
+        self.options, self.sizes = options, sizes_of(network, self.relit)
         self.adversarial = options.stages == "adversarial"
         """Whether the second stage has begun."""
         self._perceptual: list[Perceptual | HEDDistance] = []  # in a list, since it is no part of the model and its checkpoints
@@ -38,8 +38,8 @@ class SRGAN(GAN):
         return ModelSpec(method="srgan", scale=self.options.scale, **self.sizes, keeps_grey=True, norm=NORMS[self.options.network])
 
     def exported(self, generator: str = MAIN_GENERATOR) -> nn.Module:
-        """Return the generator, clamped; convolutions of SPAN that training splits are one again."""
-        return nn.Sequential(fused(self.generators[generator]), nn.Hardtanh(0.0, 1.0))
+        """Return the generator as it is used."""
+        return finished(self.generators[generator], self.relit)
 
     def prepare(self, device: torch.device) -> None:
         """Load the network whose features are compared."""

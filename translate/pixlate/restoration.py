@@ -1,14 +1,16 @@
 """Generators and discriminators that methods for super-resolution and restoration share, made from the values of their options."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from torch import nn
 
 from pixlate.errors import PixlateError
+from pixlate.inference.sizes import spec_sizes
 from pixlate.networks.compact import Compact
+from pixlate.networks.exposure import Exposed
 from pixlate.networks.multiscale import MultiScale
 from pixlate.networks.patchgan import PatchGAN
-from pixlate.networks.span import SPAN
+from pixlate.networks.span import SPAN, fused
 from pixlate.networks.srgan_discriminator import SRGANDiscriminator
 from pixlate.networks.srresnet import MSRResNet, SRResNet
 from pixlate.networks.symmetric import SymmetricInput
@@ -48,6 +50,16 @@ def build_restorer(
             return SPAN(scale, channels, blocks, shrink)
         case "unet":
             return UNet(depth=depth, channels=channels, norm="instance", dropout=0.0, upsampling="resize")
+
+
+def finished(generator: nn.Module, relit: bool) -> nn.Module:
+    """Return a trained generator as it is exported: clamped, what SPAN splits for training in one again, and where sources were ``relit`` after what brightens pictures."""
+    return (Exposed if relit else nn.Sequential)(fused(generator), nn.Hardtanh(0.0, 1.0))
+
+
+def sizes_of(network: Restorer, relit: bool) -> dict[str, Any]:
+    """Return the fields of ``ModelSpec`` that say how pictures are cut; one whose light is measured is not."""
+    return spec_sizes(network) | ({"whole": True, "tiling_exact": False} if relit else {})
 
 
 def build_critic(discriminator: Literal["srgan", "patch", "multi-scale", "unet"], channels: int, spectral: bool = False) -> nn.Module:

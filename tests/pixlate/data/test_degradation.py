@@ -94,6 +94,13 @@ def test_darkness_is_drawn_between_its_least_and_most() -> None:
     assert 0.9 < stops.min() < 1.2 and 3.8 < stops.max() < 4.2
 
 
+def test_light_that_was_taken_is_given_back_with_the_noise() -> None:
+    relit = made(PHOTOGRAPH, darken=3.0, darken_least=3.0, relight=True).astype(int)
+    assert np.abs(relit - PHOTOGRAPH).mean() < 2, "what 8 bits of the dark picture cannot tell"
+    noisy = [made(GREY, seed=seed, darken=3.0, darken_least=3.0, relight=True, read_noise=0.01) for seed in range(20)]
+    assert np.mean(noisy) == pytest.approx(128, abs=4) and max(image.std() for image in noisy) > 15
+
+
 def test_shot_noise_grows_with_the_root_of_the_light_and_read_noise_does_not() -> None:
     def deviation(level: float, shot: float, read: float) -> float:
         image = np.full((100, 100, 3), level, np.float32)
@@ -143,6 +150,7 @@ def test_second_order_of_no_strength_is_near_the_reduction() -> None:
         ({"degrade_validation": True}, "expected --degrade-validation with a degradation, such as --noise 25, only, got True without it"),
         ({"darken": 2.0, "darken_least": 3.0}, "expected --darken-least of at most --darken, 2.0, got 3.0; lower it"),
         ({"degradation": "second-order", "noise": 3.0}, "expected --noise with --degradation simple only, got 3.0 without it"),
+        ({"relight": True}, "expected --relight with --darken above 0 only, got True without it"),
         ({"jpeg": 30, "jpeg_most": 20}, "expected --jpeg-most of at least --jpeg, 30, got 20; raise it"),
         ({"jpeg_most": 20}, "expected --jpeg-most with --jpeg below 100 only, got 20 without it"),
         ({"degradation": "second-order", "jpegs": (95, 30)}, "expected --jpegs with each least value before its largest, got (95, 30); change their order"),

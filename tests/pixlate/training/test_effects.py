@@ -164,6 +164,7 @@ SRGAN: dict[str, Changes | tuple[Changes, Changes]] = {
     "read_noise": (DARK, {**DARK, "read_noise": 0.1}),
     "noise_share": ({"noise": 20.0}, {"noise": 20.0, "noise_share": 0.0}),
     "grey_noise": ({"noise": 20.0}, {"noise": 20.0, "grey_noise": 1.0}),
+    "relight": ({"darken": 4.0}, {"darken": 4.0, "relight": True}),
     "jpeg_most": ({"jpeg": 20}, {"jpeg": 20, "jpeg_most": 30}),
     "jpeg_share": ({"jpeg": 20}, {"jpeg": 20, "jpeg_share": 0.0}),
     "degrade_validation": ({"noise": 20.0}, {"noise": 20.0, "degrade_validation": True}),

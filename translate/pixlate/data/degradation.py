@@ -73,6 +73,7 @@ class Degradation:
         image = _to_unit(source)
         if options.blur:
             image = _blurred(image, options.blur * generator.random())
+        stops = 0.0
         if options.darken:
             stops = generator.uniform(min(options.darken_least, options.darken), options.darken)
             image = darkened(image, stops, options.shot_noise * generator.random(), options.read_noise * generator.random(), generator)
@@ -81,7 +82,7 @@ class Degradation:
         source = _to_levels(image)
         if options.jpeg < 100 and generator.random() < options.jpeg_share:
             source = stored(source, int(generator.integers(options.jpeg, options.jpeg_most + 1)), _corner(generator))
-        return source
+        return _to_levels(from_linear(to_linear(_to_unit(source)) * np.float32(2.0**stops))) if options.relight else source
 
     def _second_order(self, target: Levels, generator: np.random.Generator) -> Levels:
         options = self.options

@@ -1,6 +1,6 @@
 """The data kinds that are built in: ``paired``, ``unpaired`` and ``degraded``. PyTorch is imported lazily."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -57,6 +57,11 @@ def _open_degraded(folders: Sequence[Path], options: DegradedOptions, spec: Mode
     return DegradedImages(folders, spec.scale, options, spec.multiple)
 
 
+def relit(folders: Sequence[Path], options: DegradedOptions) -> Mapping[str, Any]:
+    """Return ``relit`` where sources get their light back, as what uses the network must do with pictures."""
+    return {"relit": True} if options.relight else {}
+
+
 def _check(name: str, *arguments: Any) -> DataReport:
     """Call a function of ``pixlate.data.check``, which is imported lazily."""
     report: DataReport = getattr(import_module("pixlate.data.check"), name)(*arguments)
@@ -104,6 +109,7 @@ degraded = DataKind(
     example="photos/",
     options=DegradedOptions,
     open=_open_degraded,
+    facts=relit,
     check=partial(_check, "check_degraded"),
 )
 """Photographs whose sources are made from them."""

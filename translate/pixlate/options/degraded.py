@@ -31,6 +31,8 @@ class DegradedOptions(DataOptions):
     """Most stops by which the source has less light: halved in linear light for each; each image draws its own."""
     darken_least: float = 0.0
     """Least stops, with --darken."""
+    relight: bool = False
+    """Whether the source gets back the light that --darken took, so that networks learn to remove the noise alone; srgan's and distill's models then brighten each picture, by one gain measured on the whole of it, before the network sees it."""
     shot_noise: float = 0.0
     """Largest standard deviation of a sensor's noise at white, where white is 1 in linear light, with --darken; it grows with the square root of the light."""
     read_noise: float = 0.0
@@ -76,6 +78,7 @@ class DegradedOptions(DataOptions):
             "blur",
             "darken",
             "darken_least",
+            "relight",
             "shot_noise",
             "read_noise",
             "noise",
@@ -103,7 +106,7 @@ class DegradedOptions(DataOptions):
         check_used(self, second, "--degradation second-order", *SECOND_ORDER)
         check_used(self, self.noise > 0, "--noise above 0", "noise_share", "grey_noise")
         check_used(self, self.jpeg < 100, "--jpeg below 100", "jpeg_most", "jpeg_share")
-        check_used(self, self.darken > 0, "--darken above 0", "darken_least", "shot_noise", "read_noise")
+        check_used(self, self.darken > 0, "--darken above 0", "darken_least", "relight", "shot_noise", "read_noise")
         degraded = second or any(getattr(self, name) != getattr(DegradedOptions, name) for name in SIMPLE)
         check_used(self, degraded, "a degradation, such as --noise 25,", "degrade_validation")
         if self.darken_least > self.darken:

@@ -1,0 +1,41 @@
+"""Models that brighten pictures themselves: trained on sources that got their light back."""
+
+import numpy as np
+import pytest
+import skimage
+import torch
+
+import pixlate_srgan
+from pixlate.data.degradation import darkened
+from pixlate.plugin.gan import MAIN_GENERATOR
+from pixlate.plugin.testing import check_method
+from pixlate_srgan import SRGANData, SRGANOptions
+
+(METHOD,) = pixlate_srgan.pixlate_methods()
+OPTIONS = SRGANOptions(scale=1, network="msrresnet", tail="direct", channels=4, blocks=1, shrink=2, stages="pixel")
+RELIT = METHOD.data.facts([], SRGANData(darken=4.0, relight=True))
+
+
+def test_contract_is_kept_by_models_that_brighten() -> None:
+    check_method(METHOD, OPTIONS, side=8, facts=RELIT)
+
+
+def test_model_gives_a_photograph_back_its_light_before_its_network_sees_it() -> None:
+    gan = METHOD.gan(OPTIONS, RELIT)
+    for parameter in gan.generators[MAIN_GENERATOR].parameters():
+        torch.nn.init.zeros_(parameter)  # so that the network gives what it gets
+    photograph = skimage.data.astronaut()[:256, 100:420] / np.float32(255)  # type: ignore[no-untyped-call]
+    dark = darkened(photograph, 3.0, 0.0, 0.0, np.random.default_rng(0))
+    with torch.no_grad():
+        lifted = gan.exported().eval()(torch.from_numpy(dark).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
+    assert np.abs(lifted - photograph).mean() < 0.03 < 0.2 < np.abs(dark - photograph).mean()
+
+
+def test_pictures_whose_light_is_measured_are_never_cut() -> None:
+    assert METHOD.gan(OPTIONS, RELIT).spec().whole
+    assert not METHOD.gan(OPTIONS, {}).spec().whole
+
+
+@pytest.mark.parametrize("darken", [0.0, 4.0])
+def test_sources_that_stay_dark_make_a_model_that_does_not_brighten(darken: float) -> None:
+    assert METHOD.data.facts([], SRGANData(darken=darken)) == {}
