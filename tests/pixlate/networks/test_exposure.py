@@ -7,6 +7,7 @@ import onnxruntime
 import pytest
 import skimage
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pixlate.data.degradation import darkened
@@ -18,13 +19,13 @@ LEVELS = np.linspace(0, 1, 1001, dtype=np.float32)
 
 
 @pytest.fixture(scope="module")
-def photograph() -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    pixels = skimage.data.astronaut()[:256, 100:420] / np.float32(255)  # type: ignore[no-untyped-call]
+def photograph() -> NDArray[np.float32]:
+    pixels: NDArray[np.float32] = skimage.data.astronaut()[:256, 100:420] / np.float32(255)  # type: ignore[no-untyped-call]
     assert pixels.max() == 1
-    return pixels.astype(np.float32)
+    return pixels
 
 
-def tensor(pixels: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Tensor:
+def tensor(pixels: NDArray[np.float32]) -> Tensor:
     return torch.from_numpy(pixels).permute(2, 0, 1)[None]
 
 
@@ -34,18 +35,18 @@ def test_light_is_that_of_the_degradation() -> None:
 
 
 @pytest.mark.parametrize("stops", [1, 2, 3, 4])
-def test_a_photograph_gets_back_the_light_that_was_taken(stops: int, photograph: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> None:
+def test_a_photograph_gets_back_the_light_that_was_taken(stops: int, photograph: NDArray[np.float32]) -> None:
     dark = darkened(photograph, stops, 0.01, 0.002, np.random.default_rng(0))
     gain = float(gain_of(to_linear(tensor(dark))))
     assert np.log2(gain) == pytest.approx(stops, abs=0.15)
 
 
-def test_what_is_bright_enough_stays_nearly_as_it_is(photograph: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> None:
+def test_what_is_bright_enough_stays_nearly_as_it_is(photograph: NDArray[np.float32]) -> None:
     images = tensor(photograph)
     assert (Exposed(nn.Identity())(images) - images).abs().max() < 0.04
 
 
-def test_each_picture_of_a_batch_gets_its_own_gain(photograph: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> None:
+def test_each_picture_of_a_batch_gets_its_own_gain(photograph: NDArray[np.float32]) -> None:
     images = torch.cat([tensor(darkened(photograph, stops, 0, 0, np.random.default_rng(0))) for stops in (1, 3)])
     together = Exposed(nn.Identity())(images)
     for image, alone in zip(images, together, strict=True):
@@ -64,7 +65,7 @@ def test_gains_stay_within_bounds(light: float) -> None:
     assert gain == (1.0 if light == 1 else MOST)
 
 
-def test_a_file_gives_the_same_picture(photograph: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> None:
+def test_a_file_gives_the_same_picture(photograph: NDArray[np.float32]) -> None:
     free, stream = torch.export.Dim.AUTO, BytesIO()
     network = Exposed(nn.Identity()).eval()
     program = torch.onnx.export(
