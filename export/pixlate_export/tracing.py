@@ -9,10 +9,14 @@ from torch import nn
 from pixlate.errors import PixlateError
 from pixlate.inference.conditions import Arrays
 from pixlate.inference.sizes import allowed_side, allowed_size, padding_indices
-from pixlate.plugin.spec import ModelSpec
+from pixlate.networks.measured import Measured
+from pixlate.plugin.spec import MEASURED, ModelSpec
 from pixlate_export.conditions import drawn
 from pixlate_export.graph import INPUT, OUTPUT, quiet
 from pixlate_export.parity import Reference
+
+_SCOPES = "pkg.torch.onnx.name_scopes"
+"""Where PyTorch's exporter says which modules a node is of."""
 
 
 class _Clamped(nn.Module):
@@ -64,11 +68,23 @@ def trace(network: nn.Module, spec: ModelSpec, opset: int) -> onnx.ModelProto:
         for dimension, name in zip(value.type.tensor_type.shape.dim, ("batch", "", *sides), strict=False):
             if name:
                 dimension.dim_param = name
+    _name_measured(model, network)
     del model.graph.value_info[:]  # shapes in names of the tracer's own, which would contradict the ones above
     for node in model.graph.node:
         del node.metadata_props[:]  # stack traces of the exporting machine
         node.doc_string = ""
     return model
+
+
+def _name_measured(model: onnx.ModelProto, network: nn.Module) -> None:
+    """Give what modules measure on whole images the names by which tiles are given it."""
+    modules = [f"network.{name}".rstrip(".") for name, module in network.named_modules() if isinstance(module, Measured)]
+    for number, module in enumerate(modules):
+        within = [node for node in model.graph.node if repr(module) in next((each.value for each in node.metadata_props if each.key == _SCOPES), "")]
+        (last,) = within[-1].output
+        for node in model.graph.node:
+            for names in (node.input, node.output):
+                names[:] = [f"{MEASURED}{number}" if name == last else name for name in names]
 
 
 def outputs_of(network: nn.Module, spec: ModelSpec) -> Reference:

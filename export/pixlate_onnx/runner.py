@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pixlate.errors import PixlateError
 from pixlate.inference.conditions import Arrays, check_pixels, checked
 from pixlate.inference.sizes import allowed_size, pad, round_up
-from pixlate.plugin.spec import METADATA_KEY, Io, ModelSpec, Precision
+from pixlate.plugin.spec import MEASURED, METADATA_KEY, Io, ModelSpec, Precision
 from pixlate.plugin.translator import Statistics
 from pixlate_onnx.session import Running, open_session, reopened
 from pixlate_onnx.statistics import FLOAT, FLOAT16, NORM, fixed, measuring
@@ -155,16 +155,20 @@ class OnnxTranslator:
         if self._sessions is None:
             self._edited = None
             return ()
-        outputs = [output.reshape(-1) for output in self._sessions[0].every(*(inputs[name] for name in self._names))]
-        return list(zip(outputs[::2], outputs[1::2], strict=True))
+        measured = self._sessions[0]
+        outputs = measured.every(*(inputs[name] for name in self._names))
+        norms = sum(not output.name.startswith(MEASURED) for output in measured.session.get_outputs())
+        flat = [output.reshape(-1) for output in outputs[:norms]]
+        return [*zip(flat[::2], flat[1::2], strict=True), *((output,) for output in outputs[norms:])]
 
     def with_statistics(self, statistics: Statistics) -> "OnnxTranslator":
         """Return the same model with given statistics; see :class:`pixlate.plugin.translator.Measuring`."""
         assert self._sessions is not None
         measured, session = self._sessions
-        kind = _TYPES[measured.session.get_outputs()[0].type]
+        values = [value for each in statistics for value in each]
+        given = [value.astype(_TYPES[output.type]) for value, output in zip(values, measured.session.get_outputs(), strict=True)]
         found = copy.copy(self)
-        found._run = Running(session, self._chosen.gpu, self.device, [value.astype(kind) for pair in statistics for value in pair], like=self._run)
+        found._run = Running(session, self._chosen.gpu, self.device, given, like=self._run)
         return found
 
     @cached_property
@@ -174,7 +178,7 @@ class OnnxTranslator:
             return None
         try:
             model = self._model or self._path.read_bytes()
-            return measuring(model) if NORM in model else None
+            return measuring(model) if NORM in model or MEASURED.encode() in model else None
         except (OSError, ValueError):
             return None
 
@@ -184,8 +188,8 @@ class OnnxTranslator:
         assert self._edited is not None
         try:
             session = reopened(self._path, self._edited, self._chosen)
-            element = FLOAT16 if session.get_outputs()[0].type == "tensor(float16)" else FLOAT
-            other = fixed(self._model or self._path.read_bytes(), element)
+            elements = [FLOAT16 if output.type == "tensor(float16)" else FLOAT for output in session.get_outputs()]
+            other = fixed(self._model or self._path.read_bytes(), elements)
             assert other is not None
             return Running(session, self._chosen.gpu, self.device, like=self._run), reopened(self._path, other, self._chosen)
         except PixlateError:

@@ -1,14 +1,15 @@
-"""Norms that measure each image, in an ONNX file: read what they measure, and run them with statistics given instead.
+"""What is measured on each image, in an ONNX file, by norms and by what Pixlate named: read it, and run the file with it given instead.
 
 A file is edited as the bytes it is, so that the ``onnx`` package is not needed to run models, and files of any exporter profit.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from pixlate.plugin.spec import MEASURED
 from pixlate_onnx.protobuf import Field, Part, encoded, fields, varint
 
 NORM = b"InstanceNormalization"
-"""Of a file in which this is not written, nothing is read."""
+"""Kind of the nodes that measure; a file in which neither this nor ``MEASURED`` is written is not read."""
 PREFIX = "pixlate."
 """Of the names of values that are added."""
 _GRAPH, _NODE, _INPUT, _OUTPUT = 7, 1, 11, 12
@@ -33,23 +34,37 @@ def _is_norm(node: memoryview) -> bool:
     return any(part.number == _NODE_KIND and part.value == NORM for part in fields(node))
 
 
+def measured_by(node: memoryview) -> str:
+    """Return the name of what a node measures, if it is one that Pixlate named."""
+    outputs = [bytes(part.value) for part in fields(node) if part.number == _NODE_OUTPUT]
+    return next((name.decode() for name in outputs if name.startswith(MEASURED.encode())), "")
+
+
 def _names(index: int) -> tuple[str, str]:
     """Return the names of mean and variance of a norm."""
     return f"{PREFIX}mean.{index}", f"{PREFIX}variance.{index}"
 
 
+def _all(norms: int, others: list[str]) -> list[str]:
+    return [name for index in range(norms) for name in _names(index)] + others
+
+
 def measuring(model: bytes) -> bytes | None:
-    """Return a model whose outputs are mean and variance of each channel at each norm, in their order, each (batch, channels, 1, ...); None without norms.
+    """Return a model whose outputs are what it measures on images; None where that is nothing.
+
+    First mean and variance of each channel at each norm, in their order, each (batch, channels, 1, ...), then the rest, (batch, numbers).
 
     Raises:
         ValueError: The bytes are no model.
     """
-    count = 0
+    count, others = 0, list[str]()
 
     def rewritten(field: Field) -> list[Part]:
         nonlocal count
         if field.number == _OUTPUT:
             return []
+        if field.number == _NODE and (other := measured_by(field.value)):
+            others.append(other)
         if field.number != _NODE or not _is_norm(field.value):
             return [field.raw]
         source = next(bytes(part.value).decode() for part in fields(field.value) if part.number == _NODE_INPUT)
@@ -64,25 +79,28 @@ def measuring(model: bytes) -> bytes | None:
         ]
         return [*nodes, field.raw]
 
-    return _with_graph(model, rewritten, lambda: [encoded(_OUTPUT, _value(name)) for index in range(count) for name in _names(index)])
+    return _with_graph(model, rewritten, lambda: [encoded(_OUTPUT, _value(name)) for name in _all(count, others)])
 
 
-def fixed(model: bytes, element: int = FLOAT) -> bytes | None:
-    """Return a model that takes mean and variance of each norm, (channels,) each, as further inputs, in their order; None without norms.
+def fixed(model: bytes, elements: Sequence[int]) -> bytes | None:
+    """Return a model that takes what it measures on images as further inputs; None where that is nothing.
 
-    A norm with given statistics is a batch norm.
+    First mean and variance of each norm, (channels,) each, in their order, then the rest, (1, numbers). A norm with given statistics is a batch norm.
 
     Args:
         model: The file.
-        element: Type of the values that the norms see.
+        elements: Types of these inputs, which are those of the outputs of :func:`measuring`.
 
     Raises:
         ValueError: The bytes are no model.
     """
-    count = 0
+    count, others = 0, list[str]()
 
     def rewritten(field: Field) -> list[Part]:
         nonlocal count
+        if field.number == _NODE and (other := measured_by(field.value)):
+            others.append(other)
+            return []
         if field.number != _NODE or not _is_norm(field.value):
             return [field.raw]
         parts = [bytes(part.raw) for part in fields(field.value) if part.number != _NODE_KIND]
@@ -90,7 +108,7 @@ def fixed(model: bytes, element: int = FLOAT) -> bytes | None:
         count += 1
         return [encoded(_NODE, b"".join(parts) + encoded(_NODE_KIND, "BatchNormalization"))]
 
-    return _with_graph(model, rewritten, lambda: [encoded(_INPUT, _value(name, element)) for index in range(count) for name in _names(index)])
+    return _with_graph(model, rewritten, lambda: [encoded(_INPUT, _value(*each)) for each in zip(_all(count, others), elements, strict=True)])
 
 
 def _with_graph(model: bytes, rewritten: Callable[[Field], list[Part]], added: Callable[[], list[bytes]]) -> bytes | None:

@@ -174,7 +174,7 @@ def test_file_without_such_norms_measures_nothing(tmp_path: Path) -> None:
     onnx.save(model, tmp_path / "b.onnx")
     assert not OnnxTranslator(tmp_path / "b.onnx", "cpu").measures
     assert measuring(model.SerializeToString()) is None
-    assert fixed(model.SerializeToString()) is None
+    assert fixed(model.SerializeToString(), []) is None
 
 
 def test_bytes_that_are_no_model_are_refused(tmp_path: Path) -> None:

@@ -1,14 +1,21 @@
 """Models that brighten pictures themselves: trained on sources that got their light back."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import skimage
 import torch
 
+import pixlate
 import pixlate_srgan
 from pixlate.data.degradation import darkened
+from pixlate.inference.executor import Executor
 from pixlate.plugin.gan import MAIN_GENERATOR
+from pixlate.plugin.spec import Io, Precision
 from pixlate.plugin.testing import check_method
+from pixlate_export.exporter import export_network
+from pixlate_export.options import ExportOptions
 from pixlate_srgan import SRGANData, SRGANOptions
 
 (METHOD,) = pixlate_srgan.pixlate_methods()
@@ -31,9 +38,19 @@ def test_model_gives_a_photograph_back_its_light_before_its_network_sees_it() ->
     assert np.abs(lifted - photograph).mean() < 0.03 < 0.2 < np.abs(dark - photograph).mean()
 
 
-def test_pictures_whose_light_is_measured_are_never_cut() -> None:
-    assert METHOD.gan(OPTIONS, RELIT).spec().whole
-    assert not METHOD.gan(OPTIONS, {}).spec().whole
+@pytest.mark.parametrize(("io", "precision"), [("float", "float32"), ("uint8", "float32"), ("uint8", "float16")])
+def test_tiles_of_a_large_picture_share_the_light_of_the_whole(io: Io, precision: Precision, tmp_path: Path) -> None:
+    gan = METHOD.gan(OPTIONS, RELIT)
+    exported = export_network(gan.exported().eval(), gan.spec(), tmp_path / "a.onnx", ExportOptions(io=io, precision=precision))
+    translator = pixlate.load(exported.path, "cpu")
+    photograph = skimage.data.astronaut() / np.float32(255)  # type: ignore[no-untyped-call]
+    dark = np.rint(255 * darkened(photograph, 3.0, 0.0, 0.0, np.random.default_rng(0))).astype(np.uint8)[None]
+    dark[:, :, :256] //= 2  # a shadow, which alone would be lifted further
+    whole = Executor(translator, "off", 1)(dark).astype(int)
+    tiles = Executor(translator, 128, 1)(dark).astype(int)
+    assert whole.mean() > 2 * dark.mean()
+    assert np.abs(tiles - whole).max() <= 2
+    assert np.abs(translator(dark[:, :, :256]).astype(int) - whole[:, :, :256]).mean() > 10
 
 
 @pytest.mark.parametrize("darken", [0.0, 4.0])

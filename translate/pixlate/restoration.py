@@ -53,13 +53,14 @@ def build_restorer(
 
 
 def finished(generator: nn.Module, relit: bool) -> nn.Module:
-    """Return a trained generator as it is exported: clamped, what SPAN splits for training in one again, and where sources were ``relit`` after what brightens pictures."""
-    return (Exposed if relit else nn.Sequential)(fused(generator), nn.Hardtanh(0.0, 1.0))
+    """Return a trained generator as it is exported: clamped, what SPAN splits for training in one again, and where sources were ``relit`` with what brightens pictures."""
+    generator = fused(generator)
+    return nn.Sequential(Exposed(generator) if relit else generator, nn.Hardtanh(0.0, 1.0))
 
 
 def sizes_of(network: Restorer, relit: bool) -> dict[str, Any]:
-    """Return the fields of ``ModelSpec`` that say how pictures are cut; one whose light is measured is not."""
-    return spec_sizes(network) | ({"whole": True, "tiling_exact": False} if relit else {})
+    """Return the fields of ``ModelSpec`` that say how pictures are cut; the tiles of one whose light is measured on a copy are not exact."""
+    return spec_sizes(network) | ({"tiling_exact": False} if relit else {})
 
 
 def build_critic(discriminator: Literal["srgan", "patch", "multi-scale", "unet"], channels: int, spectral: bool = False) -> nn.Module:

@@ -76,7 +76,7 @@ def shared(translator: Translator, image: Pixels, most: int, conditions: Arrays,
             raise
         return shared(translator, image, most // 2, conditions, before_each)
     steps = min(math.log(share) / math.log(RATIO), FARTHEST)
-    return translator.with_statistics([_extrapolated(*pair, steps) for pair in zip(larger, smaller, strict=True)])
+    return translator.with_statistics([_extrapolated(*pair, steps) if len(pair[0]) == 2 else pair[0] for pair in zip(larger, smaller, strict=True)])
 
 
 def _extrapolated(larger: tuple[NDArray[np.float32], ...], smaller: tuple[NDArray[np.float32], ...], steps: float) -> tuple[NDArray[np.float32], ...]:

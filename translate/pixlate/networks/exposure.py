@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pixlate.networks.measured import Measured
+
 SIDE = 128
 """Height and width, in pixels, of the small copy of a picture that its light is measured on: what is smaller than its pixels, as noise, counts little."""
 BRIGHTEST = SIDE * SIDE // 1000
@@ -14,27 +16,45 @@ MOST = 32.0
 """Greatest gain: five stops."""
 
 
-class Exposed(nn.Sequential):
-    """Modules that get each picture brightened first, in linear light, so that its brightest parts are white; what is bright enough stays as it is.
+class Light(Measured):
+    """Measures linear light, (batch, 3, height, width), where white is 1: what the brightest thousandth of a picture exceeds, and its median; (batch, 2).
 
-    Most photographs have something white in them, so this nearly gives back the light that a picture lacks (on 42 photographs darkened by one to four stops it is
-    0.2 stops too much in the mean, with a standard deviation of 0.3). Takes pictures, (batch, 3, height, width) in [0, 1], sRGB (IEC 61966-2-1), whole: a
-    part of a picture would get a gain of its own.
+    A pixel's light is that of its brightest channel.
     """
 
+    def forward(self, light: Tensor) -> Tensor:
+        """Return both for each picture."""
+        small = functional.interpolate(light.float(), size=(SIDE, SIDE), mode="bilinear", antialias=True).amax(1).flatten(1)
+        ranked = torch.topk(small, SIDE * SIDE // 2, dim=1).values
+        return torch.stack([ranked[:, BRIGHTEST], ranked[:, -1]], dim=1)
+
+
+class Exposed(nn.Module):
+    """A network that gets each picture brightened first, in linear light, so that its brightest parts are white; what is bright enough stays nearly as it is.
+
+    Most photographs have something white in them, so this nearly gives back the light that a picture lacks: on 20 photographs darkened by one to four stops it
+    was 0.2 stops too much in the mean, with a standard deviation of 0.3. Pictures are (batch, 3, height, width) in [0, 1], sRGB (IEC 61966-2-1).
+
+    Args:
+        network: Of pictures in [0, 1].
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.light, self.lit = Light(), network
+
     def forward(self, images: Tensor) -> Tensor:
-        """Return what the modules make of the brightened pictures."""
+        """Return what the network makes of the brightened pictures."""
         light = to_linear(images)
-        brightened: Tensor = super().forward(from_linear(light * gain_of(light)))  # type: ignore[no-untyped-call]
-        return brightened
+        gain = gain_for(self.light(light))[:, None, None, None].to(light.dtype)
+        translated: Tensor = self.lit(from_linear(light * gain))
+        return translated
 
 
-def gain_of(light: Tensor) -> Tensor:
-    """Return the gain of each picture, (batch, 1, 1, 1) from 1 to ``MOST``, of its linear light."""
-    small = functional.interpolate(light.float(), size=(SIDE, SIDE), mode="bilinear", antialias=True).amax(1).flatten(1)
-    ranked = torch.topk(small, SIDE * SIDE // 2, dim=1).values.clamp(min=1e-6)
-    white, median = ranked[:, BRIGHTEST], ranked[:, -1]
-    return torch.maximum(1 / white, DIM / median).clamp(1.0, MOST)[:, None, None, None].to(light.dtype)
+def gain_for(measured: Tensor) -> Tensor:
+    """Return the gain of each picture, from 1 to ``MOST``, (batch,), of what :class:`Light` measures."""
+    white, median = measured.clamp(min=1e-6).unbind(1)
+    return torch.maximum(1 / white, DIM / median).clamp(1.0, MOST)
 
 
 def to_linear(images: Tensor) -> Tensor:

@@ -13,6 +13,8 @@ LARGEST_SIDE = 65_536
 
 METADATA_KEY = "pixlate"
 """Key of the ONNX ``metadata_props`` entry that holds the JSON of a :class:`ModelSpec`."""
+MEASURED = "pixlate.measured."
+"""Before the number of a value of an ONNX file, (batch, numbers), that is measured on whole images."""
 Norm = Literal["none", "running", "per-image"]
 Precision = Literal["float32", "float16", "bfloat16", "int8"]
 Io = Literal["float", "uint8"]

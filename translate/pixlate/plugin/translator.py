@@ -37,7 +37,7 @@ class Translator(Protocol):
 
 
 Statistics = Sequence["tuple[NDArray[np.float32], ...]"]
-"""Mean and variance of each channel, (channels,) each, at each norm that measures whole images, in their order."""
+"""Mean and variance of each channel, (channels,) each, at each norm that measures whole images, in their order; then one array, (1, numbers), for each other measure."""
 
 
 @runtime_checkable

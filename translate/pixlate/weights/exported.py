@@ -10,8 +10,8 @@ from pixlate.plugin.spec import METADATA_KEY, ModelSpec
 if TYPE_CHECKING:
     from torch import Tensor
 
-_WRAPPED = re.compile(r"^(?:network\.)?0\.(?P<name>.+?)(?:\.(?:half|float16|bfloat16))?$")
-"""Names of a generator's weights in a file: it is the first part of what is exported, and weights of 16 bits have a suffix."""
+_WRAPPED = re.compile(r"^(?:network\.)?0\.(?:lit\.)?(?P<name>.+?)(?:\.(?:half|float16|bfloat16))?$")
+"""Names of a generator's weights in a file: it is the first part of what is exported, maybe in what brightens pictures, and weights of 16 bits have a suffix."""
 
 
 def exported_weights(path: Path) -> "dict[str, Tensor]":
