@@ -31,7 +31,7 @@ from pixlate_serve.transfer import MEDIA_TYPES, NOTES, FormatName, PictureRespon
 from pixlate_serve.translation import MAX_PIXELS
 
 SUFFIX = ":translate"
-STRENGTH = "How much of the model is in the answer, 0 to 1: 1 is the model alone, 0 the upload, enlarged bicubically if the model enlarges"
+STRENGTH = "How strongly the model changes the upload, from 0 to 1: 1 is all of it, 0.5 half of it, mixed with the upload, 0 nothing but its size"
 _CROSS_ORIGIN: dict[str, Any] = {
     "allow_methods": ["GET", "POST"],
     "allow_headers": ["*"],

@@ -34,10 +34,10 @@ class ServeOptions:
     without_token: Annotated[bool, Parameter(negative="")] = False
     """Listen without a token even if other machines can connect: anybody who can reach the port may use it."""
     strength: float | None = None
-    """How much of the model is in the answer, 0 to 1, where a request does not say so by ?strength=: 1, the default, is the model alone, 0 the upload,
-    enlarged bicubically if the model enlarges. With --blend-with, how much of the model is in the weights, for all requests."""
+    """How strongly the model changes a picture, from 0 to 1, where a request does not say so by ?strength=: 1, the default, is all of it, 0.5 half of it, mixed with
+    the upload, 0 nothing. With --blend-with it mixes the two models instead, for all requests: 1 is the model served alone, 0 the other."""
     blend_with: str | None = None
-    """Another ready model or ONNX file of the network of the one model that is served: each weight is interpolated between the two files, as --strength says."""
+    """Another ready model or ONNX file of the network of the one model that is served, to mix with it: each weight is between those of the two files, as --strength says."""
     device: str = "auto"
     """Where the models run: auto, cpu, cuda or cuda:N. A device named explicitly is used or refused."""
     tile: Literal["auto", "off"] | int = "auto"

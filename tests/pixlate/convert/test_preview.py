@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -67,6 +68,30 @@ def test_a_preview_refuses_what_a_conversion_refuses_at_once(tmp_path: Path, use
         preview([tmp_path / "in"], tmp_path / "out", model, ConvertOptions(tile=64))
     with pytest.raises(PixlateError, match="does not exist"):
         preview([tmp_path / "none"], tmp_path / "out", model, ConvertOptions())
+
+
+def test_convert_takes_options_by_name(tmp_path: Path, use: Callable[[Translator], Path]) -> None:
+    model = use(Nearest())
+    source = save(tmp_path / "in" / "a.png", 8, 8)
+    assert convert(source.parent, tmp_path / "out", model, format="webp", strength=0.5, device="cpu").exit_code == 0
+    assert (tmp_path / "out" / "a.webp").is_file()
+    options = ConvertOptions(format="webp", device="cpu")
+    assert convert(source.parent, tmp_path / "other", model, options, format="bmp").converted == 1
+    assert (tmp_path / "other" / "a.bmp").is_file()
+
+
+@pytest.mark.parametrize(
+    ("named", "sentence"),
+    [
+        ({"strenght": 0.5}, r"expected an option of pixlate.ConvertOptions, got strenght=0.5; did you mean strength\?"),
+        ({"colour": 1}, r"got colour=1; see help\(pixlate.ConvertOptions\)"),
+        ({"strength": 2}, "expected --strength from 0 to 1"),
+        ({"concurrency": 2}, "expected no concurrency in ConvertOptions, got 2; write pixlate.convert"),
+    ],
+)
+def test_convert_names_an_option_that_it_has_not_or_that_is_wrong(named: dict[str, Any], sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(PixlateError, match=sentence):
+        convert(tmp_path, tmp_path / "out", "x", **named)
 
 
 def test_a_dry_run_is_not_a_conversion(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def _print_summary(summary: Summary, out: str | Path, options: ConvertOptions) -
 
 
 def _print_failures(summary: Summary) -> None:
-    for source, reason in summary.failures[:SHOWN]:
+    for source, reason in sorted(summary.failures)[:SHOWN]:
         print(f"failed: {printable(source)}: {reason}", file=sys.stderr)
     if summary.failed > SHOWN:
         print(f"... and {summary.failed - SHOWN} more; --report FILE.json lists all", file=sys.stderr)

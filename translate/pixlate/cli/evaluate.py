@@ -64,7 +64,7 @@ def evaluate(
     seed
         With the name of each source, the seed of the noise that a model takes.
     strength
-        How much of the model is in the output, as for pixlate convert.
+        How strongly the model changes a picture, from 0 to 1, as for pixlate convert.
     blend_with
         Another ready model or ONNX file of the same network, as for pixlate convert.
     json

@@ -21,6 +21,7 @@ def convert(
     options: ConvertOptions | None = None,
     watch: "Callable[[Report], None] | None" = None,
     engine: object = "threads",
+    **named: object,
 ) -> "Summary":
     """Convert a file, a folder, a glob or several of them; return a summary.
 
@@ -33,9 +34,10 @@ def convert(
         options: How to convert; ``ConvertOptions(dry_run=True)`` is refused here, see :func:`pixlate.convert.preview.preview`.
         watch: Called after each image.
         engine: What runs the conversion: the name of an engine, or an instance of an engine's options.
+        named: Options by name, such as ``strength=0.5``: the same as in ``options``, of which they take the place.
 
     Raises:
-        PixlateError: Refused before anything was written: no such model, engine, device or source, clashing names, an output that cannot be written.
+        PixlateError: Refused before anything was written: no such option, model, engine, device or source, clashing names, an output that cannot be written.
     """
     from pixlate.convert.conversion import planned
     from pixlate.convert.report import Summary
@@ -43,6 +45,8 @@ def convert(
     chosen = ConvertOptions() if options is None else options
     if not isinstance(chosen, ConvertOptions):
         raise PixlateError(f"expected options to be a pixlate.ConvertOptions, got {options!r}; write pixlate.ConvertOptions(format='png')")
+    if named:
+        chosen = chosen.replaced(named)
     if chosen.dry_run:
         raise PixlateError("expected a conversion, got dry_run; call pixlate.convert.preview.preview for what would be done")
     running, engine_options = choose_engine(engine)

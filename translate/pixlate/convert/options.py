@@ -1,9 +1,11 @@
 """Options of a conversion; the string under a field is its help on the command line."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pixlate.errors import PixlateError
 from pixlate.options import check_least, check_most, check_strength, check_types, output_strength
@@ -49,11 +51,11 @@ class ConvertOptions:
     alpha: Literal["bicubic", "model"] = "bicubic"
     """How transparency is enlarged: bicubic, or by the model itself, as a grey picture, which takes as long again for pictures that have some."""
     strength: float | None = None
-    """How much of the model is in the output, 0 to 1: 1, the default, is the model alone, 0 the source, enlarged bicubically if the model enlarges. With
-    --blend-with, how much of --model is in the weights."""
+    """How strongly the model changes a picture, from 0 to 1: 1, the default, is all of it, 0.5 half of it, mixed with the original, 0 nothing. With --blend-with
+    it mixes the two models instead: 1 is --model alone, 0 the other."""
     blend_with: str | Path | None = None
-    """Another ready model or ONNX file of the same network: each weight is interpolated between the two files, --strength 1 is --model alone, 0 this
-    one. Both must be of float32."""
+    """Another ready model or ONNX file of the same network, to mix with --model: each weight is between those of the two files, as --strength says. Both must be of
+    float32."""
     set: tuple[str, ...] = ()
     """Value of a condition (an input of the model besides the image), as NAME=VALUE (hair=blond, style=0.5,-1); once for each condition."""
     mask: Path | None = None
@@ -117,6 +119,20 @@ class ConvertOptions:
             raise PixlateError(
                 f"expected --suffix of at most {LONGEST_SUFFIX} bytes, got {len(os.fsencode(self.suffix))}; names of files hold about 250 in all"
             )
+
+    def replaced(self, named: Mapping[str, Any]) -> "ConvertOptions":
+        """Return the same options but for those named.
+
+        Raises:
+            PixlateError: There is no option of a name, or a value is wrong.
+        """
+        known = [item.name for item in fields(self)]
+        for name in named.keys() - {*known, *_GONE}:
+            near = get_close_matches(name, known, 1)
+            raise PixlateError(
+                f"expected an option of pixlate.ConvertOptions, got {name}={named[name]!r}; {f'did you mean {near[0]}?' if near else 'see help(pixlate.ConvertOptions)'}"
+            )
+        return replace(self, **named)
 
     @property
     def output_strength(self) -> float:
