@@ -59,6 +59,28 @@ def test_nothing_black_appears_beside_lines_of_any_thickness(thickness: float) -
     assert (picture[bare].mean(axis=1) < 90).mean() < 0.002
 
 
+@pytest.mark.parametrize(("height", "width", "top", "left"), [(600, 900, 20, 170), (600, 900, 20, 20), (1120, 1120, 0, 0), (1400, 2000, 700, 1300)])
+def test_a_drawing_on_much_paper_is_coloured_as_the_drawing_alone(height: int, width: int, top: int, left: int) -> None:
+    model = pixlate.load("colour-drawing", "cpu")
+    drawing = face(560)
+    page = np.full((height, width, 3), 255, np.uint8)
+    inside = slice(top, top + 560), slice(left, left + 560)
+    page[inside] = drawing
+    alone, coloured = (model(pixels[None])[0] for pixels in (drawing, page))
+    red, green, blue = cheeks(coloured[inside])
+    assert red > 200 and green > 150 and blue < 140
+    assert np.abs(coloured[inside].astype(float) - alone).mean() < 12
+    coloured[inside] = 255
+    assert coloured.min() > 240
+
+
+def test_blank_paper_and_a_photograph_of_it_stay_blank() -> None:
+    model = pixlate.load("colour-drawing", "cpu")
+    blank = np.full((300, 400), 255, np.uint8)
+    assert model(np.repeat(blank[None, :, :, None], 3, axis=3)).min() > 250
+    assert model(on_paper(blank, np.random.default_rng(3))[None]).min() > 230
+
+
 def test_a_photograph_of_the_drawing_gets_the_same_colour() -> None:
     model = pixlate.load("colour-drawing", "cpu")
     for seed in range(4):
