@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -115,7 +115,8 @@ class Teacher:
 class Lessons:
     """Keeps on disk, without loss, what a teacher made: one whole file for each crop, written under a temporary name.
 
-    A file's name is a digest of the teacher, of the photograph's contents and of all options that what is in it depends on.
+    A file's name is a digest of the teacher, of the photograph's contents and of the options that what is in it depends on, where they are not the defaults: an
+    option that a newer Pixlate brings does not make the teacher work again.
 
     Args:
         teacher: Whose pictures are kept.
@@ -124,7 +125,7 @@ class Lessons:
 
     def __init__(self, teacher: Teacher, options: DistillData) -> None:
         self.folder = Path(options.cache_folder).expanduser() if options.cache_folder else cache_folder() / "distill"
-        seen = {name: value for name, value in asdict(options).items() if name not in UNSEEN}
+        seen = {each.name: value for each in fields(options) if each.name not in UNSEEN and (value := getattr(options, each.name)) != each.default}
         self._common = f"{teacher.sha256} {sorted(seen.items())}"
         self._digests: dict[Path, str] = {}
         self._lock = threading.Lock()

@@ -7,7 +7,7 @@ import os
 import time
 import tomllib
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +247,23 @@ def test_teacher_is_asked_once_for_each_crop_also_by_a_second_run(
     assert not list((tmp_path / "kept").rglob("*.part"))
     fit(run_of(steps=2, data_options=data(crop_side=24)), tmp_path / "third")
     assert again.seen > 0, "other crops are other pictures"
+
+
+def test_teacher_is_not_asked_again_because_a_newer_pixlate_has_one_more_option(
+    teach: Callable[..., Repeats], data: Callable[..., DistillData], photographs: Path
+) -> None:
+    @dataclass(frozen=True)
+    class Newer(DistillData):
+        haze: float = 0.0
+
+    teacher = teach()
+    for options in (data(), Newer(**asdict(data()))):
+        images = TaughtImages((photographs,), options, spec_of(Teacher(options)))
+        images.lesson(images.pieces[0])
+    assert teacher.seen == 1
+    hazy = TaughtImages((photographs,), Newer(**asdict(data()), haze=0.5), spec_of(Teacher(data())))
+    hazy.lesson(hazy.pieces[0])
+    assert teacher.seen == 2
 
 
 def test_damaged_file_of_the_cache_is_made_again(teach: Callable[..., Repeats], data: Callable[..., DistillData], photographs: Path, tmp_path: Path) -> None:
