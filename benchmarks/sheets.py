@@ -205,6 +205,7 @@ def night_to_day(name: str) -> Iterator[Column]:
 
 MODELS: dict[str, Callable[[str], Iterator[Column]]] = {
     "photo-x4": lambda name: photo(name, 4, "upscale-x4", "real-esrgan-x4"),
+    "photo-x4-free": lambda name: photo(name, 4, "photo-x4", "real-esrgan-x4"),
     "photo-x2": lambda name: photo(name, 2, "upscale-x2"),
     "clean": clean,
     "brighten": brighten,

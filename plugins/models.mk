@@ -1,7 +1,8 @@
 # Trains and exports the shipped models: `make models`, or `make models MODELS="day-to-night ..."` for some of them.
 #
 # Reads the images below PIXLATE_DATA, writes one run folder per recipe below runs/, and the ONNX files into the plugins' models folders. An interrupted
-# run is resumed. FREE_PHOTOGRAPHS may name a folder of more photographs for photo-x4, photo-x2, clean and brighten. Needs hours on two cores.
+# run is resumed. FREE_PHOTOGRAPHS may name a folder of photographs under free licences, such as those of Debian's wallpaper packages: photo-x4-free is made of them alone,
+# photo-x4, photo-x2, clean, brighten and the upscalers of them too. Needs hours on two cores.
 PIXLATE := $(PYTHON) -m pixlate
 ifndef PIXLATE_DATA
 $(error expected PIXLATE_DATA to name the folder that holds photos/, scenes/, night/, sketches/ and urban/; set it and run again)
@@ -11,6 +12,7 @@ LICENCE := non-commercial research and education, as the training photographs
 PHOTOGRAPHS := BSDS500 train (200 photographs)
 MORE_PHOTOGRAPHS := BSDS500 train and test (400 photographs), Urban100 at half size (100 photographs)
 REAL_PHOTOGRAPHS := BSDS500 train and 180 of test (380 photographs), Sun-Hays 80 (80), free photographs of Debian packages (34)
+FREE := 34 photographs of Debian packages under CC0, CC BY, CC BY-SA and GPL
 DRAWINGS := $(PHOTOGRAPHS) with human contours and line drawings
 EMOJI := OpenMoji 17, 1,779 drawings and the same in colour
 DAYS_AND_NIGHTS := $(PHOTOGRAPHS) and 200 other photographs graded as night, unpaired
@@ -28,8 +30,8 @@ train = if [ -d runs/$(2)/checkpoints ]; then $(PIXLATE) train --resume runs/$(2
 # $(call export_model,method,run or checkpoint,model,generator,data): writes a model's file.
 export_model = $(PIXLATE) export $(2) plugins/pixlate_$(1)/models/$(3).onnx --generator $(4) --data "$(5)" --licence "$(LICENCE)" --io float
 
-.PHONY: all upscale-x2 upscale-x4 photo-x4 photo-x2 clean brighten colour-drawing sketch-to-photo day-to-night night-to-day
-.PHONY: run-upscale-x2 run-photo-x4-first run-clean-first run-colour-drawing-first run-sketch-to-photo-first
+.PHONY: all upscale-x2 upscale-x4 photo-x4 photo-x2 photo-x4-free clean brighten colour-drawing sketch-to-photo day-to-night night-to-day
+.PHONY: run-upscale-x2 run-photo-x4-first run-photo-x4-free-first run-clean-first run-clean-second run-colour-drawing-first run-sketch-to-photo-first
 all: upscale-x2 upscale-x4 photo-x4 photo-x2 clean brighten colour-drawing sketch-to-photo day-to-night
 
 upscale-x2: run-upscale-x2
@@ -46,12 +48,19 @@ photo-x4: run-photo-x4-first
 	$(PIXLATE) export runs/photo-x4-first runs/photo-x4-first.onnx --data "$(REAL_PHOTOGRAPHS)" --licence "$(LICENCE)" --io float
 	$(PYTHON) plugins/pixlate_srgan/recipes/interpolate.py runs/photo-x4.onnx runs/photo-x4-first.onnx 0.25 plugins/pixlate_srgan/models/photo-x4.onnx
 
+photo-x4-free: LICENCE := BSD-3-Clause, as its teacher real-esrgan-x4
+photo-x4-free: run-photo-x4-free-first
+	$(call train,distill,photo-x4-free,"$(FREE_PHOTOGRAPHS)",runs/photo-x4-free-first)
+	$(PIXLATE) export runs/photo-x4-free runs/photo-x4-free.onnx --data "$(FREE)" --licence "$(LICENCE)" --io float
+	$(PIXLATE) export runs/photo-x4-free-first runs/photo-x4-free-first.onnx --data "$(FREE)" --licence "$(LICENCE)" --io float
+	$(PYTHON) plugins/pixlate_srgan/recipes/interpolate.py runs/photo-x4-free.onnx runs/photo-x4-free-first.onnx 0.8 plugins/pixlate_distill/models/photo-x4-free.onnx
+
 photo-x2: runs/photographs
 	$(call train,srgan,photo-x2,$(SHARP),photo-x4)
 	$(call export_model,srgan,runs/photo-x2,photo-x2,source_to_target,$(REAL_PHOTOGRAPHS))
 
-clean: run-clean-first
-	$(call train,srgan,clean,$(SHARP) runs/grey,runs/clean-first)
+clean: run-clean-second
+	$(call train,srgan,clean,$(SHARP) runs/grey,runs/clean-second)
 	$(call export_model,srgan,runs/clean,clean,source_to_target,$(REAL_PHOTOGRAPHS))
 
 brighten: clean
@@ -85,6 +94,9 @@ run-colour-drawing-first:
 run-photo-x4-first: runs/photographs
 	$(call train,srgan,photo-x4-first,$(SHARP))
 
+run-photo-x4-free-first:
+	$(call train,distill,photo-x4-free-first,"$(FREE_PHOTOGRAPHS)")
+
 # All photographs but the 20 of the test set whose names sort last, which `bench_quality.py` measures on.
 runs/photographs:
 	mkdir -p $@
@@ -93,6 +105,9 @@ runs/photographs:
 
 run-clean-first: runs/photographs runs/grey
 	$(call train,srgan,clean-first,$(SHARP) runs/grey)
+
+run-clean-second: run-clean-first
+	$(call train,srgan,clean-second,$(SHARP) runs/grey,runs/clean-first)
 
 # Every third of these photographs in grey.
 runs/grey: runs/photographs

@@ -98,9 +98,10 @@ def test_links_of_the_pages_exist(page: Path) -> None:
 
 
 def test_every_recipe_is_an_options_file_of_the_method(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    for recipe in (ROOT / "plugins/pixlate_srgan/recipes").glob("*.toml"):
-        monkeypatch.setattr(sys, "argv", ["pixlate", "--config", str(recipe), "train", "srgan", "--out", "nowhere"])
-        assert main() == 2
+    for recipe in (ROOT / "plugins").glob("*/recipes/*.toml"):
+        method = recipe.parents[1].name.removeprefix("pixlate_")
+        monkeypatch.setattr(sys, "argv", ["pixlate", "--config", str(recipe), "train", method, "--out", "nowhere"])
+        assert main() == 2, recipe
         assert "expected folders of images, got none" in capsys.readouterr().err
 
 

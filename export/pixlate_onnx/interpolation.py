@@ -192,7 +192,7 @@ def interpolated(first: Path, second: Path, strength: float) -> bytes:
 
 def _require_alike(one: _Network, other: _Network) -> None:
     """Refuse files of two specs, whatever method and data their weights come from and what becomes of grey, and of two operator sets."""
-    specs = [asdict(replace(each.spec, method="", keeps_grey=False, provenance=Provenance())) for each in (one, other)]
+    specs = [asdict(replace(each.spec, method="", keeps_grey=False, on_white=False, provenance=Provenance())) for each in (one, other)]
     for name, value in specs[0].items():
         if value != specs[1][name]:
             raise _different(one, other, f"{name} {value!r} and {specs[1][name]!r}")

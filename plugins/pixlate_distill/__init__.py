@@ -1,4 +1,4 @@
-"""Distillation: a small network learns the outputs of a large one (Hinton et al. 2015; of super-resolution: He et al. 2020)."""
+"""Distillation: a small network learns the outputs of a large one (Hinton et al. 2015; of super-resolution: He et al. 2020). ``photo-x4-free`` is made so."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -141,6 +141,13 @@ taught = pixlate.DataKind(
     facts=_facts,
 )
 """Photographs, their sources, and what a teacher makes of these."""
+
+
+@pixlate.hookimpl
+def pixlate_models() -> "Iterable[pixlate.ModelCard]":
+    """Offer the model trained by ``recipes/``."""
+    folder = Path(__file__).parent / "models"
+    yield pixlate.ModelCard("photo-x4-free", "photo-x4, trained on free pictures alone", folder / "photo-x4-free.onnx", folder / "photo-x4-free.md")
 
 
 @pixlate.hookimpl

@@ -32,9 +32,9 @@ class Pix2Pix(AdversarialGAN):
         self._perceptual: list[HEDDistance] = []  # in a list, since it is no part of the model and its checkpoints
 
     def spec(self, generator: str = MAIN_GENERATOR) -> ModelSpec:
-        """Return channels, sizes, tiling and norm mode."""
+        """Return channels, sizes, tiling and norm mode; drawings are on white paper."""
         spec = super().spec(generator)
-        return replace(spec, whole=True, multiple=1, minimum=1, tiling_exact=False) if self.options.whole else spec
+        return replace(spec, whole=True, on_white=True, multiple=1, minimum=1, tiling_exact=False) if self.options.whole else spec
 
     def prepare(self, device: torch.device) -> None:
         """Load HED, where its features are compared."""

@@ -1,9 +1,12 @@
 """The shipped model that colours drawings."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 import pixlate
 from pixlate.data.paper import on_paper
@@ -49,6 +52,15 @@ def test_a_face_of_any_size_is_yellow_its_lines_black_and_the_paper_white(side: 
     assert picture[drawing[:, :, 0] < 40].mean() < 40
     edge = side // 20
     assert picture[:edge, :edge].mean() > 235
+
+
+def test_a_drawing_of_which_the_lines_alone_are_opaque_is_coloured_as_the_same_on_white(tmp_path: Path) -> None:
+    drawing = face(288)
+    Image.fromarray(np.dstack([np.zeros_like(drawing), 255 - drawing[:, :, :1]])).save(tmp_path / "lines.png")
+    Image.fromarray(drawing).save(tmp_path / "white.png")
+    pixlate.convert(tmp_path, tmp_path / "out", "colour-drawing", device="cpu")
+    lines, white = (np.array(Image.open(tmp_path / "out" / name)).astype(int) for name in ("lines.png", "white.png"))
+    assert lines.shape == white.shape and np.abs(lines - white).max() <= 2
 
 
 @pytest.mark.parametrize("thickness", [0.007, 0.013, 0.03])

@@ -170,6 +170,18 @@ def test_the_format_is_what_was_asked(format: str, suffix: str, tmp_path: Path, 
     assert load(tmp_path / "out" / name).format == format.upper()
 
 
+def test_a_drawing_of_opaque_lines_is_seen_on_white_paper(tmp_path: Path, run: Run, use: Callable[[Translator], Path]) -> None:
+    """Where models see paper, what is transparent is white for them, and their picture hides nothing of what they painted there."""
+    lines = np.zeros((6, 8, 4), np.uint8)
+    lines[2] = (0, 0, 0, 255)
+    Image.fromarray(lines).save(tmp_path / "a.png")
+    use(Nearest(ModelSpec(on_white=True)))
+    run(tmp_path / "a.png", tmp_path / "out")
+    image = load(tmp_path / "out" / "a.png")
+    assert image.mode == "RGB"
+    assert np.array_equal(np.array(image)[:, 0, 0], [255, 255, 0, 255, 255, 255])
+
+
 def test_a_model_of_another_scale_and_colour_for_grey(tmp_path: Path, run: Run, use: Callable[[Translator], Path]) -> None:
     """At scale 1 a translation may colour a grey picture, unless its file says that it keeps grey; an enlargement keeps it grey."""
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from pixlate.errors import PixlateError
 from pixlate.images import Picture, add_origin
-from pixlate.images.picture import Pixels, luma, rounded
+from pixlate.images.picture import Pixels, luma, on_white, rounded
 from pixlate.inference.strength import enlarged
 from pixlate.inference.transparency import with_hidden_filled
 from pixlate.plugin.spec import ModelSpec
@@ -18,10 +18,10 @@ STRIP = 256
 def to_model(picture: Picture, spec: ModelSpec) -> Pixels:
     """Return the pixels (height, width, channels_in) a model takes.
 
-    What is hidden under transparency takes the colours around it, RGB becomes luma for a model of one channel, grey is repeated for a model of
+    What is hidden under transparency takes the colours around it, or is white where the spec says so, RGB becomes luma for a model of one channel, grey is repeated for a model of
     more, floating point of [0, 1] is rounded to 16 bits.
     """
-    pixels = _whole(picture.pixels if picture.alpha is None else with_hidden_filled(picture.pixels, picture.alpha))
+    pixels = _whole(picture.pixels if picture.alpha is None else (on_white if spec.on_white else with_hidden_filled)(picture.pixels, picture.alpha))
     if (pixels.shape[2], spec.channels_in) == (3, 1):
         return luma(pixels)
     return pixels if pixels.shape[2] == spec.channels_in else np.broadcast_to(pixels, (*pixels.shape[:2], spec.channels_in))
@@ -56,7 +56,7 @@ def from_model(pixels: Pixels, source: Picture, spec: ModelSpec, opacity: Pixels
     """Return the translated picture: grey stays grey as :func:`channels_made` says, metadata is the source's.
 
     Its alpha is ``opacity``, what the model made of :func:`opacity_to_model`, or without it the source's, enlarged bicubically; none where the
-    output has no colours.
+    output has no colours, or the model sees white behind it.
     """
     if channels_made(source.pixels.shape[2], spec) < pixels.shape[2]:
         pixels = _mean(pixels)
@@ -65,6 +65,8 @@ def from_model(pixels: Pixels, source: Picture, spec: ModelSpec, opacity: Pixels
         alpha: Pixels | None = _mean(opacity)[:, :, 0]
     else:
         alpha = None if source.alpha is None else enlarged(_whole(source.alpha), spec.scale)
+    if alpha is not None and spec.on_white:
+        alpha, notes = None, (*notes, "the transparency was left out, since the model sees white paper there")
     if alpha is not None and pixels.shape[2] not in (1, 3):
         alpha, notes = None, (*notes, f"the transparency was left out, since the model makes {pixels.shape[2]} channels")
     if (source.pixels.shape[2], spec.channels_in) == (3, 1):

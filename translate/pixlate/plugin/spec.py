@@ -107,6 +107,8 @@ class ModelSpec:
     keeps_grey: bool = False
     """Whether a grey picture comes out grey again from a model of RGB at scale 1, as it should where photographs are cleaned or lifted, and not where they are
     coloured. Where a model of RGB enlarges it does, whatever this says."""
+    on_white: bool = False
+    """Whether the model sees white paper behind transparent pictures, and makes opaque ones, as it should of drawings, whose lines alone are opaque."""
     norm: Norm = "none"
     """Statistics the normalisation layers use."""
     precision: Precision = "float32"
