@@ -30,7 +30,7 @@ class Tool:
 TOOLS = (
     Tool(
         "upscayl and realesrgan-ncnn-vulkan",
-        {"realesrgan-ncnn-vulkan -i photos -o out -n realesrgan-x4plus": "`pixlate convert photos/ out/ --model upscale-x4`"},
+        {"realesrgan-ncnn-vulkan -i photos -o out -n realesrgan-x4plus": "`pixlate convert photos/ out/ --model real-esrgan-x4`"},
         {
             "convert": {
                 "-i": _FOLDERS,
@@ -54,7 +54,7 @@ TOOLS = (
     Tool(
         "Real-ESRGAN and BasicSR",
         {
-            "python inference_realesrgan.py -n RealESRGAN_x4plus -i inputs -o results": "`pixlate convert inputs/ results/ --model upscale-x4`",
+            "python inference_realesrgan.py -n RealESRGAN_x4plus -i inputs -o results": "`pixlate convert inputs/ results/ --model real-esrgan-x4`",
             "python inference_realesrgan.py --model_path RealESRGAN_x4plus.pth": "`pixlate import RealESRGAN_x4plus.pth x4plus.onnx`",
             "python basicsr/train.py -opt options.yml": "`pixlate train srgan photos/ --out runs/first`",
             "python basicsr/train.py -opt options.yml --auto_resume": "`pixlate train --resume runs/first`",
@@ -76,7 +76,7 @@ TOOLS = (
                 "--ext": "`--format jpeg`, `png` or `webp`",
                 "--gpu_id": "`--device cuda:N`, or `--device cpu`",
                 "--gpu": "`--device cuda:N`, or `--device cpu`",
-                "--denoise_strength": "leave it out: a model has one strength; choose another with `--model`",
+                "--denoise_strength": "`--strength S` to mix output and source, or with `--blend-with MODEL` the weights of two models",
                 "--face_enhance": "leave it out: faces are translated like the rest of the picture",
                 "--recursive": "leave it out: folders are searched recursively",
             },
