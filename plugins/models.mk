@@ -5,7 +5,7 @@
 # photo-x4, photo-x2, clean, brighten and the upscalers of them too. Needs hours on two cores.
 PIXLATE := $(PYTHON) -m pixlate
 ifndef PIXLATE_DATA
-$(error expected PIXLATE_DATA to name the folder that holds photos/, scenes/, night/, sketches/ and urban/; set it and run again)
+$(error expected PIXLATE_DATA to name the folder that holds photos/, scenes/, drawings/, night/, sketches/ and urban/; set it and run again)
 endif
 
 LICENCE := non-commercial research and education, as the training photographs

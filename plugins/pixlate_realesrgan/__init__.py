@@ -14,7 +14,7 @@ SOURCE = "https://github.com/xinntao/Real-ESRGAN, from the package realesrgan-nc
 _NAMES = {
     "real-esrgan-x4": ("realesrgan-x4plus", "enlarges real photographs 4 times; slow"),
     "real-esrgan-anime-x4": ("realesrgan-x4plus-anime", "enlarges drawings and anime 4 times"),
-    **{f"real-esrgan-video-x{scale}": (f"realesr-animevideov3-x{scale}", f"enlarges anime and its films {scale} times; fast") for scale in (2, 3, 4)},
+    **{f"real-esrgan-video-x{scale}": (f"realesr-animevideov3-x{scale}", f"enlarges frames of anime videos {scale} times; fast") for scale in (2, 3, 4)},
 }
 
 
