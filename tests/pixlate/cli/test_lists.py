@@ -94,7 +94,7 @@ def test_models_shows_versions_sources_and_what_is_not_made_yet(capsys: pytest.C
     assert (rows["later"]["spec"], rows["later"]["bytes"], rows["later"]["make"]) == (None, None, True)
 
 
-@pytest.mark.parametrize("name", sorted(name for name in cards() if "esrgan" not in name and name != "brighten"))
+@pytest.mark.parametrize("name", sorted(name for name in cards() if "esrgan" not in name))
 def test_card_says_limits_and_licence_before_figures_and_recipe(name: str) -> None:
     path = cards()[name].card
     assert path is not None
