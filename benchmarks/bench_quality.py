@@ -29,7 +29,7 @@ from pixlate.evaluation import luma, psnr_luma
 PUBLISHED = {2: {"bicubic": 33.66, "VDSR": 37.53}, 4: {"bicubic": 28.43, "SRCNN": 30.07, "SRResNet": 32.05}}
 REQUIRED = {2: 37.4, 4: 31.4}
 MODELS = {
-    "photo": ("photo-x4", "photo-x4-free", "upscale-x4", "real-esrgan-video-x4", "real-esrgan-x4"),
+    "photo": ("photo-x4", "photo-x4-free", "photo-x2", "upscale-x4", "real-esrgan-video-x4", "real-esrgan-x4"),
     "clean": ("clean",),
     "brighten": ("brighten",),
     "drawing": ("colour-drawing",),

@@ -56,18 +56,20 @@ def held_out(photographs: Path) -> Iterator[tuple[int, RGB]]:
 
 
 def photo(model: Model, photographs: Path) -> Row:
-    """Return how well a model of scale 4 enlarges photographs as phones store them, beside bicubic.
+    """Return how well a model enlarges photographs as phones store them, beside bicubic.
 
-    Each is blurred (sigma 1 pixel), reduced bicubically by 4, given noise (sigma 8 levels) and stored as JPEG of quality 50. ``psnr`` and ``ms_ssim`` (Wang et
-    al. 2003) are of luma, 4 pixels cropped from each side; ``hed`` is the distance of HED's features, and ``nearer`` the share of bicubic's it is less, in %.
+    Each is blurred (sigma 1 pixel), reduced bicubically by the model's scale, given noise (sigma 8 levels) and stored as JPEG of quality 50. ``psnr`` and
+    ``ms_ssim`` (Wang et al. 2003) are of luma, ``scale`` pixels cropped from each side; ``hed`` is the distance of HED's features, and ``nearer`` the share of
+    bicubic's it is less, in %.
     """
+    scale = model(np.zeros((16, 16, 3), np.uint8)).shape[0] // 16
     figures: dict[str, list[float]] = {}
     for number, whole in held_out(photographs):
-        target = whole[: whole.shape[0] // 4 * 4, : whole.shape[1] // 4 * 4]
-        source = as_phones_store(target, np.random.default_rng(number))
-        for name, output in (("", model(source)), ("bicubic_", bicubic(source, 4))):
-            figures.setdefault(f"{name}psnr", []).append(psnr_luma(output, target, 4))
-            figures.setdefault(f"{name}ms_ssim", []).append(ms_ssim(output, target, 4))
+        target = whole[: whole.shape[0] // scale * scale, : whole.shape[1] // scale * scale]
+        source = as_phones_store(target, np.random.default_rng(number), scale)
+        for name, output in (("", model(source)), ("bicubic_", bicubic(source, scale))):
+            figures.setdefault(f"{name}psnr", []).append(psnr_luma(output, target, scale))
+            figures.setdefault(f"{name}ms_ssim", []).append(ms_ssim(output, target, scale))
             figures.setdefault(f"{name}hed", []).append(hed_distance(output, target))
     row = _means(figures)
     return row | {"gain": row["psnr"] - row["bicubic_psnr"], "nearer": 100 * (1 - row["hed"] / row["bicubic_hed"])}
@@ -157,7 +159,7 @@ def inside(lines: RGB) -> NDArray[np.bool_]:
     return within
 
 
-def as_phones_store(target: RGB, generator: np.random.Generator, scale: int = 4) -> RGB:
+def as_phones_store(target: RGB, generator: np.random.Generator, scale: int) -> RGB:
     """Return a picture blurred, reduced by ``scale``, with noise, as JPEG shows it."""
     height, width = target.shape[:2]
     blurred = Image.fromarray(cv2.GaussianBlur(target, (0, 0), 1.0).astype(np.uint8))

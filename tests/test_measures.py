@@ -115,11 +115,14 @@ def test_leaving_pictures_dark_loses_to_the_best_gamma_by_more_with_each_stop(me
     assert losses == sorted(losses) and losses[0] > 0 and row["gain"] == pytest.approx(-np.mean(losses))
 
 
-def test_bicubic_equals_itself_and_a_blurred_enlargement_is_farther_for_hed(measures: Any, photographs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bicubic_equals_itself_at_the_scale_of_the_model_and_a_blurred_enlargement_is_farther_for_hed(
+    measures: Any, photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """HED is replaced by the mean absolute error, so that the measure is tested without its weights."""
     monkeypatch.setattr(measures, "hed_distance", measures.error)
+    half = measures.photo(lambda pixels: measures.bicubic(pixels, 2), photographs)
     row = measures.photo(lambda pixels: measures.bicubic(pixels, 4), photographs)
-    assert row["gain"] == row["nearer"] == 0 and row["ms_ssim"] == row["bicubic_ms_ssim"] and 0.3 < row["ms_ssim"] < 1
+    assert row["gain"] == row["nearer"] == 0 and row["ms_ssim"] == row["bicubic_ms_ssim"] and 0.3 < row["ms_ssim"] < half["ms_ssim"] < 1 and half["gain"] == 0
 
     def flat(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         blurred: NDArray[np.uint8] = cv2.GaussianBlur(measures.bicubic(pixels, 4), (0, 0), 12.0).astype(np.uint8)
