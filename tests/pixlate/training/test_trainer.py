@@ -124,6 +124,12 @@ def test_second_stage_alone_is_refused_without_a_first_to_start_from(make_run: M
     assert fit(make_run(**second, start_from=str(tmp_path / "first")), tmp_path / "second").finished
 
 
+def test_second_stage_without_a_first_is_refused_before_weights_of_its_losses_are_fetched(make_run: MakeRun, fit: Callable[..., Any], tmp_path: Path) -> None:
+    second = make_run(stages="adversarial", patch=10, discriminator_channels=4, perceptual_weights=str(tmp_path / "missing.pth"))
+    with pytest.raises(pixlate.PixlateError, match="expected --start-from with --stages adversarial"):
+        fit(second, tmp_path / "second")
+
+
 def test_srgan_steps_as_published_in_both_stages(make_run: MakeRun, vgg: Path) -> None:
     options = make_run(**SECOND, steps=10, perceptual_weight=0.006, perceptual_layer="conv1_2", perceptual_weights=str(vgg))
     trainer = trainer_of(options)

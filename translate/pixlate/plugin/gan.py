@@ -114,7 +114,7 @@ class GAN(nn.Module):
         """
 
     def begin_run(self, start_from: str) -> None:
-        """Called when a new run begins, with what it starts from: that of ``--start-from``, empty for random weights; not when one is resumed.
+        """Called when a new run begins, before :meth:`prepare`, with what it starts from: that of ``--start-from``, empty for random weights; not when one is resumed.
 
         Raises:
             PixlateError: These options cannot start so.

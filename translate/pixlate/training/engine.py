@@ -60,7 +60,7 @@ def train(
     Raises:
         PixlateError: Images, options and networks do not fit together, a loss is not finite, the disk is full, or nothing can be resumed.
     """
-    session = Session(options, run, open_fabric(options.training))
+    session = Session(options, run, open_fabric(options.training), new=not resume)
     try:
         damaged = session.restore(new_length) if resume else session.begin(tell)
         tell(session.described())
@@ -89,11 +89,11 @@ def train(
 class Session:
     """One process's work on a run, from a start or a resume to its end or a signal."""
 
-    def __init__(self, options: RunOptions, run: Path, fabric: Fabric) -> None:
+    def __init__(self, options: RunOptions, run: Path, fabric: Fabric, new: bool) -> None:
         self.options = options = options.with_facts()
         self.run, self.fabric = run, fabric
         with listed_as(options.listing):
-            self.trainer = Trainer(options, fabric)
+            self.trainer = Trainer(options, fabric, new)
             self.names = digest_names(options.folders)
         self.metrics = installed().offered(Metric)
         self.directions = directions(self.trainer.spec, self.trainer.data, self.metrics)
@@ -109,7 +109,6 @@ class Session:
     def begin(self, tell: Teller) -> list[str]:
         """Start a new run: read what is held out, take over weights where requested, and write the options; return nothing to warn of."""
         training, trainer = self.options.training, self.trainer
-        trainer.gan.begin_run(training.start_from)
         if training.start_from:
             tell(f"{take_over(trainer.gan, weights_to_start_from(training.start_from, trainer.gan))} from {training.start_from}")
             trainer.average.module.load_state_dict(trainer.gan.state_dict())

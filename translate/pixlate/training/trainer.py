@@ -55,17 +55,24 @@ class _Generated:
 
 
 class Trainer:
-    """Makes one step after the other, whatever the method; knows nothing about run folders and the terminal. The fabric must be launched.
+    """Makes one step after the other, whatever the method; knows nothing about run folders and the terminal.
+
+    Args:
+        options: Of the run.
+        fabric: Where it runs; it must be launched.
+        new: Whether the run begins, so that the method may refuse what it starts from.
 
     Raises:
         PixlateError: Images, networks and options do not fit together.
     """
 
-    def __init__(self, options: RunOptions, fabric: Fabric) -> None:
+    def __init__(self, options: RunOptions, fabric: Fabric, new: bool = False) -> None:
         self.options, self.fabric = options.training, fabric
         self.warnings: deque[str] = deque()
         torch.manual_seed(self.options.seed)
         self.gan: GAN = options.build()
+        if new:
+            self.gan.begin_run(self.options.start_from)
         self.kind = options.method.data
         self.spec = spec = next(iter(self.gan.exports().values())).spec
         self.data = open_data(self.kind, options.folders, options.data, spec)
