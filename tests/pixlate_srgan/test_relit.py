@@ -10,6 +10,7 @@ import torch
 import pixlate
 import pixlate_srgan
 from pixlate.data.degradation import darkened
+from pixlate.inference import executor as executors
 from pixlate.inference.executor import Executor
 from pixlate.plugin.gan import MAIN_GENERATOR
 from pixlate.plugin.spec import Io, Precision
@@ -51,6 +52,17 @@ def test_tiles_of_a_large_picture_share_the_light_of_the_whole(io: Io, precision
     assert whole.mean() > 2 * dark.mean()
     assert np.abs(tiles - whole).max() <= 2
     assert np.abs(translator(dark[:, :, :256]).astype(int) - whole[:, :, :256]).mean() > 10
+
+
+def test_tiles_of_a_picture_of_fine_contrast_are_as_light_as_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its light is measured on a smaller copy, in which dark and light pixels have become grey."""
+    monkeypatch.setattr(executors, "MOST_MEASURED", 200 * 200)
+    gan = METHOD.gan(OPTIONS, RELIT)
+    translator = pixlate.load(export_network(gan.exported().eval(), gan.spec(), tmp_path / "a.onnx").path, "cpu")
+    dark = np.full((1, 600, 800, 3), 40, np.uint8)
+    dark[:, ::2, ::2] = dark[:, 1::2, 1::2] = 160
+    whole, tiles = (Executor(translator, tile, 1)(dark).astype(int) for tile in ("off", 150))  # type: ignore[arg-type]
+    assert np.abs(tiles - whole).mean() < 3
 
 
 @pytest.mark.parametrize("darken", [0.0, 4.0])

@@ -68,6 +68,10 @@ def test_models_shows_all_of_one(capsys: pytest.CaptureFixture[str]) -> None:
 def test_models_refuses_a_name_that_it_does_not_list() -> None:
     with pytest.raises(pixlate.PixlateError, match=r"expected a model's name \(.*upscale-x4\), got 'upscale'; did you mean upscale-x"):
         models("upscale")
+    with pytest.raises(pixlate.PixlateError, match="got 'BRIGHTEN'; did you mean brighten"):
+        models("BRIGHTEN")
+    with pytest.raises(pixlate.PixlateError, match="`pixlate convert --model` takes files"):
+        models(str(cards()["brighten"].path))
 
 
 def test_models_shows_versions_sources_and_what_is_not_made_yet(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

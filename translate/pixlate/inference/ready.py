@@ -84,8 +84,9 @@ def unknown(model: str, file: bool = True) -> str:
     if lacking := unavailable(model):
         return lacking
     ready = cards()
-    near = get_close_matches(model.partition("@")[0], ready, 1)
-    reason = installed().why("model", model) or (f"did you mean {near[0]}?" if near else "see `pixlate models`")
+    near = get_close_matches(model.partition("@")[0].lower(), ready, 1)
+    there = "`pixlate convert --model` takes files" if not file and Path(model).is_file() else ""
+    reason = installed().why("model", model) or there or (f"did you mean {near[0]}?" if near else "see `pixlate models`")
     return f"expected a model's name ({', '.join(sorted(ready)) or 'none is installed'}){' or a file' if file else ''}, got {model!r}; {reason}"
 
 

@@ -17,15 +17,15 @@ MOST = 32.0
 
 
 class Light(Measured):
-    """Measures linear light, (batch, 3, height, width), where white is 1: what the brightest thousandth of a picture exceeds, and its median; (batch, 2).
+    """Measures the light of pictures, (batch, 3, height, width) sRGB in [0, 1]: what the brightest thousandth of one exceeds, and its median; (batch, 2).
 
-    A pixel's light is that of its brightest channel.
+    It is linear light, where white is 1, of each pixel's brightest channel. Pictures are reduced as sRGB, so that a copy which was reduced before gives the same.
     """
 
-    def forward(self, light: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Return both for each picture."""
-        small = functional.interpolate(light.float(), size=(SIDE, SIDE), mode="bilinear", antialias=True).amax(1).flatten(1)
-        ranked = torch.topk(small, SIDE * SIDE // 2, dim=1).values
+        small = functional.interpolate(images.float(), size=(SIDE, SIDE), mode="bilinear", antialias=True).amax(1).flatten(1)
+        ranked = to_linear(torch.topk(small, SIDE * SIDE // 2, dim=1).values)
         return torch.stack([ranked[:, BRIGHTEST], ranked[:, -1]], dim=1)
 
 
@@ -45,9 +45,8 @@ class Exposed(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return what the network makes of the brightened pictures."""
-        light = to_linear(images)
-        gain = gain_for(self.light(light))[:, None, None, None].to(light.dtype)
-        translated: Tensor = self.lit(from_linear(light * gain))
+        gain = gain_for(self.light(images))[:, None, None, None].to(images.dtype)
+        translated: Tensor = self.lit(from_linear(to_linear(images) * gain))
         return translated
 
 
