@@ -25,6 +25,7 @@ CHANGED: dict[str, Any] = {
     "objective": "hinge",
     "pixel": "l1",
     "jpeg": 50,
+    "jpeg_most": 80,
     "schedule": "step",
     "milestones": (0.25, 1 / 3),
     "steps": 0,
