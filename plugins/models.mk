@@ -5,19 +5,17 @@
 # photo-x4, photo-x2, clean, brighten and the upscalers of them too. Needs hours on two cores.
 PIXLATE := $(PYTHON) -m pixlate
 ifndef PIXLATE_DATA
-$(error expected PIXLATE_DATA to name the folder that holds photos/, scenes/, drawings/, night/, sketches/ and urban/; set it and run again)
+$(error expected PIXLATE_DATA to name the folder that holds photos/, scenes/, drawings/, night/ and sketches/; set it and run again)
 endif
 
 LICENCE := non-commercial research and education, as the training photographs
 PHOTOGRAPHS := BSDS500 train (200 photographs)
-MORE_PHOTOGRAPHS := BSDS500 train and test (400 photographs), Urban100 at half size (100 photographs)
 REAL_PHOTOGRAPHS := BSDS500 train and 180 of test (380 photographs), Sun-Hays 80 (80), free photographs of Debian packages (34)
 FREE := 34 photographs of Debian packages under CC0, CC BY, CC BY-SA and GPL
 DRAWINGS := $(PHOTOGRAPHS) with human contours and line drawings
 EMOJI := OpenMoji 17, 1,779 drawings and the same in colour
 DAYS_AND_NIGHTS := $(PHOTOGRAPHS) and 200 other photographs graded as night, unpaired
 
-REDUCED := "$(PIXLATE_DATA)/photos" "$(PIXLATE_DATA)/urban"
 SHARP := runs/photographs "$(PIXLATE_DATA)/scenes" $(FREE_PHOTOGRAPHS)
 PAIRS := runs/sketch-to-photo-pairs
 EMOJI_PAIRS := "$(PIXLATE_DATA)/drawings/train/line" "$(PIXLATE_DATA)/drawings/train/colour"
@@ -31,16 +29,16 @@ train = if [ -d runs/$(2)/checkpoints ]; then $(PIXLATE) train --resume runs/$(2
 export_model = $(PIXLATE) export $(2) plugins/pixlate_$(1)/models/$(3).onnx --generator $(4) --data "$(5)" --licence "$(LICENCE)" --io float
 
 .PHONY: all upscale-x2 upscale-x4 photo-x4 photo-x2 photo-x4-free clean brighten colour-drawing sketch-to-photo day-to-night night-to-day
-.PHONY: run-upscale-x2 run-photo-x4-first run-photo-x4-free-first run-clean-first run-clean-second run-colour-drawing-first run-sketch-to-photo-first
+.PHONY: run-photo-x4-first run-photo-x4-free-first run-clean-first run-clean-second run-colour-drawing-first run-sketch-to-photo-first
 all: upscale-x2 upscale-x4 photo-x4 photo-x2 clean brighten colour-drawing sketch-to-photo day-to-night
 
-upscale-x2: run-upscale-x2
-	$(call train,srgan,upscale-x2-clean,$(REDUCED),runs/upscale-x2)
-	$(call export_model,srgan,runs/upscale-x2-clean,upscale-x2,source_to_target,$(MORE_PHOTOGRAPHS))
+upscale-x2: photo-x2
+	$(call train,srgan,upscale-x2,$(SHARP),photo-x2)
+	$(call export_model,srgan,runs/upscale-x2,upscale-x2,source_to_target,$(REAL_PHOTOGRAPHS))
 
-upscale-x4: run-upscale-x2
-	$(call train,srgan,upscale-x4,$(REDUCED),runs/upscale-x2)
-	$(call export_model,srgan,runs/upscale-x4,upscale-x4,source_to_target,$(MORE_PHOTOGRAPHS))
+upscale-x4: photo-x4
+	$(call train,srgan,upscale-x4,$(SHARP),photo-x4)
+	$(call export_model,srgan,runs/upscale-x4,upscale-x4,source_to_target,$(REAL_PHOTOGRAPHS))
 
 photo-x4: run-photo-x4-first
 	$(call train,srgan,photo-x4,$(SHARP),runs/photo-x4-first)
@@ -81,9 +79,6 @@ day-to-night:
 	$(call train,cyclegan,day-to-night,$(DAYS))
 	$(call export_model,cyclegan,runs/day-to-night,day-to-night,source_to_target,$(DAYS_AND_NIGHTS))
 	$(call export_model,cyclegan,runs/day-to-night,night-to-day,target_to_source,$(DAYS_AND_NIGHTS))
-
-run-upscale-x2:
-	$(call train,srgan,upscale-x2,$(REDUCED))
 
 run-sketch-to-photo-first: $(PAIRS)
 	$(call train,pix2pix,sketch-to-photo-first,$(PAIRS)/source $(PAIRS)/target)

@@ -98,8 +98,8 @@ def test_links_of_the_pages_exist(page: Path) -> None:
 
 
 def test_every_recipe_is_an_options_file_of_the_method(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    for recipe in (ROOT / "plugins").glob("*/recipes/*.toml"):
-        method = recipe.parents[1].name.removeprefix("pixlate_")
+    for recipe in (ROOT / "plugins").glob("*/recipes/**/*.toml"):
+        method = recipe.relative_to(ROOT / "plugins").parts[0].removeprefix("pixlate_")
         monkeypatch.setattr(sys, "argv", ["pixlate", "--config", str(recipe), "train", method, "--out", "nowhere"])
         assert main() == 2, recipe
         assert "expected folders of images, got none" in capsys.readouterr().err
