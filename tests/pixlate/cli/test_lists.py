@@ -11,13 +11,14 @@ import pytest
 import pixlate
 from pixlate.cli import train
 from pixlate.cli.doctor import doctor
-from pixlate.cli.models import models
+from pixlate.cli.models import Entry, _whole, models
 from pixlate.cli.plugins import plugins
 from pixlate.inference.ready import cards
 from pixlate.plugin.check import Check
 from pixlate.plugin.entries import Plugin
 from pixlate.plugin.manager import installed
 from pixlate.plugin.model_card import ModelCard
+from pixlate.plugin.spec import ModelSpec, Provenance
 
 
 def printed(capsys: pytest.CaptureFixture[str]) -> str:
@@ -63,6 +64,17 @@ def test_models_shows_all_of_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert models("day-to-night@1", json=True) == 0
     (row,) = json.loads(printed(capsys))
     assert (row["version"], row["path"]) == (1, str(card.earlier[1]))
+
+
+def test_a_model_of_others_weights_shows_no_steps_that_pixlate_never_made(tmp_path: Path) -> None:
+    """Such as Real-ESRGAN's: nobody who exported it said how it was trained."""
+    card = ModelCard("theirs", "enlarges", tmp_path / "theirs.onnx", None)
+    shown = [
+        "\n".join(_whole(Entry(card, 1, card.path, ModelSpec(provenance=Provenance(data="a paper", steps=steps, version=version)), 1)))
+        for steps, version in ((0, ""), (40, "0.2"))
+    ]
+    assert "data: a paper" in shown[0] and not any(word in shown[0] for word in ("steps", "seed", "exported"))
+    assert all(words in shown[1] for words in ("steps: 40", "seed: 0", "exported by: Pixlate 0.2"))
 
 
 def test_models_refuses_a_name_that_it_does_not_list() -> None:

@@ -199,8 +199,10 @@ def _whole(entry: Entry) -> Iterator[str]:
     if spec is None:
         return
     origin = spec.provenance
-    yield f"    exported by: Pixlate {printable(origin.version) or 'of an unknown version'}"
-    for values in (asdict(origin) | {"licence": "", "version": ""}, asdict(spec) | {"provenance": ""}):
+    if origin.version:
+        yield f"    exported by: Pixlate {printable(origin.version)}"
+    untrained = {} if origin.steps else {"steps": "", "seed": ""}  # by Pixlate, which made the file of others' weights
+    for values in (asdict(origin) | untrained | {"licence": "", "version": ""}, asdict(spec) | {"provenance": ""}):
         for name, value in values.items():
             if value not in ("", ()):
                 yield _wrapped(f"{name}: {_shown(value)}", "    ", "        ")
