@@ -117,7 +117,7 @@ def test_unit_range_reaches_both_ends_and_levels_round() -> None:
     [
         (np.full((4, 4, 2), 1.5), "floating point samples in [0, 1], got 1.5 to 1.5"),
         (np.full((4, 4, 2), -0.1), "got -0.1 to -0.1"),
-        (np.full((4, 4, 2), np.nan), "got nan to nan"),
+        (np.full((4, 4, 2), np.nan), "got some that are none (NaN)"),
         (np.zeros((4, 4, 2), np.int32), "uint8, uint16 or floating point, got int32"),
         (np.zeros((4, 4, 2, 1)), "(height, width, channels), got (4, 4, 2, 1)"),
         (np.zeros((0, 4, 2)), "got (0, 4, 2)"),

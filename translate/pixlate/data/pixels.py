@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile, Pixels
-from pixlate.images.picture import luma, on_white
+from pixlate.images.picture import luma, misfit, on_white
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.manager import installed
 
@@ -66,9 +66,8 @@ def read_own(path: Path, wanted: int) -> Pixels:
     except PixlateError as error:
         raise UnreadableImage(f"{path}: {error}") from error
     pixels = picture.pixels if picture.alpha is None else on_white(picture.pixels, picture.alpha)
-    if pixels.dtype == np.float32 and not (pixels.min() >= 0 and pixels.max() <= 1):  # NaN is neither
-        found = f"{pixels.min():.6g} to {pixels.max():.6g}"
-        raise PixlateError(f"{path}: expected floating point samples in [0, 1], got {found}; divide by the largest value there can be")
+    if refusal := misfit(pixels):
+        raise PixlateError(f"{path}: {refusal}")
     return pixels
 
 

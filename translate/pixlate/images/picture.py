@@ -135,12 +135,27 @@ def to_8_bits(samples: Pixels) -> NDArray[np.uint8]:
     return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
+NO_NUMBERS = "expected numbers as samples, got some that are none (NaN); replace them in the file"
+
+
 def rounded(samples: Pixels, full: int) -> NDArray[np.float32]:
     """Return floating point of [0, 1], clipped to it, as the nearest whole levels up to ``full``; refuse what is not a number."""
     levels: NDArray[np.float32] = np.rint(np.clip(samples, 0, 1) * np.float32(full))
     if np.isnan(levels).any():
-        raise PixlateError("expected numbers as samples, got some that are none (NaN); replace them in the file")
+        raise PixlateError(NO_NUMBERS)
     return levels
+
+
+def misfit(samples: Pixels) -> str:
+    """Return the sentence that refuses floating point samples of which some are not in [0, 1]; nothing where all are, or are whole numbers."""
+    if samples.dtype != np.float32:
+        return ""
+    least, most = samples.min(), samples.max()
+    if np.isnan(least):
+        return NO_NUMBERS
+    found = f"{least:.6g} to {most:.6g}"
+    refusal = f"expected floating point samples in [0, 1], got {found}; divide by the largest value there can be, or save the file with 16 bits"
+    return "" if least >= 0 and most <= 1 else refusal
 
 
 def to_16_bits(samples: Pixels) -> NDArray[np.uint16]:

@@ -178,7 +178,14 @@ def test_floating_point_of_0_to_1_is_read(photometric: str, dtype: Any) -> None:
     assert picture.pixels.dtype == np.float32 and np.array_equal(picture.pixels, pixels.astype(np.float32))
 
 
-@pytest.mark.parametrize(("worst", "found"), [(1.5, "0 to 1.5"), (-0.1, "-0.1 to 0"), (np.nan, "nan to nan")])
+def test_samples_that_are_no_numbers_are_refused() -> None:
+    pixels = np.zeros((5, 6), np.float32)
+    pixels[2, 3] = np.nan
+    with pytest.raises(PixlateError, match=r"^expected numbers as samples, got some that are none \(NaN\); replace them in the file"):
+        _read(_written(pixels))
+
+
+@pytest.mark.parametrize(("worst", "found"), [(1.5, "0 to 1.5"), (-0.1, "-0.1 to 0")])
 def test_floating_point_beyond_white_is_refused(worst: float, found: str) -> None:
     pixels = np.zeros((5, 6), np.float32)
     pixels[2, 3] = worst
