@@ -33,7 +33,7 @@ class Exposed(nn.Module):
     """A network that gets each picture brightened first, in linear light, so that its brightest parts are white; what is bright enough stays nearly as it is.
 
     Most photographs have something white in them, so this nearly gives back the light that a picture lacks: on 20 photographs darkened by one to four stops it
-    was 0.2 stops too much in the mean, with a standard deviation of 0.3. Pictures are (batch, 3, height, width) in [0, 1], sRGB (IEC 61966-2-1).
+    was a quarter of a stop too much in the mean, with a standard deviation of 0.3 stops. Pictures are (batch, 3, height, width) in [0, 1], sRGB (IEC 61966-2-1).
 
     Args:
         network: Of pictures in [0, 1].
