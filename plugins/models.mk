@@ -32,11 +32,11 @@ export_model = $(PIXLATE) export $(2) plugins/pixlate_$(1)/models/$(3).onnx --ge
 .PHONY: run-photo-x4-first run-photo-x4-free-first run-clean-first run-clean-second run-colour-drawing-first run-sketch-to-photo-first
 all: upscale-x2 upscale-x4 photo-x4 photo-x2 clean brighten colour-drawing sketch-to-photo day-to-night
 
-upscale-x2: photo-x2
+upscale-x2: runs/photographs
 	$(call train,srgan,upscale-x2,$(SHARP),photo-x2)
 	$(call export_model,srgan,runs/upscale-x2,upscale-x2,source_to_target,$(REAL_PHOTOGRAPHS))
 
-upscale-x4: photo-x4
+upscale-x4: runs/photographs
 	$(call train,srgan,upscale-x4,$(SHARP),photo-x4)
 	$(call export_model,srgan,runs/upscale-x4,upscale-x4,source_to_target,$(REAL_PHOTOGRAPHS))
 
@@ -61,7 +61,7 @@ clean: run-clean-second
 	$(call train,srgan,clean,$(SHARP) runs/grey,runs/clean-second)
 	$(call export_model,srgan,runs/clean,clean,source_to_target,$(REAL_PHOTOGRAPHS))
 
-brighten: clean
+brighten: runs/photographs
 	$(call train,srgan,brighten,$(SHARP),clean)
 	$(call export_model,srgan,runs/brighten,brighten,source_to_target,$(REAL_PHOTOGRAPHS))
 

@@ -34,7 +34,7 @@ def _is_norm(node: memoryview) -> bool:
     return any(part.number == _NODE_KIND and part.value == NORM for part in fields(node))
 
 
-def measured_by(node: memoryview) -> str:
+def _measured_by(node: memoryview) -> str:
     """Return the name of what a node measures, if it is one that Pixlate named."""
     outputs = [bytes(part.value) for part in fields(node) if part.number == _NODE_OUTPUT]
     return next((name.decode() for name in outputs if name.startswith(MEASURED.encode())), "")
@@ -63,7 +63,7 @@ def measuring(model: bytes) -> bytes | None:
         nonlocal count
         if field.number == _OUTPUT:
             return []
-        if field.number == _NODE and (other := measured_by(field.value)):
+        if field.number == _NODE and (other := _measured_by(field.value)):
             others.append(other)
         if field.number != _NODE or not _is_norm(field.value):
             return [field.raw]
@@ -98,7 +98,7 @@ def fixed(model: bytes, elements: Sequence[int]) -> bytes | None:
 
     def rewritten(field: Field) -> list[Part]:
         nonlocal count
-        if field.number == _NODE and (other := measured_by(field.value)):
+        if field.number == _NODE and (other := _measured_by(field.value)):
             others.append(other)
             return []
         if field.number != _NODE or not _is_norm(field.value):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile, Pixels
-from pixlate.images.picture import luma, misfit, on_white
+from pixlate.images.picture import beyond_unit, luma, on_white
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.manager import installed
 
@@ -66,7 +66,7 @@ def read_own(path: Path, wanted: int) -> Pixels:
     except PixlateError as error:
         raise UnreadableImage(f"{path}: {error}") from error
     pixels = picture.pixels if picture.alpha is None else on_white(picture.pixels, picture.alpha)
-    if refusal := misfit(pixels):
+    if refusal := beyond_unit(pixels):
         raise PixlateError(f"{path}: {refusal}")
     return pixels
 

@@ -15,6 +15,7 @@ LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in luma: ITU-R BT.601."""
 SAMPLES_A_PIXEL = 4
 """Samples that a limit of pixels allows for each of them, as RGB with alpha has."""
+_NO_NUMBERS = "expected numbers as samples, got some that are none (NaN); replace them in the file"
 _MIRRORED = {1: (1, 1), 2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
 """Orientation -> step down and step right, after rows and columns have been exchanged from 5 on."""
 
@@ -135,24 +136,21 @@ def to_8_bits(samples: Pixels) -> NDArray[np.uint8]:
     return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-NO_NUMBERS = "expected numbers as samples, got some that are none (NaN); replace them in the file"
-
-
 def rounded(samples: Pixels, full: int) -> NDArray[np.float32]:
     """Return floating point of [0, 1], clipped to it, as the nearest whole levels up to ``full``; refuse what is not a number."""
     levels: NDArray[np.float32] = np.rint(np.clip(samples, 0, 1) * np.float32(full))
     if np.isnan(levels).any():
-        raise PixlateError(NO_NUMBERS)
+        raise PixlateError(_NO_NUMBERS)
     return levels
 
 
-def misfit(samples: Pixels) -> str:
+def beyond_unit(samples: Pixels) -> str:
     """Return the sentence that refuses floating point samples of which some are not in [0, 1]; nothing where all are, or are whole numbers."""
     if samples.dtype != np.float32:
         return ""
     least, most = samples.min(), samples.max()
     if np.isnan(least):
-        return NO_NUMBERS
+        return _NO_NUMBERS
     found = f"{least:.6g} to {most:.6g}"
     refusal = f"expected floating point samples in [0, 1], got {found}; divide by the largest value there can be, or save the file with 16 bits"
     return "" if least >= 0 and most <= 1 else refusal

@@ -18,8 +18,8 @@ STRIP = 256
 def to_model(picture: Picture, spec: ModelSpec) -> Pixels:
     """Return the pixels (height, width, channels_in) a model takes.
 
-    What is hidden under transparency takes the colours around it, or is white where the spec says so, RGB becomes luma for a model of one channel, grey is repeated for a model of
-    more, floating point of [0, 1] is rounded to 16 bits.
+    What is hidden under transparency takes the colours around it, or is white where the spec says so, RGB becomes luma for a model of one channel, grey is
+    repeated for a model of more, floating point of [0, 1] is rounded to 16 bits.
     """
     pixels = _whole(picture.pixels if picture.alpha is None else (on_white if spec.on_white else with_hidden_filled)(picture.pixels, picture.alpha))
     if (pixels.shape[2], spec.channels_in) == (3, 1):

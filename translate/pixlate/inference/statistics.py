@@ -76,11 +76,13 @@ def shared(translator: Translator, image: Pixels, most: int, conditions: Arrays,
             raise
         return shared(translator, image, most // 2, conditions, before_each)
     steps = min(math.log(share) / math.log(RATIO), FARTHEST)
-    return translator.with_statistics([_extrapolated(*pair, steps) if len(pair[0]) == 2 else pair[0] for pair in zip(larger, smaller, strict=True)])
+    return translator.with_statistics([_extrapolated(one, other, steps) for one, other in zip(larger, smaller, strict=True)])
 
 
 def _extrapolated(larger: tuple[NDArray[np.float32], ...], smaller: tuple[NDArray[np.float32], ...], steps: float) -> tuple[NDArray[np.float32], ...]:
-    """Return mean and variance so many steps beyond those of the larger copy, away from those of the smaller one."""
+    """Return mean and variance so many steps beyond those of the larger copy, away from those of the smaller one; what else is measured hardly depends on the size."""
+    if len(larger) == 1:
+        return larger
     (mean, variance), (mean_smaller, variance_smaller) = larger, smaller
     logarithm, logarithm_smaller = np.log(variance + LEAST_VARIANCE), np.log(variance_smaller + LEAST_VARIANCE)
     found = np.exp(logarithm + steps * (logarithm - logarithm_smaller)) - LEAST_VARIANCE

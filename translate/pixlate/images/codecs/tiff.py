@@ -24,7 +24,7 @@ from pixlate.images.codecs.segments import Page, Tag
 from pixlate.images.limits import BLOCK_BYTES
 from pixlate.images.metadata import exif, iptc, xmp
 from pixlate.images.metadata.tags import UNDEFINED, Directory, Field, append, first_directory, long, rewritten, short
-from pixlate.images.picture import Metadata, Picture, Pixels, as_pixels, check_size, full_scale, misfit, unmultiplied
+from pixlate.images.picture import Metadata, Picture, Pixels, as_pixels, beyond_unit, check_size, full_scale, unmultiplied
 from pixlate.images.signalled import SRGB, Signal
 from pixlate.plugin.image_format import Frame, Header, Opened
 
@@ -186,7 +186,7 @@ def encoded(picture: Picture, quality: int) -> Encoded:
 
 def _grey_or_rgb(samples: Pixels, main: Directory, page: Page) -> tuple[Pixels, Pixels | None, tuple[str, ...]]:
     """Return pixels, opacity and notes of all samples of a page."""
-    if refusal := misfit(samples):
+    if refusal := beyond_unit(samples):
         raise Unsupported(refusal)
     count, channels = page.samples, 3 if page.photometric == 2 else 1
     if count < channels:
