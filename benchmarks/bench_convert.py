@@ -12,19 +12,25 @@ Run: ``PIXLATE_DATA=... python benchmarks/bench_convert.py``
 
 import argparse
 import shutil
-import statistics
 import sys
 import tempfile
 import time
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from common import data, save, timed
+from common import TURNS, Figure, Turns, data, in_turns, save, timed
 
+WHAT = "`pixlate convert`, process start to end, over a bare `session.run` loop of ONNX Runtime in a process that does nothing else, and over the usual way"
 MANY = 2000
+OF_BARE: dict[str, dict[str, float]] = {
+    **{name: {"required": 0.95, "aim": 0.98} for name in ("upscale-x4", "upscale-x2", "resnet-9")},
+    "unet-256": {"required": 0.85, "aim": 0.9},
+}
+OVER_USUAL = {"resnet-9": {"required": 2.2, "aim": 2.6}, "unet-256": {"required": 2.8, "aim": 3.5}}
 PIXLATE = [sys.executable, "-m", "pixlate"]
 
 
@@ -32,7 +38,7 @@ def main() -> None:
     """Measure, print and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=200, help="photographs of the folder benchmark")
-    parser.add_argument("--rounds", type=int, default=2, help="turns of each side")
+    parser.add_argument("--turns", type=int, default=TURNS, help="turns of each side")
     parser.add_argument("--models", nargs="+", default=["upscale-x4", "upscale-x2"], help="shipped models to measure")
     parser.add_argument("--generators", nargs="*", default=["resnet-9", "unet-256"], help="generators to measure beside the usual way")
     parser.add_argument("--generator-images", type=int, default=40, help="photographs of the generator benchmark")
@@ -48,65 +54,61 @@ def main() -> None:
         source.mkdir()
         for path in photographs:
             shutil.copy(path, source)
-        results: dict[str, Any] = {"start": start(work), "memory": memory(work)}  # first: a process begun by a large one counts as large
-        results["folder"] = [folder(source, work, model, options.rounds) for model in options.models]
-        results["generators"] = [generator(name, work, options.generator_images, options.rounds) for name in options.generators]
-    save("convert", results)
+        figures = [*start(work), *memory(work)]  # first: a process begun by a large one counts as large
+        rows = [folder(source, work, model, options.turns) for model in options.models]
+        rows += [generator(name, work, options.generator_images, options.turns) for name in options.generators]
+    save("convert", {"what": WHAT, "seconds": [row for row, _ in rows]}, [*figures, *(figure for _, found in rows for figure in found)])
 
 
-def folder(source: Path, work: Path, model: str, rounds: int) -> dict[str, Any]:
-    """Return images/s of the command and of the bare loop, and their ratio, turn by turn."""
-    count = len(list(source.iterdir()))
-    pairs = []
-    for _ in range(rounds):
-        out = work / "out"
+def folder(source: Path, work: Path, model: str, turns: int) -> tuple[dict[str, Any], list[Figure]]:
+    """Return the seconds of the command and of the bare loop, turn by turn, and their ratio."""
+    images, out = len(list(source.iterdir())), work / "out"
+
+    def convert() -> float:
         shutil.rmtree(out, ignore_errors=True)
-        command = timed([*PIXLATE, "convert", source, out, "--model", model]).seconds
-        loop = float(timed([sys.executable, __file__, "--bare", model, source]).output)
-        pairs.append((count / command, count / loop))
-    ratios = [convert / loop for convert, loop in pairs]
-    row = {
-        "model": model,
-        "images": count,
-        "convert_images_per_second": [round(convert, 3) for convert, _ in pairs],
-        "bare_images_per_second": [round(loop, 3) for _, loop in pairs],
-        "ratios": [round(ratio, 3) for ratio in ratios],
-        "ratio": round(statistics.median(ratios), 3),
-        "required": 0.90,
-    }
-    print(f"{model}: {row['convert_images_per_second']} images/s of convert, {row['bare_images_per_second']} bare, ratio {row['ratio']} (required 0.90)")
-    return row
+        return timed([*PIXLATE, "convert", source, out, "--model", model]).seconds
+
+    seen = in_turns({"convert": convert, "loop": lambda: float(timed([sys.executable, __file__, "--bare", model, source]).output)}, turns)
+    row = {"model": model, "images": images, **seen.to_json()}
+    return row, [seen.times(f"`{model}`, {images} photographs: `convert` over a bare loop", "convert", "loop", **OF_BARE.get(model, {}))]
 
 
-def generator(name: str, work: Path, count: int, rounds: int) -> dict[str, Any]:
-    """Return seconds of the command, of the usual way and of the bare loop, and the ratios, turn by turn."""
+def generator(name: str, work: Path, images: int, turns: int) -> tuple[dict[str, Any], list[Figure]]:
+    """Return the seconds of the command, of the usual way, and of a bare process and its loop, turn by turn, and the ratios."""
     import torch
 
     from generators import export, make, photographs
     from pixlate_export.options import ExportOptions
 
-    source, weights = photographs(work / "photographs-256", count), work / f"{name}.pt"
+    source, weights = photographs(work / "photographs-256", images), work / f"{name}.pt"
     torch.save(make(name)[0].state_dict(), weights)
     model = export(name, work, ExportOptions()).path
-    turns = []
-    for _ in range(rounds):
-        out, usual_out = work / "out", work / "usual"
-        for path in (out, usual_out):
-            shutil.rmtree(path, ignore_errors=True)
-        command = timed([*PIXLATE, "convert", source, out, "--model", model, "--device", "cpu"]).seconds
-        usual = timed([sys.executable, Path(__file__).with_name("usual_way.py"), name, weights, source, usual_out, "cpu"]).seconds
-        loop = timed([sys.executable, __file__, "--bare", model, source])
-        turns.append((command, usual, loop.seconds, float(loop.output)))
-    names = ("convert_s", "usual_way_s", "bare_process_s", "bare_loop_s")
-    row: dict[str, Any] = {"generator": name, "images": count} | {key: [round(turn[index], 2) for turn in turns] for index, key in enumerate(names)}
-    row["times_the_usual_way"] = round(statistics.median(turn[1] / turn[0] for turn in turns), 3)
-    row["of_bare_process"] = round(statistics.median(turn[2] / turn[0] for turn in turns), 3)
-    row["of_bare_loop"] = round(statistics.median(turn[3] / turn[0] for turn in turns), 3)
-    row["required"] = {"times_the_usual_way": {"resnet-9": 1.4, "unet-256": 2.5}[name], "of_bare": 0.93}
+    out, usual_out, loops = work / "out", work / "usual", list[float]()
+
+    def convert() -> float:
+        shutil.rmtree(out, ignore_errors=True)
+        return timed([*PIXLATE, "convert", source, out, "--model", model, "--device", "cpu"]).seconds
+
+    def usual() -> float:
+        shutil.rmtree(usual_out, ignore_errors=True)
+        return timed([sys.executable, Path(__file__).with_name("usual_way.py"), name, weights, source, usual_out, "cpu"]).seconds
+
+    def process() -> float:
+        finished = timed([sys.executable, __file__, "--bare", model, source])
+        loops.append(float(finished.output))
+        return finished.seconds
+
+    seen = in_turns({"convert": convert, "usual way": usual, "bare process": process}, turns)
+    seen = Turns({**seen.seen, "loop": loops})
     with Image.open(out / "00000.png") as ours, Image.open(usual_out / "00000.png") as usual_picture:
-        row["largest_difference_levels"] = int(np.abs(np.asarray(ours).astype(int) - np.asarray(usual_picture)).max())
-    print(f"{name}: {row['times_the_usual_way']} times the usual way, {row['of_bare_process']} of a bare process, {row['of_bare_loop']} of its loop")
-    return row
+        levels = int(np.abs(np.asarray(ours).astype(int) - np.asarray(usual_picture)).max())
+    row = {"model": name, "images": images, "largest_difference_levels": levels, **seen.to_json()}
+    work_done = f"{name}, {images} photographs of 256x256: `convert` over"
+    return row, [
+        seen.times(f"{work_done} the usual way in float32", "convert", "usual way", **OVER_USUAL.get(name, {})),
+        seen.times(f"{work_done} a bare process", "convert", "bare process"),
+        seen.times(f"{work_done} its loop alone", "convert", "loop", **OF_BARE.get(name, {})),
+    ]
 
 
 def bare(model: str, source: Path) -> None:
@@ -129,35 +131,39 @@ def bare(model: str, source: Path) -> None:
     print(time.perf_counter() - started)
 
 
-def start(work: Path) -> dict[str, Any]:
-    """Return seconds of ``--help`` and of one small image, median and spread of ten."""
+def start(work: Path) -> list[Figure]:
+    """Return the seconds of ``--help`` and of one small image."""
     image = work / "small.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)).save(image)
-    rows: dict[str, Any] = {}
-    for name, limit in (("help", 0.35), ("one small image", 1.5)):
-        seconds = []
-        for turn in range(11):
-            arguments: list[str | Path] = ["--help"] if name == "help" else ["convert", image, work / f"small-{turn}", "--model", "upscale-x4"]
-            seconds.append(timed([*PIXLATE, *arguments]).seconds)
-        seconds = sorted(seconds[1:])  # the first fills the disk cache
-        rows[name] = {"median_s": round(statistics.median(seconds), 3), "least_s": round(seconds[0], 3), "most_s": round(seconds[-1], 3), "required_s": limit}
-        print(f"{name}: {rows[name]['median_s']} s (required under {limit})")
-    return rows
+    outputs = (work / f"small-{number}" for number in count())
+    seen = in_turns(
+        {
+            "help": lambda: timed([*PIXLATE, "--help"]).seconds,
+            "image": lambda: timed([*PIXLATE, "convert", image, next(outputs), "--model", "upscale-x4"]).seconds,
+        },
+        9,
+        warm_up=1,  # fills the disk cache
+    )
+    return [
+        seen.seconds("`pixlate --help`", "help", required=0.2),
+        seen.seconds("one image of 64x48, `upscale-x4`, process start to end", "image", required=0.5),
+    ]
 
 
-def memory(work: Path) -> dict[str, Any]:
-    """Return the peak memory of 100 and of 2,000 images of one size."""
+def memory(work: Path) -> list[Figure]:
+    """Return the peak memory of 2,000 images of one size over that of 100."""
     random = np.random.default_rng(0)
     peaks = {}
-    for count in (100, MANY):
-        source = work / f"{count}"
+    for images in (100, MANY):
+        source = work / f"{images}"
         source.mkdir()
-        for index in range(count):
+        for index in range(images):
             Image.fromarray(random.integers(0, 256, (48, 64, 3), np.uint8)).save(source / f"{index:04}.png")
-        peaks[count] = timed([*PIXLATE, "convert", source, work / f"out-{count}", "--model", "upscale-x2"]).peak_mb
-    ratio = peaks[MANY] / peaks[100]
-    print(f"peak memory: {peaks[100]:.0f} MB for 100 images, {peaks[MANY]:.0f} MB for {MANY:,}, ratio {ratio:.3f} (required at most 1.10)")
-    return {"peak_mb": {str(count): round(peak, 1) for count, peak in peaks.items()}, "ratio": round(ratio, 3), "required": 1.10}
+        peaks[images] = timed([*PIXLATE, "convert", source, work / f"out-{images}", "--model", "upscale-x2"]).peak_mb
+    return [
+        Figure(f"peak memory of {MANY:,} images of one size over 100", peaks[MANY] / peaks[100], required=1.10, better="less"),
+        Figure(f"peak memory of {MANY:,} images of one size", peaks[MANY], "MB", better="less"),
+    ]
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from common import data, save, timed
+from common import TURNS, Figure, data, in_turns, save, timed
 
 LARGEST = 2_000_000
 """Bytes and pixels of the largest upload in the memory benchmark."""
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["upscale-x4", "upscale-x2"], help="shipped models to measure")
     parser.add_argument("--images", type=int, default=64, help="photographs of the throughput benchmark")
     parser.add_argument("--clients", type=int, default=16, help="concurrent clients")
-    parser.add_argument("--rounds", type=int, default=2, help="turns of each side")
+    parser.add_argument("--turns", type=int, default=TURNS, help="turns of each side")
     parser.add_argument("--minutes", type=float, default=5, help="length of the memory benchmark")
     parser.add_argument("--load", nargs=4, help=argparse.SUPPRESS)
     parser.add_argument("--device", default="auto", help="device of the server")
@@ -49,7 +49,6 @@ def main() -> None:
         url, folder, clients, seconds = options.load
         print(*asyncio.run(load(url, Path(folder), int(clients), float(seconds))))
         return
-    results: dict[str, Any] = {"clients": options.clients}
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         photographs = sorted((data() / "photos/test").glob("*.jpg"))[: options.images]
@@ -57,38 +56,34 @@ def main() -> None:
         source.mkdir()
         for path in photographs:
             (source / path.name).write_bytes(path.read_bytes())
-        results["throughput"] = [throughput(source, model, options) for model in options.models]
-        results["memory"] = memory(work, options)
-    save("serve", results)
+        rows = [throughput(source, model, options) for model in options.models]
+        load_row, *figures = memory(work, options)
+    what = f"`pixlate serve` to {options.clients} clients that send photographs and receive PNG"
+    save("serve", {"what": what, "throughput": [row for row, _ in rows], "memory": load_row}, [*(figure for _, figure in rows), *figures])
 
 
-def throughput(source: Path, model: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Return answers/s, images/s of the bare loop, their ratio, turn by turn, and the clients' latencies."""
-    count = len(list(source.iterdir()))
-    pairs, latencies = [], []
-    for _ in range(options.rounds):
+def throughput(source: Path, model: str, options: argparse.Namespace) -> tuple[dict[str, Any], Figure]:
+    """Return the seconds of all answers and of the bare loop, turn by turn, the clients' latencies, and the ratio."""
+    latencies: list[float] = []
+
+    def answers() -> float:
         with served(model, options.device) as (url, _process):
             seconds, *each = ask(url, source, options.clients, 0)
-        loop = float(timed([sys.executable, Path(__file__).with_name("bench_convert.py"), "--bare", model, source]).output)
-        pairs.append((count / seconds, count / loop))
-        latencies += each
-    ratios = [answers / loop for answers, loop in pairs]
+        latencies.extend(each)
+        return seconds
+
+    def loop() -> float:
+        return float(timed([sys.executable, Path(__file__).with_name("bench_convert.py"), "--bare", model, source]).output)
+
+    seen = in_turns({"serve": answers, "loop": loop}, options.turns)
     centiles = statistics.quantiles(latencies, n=100)
-    row = {
-        "model": model,
-        "images": count,
-        "answers_per_second": [round(answers, 3) for answers, _ in pairs],
-        "bare_images_per_second": [round(loop, 3) for _, loop in pairs],
-        "ratios": [round(ratio, 3) for ratio in ratios],
-        "ratio": round(statistics.median(ratios), 3),
-        "latency_s": {f"p{share}": round(centiles[share - 1], 3) for share in (50, 90, 95, 99)},
-    }
-    print(f"{model}: {row['answers_per_second']} answers/s, {row['bare_images_per_second']} bare, ratio {row['ratio']}, latency {row['latency_s']}")
-    return row
+    images = len(list(source.iterdir()))
+    row = {"model": model, "images": images, **seen.to_json(), "latency_s": {f"p{share}": round(centiles[share - 1], 3) for share in (50, 90, 95, 99)}}
+    return row, seen.times(f"`{model}`, {images} photographs: `serve` to {options.clients} clients over a bare loop", "serve", "loop", required=0.90)
 
 
-def memory(work: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Return the server's resident memory over time under mixed load."""
+def memory(work: Path, options: argparse.Namespace) -> tuple[dict[str, Any], Figure, Figure]:
+    """Return the server's resident memory over time under mixed load, its growth, and its end."""
     source = work / "mixed"
     source.mkdir()
     random = np.random.default_rng(0)
@@ -119,15 +114,12 @@ def memory(work: Path, options: argparse.Namespace) -> dict[str, Any]:
         "requests": len(output.split()) - 1,
         "answers_by_status": {status: int(count) for status, count in sorted(statuses.items())},
         "resident_mb": [round(size, 1) for size in sizes[:: max(1, len(sizes) // 60)]],
-        "first_mb": round(first, 1),
-        "last_mb": round(last, 1),
-        "growth": round(last / first, 3),
-        "required": 1.10,
     }
-    print(
-        f"memory: {first:.0f} MB after warm-up, {last:.0f} MB at the end of {options.minutes:g} minutes, {row['requests']} requests {row['answers_by_status']}"
+    return (
+        row,
+        Figure(f"memory of `serve` after {options.minutes:g} minutes of load over its first", last / first, required=1.10, better="less"),
+        Figure(f"memory of `serve` after {options.minutes:g} minutes of load", last, "MB", better="less"),
     )
-    return row
 
 
 @contextmanager

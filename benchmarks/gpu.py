@@ -161,7 +161,7 @@ class Bench:
 
     def mixed(self) -> dict[str, Any]:
         """Time many sizes beside one."""
-        return mixed(self.work / "mixed", "day-to-night", self.device, 1 if self.quick else 2)
+        return mixed(self.work / "mixed", "day-to-night", self.device, 1 if self.quick else 3).to_json()
 
     def memory(self) -> dict[str, Any]:
         """Translate an image of 64 million pixels, first whole and then as memory allows."""
