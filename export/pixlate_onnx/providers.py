@@ -4,6 +4,7 @@ ONNX Runtime asked for CUDA that cannot load prints an error and runs on the CPU
 """
 
 import ctypes
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,11 +25,14 @@ CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
 INSTALL_CUDA = install("cuda")
-INSTALL_TENSORRT = "pip install tensorrt-cu13"
+CUDA_BUILT_FOR = str(getattr(onnxruntime, "cuda_version", "") or "")
+"""CUDA that the installed ONNX Runtime is built for, such as 13.0; empty where it is built without."""
+INSTALL_TENSORRT = f"pip install 'tensorrt-cu{CUDA_BUILT_FOR.partition('.')[0] or 13}<11'"
+"""ONNX Runtime links with libnvinfer.so.10, which TensorRT 11 does not bring."""
 KINDS = ("cpu", "cuda", "tensorrt")
 _CUDA_OPTIONS = {
     "arena_extend_strategy": "kSameAsRequested",  # the next power of two would take up to twice what is needed
-    "cudnn_conv_algo_search": "HEURISTIC",  # the default tries every kernel at each new shape, for seconds
+    "cudnn_conv_algo_search": "HEURISTIC",  # the default asks cuDNN for a slower estimate at each new shape, and before 1.20 tried every kernel
     "cudnn_conv_use_max_workspace": "1",
 }
 _DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu")
@@ -61,8 +65,23 @@ def gpus() -> int:
         OSError: There is no driver.
     """
     devices = ctypes.c_int(0)
-    library = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    library = _driver()
     return devices.value if library.cuInit(0) == 0 and library.cuDeviceGetCount(ctypes.byref(devices)) == 0 else 0
+
+
+def cuda_of_driver() -> tuple[int, int]:
+    """Return major and minor number of the newest CUDA that the NVIDIA driver runs.
+
+    Raises:
+        OSError: There is no driver.
+    """
+    number = ctypes.c_int(0)
+    _driver().cuDriverGetVersion(ctypes.byref(number))
+    return number.value // 1000, number.value % 1000 // 10
+
+
+def _driver() -> ctypes.CDLL:
+    return ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
 
 
 @cache
@@ -73,9 +92,19 @@ def cuda_problem() -> str | None:
     try:
         if gpus() == 0:
             return "the NVIDIA driver finds no GPU; check it with: nvidia-smi"
+        major, minor = cuda_of_driver()
     except OSError as error:
         return f"the NVIDIA driver is not installed ({str(error).split(': ')[0]} is missing); install NVIDIA's driver, or use --device cpu"
+    if CUDA_BUILT_FOR and major < int(CUDA_BUILT_FOR.partition(".")[0]):  # of one major number, any driver runs any CUDA
+        return (
+            f"the NVIDIA driver runs CUDA {major}.{minor}, and ONNX Runtime {onnxruntime.__version__} is built for CUDA {CUDA_BUILT_FOR}; "
+            "update NVIDIA's driver, or use --device cpu"
+        )
+    # Else convolutions of float32 would round their inputs to 10 bits, with which pictures of 16 bits are not exact. The provider's own option, use_tf32,
+    # takes the matrix units from models of float16 too. The libraries read this when they are loaded.
+    os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
     onnxruntime.preload_dlls()
+    onnxruntime.set_default_logger_severity(4)  # each session on a GPU would print a warning that says nothing to a user; what goes wrong is raised
     missing = _missing("libonnxruntime_providers_shared.so", "libonnxruntime_providers_cuda.so")
     return f"a CUDA library is missing ({missing}); run: {INSTALL_CUDA}" if missing else None
 
@@ -192,7 +221,10 @@ def _try(provider: str) -> Check:
         session = None
     if session is None or session.get_providers()[0] != provider:
         return Check(provider, "note", "does not load; Pixlate does not use it")
-    session.run(None, {"input": [1.0]})
+    try:
+        session.run(None, {"input": [1.0]})
+    except Exception as error:  # noqa: BLE001 - as above; a GPU that is full, lost or in exclusive use by another process
+        return Check(provider, "problem", f"loads, but does not run ({' '.join(str(error).split())[:200]})", "nvidia-smi")
     return Check(provider, "ok", "loads and runs")
 
 

@@ -1,7 +1,9 @@
 """Which device is used, and what doctor reports."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
@@ -107,7 +109,7 @@ def test_missing_tensorrt_is_named_with_the_command_that_installs_it(monkeypatch
     monkeypatch.setattr("pixlate_onnx.providers.ctypes.CDLL", no_library)
     monkeypatch.setattr("pixlate_onnx.providers.sys.platform", "linux")
     with pytest.raises(
-        PixlateError, match=r"for --device tensorrt, but TensorRT is missing \(libnvinfer.so.10\); run: pip install tensorrt-cu13, or use --device cuda"
+        PixlateError, match=r"for --device tensorrt, but TensorRT is missing \(libnvinfer.so.10\); run: pip install 'tensorrt-cu\d\d<11', or use --device cuda"
     ):
         providers.choose("tensorrt")
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [providers.CUDA, providers.CPU])
@@ -133,6 +135,7 @@ def test_what_keeps_cuda_from_working_is_named(reason: str, monkeypatch: pytest.
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: built)
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
     monkeypatch.setattr(providers, "gpus", {"no driver": no_driver, "no GPU": lambda: 0}.get(reason, lambda: 1))
+    monkeypatch.setattr(providers, "cuda_of_driver", lambda: (99, 0))
     monkeypatch.setattr("pixlate_onnx.providers.sys.platform", "linux")
     monkeypatch.setattr("pixlate_onnx.providers.ctypes.CDLL", no_library)
     assert (
@@ -144,6 +147,65 @@ def test_what_keeps_cuda_from_working_is_named(reason: str, monkeypatch: pytest.
             "no library": "a CUDA library is missing (libcublas.so.13); run: pip install 'pixlate[cuda]' (from a checkout: pip install '.[cuda]')",
         }[reason]
     )
+
+
+@pytest.fixture
+def libraries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let ONNX Runtime seem built for CUDA 13.0 with all its libraries there, and a GPU whose driver runs CUDA 13.0."""
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [providers.CUDA, providers.CPU])
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
+    monkeypatch.setattr(providers, "CUDA_BUILT_FOR", "13.0")
+    monkeypatch.setattr(providers, "gpus", lambda: 1)
+    monkeypatch.setattr(providers, "cuda_of_driver", lambda: (13, 0))
+    monkeypatch.setattr(providers, "_missing", lambda *names: "")
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
+    yield
+    onnxruntime.set_default_logger_severity(2)
+
+
+@pytest.mark.usefixtures("libraries")
+@pytest.mark.parametrize("driver", [(13, 0), (13, 1), (14, 0)])
+def test_driver_of_the_same_or_a_later_cuda_is_used(driver: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "cuda_of_driver", lambda: driver)
+    assert providers.cuda_problem.__wrapped__() is None
+
+
+@pytest.mark.usefixtures("libraries")
+def test_driver_that_is_too_old_is_named_with_what_it_runs_and_auto_takes_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "cuda_of_driver", lambda: (12, 8))
+    monkeypatch.setattr(providers, "cuda_problem", providers.cuda_problem.__wrapped__)
+    wanted = rf"the NVIDIA driver runs CUDA 12\.8, and ONNX Runtime {onnxruntime.__version__} is built for CUDA 13\.0; update NVIDIA's driver"
+    with pytest.raises(PixlateError, match=f"expected a GPU for --device cuda, but {wanted}, or use --device cpu"):
+        providers.choose("cuda")
+    assert providers.choose("auto").device == "cpu"
+
+
+@pytest.mark.usefixtures("libraries")
+def test_float32_is_not_rounded_to_10_bits_on_a_gpu_unless_the_user_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    providers.cuda_problem.__wrapped__()
+    assert os.environ["NVIDIA_TF32_OVERRIDE"] == "0", "cuDNN and cuBLAS read this when they are loaded"
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")
+    providers.cuda_problem.__wrapped__()
+    assert os.environ["NVIDIA_TF32_OVERRIDE"] == "1"
+
+
+def test_gpu_that_loads_and_does_not_run_is_a_problem_and_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing:
+        def __init__(self, *model: object, **options: object) -> None:
+            pass
+
+        def get_providers(self) -> list[str]:
+            return [providers.CUDA]
+
+        def run(self, outputs: None, inputs: dict[str, list[float]]) -> None:
+            raise RuntimeError("CUDA failure 46: all CUDA-capable devices are busy or unavailable ; GPU=0")
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [providers.CUDA])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Failing)
+    monkeypatch.setattr(providers, "cuda_problem", lambda: None)
+    _, found = providers.checks()
+    assert (found.status, found.remedy) == ("problem", "nvidia-smi")
+    assert found.found == "loads, but does not run (CUDA failure 46: all CUDA-capable devices are busy or unavailable ; GPU=0)"
 
 
 def test_both_runtimes_installed_are_named_with_the_command_that_fixes_it(monkeypatch: pytest.MonkeyPatch) -> None:
