@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from pixlate.errors import PixlateError
+from pixlate.plugin.spec import MEASURED
 
 Half = Literal["float16", "bfloat16"]
 _MATRIX = frozenset({"Conv", "Gemm", "MatMul"})
@@ -27,6 +28,8 @@ def halve(model: onnx.ModelProto, half: Half) -> None:
     """
     kind, number = _KINDS[half]
     graph = model.graph
+    if half == "bfloat16":
+        _spell_out_norms(graph)
     factors = {name for node in graph.node if node.op_type == "Resize" for name in node.input[1:]}
     floats = {name for name, known in _types(model).items() if known == TensorProto.FLOAT} - factors
     weights = {tensor.name: tensor for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT}
@@ -87,6 +90,41 @@ def emulated(model: onnx.ModelProto) -> onnx.ModelProto:
     del copy.graph.node[:]
     copy.graph.node.extend(nodes)
     return copy
+
+
+def _spell_out_norms(graph: onnx.GraphProto) -> None:
+    """Replace instance norms by the arithmetic they stand for.
+
+    Of opset 22, the first whose convolutions take bfloat16, ONNX Runtime has no instance norm for CUDA, and would compute each on the CPU. Mean and variance
+    get the names by which tiles of a large picture share them.
+    """
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        if node.op_type != "InstanceNormalization":
+            nodes.append(node)
+            continue
+        (image, scale, bias), (output,) = node.input, node.output
+        epsilon = next((attribute.f for attribute in node.attribute if attribute.name == "epsilon"), 1e-5)
+        constants = {"axes": np.array([2, 3]), "planes": np.array([-1, 1, 1]), "epsilon": np.float32(epsilon)}
+        graph.initializer.extend(numpy_helper.from_array(np.asarray(value), f"{output}.{name}") for name, value in constants.items())
+        axes, planes, least = (f"{output}.{name}" for name in constants)
+        mean, variance = f"{MEASURED}{output}.mean", f"{MEASURED}{output}.variance"
+        for kind, inputs, made in (
+            ("ReduceMean", [image, axes], mean),
+            ("Sub", [image, mean], f"{output}.centred"),
+            ("Mul", [f"{output}.centred", f"{output}.centred"], f"{output}.squares"),
+            ("ReduceMean", [f"{output}.squares", axes], variance),
+            ("Add", [variance, least], f"{output}.raised"),
+            ("Sqrt", [f"{output}.raised"], f"{output}.deviation"),
+            ("Reshape", [scale, planes], f"{output}.scale"),
+            ("Reshape", [bias, planes], f"{output}.bias"),
+            ("Div", [f"{output}.scale", f"{output}.deviation"], f"{output}.factor"),
+            ("Mul", [f"{output}.centred", f"{output}.factor"], f"{output}.scaled"),
+            ("Add", [f"{output}.scaled", f"{output}.bias"], output),
+        ):
+            nodes.append(helper.make_node(kind, inputs, [made], made))
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def _converted(tensor: onnx.TensorProto, name: str, number: type, half: Half) -> onnx.TensorProto:
