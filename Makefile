@@ -7,7 +7,7 @@ PARALLEL := -n auto --dist worksteal
 # Tests start many processes, which would compile Pixlate each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow test-all test-lowest lint bench models lock clean
+.PHONY: demo test test-slow test-all test-lowest lint bench bench-quality models lock clean
 
 demo: .venv/demo
 	$(BIN)/python docs/demo.py
@@ -32,16 +32,22 @@ lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Speed and memory, in less than 30 minutes on two cores; needs PIXLATE_DATA. Both targets write benchmarks/results/*.json and draw benchmarks/README.md from them.
 bench: .venv/dev
-	$(BIN)/python benchmarks/bench_quality.py --all
 	$(BIN)/python benchmarks/bench_convert.py
 	$(BIN)/python benchmarks/bench_runner.py
 	$(BIN)/python benchmarks/bench_export.py
 	$(BIN)/python benchmarks/bench_serve.py
-	$(BIN)/python benchmarks/bench_translation.py
 	$(BIN)/python benchmarks/bench_large.py
 	$(BIN)/python benchmarks/bench_learning.py
 	$(BIN)/python benchmarks/bench_train.py
+	$(BIN)/python benchmarks/page.py
+
+# How good the ready models are, on all pictures.
+bench-quality: .venv/dev
+	$(BIN)/python benchmarks/bench_quality.py --all
+	$(BIN)/python benchmarks/bench_translation.py
+	$(BIN)/python benchmarks/page.py
 
 # Trains the shipped models again, all or MODELS="day-to-night ..."; needs PIXLATE_DATA, and hours on two cores.
 models: .venv/dev

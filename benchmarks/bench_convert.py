@@ -77,7 +77,7 @@ def generator(name: str, work: Path, images: int, turns: int) -> tuple[dict[str,
     """Return the seconds of the command, of the usual way, and of a bare process and its loop, turn by turn, and the ratios."""
     import torch
 
-    from generators import export, make, photographs
+    from generators import TITLES, export, make, photographs
     from pixlate_export.options import ExportOptions
 
     source, weights = photographs(work / "photographs-256", images), work / f"{name}.pt"
@@ -103,7 +103,7 @@ def generator(name: str, work: Path, images: int, turns: int) -> tuple[dict[str,
     with Image.open(out / "00000.png") as ours, Image.open(usual_out / "00000.png") as usual_picture:
         levels = int(np.abs(np.asarray(ours).astype(int) - np.asarray(usual_picture)).max())
     row = {"model": name, "images": images, "largest_difference_levels": levels, **seen.to_json()}
-    work_done = f"{name}, {images} photographs of 256x256: `convert` over"
+    work_done = f"{TITLES[name]}, {images} photographs of 256x256: `convert` over"
     return row, [
         seen.times(f"{work_done} the usual way in float32", "convert", "usual way", **OVER_USUAL.get(name, {})),
         seen.times(f"{work_done} a bare process", "convert", "bare process"),

@@ -22,12 +22,33 @@ from skimage.metrics import structural_similarity
 
 import measures
 import pixlate
-from common import data, save
+from common import Figure, data, save
 from measures import RGB, bicubic, read
 from pixlate.evaluation import luma, psnr_luma
 
+NEARER = "less distance of HED's features than bicubic's"
 PUBLISHED = {2: {"bicubic": 33.66, "VDSR": 37.53}, 4: {"bicubic": 28.43, "SRCNN": 30.07, "SRResNet": 32.05}}
 REQUIRED = {2: 37.4, 4: 31.4}
+LESS: dict[str, Any] = {"better": "less"}
+USES: dict[tuple[str, str], list[tuple[str, str, str, dict[str, Any]]]] = {
+    ("photo", "photo-x4"): [
+        ("gain", "PSNR over bicubic on photographs as phones store them", "dB", {"required": 0.0}),
+        ("nearer", NEARER, "%", {"required": 16.0}),
+    ],
+    ("photo", ""): [("gain", "PSNR over bicubic on photographs as phones store them", "dB", {}), ("nearer", NEARER, "%", {})],
+    ("clean", ""): [
+        ("grey_gain", "PSNR gained on JPEG of quality 10 in grey", "dB", {"required": 1.2}),
+        ("jpeg_gain", "PSNR gained on JPEG of quality 10 in colour", "dB", {}),
+        ("noise", "PSNR after noise of 25 levels", "dB", {"required": 30.3}),
+    ],
+    ("brighten", ""): [("gain", "PSNR over the best gamma of each picture, mean of 1 to 4 stops", "dB", {"required": 3.0})],
+    ("drawing", ""): [
+        ("error", "mean absolute error of coloured drawings", "levels", {"required": 15.5, **LESS}),
+        ("chroma", "chroma over the truth's", "times", {}),
+        ("dark", "mean level of black lines", "levels", {"required": 40.0, **LESS}),
+    ],
+}
+"""What is published of each measure: key, words, unit and bars; of one model, or of the others."""
 MODELS = {
     "photo": ("photo-x4", "photo-x4-free", "photo-x2", "upscale-x4", "real-esrgan-video-x4", "real-esrgan-x4"),
     "clean": ("clean",),
@@ -77,7 +98,19 @@ def uses(name: str, named: Sequence[str]) -> None:
         print("error of " + ", ".join(f"{key} {value:.1f}" for key, value in baselines.items()))
     if rows and not named:
         what = " ".join((getattr(measures, name).__doc__ or "").split())
-        save(f"quality-{name}", {"what": what, "rows": rows, **({"baselines": baselines} if baselines else {})})
+        results = {"what": what.removeprefix("Return "), "rows": rows, **({"baselines": baselines} if baselines else {})}
+        save(f"quality-{name}", results, [figure for row in rows for figure in use_figures(name, row)])
+
+
+def use_figures(name: str, row: dict[str, Any]) -> list[Figure]:
+    """Return what is published of a model's measures."""
+    chosen = USES.get((name, row["model"])) or USES[name, ""]
+    return [Figure(f"`{row['model']}`: {what}", row[key], unit, **bars) for key, what, unit, bars in chosen]
+
+
+def set_figures(rows: Sequence[dict[str, Any]]) -> list[Figure]:
+    """Return the PSNR of each method on each set."""
+    return [Figure(f"{row['set']}, {row['scale']} times: PSNR of luma, {row['method']}", row["psnr"], "dB", required=row.get("required")) for row in rows]
 
 
 def speeds(rounds: int = 5, side: int = 192) -> None:
@@ -112,14 +145,11 @@ def standard_sets(further: Sequence[str]) -> None:
             f"upscale-x{scale}": model,
         }
         rows += [measure(name, folder, scale, method, enlarge) for name, folder in sets.items() for method, enlarge in methods.items()]
-    print(f"{'set':8} {'scale':>5} {'method':12} {'PSNR dB':>8} {'SSIM':>7}   required")
-    for row in rows:
-        print(f"{row['set']:8} {row['scale']:>5} {row['method']:12} {row['psnr']:8.2f} {row['ssim']:7.4f}   {row.get('required', '')}")
     for scale, figures in PUBLISHED.items():
         print(f"published, Set5 x{scale}: " + ", ".join(f"{name} {value}" for name, value in figures.items()))
-    save(
-        "quality", {"what": "luma, border of scale pixels cropped", "ssim": "scikit-image, Gaussian window of sigma 1.5", "published": PUBLISHED, "rows": rows}
-    )
+    what = "luma, border of scale pixels cropped"
+    results = {"what": what, "ssim": "scikit-image, Gaussian window of sigma 1.5", "published": PUBLISHED, "rows": rows}
+    save("quality", results, set_figures(rows))
 
 
 def measure(name: str, folder: Path, scale: int, method: str, enlarge: Callable[[RGB], RGB]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from pixlate_export.options import ExportOptions
 
 SIDE = 256
 NAMES = ("resnet-9", "unet-256")
+TITLES = {"resnet-9": "ResNet-9", "unet-256": "U-Net-256"}
 GFLOP = {"resnet-9": 99.1, "unet-256": 12.1}
 """Arithmetic of one image of 256x256, two for each multiply-add."""
 
