@@ -1,18 +1,36 @@
 """Every check and timing that needs a GPU, in one call of under eight minutes on a bare machine; writes ``results/gpu.json`` after each section.
 
+Goals:
+
 - rate: the machine's matrix rate, 16-bit products of 8192 x 8192 in PyTorch: what "share" below is a share of.
-- exact: pictures of each precision on the GPU against float32 on the CPU.
+- exact: pictures of each precision on the GPU, and of float16 with TensorRT, which may compute norms in 16 bits too, against float32 on the CPU.
 - alone: images/s and share of the matrix rate of the model alone, batches in device memory; with TensorRT where it is installed.
 - folder: images/s from JPEG files to JPEG files, over the model alone and over the usual way on the same GPU.
 - mixed: 200 images of 200 sizes over 200 images of one size.
 - memory: an image whose features do not fit is cut into tiles that do.
+
+What reading the documentation left open, each in ``gpu_points.py``:
+
+- doctor: what ``pixlate doctor`` says, and the options that the CUDA provider ends with.
+- placed: nodes by provider. Without a GPU, ONNX Runtime 1.31.1 puts all but nodes of shapes on CUDA for every file here; a version may differ.
+- options: the search for convolutions (from 1.20 on EXHAUSTIVE is a heuristic too), channels last, the fused bias, the workspace, and whether ``use_tf32`` off takes
+  the matrix units from float16 as well, which is why Pixlate sets ``NVIDIA_TF32_OVERRIDE`` instead.
+- tf32: what float32 without TF32 costs, and what TF32 changes.
+- norms: what norms in 16 bits would give.
+- shapes: a convolution keeps the plan of its last shape alone (microsoft/onnxruntime issue 23006): what two shapes in turns cost, and a session each.
+- lanes: whether two threads on one session overlap copies with work, and whether two sessions do better: a convolution holds a lock while it is launched.
+- copies: GB/s of pageable and of page-locked memory.
+- arena: whether shrinking gives memory back, what is raised when memory runs out, and whether the next batch runs.
 
 A section that fails is recorded with its error, and the others still run. Run: ``PIXLATE_DATA=... python benchmarks/gpu.py``; ``--device cpu --quick``
 goes through the same code without a GPU.
 """
 
 import argparse
+import json
+import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -21,11 +39,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # as Pixlate sets it; PyTorch, imported first, loads the libraries that read it
+
 import numpy as np
 import onnxruntime
 import torch
 from PIL import Image
 
+import gpu_points
 import pixlate
 from bench_runner import mixed
 from common import save, timed
@@ -48,12 +69,14 @@ def main() -> int:
     failed = 0
     with tempfile.TemporaryDirectory() as name:
         bench = Bench(Path(name), options.device, options.quick)
-        sections: list[Callable[[], Any]] = [bench.rate, bench.export, bench.exact, bench.alone, bench.folder, bench.mixed, bench.memory]
+        sections: list[Callable[[], Any]] = [bench.doctor, bench.rate, bench.export, bench.exact, bench.alone]
+        sections += [bench.placed, bench.options, bench.tf32, bench.norms, bench.shapes, bench.lanes, bench.copies, bench.arena]
+        sections += [bench.folder, bench.mixed, bench.memory]  # last, since they take longest
         for section in sections:
             started = time.perf_counter()
             try:
                 results[section.__name__] = section()
-            except Exception as error:  # noqa: BLE001 - the other sections are worth having
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - the other sections are worth having; a command that fails is a SystemExit
                 traceback.print_exc()
                 results[section.__name__] = {"error": f"{type(error).__name__}: {error}"[:500]}
                 failed = 1
@@ -72,6 +95,13 @@ class Bench:
         self.models: dict[tuple[str, str], Path] = {}
         self.tera = 0.0
         self.alone_rates: dict[str, float] = {}
+
+    def doctor(self) -> dict[str, Any]:
+        """Record what the doctor finds, and the provider's options as they end up."""
+        checks = json.loads(subprocess.run([*PIXLATE, "doctor", "--json"], capture_output=True, text=True, check=False).stdout)
+        chosen = providers.choose(self.device)
+        session = onnxruntime.InferenceSession(providers.TINY_MODEL, providers=list(chosen.providers), enable_fallback=0)
+        return {"checks": [check for check in checks if "Provider" in check["name"] or check["name"] == "runtime"], "options": session.get_provider_options()}
 
     def rate(self) -> dict[str, Any]:
         """Measure the matrix rate."""
@@ -94,27 +124,35 @@ class Bench:
         """Compare with float32 on the CPU, on photographs."""
         folder = photographs(self.work / "exact", 2)
         pixels = np.stack([np.asarray(Image.open(path)) for path in sorted(folder.iterdir())])
-        rows = {}
-        for (name, precision), path in self.models.items():
+        rows: dict[str, Any] = {}
+        judged = [(name, precision, device) for name, precision in self.models for device in self._devices() if device == self.device or precision == "float16"]
+        for name, precision, device in judged:
             expected = pixlate.load(self.models[name, "float32"], "cpu")(pixels).astype(np.float64)
-            found = pixlate.load(path, self.device)(pixels)
+            try:
+                found = pixlate.load(self.models[name, precision], device)(pixels)
+            except pixlate.PixlateError as failed:
+                rows[f"{device} {name} {precision}"] = {"error": str(failed)}
+                continue
             error = np.abs(found.astype(np.float64) - expected)
-            rows[f"{name} {precision}"] = {
+            rows[f"{device} {name} {precision}"] = {
                 "largest_levels": int(error.max()),
                 "psnr_db": round(float(-10 * np.log10(max(float(np.mean((error / 255) ** 2)), 1e-12))), 1),
             }
         return rows
 
     def alone(self) -> dict[str, Any]:
-        """Time the model alone, on CUDA and, where it is installed, on TensorRT."""
-        devices = [self.device]
-        if self.device != "cpu" and providers.tensorrt_problem() is None:
-            devices.append(self.device.replace("cuda", "tensorrt"))
+        """Time the model alone, on CUDA and, where it is installed, on TensorRT, which takes minutes for an engine: float16 in one batch."""
+        devices = self._devices()
         rows: dict[str, Any] = {} if len(devices) > 1 or self.device == "cpu" else {"tensorrt": providers.tensorrt_problem()}
         for device in devices:
             for name, precision in self.models:
-                for batch in (1, 2) if self.quick else (1, 16, 64):
-                    row = self._alone(self.models[name, precision], name, device, batch)
+                if device.startswith("tensorrt") and precision != "float16":
+                    continue
+                for batch in (1, 2) if self.quick else (16,) if device.startswith("tensorrt") else (1, 16, 64):
+                    try:
+                        row = self._alone(self.models[name, precision], name, device, batch)
+                    except (pixlate.PixlateError, pixlate.OutOfDeviceMemory) as failed:
+                        row = {"error": str(failed), "images_per_second": 0.0}
                     rows[f"{device} {name} {precision} batch {batch}"] = row
                     if precision == "float16":
                         self.alone_rates[name] = max(self.alone_rates.get(name, 0.0), row["images_per_second"])
@@ -175,6 +213,43 @@ class Bench:
             finished = timed([*PIXLATE, "convert", picture.parent, self.work / f"large-{tile}", "--model", model, "--device", self.device, "--tile", tile])
             rows[f"tile {tile}"] = {"seconds": round(finished.seconds, 1), "peak_mb": round(finished.peak_mb)}
         return rows
+
+    def placed(self) -> dict[str, Any]:
+        """See the module."""
+        return gpu_points.placed(self.models, self.device, self.work)
+
+    def options(self) -> dict[str, Any]:
+        """See the module."""
+        return gpu_points.options(self.models, self.device, self.quick)
+
+    def tf32(self) -> dict[str, Any]:
+        """See the module."""
+        return gpu_points.tf32(self.models, self.device, self.work, self.quick)
+
+    def norms(self) -> dict[str, Any]:
+        """See the module."""
+        return gpu_points.norms(self.models, self.device, self.work, self.quick)
+
+    def shapes(self) -> dict[str, Any]:
+        """See the module."""
+        return gpu_points.shapes(self.models, self.device, self.quick)
+
+    def lanes(self) -> dict[str, Any]:
+        """See the module."""
+        return gpu_points.lanes(self.models, self.device, self.quick)
+
+    def copies(self) -> dict[str, Any]:
+        """See the module."""
+        return gpu_points.copies(self.device, self.quick)
+
+    def arena(self) -> dict[str, Any]:
+        """See the module."""
+        return gpu_points.arena(self.models, self.device, self.quick)
+
+    def _devices(self) -> list[str]:
+        """Return the device, and TensorRT on it where that is installed."""
+        there = self.device != "cpu" and providers.tensorrt_problem() is None
+        return [self.device, *([self.device.replace("cuda", "tensorrt")] if there else [])]
 
     def _best(self, work: Callable[[], object], turns: int) -> float:
         """Return the median seconds of a call, after three to warm up."""
