@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path, PurePosixPath
 from threading import Lock
@@ -54,12 +55,12 @@ def open_url(text: str) -> "Url":
                 raise
             protocol = re.split("://|::", text, maxsplit=1)[0]
             raise PixlateError(f"expected a URL such as s3://, gs:// or https://, got {name}, whose protocol {protocol} is not known; fix it") from error
-    return Url(system, path, name)
+    return Url(Root(system, path, name))
 
 
-@dataclass(frozen=True, slots=True)
-class Url:
-    """A file, folder or glob in a file system; see :class:`pixlate.plugin.place.Place`."""
+@dataclass(frozen=True)
+class Root:
+    """A URL as it was given; the millions that may be below share it."""
 
     fs: Any
     """The file system, of fsspec."""
@@ -67,6 +68,20 @@ class Url:
     """As the file system spells it."""
     name: str
     """As it is printed."""
+
+    @cached_property
+    def system(self) -> tuple[object, ...]:
+        """What distinguishes the file system from every other."""
+        return type(self.fs), tuple(sorted((name, str(value)) for name, value in self.fs.storage_options.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """A file, folder or glob in a file system; see :class:`pixlate.plugin.place.Place`."""
+
+    root: Root
+    key: str = ""
+    """Path below the root; empty for the root itself."""
     listed_version: Version | None = None
     """What a listing said of the file."""
     local: ClassVar[None] = None
@@ -74,6 +89,22 @@ class Url:
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def fs(self) -> Any:
+        """The file system, of fsspec."""
+        return self.root.fs
+
+    @property
+    def path(self) -> str:
+        """As the file system spells it."""
+        return f"{self.root.path.rstrip('/')}/{self.key}" if self.key else self.root.path
+
+    @property
+    def name(self) -> str:
+        """As it is printed."""
+        first, chain, rest = self.root.name.partition("::")
+        return f"{first.removesuffix('/')}/{self.key}{chain}{rest}" if self.key else self.root.name
 
     @property
     def protocol(self) -> str:
@@ -97,8 +128,7 @@ class Url:
 
     def identity(self) -> tuple[object, ...]:
         """Return what distinguishes it from every other file."""
-        options = tuple(sorted((name, str(value)) for name, value in self.fs.storage_options.items()))
-        return type(self.fs), options, self.path.rstrip("/")
+        return *self.root.system, self.path.rstrip("/")
 
     @property
     def pure(self) -> PurePosixPath:
@@ -110,12 +140,11 @@ class Url:
     def parent(self) -> "Url":
         """The parent folder."""
         above = self.name.rstrip("/").rpartition("/")[0]
-        return Url(self.fs, self.path.rstrip("/").rpartition("/")[0], f"{above}/" if above.endswith(":/") else above)
+        return Url(Root(self.fs, self.path.rstrip("/").rpartition("/")[0], f"{above}/" if above.endswith(":/") else above))
 
     def child(self, relative: str) -> "Url":
         """Return what is below."""
-        first, chain, rest = self.name.partition("::")
-        return Url(self.fs, f"{self.path.rstrip('/')}/{relative}", f"{first.removesuffix('/')}/{relative}{chain}{rest}")
+        return Url(self.root, f"{self.key.rstrip('/')}/{relative}" if self.key else relative)
 
     def kind(self) -> Literal["folder", "file", "nothing"]:
         """Return what exists here."""
@@ -148,12 +177,21 @@ class Url:
             found = self._do(self.fs.info, self.path)
         return found
 
-    def below(self, depth: int | None = None) -> list[tuple[str, Mapping[str, Any]]]:
-        """Return the files below with their paths relative to this folder, in the order of the parts of their names."""
-        found: Mapping[str, Mapping[str, Any]] = self._do(self.fs.find, self.path, maxdepth=depth, detail=True)
+    def below(self, depth: int | None = None) -> list["Url"]:
+        """Return the files below this folder, in the order of the parts of their names, as URLs of which this folder is the root.
+
+        The listing of a million files is larger than the URLs, so each part of it is dropped as soon as it has been read.
+        """
+        found: dict[str, Mapping[str, Any]] = self._do(self.fs.find, self.path, maxdepth=depth, detail=True)
+        self.fs.invalidate_cache(self.path)  # which holds the listing, too
+        root = Root(self.fs, self.path, self.name)
         base = self.path.rstrip("/") + "/"
-        below = [(path.removeprefix(base), info) for path, info in found.items() if path.startswith(base) and not path.endswith("/")]
-        return sorted(below, key=lambda item: item[0].split("/"))
+        paths = sorted((path for path in found if path.startswith(base) and not path.endswith("/")), key=lambda path: path.replace("/", "\0"), reverse=True)
+        below = []
+        while paths:
+            path = paths.pop()
+            below.append(Url(root, path.removeprefix(base), version_of(found.pop(path))))
+        return below
 
     def listed(self) -> dict[str, Existing]:
         """Return what is directly in this folder, by name, as it is now: other processes may have written there."""
@@ -291,6 +329,8 @@ def md5_of(info: Mapping[str, Any]) -> str:
 def _checksum(info: Mapping[str, Any]) -> str:
     for name in _CHECKSUMS:
         value = info.get(name)
+        if value is None:
+            continue
         value = value.get("content_md5") if isinstance(value, Mapping) else value
         if isinstance(value, bytes | bytearray):
             return value.hex()

@@ -13,7 +13,7 @@ from pixlate.places.paths import is_named
 from pixlate.plugin.place import Failures, Found, Store
 from pixlate_fsspec.retries import refusing
 from pixlate_fsspec.store import UrlStore
-from pixlate_fsspec.url import Url, version_of
+from pixlate_fsspec.url import Url
 
 _MAGIC = re.compile(r"[*?\[]")
 _WEB_MAGIC = re.compile(r"\*")
@@ -50,16 +50,20 @@ def _matching(pattern: Url, magic: re.Pattern[str], out: Store, failures: Failur
 
 
 def _below(folder: Url, depth: int | None, out: Store, failures: Failures) -> Iterator[Found]:
+    """List a folder at once, so that what cannot be listed is refused here; look at each file as it is asked for."""
     output = ""
     if isinstance(out, UrlStore) and out.root.identity()[:2] == folder.identity()[:2] and out.root.identity() != folder.identity():
         output = f"{out.root.path.rstrip('/')}/"
-    found: list[Found] = []
     listed = folder.below(depth + 1 if depth is not None and depth > 1 else depth)  # where the journals are of the folders that hold the files
-    journals = {PurePosixPath(key).parent.parent for key, _ in listed if key.endswith(f"/{HOME}/{JOURNAL}")}
+    return _found(folder, listed, output, failures)
+
+
+def _found(folder: Url, listed: list[Url], output: str, failures: Failures) -> Iterator[Found]:
+    journals = {PurePosixPath(url.key).parent.parent for url in listed if url.key.endswith(f"/{HOME}/{JOURNAL}")}
     earlier = Earlier(lambda below: UrlStore(folder.child(below.as_posix())) if below in journals else None, failures)
-    for key, info in listed:
-        parts = [unquote(part) for part in key.split("/")] if folder.is_web else key.split("/")
-        url = folder.child(key)
+    is_web = folder.is_web
+    for url in listed:
+        parts = [unquote(part) for part in url.key.split("/")] if is_web else url.key.split("/")
         if any(part.startswith(".") and part not in (".", "..") for part in parts[:-1]) or (output and url.path.startswith(output)):
             continue
         bad = [part for part in parts if part in ("", ".", "..") or "/" in part or "\0" in part]
@@ -67,5 +71,6 @@ def _below(folder: Url, depth: int | None, out: Store, failures: Failures) -> It
             failures.append((str(url), f"its name has the part {bad[0]!r}, of which no path of an output can be made; rename it"))
         else:
             relative = PurePosixPath(*parts)
-            found.append(Found(replace(url, listed_version=version_of(info)), relative, output_of=earlier.output_folder(relative)))
-    return iter(found)
+            text = str(relative)
+            file = Url(url.root, text, url.listed_version) if text == url.key else url  # the text is the output's name, too, and in memory once
+            yield Found(file, relative, output_of=earlier.output_folder(relative))

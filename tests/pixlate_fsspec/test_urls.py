@@ -85,7 +85,7 @@ def stored(url: str, journal: bool = False) -> dict[str, bytes]:
     """Return every file below a URL; with ``journal`` Pixlate's own too."""
     place = locate(url)
     assert isinstance(place, Url)
-    found = {name: place.child(name).read() for name, _ in place.below()} if place.kind() == "folder" else {}
+    found = {url.key: url.read() for url in place.below()} if place.kind() == "folder" else {}
     return found if journal else {name: content for name, content in found.items() if not name.startswith(".pixlate/")}
 
 
@@ -158,6 +158,33 @@ def test_a_glob_matches_as_on_a_disk(pattern: str, tmp_path: Path, run: Run) -> 
     run(tmp_path / "in" / pattern, tmp_path / "expected")
     run(f"gs://bucket/in/{pattern}", tmp_path / "out")
     assert converted(tmp_path / "out") == converted(tmp_path / "expected")
+
+
+def test_a_million_files_are_in_memory_once_since_the_listing_is_dropped_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = upload(folder(tmp_path / "in", 7), "memory://in")
+    listings, dropped = [], []
+    find = MemoryFileSystem.find
+
+    def recorded(system: MemoryFileSystem, *arguments: object, **named: object) -> object:
+        listings.append(find(system, *arguments, **named))
+        return listings[-1]
+
+    monkeypatch.setattr(MemoryFileSystem, "find", recorded)
+    monkeypatch.setattr(MemoryFileSystem, "invalidate_cache", lambda system, path=None: dropped.append(path))
+    files = list(locate(url).files(locate(tmp_path / "out").store(), []))
+    assert [file.relative.as_posix() for file in files] == sorted(path.relative_to(tmp_path / "in").as_posix() for path in (tmp_path / "in").rglob("*.png"))
+    assert listings == [{}]
+    assert "/in" in dropped
+    assert all(isinstance(file.file, Url) and file.file.key is str(file.relative) for file in files)
+
+
+def test_files_come_folder_by_folder_as_on_a_disk_whatever_their_names_have_beside_the_slash(tmp_path: Path) -> None:
+    names = ["a-b/x.png", "a.png", "a/x.png", "a/x-1/y.png", "a/x/y.png", "a!/x.png", "b.png"]
+    for name in names:
+        save(tmp_path / "in" / name)
+    out = locate(tmp_path / "out").store()
+    here, there = ([found.relative.as_posix() for found in locate(place).files(out, [])] for place in (tmp_path / "in", upload(tmp_path / "in", "memory://in")))
+    assert there == sorted(names, key=lambda name: name.split("/")) == here
 
 
 def test_hidden_and_other_files_are_left_out_and_counted_as_on_a_disk(tmp_path: Path, run: Run) -> None:

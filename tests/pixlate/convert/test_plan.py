@@ -223,6 +223,20 @@ def test_an_output_whose_name_is_a_folder_of_other_outputs_is_refused(tmp_path: 
         plan(tmp_path / "in", out=tmp_path / "out", format="png")
 
 
+def test_a_folder_of_outputs_is_told_from_files_that_sort_between_it_and_the_file_of_its_name(tmp_path: Path) -> None:
+    for name in ("cat.jpg", "cat.png!.png", "cat.png-2.png", "cat.png/a.jpg"):
+        save(tmp_path / "in" / name)
+    with pytest.raises(PixlateError, match=r"cat\.jpg would give a file, and .*a\.jpg a folder of the same name cat\.png;"):
+        plan(tmp_path / "in", out=tmp_path / "out", format="png")
+
+
+def test_the_same_name_in_two_sources_is_refused_however_many_files_are_between(tmp_path: Path) -> None:
+    for name in ("one/a.png", "one/b.png", "one/c.png", "two/0.png", "two/a/x.png", "two/b.png"):
+        save(tmp_path / name)
+    with pytest.raises(PixlateError, match=r"one/b\.png and .*two/b\.png would both give b\.png;"):
+        plan(tmp_path / "one", tmp_path / "two", out=tmp_path / "out")
+
+
 def test_names_that_differ_by_case_alone_are_two_files_here(tmp_path: Path, run: Run) -> None:
     save(tmp_path / "in" / "a.png", seed=1)
     save(tmp_path / "in" / "A.png", seed=2)

@@ -5,6 +5,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from pixlate.convert.options import ConvertOptions, OnExists
@@ -14,7 +16,7 @@ from pixlate.images.formats import writable
 from pixlate.images.write import require_lossless
 from pixlate.places.journal import Job, Outputs, ReadOnlyJournal
 from pixlate.places.local import HOME, LocalStore
-from pixlate.places.paths import identity, is_excluded, pair_name, unwritable
+from pixlate.places.paths import identity, is_excluded, unwritable
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.place import Found, Place, Store, Version
 from pixlate.system.folder import refuse_link
@@ -104,12 +106,12 @@ def _plan_single(source: Place, out: Place, options: ConvertOptions, kind: str) 
     if options.suffix:
         raise PixlateError(f"--suffix is added to the names in an output folder, but {out} is named in full; leave it out")
     plan = Plan(out.parent.store())
-    plan.jobs = [Job(found.file, out.pure.name, kind, (), pair_name(found.relative)) for found in source.files(plan.store, plan.failures)]
+    plan.jobs = [Job(found.file, out.pure.name, kind, (), found.relative.as_posix()) for found in source.files(plan.store, plan.failures)]
     return plan
 
 
 def _add(plan: Plan, found: Found, options: ConvertOptions, known: Mapping[str, ImageFormat]) -> None:
-    source, relative = str(found.file), found.relative
+    relative = found.relative
     ending = relative.suffix.lower()
     if is_excluded(relative.parts, options.exclude):
         plan.ignored[EXCLUDED] += 1
@@ -128,15 +130,23 @@ def _add(plan: Plan, found: Found, options: ConvertOptions, known: Mapping[str, 
     elif ending in known and known[ending].write is not None:
         kind, suffix = known[ending].name, relative.suffix
     elif ending in known:
-        kind, suffix, notes = "png", ".png", (f"written as PNG, since {ending} can only be read",)
+        kind, suffix, notes = "png", ".png", _only_read(ending)
     else:
-        raise PixlateError(f"the name of {source} does not determine its format; name one with --format")
+        raise PixlateError(f"the name of {found.file} does not determine its format; name one with --format")
+    named = relative if suffix == relative.suffix and not options.suffix else relative.with_name(relative.stem + options.suffix + suffix)
     try:
-        name = plan.store.name_of(relative.with_name(relative.stem + options.suffix + suffix))
+        name = plan.store.name_of(named)
     except PixlateError as error:
-        plan.failures.append((source, str(error)))
+        plan.failures.append((str(found.file), str(error)))
         return
-    plan.jobs.append(Job(found.file, name, kind, notes, pair_name(relative)))
+    below = relative.as_posix()
+    plan.jobs.append(Job(found.file, name, kind, notes, name if name == below else below))
+
+
+@cache
+def _only_read(ending: str) -> tuple[str, ...]:
+    """Return the notes on images that cannot be written as they are, once for all of them."""
+    return (f"written as PNG, since {ending} can only be read",)
 
 
 def _leave_out(plan: Plan, options: ConvertOptions, sources: Sequence[Place]) -> None:
@@ -155,28 +165,28 @@ def _leave_out(plan: Plan, options: ConvertOptions, sources: Sequence[Place]) ->
 
 
 def _refuse_clashes(plan: Plan) -> None:
-    """Refuse two images with one output, and an output whose name is that of a folder of outputs."""
+    """Refuse two images with one output, and an output whose name is that of a folder of outputs.
+
+    Both are neighbours where the names are sorted by their parts: a folder comes right after a file of its name.
+    """
     folds = plan.store.folds_case()
-    outputs: dict[str, str] = {}
-    for job in plan.jobs:
-        key = unicodedata.normalize("NFC", job.name).casefold() if folds else job.name
-        if key in outputs:
+
+    def key(job: Job) -> str:
+        name = unicodedata.normalize("NFC", job.name).casefold() if folds else job.name
+        return name.replace(os.sep, "\0").replace("/", "\0")
+
+    for first, second in pairwise(sorted(plan.jobs, key=key)):
+        if key(first) == key(second):
             alike = ", which is case-insensitive there" if folds else ""
-            raise PixlateError(f"{outputs[key]} and {job.source} would both give {job.name}{alike}; rename one, or convert them into two folders")
-        outputs[key] = job.source
-    folders: dict[str, str] = {}
-    for key, source in outputs.items():
-        folder = os.path.dirname(key)  # noqa: PTH120 - strings, for trees of many thousand files
-        while folder and folder not in folders:
-            folders[folder] = source
-            folder = os.path.dirname(folder)  # noqa: PTH120
-    for name in outputs.keys() & folders.keys():
-        raise PixlateError(f"{outputs[name]} would give a file, and {folders[name]} a folder of the same name {name}; rename one, or use --suffix")
+            raise PixlateError(f"{first.source} and {second.source} would both give {second.name}{alike}; rename one, or convert them into two folders")
+        if key(second).startswith(f"{key(first)}\0"):
+            raise PixlateError(f"{first.source} would give a file, and {second.source} a folder of the same name {first.name}; rename one, or use --suffix")
 
 
 def _refuse_own_images(plan: Plan) -> None:
     """Refuse outputs that would replace images to convert, except those that an earlier run of the same command wrote."""
-    sources = {own: job for job in plan.jobs if (own := job.place.identity()) is not None}
+    outputs = {hash(own) for job in plan.jobs if (own := plan.store.identity(job.name)) is not None}  # of a million, the identities would take much more memory
+    sources = {own: job for job in plan.jobs if outputs and (own := job.place.identity()) is not None and hash(own) in outputs}
     written: set[Job] = set()
     recorded: ReadOnlyJournal | None = None
     for job in plan.jobs if sources else ():
@@ -192,7 +202,7 @@ def _refuse_own_images(plan: Plan) -> None:
         written.add(replaced)
     if written:
         plan.ignored["outputs of an earlier run of this command"] += len(written)
-    plan.jobs = [job for job in plan.jobs if job not in written]
+        plan.jobs = [job for job in plan.jobs if job not in written]
 
 
 def refuse_replaced(plan: Plan, options: ConvertOptions, models: Sequence[Path]) -> None:

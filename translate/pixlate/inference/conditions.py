@@ -100,9 +100,15 @@ class ImageConditions:
 
     def require_some(self, names: Iterable[str]) -> None:
         """Refuse images of which none has a mask, where the model takes one."""
-        wanted = list(names)
-        if self._folder is not None and wanted and not any(name in self._masks for name in wanted):
-            raise PixlateError(f"expected masks in {self._folder} with the names of the images, such as {wanted[0]}, got none of them; name another folder")
+        if self._folder is None:
+            return
+        first = ""
+        for name in names:
+            if name in self._masks:
+                return
+            first = first or name
+        if first:
+            raise PixlateError(f"expected masks in {self._folder} with the names of the images, such as {first}, got none of them; name another folder")
 
     def arrays(self, name: str, height: int, width: int) -> dict[str, NDArray[Any]]:
         """Return the conditions of one image, without a batch axis.

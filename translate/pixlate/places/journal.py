@@ -9,10 +9,11 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Literal, Protocol, Self
 
 from pixlate.errors import PixlateError
+from pixlate.places.paths import pair_name
 from pixlate.plugin.place import Existing, Failures, Place, Store, Version
 
 State = Literal["new", "finished", "stale", "foreign", "other settings"]
@@ -30,13 +31,18 @@ class Job:
     """Format of the output."""
     notes: tuple[str, ...] = ()
     """What the user should know of the choice of name or format."""
-    pair: str = ""
-    """See :func:`pixlate.places.paths.pair_name`: its mask and its noise are those of this name."""
+    relative: str = ""
+    """Path of the image below the folder that was named, with slashes: mostly the very text of ``name``, of which a million take memory once."""
 
     @property
     def source(self) -> str:
         """Path or URL of the image, as it is printed."""
         return str(self.place)
+
+    @property
+    def pair(self) -> str:
+        """See :func:`pixlate.places.paths.pair_name`: its mask and its noise are those of this name."""
+        return pair_name(PurePosixPath(self.relative)) if self.relative else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,16 +165,27 @@ class Earlier:
     def __init__(self, store_of: Callable[[PurePath], Store | None], failures: Failures) -> None:
         self._store_of, self._failures = store_of, failures
         self._journals: dict[PurePath, ReadOnlyJournal | None] = {}
+        self._folder: PurePath | None = None
+        """Folder of the last file."""
+        self._above: list[tuple[PurePath, ReadOnlyJournal]] = []
+        """The journals on the way to it, the nearest first."""
 
     def output_folder(self, relative: PurePath) -> str:
         """Return the output folder that records a file; empty where none does."""
-        for folder in list(relative.parents)[:-1]:
-            if folder not in self._journals:
-                self._journals[folder] = self._read(folder)
-            journal = self._journals[folder]
-            if journal is not None and journal.knows(journal.store.name_of(relative.relative_to(folder))):
+        parent = relative.parent
+        if parent != self._folder:  # files come folder by folder
+            self._folder = parent
+            journals = ((folder, self._journal(folder)) for folder in list(relative.parents)[:-1])
+            self._above = [(folder, journal) for folder, journal in journals if journal is not None]
+        for folder, journal in self._above:
+            if journal.knows(journal.store.name_of(relative.relative_to(folder))):
                 return str(journal.store)
         return ""
+
+    def _journal(self, folder: PurePath) -> ReadOnlyJournal | None:
+        if folder not in self._journals:
+            self._journals[folder] = self._read(folder)
+        return self._journals[folder]
 
     def _read(self, folder: PurePath) -> ReadOnlyJournal | None:
         store = self._store_of(folder)
