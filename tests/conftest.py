@@ -38,10 +38,11 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_added_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Have no models of whoever runs the tests."""
+def _no_folders_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have no models of whoever runs the tests, and leave nothing in their cache."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PIXLATE_MODELS", str(tmp_path_factory.mktemp("added") / "models"))
+        for name in ("MODELS", "CACHE"):
+            patch.setenv(f"PIXLATE_{name}", str(tmp_path_factory.mktemp("user") / name.lower()))
         yield
 
 

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from pixlate.places.paths import digest_file
+from pixlate.inference.digests import remembered_digest
 
 
 def ncnn_pair(path: Path) -> tuple[Path, Path] | None:
@@ -24,5 +24,5 @@ def files_of_model(path: Path) -> tuple[Path, ...]:
 
 def digest_model(path: Path) -> str:
     """Return the SHA-256 of a model's file, or of the words ``SHA256 SHA256`` of its two files; of one that is missing, that of the other."""
-    digests = [digest_file(file) for file in files_of_model(path) if file.is_file()]
+    digests = [remembered_digest(file) for file in files_of_model(path) if file.is_file()]
     return digests[0] if len(digests) == 1 else hashlib.sha256(" ".join(digests).encode()).hexdigest()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pixlate.errors import PixlateError
 from pixlate.inference.added import added
+from pixlate.inference.digests import remembered_digest
 from pixlate.inference.files import files_of_model
 from pixlate.places.paths import digest_file
 from pixlate.plugin.manager import installed
@@ -148,6 +149,6 @@ def _write(card: ModelCard, path: Path) -> None:
 def _whole(path: Path) -> bool:
     """Return whether a file that was made is as its digest says."""
     try:
-        return digest_beside(path).read_text(encoding="utf-8").split()[:1] == [digest_file(path)]
+        return digest_beside(path).read_text(encoding="utf-8").split()[:1] == [remembered_digest(path)]
     except (OSError, UnicodeError):
         return False
