@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from pixlate.errors import PixlateError
 from pixlate.inference.ready import named as named_model
 from pixlate.system.extras import import_for
+from pixlate.system.memory import return_freed_memory
 from pixlate_serve.options import ServeOptions, token_of
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -32,6 +33,7 @@ def serve(*models: Annotated[str, Parameter(name="MODEL...")], options: Annotate
     chosen = options or ServeOptions()
     names = named(models)
     token = token_of(chosen, os.environ.get("PIXLATE_TOKEN", ""))
+    return_freed_memory()
     code: int = import_for("serving", "pixlate_serve.server", "serve").run(names, chosen, token)
     return code
 

@@ -1,16 +1,23 @@
-"""A large picture is held in memory as few times as possible."""
+"""A large picture is held in memory as few times as possible, and of many pictures few at once."""
 
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 from PIL import Image
+from tests.pixlate.conftest import Nearest, folder
 
+from pixlate.convert import ConvertOptions, convert, pipeline
+from pixlate.images import Pixels, write_picture
 from pixlate.plugin.spec import METADATA_KEY, ModelSpec
+from pixlate.plugin.translator import Translator
 
 CHILD = """
 import sys
@@ -51,3 +58,26 @@ def test_a_model_of_scale_1_needs_at_most_eight_bytes_for_each_pixel(suffix: str
     command: list[str | Path] = [sys.executable, "-c", CHILD, model, tmp_path / f"small.{suffix}", tmp_path / f"large.{suffix}", tmp_path / "out"]
     run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     assert int(run.stdout) * 1024 < 8 * height * width + 24_000_000  # the tiles of the model
+
+
+def test_outputs_do_not_pile_up_where_writing_is_slow(use: Callable[[Translator], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, changed, count, most = Nearest(), threading.Condition(), 60, 12
+    written = 0
+    backlogs = []
+
+    def begun(pixels: Pixels) -> None:
+        with changed:
+            backlogs.append(len(model.shapes) - written)
+            changed.notify_all()
+
+    def slow(*words: Any, **options: Any) -> tuple[str, ...]:
+        nonlocal written
+        with changed:  # until the model can go no further
+            assert changed.wait_for(lambda: len(model.shapes) >= min(count, written + most), timeout=60)
+            written += 1
+        return write_picture(*words, **options)
+
+    model.before = begun
+    monkeypatch.setattr(pipeline, "write_picture", slow)
+    assert convert(folder(tmp_path / "in", count), tmp_path / "out", use(model), ConvertOptions(threads=2)).converted == count
+    assert max(backlogs) == most

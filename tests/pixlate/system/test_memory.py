@@ -1,5 +1,8 @@
-"""The memory of this process is that of the machine, or of the smallest control group over it."""
+"""The memory of this process is that of the machine, or of the smallest control group over it, and what it frees returns to the system."""
 
+import ctypes
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,3 +38,27 @@ def test_limits_of_control_groups_count(groups: Path, file: str, text: str, memo
 def test_memory_is_0_where_the_system_does_not_say(groups: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("os.sysconf")
     assert granted_memory() == 0
+
+
+MAPPED = """
+import ctypes, sys
+from pixlate.system.memory import return_freed_memory
+
+if "--return" in sys.argv:
+    return_freed_memory()
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+libc.free(libc.malloc(16 << 20))
+block = libc.malloc(8 << 20)
+maps = [line.split()[0].split("-") for line in open("/proc/self/maps") if "[heap]" in line]
+print(not any(int(start, 16) <= block < int(end, 16) for start, end in maps))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the allocator is that of glibc")
+@pytest.mark.parametrize(("words", "mapped"), [((), "False"), (("--return",), "True")])
+def test_large_blocks_are_no_part_of_the_heap_even_after_one_was_freed(words: tuple[str, ...], mapped: str) -> None:
+    if not hasattr(ctypes.CDLL(None), "mallopt"):
+        pytest.skip("the C library is not glibc")
+    run = subprocess.run([sys.executable, "-c", MAPPED, *words], capture_output=True, text=True, check=True, timeout=60)
+    assert run.stdout.strip() == mapped

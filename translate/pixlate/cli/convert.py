@@ -21,6 +21,7 @@ from pixlate.errors import PixlateError
 from pixlate.inference.ready import identified
 from pixlate.places.local import locate
 from pixlate.plugin.engine import Engine
+from pixlate.system.memory import return_freed_memory
 from pixlate.system.text import printable, shown
 
 SHOWN = 10
@@ -68,6 +69,7 @@ def convert(
     if quiet and verbose:
         raise PixlateError("expected one of --quiet and --verbose, got both; leave out one")
     chosen = options or ConvertOptions()
+    return_freed_memory()
     if chosen.dry_run:
         choose_engine(engine)
         return _preview(sources, out, model, chosen, json, quiet, verbose)

@@ -156,7 +156,7 @@ class Conversion(Run):
         """Feed the readers and handle events, until nothing is in flight."""
         until = 0.0
         while True:
-            while not self._stopping and self._reading + self._batcher.waiting < self._ahead and (job := next(jobs, None)) is not None:
+            while self._has_room() and (job := next(jobs, None)) is not None:
                 readers.submit(self._read, job)
                 self._begun += 1
                 self._reading += 1
@@ -172,6 +172,10 @@ class Conversion(Run):
             with suppress(Empty):  # a signal that another thread received wakes nobody who waits for ever
                 if (event := self._events.get(timeout=WAKE)) is not None:
                     self._take(event)
+
+    def _has_room(self) -> bool:
+        """Return whether another picture may be read: where writing is slower than the model, outputs would else pile up as long as their budget has bytes."""
+        return not self._stopping and self._reading + self._batcher.waiting < self._ahead and self._flying < 2 * self._ahead
 
     def _take(self, event: _Event) -> None:
         self._reading -= event.reading
