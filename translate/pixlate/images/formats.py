@@ -5,7 +5,7 @@ from functools import partial
 from types import MappingProxyType
 
 from pixlate.errors import PixlateError
-from pixlate.images.codecs import avif, bmp, encode, gif, jpeg, npy, png, tiff, webp
+from pixlate.images.codecs import avif, bmp, encode, gif, jpeg, npy, png, png_writer, tiff, webp
 from pixlate.plugin.image_format import ImageFormat
 
 SNIFFED = 16
@@ -37,7 +37,7 @@ PNG = _animation(
     sniff=lambda head: head.startswith(b"\x89PNG\r\n\x1a\n"),
     probe=png.probe,
     read=png.frames,
-    write=png.encoded,
+    write=png_writer.encoded,
     lossless="always",
     dtypes=("uint8", "uint16"),
     metadata=(*_ALL, "iptc", "comments", "text"),

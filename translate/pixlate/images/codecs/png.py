@@ -1,4 +1,4 @@
-"""PNG files: read through Pillow, 16 bits written through imagecodecs, one way for the metadata of both.
+"""PNG files are read here, through Pillow.
 
 The chunks are walked here, within limits, and the decoders are given a file of those that they need, so that neither their own limits nor a damaged
 text keep a picture from being read.
@@ -11,25 +11,20 @@ from dataclasses import dataclass, field, replace
 from io import BytesIO
 from typing import BinaryIO
 
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, PngImagePlugin
+from PIL import PngImagePlugin
 
 from pixlate.errors import OverLimit, Unsupported
 from pixlate.images import limits
 from pixlate.images.codecs.decode import Parsed, bounded, frame, header, raw_profile, upright
-from pixlate.images.codecs.encode import Encoded, as_image, saved, text_xmp
 from pixlate.images.metadata import iptc
 from pixlate.images.picture import Metadata, Picture, Pixels, split
 from pixlate.images.signalled import Signal
 from pixlate.plugin.image_format import Frame, Header, Opened
 from pixlate.system.text import printable
 
-LEVEL = 2
-"""Level of compression: past 2, a tenth of the size costs half as much time again or more. A photograph of 1924 x 1284 through Pillow 13 on one core:
-1: 0.22 s, 2.35 MB; 2: 0.25 s, 2.27 MB; 3: 0.37 s, 2.19 MB; 4: 0.40 s, 2.03 MB; 6: 0.88 s, 1.96 MB."""
-_MARK = b"\x89PNG\r\n\x1a\n"
+MARK = b"\x89PNG\r\n\x1a\n"
 _DATA = {b"IDAT", b"fdAT"}
 _CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
 _METADATA = {b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"eXIf"}
@@ -37,15 +32,13 @@ _COLOURS = {b"cICP", b"gAMA", b"cHRM", b"sRGB"}
 _NEEDED = {b"IHDR", b"PLTE", b"tRNS", b"pHYs", b"acTL", b"fcTL", b"IEND", *_DATA}
 _IGNORED = {b"tIME", b"bKGD", b"sBIT", b"hIST", b"sPLT", b"mDCV", b"cLLI", b"iDOT", b"vpAg", b"caNv", b"alPh"}
 """Chunks about how the file was stored or is to be shown, which say nothing of the picture."""
-_XMP, _COMMENT, _PROFILE = "XML:com.adobe.xmp", "Comment", "Raw profile type "
+XMP, COMMENT, PROFILE = "XML:com.adobe.xmp", "Comment", "Raw profile type "
 """Keywords of XMP and of comments, and the beginning of those for what ImageMagick and ExifTool write as text."""
 _NAMED = 4
 """Most chunks that a note names."""
 _PROFILES = {"exif", "iptc", "8bim", "xmp", "APP1", "icc", "icm"}
 """Blocks that ImageMagick writes as text and that have places of their own."""
 _XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
-_LONG = 1024
-"""Characters from which a text is compressed."""
 _RAW = {"I;16B": ("I;16B",), "LA;16B": ("RGBA",), "RGB;16B": ("RGB;16B", "RGB;16L"), "RGBA;16B": ("RGBA;16B", "RGBA;16L")}
 """Raw mode that Pillow has for samples of 16 bits -> those of as many bits that together show all of their bytes."""
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -64,7 +57,7 @@ _FORMAT = 25
 class _Reduced:
     """What of a file's chunks a decoder is given."""
 
-    parts: list[bytes | memoryview] = field(default_factory=lambda: [_MARK])
+    parts: list[bytes | memoryview] = field(default_factory=lambda: [MARK])
     icc: bytes = b""
     text: list[tuple[str, str]] = field(default_factory=list)
     """Keywords and their texts."""
@@ -127,7 +120,7 @@ class _Reduced:
             return memoryview(b"")
         if name != b"eXIf":
             self.text.append(_text(*unpacked))
-        return memoryview(_chunk(*unpacked))
+        return memoryview(chunk_of(*unpacked))
 
     def _is_whole(self, name: bytes, chunk: memoryview) -> bool:
         """Return whether a chunk has the checksum it should, with a note where not; raises ValueError where the pixels need it."""
@@ -167,7 +160,7 @@ def frames(opened: Opened) -> Iterator[Frame]:
     parsed: Parsed = opened.header.parsed
     reduced = _Reduced()
     if reduced.take(chunks(opened.data())) != b"IEND":
-        reduced.parts.append(_chunk(b"IEND", b""))
+        reduced.parts.append(chunk_of(b"IEND", b""))
         reduced._note("the file ends without its end mark; all pixels are there")
     if reduced.others:
         reduced._note(f"chunks of other programs were left out ({', '.join(sorted(map(printable, reduced.others))[:_NAMED])})")
@@ -196,19 +189,6 @@ def _decoded(parsed: Parsed, reduced: _Reduced) -> Iterator[Frame]:
         yield frame(replace(parsed, image=image), index, count)
 
 
-def encoded(picture: Picture, quality: int) -> Encoded:
-    """Return a PNG file of 8 or 16 bits."""
-    metadata, notes = text_xmp(picture.metadata, "PNG")
-    if picture.pixels.dtype == np.uint8:
-        return _through_pillow(as_image(picture), metadata), notes
-    samples = picture.samples
-    plain: Pixels = np.ndarray(samples.shape, samples.dtype, np.ascontiguousarray(samples).data)  # imagecodecs cannot handle odd strides of axes of length 1
-    deep = bytes(imagecodecs.png_encode(plain, level=LEVEL))
-    carrier = _through_pillow(Image.new("L" if picture.pixels.shape[2] == 1 else "RGB", (1, 1)), metadata)
-    blocks = b"".join(block for name, block in chunks(carrier) if name not in (b"IHDR", b"IDAT", b"IEND"))
-    return deep[: len(_MARK) + _FORMAT] + blocks + b"".join(block for name, block in chunks(deep) if name in (b"IDAT", b"IEND")), notes
-
-
 def chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
     """Yield name and bytes of each chunk, length and checksum included."""
     view, position = memoryview(data), 8
@@ -225,7 +205,7 @@ def _front(stream: BinaryIO) -> Iterator[tuple[bytes, memoryview]]:
     while len(head := stream.read(8)) == 8:
         length, name = struct.unpack(">I4s", head)
         if name == b"IDAT":
-            yield name, memoryview(_chunk(name, b""))
+            yield name, memoryview(chunk_of(name, b""))
             return
         size += length
         if size > limits.METADATA_BYTES:
@@ -234,7 +214,8 @@ def _front(stream: BinaryIO) -> Iterator[tuple[bytes, memoryview]]:
         yield name, memoryview(head + stream.read(length + 4))
 
 
-def _chunk(name: bytes, body: bytes) -> bytes:
+def chunk_of(name: bytes, body: bytes) -> bytes:
+    """Return a chunk, with its length and checksum."""
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(body, zlib.crc32(name)))
 
 
@@ -283,8 +264,8 @@ def _xmp_of(segment: bytes) -> bytes:
 
 def _with_text(metadata: Metadata, text: list[tuple[str, str]]) -> Metadata:
     """Return metadata with comments, texts, and the blocks of IPTC and XMP that ImageMagick writes as texts."""
-    packed = {kind: value for keyword, value in text if (kind := keyword.removeprefix(_PROFILE)) in _PROFILES and kind != keyword}
-    elsewhere = {"", _XMP, *(_PROFILE + kind for kind in packed)}
+    packed = {kind: value for keyword, value in text if (kind := keyword.removeprefix(PROFILE)) in _PROFILES and kind != keyword}
+    elsewhere = {"", XMP, *(PROFILE + kind for kind in packed)}
     plain = [item for item in text if item[0] not in elsewhere]
     resources = raw_profile(packed.get("iptc") or packed.get("8bim") or "")
     captions = iptc.datasets(resources) or iptc.of_resources(resources)[0]
@@ -293,8 +274,8 @@ def _with_text(metadata: Metadata, text: list[tuple[str, str]]) -> Metadata:
         iptc=captions,
         icc=metadata.icc or raw_profile(packed.get("icc") or packed.get("icm") or ""),
         xmp=metadata.xmp or raw_profile(packed.get("xmp", "")) or _xmp_of(raw_profile(packed.get("APP1", ""))),
-        comments=tuple(value for keyword, value in plain if keyword == _COMMENT),
-        text=tuple(item for item in plain if item[0] != _COMMENT),
+        comments=tuple(value for keyword, value in plain if keyword == COMMENT),
+        text=tuple(item for item in plain if item[0] != COMMENT),
     )
 
 
@@ -335,7 +316,7 @@ def _deep_samples(parts: list[bytes | memoryview], transparent: int | tuple[int,
 
     Pillow gives one byte of each sample of a picture in colour, so that is decoded twice. imagecodecs gives both, and never frees the memory of a picture that is damaged.
     """
-    data = b"".join(part for part in parts if part == _MARK or part[4:8] in _CRITICAL)
+    data = b"".join(part for part in parts if part == MARK or part[4:8] in _CRITICAL)
     kind = str(PngImagePlugin.PngImageFile(BytesIO(data)).tile[0].args)
     first, *second = (_decoded_as(data, raw) for raw in _RAW[kind])
     samples = (
@@ -353,15 +334,3 @@ def _decoded_as(data: bytes, raw: str) -> NDArray[np.generic]:
     image.tile = [tile._replace(args=raw) for tile in image.tile]
     image.load()
     return np.asarray(image)
-
-
-def _through_pillow(image: Image.Image, metadata: Metadata) -> bytes:
-    text = PngImagePlugin.PngInfo()
-    if metadata.xmp:
-        text.add_itxt(_XMP, metadata.xmp.decode("utf-8"))
-    if metadata.iptc:
-        block = iptc.resources(metadata.iptc)
-        text.add_text(f"{_PROFILE}iptc", f"\niptc\n{len(block):8}\n{block.hex()}\n", zip=True)
-    for keyword, value in (*((_COMMENT, comment) for comment in metadata.comments), *metadata.text):
-        text.add_text(keyword, value, zip=len(value) > _LONG)
-    return saved(image, "PNG", replace(metadata, xmp=b""), compress_level=LEVEL, pnginfo=text)

@@ -1,0 +1,71 @@
+"""PNG files are written here, 8 and 16 bits alike: rows filtered by NumPy, packed by libdeflate, and Pillow's chunks for the metadata.
+
+Each row is stored as its differences to the row above (the filter Up of PNG 3, 9.2). libdeflate packs that as small as zlib packs the rows whose
+filter libpng's heuristic chose for each, in a quarter of the time.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import replace
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, PngImagePlugin
+
+from pixlate.images.codecs.encode import Encoded, saved, text_xmp
+from pixlate.images.codecs.png import COMMENT, MARK, PROFILE, XMP, chunk_of, chunks
+from pixlate.images.metadata import iptc
+from pixlate.images.picture import Metadata, Picture
+
+LEVEL = 1
+"""Level of libdeflate. One core, photographs of 1924 x 1284 that a model might have enlarged, and of 256 x 256; Pillow 13 at level 2, which was used before,
+took 233 ms for 2.00 MB and 7.9 ms for 112 kB. 1: 56 ms, 1.82 MB and 1.6 ms, 116 kB; 2: 69 ms, 1.77 MB and 2.6 ms, 115 kB; 4: 80 ms, 1.72 MB and 2.9 ms, 114 kB."""
+_UP = 2
+"""The filter, as each row states it."""
+_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
+"""Samples of a pixel -> colour type (PNG 3, table 12)."""
+_LONG = 1024
+"""Characters from which a text is compressed."""
+_MOST = 1 << 30
+"""Bytes of one chunk of pixels; a chunk has fewer than 2 ** 31."""
+
+
+def encoded(picture: Picture, quality: int) -> Encoded:
+    """Return a PNG file of 8 or 16 bits."""
+    metadata, notes = text_xmp(picture.metadata, "PNG")
+    samples = picture.samples
+    height, width, channels = samples.shape
+    kind = struct.pack(">IIBBBBB", width, height, 8 * samples.dtype.itemsize, _COLOUR_TYPES[channels], 0, 0, 0)
+    packed = imagecodecs.deflate_encode(filtered(rows_of(samples)), level=LEVEL)
+    pixels = (chunk_of(b"IDAT", packed[start : start + _MOST]) for start in range(0, len(packed), _MOST))
+    return b"".join([MARK, chunk_of(b"IHDR", kind), *metadata_chunks(metadata, grey=channels < 3), *pixels, chunk_of(b"IEND", b"")]), notes
+
+
+def rows_of(samples: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Return samples (height, width, channels) as the bytes of their rows, (height, bytes), the highest byte of each first."""
+    ordered = np.ascontiguousarray(samples, samples.dtype.newbyteorder(">"))
+    return np.frombuffer(ordered.data, np.uint8).reshape(len(samples), -1)
+
+
+def filtered(rows: NDArray[np.uint8], above: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+    """Return rows (height, bytes) as they are packed, (height, 1 + bytes); ``above`` is the row above the first, None at the top of the picture."""
+    result = np.empty((rows.shape[0], 1 + rows.shape[1]), np.uint8)
+    result[:, 0] = _UP
+    result[0, 1:] = rows[0] if above is None else rows[0] - above
+    np.subtract(rows[1:], rows[:-1], out=result[1:, 1:])
+    return result
+
+
+def metadata_chunks(metadata: Metadata, grey: bool) -> Iterator[memoryview]:
+    """Yield the chunks in which Pillow stores metadata, taken out of a file of one pixel."""
+    text = PngImagePlugin.PngInfo()
+    if metadata.xmp:
+        text.add_itxt(XMP, metadata.xmp.decode("utf-8"))
+    if metadata.iptc:
+        block = iptc.resources(metadata.iptc)
+        text.add_text(f"{PROFILE}iptc", f"\niptc\n{len(block):8}\n{block.hex()}\n", zip=True)
+    for keyword, value in (*((COMMENT, comment) for comment in metadata.comments), *metadata.text):
+        text.add_text(keyword, value, zip=len(value) > _LONG)
+    carrier = saved(Image.new("L" if grey else "RGB", (1, 1)), "PNG", replace(metadata, xmp=b""), pnginfo=text)
+    return (block for name, block in chunks(carrier) if name not in (b"IHDR", b"IDAT", b"IEND"))
