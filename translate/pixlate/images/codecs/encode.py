@@ -5,7 +5,9 @@ from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
+import imagecodecs
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from pixlate.images import colour
@@ -13,6 +15,10 @@ from pixlate.images.metadata import exif, iptc, xmp
 from pixlate.images.picture import Metadata, Picture
 
 Encoded = tuple[bytes, tuple[str, ...]]
+LEVEL = 1
+"""Level of libdeflate. PNG on one core, a photograph of 1924 x 1284 that was enlarged 4 times, and one of 256 x 256; Pillow 13 at level 2 took 233 ms for 2.00 MB
+and 7.9 ms for 112 kB. 1: 56 ms, 1.82 MB and 1.6 ms, 116 kB; 2: 69 ms, 1.77 MB and 2.6 ms, 115 kB; 4: 80 ms, 1.72 MB and 2.9 ms, 114 kB. TIFF, the large
+one; zlib at level 4 took 213 ms for 2.53 MB. 1: 58 ms, 2.61 MB; 2: 98 ms, 2.52 MB; 4: 127 ms, 2.46 MB."""
 _SEGMENT = 65533
 """Bytes that fit in one segment of a JPEG file."""
 _ROWS = 64
@@ -89,6 +95,11 @@ def gif_file(picture: Picture, quality: int) -> Encoded:
     comment = {"comment": "\n".join(metadata.comments).encode()} if metadata.comments else {}
     data = saved(image, "GIF", Metadata(), optimize=False, **transparency, **comment)
     return xmp.gif_with(data, metadata.xmp) if metadata.xmp else data, notes
+
+
+def deflated(data: bytes | NDArray[np.uint8]) -> bytes:
+    """Return bytes packed as PNG and TIFF hold them: deflate with the frame of zlib."""
+    return bytes(imagecodecs.deflate_encode(data, level=LEVEL))
 
 
 def _with_resolution(metadata: Metadata) -> Metadata:

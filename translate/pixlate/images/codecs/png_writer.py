@@ -1,26 +1,22 @@
 """PNG files are written here, 8 and 16 bits alike: rows filtered by NumPy, packed by libdeflate, and Pillow's chunks for the metadata.
 
-Each row is stored as its differences to the row above (the filter Up of PNG 3, 9.2). libdeflate packs that as small as zlib packs the rows whose
-filter libpng's heuristic chose for each, in a quarter of the time.
+Each row is stored as its differences to the row above (the filter Up of PNG 3, 9.2). libdeflate packs that as small as zlib packs rows of which each
+has the filter that libpng's heuristic chose, in a quarter of the time.
 """
 
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
 
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from pixlate.images.codecs.encode import Encoded, saved, text_xmp
+from pixlate.images.codecs.encode import Encoded, deflated, saved, text_xmp
 from pixlate.images.codecs.png import COMMENT, MARK, PROFILE, XMP, chunk_of, chunks
 from pixlate.images.metadata import iptc
 from pixlate.images.picture import Metadata, Picture
 
-LEVEL = 1
-"""Level of libdeflate. One core, photographs of 1924 x 1284 that a model might have enlarged, and of 256 x 256; Pillow 13 at level 2, which was used before,
-took 233 ms for 2.00 MB and 7.9 ms for 112 kB. 1: 56 ms, 1.82 MB and 1.6 ms, 116 kB; 2: 69 ms, 1.77 MB and 2.6 ms, 115 kB; 4: 80 ms, 1.72 MB and 2.9 ms, 114 kB."""
 _UP = 2
 """The filter, as each row states it."""
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
@@ -37,7 +33,7 @@ def encoded(picture: Picture, quality: int) -> Encoded:
     samples = picture.samples
     height, width, channels = samples.shape
     kind = struct.pack(">IIBBBBB", width, height, 8 * samples.dtype.itemsize, _COLOUR_TYPES[channels], 0, 0, 0)
-    packed = imagecodecs.deflate_encode(filtered(rows_of(samples)), level=LEVEL)
+    packed = deflated(filtered(rows_of(samples)))
     pixels = (chunk_of(b"IDAT", packed[start : start + _MOST]) for start in range(0, len(packed), _MOST))
     return b"".join([MARK, chunk_of(b"IHDR", kind), *metadata_chunks(metadata, grey=channels < 3), *pixels, chunk_of(b"IEND", b"")]), notes
 

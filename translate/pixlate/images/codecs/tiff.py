@@ -6,7 +6,6 @@ those of the file, so that every offset in it stays right.
 """
 
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
@@ -19,7 +18,7 @@ from PIL import Image
 from pixlate.errors import Unsupported
 from pixlate.images.codecs import jpeg, segments
 from pixlate.images.codecs.decode import as_stored, bounded, samples_of, upright
-from pixlate.images.codecs.encode import Encoded
+from pixlate.images.codecs.encode import Encoded, deflated
 from pixlate.images.codecs.segments import Page, Tag
 from pixlate.images.limits import BLOCK_BYTES
 from pixlate.images.metadata import exif, iptc, xmp
@@ -156,7 +155,7 @@ def encoded(picture: Picture, quality: int) -> Encoded:
     offsets, lengths = [], []
     for top in range(0, height, rows):
         differences = imagecodecs.delta_encode(samples[top : top + rows], axis=1)
-        strip = zlib.compress(differences.astype(samples.dtype.newbyteorder(order)).tobytes(), 4)
+        strip = deflated(differences.astype(samples.dtype.newbyteorder(order)).tobytes())
         offsets.append(append(block, strip))
         lengths.append(len(strip))
     fields: dict[int, Field | None] = dict.fromkeys(exif.unfit_for_tiff(main))
