@@ -3,7 +3,7 @@
 from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 import imagecodecs
 import numpy as np
@@ -99,7 +99,7 @@ def gif_file(picture: Picture, quality: int) -> Encoded:
 
 def deflated(data: bytes | NDArray[np.uint8]) -> bytes:
     """Return bytes packed as PNG and TIFF hold them: deflate with the frame of zlib."""
-    return bytes(imagecodecs.deflate_encode(data, level=LEVEL))
+    return bytes(imagecodecs.deflate_encode(cast(bytes, data), level=LEVEL))  # it takes any buffer
 
 
 def _with_resolution(metadata: Metadata) -> Metadata:
