@@ -30,7 +30,7 @@ def md5_of(index: int) -> str:
 
 def lines_of(count: int, settings: str) -> bytes:
     """Return the journal of a conversion of all objects."""
-    from pixlate.places.journal import Entry
+    from pixlate.places.entries import Entry
     from pixlate_fsspec.url import version_of
 
     lines = []

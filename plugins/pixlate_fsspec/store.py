@@ -39,7 +39,8 @@ class UrlStore:
         self._home = root.child(HOME)
         self._folders: dict[str, dict[str, Existing]] = {}
         self._listing = Lock()
-        self._merged = b""
+        self._merged = hashlib.sha256().digest()
+        """Of the journal as it was last read or written, which may be too large to keep."""
         self.notes: list[str] = []
 
     def __reduce__(self) -> tuple[type["UrlStore"], tuple[Url]]:
@@ -94,8 +95,9 @@ class UrlStore:
     def lines(self) -> bytes:
         """Return the lines of the journal and those beside it."""
         with refusing(str(self)):
-            beside, self._merged = self._entries(), self._read("journal.jsonl")
-        return self._merged + (b"\n" + beside if beside else b"")
+            beside, merged = self._entries(), self._read("journal.jsonl")
+        self._merged = hashlib.sha256(merged).digest()
+        return merged + (b"\n" + beside if beside else b"")
 
     def late_lines(self, known: Collection[str]) -> bytes:
         """Return the lines beside the journal, but those of known names."""
@@ -155,12 +157,13 @@ class UrlStore:
     def _merge(self, lines: bytes) -> None:
         """Write the journal, and remove the lines beside it and parts left over."""
         left = [self._home.child(f"{folder}/{name}") for folder in ("entries", "parts") for name in self._listed(folder) if _OWN.fullmatch(name)]
-        if lines != self._merged:
+        digest = hashlib.sha256(lines).digest()
+        if digest != self._merged:
             part = self.parts / "journal"
             part.write_bytes(lines)
             self._home.child("journal.jsonl").upload(part, False, self._home.child("parts/journal"))
             part.unlink()
-            self._merged = lines
+            self._merged = digest
         with ThreadPoolExecutor(_AT_ONCE, "url") as pool:
             list(pool.map(Url.remove, left))
         for folder in ("entries", "parts"):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import Any, ClassVar, Literal
@@ -186,7 +187,10 @@ class Url:
         self.fs.invalidate_cache(self.path)  # which holds the listing, too
         root = Root(self.fs, self.path, self.name)
         base = self.path.rstrip("/") + "/"
-        paths = sorted((path for path in found if path.startswith(base) and not path.endswith("/")), key=lambda path: path.replace("/", "\0"), reverse=True)
+        paths = [path for path in found if path.startswith(base) and not path.endswith("/")]
+        if any(_parts(first) > _parts(second) for first, second in pairwise(paths)):  # most stores list in order, and sorting takes memory
+            paths.sort(key=_parts)
+        paths.reverse()
         below = []
         while paths:
             path = paths.pop()
@@ -303,6 +307,11 @@ class Url:
 
     def _serial(self) -> AbstractContextManager[object]:
         return _FTP if self.protocol == "ftp" else nullcontext()
+
+
+def _parts(path: str) -> str:
+    """Return a text that sorts as the parts of a path do."""
+    return path.replace("/", "\0")
 
 
 def version_of(info: Mapping[str, Any]) -> Version:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,7 @@ def refuse_private(plan: Plan, device: str, machines: int = 1) -> None:
     """
     if ":" in device:
         raise PixlateError(f"expected --device auto, cpu, cuda or tensorrt with --engine ray, got {device}; Ray gives each worker its own GPU")
-    places: list[Place | Store] = [plan.store, *(job.place for job in plan.jobs)]
+    places: Iterator[Place | Store] = chain([plan.store], (job.place for job in plan.jobs))
     for place in places:
         if place.reach == "process":
             raise PixlateError(f"{place} is in the memory of this process, which no worker of a cluster can read; use --engine threads")

@@ -4,7 +4,7 @@ import sys
 import tempfile
 from collections import Counter, deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, redirect_stdout
 from dataclasses import replace
 from secrets import token_hex
@@ -61,27 +61,33 @@ class ClusterRun(Run):
         self.journal: Journal = sinks.journal
         self.cluster = cluster
         self._waiting: deque[Sequence[Order]] = deque()
+        """Orders that are submitted again."""
+        self._looking: deque[Future[Result | Order | None]] = deque()
+        self._ready: deque[Order] = deque()
+        """Orders that no worker has received."""
         self._kills: Counter[int] = Counter()
         self._count_workers()
 
     def _convert(self) -> None:
-        orders = self._settled()
-        try:
-            self._hand_out(orders)
-        except Exception as error:  # noqa: BLE001 - whatever Ray raises when it loses its cluster
-            if not self._stopping:
-                self.report.summary.stopped = f"the cluster was lost ({' '.join(str(error).split())[:200]}); the same command continues"
-
-    def _settled(self) -> list[Order]:
-        """Check every source and output; return the orders."""
-        orders: list[Order] = []
         with ThreadPoolExecutor(self.options.workers, "look") as pool:
-            for found in pool.map(self._look, range(len(self.plan.jobs)), self.plan.jobs):
-                if isinstance(found, Order):
-                    orders.append(found)
-                elif found is not None and not self._stopping:
-                    self._finish(found)
-        return orders
+            try:
+                self._hand_out(pool)
+            except Exception as error:  # noqa: BLE001 - whatever Ray raises when it loses its cluster
+                if not self._stopping:
+                    self.report.summary.stopped = f"the cluster was lost ({' '.join(str(error).split())[:200]}); the same command continues"
+                    self._stopping = True
+
+    def _look_ahead(self, pool: ThreadPoolExecutor, most: int) -> None:
+        """Check sources and outputs of the next images, so many that at most ``most`` are ready or being looked at, however long the plan is."""
+        while self._looking and self._looking[0].done():
+            found = self._looking.popleft().result()
+            if isinstance(found, Order):
+                self._ready.append(found)
+            elif found is not None and not self._stopping:
+                self._finish(found)
+        while not self._stopping and len(self._looking) + len(self._ready) < most and self._begun < len(self.plan.jobs):
+            self._looking.append(pool.submit(self._look, self._begun, self.plan.jobs[self._begun]))
+            self._begun += 1
 
     def _look(self, index: int, job: Job) -> Result | Order | None:
         if self._stopping:
@@ -92,26 +98,46 @@ class ClusterRun(Run):
         except Exception as error:  # noqa: BLE001 - one bad file must not stop the others
             return Result(job.source, job.name, "failed", reason_of(error))
 
-    def _hand_out(self, orders: Sequence[Order]) -> None:
-        """Submit the orders and collect the answers until nothing is left, or the workers have drained."""
-        share, lanes = self.cluster.share, self.cluster.lanes
-        at_once = max(1, min(AT_ONCE_GPU if share.gpus else AT_ONCE, len(orders) // (share.workers * 4)))
-        self._waiting.extend(orders[first : first + at_once] for first in range(0, len(orders), at_once))
+    def _next(self) -> Sequence[Order]:
+        """Return the orders of one task, fewer towards the end so that all workers end together; none where more images must be looked at first."""
+        if self._waiting:
+            return self._waiting.popleft()
+        share = self.cluster.share
+        unlooked = len(self.plan.jobs) - self._begun + len(self._looking)
+        at_once = max(1, min(AT_ONCE_GPU if share.gpus else AT_ONCE, (unlooked + len(self._ready)) // (share.workers * 4)))
+        if unlooked and len(self._ready) < at_once:
+            return []
+        return [self._ready.popleft() for _ in range(min(at_once, len(self._ready)))]
+
+    def _hand_out(self, pool: ThreadPoolExecutor) -> None:
+        """Look at the images, submit orders and collect the answers until nothing is left, or the workers have drained."""
+        share, lanes, ray = self.cluster.share, self.cluster.lanes, self.cluster.ray
+        most = 2 * AHEAD * (AT_ONCE_GPU if share.gpus else AT_ONCE) * share.workers
         draining = False
-        while self._waiting or any(lane.ready and lane.tasks for lane in lanes):
+        while True:
+            self._look_ahead(pool, most)
             if self._stopping:
                 self._waiting.clear()
+                self._ready.clear()
                 for lane in () if draining else lanes:
                     lane.stop()
                 draining = True
-            elif not lanes:
+            pending = bool(self._waiting or self._ready or self._looking)
+            if not pending and not any(lane.ready and lane.tasks for lane in lanes):
+                return
+            if not lanes and not self._stopping:
                 raise PixlateError(self.cluster.refused)
+            hungry = False
             for lane in lanes:
-                while lane.ready and self._waiting and len(lane.tasks) < AHEAD:
-                    lane.give(self._waiting.popleft())
+                while lane.ready and not self._stopping and len(lane.tasks) < AHEAD and (orders := self._next()):
+                    lane.give(orders)
+                hungry = hungry or (lane.ready and not lane.tasks)
             busy = {lane.tasks[0][0]: lane for lane in lanes if lane.tasks}
-            for answers in self.cluster.ray.wait(list(busy), timeout=_TICK)[0]:
-                self._step(busy[answers])
+            if self._looking and (hungry or not busy):
+                wait([self._looking[0]], timeout=_TICK)
+            if busy and ray.wait(list(busy), timeout=0 if hungry else _TICK)[0]:
+                for answers in ray.wait(list(busy), num_returns=len(busy), timeout=0)[0]:  # all that are ready: of a thousand workers, one at a time is slow
+                    self._step(busy[answers])
 
     def _step(self, lane: Lane) -> None:
         """Take what a worker has ready: its device, an answer, the end of a task, or the news that it was killed."""

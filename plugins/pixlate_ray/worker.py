@@ -21,7 +21,8 @@ from pixlate.convert.report import Report, Result
 from pixlate.convert.sheet import Row, Sheet
 from pixlate.errors import PixlateError
 from pixlate.inference.models import load_executors
-from pixlate.places.journal import Entry, Job, State, entry_of, give_name
+from pixlate.places.entries import Entry
+from pixlate.places.journal import Job, State, entry_of, give_name
 from pixlate.places.local import LocalStore
 from pixlate.plugin.manager import installed
 from pixlate.plugin.place import Store, Version

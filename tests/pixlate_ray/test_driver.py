@@ -114,8 +114,9 @@ class Ray:
     def put(self, value: bytes) -> bytes:
         return value
 
-    def wait(self, waiting: list[Any], timeout: float) -> tuple[list[Any], list[Any]]:
-        return waiting, []
+    def wait(self, waiting: list[Any], num_returns: int = 1, timeout: float = 0) -> tuple[list[Any], list[Any]]:
+        assert waiting
+        return waiting[:num_returns], waiting[num_returns:]
 
     def get(self, reference: Any) -> Any:
         if isinstance(reference, BaseException):
@@ -315,6 +316,36 @@ def test_a_conversion_that_lost_its_lease_stops(tmp_path: Path, start: Start, mo
     assert "another conversion has taken over" in summary.stopped
     assert 1 <= summary.converted <= 7
     assert summary.not_reached >= 33
+
+
+def test_a_long_folder_is_looked_at_while_it_is_converted_and_not_before(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "AT_ONCE", 2)
+    looked, most = [0], [0]
+    look = ClusterRun._look
+
+    def counted(self: ClusterRun, index: int, job: Job) -> object:
+        looked[0] += 1
+        return look(self, index, job)
+
+    def watch(report: Report) -> None:
+        most[0] = max(most[0], looked[0] - report.summary.converted)
+
+    monkeypatch.setattr(ClusterRun, "_look", counted)
+    assert start(folder(tmp_path / "in", 200), tmp_path / "out", watch=watch).converted == 200
+    assert looked[0] == 200
+    assert most[0] <= 2 * 2 * 2 * 2 + 2 * 2 * 2  # ready or being looked at, and given to the two workers
+
+
+def test_answers_of_many_workers_are_taken_together(tmp_path: Path, start: Start, ray: Ray, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, wait = [], ray.wait
+
+    def recorded(waiting: list[Any], num_returns: int = 1, timeout: float = 0) -> tuple[list[Any], list[Any]]:
+        asked.append(num_returns)
+        return wait(waiting, num_returns, timeout)
+
+    monkeypatch.setattr(ray, "wait", recorded)
+    assert start(folder(tmp_path / "in", 40), tmp_path / "out").converted == 40
+    assert 2 in asked
 
 
 def test_existing_outputs_are_not_submitted(tmp_path: Path, start: Start, ray: Ray) -> None:

@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import IO, Literal, Self
 
@@ -34,6 +34,9 @@ class Result:
     """Width and height of the source, in pixels."""
     output_size: tuple[int, int] | None = None
     """Width and height of the output, in pixels."""
+
+
+_FIELDS = tuple(item.name for item in fields(Result))
 
 
 @dataclass
@@ -119,7 +122,7 @@ class Report:
         """Record one result."""
         summary, self.last = self.summary, result
         self.progress.finish(result.source, result.source_size if result.status == "converted" else None)
-        self._write(("" if summary.not_reached == summary.planned else ",") + "\n" + json.dumps(asdict(result)))
+        self._write(("" if summary.not_reached == summary.planned else ",") + "\n" + json.dumps({name: getattr(result, name) for name in _FIELDS}))
         match result.status:
             case "converted":
                 summary.converted += 1

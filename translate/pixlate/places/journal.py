@@ -6,13 +6,16 @@ At a clean end the lines are sorted, so two conversions of one folder leave the 
 
 import hashlib
 import json
+import struct
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Literal, Protocol, Self
 
 from pixlate.errors import PixlateError
+from pixlate.places.entries import Entries, Entry
 from pixlate.places.paths import pair_name
 from pixlate.plugin.place import Existing, Failures, Place, Store, Version
 
@@ -43,31 +46,6 @@ class Job:
     def pair(self) -> str:
         """See :func:`pixlate.places.paths.pair_name`: its mask and its noise are those of this name."""
         return pair_name(PurePosixPath(self.relative)) if self.relative else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One finished file."""
-
-    name: str
-    """Path of the output, relative to the output folder."""
-    size: int
-    """Bytes of the output."""
-    sha256: str
-    """Digest of the output."""
-    source_size: int
-    """Bytes of the source."""
-    source_mtime: int
-    """When the source was last changed, in nanoseconds."""
-    settings: str
-    """Digest of the model and of the options that shape the output."""
-    md5: str = ""
-    """Second digest, which object stores know without sending the file; only of outputs of a store that keeps it."""
-
-    def line(self) -> bytes:
-        """Return it as the journal has it."""
-        fields = asdict(self)
-        return json.dumps(fields if self.md5 else {name: value for name, value in fields.items() if name != "md5"}).encode() + b"\n"
 
 
 class Outputs(Protocol):
@@ -102,7 +80,7 @@ class ReadOnlyJournal:
         self.store = store
         self.settings = settings
         self._versions = versions or {}
-        self._entries: dict[str, list[Entry]] = {}
+        self._entries = Entries()
         self._add(store.lines())
 
     def exists(self, name: str) -> bool:
@@ -125,18 +103,18 @@ class ReadOnlyJournal:
         entry = self._matching(job.name, existing)
         if entry is None:
             return "foreign"
-        self._entries[job.name] = [entry]
+        self._entries.keep(entry)
         if entry.settings != self.settings:
             return "other settings"
         return "finished" if source == Version(entry.source_size, entry.source_mtime) else "stale"
 
     def version(self, name: str) -> str:
         """Return which other version of the model made an output with these options, such as ``upscale-x4@1``; empty where none did."""
-        return next((self._versions[entry.settings] for entry in self._entries.get(name, []) if entry.settings in self._versions), "")
+        return next((self._versions[entry.settings] for entry in self._entries.of(name) if entry.settings in self._versions), "")
 
     def _matching(self, name: str, existing: Existing) -> Entry | None:
         """Return the newest entry that describes the file as it is; a crash before it got its name leaves one that does not."""
-        entries = [entry for entry in reversed(self._entries.get(name, [])) if entry.size == existing.size]
+        entries = [entry for entry in reversed(self._entries.of(name)) if entry.size == existing.size]
         if known := next((entry for entry in entries if entry.md5 and entry.md5 == existing.md5), None):
             return known
         try:
@@ -147,11 +125,9 @@ class ReadOnlyJournal:
 
     def _add(self, lines: bytes) -> None:
         """Take in the lines of a journal; one cut short or damaged by a crash is skipped."""
-        for line in lines.split(b"\n"):
-            with suppress(ValueError, TypeError, RecursionError):
-                entry = Entry(**json.loads(line.decode(errors="replace")))
-                if isinstance(entry.name, str) and entry not in (known := self._entries.setdefault(entry.name, [])):
-                    known.append(entry)
+        for line in BytesIO(lines):  # without a list of a million of them
+            with suppress(ValueError, TypeError, RecursionError, struct.error):
+                self._entries.add(Entry(**json.loads(line.decode(errors="replace"))))
 
 
 class Earlier:
@@ -219,7 +195,9 @@ class Journal(ReadOnlyJournal):
         try:
             with suppress(PixlateError):
                 self._add(self.store.late_lines(self._own))
-                lines = b"".join(entry.line() for name in sorted(self._entries) for entry in self._entries[name])
+                text = BytesIO()
+                text.writelines(entry.line() for name in self._entries for entry in self._entries.of(name))
+                lines = text.getvalue()
         finally:
             self.store.release(lines)
 
@@ -234,14 +212,14 @@ class Journal(ReadOnlyJournal):
         entry = entry_of(job, part, source, self.settings, self.store.shared)
         fresh = not self.exists(job.name)
         self.store.record(entry.name, entry.line())
-        self._entries[job.name] = [*self._entries.get(job.name, []), entry]
+        self._entries.add(entry)
         give_name(self.store, entry, part, fresh)
         self.adopt(entry)
 
     def adopt(self, entry: Entry) -> None:
         """Record the entry of a file that exists under its name."""
         self._own.add(entry.name)
-        self._entries[entry.name] = [entry]
+        self._entries.keep(entry)
 
 
 def give_name(store: Store, entry: Entry, part: Path, fresh: bool) -> None:

@@ -201,7 +201,7 @@ class LocalStore:
             if lines is not None:
                 with suppress(OSError):
                     self._home.rmdir("parts")
-                if lines != self.lines():
+                if not self._recorded(lines):
                     self._replace(lines)
 
     def record(self, name: str, line: bytes) -> None:
@@ -259,6 +259,15 @@ class LocalStore:
                 file.close()
                 raise
             file.close()  # replaced, by this conversion or by another one at its end
+
+    def _recorded(self, lines: bytes) -> bool:
+        """Return whether the journal has these lines, without reading it whole."""
+        at, view = self._file.seek(0), memoryview(lines)
+        while block := self._file.read(1 << 20):
+            if block != view[at : at + len(block)]:
+                return False
+            at += len(block)
+        return at == len(lines)
 
     def _replace(self, lines: bytes) -> None:
         """Write the journal under a temporary name, which then replaces the journal."""
