@@ -1,7 +1,8 @@
 """Speed and memory of ``pixlate convert``, as whole processes.
 
 - folder: images/s of ``pixlate convert`` on photographs, process start to end, over images/s of a bare ``session.run`` loop on arrays already
-  in memory; the two take turns, so that a machine that slows down slows both.
+  in memory; and, with the model loaded once, of the pipeline over its own model alone in the same process. Sides take turns, so that a machine that slows
+  down slows both.
 - generators: seconds of ``pixlate convert`` on 40 photographs at 256x256 with ResNet-9 and U-Net-256, process start to end, beside the usual way
   (``usual_way.py``) and a bare ``session.run`` loop, taking turns.
 - start: seconds of ``pixlate --help``, and of one small image converted.
@@ -11,6 +12,7 @@ Run: ``PIXLATE_DATA=... python benchmarks/bench_convert.py``
 """
 
 import argparse
+import json
 import shutil
 import sys
 import tempfile
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from common import TURNS, Figure, Turns, data, in_turns, save, timed
@@ -43,7 +46,11 @@ def main() -> None:
     parser.add_argument("--generators", nargs="*", default=["resnet-9", "unet-256"], help="generators to measure beside the usual way")
     parser.add_argument("--generator-images", type=int, default=40, help="photographs of the generator benchmark")
     parser.add_argument("--bare", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--within", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.within:
+        within(options.within[0], Path(options.within[1]), options.turns)
+        return
     if options.bare:
         bare(options.bare[0], Path(options.bare[1]))
         return
@@ -69,8 +76,12 @@ def folder(source: Path, work: Path, model: str, turns: int) -> tuple[dict[str, 
         return timed([*PIXLATE, "convert", source, out, "--model", model]).seconds
 
     seen = in_turns({"convert": convert, "loop": lambda: float(timed([sys.executable, __file__, "--bare", model, source]).output)}, turns)
-    row = {"model": model, "images": images, **seen.to_json()}
-    return row, [seen.times(f"`{model}`, {images} photographs: `convert` over a bare loop", "convert", "loop", **OF_BARE.get(model, {}))]
+    pipeline = in_one_process(model, source, turns)
+    row = {"model": model, "images": images, **seen.to_json(), "in_one_process": pipeline.to_json()}
+    return row, [
+        seen.times(f"`{model}`, {images} photographs: `convert` over a bare loop", "convert", "loop"),
+        pipeline.times(f"`{model}`, {images} photographs: the pipeline over its model alone in the same process", "convert", "loop", **OF_BARE.get(model, {})),
+    ]
 
 
 def generator(name: str, work: Path, images: int, turns: int) -> tuple[dict[str, Any], list[Figure]]:
@@ -102,13 +113,52 @@ def generator(name: str, work: Path, images: int, turns: int) -> tuple[dict[str,
     seen = Turns({**seen.seen, "loop": loops})
     with Image.open(out / "00000.png") as ours, Image.open(usual_out / "00000.png") as usual_picture:
         levels = int(np.abs(np.asarray(ours).astype(int) - np.asarray(usual_picture)).max())
-    row = {"model": name, "images": images, "largest_difference_levels": levels, **seen.to_json()}
+    pipeline = in_one_process(str(model), source, turns)
+    row = {"model": name, "images": images, "largest_difference_levels": levels, **seen.to_json(), "in_one_process": pipeline.to_json()}
     work_done = f"{TITLES[name]}, {images} photographs of 256x256: `convert` over"
     return row, [
         seen.times(f"{work_done} the usual way in float32", "convert", "usual way", **OVER_USUAL.get(name, {})),
         seen.times(f"{work_done} a bare process", "convert", "bare process"),
-        seen.times(f"{work_done} its loop alone", "convert", "loop", **OF_BARE.get(name, {})),
+        seen.times(f"{work_done} its loop alone", "convert", "loop"),
+        pipeline.times(
+            f"{TITLES[name]}, {images} photographs of 256x256: the pipeline over its model alone in the same process",
+            "convert",
+            "loop",
+            **OF_BARE.get(name, {}),
+        ),
     ]
+
+
+def in_one_process(model: str, source: Path, turns: int) -> Turns:
+    """Return the seconds of the pipeline and of its model alone, which take turns in a process of their own."""
+    return Turns(json.loads(timed([sys.executable, __file__, "--within", model, source, "--turns", str(turns)]).output))
+
+
+def within(model: str, source: Path, turns: int) -> None:
+    """Print the seconds of the pipeline, from plan to last file with its model loaded, and of that same model on arrays in memory, as JSON."""
+    import pixlate
+    from pixlate.inference.models import find, load_executors
+
+    options = pixlate.ConvertOptions(device="cpu")
+    translator = load_executors(find(model), options)[0].translator
+    arrays = [_pixels(path)[None] for path in sorted(source.iterdir())]
+
+    def convert() -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            return pixlate.convert(source, Path(folder) / "out", model, options).seconds
+
+    def loop() -> float:
+        started = time.perf_counter()
+        for array in arrays:
+            translator(array)
+        return time.perf_counter() - started
+
+    print(json.dumps(in_turns({"convert": convert, "loop": loop}, turns, warm_up=1).seen))
+
+
+def _pixels(path: Path) -> NDArray[np.uint8]:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 def bare(model: str, source: Path) -> None:
@@ -121,8 +171,7 @@ def bare(model: str, source: Path) -> None:
     name, levels = session.get_inputs()[0].name, session.get_inputs()[0].type == "tensor(uint8)"
     arrays = []
     for path in sorted(source.iterdir()):
-        with Image.open(path) as image:
-            pixels = np.asarray(image.convert("RGB"))
+        pixels = _pixels(path)
         arrays.append(pixels[None] if levels else np.ascontiguousarray((pixels.astype(np.float32) / 255).transpose(2, 0, 1)[None]))
     session.run(None, {name: arrays[0]})
     started = time.perf_counter()
