@@ -34,19 +34,20 @@ lint: .venv/dev
 
 # Speed and memory, in less than 30 minutes on two cores; needs PIXLATE_DATA. Both targets write benchmarks/results/*.json and draw benchmarks/README.md from them.
 bench: .venv/dev
-	$(BIN)/python benchmarks/bench_convert.py
-	$(BIN)/python benchmarks/bench_runner.py
-	$(BIN)/python benchmarks/bench_export.py
-	$(BIN)/python benchmarks/bench_serve.py
-	$(BIN)/python benchmarks/bench_large.py
-	$(BIN)/python benchmarks/bench_learning.py
+	$(BIN)/python benchmarks/bench_convert.py --images 16
+	$(BIN)/python benchmarks/bench_peers.py --images 16 --few 6
+	$(BIN)/python benchmarks/bench_export.py --images 6 --steps 150 --networks
+	$(BIN)/python benchmarks/bench_runner.py --models day-to-night
+	$(BIN)/python benchmarks/bench_serve.py --models upscale-x2 --images 16 --minutes 1
 	$(BIN)/python benchmarks/bench_train.py
 	$(BIN)/python benchmarks/page.py
 
-# How good the ready models are, on all pictures.
+# How good the ready models are, on all pictures, whether methods learn, and what large pictures cost.
 bench-quality: .venv/dev
 	$(BIN)/python benchmarks/bench_quality.py --all
 	$(BIN)/python benchmarks/bench_translation.py
+	$(BIN)/python benchmarks/bench_learning.py
+	$(BIN)/python benchmarks/bench_large.py
 	$(BIN)/python benchmarks/page.py
 
 # Trains the shipped models again, all or MODELS="day-to-night ..."; needs PIXLATE_DATA, and hours on two cores.

@@ -205,6 +205,7 @@ def main() -> None:
     save(
         "scale",
         {
+            "what": "plan, journal and report of many objects in a listed store in memory",
             "store": "names, sizes and checksums as S3 lists them, without latency",
             "rows": rows,
             "walk": walked,

@@ -73,7 +73,7 @@ def throughput(source: Path, model: str, options: argparse.Namespace) -> tuple[d
         return seconds
 
     def loop() -> float:
-        return float(timed([sys.executable, Path(__file__).with_name("bench_convert.py"), "--bare", model, source]).output)
+        return float(timed([sys.executable, Path(__file__).with_name("bare.py"), model, source]).output)
 
     seen = in_turns({"serve": answers, "loop": loop}, options.turns)
     centiles = statistics.quantiles(latencies, n=100)
