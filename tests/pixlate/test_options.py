@@ -89,7 +89,7 @@ from pixlate.options import AdversarialOptions, DataOptions, DegradedOptions, Pa
         (TrainingOptions, {"warm_up": -1}, "--warm-up of at least 0"),
         (TrainingOptions, {"average_decay": 1.0}, "--average-decay of at least 0 and below 1, got 1.0"),
         (TrainingOptions, {"gradient_clip": -0.5}, "--gradient-clip of at least 0, got -0.5"),
-        (TrainingOptions, {"precision": "16-true"}, "--precision to be one of 32-true, bf16-mixed, 16-mixed, got '16-true'"),
+        (TrainingOptions, {"precision": "16-true"}, "--precision to be one of 32-true, bf16-mixed, 16-mixed, auto, got '16-true'"),
         (TrainingOptions, {"device": "gpu"}, "--device auto, cpu, cuda or cuda:N, got 'gpu'"),
         (TrainingOptions, {"device": "cuda:"}, "--device auto, cpu, cuda or cuda:N, got 'cuda:'"),
         (TrainingOptions, {"device": "cpu:0"}, "--device auto, cpu, cuda or cuda:N, got 'cpu:0'"),

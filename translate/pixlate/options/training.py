@@ -53,8 +53,8 @@ class TrainingOptions:
     """Differentiable augmentation of the discriminators' inputs (DiffAugment, Zhao et al. 2020), for few images."""
     grow_from: int = 0
     """Side of the first patches, in source pixels; it doubles up to --patch over the first half of the run, and 0 starts with --patch."""
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    """Arithmetic of the forward and backward pass; weights stay in 32 bits."""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "auto"] = "32-true"
+    """Arithmetic of the forward and backward pass; weights stay in 32 bits. auto is bf16-mixed with --channels-last where the device gains by it, else 32-true: measured at the start, said, and kept in options.toml."""
     channels_last: bool = False
     """Whether images are stored channels last, which is mostly faster on GPUs, and with bf16-mixed on CPUs that multiply matrices of bfloat16 (AMX)."""
     compile: bool = False

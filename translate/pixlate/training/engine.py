@@ -23,6 +23,7 @@ from pixlate.plugin.metric import Metric
 from pixlate.system.signals import StopOnSignal
 from pixlate.training.checkpoint import keep_newest, load_newest, mark_best
 from pixlate.training.devices import everyones, gathered, leave_group, open_fabric, out_of_memory
+from pixlate.training.precision import require_compiler, suited
 from pixlate.training.recorder import Recorder
 from pixlate.training.run import CHECKPOINTS, LENGTH, OPTIONS, RunOptions, hold
 from pixlate.training.starting import take_over, weights_to_start_from
@@ -90,6 +91,13 @@ class Session:
     """One process's work on a run, from a start or a resume to its end or a signal."""
 
     def __init__(self, options: RunOptions, run: Path, fabric: Fabric, new: bool) -> None:
+        self.choice = ""
+        """What ``--precision auto`` chose when the run began, and why; a run that is resumed keeps it."""
+        if new and options.training.precision == "auto":
+            changes, self.choice = fabric.broadcast(suited(fabric.device))
+            options = replace(options, training=replace(options.training, **changes))
+        if options.training.compile:
+            require_compiler(fabric.device)
         self.options = options = options.with_facts()
         self.run, self.fabric = run, fabric
         with listed_as(options.listing):
@@ -109,6 +117,8 @@ class Session:
     def begin(self, tell: Teller) -> list[str]:
         """Start a new run: read what is held out, take over weights where requested, and write the options; return nothing to warn of."""
         training, trainer = self.options.training, self.trainer
+        if self.choice:
+            tell(self.choice)
         if training.start_from:
             tell(f"{take_over(trainer.gan, weights_to_start_from(training.start_from, trainer.gan))} from {training.start_from}")
             trainer.average.module.load_state_dict(trainer.gan.state_dict())
