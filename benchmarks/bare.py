@@ -8,7 +8,6 @@ Run: ``python benchmarks/bare.py MODEL SOURCE [--runtime openvino] [--arithmetic
 import argparse
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -64,14 +63,11 @@ def onnxruntime(path: str, threads: int, provider: str, arithmetic: str) -> tupl
     choices: dict[str, str] = {}
     if provider == "OpenVINOExecutionProvider":
         precision = {"float32": "f32", "bfloat16": "bf16"}[arithmetic]
-        with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:  # it takes OpenVINO's options from a file alone
-            json.dump({"CPU": {"INFERENCE_NUM_THREADS": str(threads), "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}}, file)
-        choices = {"device_type": "CPU", "load_config": file.name}
+        loaded = {"CPU": {"INFERENCE_NUM_THREADS": str(threads), "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}}
+        choices = {"device_type": "CPU", "load_config": json.dumps(loaded)}
     elif arithmetic != "float32":
         raise SystemExit(f"expected --arithmetic float32 with {provider}, got {arithmetic}; name --runtime openvino")
     session = onnxruntime.InferenceSession(path, settings, providers=[(provider, choices)])
-    if choices:
-        Path(choices["load_config"]).unlink()
     if session.get_providers()[0] != provider:
         raise SystemExit(f"expected ONNX Runtime to use {provider}, got {session.get_providers()}")
     given = session.get_inputs()[0]
