@@ -302,7 +302,8 @@ def test_dark_half(cases: Path, tmp_path: Path) -> None:
     """A CycleGAN of instance norm makes of tiles nearly what it makes of the whole."""
     import torch
 
-    from pixlate_cyclegan import CycleGANOptions, build
+    from pixlate_cyclegan import build
+    from pixlate_cyclegan.options import CycleGANOptions
     from pixlate_export.graph import finished
     from pixlate_export.tracing import trace
 

@@ -6,7 +6,7 @@ from pixlate.adversarial import AdversarialGAN, build_discriminator, build_gener
 from pixlate.losses import l1
 from pixlate.plugin.data import Batch
 from pixlate.plugin.gan import MAIN_GENERATOR, Images, Losses, Player, Verdicts
-from pixlate_cyclegan import CycleGANOptions
+from pixlate_cyclegan.options import CycleGANOptions
 
 BACK = "target_to_source"
 

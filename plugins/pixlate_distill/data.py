@@ -15,7 +15,7 @@ from pixlate.data.pixels import passing_over, read_pixels, size_of
 from pixlate.images.picture import to_8_bits
 from pixlate.plugin.data import Batch, Draw
 from pixlate.plugin.spec import ModelSpec
-from pixlate_distill import DistillData
+from pixlate_distill.options import DistillData
 from pixlate_distill.teacher import Lesson, Lessons, Teacher
 
 

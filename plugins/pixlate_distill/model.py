@@ -16,8 +16,9 @@ from pixlate.plugin.data import Batch
 from pixlate.plugin.gan import GAN, MAIN_GENERATOR, Images, Losses, Verdicts
 from pixlate.plugin.spec import ModelSpec, Provenance
 from pixlate.restoration import NORMS, build_critic, build_restorer, finished, sizes_of
-from pixlate_distill import COST, DistillOptions
+from pixlate_distill import COST
 from pixlate_distill.costs import network_costs
+from pixlate_distill.options import DistillOptions
 
 DEFAULT_SCALE = 4
 """Of a student without a teacher, as tests build one."""

@@ -25,7 +25,8 @@ from pixlate.inference.ready import named
 from pixlate.places.paths import digest_file, make_folders
 from pixlate.plugin.spec import ModelSpec
 from pixlate.system.user import cache_folder, tag
-from pixlate_distill import COST, DistillData
+from pixlate_distill import COST
+from pixlate_distill.options import DistillData
 
 UNSEEN = {"patch", "hold_out", "workers", "cache", "damaged", "transforms", "teacher", "cache_folder", "degrade_validation"} | {
     *("crops", "variants", "rescale", "teacher_sees")

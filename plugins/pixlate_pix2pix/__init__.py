@@ -1,50 +1,21 @@
 """Pix2Pix: translation learnt from pairs, with the ready model ``colour-drawing``, and ``sketch-to-photo`` as a demonstration."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import pixlate
-from pixlate.options import AdversarialOptions, AdversarialTraining, Groups, check_hed_layers, check_least, check_most, check_used
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from pixlate_pix2pix.model import Pix2Pix
+    from pixlate_pix2pix.options import Pix2PixOptions
 
 PIXLATE_API = 2
 
 
-@dataclass(frozen=True)
-class Pix2PixOptions(AdversarialOptions):
-    """U-Net-256 against a 70x70 PatchGAN that sees source and target; the defaults are the published ones (Isola et al. 2017)."""
-
-    whole: int = 0
-    """Side, in pixels, of the square at which the generator colours the whole picture, for line drawings of any size: their lines stay as they are; 0 translates each picture at its own size."""
-    l1_weight: float = 100.0
-    """Weight of the mean absolute difference from the target, on images in [-1, 1]."""
-    perceptual_weight: float = 0.0
-    """Weight of the distance of unit features of HED's trunk from the target's, whose weights come with pixlate[edges]; 20 is about as strong as --l1-weight 10."""
-    perceptual_layers: tuple[str, ...] = ("conv2_2", "conv3_3", "conv4_3")
-    """Layers of HED's trunk whose features are compared, conv1_1 to conv5_3."""
-    GROUPS: ClassVar[Groups] = {"Networks": ("whole",), "Losses": ("l1_weight", "perceptual_weight", "perceptual_layers")}
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_hed_layers(self.perceptual_layers)
-        check_least(self, l1_weight=0, perceptual_weight=0, whole=0)
-        check_most(self, whole=4096)
-        if self.whole and (self.channels_in, self.channels_out) != (3, 3):
-            raise pixlate.PixlateError(
-                f"expected --channels-in 3 and --channels-out 3 with --whole, got {self.channels_in} and {self.channels_out}; leave it out"
-            )
-        check_used(self, self.perceptual_weight > 0, "--perceptual-weight above 0", "perceptual_layers")
-        if self.perceptual_weight and self.channels_out != 3:
-            raise pixlate.PixlateError(f"expected --channels-out 3 with --perceptual-weight, got {self.channels_out}; leave the weight out")
-
-
-def build(options: Pix2PixOptions) -> "Pix2Pix":
+def build(options: "Pix2PixOptions") -> "Pix2Pix":
     """Return untrained networks; PyTorch is imported only here."""
     from pixlate_pix2pix.model import Pix2Pix
 
@@ -54,6 +25,9 @@ def build(options: Pix2PixOptions) -> "Pix2Pix":
 @pixlate.hookimpl
 def pixlate_methods() -> "Iterable[pixlate.Method]":
     """Offer ``pix2pix``."""
+    from pixlate.options import AdversarialTraining
+    from pixlate_pix2pix.options import Pix2PixOptions
+
     yield pixlate.Method(
         name="pix2pix",
         summary="Translation learnt from pairs: sources and targets that show the same",

@@ -13,7 +13,7 @@ from pixlate.losses import HEDDistance, l1, load_hed
 from pixlate.plugin.data import Batch
 from pixlate.plugin.gan import MAIN_GENERATOR, Images, Losses, Verdicts
 from pixlate.plugin.spec import ModelSpec
-from pixlate_pix2pix import Pix2PixOptions
+from pixlate_pix2pix.options import Pix2PixOptions
 from pixlate_pix2pix.whole_drawing import WholeDrawing
 
 

@@ -16,7 +16,7 @@ from pixlate.plugin.data import Batch
 from pixlate.plugin.gan import GAN, MAIN_GENERATOR, Images, Losses, Verdicts
 from pixlate.plugin.spec import ModelSpec
 from pixlate.restoration import NORMS, build_critic, build_restorer, finished, sizes_of
-from pixlate_srgan import SRGANOptions
+from pixlate_srgan.options import SRGANOptions
 
 
 class SRGAN(GAN):

@@ -18,8 +18,8 @@ from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.testing import make_photographs
 from pixlate.training.run import RunOptions
 from pixlate.training.trainer import Trainer
-from pixlate_cyclegan import CycleGANOptions, CycleGANTraining
 from pixlate_cyclegan.model import CycleGAN
+from pixlate_cyclegan.options import CycleGANOptions, CycleGANTraining
 
 Numbers = NDArray[np.float64]
 (METHOD,) = pixlate_cyclegan.pixlate_methods()

@@ -33,9 +33,9 @@ from pixlate.plugin.testing import check_method, make_photographs
 from pixlate.training.checkpoint import load_checkpoint
 from pixlate.training.engine import Progress, train
 from pixlate.training.run import RunOptions
-from pixlate_distill import DistillData, DistillOptions, DistillTraining
 from pixlate_distill.costs import SIDE, network_costs, translator_costs
 from pixlate_distill.data import TaughtImages
+from pixlate_distill.options import DistillData, DistillOptions, DistillTraining
 from pixlate_distill.teacher import Lessons, Teacher
 from pixlate_export.exporter import export_run
 from pixlate_export.from_onnx import export_model

@@ -19,8 +19,9 @@ from pixlate.plugin.spec import Provenance
 from pixlate.plugin.testing import check_method
 from pixlate_export.exporter import export_gan
 from pixlate_export.options import ExportOptions
-from pixlate_pix2pix import Pix2PixOptions, build
+from pixlate_pix2pix import build
 from pixlate_pix2pix.crop import Crop
+from pixlate_pix2pix.options import Pix2PixOptions
 from pixlate_pix2pix.whole_drawing import WholeDrawing, ink, paper_of
 
 SMALL = Pix2PixOptions(depth=3, channels=8, discriminator_channels=8, norm="instance", dropout=0.0, whole=32)

@@ -17,7 +17,7 @@ from pixlate.plugin.spec import Io, Precision
 from pixlate.plugin.testing import check_method
 from pixlate_export.exporter import export_network
 from pixlate_export.options import ExportOptions
-from pixlate_srgan import SRGANData, SRGANOptions
+from pixlate_srgan.options import SRGANData, SRGANOptions
 
 (METHOD,) = pixlate_srgan.pixlate_methods()
 OPTIONS = SRGANOptions(scale=1, network="msrresnet", tail="direct", channels=4, blocks=1, shrink=2, stages="pixel")

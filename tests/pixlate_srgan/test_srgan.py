@@ -18,7 +18,7 @@ from pixlate.networks.hed import HED, LAYERS
 from pixlate.networks.srresnet import MSRResNet, SRResNet
 from pixlate.plugin.testing import check_method
 from pixlate.training.schedules import Schedule
-from pixlate_srgan import SRGANOptions
+from pixlate_srgan.options import SRGANOptions
 
 (METHOD,) = pixlate_srgan.pixlate_methods()
 SMALL = SRGANOptions(scale=2, channels=8, blocks=1, discriminator_channels=4, perceptual_weight=0.0, second_pixel_weight=1.0)

@@ -12,7 +12,7 @@ import pixlate_srgan
 from pixlate.errors import PixlateError
 from pixlate.plugin.gan import MAIN_GENERATOR
 from pixlate.training.starting import take_over, weights_to_start_from
-from pixlate_srgan import SRGANOptions
+from pixlate_srgan.options import SRGANOptions
 
 
 @pytest.mark.parametrize("network", ["compact", "span"])

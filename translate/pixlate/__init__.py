@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from pixlate.convert import ConvertOptions, convert
 from pixlate.errors import DeviceLost, OutOfDeviceMemory, PixlateError
-from pixlate.options import AdversarialOptions, DataOptions, DegradedOptions, PairedOptions, TrainingOptions, UnpairedOptions
 from pixlate.plugin import hookimpl
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from pixlate.images import Picture
     from pixlate.inference.models import load
     from pixlate.inference.strength import blended
+    from pixlate.options import AdversarialOptions, DataOptions, DegradedOptions, PairedOptions, TrainingOptions, UnpairedOptions
     from pixlate.plugin.check import Check
     from pixlate.plugin.data import DataKind
     from pixlate.plugin.engine import Engine
@@ -36,6 +36,7 @@ _LAZY = {
     "images": ("Picture",),
     "inference.models": ("load",),
     "inference.strength": ("blended",),
+    "options": ("AdversarialOptions", "DataOptions", "DegradedOptions", "PairedOptions", "TrainingOptions", "UnpairedOptions"),
     "plugin.check": ("Check",),
     "plugin.data": ("DataKind",),
     "plugin.engine": ("Engine",),

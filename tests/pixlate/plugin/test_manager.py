@@ -5,7 +5,8 @@ import sys
 import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
-from importlib.metadata import Distribution, EntryPoint, PathDistribution
+from dataclasses import replace
+from importlib.metadata import EntryPoint, PathDistribution
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,14 @@ import pixlate
 from pixlate.convert.pipeline import THREADS
 from pixlate.plugin import hookspecs
 from pixlate.plugin.engine import Engine
-from pixlate.plugin.entries import entry_points
+from pixlate.plugin.entries import Plugin, entry_points
 from pixlate.plugin.manager import Plugins, installed
 from pixlate.plugin.method import Method
 from pixlate.plugin.metric import Metric
 from pixlate.plugin.model_card import ModelCard
 from pixlate.plugin.runtime import Runtime
 
-Install = Callable[..., tuple[EntryPoint, Distribution]]
+Install = Callable[..., tuple[EntryPoint, Plugin]]
 
 
 @pytest.fixture
@@ -29,17 +30,16 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Put a distribution of one module on the path, as pip would."""
     monkeypatch.syspath_prepend(str(tmp_path))
 
-    def put(name: str, code: str, version: str = "1.0", entry: str | None = None) -> tuple[EntryPoint, Distribution]:
+    def put(name: str, code: str, version: str = "1.0", entry: str | None = None) -> tuple[EntryPoint, Plugin]:
         module = f"module_{name.replace('-', '_')}"
         (tmp_path / f"{module}.py").write_text(f"import pixlate\n{code}")
         folder = tmp_path / f"{name}-{version}.dist-info"
         folder.mkdir()
         (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
         (folder / "entry_points.txt").write_text(f"[pixlate]\n{entry or name} = {module}\n")
-        distribution = PathDistribution(folder)
-        (point,) = distribution.entry_points
+        (point,) = PathDistribution(folder).entry_points
         monkeypatch.delitem(sys.modules, module, raising=False)
-        return point, distribution
+        return point, Plugin(point.name, name, version)
 
     return put
 
@@ -344,10 +344,10 @@ def test_two_plugins_of_one_name_are_both_loaded(install: Install) -> None:
 
 
 def test_a_module_of_two_entry_points_is_loaded_once(install: Install) -> None:
-    point, distribution = install("first", MODEL)
+    point, plugin = install("first", MODEL)
     again = EntryPoint("again", point.value, point.group)
     with pytest.warns(UserWarning, match=r"the plugin again \(first 1\.0\) is left out: its module is that of the plugin first \(first 1\.0\)"):
-        assert list(Plugins([(point, distribution), (again, distribution)]).offered(ModelCard)) == ["night"]
+        assert list(Plugins([(point, plugin), (again, replace(plugin, name="again"))]).offered(ModelCard)) == ["night"]
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 from cyclopts import App, CycloptsError, Parameter
 
-from pixlate.cli.config import Config, apply_preset, require_sound
+from pixlate.cli.checks import apply_preset, require_sound
 from pixlate.cli.help import Help
 from pixlate.convert.options import ConvertOptions
 from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.options.groups import headings
 from pixlate.plugin.entries import PluginWarning
 from pixlate.plugin.manager import installed
-from pixlate.plugin.place import FULL
 from pixlate.system.signals import StopOnSignal
 from pixlate.system.text import printable
 
@@ -71,6 +70,8 @@ def build_app(tokens: Sequence[str] = ()) -> App:
         if config is not None and not config.is_file():
             raise PixlateError(f"expected a TOML file for --config, but {config} is not there; check its path")
         if config is not None:
+            from pixlate.cli.config import Config
+
             app.config = (Config(config, must_exist=True), apply_preset, require_sound)
         return app(tokens, result_action="return_value", exit_on_error=False, print_error=False)
 
@@ -146,6 +147,8 @@ def _refused(error: OSError) -> int:
     if error.filename is not None:
         print(f"pixlate: {error.filename}: {error.strerror}; check the path, its permissions and the space on its disk", file=sys.stderr)
         return 2
+    from pixlate.plugin.place import FULL
+
     printing = isinstance(error, BrokenPipeError) or error.errno in FULL  # every file that is written has a name, so it is standard output
     if not printing or sys.stdout is None:
         raise error

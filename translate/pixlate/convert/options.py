@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -128,6 +127,8 @@ class ConvertOptions:
         """
         known = [item.name for item in fields(self)]
         for name in named.keys() - {*known, *_GONE}:
+            from difflib import get_close_matches
+
             near = get_close_matches(name, known, 1)
             raise PixlateError(
                 f"expected an option of pixlate.ConvertOptions, got {name}={named[name]!r}; {f'did you mean {near[0]}?' if near else 'see help(pixlate.ConvertOptions)'}"

@@ -2,7 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
-from importlib.metadata import Distribution, EntryPoint, distributions
+from importlib.metadata import EntryPoint, distributions
 
 from pluggy import HookImpl, HookimplOpts, PluginManager
 
@@ -84,16 +84,21 @@ class Hooks(PluginManager):
         return f"expected arguments among ({', '.join(arguments)}), got {', '.join(unknown)}" if unknown else ""
 
 
-def entry_points() -> list[tuple[EntryPoint, Distribution]]:
-    """Return the entry points of the group with their distributions; an installed distribution seen twice on the path counts once."""
-    seen: dict[tuple[str, str], tuple[EntryPoint, Distribution]] = {}
+def entry_points() -> list[tuple[EntryPoint, Plugin]]:
+    """Return the entry points of the group with what is known of them; an installed distribution seen twice on the path counts once."""
+    seen: dict[tuple[str, str], tuple[EntryPoint, Plugin]] = {}
     for distribution in distributions():
-        for entry in distribution.entry_points:
-            if entry.group == GROUP and "Name" not in distribution.metadata:
+        entries = [entry for entry in distribution.entry_points if entry.group == GROUP]
+        if not entries:
+            continue
+        metadata = distribution.metadata  # parsed each time it is asked for
+        for entry in entries:
+            if "Name" not in metadata:
                 where = distribution.locate_file("")
                 warnings.warn(
                     f"the plugin {entry.name} is left out: its distribution in {where} has no METADATA; install it again", PluginWarning, stacklevel=2
                 )
-            elif entry.group == GROUP:
-                seen.setdefault((distribution.name, entry.name), (entry, distribution))
-    return sorted(seen.values(), key=lambda pair: (pair[1].name, pair[0].name))
+            else:
+                name = metadata["Name"]
+                seen.setdefault((name, entry.name), (entry, Plugin(entry.name, name, metadata["Version"])))
+    return [seen[key] for key in sorted(seen)]

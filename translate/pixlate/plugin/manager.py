@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache, partial
-from importlib.metadata import Distribution, EntryPoint
+from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from pluggy import HookImpl
@@ -33,14 +33,13 @@ class Plugins:
     the core offers it keeps, image formats aside.
     """
 
-    def __init__(self, found: Iterable[tuple[EntryPoint, Distribution]]) -> None:
+    def __init__(self, found: Iterable[tuple[EntryPoint, Plugin]]) -> None:
         self.manager = Hooks(GROUP)
         self.manager.add_hookspecs(hookspecs)
         self.plugins: list[Plugin] = []
         self._left_out: dict[tuple[Plugin, str, str, int], LeftOut] = {}
         self._silent: set[HookImpl] = set()
-        for entry, distribution in found:
-            plugin = Plugin(entry.name, distribution.name, distribution.version)
+        for entry, plugin in found:
             try:
                 with asking():
                     module = entry.load()
