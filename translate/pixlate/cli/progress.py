@@ -5,14 +5,14 @@ import time
 from collections.abc import Callable
 from threading import Event, Lock, Thread
 from types import TracebackType
-from typing import Self
-
-from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from typing import TYPE_CHECKING, Self
 
 from pixlate.cli.periodic import EVERY, Periodic, duration
 from pixlate.convert.report import Report, Result
 from pixlate.system.text import printable
+
+if TYPE_CHECKING:
+    from pixlate.cli.bar import Bar
 
 _LOOK = 1.0
 """Seconds between two looks at whether a line is due."""
@@ -81,13 +81,18 @@ class Display:
 
     def __init__(self, model: str, quiet: bool, verbose: bool) -> None:
         model = model if len(model) <= _WIDEST else f"...{model[3 - _WIDEST :]}"
-        console = Console(stderr=True)
         self._verbose = verbose
         self._report: Report | None = None
-        self._bar = _Bar(model, lambda: self._report, console) if console.is_terminal and not quiet else None
-        self._lines = None if console.is_terminal or quiet else Lines(model, self._say)
+        terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._bar = self._made(model) if terminal and not quiet else None
+        self._lines = None if terminal or quiet else Lines(model, self._say)
         self._lock, self._ended = Lock(), Event()
         self._ticking = Thread(target=self._tick, name="progress", daemon=True)
+
+    def _made(self, model: str) -> "Bar":
+        from pixlate.cli.bar import Bar
+
+        return Bar(model, lambda: self._report)
 
     def __enter__(self) -> Self:
         if self._bar is not None:
@@ -121,25 +126,3 @@ class Display:
     def _tick(self) -> None:
         while self._lines is not None and not self._ended.wait(_LOOK):
             self._lines.tick()
-
-
-class _Bar(Progress):
-    """A bar of the pixels that are done, drawn several times a second."""
-
-    def __init__(self, model: str, report: Callable[[], Report | None], console: Console) -> None:
-        columns = (
-            TextColumn("{task.description}", markup=False),  # a path may hold brackets
-            BarColumn(24),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[status]}", markup=False),  # after the time elapsed, which would read as the time left
-        )
-        super().__init__(*columns, console=console)
-        self._model, self._of = model, report
-        self._task = self.add_task(f"loading {model} ...", total=None, status="")
-
-    def get_renderable(self) -> RenderableType:
-        """Return what is drawn, as things are now."""
-        report = self._of() if hasattr(self, "_of") else None
-        if report is not None:
-            self.update(self._task, description=self._model, total=1.0, completed=report.progress.fraction, status=status(report))
-        return super().get_renderable()

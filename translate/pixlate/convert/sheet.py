@@ -4,7 +4,7 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from pixlate.convert.report import Draft, Summary
 from pixlate.images import Picture, Pixels
@@ -67,6 +67,8 @@ class Sheet:
             summary.unwritten = self.draft.failed(error)
 
     def _drawn(self) -> Image.Image:
+        from PIL import ImageDraw, ImageFont
+
         height = MARGIN + sum(row[0].height + LABEL + MARGIN for row in self.rows.values())
         sheet = Image.new("RGB", (3 * MARGIN + 2 * CELL, height), "white")
         draw, font, top = ImageDraw.Draw(sheet), ImageFont.load_default(14), MARGIN

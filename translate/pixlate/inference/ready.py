@@ -2,7 +2,6 @@
 
 import tempfile
 import warnings
-from difflib import get_close_matches
 from pathlib import Path
 
 from pixlate.errors import PixlateError
@@ -84,6 +83,8 @@ def unknown(model: str, file: bool = True) -> str:
     """Return the sentence that refuses what is no ready model's name, nor a path where a ``file`` would do."""
     if lacking := unavailable(model):
         return lacking
+    from difflib import get_close_matches
+
     ready = cards()
     near = get_close_matches(model.partition("@")[0].lower(), ready, 1)
     there = "`pixlate convert --model` takes files" if not file and Path(model).is_file() else ""
