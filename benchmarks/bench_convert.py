@@ -2,13 +2,14 @@
 
 - ceiling: how near 200 photographs come to a bare loop of the same runtime over arrays in memory, which does nothing else (``bare.py``): the command's seconds of one photograph and
   of some give those of 200, start included; loop and command take turns, so that a machine that slows down slows both.
-- start: seconds of ``pixlate --help``, and of one small image converted.
+- start: seconds of ``pixlate --help``, of one small image through each shipped upscaler, and of one through a U-Net-256 whose digest is remembered.
 - memory: peak of 2,000 images of one size over that of 100.
 
 What people use instead is in ``bench_peers.py``. Run: ``PIXLATE_DATA=... python benchmarks/bench_convert.py``
 """
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
@@ -31,6 +32,8 @@ OF_BARE: dict[str, dict[str, float]] = {
     "resnet-9": {"required": 0.95, "aim": 0.98},
     "unet-256": {"required": 0.85, "aim": 0.9},
 }
+UPSCALERS = ("upscale-x2", "upscale-x4", "photo-x2", "photo-x4", "photo-x4-free")
+"""Shipped models that enlarge."""
 PIXLATE = [sys.executable, "-m", "pixlate"]
 
 
@@ -44,7 +47,7 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        figures = [*start(work), *memory(work)]  # first: a process begun by a large one counts as large
+        figures = [*memory(work), *start(work)]  # memory first: a process begun by a large one counts as large
         for model in options.models:
             for runtime, arithmetic in kinds():
                 row, figure = ceiling(model, work, max(2, options.images // (1 if model in NAMES else 4)), options.turns, runtime, arithmetic)
@@ -83,21 +86,21 @@ def generator(name: str, work: Path) -> Path:
 
 
 def start(work: Path) -> list[Figure]:
-    """Return the seconds of ``--help`` and of one small image."""
-    image = work / "small.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)).save(image)
-    outputs = (work / f"small-{number}" for number in count())
-    seen = in_turns(
-        {
-            "help": lambda: timed([*PIXLATE, "--help"]).seconds,
-            "image": lambda: timed([*PIXLATE, "convert", image, next(outputs), "--model", "upscale-x4"]).seconds,
-        },
-        9,
-        warm_up=1,  # fills the disk cache
-    )
+    """Return the seconds of ``--help``, and of one image through each shipped upscaler and a U-Net-256, whose file of 218 MB was read before."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed Pixlate is compiled
+    small, unet, outputs = work / "small.png", generator("unet-256", work), (work / f"first-{number}" for number in count())
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)).save(small)
+    square = pictures("unet-256", work / "unet-256-first", 1)
+
+    def first(source: Path, model: str | Path) -> float:
+        return timed([*PIXLATE, "convert", source, next(outputs), "--model", model, "--device", "cpu"]).seconds
+
+    sides = {model: partial(first, small, model) for model in UPSCALERS} | {"unet-256": partial(first, square, unet)}
+    seen = in_turns({"help": lambda: timed([*PIXLATE, "--help"]).seconds, **sides}, 9, warm_up=2)  # which fill the caches of the disk and of digests
     return [
         seen.seconds("`pixlate --help`", "help", required=0.2),
-        seen.seconds("one image of 64x48, `upscale-x4`, process start to end", "image", required=0.5),
+        *(seen.seconds(f"one image of 64x48, `{model}`, process start to end", model, required=0.5) for model in UPSCALERS),
+        seen.seconds("one photograph of 256x256, U-Net-256 of 218 MB, process start to end", "unet-256"),
     ]
 
 
