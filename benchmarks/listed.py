@@ -25,7 +25,7 @@ def name_of(index: int) -> str:
 
 def md5_of(index: int) -> str:
     """Return the checksum that the store says an object has."""
-    return f"{index:032x}"
+    return f"{index + 1:032x}"
 
 
 def lines_of(count: int, settings: str) -> bytes:
