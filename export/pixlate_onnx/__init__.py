@@ -15,18 +15,23 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 @pixlate.hookimpl
 def pixlate_runtimes() -> "Iterable[pixlate.Runtime]":
     """Offer ONNX Runtime for any file named ``*.onnx``."""
-    yield pixlate.Runtime("onnxruntime", (".onnx",), lambda: find_spec("onnxruntime") is not None, _open, _blend)
+    yield pixlate.Runtime(
+        "onnxruntime", (".onnx",), lambda: find_spec("onnxruntime") is not None, _open, _blend, ("cpu", "cuda", "tensorrt"), lambda: ("float32",)
+    )
 
 
 def _open(path: Path, device: str, arithmetic: str) -> "pixlate.Translator":
     from pixlate.system.signals import interruptible
     from pixlate_onnx.runner import OnnxTranslator
 
-    if arithmetic != "auto":
+    if arithmetic not in ("auto", "float32"):
+        raise pixlate.PixlateError(f"expected --arithmetic auto or float32 for ONNX Runtime, which computes as the file says, got {arithmetic}; leave it out")
+    translator = interruptible(lambda: OnnxTranslator(path, device))
+    if arithmetic == "float32" and translator.spec.precision in ("float16", "bfloat16"):
         raise pixlate.PixlateError(
-            f"expected the arithmetic auto for ONNX Runtime, which computes as the file says, got {arithmetic}; export it with --precision"
+            f"expected a file of float32 for --arithmetic float32, got one of {translator.spec.precision}, which ONNX Runtime computes in; leave it out"
         )
-    return interruptible(lambda: OnnxTranslator(path, device))
+    return translator
 
 
 def _blend(first: Path, second: Path, strength: float, device: str) -> "pixlate.Translator":

@@ -1,5 +1,6 @@
 """Opens a model file in ONNX Runtime and runs it: arrays in, arrays out, through bound device memory on GPUs; or says in one sentence why not."""
 
+import copy
 import hashlib
 import os
 import re
@@ -8,6 +9,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from pixlate.errors import DeviceLost, OutOfDeviceMemory, PixlateError
 from pixlate.plugin.spec import METADATA_KEY, ModelSpec
 from pixlate.system.cores import granted_cores
 from pixlate_onnx import providers
+from pixlate_onnx.program import Value, require_readable
 from pixlate_onnx.providers import Chosen
 
 HEAVY = frozenset({"Conv", "ConvTranspose", "Gemm", "InstanceNormalization", "MatMul"})
@@ -40,33 +43,26 @@ REMEMBERED = 16
 _SHRINK = "memory.enable_memory_arena_shrinkage"
 
 
-def open_session(path: Path, device: str, model: bytes = b"") -> tuple[onnxruntime.InferenceSession, Chosen]:
-    """Return a session on the device, as many threads as the container grants cores, and the device really used.
+def open_program(path: Path, device: str, model: bytes = b"") -> "Running":
+    """Open a file on a device, with as many threads as the container grants cores.
 
     ``model`` is run in place of the file, where it is given.
 
     Raises:
         PixlateError: The file is missing, damaged, not ONNX, too new, lacks its external data, or the device cannot be used.
     """
-    _require_readable(path)
+    require_readable(path)
     chosen = _with_engines(path, device, model) if device.startswith("tensorrt") else providers.choose(device)
     options = _options()
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "0" if chosen.gpu is None else "1")
-    session = _session(path, options, chosen.providers, chosen.device, model)
+    session = _session(path, options, chosen, model)
     if session.get_providers()[0] != chosen.providers[0][0]:
         raise PixlateError(
             f"expected ONNX Runtime to run on {chosen.device}, but it fell back to {session.get_providers()}; run `pixlate doctor`, or use --device cpu"
         )
     if chosen.gpu is not None:
         _require_on_gpu(path, session, chosen.device)
-    return session, chosen
-
-
-def reopened(path: Path, model: bytes, chosen: Chosen) -> onnxruntime.InferenceSession:
-    """Return a session of a model that was made of a file, on the device of the file's own session; raises as :func:`open_session`."""
-    options = _options()
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.fspath(path.parent))
-    return _session(path, options, chosen.providers, chosen.device, model)
+    return Running(path, session, chosen)
 
 
 def _options() -> onnxruntime.SessionOptions:
@@ -78,25 +74,13 @@ def _options() -> onnxruntime.SessionOptions:
     return options
 
 
-def _require_readable(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            empty = not file.read(1)
-    except OSError as error:
-        raise PixlateError(f"the model {path} cannot be read ({error.strerror}); check its path") from error
-    if empty:
-        raise PixlateError(f"the model file {path} is empty; download or export it again")
-
-
-def _session(
-    path: Path, options: onnxruntime.SessionOptions, wanted: tuple[tuple[str, dict[str, Any]], ...], device: str, model: bytes = b""
-) -> onnxruntime.InferenceSession:
+def _session(path: Path, options: onnxruntime.SessionOptions, chosen: Chosen, model: bytes = b"") -> onnxruntime.InferenceSession:
     name = os.fspath(path)
     source: str | bytes = model or name if name.isprintable() else path.read_bytes()  # external data is looked for beside a path, which must be Unicode
     try:
-        return onnxruntime.InferenceSession(source, options, providers=list(wanted), enable_fallback=0)
+        return onnxruntime.InferenceSession(source, options, providers=list(chosen.providers), enable_fallback=0)
     except Exception as error:
-        raise _explained(path, str(error), device) from error
+        raise _explained(path, str(error), chosen.device) from error
 
 
 def _explained(path: Path, text: str, device: str) -> PixlateError:
@@ -145,7 +129,8 @@ def _with_engines(path: Path, device: str, model: bytes = b"") -> Chosen:
     """Return TensorRT with a folder for the engines of this very model; says so where there are none yet, since building takes minutes."""
     folder = providers.engine_folder(hashlib.sha256(model or path.read_bytes()).hexdigest())
     plain = providers.choose(device)
-    metadata = _session(path, _options(), plain.providers[1:], plain.device, model).get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    plain = replace(plain, providers=plain.providers[1:])
+    metadata = _session(path, _options(), plain, model).get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     chosen = providers.choose(device, ModelSpec.from_json(metadata).precision if metadata else "float32", folder)
     if not any(folder.glob("*.engine")):
         warnings.warn(f"TensorRT builds an engine for each new size of {path.name}; this takes minutes, once, and is kept in {folder}", stacklevel=2)
@@ -153,24 +138,36 @@ def _with_engines(path: Path, device: str, model: bytes = b"") -> Chosen:
 
 
 class Running:
-    """Runs a session from any thread, on the GPU of a number or, where it is None, the CPU.
+    """A session that runs from any thread; see :class:`pixlate_onnx.program.Program`.
 
     On a GPU the batch is copied once into device memory that is kept for the next batch of its shape, and the result comes back in one copy. An
     arena would keep what the largest of all shapes needed, piece by piece: it is shrunk after the first run of each new shape.
-
-    Inputs that are the same in each run, and come last, are ``constants``. What runs in one that is made ``like`` another ends with it.
     """
 
-    def __init__(
-        self, session: onnxruntime.InferenceSession, gpu: int | None, device: str, constants: Sequence[NDArray[Any]] = (), like: "Running | None" = None
-    ) -> None:
-        self.session, self.device, self._constants = session, device, constants
-        self._kind, self._number = ("cpu", 0) if gpu is None else ("cuda", gpu)
-        self._inputs, self._output = [item.name for item in session.get_inputs()], session.get_outputs()[0].name
+    def __init__(self, path: Path, session: onnxruntime.InferenceSession, chosen: Chosen) -> None:
+        self.session, self.device, self._path, self._chosen = session, chosen.device, path, chosen
+        self.metadata: str = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY, "")
+        self.inputs, self.outputs = ([Value(item.name, item.type, item.shape) for item in items] for items in (session.get_inputs(), session.get_outputs()))
+        self._constants: Sequence[NDArray[Any]] = ()
+        self._kind, self._number = ("cpu", 0) if chosen.gpu is None else ("cuda", chosen.gpu)
         self._bound = threading.local()
-        self._active: set[onnxruntime.RunOptions] = set() if like is None else like._active
+        self._active: set[onnxruntime.RunOptions] = set()
         self._seen: deque[tuple[tuple[int, ...], ...]] = deque(maxlen=REMEMBERED)
-        self._shrunk = f"{'cpu' if gpu is None else 'gpu'}:{self._number}"
+        self._shrunk = f"{'cpu' if chosen.gpu is None else 'gpu'}:{self._number}"
+
+    def edited(self, model: bytes) -> "Running":
+        """Return a model that was made of this file, on its device."""
+        options = _options()
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.fspath(self._path.parent))
+        found = Running(self._path, _session(self._path, options, self._chosen, model), self._chosen)
+        found._active = self._active
+        return found
+
+    def given(self, constants: Sequence[NDArray[Any]]) -> "Running":
+        """Return the same session with its last inputs given."""
+        found = copy.copy(self)
+        found._constants, found._bound = constants, threading.local()
+        return found
 
     def __call__(self, *arrays: NDArray[Any]) -> NDArray[Any]:
         """Return what the session makes of a batch, given its inputs in their order.
@@ -187,15 +184,18 @@ class Running:
             self._seen.append(shapes)
         with self._running(arrays[0], new) as options:
             if self._kind == "cpu":
-                output: NDArray[Any] = self.session.run([self._output], dict(zip(self._inputs, arrays, strict=True)), options)[0]
+                output: NDArray[Any] = self.session.run([self.outputs[0].name], self._named(arrays), options)[0]
                 return output
             return self.bound(*arrays, options=options)
 
     def every(self, *arrays: NDArray[Any]) -> list[NDArray[Any]]:
         """Return all outputs, in their order; raises what a call raises."""
         with self._running(arrays[0], True) as options:
-            outputs: list[NDArray[Any]] = self.session.run(None, dict(zip(self._inputs, arrays, strict=True)), options)
+            outputs: list[NDArray[Any]] = self.session.run(None, self._named(arrays), options)
             return outputs
+
+    def _named(self, arrays: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        return {value.name: array for value, array in zip(self.inputs, arrays, strict=True)}
 
     def terminate(self) -> None:
         """End what runs here, in any thread, after the node it is at; it raises :class:`PixlateError` there."""
@@ -224,14 +224,14 @@ class Running:
             kept.shapes = None
             kept.values = [onnxruntime.OrtValue.ortvalue_from_numpy(array, self._kind, self._number) for array in arrays]
             kept.binding = self.session.io_binding()
-            for name, value in zip(self._inputs, kept.values, strict=True):
-                kept.binding.bind_ortvalue_input(name, value)
+            for item, value in zip(self.inputs, kept.values, strict=True):
+                kept.binding.bind_ortvalue_input(item.name, value)
             kept.shapes = shapes
         else:
             for value, array in zip(kept.values, arrays, strict=True):
                 value.update_inplace(array)
         kept.binding.clear_binding_outputs()
-        kept.binding.bind_output(self._output, self._kind, self._number)
+        kept.binding.bind_output(self.outputs[0].name, self._kind, self._number)
         self.session.run_with_iobinding(kept.binding, options)
         output: NDArray[Any] = kept.binding.get_outputs()[0].numpy()
         return output if self._kind != "cpu" else np.array(output)

@@ -9,11 +9,11 @@ from contextlib import ExitStack, redirect_stdout
 from dataclasses import replace
 from secrets import token_hex
 
+from pixlate.convert.choosing import loaded
 from pixlate.convert.conversion import Run, Sinks, Task
 from pixlate.convert.plan import settle
 from pixlate.convert.report import Result, Summary, reason_of
 from pixlate.errors import PixlateError
-from pixlate.inference.models import load_executors
 from pixlate.places.journal import Job, Journal
 from pixlate_ray import RayOptions
 from pixlate_ray.cluster import Cluster, Lane, connected, refuse_private
@@ -38,8 +38,8 @@ def run(task: Task, options: RayOptions) -> Summary:
         PixlateError: Ray is missing, the address does not answer, or the workers cannot convert.
     """
     refuse_private(task.plan, task.options.device)
-    spec = load_executors(task.model, replace(task.options, device="cpu"))[0].spec  # refuses what is no model; the workers have the device
-    task, _ = task.fitted(spec)
+    here, executors = loaded(replace(task, options=replace(task.options, device="cpu")), trial=False)  # refuses what is no model; the workers have the device
+    task, _ = replace(here, options=replace(here.options, device=task.options.device)).fitted(executors[0].spec)
     with ExitStack() as held:
         scratch = "" if options.address else held.enter_context(tempfile.TemporaryDirectory(prefix="pixlate-", ignore_cleanup_errors=True))
         ray = held.enter_context(connected(options.address))

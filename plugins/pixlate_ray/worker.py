@@ -94,7 +94,7 @@ class Parts:
         """Return ``new``: the driver has looked."""
         return "new"
 
-    def version(self, name: str) -> str:
+    def made_by(self, name: str) -> str:
         """Return nothing: the driver has looked."""
         return ""
 

@@ -151,7 +151,7 @@ def session() -> onnxruntime.InferenceSession:
 
 
 def test_runs_through_bound_memory_give_the_same_for_every_shape_and_thread(session: onnxruntime.InferenceSession) -> None:
-    running = Running(session, None, "cpu")
+    running = Running(Path("model.onnx"), session, Chosen("cpu", ()))
     failures: list[BaseException] = []
 
     def work(seed: int) -> None:
@@ -195,7 +195,7 @@ def failing(text: str) -> Callable[..., None]:
 def test_gpu_errors_are_distinguished_by_kind(
     text: str, kind: type[Exception], sentence: str, session: onnxruntime.InferenceSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running = Running(session, 0, "cuda:0")
+    running = Running(Path("model.onnx"), session, Chosen("cuda:0", ()))
     monkeypatch.setattr(running, "bound", failing(text))
     with pytest.raises(kind, match=sentence) as caught:
         running(np.zeros((1, 3, 2, 4), np.float32))

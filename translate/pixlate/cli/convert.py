@@ -103,11 +103,14 @@ def with_options(engine: Engine) -> Callable[..., int]:
 
 def _print_summary(summary: Summary, out: str | Path, options: ConvertOptions) -> None:
     speed = f" at {summary.converted / max(summary.seconds, 1e-9):.2f} images/s on {summary.device}" if summary.converted else ""
+    speed += f" with {summary.runtime}{'' if summary.arithmetic == 'auto' else f' in {summary.arithmetic}'}" if summary.converted and summary.choice else ""
     speed += f" {printable(summary.strength)}" if summary.converted and summary.strength else ""
     others = {"finished before": summary.finished_before, "skipped": summary.skipped, "failed": summary.failed, "not reached": summary.not_reached}
     counts = [f"{summary.converted} converted{speed}", *(f"{count} {what}" for what, count in others.items() if count)]
     _say(f"{', '.join(counts)}, into {printable(shown(out))}")
     _print_left_out(summary.ignored)
+    if summary.choice:
+        _say(f"chosen: {summary.choice}")
     for caution in summary.cautions:
         _say(f"note: {caution}")
     for note, count in summary.notes.items():
@@ -156,10 +159,12 @@ def _preview(sources: list[str | Path], out: str | Path, model: str, options: Co
         pixels += math.prod(item.output_size or (0,))
     seconds = None if quiet and not json else found.seconds()
     if json:
-        said = json_format.dumps({"model": identified(model), "strength": found.task.strength.strip()})[1:-1]
+        said = json_format.dumps({"model": identified(model), "strength": found.task.strength.strip(), "choice": found.task.choice})[1:-1]
         print(f'\n],\n{said},\n"left_out": {json_format.dumps(plan.ignored)},\n"seconds": {json_format.dumps(seconds)},\n"exit_code": {1 if failed else 0}}}')
     elif not quiet:
         _print_left_out(plan.ignored)
+        if found.task.choice:
+            _say(f"chosen: {found.task.choice}")
         for caution in [*found.task.strength_cautions(), *plan.cautions]:
             _say(f"note: {caution}")
         if found.unknown:

@@ -8,8 +8,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
-from pixlate.convert.options import ConvertOptions
+from pixlate.convert.options import Arithmetic, ConvertOptions
 from pixlate.convert.plan import Plan, make_plan, refuse_replaced, refuse_unwritable
 from pixlate.convert.report import Report, Result, reason_of
 from pixlate.convert.sheet import Sheet
@@ -20,7 +21,7 @@ from pixlate.images.formats import writable
 from pixlate.images.write import require_held
 from pixlate.inference.conditions import ImageConditions
 from pixlate.inference.files import digest_model, files_of_model
-from pixlate.inference.models import find
+from pixlate.inference.models import find, runtimes_for
 from pixlate.inference.pictures import refuse_opacity_through
 from pixlate.inference.ready import identified, identified_if_any, other_versions
 from pixlate.inference.strength import NOTHING_NOTE, SAME_NOTE, described, system_used
@@ -63,6 +64,8 @@ class Task:
     """Whether sizes are read ahead from headers, so that the time left is known."""
     system: str = ""
     """What pictures say made them."""
+    choice: str = ""
+    """Why it runs in the runtime and arithmetic of its options, where the user has left that open and there is something to say."""
 
     def fitted(self, spec: ModelSpec) -> "tuple[Task, ImageConditions]":
         """Return the task without the conditions that are given their default, and the conditions of its images, once its plan is known to be possible.
@@ -83,9 +86,18 @@ class Task:
         options = replace(options, set=conditions.texts)
         return replace(self, options=options, settings=settings_digest(self.path, options)), conditions
 
-    def _versions(self) -> dict[str, str]:
-        """Return the names of the other versions of a ready model, by the settings that they would have with these options."""
-        return {settings_digest(path, self.options): name for name, path in other_versions(self.model).items()}
+    def _others(self) -> dict[str, str]:
+        """Return how to go on with what another version of a ready model, or another runtime or arithmetic, has made, by the settings that they would have."""
+        ways = [(runtime.name, arithmetic) for runtime in runtimes_for(self.path) for arithmetic in get_args(Arithmetic) if arithmetic != "auto"]
+        named = {way: replace(self.options, runtime=way[0], arithmetic=way[1]) for way in ways}
+        others = {
+            settings_digest(self.path, options): f"{way[0]} in {way[1]}; go on with --runtime {way[0]} --arithmetic {way[1]}" for way, options in named.items()
+        }
+        return others | {
+            settings_digest(path, options): f"{name}, which is another version of the model; go on with --model {name}"
+            for name, path in other_versions(self.model).items()
+            for options in (self.options, *named.values())
+        }
 
     @property
     def strength(self) -> str:
@@ -106,11 +118,12 @@ class Task:
             report.out = str(self.plan.store)
             report.summary.strength = self.strength.strip()
             report.summary.model = identified(self.model)
+            report.summary.runtime, report.summary.arithmetic, report.summary.choice = self.options.runtime, self.options.arithmetic, self.choice
             report.summary.cautions += self.strength_cautions()
             sheet = Sheet(self.options.sheet, f"{identified(self.model)}{self.strength}") if self.options.sheet else None
             if sheet is not None:
                 held.callback(sheet.draft.drop)
-            yield Sinks(held.enter_context(Journal(self.plan.store, self.settings, self._versions())), report, sheet)
+            yield Sinks(held.enter_context(Journal(self.plan.store, self.settings, self._others())), report, sheet)
             if sheet is not None:
                 sheet.save(report.summary)
 
@@ -145,11 +158,19 @@ def settings_digest(model: Path, options: ConvertOptions) -> str:
         "mask": None if options.mask is None else str(options.mask.absolute()),
         "seed": options.seed,
         "lossless": options.lossless,
+        "way": _way(model, options),
         "strength": None if options.strength in (None, 1) and options.blend_with is None else repr(float(options.strength or 0)),
         "blend_with": None if options.blend_with is None else digest_model(find(options.blend_with)),
     }
     shaping |= {name: value for name, value in given.items() if value}
     return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _way(model: Path, options: ConvertOptions) -> str:
+    """Return runtime and arithmetic, as far as an output is not what the first runtime makes of the file as it is."""
+    runtimes = runtimes_for(model)
+    first = options.runtime == "auto" or (bool(runtimes) and options.runtime == runtimes[0].name)
+    return "" if first and options.arithmetic in ("auto", "float32") else f"{options.runtime} {options.arithmetic}"
 
 
 class Run:

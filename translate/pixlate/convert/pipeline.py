@@ -10,6 +10,7 @@ from queue import Empty, SimpleQueue
 from secrets import token_hex
 from threading import Condition
 
+from pixlate.convert.choosing import loaded
 from pixlate.convert.conversion import Run, Sinks, Task
 from pixlate.convert.plan import settle
 from pixlate.convert.report import Result, Summary, reason_of
@@ -21,7 +22,7 @@ from pixlate.images.write import require_held, require_sides
 from pixlate.inference.batcher import Abandoned, Batcher, Ticket
 from pixlate.inference.conditions import ImageConditions
 from pixlate.inference.executor import Executor
-from pixlate.inference.models import load_executors, split_devices
+from pixlate.inference.models import split_devices
 from pixlate.inference.pictures import channels_made, from_model, opacity_to_model, refuse_colour, to_model, with_origin, without_pixels
 from pixlate.inference.strength import blend
 from pixlate.places.journal import Job
@@ -272,10 +273,11 @@ class Conversion(Run):
             notes = write_picture(picture, part, job.format, quality=self.options.quality, lossless=self.options.lossless, formats=self.formats)
             if self.sheet is not None:
                 self.sheet.add(job.name, read.picture, picture)
-            sizes = [(pixels.shape[1], pixels.shape[0]) for pixels in (read.picture.pixels, picture.pixels)]
+            size, made = ((pixels.shape[1], pixels.shape[0]) for pixels in (read.picture.pixels, picture.pixels))
             self.journal.finish(job, part, read.version)
             tiled = self._executors[0].notes(*read.picture.pixels.shape[:2])
-            result = Result(job.source, job.name, "converted", "", (*job.notes, *picture.notes, *tiled, *notes), *sizes)
+            notes = (*job.notes, *picture.notes, *tiled, *notes)
+            result = Result(job.source, job.name, "converted", "", notes, size, made, self._executors[0].arithmetic(output.dtype))
         except Closed:
             result = None
         except BaseException as error:  # noqa: BLE001 - one bad file, or a bug in an encoder, must not stop the others, nor leave them waiting
@@ -294,7 +296,7 @@ class ThreadsOptions:
 
 def run_threads(task: Task, _: ThreadsOptions) -> Summary:
     """Convert in this process."""
-    executors = load_executors(task.model, task.options)
+    task, executors = loaded(task)
     task, conditions = task.fitted(executors[0].spec)
     with task.open_sinks() as sinks:
         device = task.options.device

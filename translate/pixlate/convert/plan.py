@@ -88,11 +88,8 @@ def settle(job: Job, source: Version, outputs: Outputs, on_exists: OnExists) -> 
         return None
     if state == "finished":
         return Result(job.source, job.name, "finished before")
-    if state == "other settings" and (version := outputs.version(job.name)):
-        reason = (
-            f"the output exists, made with {version}, which is another version of the model; go on with --model {version}, choose another folder, "
-            "or --on-exists overwrite to replace it"
-        )
+    if state == "other settings" and (made_by := outputs.made_by(job.name)):
+        reason = f"the output exists, made with {made_by}, choose another folder, or --on-exists overwrite to replace it"
     elif state == "other settings":
         reason = "the output exists, made with another model or other options; choose another folder, or --on-exists overwrite to replace it"
     else:

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pixlate.convert.choosing import loaded
 from pixlate.convert.conversion import planned
 from pixlate.convert.options import ConvertOptions
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile
 from pixlate.images.formats import writable
 from pixlate.images.write import require_held
-from pixlate.inference.models import load_executors
 from pixlate.inference.speed import measured_speed
 from pixlate.places.journal import Job, ReadOnlyJournal
 
@@ -53,8 +53,7 @@ class DryRun:
     """
 
     def __init__(self, sources: Sequence[str | Path], out: str | Path, model: str | Path, options: ConvertOptions) -> None:
-        task = planned(sources, out, model, options)
-        self.executors = load_executors(model, options)
+        task, self.executors = loaded(planned(sources, out, model, options))
         self.task, _ = task.fitted(self.executors[0].spec)
         self._records = ReadOnlyJournal(self.task.plan.store, self.task.settings)
         self._work = 0

@@ -34,6 +34,8 @@ class Result:
     """Width and height of the source, in pixels."""
     output_size: tuple[int, int] | None = None
     """Width and height of the output, in pixels."""
+    arithmetic: str = ""
+    """What it was computed in, such as ``float32``."""
 
 
 _FIELDS = tuple(item.name for item in fields(Result))
@@ -61,6 +63,12 @@ class Summary:
     interrupted: bool = False
     seconds: float = 0.0
     device: str = ""
+    runtime: str = ""
+    """What ran the model, or ``auto`` where there was nothing to choose from."""
+    arithmetic: str = ""
+    """What was asked of it: ``auto`` for that of the file; the arithmetic of each file is in the report."""
+    choice: str = ""
+    """What was measured where the user left runtime or arithmetic open, or where the choice is from."""
     model: str = ""
     """The ready model with its version, such as ``upscale-x4@2``, or the path of a file."""
     strength: str = ""

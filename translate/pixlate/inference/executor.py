@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from pixlate.inference.conditions import NONE, Arrays, stacked
 from pixlate.inference.sizes import Samples, fill, least_tile, pad, round_up, spans
 from pixlate.inference.statistics import MOST_MEASURED, measured_pixels, measures, shared
 from pixlate.inference.tiles import Canvas, Tiles
-from pixlate.plugin.translator import FixedSize, Interruptible, Translator
+from pixlate.plugin.translator import Computing, FixedSize, Interruptible, Translator
 
 AUTO_TILE = {"cpu": 1024, "gpu": 2048}
 """Side of a tile, in source pixels, where the user names none: about 1.5 GB of features on the CPU."""
@@ -62,10 +62,11 @@ class Executor:
         self._bucket = AUTO_BUCKET[kind] if bucket == "auto" else 1 if bucket == "off" else bucket
         self._fitting_pixels = math.inf
         self._least = least_tile(self.spec)
-        self._fixed = translator.fixed_size if isinstance(translator, FixedSize) else None
-        if self._fixed is not None:
+        self.fixed_size = translator.fixed_size if isinstance(translator, FixedSize) else None
+        """Height and width, where the model takes images of one size alone."""
+        if self.fixed_size is not None:
             if tile != "auto":
-                size = f"{self._fixed[1]}x{self._fixed[0]}"
+                size = f"{self.fixed_size[1]}x{self.fixed_size[0]}"
                 raise PixlateError(f"expected --tile auto for a model that takes images of {size} alone, got {tile}; leave it out")
             tile, self._bucket = "off", 1
         if self.spec.whole:
@@ -91,8 +92,8 @@ class Executor:
 
     def shape(self, height: int, width: int) -> tuple[int, int]:
         """Return the size at which an image is run: sides that are not cut into tiles are padded to the bucket."""
-        if self._fixed is not None:
-            return max(height, self._fixed[0]), max(width, self._fixed[1])
+        if self.fixed_size is not None:
+            return max(height, self.fixed_size[0]), max(width, self.fixed_size[1])
         most = math.inf if self._tile is None else self._tile
         raised = [min(round_up(side, self._bucket), most) if side <= most else side for side in (height, width)]
         return int(raised[0]), int(raised[1])
@@ -123,13 +124,17 @@ class Executor:
 
     def notes(self, height: int, width: int) -> tuple[str, ...]:
         """Return what the user should know of how an image of a size is run: that it is cut into tiles which are not exact."""
-        if self._fixed is not None and (height, width) != self._fixed:
+        if self.fixed_size is not None and (height, width) != self.fixed_size:
             how = "cut into tiles of" if self._tile_of(height, width) else "padded to"
-            return (f"{how} {self._fixed[1]}x{self._fixed[0]} pixels, the one size that the model takes; export it with free sides for any other",)
+            return (f"{how} {self.fixed_size[1]}x{self.fixed_size[0]} pixels, the one size that the model takes; export it with free sides for any other",)
         if self._tile_of(height, width) is None or self.spec.tiling_exact:
             return ()
         how = MEASURED_NOTE if self._measures else OWN_NOTE if self.spec.norm == "per-image" else BLENDED_NOTE
         return (f"{how}; --tile off runs it whole",)
+
+    def arithmetic(self, kind: "np.dtype[Any]") -> str:
+        """Return what images of a type are computed in, such as ``float32``."""
+        return self.translator.arithmetic(kind) if isinstance(self.translator, Computing) else self.spec.precision
 
     def limit_tile(self, side: int) -> None:
         """Cut large images into tiles of at most about that side from now on, where they are cut at all."""
@@ -138,8 +143,8 @@ class Executor:
 
     def _tile_of(self, height: int, width: int) -> tuple[int, int] | None:
         """Return height and width of the tiles into which an image of a size is cut, or None where it runs whole."""
-        if self._fixed is not None:
-            return self._fixed if height > self._fixed[0] or width > self._fixed[1] else None
+        if self.fixed_size is not None:
+            return self.fixed_size if height > self.fixed_size[0] or width > self.fixed_size[1] else None
         if self._tile is None or max(height, width) <= self._tile:
             return None
         side = max(self._tile // self.spec.multiple * self.spec.multiple, self._least)  # one that a model of this multiple and context takes
@@ -171,7 +176,7 @@ class Executor:
         Raises:
             PixlateError: Even one small tile, or with ``off`` the whole image, does not fit into the device's memory.
         """
-        if self._fixed is not None:
+        if self.fixed_size is not None:
             given = [{name: value[index] for name, value in conditions.items()} for index in range(len(pixels))]
             return np.stack(self.translate(list(pixels), before_each, given, on_tile))
         return self._outputs(pixels, [pixels.shape[1:3]] * len(pixels), before_each, conditions, on_tile or (lambda _: None))
@@ -187,7 +192,7 @@ class Executor:
         try:
             return self._batched(pixels, [math.prod(size) for size in sizes], before_each, conditions, counted, self.translator)
         except OutOfDeviceMemory as error:
-            if self._fixed is not None:
+            if self.fixed_size is not None:
                 raise PixlateError(f"the memory of {self.translator.device} does not hold the model's {width}x{height}; use --device cpu") from error
             if self._tile is None:
                 raise PixlateError(
@@ -275,7 +280,7 @@ class Executor:
 
     def _shrink_tile(self, failed: int, error: OutOfDeviceMemory) -> None:
         """Halve the tile after one of ``failed`` pixels did not fit."""
-        if failed <= self._least or self._fixed is not None:
+        if failed <= self._least or self.fixed_size is not None:
             raise PixlateError(f"the memory of {self.translator.device} does not hold even a tile of {failed} pixels; free some or use --device cpu") from error
         self._tile = max(failed // 2, self._least)
 

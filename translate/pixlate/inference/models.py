@@ -1,5 +1,6 @@
 """From a model's name or path to a translator, and to one that runs on each device."""
 
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,40 +37,86 @@ def find(model: str | Path) -> Path:
 
 
 def load(
-    model: str | Path, device: str = "auto", arithmetic: str = "auto", *, blend_with: str | Path | None = None, strength: float | None = None
+    model: str | Path,
+    device: str = "auto",
+    arithmetic: str = "auto",
+    *,
+    runtime: str = "auto",
+    blend_with: str | Path | None = None,
+    strength: float | None = None,
 ) -> Translator:
     """Return a translator for a ready model's name or a model file; warn of each plugin that failed on it before another opened it.
 
     Args:
         model: A name that ``pixlate models`` lists, or a path.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; one named explicitly is used or refused.
-        arithmetic: ``auto`` for that of the file, or one that the runtime knows; one named explicitly is used or refused.
+        arithmetic: ``auto`` for that of the file, or one that a runtime offers, such as ``bfloat16``; one named explicitly is used or refused.
+        runtime: ``auto`` for the first that takes the file and has the arithmetic, or the name of one, such as ``openvino``.
         blend_with: A name or path of another file of the same network and spec, both of float32: each weight is interpolated between the two.
         strength: With ``blend_with``, how much of ``model`` is in the weights, from 0 to 1; without it, of its output in the result: see
             :func:`pixlate.blended`.
 
     Raises:
-        PixlateError: No such model, no plugin opens the file, the device or arithmetic cannot be used, or the two files are not of one network.
+        PixlateError: No such model, no plugin opens the file, the device, arithmetic or runtime cannot be used, or the two files are not of one network.
     """
     check_strength(strength, blend_with, name="strength")
     path = find(model)
     if strength is None or blend_with is None:
-        translator = _loaded(path, device, arithmetic)
+        translator = _loaded(path, device, arithmetic, runtime)
         return translator if strength is None else blended(translator, strength)
     if arithmetic != "auto":
         raise PixlateError(f"expected the arithmetic auto for two files that are blended, got {arithmetic}; leave it out")
-    return _interpolated(path, find(blend_with), strength, device)
+    return _interpolated(path, find(blend_with), strength, device, runtime)
 
 
-def _loaded(path: Path, device: str, arithmetic: str) -> Translator:
+def runtimes_for(path: Path, device: str = "auto") -> list[Runtime]:
+    """Return the runtimes that take a file, and know a device of that kind, in the order in which they are asked."""
+    kind = re.split("[:.]", device.lower())[0]
+    return [
+        runtime
+        for runtime in installed().offered(Runtime).values()
+        if path.suffix.lower() in runtime.suffixes and (kind == "auto" or not runtime.devices or kind in runtime.devices)
+    ]
+
+
+def arithmetics_of(runtime: Runtime) -> tuple[str, ...]:
+    """Return what a runtime offers on this machine beside ``auto``; nothing where its library is missing or does not load."""
+    try:
+        return runtime.arithmetics() if runtime.available() else ()
+    except Exception as error:  # noqa: BLE001 - whatever a library raises, the others can still be used
+        warnings.warn(f"the runtime {runtime.name} is left out ({' '.join(str(error).split())[:200]})", stacklevel=2)
+        return ()
+
+
+def _asked(path: Path, device: str, arithmetic: str, runtime: str) -> list[Runtime]:
+    """Return the runtimes that may open a file, refuse a name that none has."""
+    taking = runtimes_for(path)
+    if runtime != "auto":
+        chosen = [each for each in taking if each.name == runtime]
+        if not chosen:
+            names = ", ".join(each.name for each in taking)
+            raise PixlateError(
+                f"expected --runtime auto{names and ', '}{names} for {path.name}, got {runtime!r}; "
+                f"{installed().why('runtime', runtime) or ('choose one of these' if names else 'leave it out')}"
+            )
+        return chosen
+    if arithmetic != "auto" and any(each.arithmetics is not tuple for each in taking):
+        offered = {each.name: arithmetics_of(each) for each in taking}
+        if not any(arithmetic in each for each in offered.values()):
+            here = "; ".join(f"{name}: {', '.join(each) or 'not installed'}" for name, each in offered.items())
+            raise PixlateError(f"expected --arithmetic that a runtime offers on this machine ({here}), got {arithmetic}; leave it out, or run `pixlate doctor`")
+        taking = [each for each in taking if arithmetic in offered[each.name]]
+    fitting = [each for each in taking if each in runtimes_for(path, device)]
+    return fitting or taking
+
+
+def _loaded(path: Path, device: str, arithmetic: str, named: str) -> Translator:
     """Return a translator of a file."""
     failures: list[str] = []
     lacking = []
-    for runtime in installed().offered(Runtime).values():
-        if path.suffix.lower() not in runtime.suffixes:
-            continue
+    for runtime in _asked(path, device, arithmetic, named):
         try:
-            if not runtime.available():
+            if named == "auto" and not runtime.available():
                 lacking.append(runtime.name)
             elif _is_translator(found := runtime.open(path, device, arithmetic)):
                 return _opened(found, path, failures)
@@ -95,9 +142,9 @@ def _loaded(path: Path, device: str, arithmetic: str) -> Translator:
     raise PixlateError(f"no installed plugin opens {path}; expected a file such as model.onnx: install the plugin that made it")
 
 
-def _interpolated(path: Path, other: Path, strength: float, device: str) -> Translator:
+def _interpolated(path: Path, other: Path, strength: float, device: str, named: str) -> Translator:
     """Return a translator of weights between those of two files."""
-    for runtime in installed().offered(Runtime).values():
+    for runtime in _asked(path, device, "auto", named):
         if {path.suffix.lower(), other.suffix.lower()} <= {*runtime.suffixes} and runtime.blend is not None and runtime.available():
             return runtime.blend(path, other, strength, device)
     raise PixlateError(f"expected two ONNX files of one network to blend, got {path} and {other}; write other weights as ONNX with `pixlate import`")
@@ -119,8 +166,9 @@ def load_executors(model: str | Path, options: "ConvertOptions") -> list[Executo
     """Load a model once for each device; a GPU is listed twice, so that a batch is copied while the one before it is computed."""
     executors = []
     for device in split_devices(options.device):
-        executor = Executor(load_for_pictures(model, device, options.blend_with, options.strength), options.tile, options.batch, options.bucket)
-        executors += [executor] * (1 if executor.translator.device == "cpu" else 2)
+        translator = load_for_pictures(model, device, options.blend_with, options.strength, options.runtime, options.arithmetic)
+        executor = Executor(translator, options.tile, options.batch, options.bucket)
+        executors += [executor] * (1 if translator.device == "cpu" else 2)
     return executors
 
 
@@ -133,10 +181,13 @@ def split_devices(device: str) -> list[str]:
     return devices
 
 
-def load_for_pictures(model: str | Path, device: str, blend_with: str | Path | None = None, strength: float | None = None) -> Translator:
+def load_for_pictures(
+    model: str | Path, device: str, blend_with: str | Path | None = None, strength: float | None = None, runtime: str = "auto", arithmetic: str = "auto"
+) -> Translator:
     """Load a model, or one between two; refuse one that takes no image, or cannot have the strength. The caller blends outputs with whole pictures."""
     check_strength(strength, blend_with)
-    translator = load(model, device) if blend_with is None else load(model, device, blend_with=blend_with, strength=strength)
+    weights = None if blend_with is None else strength
+    translator = load(model, device, arithmetic, runtime=runtime, blend_with=blend_with, strength=weights)
     if not translator.spec.takes_image:
         names = ", ".join(f"{each.name}=..." for each in translator.spec.conditions)
         raise PixlateError(f"expected a model that takes an image, got {model}, which draws its own; call it from Python: pixlate.load(model)(None, {names})")

@@ -60,8 +60,8 @@ class Outputs(Protocol):
     def state(self, job: Job, source: Version) -> State:
         """Return what exists there; see :meth:`ReadOnlyJournal.state`."""
 
-    def version(self, name: str) -> str:
-        """Return which version of the model made an output; see :meth:`ReadOnlyJournal.version`."""
+    def made_by(self, name: str) -> str:
+        """Return what made an output of other settings; see :meth:`ReadOnlyJournal.made_by`."""
 
     def finish(self, job: Job, part: Path, source: Version) -> None:
         """Record a written file and give it its name."""
@@ -73,13 +73,13 @@ class ReadOnlyJournal:
     Args:
         store: The output folder.
         settings: Digest of the model and of the options that shape an output.
-        versions: Names of other versions of the model, such as ``upscale-x4@1``, by the digest that they would have with the same options.
+        others: What else may have made an output with the same options, and how to go on with it, by the digest that it would have.
     """
 
-    def __init__(self, store: Store, settings: str, versions: Mapping[str, str] | None = None) -> None:
+    def __init__(self, store: Store, settings: str, others: Mapping[str, str] | None = None) -> None:
         self.store = store
         self.settings = settings
-        self._versions = versions or {}
+        self._others = others or {}
         self._entries = Entries()
         self._add(store.lines())
 
@@ -108,9 +108,9 @@ class ReadOnlyJournal:
             return "other settings"
         return "finished" if source == Version(entry.source_size, entry.source_mtime) else "stale"
 
-    def version(self, name: str) -> str:
-        """Return which other version of the model made an output with these options, such as ``upscale-x4@1``; empty where none did."""
-        return next((self._versions[entry.settings] for entry in self._entries.of(name) if entry.settings in self._versions), "")
+    def made_by(self, name: str) -> str:
+        """Return what else made an output with these options, such as another version of the model, and how to go on with it; empty where nothing known did."""
+        return next((self._others[entry.settings] for entry in self._entries.of(name) if entry.settings in self._others), "")
 
     def _matching(self, name: str, existing: Existing) -> Entry | None:
         """Return the newest entry that describes the file as it is; a crash before it got its name leaves one that does not."""
@@ -177,12 +177,12 @@ class Earlier:
 class Journal(ReadOnlyJournal):
     """The journal of an output folder, held by one conversion at a time; PixlateError where that is another one or the folder cannot be written."""
 
-    def __init__(self, store: Store, settings: str, versions: Mapping[str, str] | None = None) -> None:
+    def __init__(self, store: Store, settings: str, others: Mapping[str, str] | None = None) -> None:
         store.hold()
         self.parts = store.parts
         self._own: set[str] = set()
         try:
-            super().__init__(store, settings, versions)
+            super().__init__(store, settings, others)
         except BaseException:
             store.release(None)
             raise

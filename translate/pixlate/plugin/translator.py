@@ -64,6 +64,14 @@ class Interruptible(Protocol):
 
 
 @runtime_checkable
+class Computing(Protocol):
+    """A translator that says what it computes in, where that is not the precision of its spec."""
+
+    def arithmetic(self, kind: "np.dtype[Any]") -> str:
+        """Return what pictures of a type, uint8 or uint16, are computed in: ``float32``, ``bfloat16`` or another."""
+
+
+@runtime_checkable
 class FixedSize(Protocol):
     """A translator that takes images of one size alone: larger ones are cut into tiles of it, smaller ones padded to it."""
 

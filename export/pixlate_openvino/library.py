@@ -1,0 +1,99 @@
+"""OpenVINO itself: imported without its telemetry, asked what this machine has, or refused in one sentence."""
+
+import sys
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from pixlate.errors import PixlateError
+from pixlate.plugin.check import Check
+from pixlate.system.extras import install
+
+if TYPE_CHECKING:
+    import openvino
+
+OLDEST = (2025, 0)
+"""The oldest version whose results are tested."""
+ARITHMETICS = {"float32": "f32", "bfloat16": "bf16"}
+"""What is chosen by name -> OpenVINO's hint."""
+_TOOLS = "openvino.tools.ovc"
+"""Converts models of other frameworks; importing it sends telemetry, and takes longer than OpenVINO."""
+
+
+@cache
+def library() -> "openvino.Core":
+    """Return OpenVINO, ready to open models.
+
+    Raises:
+        PixlateError: It is missing, too old, or does not load here.
+    """
+    try:
+        found = version("openvino")
+    except PackageNotFoundError as error:
+        raise PixlateError(f"expected OpenVINO for --runtime openvino, but it is not installed; run: {install('openvino')}") from error
+    if tuple(int(part) for part in found.split(".")[:2] if part.isdigit()) < OLDEST:
+        raise PixlateError(f"expected OpenVINO {'.'.join(map(str, OLDEST))} or newer, got {found}; run: pip install --upgrade openvino")
+    hidden = _TOOLS not in sys.modules
+    if hidden:
+        sys.modules[_TOOLS] = None  # type: ignore[assignment] # what Python takes for a module that cannot be imported
+    try:
+        import openvino
+
+        return openvino.Core()
+    except Exception as error:
+        raise PixlateError(f"OpenVINO {found} does not load here ({shortened(str(error))}); run: pip install --force-reinstall openvino") from error
+    finally:
+        if hidden:
+            del sys.modules[_TOOLS]
+
+
+def arithmetics() -> tuple[str, ...]:
+    """Return what the CPU computes in, the fastest last.
+
+    Raises:
+        PixlateError: There is no OpenVINO, or none for CPUs.
+    """
+    require_device("CPU")
+    return tuple(name for name in ARITHMETICS if name != "bfloat16" or "BF16" in library().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+
+
+def require_device(name: str) -> None:
+    """Refuse a device of OpenVINO's naming, such as ``CPU`` or ``GPU.1``, that is not there."""
+    there = library().available_devices
+    if name not in there and f"{name}.0" not in there and not (name.endswith(".0") and name[:-2] in there):
+        asked = name.lower().replace(".", ":")
+        reason = _reason(name.partition(".")[0])
+        raise PixlateError(
+            f"expected --device {asked} for OpenVINO, which finds {', '.join(there).lower() or 'no device'} here{reason}; use --device cpu or another runtime"
+        )
+
+
+def _reason(kind: str) -> str:
+    """Return why OpenVINO has no device of a kind, in parentheses."""
+    try:
+        library().get_property(kind, "FULL_DEVICE_NAME")
+    except RuntimeError as error:
+        return f" ({shortened(str(error))})"
+    return ""
+
+
+def shortened(text: str) -> str:
+    """Return the last sentence of an OpenVINO error, without the places in its source, on one line."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(("Exception from", "Check '", "Caught exception"))]
+    return " ".join((lines[-1] if lines else text).split())[:160]
+
+
+def checks() -> Iterator[Check]:
+    """Yield whether OpenVINO loads, and what it finds."""
+    try:
+        found = arithmetics()
+    except PixlateError as error:
+        reason, _, remedy = str(error).partition("; run: ")
+        yield Check(
+            "openvino", "note" if "not installed" in reason else "problem", reason.removeprefix("expected OpenVINO for --runtime openvino, but "), remedy
+        )
+        return
+    core: Any = library()
+    devices = ", ".join(f"{name} ({core.get_property(name, 'FULL_DEVICE_NAME')})" for name in core.available_devices)
+    yield Check("openvino", "ok", f"openvino {version('openvino')} on {devices}; the CPU computes in {' and '.join(found)}")
