@@ -24,7 +24,7 @@ from pixlate_onnx import providers
 from pixlate_onnx.program import Value, require_readable
 from pixlate_onnx.providers import Chosen
 
-HEAVY = frozenset({"Conv", "ConvTranspose", "Gemm", "InstanceNormalization", "MatMul"})
+HEAVY = frozenset({"AveragePool", "Conv", "ConvTranspose", "DepthToSpace", "Gemm", "InstanceNormalization", "MatMul", "MaxPool", "Pad", "Resize"})
 """Nodes that make a GPU worth asking for."""
 _OUT_OF_MEMORY = (
     "failed to allocate memory",
@@ -33,10 +33,11 @@ _OUT_OF_MEMORY = (
     "bad allocation",
     "cudaerrormemoryallocation",
     "alloc_failed",
+    "allocation_failed",
     "is smaller than requested bytes",
 )
 _LOST = ("cuda failure", "cuda error", "cudnn_status", "cudnn failure", "cublas failure", "cublas_status", "no cuda-capable device", "driver shutting down")
-_REFUSED = ("not_supported", "bad_param", "invalid_value")
+_REFUSED = ("not_supported", "bad_param", "invalid_value", "invalid argument", "invalid configuration argument")
 """What the libraries say of work that they do not do, while the GPU is well."""
 REMEMBERED = 16
 """Shapes that may take turns without the arena being shrunk each time."""
@@ -86,6 +87,10 @@ def _session(path: Path, options: onnxruntime.SessionOptions, chosen: Chosen, mo
 def _explained(path: Path, text: str, device: str) -> PixlateError:
     """Return the sentence for a file that ONNX Runtime does not open."""
     lower = text.lower()
+    if any(sign in lower for sign in _OUT_OF_MEMORY):
+        return PixlateError(f"{device} has no memory for the model {path} ({shortened(text)}); close what else uses it, or use another --device")
+    if any(sign in lower for sign in _LOST):
+        return PixlateError(f"{device} cannot be used ({shortened(text)}); check it with `pixlate doctor` and nvidia-smi, or use --device cpu")
     if found := re.search(r"opset (\d+) is under development", lower):
         return PixlateError(
             f"the model file {path} uses opset {found[1]}, which ONNX Runtime {onnxruntime.__version__} does not know; "
@@ -121,7 +126,7 @@ def _require_on_gpu(path: Path, session: onnxruntime.InferenceSession, device: s
     if strayed:
         raise PixlateError(
             f"expected {device} to run all of {path}, but ONNX Runtime has no kernel there for {', '.join(sorted(strayed))} as this file has them; "
-            "export it with --precision float16 or float32, or use --device cpu"
+            "export it with --opset 18, with --precision float16 or float32, or use --device cpu"
         )
 
 

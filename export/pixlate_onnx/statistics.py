@@ -14,7 +14,7 @@ PREFIX = "pixlate."
 """Of the names of values that are added."""
 _GRAPH, _NODE, _INPUT, _OUTPUT = 7, 1, 11, 12
 _NODE_INPUT, _NODE_OUTPUT, _NODE_NAME, _NODE_KIND = 1, 2, 3, 4
-_NAME, _TYPE, _TENSOR, _ELEMENT = 1, 2, 1, 1
+_NAME, _TYPE, _TENSOR, _ELEMENT, _SHAPE, _SIDE = 1, 2, 1, 1, 2, 1
 FLOAT, FLOAT16 = 1, 10
 """Element types."""
 
@@ -24,10 +24,15 @@ def _node(kind: str, inputs: list[str], output: str) -> bytes:
     return encoded(_NODE, b"".join(parts))
 
 
-def _value(name: str, element: int | None = None) -> bytes:
-    """Return a value of a graph, of a type where it is known."""
-    kind = b"" if element is None else encoded(_TYPE, encoded(_TENSOR, varint(_ELEMENT << 3) + varint(element)))
-    return encoded(_NAME, name) + kind
+def _output(name: str) -> bytes:
+    """Return an output of a graph, whose type is that of the node that makes it."""
+    return encoded(_OUTPUT, encoded(_NAME, name))
+
+
+def _input(name: str, element: int, rank: int) -> bytes:
+    """Return an input of a graph, whose sides are free."""
+    shape = encoded(_SHAPE, encoded(_SIDE, b"") * rank)
+    return encoded(_INPUT, encoded(_NAME, name) + encoded(_TYPE, encoded(_TENSOR, varint(_ELEMENT << 3) + varint(element) + shape)))
 
 
 def _is_norm(node: memoryview) -> bool:
@@ -79,7 +84,7 @@ def measuring(model: bytes) -> bytes | None:
         ]
         return [*nodes, field.raw]
 
-    return _with_graph(model, rewritten, lambda: [encoded(_OUTPUT, _value(name)) for name in _all(count, others)])
+    return _with_graph(model, rewritten, lambda: [_output(name) for name in _all(count, others)])
 
 
 def fixed(model: bytes, elements: Sequence[int]) -> bytes | None:
@@ -108,7 +113,11 @@ def fixed(model: bytes, elements: Sequence[int]) -> bytes | None:
         count += 1
         return [encoded(_NODE, b"".join(parts) + encoded(_NODE_KIND, "BatchNormalization"))]
 
-    return _with_graph(model, rewritten, lambda: [encoded(_INPUT, _value(*each)) for each in zip(_all(count, others), elements, strict=True)])
+    def added() -> list[bytes]:
+        ranks = [1] * 2 * count + [2] * len(others)
+        return [_input(*each) for each in zip(_all(count, others), elements, ranks, strict=True)]
+
+    return _with_graph(model, rewritten, added)
 
 
 def _with_graph(model: bytes, rewritten: Callable[[Field], list[Part]], added: Callable[[], list[bytes]]) -> bytes | None:

@@ -52,7 +52,7 @@ def compiled(path: Path, device: str, settings: dict[str, Any], read: "Callable[
     if place is not None:
         try:
             return _kept(place, device, settings)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             pass
         except DamagedError as error:
             warnings.warn(f"the compiled model {place} in the cache is damaged ({error}); it is made again", stacklevel=2)

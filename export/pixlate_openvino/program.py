@@ -46,7 +46,7 @@ def open_program(path: Path, device: str, arithmetic: str) -> "Running":
         raise
     except Exception as error:
         raise _refused(path, error) from error
-    return Running(path, compiled, device if ":" in device or name == "CPU" else f"{device}:0", name, settings, metadata)
+    return Running(path, compiled, _named(name), name, settings, metadata)
 
 
 def _device(device: str) -> str:
@@ -55,6 +55,12 @@ def _device(device: str) -> str:
     if kind not in ("auto", "cpu", "gpu", "npu") or (number and (kind not in ("gpu", "npu") or not (number.isascii() and number.isdigit()))):
         raise PixlateError(f"expected --device auto, cpu, gpu, gpu:N or npu with --runtime openvino, got {device!r}; choose one of these")
     return "CPU" if kind == "auto" else f"{kind.upper()}{number and f'.{number}'}"
+
+
+def _named(name: str) -> str:
+    """Return Pixlate's name of a device of OpenVINO's naming."""
+    kind, _, number = name.lower().partition(".")
+    return f"gpu:{number or 0}" if kind == "gpu" else kind
 
 
 def _read(source: Path | bytes) -> "tuple[openvino.Model, str]":

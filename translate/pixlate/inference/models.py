@@ -106,7 +106,8 @@ def _asked(path: Path, device: str, arithmetic: str, runtime: str) -> list[Runti
             here = "; ".join(f"{name}: {', '.join(each) or 'not installed'}" for name, each in offered.items())
             raise PixlateError(f"expected --arithmetic that a runtime offers on this machine ({here}), got {arithmetic}; leave it out, or run `pixlate doctor`")
         taking = [each for each in taking if arithmetic in offered[each.name]]
-    fitting = [each for each in taking if each in runtimes_for(path, device)]
+    knowing = {each.name for each in runtimes_for(path, device)}
+    fitting = [each for each in taking if each.name in knowing]
     return fitting or taking
 
 
