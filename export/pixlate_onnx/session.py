@@ -85,12 +85,20 @@ def _session(path: Path, options: onnxruntime.SessionOptions, chosen: Chosen, mo
 
 
 def _explained(path: Path, text: str, device: str) -> PixlateError:
-    """Return the sentence for a file that ONNX Runtime does not open."""
+    """Return the sentence for a file that ONNX Runtime does not open on a device."""
     lower = text.lower()
     if any(sign in lower for sign in _OUT_OF_MEMORY):
         return PixlateError(f"{device} has no memory for the model {path} ({shortened(text)}); close what else uses it, or use another --device")
     if any(sign in lower for sign in _LOST):
         return PixlateError(f"{device} cannot be used ({shortened(text)}); check it with `pixlate doctor` and nvidia-smi, or use --device cpu")
+    if "could not find an implementation" in lower or "not_implemented" in lower:
+        return PixlateError(f"{device} cannot run the model {path} ({shortened(text)}); use another device, or a model of --precision float32")
+    return _not_read(path, text)
+
+
+def _not_read(path: Path, text: str) -> PixlateError:
+    """Return the sentence for a file that ONNX Runtime does not open anywhere."""
+    lower = text.lower()
     if found := re.search(r"opset (\d+) is under development", lower):
         return PixlateError(
             f"the model file {path} uses opset {found[1]}, which ONNX Runtime {onnxruntime.__version__} does not know; "
@@ -107,8 +115,6 @@ def _explained(path: Path, text: str, device: str) -> PixlateError:
             f"the weights of the model {path} are in a file beside it, which is missing, cut short or outside its folder ({shortened(text)}); "
             "copy it there, or export the model as one file"
         )
-    if "could not find an implementation" in lower or "not_implemented" in lower:
-        return PixlateError(f"{device} cannot run the model {path} ({shortened(text)}); use another device, or a model of --precision float32")
     return PixlateError(f"the model file {path} of {path.stat().st_size:,} bytes is damaged or no ONNX model ({shortened(text)}); download or export it again")
 
 

@@ -101,7 +101,7 @@ def use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Translator
     def install(translator: Translator) -> Path:
         model = tmp_path / "stand-in.model"
         model.write_bytes(b"a model")
-        monkeypatch.setattr(models, "load", lambda model, device: translator)
+        monkeypatch.setattr(models, "load", lambda model, device, *_, **__: translator)
         return model
 
     return install

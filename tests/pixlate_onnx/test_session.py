@@ -189,6 +189,8 @@ def failing(text: str) -> Callable[..., None]:
         ("CUDNN_STATUS_NOT_SUPPORTED ; GPU=0", PixlateError, "the model cannot take an image of 4x2"),
         ("CUDA failure 2: out of memory ; GPU=0", OutOfDeviceMemory, "cuda:0 has no memory for"),
         ("CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED", OutOfDeviceMemory, "cuda:0 has no memory for"),
+        ("CUDNN failure 4002: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED", OutOfDeviceMemory, "cuda:0 has no memory for"),
+        ("CUDA failure 9: invalid configuration argument ; GPU=0", PixlateError, "the model cannot take an image of 4x2"),
         ("Got invalid dimensions", PixlateError, "the model cannot take an image of 4x2"),
     ],
 )
@@ -200,6 +202,21 @@ def test_gpu_errors_are_distinguished_by_kind(
     with pytest.raises(kind, match=sentence) as caught:
         running(np.zeros((1, 3, 2, 4), np.float32))
     assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("CUDA failure 2: out of memory ; GPU=0", "cpu has no memory for the model .*; close what else uses it"),
+        ("CUDA failure 100: no CUDA-capable device is detected", "cpu cannot be used .*; check it with `pixlate doctor`"),
+        ("Protobuf parsing failed.", "is damaged or no ONNX model"),
+    ],
+)
+def test_a_device_that_is_full_or_gone_is_told_from_a_damaged_file(text: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model.onnx").write_bytes(negative().SerializeToString())
+    monkeypatch.setattr(onnxruntime, "InferenceSession", failing(text))
+    with pytest.raises(PixlateError, match=sentence):
+        OnnxTranslator(tmp_path / "model.onnx", "cpu")
 
 
 def test_gpu_that_vanishes_stops_the_conversion_which_can_be_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +243,7 @@ def test_gpu_that_vanishes_stops_the_conversion_which_can_be_resumed(tmp_path: P
             return translator(pixels)
 
     with monkeypatch.context() as patched:
-        patched.setattr(models, "load", lambda model, device: Vanishing())
+        patched.setattr(models, "load", lambda model, device, *_, **__: Vanishing())
         summary = pixlate.convert(tmp_path / "in", tmp_path / "out", model)
     assert (summary.converted, summary.failed, summary.not_reached, summary.exit_code) == (2, 0, 4, 1)
     assert summary.stopped.endswith("or use another --device; the same command continues")

@@ -282,7 +282,7 @@ def test_a_bug_keeps_its_traceback_and_does_not_hang(tmp_path: Path, monkeypatch
     def buggy(executor: object, *arguments: object) -> None:
         raise ValueError("a bug of ours")
 
-    monkeypatch.setattr(models, "load", lambda model, device: Nearest())
+    monkeypatch.setattr(models, "load", lambda model, device, *_, **__: Nearest())
     monkeypatch.setattr(Executor, "translate", buggy)
     with pytest.raises(ValueError, match="a bug of ours"):
         convert_command(folder(tmp_path / "in", 9), tmp_path / "out", model=str(save(tmp_path / "model.png")))

@@ -11,6 +11,8 @@ from tests.pixlate.conftest import command, folder, load, outputs, stamps, tree
 
 KILLS = 20
 COUNT = 48
+MODEL = ("--runtime", "onnxruntime", "--model")
+"""What ran a conversion is part of its journal, and is not left to a trial, whose outcome depends on how busy the machine is."""
 MANY = 100
 """Pictures enough for all the kills."""
 PATIENCE = 120
@@ -30,7 +32,7 @@ def undisturbed(photos: Path, onnx_model: Path, tmp_path_factory: pytest.TempPat
 
 def converted(photos: Path, out: Path, model: Path) -> dict[str, bytes | None]:
     """Return the tree that a conversion leaves which nothing disturbs."""
-    process = command(photos, out, "--model", model)
+    process = command(photos, out, *MODEL, model)
     process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     return tree(out)
@@ -60,7 +62,7 @@ def test_conversion_killed_twenty_times_ends_with_the_same_tree(onnx_model: Path
         rounds += 1
         known: dict[str, tuple[int, int]] = {}
         while True:
-            process = command(photos, out, "--model", onnx_model, "--threads", moment.choice([1, 2, 3]))
+            process = command(photos, out, *MODEL, onnx_model, "--threads", moment.choice([1, 2, 3]))
             if kills < KILLS and until(process, out, finished(out) + moment.choice([0, 1, 1, 2])):
                 time.sleep(moment.random() * (0.05 if finished(out) else 0.8))  # the moment is meant to be arbitrary
             if kills < KILLS:
@@ -87,7 +89,7 @@ def test_interrupted_conversion_shuts_down_cleanly_and_resumes(
     number: signal.Signals, photos: Path, onnx_model: Path, undisturbed: dict[str, bytes | None], tmp_path: Path
 ) -> None:
     out, report = tmp_path / "out", tmp_path / "report.json"
-    process = command(photos, out, "--model", onnx_model, "--threads", 1, "--report", report)
+    process = command(photos, out, *MODEL, onnx_model, "--threads", 1, "--report", report)
     assert until(process, out, 3)
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=PATIENCE)
@@ -100,7 +102,7 @@ def test_interrupted_conversion_shuts_down_cleanly_and_resumes(
     assert report.exists()
     assert all(path.read_bytes() == undisturbed[name] for name, path in outputs(out).items())
     assert tree(out / ".pixlate").keys() == {"journal.jsonl"}
-    process = command(photos, out, "--model", onnx_model)
+    process = command(photos, out, *MODEL, onnx_model)
     stdout, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert f"{done} finished before" in stdout
@@ -109,11 +111,11 @@ def test_interrupted_conversion_shuts_down_cleanly_and_resumes(
 
 def test_second_process_converting_into_one_folder_is_refused(photos: Path, onnx_model: Path, undisturbed: dict[str, bytes | None], tmp_path: Path) -> None:
     out = tmp_path / "out"
-    first = command(photos, out, "--model", onnx_model, "--threads", 1)
+    first = command(photos, out, *MODEL, onnx_model, "--threads", 1)
     assert until(first, out, 1)
     first.send_signal(signal.SIGSTOP)  # it holds the folder, however slow the second starts
     try:
-        second = command(photos, out, "--model", onnx_model)
+        second = command(photos, out, *MODEL, onnx_model)
         _, stderr = second.communicate(timeout=PATIENCE)
     finally:
         first.send_signal(signal.SIGCONT)

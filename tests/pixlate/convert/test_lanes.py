@@ -28,7 +28,7 @@ def fleet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Summ
     def start(make: Callable[[str], Nearest], source: Path, **options: object) -> Summary:
         model = tmp_path / "stand-in.model"
         model.write_bytes(b"a model")
-        monkeypatch.setattr(models, "load", lambda model, device: make(device))
+        monkeypatch.setattr(models, "load", lambda model, device, *_, **__: make(device))
         return convert(source, tmp_path / "out", model, ConvertOptions(threads=2, **options))  # type: ignore[arg-type]
 
     return start
@@ -141,7 +141,7 @@ def test_sides_that_are_cut_into_tiles_are_not_raised() -> None:
 
 
 def test_gpu_gets_two_lanes_and_the_cpu_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(models, "load", lambda model, device: Nearest(NEAREST, device))
+    monkeypatch.setattr(models, "load", lambda model, device, *_, **__: Nearest(NEAREST, device))
     lanes = {device: models.load_executors("model", ConvertOptions(device=device)) for device in ("cpu", "cuda:0", "cuda:0,1")}
     assert {device: len(executors) for device, executors in lanes.items()} == {"cpu": 1, "cuda:0": 2, "cuda:0,1": 4}
     assert lanes["cuda:0"][0] is lanes["cuda:0"][1] and len({id(executor) for executor in lanes["cuda:0,1"]}) == 2

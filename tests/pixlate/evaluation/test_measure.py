@@ -29,7 +29,7 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[Translator], Measure]:
     """Return a function that evaluates a translator of this process."""
 
     def install(translator: Translator) -> Measure:
-        monkeypatch.setattr(models, "load", lambda model, device: translator)
+        monkeypatch.setattr(models, "load", lambda model, device, *_, **__: translator)
         return lambda *folders, **options: evaluate("stand-in", folders, **options)
 
     return install

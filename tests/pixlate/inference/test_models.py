@@ -1,6 +1,7 @@
 """From a name or a path to a translator."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,9 +89,19 @@ def test_the_arithmetic_asked_for_reaches_the_runtime_or_is_refused(runtimes: Ca
         pixlate.load(tmp_path / "a.mine", arithmetic="float16")
 
 
-def test_an_onnx_file_refuses_an_arithmetic_other_than_its_own() -> None:
-    with pytest.raises(pixlate.PixlateError, match="expected the arithmetic auto for ONNX Runtime"):
+def test_an_arithmetic_that_no_runtime_offers_is_refused_with_those_that_are_there() -> None:
+    with pytest.raises(pixlate.PixlateError, match=r"expected --arithmetic that a runtime offers on this machine \(onnxruntime: float32; .*\), got float16"):
         pixlate.load("upscale-x2", "cpu", "float16")
+    with pytest.raises(pixlate.PixlateError, match="expected --arithmetic auto or float32 for ONNX Runtime, which computes as the file says, got bfloat16"):
+        pixlate.load("upscale-x2", "cpu", "bfloat16", runtime="onnxruntime")
+
+
+def test_a_file_of_half_precision_is_not_said_to_be_computed_in_float32(tmp_path: Path) -> None:
+    from tests.pixlate_onnx.test_statistics import SPEC, network
+
+    path = network(tmp_path / "a.onnx", replace(SPEC, precision="float16"), half=True)
+    with pytest.raises(pixlate.PixlateError, match="expected a file of float32 for --arithmetic float32, got one of float16"):
+        pixlate.load(path, "cpu", "float32", runtime="onnxruntime")
 
 
 @pytest.mark.parametrize("scale", [2, 4])
