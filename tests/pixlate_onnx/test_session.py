@@ -270,7 +270,7 @@ def test_tensorrt_says_that_it_builds_an_engine_and_where_it_is_kept(tmp_path: P
     model = negative()
     helper.set_model_props(model, {METADATA_KEY: ModelSpec(precision="float16").to_json()})
     path.write_bytes(model.SerializeToString())
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIXLATE_CACHE", str(tmp_path / "cache"))
     asked: list[tuple[Any, ...]] = []
 
     def choose(*arguments: Any) -> Chosen:

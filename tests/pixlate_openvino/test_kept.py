@@ -70,7 +70,7 @@ def test_another_model_or_arithmetic_is_compiled_by_itself(
     other = network(tmp_path / "b.onnx", groups=2)
     other.replace(model)
     translated(model)
-    monkeypatch.setenv("PIXLATE_CORES", "1")  # other threads, another blob
+    monkeypatch.setattr(program, "granted_cores", lambda: 3)  # other threads, another blob
     translated(model)
     assert len(reads) == len(blobs(cache)) == 3
 
@@ -104,7 +104,7 @@ def test_a_full_disk_leaves_no_half_file(model: Path, cache: Path, monkeypatch: 
     monkeypatch.setattr("pixlate_openvino.kept.os.fdopen", full)
     with pytest.warns(UserWarning, match=r"cannot be kept in .* \(No space left on device\)"):
         translated(model)
-    assert [path.name for path in cache.rglob("*") if path.is_file()] == ["CACHEDIR.TAG"]
+    assert [path.name for path in (cache / "openvino").rglob("*") if path.is_file()] == ["CACHEDIR.TAG"]
 
 
 def test_two_processes_that_fill_one_cache_are_both_right(model: Path, cache: Path) -> None:
@@ -118,7 +118,7 @@ def test_two_processes_that_fill_one_cache_are_both_right(model: Path, cache: Pa
     assert [process.returncode for process in started] == [0, 0, 0]
     assert len(outputs) == 1
     assert len(blobs(cache)) == 1
-    assert len(list(cache.rglob("*"))) == 4  # no part is left: folder, tag, the model's folder, its blob
+    assert len(list((cache / "openvino").rglob("*"))) == 3  # no part is left: the tag, the model's folder, its blob
 
 
 def test_a_model_whose_weights_are_in_another_file_is_not_kept(tmp_path: Path, cache: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_model_whose_weights_are_in_another_file_is_not_kept(tmp_path: Path, c
 
 def test_clearing_the_cache_removes_them(model: Path, cache: Path) -> None:
     translated(model)
-    assert clear_folder(cache)[0] == 1
+    assert clear_folder(cache)[0] >= 1
     assert not list(cache.rglob("*"))
 
 

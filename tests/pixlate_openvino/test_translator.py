@@ -6,10 +6,12 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from tests.pixlate.conftest import noise, write_conditional
 from tests.pixlate_onnx.test_statistics import difference, lit_from_the_right, network
@@ -34,7 +36,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIXLATE_CACHE", str(tmp_path / "cache"))
 
 
-def decibels(first: np.ndarray, second: np.ndarray) -> float:  # type: ignore[type-arg]
+def decibels(first: NDArray[Any], second: NDArray[Any]) -> float:
     return float(20 * np.log10(255) - 10 * np.log10(np.square(first.astype(float) - second).mean()))
 
 
@@ -218,7 +220,7 @@ def test_one_that_is_missing_or_too_old_is_refused(version: str | None, sentence
 
 def test_a_graph_that_it_does_not_take_is_refused_with_the_way_out(tmp_path: Path) -> None:
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["b", 3, "h", "w"]) for name in ("image", "translated")]
-    graph = helper.make_graph([helper.make_node("Nonesuch", ["image"], ["translated"], domain="of.others")], "strange", *([value] for value in values))
+    graph = helper.make_graph([helper.make_node("Nonesuch", ["image"], ["translated"], domain="of.others")], "strange", values[:1], values[1:])
     onnx.save(helper.make_model(graph, ir_version=9, opset_imports=[helper.make_opsetid("", 18), helper.make_opsetid("of.others", 1)]), tmp_path / "a.onnx")
     with pytest.raises(PixlateError, match=r"OpenVINO does not take the model .*a\.onnx \(.*Nonesuch.*\); use --runtime onnxruntime, or export it again"):
         OpenvinoTranslator(tmp_path / "a.onnx", "cpu")
