@@ -103,8 +103,9 @@ def _keep(place: Path, made: "openvino.CompiledModel", metadata: str) -> None:
     """Write a file of the cache; two processes that do so at once write the same."""
     place.parent.mkdir(parents=True, exist_ok=True)
     tag(place.parent.parent)
-    text = metadata.encode()
-    body = b"".join([len(text).to_bytes(_LENGTH, "little"), text, made.export_model().getbuffer()])
+    text, blob = metadata.encode(), made.export_model()
+    blob = blob if isinstance(blob, bytes) else blob.getbuffer()  # 2025.0 gives bytes, 2026 a stream
+    body = b"".join([len(text).to_bytes(_LENGTH, "little"), text, blob])
     handle, part = tempfile.mkstemp(dir=place.parent)
     try:
         with os.fdopen(handle, "wb") as file:

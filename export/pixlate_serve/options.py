@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from pixlate.convert.options import Arithmetic
 from pixlate.errors import PixlateError
 from pixlate.options import check_least, check_most, check_strength, check_types
 from pixlate.system.memory import granted_memory
@@ -40,6 +41,11 @@ class ServeOptions:
     """Another ready model or ONNX file of the network of the one model that is served, to mix with it: each weight is between those of the two files, as --strength says."""
     device: str = "auto"
     """Where the models run: auto, cpu, cuda or cuda:N. A device named explicitly is used or refused."""
+    runtime: str = "auto"
+    """What runs the models: auto, which is onnxruntime, or openvino, or another that a plugin offers."""
+    arithmetic: Arithmetic = "auto"
+    """What the models are computed in: auto, which is that of their files, float32, or bfloat16, which CPUs with units for it compute two to six times as fast; `pixlate
+    convert` says how near that is on your pictures. Pictures of 16 bits are always computed in float32."""
     tile: Literal["auto", "off"] | int = "auto"
     """Side of the tiles large images are cut into, in source pixels: auto fits the device, off runs every image whole."""
     batch: Literal["auto"] | int = "auto"

@@ -40,7 +40,8 @@ def run(models: Mapping[str, str], options: ServeOptions, token: str) -> int:
     with bound(options.host, options.port) as listener:
         if options.blend_with is not None and len(models) > 1:
             raise PixlateError(f"expected one model for --blend-with, got {' and '.join(models)}; serve the others by a server of their own")
-        translators = {name: load_for_pictures(model, options.device, options.blend_with, options.strength) for name, model in models.items()}
+        way = options.blend_with, options.strength, options.runtime, options.arithmetic
+        translators = {name: load_for_pictures(model, options.device, *way) for name, model in models.items()}
         other = None if options.blend_with is None else find(options.blend_with)
         weights = {name: Weights.of(model, translators[name].spec, other, options.strength) for name, model in models.items()}
         service = Service(translators, options, token, weights)

@@ -105,9 +105,9 @@ def test_tiles_share_the_statistics_of_the_whole(arithmetic: str, tmp_path: Path
     assert isinstance(translator, Measuring)
     image = lit_from_the_right(150, 240)[None]
     whole = Executor(OnnxTranslator(path, "cpu"), "off", 1)(image)
-    assert difference(Executor(translator, 64, 2)(image), whole) < 0.8
+    assert difference(Executor(translator, 64, 2)(image), whole) < (0.5 if arithmetic == "float32" else 1.5)  # with statistics of their own: 23
     deep = Executor(translator, 64, 2)(image.astype(np.uint16) * 257)
-    assert difference(np.rint(deep / 257).astype(np.uint8), whole) < 0.8
+    assert difference(np.rint(deep / 257).astype(np.uint8), whole) < 0.5
 
 
 def test_threads_share_one_compiled_model_and_keep_their_outputs_apart(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """``pixlate models``, ``plugins`` and ``doctor``."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -144,6 +145,14 @@ def test_doctor_reports_versions_and_that_the_cpu_provider_runs(capsys: pytest.C
     found = {check["name"]: check for check in json.loads(printed(capsys))}
     assert f"numpy {version('numpy')}" in found["run time"]["found"]
     assert found["CPUExecutionProvider"] == {"name": "CPUExecutionProvider", "status": "ok", "found": "loads and runs", "remedy": ""}
+
+
+def test_doctor_says_which_runtime_is_fastest_and_what_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    doctor(json=True)
+    (found,) = [check for check in json.loads(printed(capsys)) if check["name"].startswith("fastest for ")]
+    assert found["status"] == "ok"
+    assert re.match(r"(openvino|onnxruntime): openvino in (bfloat16|float32) .*beside onnxruntime", found["found"])
+    assert ("times as fast" in found["found"]) or "levels" in found["found"]
 
 
 def test_doctor_prints_the_remedy_under_a_problem_and_gives_1(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

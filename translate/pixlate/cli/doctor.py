@@ -34,7 +34,7 @@ def doctor(*, json: Annotated[bool, Parameter(negative="")] = False) -> int:
     json
         Print one JSON list, for programs.
     """
-    found = [*_machine(), *_plugins(), *installed().checks()]
+    found = [*_machine(), *_plugins(), *installed().checks(), *_ways()]
     if json:
         print(json_format.dumps([asdict(check) for check in found]))
     else:
@@ -72,6 +72,33 @@ def _plugins() -> Iterator[Check]:
             yield Check(f"plugin {plugin.name}", "problem", found, f"pip install --upgrade {'pixlate' if plugin.api > API else plugin.distribution}")
     for sentence, plugin in {part.sentence: part.plugin for part in installed().left_out()}.items():
         yield Check(f"plugin {plugin.name}", "problem", sentence)
+
+
+def _ways() -> Iterator[Check]:
+    """Report what `pixlate convert` would choose on this CPU for the smallest ready model, tried on a drawn sample, where there is a choice."""
+    import numpy as np
+
+    from pixlate.inference.executor import Executor
+    from pixlate.inference.models import arithmetics_of, load, runtimes_for
+    from pixlate.inference.ready import cards
+    from pixlate.inference.trial import FAILURES, SIDE, referenced, tried
+
+    there = [card for card in cards().values() if card.path.is_file() and len(runtimes_for(card.path, "cpu")) > 1]
+    if not there:
+        return
+    card = min(there, key=lambda card: card.path.stat().st_size)
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    grain = np.random.default_rng(0).normal(0, 8, (SIDE, SIDE, 3))
+    sample = np.clip(128 + 100 * np.sin(rows / 17 + columns / 29)[:, :, None] + grain, 0, 255).astype(np.uint8)
+    first, *others = runtimes_for(card.path, "cpu")
+    try:
+        reference = referenced(Executor(load(card.path, "cpu", runtime=first.name), "off", 1), [sample])
+        for runtime, arithmetic in [(runtime, found[-1]) for runtime in others if (found := arithmetics_of(runtime))]:
+            trial = tried(Executor(load(card.path, "cpu", arithmetic, runtime=runtime.name), "off", 1), reference)
+            way = f"{runtime.name} in {arithmetic} {trial.refusal or f'is {trial.measured}'}"
+            yield Check(f"fastest for {card.name}", "ok", f"{first.name if trial.refusal else runtime.name}: {way}, beside {first.name}")
+    except FAILURES as error:
+        yield Check(f"fastest for {card.name}", "problem", str(error))
 
 
 def _torchvision() -> Check:

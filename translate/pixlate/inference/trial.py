@@ -48,7 +48,7 @@ class Trial:
     @property
     def measured(self) -> str:
         """What was measured, in words."""
-        parts = "a part of a picture" if self.pictures == 1 else f"parts of {self.pictures} pictures"
+        parts = "part of a picture" if self.pictures == 1 else f"parts of {self.pictures} pictures"
         return f"{self.gain:.1f} times as fast, {self.psnr:.1f} dB and at most {self.levels} levels from float32 on {parts}"
 
 
