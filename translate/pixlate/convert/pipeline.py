@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from queue import Empty, SimpleQueue
 from secrets import token_hex
 from threading import Condition
@@ -14,11 +15,13 @@ from pixlate.convert.choosing import loaded
 from pixlate.convert.conversion import Run, Sinks, Task
 from pixlate.convert.plan import settle
 from pixlate.convert.report import Result, Summary, reason_of
+from pixlate.convert.room import by_strips, require_room
+from pixlate.convert.strips import Strips
 from pixlate.errors import DeviceLost, OutOfDeviceMemory, PixlateError
 from pixlate.images import ImageFile, Picture, to_srgb, write_picture
 from pixlate.images.formats import writable
 from pixlate.images.picture import Pixels
-from pixlate.images.write import require_held, require_sides
+from pixlate.images.write import require_held, require_sides, write_strips
 from pixlate.inference.batcher import Abandoned, Batcher, Ticket
 from pixlate.inference.conditions import ImageConditions
 from pixlate.inference.executor import Executor
@@ -34,6 +37,8 @@ BUDGET = 256 * 1024 * 1024
 
 DRAIN = 5.0
 """Seconds in which the model may finish what it runs when the conversion stops."""
+PIECE = 64
+"""Rows of the source whose outputs are written at once, of a picture that is written while it is translated."""
 WAKE = 0.2
 """Most seconds until an interruption is seen."""
 
@@ -65,6 +70,14 @@ class _Event:
     """The result; None if it was not started or was dropped."""
     error: BaseException | None = None
     """What ends the conversion: the device is lost, or there is a bug."""
+
+
+class _Failed(Exception):  # noqa: N818 - it is raised where a picture is written, and says what to report of it
+    """Ends the writing of a picture that the model did not finish."""
+
+    def __init__(self, event: _Event) -> None:
+        super().__init__()
+        self.event = event
 
 
 class Closed(Exception):  # noqa: N818 - not an error: it ends a thread that waits
@@ -200,22 +213,27 @@ class Conversion(Run):
             if settled is not None:
                 self._events.put(_Event(reading=True, result=settled))
                 return
+            format = writable(job.format, self.formats)
             with job.place.fetched(lambda: self._stopping) as path, ImageFile(path, max_pixels=self.options.max_pixels, formats=self.formats) as file:
                 if file.format.probe is not None:  # what cannot be written is not even decoded
-                    require_sides(writable(job.format, self.formats), (file.size[0] * self.spec.scale, file.size[1] * self.spec.scale))
+                    require_sides(format, (file.size[0] * self.spec.scale, file.size[1] * self.spec.scale))
+                    require_room(format, self._executors[0], self.options, file.header)
                 taken = self._reading_budget.take(2 * file.nbytes)
                 picture = file.read(self.spec.channels_in)
             refuse_colour(picture, self.spec)
             height, width, channels = picture.pixels.shape
             self.report.progress.size(job.source, height * width)
             scale, written = self.spec.scale, channels_made(channels, self.spec)
-            require_held(writable(job.format, self.formats), written, "uint8", (width * scale, height * scale), self.formats)
+            require_held(format, written, "uint8", (width * scale, height * scale), self.formats)
             conditions = self.conditions.arrays(job.pair, height, width)
             pixels = to_model(picture, self.spec)
             given = pixels if self.options.output_strength < 1 else None
             read = _Read(job, picture if self.sheet is not None else without_pixels(picture), version, taken, given)
             ticket = Ticket(pixels, partial(self._translated, read), conditions, wanted=lambda: not self._stopping)
             opacity = opacity_to_model(picture, self.spec) if self.options.alpha == "model" else None
+            if by_strips(format, self._executors[0], self.options, (width, height)):
+                strips = Strips()
+                ticket = replace(ticket, done=partial(self._strips_translated, read, strips), strip=partial(self._strip_translated, read, strips))
             if opacity is not None:
                 ticket = Ticket(opacity, partial(self._opacity_translated, read, opacity, ticket), conditions, wanted=lambda: not self._stopping)
         except (Closed, GivenUp):
@@ -235,6 +253,25 @@ class Conversion(Run):
             opacity = blend(output, given, self.options.output_strength)
             self._batcher.submit(replace(ticket, done=partial(self._translated, replace(read, opacity=opacity))))
 
+    def _strip_translated(self, read: _Read, strips: Strips, strip: Pixels) -> None:
+        """Hand the next rows of an output to the thread that writes it, in a translating thread; it waits until those before are written."""
+        if not strips.begun:  # only now, so that no thread that writes waits for a picture that has not begun
+            more = 0 if read.given is None else read.given.nbytes
+            self._writers.submit(self._write, read, strips, self._writing_budget.take(3 * strip.nbytes + more))
+        if not strips.put(strip):
+            raise Abandoned
+
+    def _strips_translated(self, read: _Read, strips: Strips, output: Pixels | Exception) -> None:
+        """Let an output end that is being written, in a translating thread; that thread reports how."""
+        if not strips.begun:
+            self._translated(read, output if isinstance(output, Exception) else Abandoned())
+            return
+        event = self._failure(read.job, output) if isinstance(output, Exception) else None
+        if event is None:
+            self.report.progress.translated(read.job.source)
+        strips.end(None if event is None else _Failed(event))
+        self._reading_budget.give_back(read.taken)
+
     def _translated(self, read: _Read, output: Pixels | Exception) -> None:
         """Hand an output to the writing threads, in a translating thread."""
         event = _Event()
@@ -244,11 +281,7 @@ class Conversion(Run):
                 taken = self._writing_budget.take(2 * output.nbytes + (0 if read.given is None else output.nbytes + read.given.nbytes))
                 self._writers.submit(self._write, read, output, taken)
                 return
-            if isinstance(output, PixlateError | OutOfDeviceMemory | MemoryError) and not isinstance(output, DeviceLost):
-                event = _Event(result=Result(read.job.source, read.job.name, "failed", reason_of(output)))
-            elif not isinstance(output, Abandoned):
-                self._stopping = True  # at once: nothing more may run where a device is lost
-                event = _Event(error=output)
+            event = self._failure(read.job, output)
         except Closed:
             pass
         except BaseException as error:  # noqa: BLE001 - what is no failure of this picture is raised by the loop
@@ -257,36 +290,70 @@ class Conversion(Run):
             self._reading_budget.give_back(read.taken)
         self._events.put(event)
 
-    def _write(self, read: _Read, output: Pixels, taken: int) -> None:
+    def _failure(self, job: Job, error: Exception) -> _Event:
+        """Return what is reported of a picture that was not translated."""
+        if isinstance(error, PixlateError | OutOfDeviceMemory | MemoryError) and not isinstance(error, DeviceLost):
+            return _Event(result=Result(job.source, job.name, "failed", reason_of(error)))
+        if isinstance(error, Abandoned | Closed):
+            return _Event()
+        self._stopping = True  # at once: nothing more may run where a device is lost
+        return _Event(error=error)
+
+    def _write(self, read: _Read, output: Pixels | Strips, taken: int) -> None:
         """Encode one output under a temporary name, record it and rename it, in a writing thread."""
         job = read.job
         part = self.journal.parts / token_hex(8)  # which nobody can have laid a link under
-        result: Result | None
+        event = _Event()
         try:
             if self._full:
                 raise Closed
-            strength = self.options.output_strength
-            if read.given is not None:
-                output = blend(output, read.given, strength)
-            picture = from_model(output, read.picture, self.spec, read.opacity)
-            picture = to_srgb(picture) if self.options.strip_metadata else with_origin(picture, self.spec, strength, self.system)
-            notes = write_picture(picture, part, job.format, quality=self.options.quality, lossless=self.options.lossless, formats=self.formats)
-            if self.sheet is not None:
-                self.sheet.add(job.name, read.picture, picture)
-            size, made = ((pixels.shape[1], pixels.shape[0]) for pixels in (read.picture.pixels, picture.pixels))
+            height, width = read.picture.pixels.shape[:2]
+            quality, formats = self.options.quality, self.formats
+            if isinstance(output, Strips):
+                pictures = self._pictures(read, output)
+                picture = next(pictures)
+                notes = write_strips(chain([picture], pictures), height * self.spec.scale, part, job.format, quality=quality, formats=formats)
+            else:
+                picture = self._picture(read, output)
+                notes = write_picture(picture, part, job.format, quality=quality, lossless=self.options.lossless, formats=formats)
+                if self.sheet is not None:
+                    self.sheet.add(job.name, read.picture, picture)
             self.journal.finish(job, part, read.version)
-            tiled = self._executors[0].notes(*read.picture.pixels.shape[:2])
-            notes = (*job.notes, *picture.notes, *tiled, *notes)
-            result = Result(job.source, job.name, "converted", "", notes, size, made, self._executors[0].arithmetic(output.dtype))
+            notes = (*job.notes, *picture.notes, *self._executors[0].notes(height, width), *notes)
+            sizes = (width, height), (width * self.spec.scale, height * self.spec.scale)
+            arithmetic = self._executors[0].arithmetic(picture.pixels.dtype)
+            event = _Event(result=Result(job.source, job.name, "converted", "", notes, *sizes, arithmetic))
         except Closed:
-            result = None
+            pass
         except BaseException as error:  # noqa: BLE001 - one bad file, or a bug in an encoder, must not stop the others, nor leave them waiting
             with suppress(OSError):
                 part.unlink()
-            result = self._failed(job, error)
+            event = error.event if isinstance(error, _Failed) else _Event(result=self._failed(job, error))
         finally:
+            if isinstance(output, Strips):
+                output.close()
             self._writing_budget.give_back(taken)
-        self._events.put(_Event(result=result))
+        self._events.put(event)
+
+    def _pictures(self, read: _Read, strips: Strips) -> Iterator[Picture]:
+        """Yield an output strip by strip, in pieces that are small beside the strips."""
+        scale, top = self.spec.scale, 0
+        for strip in strips:
+            for start in range(0, len(strip), PIECE * scale):
+                piece = strip[start : start + PIECE * scale]
+                yield self._picture(read, piece, top)
+                top += len(piece) // scale
+            del strip, piece
+
+    def _picture(self, read: _Read, output: Pixels, top: int = 0) -> Picture:
+        """Return an output, or its rows from that of a row of the source on, ready to be written; only that of row 0 says what made it."""
+        strength = self.options.output_strength
+        if read.given is not None:
+            output = blend(output, read.given, strength, top)
+        picture = from_model(output, read.picture, self.spec, read.opacity, top)
+        if self.options.strip_metadata:
+            return to_srgb(picture)
+        return with_origin(picture, self.spec, strength, self.system) if top == 0 else picture
 
 
 @dataclass(frozen=True)

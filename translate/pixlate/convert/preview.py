@@ -7,6 +7,7 @@ from pathlib import Path
 from pixlate.convert.choosing import loaded
 from pixlate.convert.conversion import planned
 from pixlate.convert.options import ConvertOptions
+from pixlate.convert.room import require_room
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile
 from pixlate.images.formats import writable
@@ -84,12 +85,15 @@ class DryRun:
     def _previewed(self, job: Job) -> Preview:
         task, spec = self.task, self.executors[0].spec
         version, path, size = job.place.version(), job.place.local, None
+        format = writable(job.format, task.formats)
         if path is not None:
             with ImageFile(path, max_pixels=task.options.max_pixels, formats=task.formats) as file:
-                size = None if file.format.probe is None else file.size
+                if file.format.probe is not None:
+                    size = file.size
+                    require_room(format, self.executors[0], task.options, file.header)
         output = (size[0] * spec.scale, size[1] * spec.scale) if size else None
         if output is not None:
-            require_held(writable(job.format, task.formats), spec.channels_out, "uint8", output, task.formats)
+            require_held(format, spec.channels_out, "uint8", output, task.formats)
         return Preview(job.source, job.name, _ACTIONS[task.options.on_exists][self._records.state(job, version)], size, output)
 
 

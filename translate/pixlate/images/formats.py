@@ -5,7 +5,7 @@ from functools import partial
 from types import MappingProxyType
 
 from pixlate.errors import PixlateError
-from pixlate.images.codecs import avif, bmp, encode, gif, jpeg, npy, png, png_writer, tiff, webp
+from pixlate.images.codecs import avif, bmp, encode, gif, jpeg, npy, png, png_writer, tiff, tiff_writer, webp
 from pixlate.plugin.image_format import ImageFormat
 
 SNIFFED = 16
@@ -38,6 +38,7 @@ PNG = _animation(
     probe=png.probe,
     read=png.frames,
     write=png_writer.encoded,
+    write_rows=png_writer.write_rows,
     lossless="always",
     dtypes=("uint8", "uint16"),
     metadata=(*_ALL, "iptc", "comments", "text"),
@@ -61,7 +62,8 @@ TIFF = ImageFormat(
     sniff=lambda head: head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
     probe=tiff.probe,
     read=tiff.frames,
-    write=tiff.encoded,
+    write=tiff_writer.encoded,
+    write_rows=tiff_writer.write_rows,
     lossless="always",
     channels=(),
     dtypes=("uint8", "uint16"),

@@ -1,14 +1,17 @@
 """Pictures to files, or their bytes: everything a format can hold is kept, and a note says what it cannot."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from pixlate.errors import PixlateError
 from pixlate.images import colour
 from pixlate.images.formats import BUILT_IN, writable
 from pixlate.images.metadata import exif, stale
-from pixlate.images.picture import Metadata, Picture, on_white, to_8_bits, to_16_bits
+from pixlate.images.picture import Metadata, Picture, Pixels, on_white, to_8_bits, to_16_bits
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.system.locking import sync
 
@@ -35,6 +38,59 @@ def write_picture(
     return notes
 
 
+def write_strips(
+    strips: Iterator[Picture], height: int, path: Path, format: str, *, quality: int = 95, formats: Mapping[str, ImageFormat] = BUILT_IN
+) -> tuple[str, ...]:
+    """Write a picture of so many rows, which comes in strips from the top, as :func:`write_picture` does; its metadata are those of the first strip.
+
+    The format must have ``write_rows``. What the iterator raises is raised here.
+    """
+    chosen = writable(format, formats)
+    assert chosen.write_rows is not None
+    first = next(strips)
+    _, width, channels = first.pixels.shape
+    require_held(chosen, channels, first.pixels.dtype, (width, height), formats)
+    metadata, notes = _described(first.metadata, chosen, (width, height), channels)
+    fitting, more = _held(replace(first, metadata=metadata), chosen)
+    shape = replace(fitting, pixels=_shaped(fitting.pixels, height), alpha=None if fitting.alpha is None else _shaped(fitting.alpha, height))
+    held = [fitting.samples]
+    del first, fitting
+
+    def rows() -> Iterator[Pixels]:
+        yield held.pop()
+        for strip in strips:
+            yield _held(replace(strip, metadata=metadata), chosen)[0].samples
+
+    with _explained(chosen, (width, height)):
+        try:
+            with path.open("wb") as stream:
+                notes += more + chosen.write_rows(shape, quality, rows(), stream)
+                stream.flush()
+                sync(stream.fileno())
+        except OSError as error:
+            if error.errno is None:
+                raise
+            raise PixlateError(f"the file could not be written ({error.strerror}); check the disk and its permissions") from error
+    return notes
+
+
+def _shaped(samples: Pixels, height: int) -> Pixels:
+    """Return zeros, of which one is in memory, of the width, channels and type of samples."""
+    return np.broadcast_to(np.zeros(1, samples.dtype), (height, *samples.shape[1:]))
+
+
+@contextmanager
+def _explained(format: ImageFormat, size: tuple[int, int]) -> Iterator[None]:
+    """Turn what an encoder raises into PixlateError."""
+    try:
+        yield
+    except MemoryError as error:
+        raise PixlateError("the picture does not fit in memory while it is written; close other programs or write smaller pictures") from error
+    except (OSError, ValueError, RuntimeError) as error:
+        other = "tiff" if format.name == "png" else "png"
+        raise PixlateError(f"{format.title} could not take the picture of {size[0]} x {size[1]} pixels ({error}); use --format {other}") from error
+
+
 def encode_picture(
     picture: Picture, format: str, *, quality: int = 95, lossless: bool = False, formats: Mapping[str, ImageFormat] = BUILT_IN
 ) -> tuple[bytes, tuple[str, ...]]:
@@ -59,13 +115,8 @@ def encode_picture(
     require_held(chosen, channels, picture.pixels.dtype, (width, height), formats)
     fitting, notes = _fitting(replace(picture, lossless=lossless or picture.lossless), chosen)
     assert chosen.write is not None
-    try:
+    with _explained(chosen, (width, height)):
         data, more = chosen.write(fitting, quality)
-    except MemoryError as error:
-        raise PixlateError("the picture does not fit in memory while it is written; close other programs or write smaller pictures") from error
-    except (OSError, ValueError, RuntimeError) as error:
-        other = "tiff" if format == "png" else "png"
-        raise PixlateError(f"{chosen.title} could not take the picture of {width} x {height} pixels ({error}); use --format {other}") from error
     return data, notes + more
 
 
@@ -94,33 +145,45 @@ def require_lossless(format: ImageFormat, formats: Mapping[str, ImageFormat] = B
 
 def _fitting(picture: Picture, format: ImageFormat) -> tuple[Picture, tuple[str, ...]]:
     """Return the picture as a format can hold it, its metadata up to date with the pixels, and notes on the rest."""
-    metadata, title = picture.metadata, format.title
     height, width, channels = picture.pixels.shape
+    metadata, notes = _described(picture.metadata, format, (width, height), channels)
+    fitting, more = _held(replace(picture, metadata=metadata), format)
+    return fitting, notes + more
+
+
+def _described(metadata: Metadata, format: ImageFormat, size: tuple[int, int], channels: int) -> tuple[Metadata, tuple[str, ...]]:
+    """Return metadata up to date with a picture of (width, height), and notes on what is wrong in it or cannot be held; :func:`_held` leaves that out."""
     notes: list[str] = []
     block = exif.bare(metadata.exif)
     if metadata.exif and not block:
         notes.append("the EXIF block is damaged and was left out")
-    block, false = exif.without_layout(exif.resized(block, width, height))
+    block, false = exif.without_layout(exif.resized(block, *size))
     notes += [f"the description for {', '.join(false)}, which says how the file's samples were stored, was left out"] if false else []
-    packet, corrected = stale.corrected(metadata.xmp, width, height)
-    metadata, other = colour.fitting(replace(metadata, exif=block, xmp=packet, text=_resized(metadata.text, width, height)), channels)
+    packet, corrected = stale.corrected(metadata.xmp, *size)
+    metadata, other = colour.fitting(replace(metadata, exif=block, xmp=packet, text=_resized(metadata.text, *size)), channels)
     notes += (*corrected, *other)
-    kept = Metadata(**{name: getattr(metadata, name) for name in format.metadata})
-    lost = [words for name, words in _NAMES.items() if getattr(metadata, name) != getattr(kept, name)]
+    lost = [words for name, words in _NAMES.items() if name not in format.metadata and getattr(metadata, name) != getattr(Metadata(), name)]
     if lost:
         if lost[-1] == _NAMES["text"]:
             keywords = list(dict.fromkeys(keyword for keyword, _ in metadata.text))
             lost[-1] += f" ({', '.join(keywords[:_KEYWORDS])}{' and others' if len(keywords) > _KEYWORDS else ''})"
-        notes.append(f"{title} cannot hold {_listed(lost)}")
+        notes.append(f"{format.title} cannot hold {_listed(lost)}")
+    return metadata, tuple(notes)
+
+
+def _held(picture: Picture, format: ImageFormat) -> tuple[Picture, tuple[str, ...]]:
+    """Return a picture, or some rows of one, with the samples and the metadata that a format can hold, and notes on what was done to the samples."""
+    kept = Metadata(**{name: getattr(picture.metadata, name) for name in format.metadata})
+    notes: list[str] = []
     pixels, alpha = picture.pixels, picture.alpha
     if alpha is not None and not format.alpha:
         pixels, alpha = on_white(pixels, alpha), None
-        notes.append(f"{title} holds no transparency; laid on white")
+        notes.append(f"{format.title} holds no transparency; laid on white")
     if str(pixels.dtype) == "uint16" and "uint16" not in format.dtypes:
         pixels, alpha = to_8_bits(pixels), None if alpha is None else to_8_bits(alpha)
-        notes.append(f"{title} holds 8 bits; rounded from 16")
-    if metadata.icc and not kept.icc:
-        shown, note = colour.without_profile(pixels, metadata.icc)
+        notes.append(f"{format.title} holds 8 bits; rounded from 16")
+    if picture.metadata.icc and not kept.icc:
+        shown, note = colour.without_profile(pixels, picture.metadata.icc)
         notes += [note or "colours converted to sRGB"] if shown is not pixels or note else []
         pixels = shown
     if str(pixels.dtype) == "uint8" and "uint8" not in format.dtypes:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from math import prod
 from types import MappingProxyType
 
+import numpy as np
+
 from pixlate.errors import DeviceLost, OutOfDeviceMemory, PixlateError
 from pixlate.images.picture import Pixels
 from pixlate.inference.conditions import NONE, Arrays
@@ -20,6 +22,7 @@ LENT = 0.5
 AHEAD = 256 * 1024 * 1024
 """Bytes of pixels that :func:`in_order` reads ahead."""
 Key = tuple[str, tuple[int, int], str]
+"""What the pictures of a batch have in common: model, shape, and type of samples with whether rows are asked for."""
 Lane = Mapping[str, Executor]
 """The executors of one thread by the name of their model."""
 
@@ -35,13 +38,15 @@ class Ticket:
     pixels: Pixels
     """(height, width, channels_in)."""
     done: "Callable[[Pixels | Exception], None]"
-    """Called with the output or the reason why there is none, in the thread that ran the model; raises nothing."""
+    """Called with the output or the reason why there is none, in the thread that ran the model; raises nothing. Of what ``strip`` has received no row is left."""
     conditions: Arrays = field(default_factory=lambda: NONE)
     """Without a batch axis."""
     model: str = ""
     """Name of its model in the lanes."""
     wanted: Callable[[], bool] = lambda: True
     """Whether somebody still waits for it; asked before each run of the model."""
+    strip: "Callable[[Pixels], None] | None" = None
+    """Called with the next rows of the output as soon as they are finished, in the thread that runs the model; what it raises ends the translation."""
     arrived: float = field(default_factory=time.monotonic)
 
 
@@ -100,7 +105,7 @@ class Batcher:
 
     def submit(self, ticket: Ticket) -> None:
         """Let a picture wait for its model; after :meth:`close` it is abandoned at once."""
-        key = ticket.model, self._lanes[0][ticket.model].shape(*ticket.pixels.shape[:2]), ticket.pixels.dtype.str
+        key = ticket.model, self._lanes[0][ticket.model].shape(*ticket.pixels.shape[:2]), f"{ticket.pixels.dtype.str}{' by rows' if ticket.strip else ''}"
         with self._changed:
             if self._open:
                 self._waiting.setdefault(key, deque()).append(ticket)
@@ -172,6 +177,8 @@ class Batcher:
                 speed.record(pixels * overlap, turn.since_last(time.monotonic()))
 
         try:
+            if tickets[0].strip is not None:
+                return [_by_rows(executor, tickets[0], go_on, record)]
             return list(executor.translate([ticket.pixels for ticket in tickets], go_on, [ticket.conditions for ticket in tickets], record))
         except (PixlateError, OutOfDeviceMemory, MemoryError) as error:
             if not any(ticket.wanted() for ticket in tickets):  # it may have been ended for that
@@ -223,10 +230,20 @@ class Batcher:
 
     def _take(self, lane: Lane, key: Key) -> list[Ticket]:
         tickets = self._waiting[key]
-        taken = [tickets.popleft() for _ in range(min(len(tickets), lane[key[0]].batch_size(*key[1])))]
+        most = 1 if tickets[0].strip is not None else lane[key[0]].batch_size(*key[1])
+        taken = [tickets.popleft() for _ in range(min(len(tickets), most))]
         if not tickets:
             del self._waiting[key]
         return taken
+
+
+def _by_rows(executor: Executor, ticket: Ticket, before_each: Callable[[], None], on_tile: OnTile) -> Pixels:
+    """Translate a picture into its ``strip``; return what is left, no row."""
+    assert ticket.strip is not None
+    for rows in executor.strips(ticket.pixels, before_each, ticket.conditions, on_tile):
+        ticket.strip(rows)
+        del rows  # or it would stay in memory while the next are translated
+    return np.empty((0, ticket.pixels.shape[1] * executor.spec.scale, executor.spec.channels_out), ticket.pixels.dtype)
 
 
 def in_order(executor: Executor, pictures: "Iterable[tuple[Pixels, Arrays]]") -> "Iterator[Pixels | Exception]":

@@ -1,7 +1,7 @@
 """Runs a translator on images of any size: whole, in batches or in tiles, and in smaller ones when memory runs out."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -164,6 +164,30 @@ class Executor:
             return list(outputs)
         return [np.ascontiguousarray(output[: rows * scale, : columns * scale]) for output, (rows, columns) in zip(outputs, sizes, strict=True)]
 
+    def cuts(self, height: int, width: int) -> bool:
+        """Return whether an image of a size is cut into tiles."""
+        return self._tile_of(*self.shape(height, width)) is not None
+
+    def strips(
+        self, image: Pixels, before_each: Callable[[], None] = lambda: None, conditions: Arrays = NONE, on_tile: OnTile | None = None
+    ) -> Iterator[Pixels]:
+        """Yield the rows of what :meth:`translate` returns for an image (height, width, channels_in), as they are finished: of one in tiles never all at once.
+
+        Where memory runs out below rows that have been yielded, the rest is in smaller tiles.
+        """
+        size = image.shape[:2]
+        if not self.cuts(*size):
+            yield self.translate([image], before_each, [conditions], on_tile)[0]
+            return
+        shape = self.shape(*size)
+        fitting = {name: _mirrored([value], *shape)[0] if name in self._masks else value for name, value in conditions.items()}
+        (height, width), top = (side * self.spec.scale for side in size), 0
+        for rows in self._rows(_mirrored([image], *shape)[0], size, before_each, fitting, on_tile or (lambda _: None)):
+            if top < height:
+                yield rows[: height - top, :width]
+            top += len(rows)
+            del rows
+
     def __call__(self, pixels: Pixels, before_each: Callable[[], None] = lambda: None, conditions: Arrays = NONE, on_tile: OnTile | None = None) -> Pixels:
         """Return the translated images, (batch, height * scale, width * scale, channels_out).
 
@@ -253,7 +277,22 @@ class Executor:
         return output
 
     def _tiled(self, image: Pixels, size: tuple[int, ...], before_each: Callable[[], None], conditions: Arrays, on_tile: OnTile) -> Pixels:
-        """Translate one image (height, width, channels) tile by tile; masks are cut alike, other conditions are the same for every tile."""
+        """Translate one image (height, width, channels) tile by tile."""
+        height, width = image.shape[:2]
+        whole: Pixels = np.empty((height * self.spec.scale, width * self.spec.scale, self.spec.channels_out), image.dtype)
+        top = 0
+        for rows in self._rows(image, size, before_each, conditions, on_tile):
+            whole[top : top + len(rows)] = rows
+            top += len(rows)
+        return whole
+
+    def _rows(
+        self, image: Pixels, size: tuple[int, ...], before_each: Callable[[], None], conditions: Arrays, on_tile: OnTile, done: int = 0
+    ) -> Iterator[Pixels]:
+        """Translate one image tile by tile and yield its rows below the first ``done`` as they are finished.
+
+        Masks are cut alike, other conditions are the same for every tile. Where memory runs out it begins again in smaller tiles; what has been yielded stays.
+        """
         height, width = image.shape[:2]
         tile = self._tile_of(height, width)
         assert tile is not None
@@ -264,6 +303,7 @@ class Executor:
             translator = shared(translator, image[: size[0], : size[1]], self._most_measured, conditions, before_each)
         step, counted = self.batch_size(*tile), _Counted(on_tile)
         places = list(tiles.places())
+        top = 0
         for first in range(0, len(places), step):
             chosen = places[first : first + step]
             stack = np.stack([tiles.cut(image, place) for place in chosen])
@@ -273,10 +313,16 @@ class Executor:
             except OutOfDeviceMemory as error:
                 self._shrink_tile(max(stack.shape[1:3]), error)
                 counted.take_back()
-                return self._tiled(image, size, before_each, conditions, on_tile)
+                del canvas
+                yield from self._rows(image, size, before_each, conditions, on_tile, done)
+                return
             for place, output in zip(chosen, outputs, strict=True):
-                canvas.add(place, output)
-        return canvas.image
+                if (rows := canvas.add(place, output)) is not None:
+                    top += len(rows)
+                    if top > done:
+                        yield rows[len(rows) - (top - done) :]
+                        done = top
+                    del rows  # or it would stay in memory while the next are translated
 
     def _shrink_tile(self, failed: int, error: OutOfDeviceMemory) -> None:
         """Halve the tile after one of ``failed`` pixels did not fit."""

@@ -52,11 +52,12 @@ def refuse_opacity_through(spec: ModelSpec) -> None:
         raise PixlateError(f"expected a model that enlarges grey pictures for --alpha model, got one of scale {spec.scale}; leave the option out")
 
 
-def from_model(pixels: Pixels, source: Picture, spec: ModelSpec, opacity: Pixels | None = None) -> Picture:
+def from_model(pixels: Pixels, source: Picture, spec: ModelSpec, opacity: Pixels | None = None, top: int = 0) -> Picture:
     """Return the translated picture: grey stays grey as :func:`channels_made` says, metadata is the source's.
 
     Its alpha is ``opacity``, what the model made of :func:`opacity_to_model`, or without it the source's, enlarged bicubically; none where the
-    output has no colours, or the model sees white behind it.
+    output has no colours, or the model sees white behind it. Where the pixels are only some rows of the output, they are from row ``top`` of the source on,
+    and so is what is returned.
     """
     if channels_made(source.pixels.shape[2], spec) < pixels.shape[2]:
         pixels = _mean(pixels)
@@ -64,7 +65,7 @@ def from_model(pixels: Pixels, source: Picture, spec: ModelSpec, opacity: Pixels
     if opacity is not None:
         alpha: Pixels | None = _mean(opacity)[:, :, 0]
     else:
-        alpha = None if source.alpha is None else enlarged(_whole(source.alpha), spec.scale)
+        alpha = None if source.alpha is None else enlarged(_whole(source.alpha), spec.scale, top, top + len(pixels) // spec.scale)
     if alpha is not None and spec.on_white:
         alpha, notes = None, (*notes, "the transparency was left out, since the model sees white paper there")
     if alpha is not None and pixels.shape[2] not in (1, 3):

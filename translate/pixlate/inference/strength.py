@@ -17,6 +17,8 @@ from pixlate.system.text import printable
 
 STRIP = 256
 """Source rows computed at once, so that no more than a small part of a large picture is in floating point."""
+_SEEN = 2
+"""Rows above and below that the bicubic kernel sees."""
 NOTHING_NOTE = "strength 0 leaves nothing of the model: each output is its source, enlarged bicubically where the model enlarges"
 SAME_NOTE = "the model and the one that it is blended with are the same, so each output is as without --blend-with"
 
@@ -28,7 +30,7 @@ def require_blendable(spec: ModelSpec) -> None:
         raise PixlateError(f"expected a model that gives as many channels as it takes for a strength below 1, got one that {way}; leave the strength out")
 
 
-def blend(output: Pixels, source: Pixels, strength: float) -> Pixels:
+def blend(output: Pixels, source: Pixels, strength: float, top: int = 0) -> Pixels:
     """Return ``strength * output + (1 - strength) * source``, rounded to whole levels, of the samples as they are (encoded, not linear, light).
 
     Strength 1 gives the output itself, 0 the source enlarged as :func:`enlarged` does.
@@ -37,39 +39,45 @@ def blend(output: Pixels, source: Pixels, strength: float) -> Pixels:
         output: What the model made of the source, (height * scale, width * scale, channels) of uint8 or uint16.
         source: What it was given, (height, width, channels) of the same type.
         strength: From 0 to 1.
+        top: Row of the source from which the output is, where it is only some rows of all.
     """
     if strength == 1:
         return output
-    scale, share = output.shape[0] // source.shape[0], np.float32(strength)
+    scale, share = output.shape[1] // source.shape[1], np.float32(strength)
     mixed: Pixels = np.empty_like(output)
     for channel in range(output.shape[2]):
-        for rows, strip in _enlarged_strips(source[:, :, channel], scale):
+        for rows, strip in _enlarged_strips(source[:, :, channel], scale, top, top + len(output) // scale):
             mixed[rows, :, channel] = np.rint(strip + share * (output[rows, :, channel] - strip))
     return mixed
 
 
-def enlarged(plane: Pixels, scale: int) -> Pixels:
-    """Return one plane (height, width) of whole numbers enlarged bicubically (Keys 1981, a = -0.5)."""
+def enlarged(plane: Pixels, scale: int, top: int = 0, bottom: int | None = None) -> Pixels:
+    """Return one plane (height, width) of whole numbers, or its rows from ``top`` up to ``bottom``, enlarged bicubically (Keys 1981, a = -0.5)."""
+    bottom = len(plane) if bottom is None else bottom
     if scale == 1:
-        return plane
-    whole: Pixels = np.empty((plane.shape[0] * scale, plane.shape[1] * scale), plane.dtype)
-    for rows, strip in _enlarged_strips(plane, scale):
+        return plane[top:bottom]
+    whole: Pixels = np.empty(((bottom - top) * scale, plane.shape[1] * scale), plane.dtype)
+    for rows, strip in _enlarged_strips(plane, scale, top, bottom):
         whole[rows] = np.rint(strip)
     return whole
 
 
-def _enlarged_strips(plane: Pixels, scale: int) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Yield rows of a plane enlarged bicubically, which they are, and their values: floating point, not rounded, within the range of the type."""
+def _enlarged_strips(plane: Pixels, scale: int, top: int, bottom: int) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Yield rows of a plane, from ``top`` up to ``bottom``, enlarged bicubically.
+
+    First which they are, counted from ``top``, then their values: floating point, not rounded, within the range of the type.
+    """
     height, width = plane.shape
-    if scale == 1:
-        for top in range(0, height, STRIP):
-            yield slice(top, top + STRIP), plane[top : top + STRIP].astype(np.float32)
-        return
-    image = Image.fromarray(plane.astype(np.float32))
-    for top in range(0, height, STRIP):
-        bottom = min(top + STRIP, height)
-        strip = image.resize((width * scale, (bottom - top) * scale), Image.Resampling.BICUBIC, (0, top, width, bottom))
-        yield slice(top * scale, bottom * scale), np.clip(np.asarray(strip), 0, full_scale(plane))
+    for start in range(top, bottom, STRIP):
+        stop = min(start + STRIP, bottom)
+        rows = slice((start - top) * scale, (stop - top) * scale)
+        if scale == 1:
+            yield rows, plane[start:stop].astype(np.float32)
+            continue
+        above, below = max(0, start - _SEEN), min(height, stop + _SEEN)
+        image = Image.fromarray(plane[above:below].astype(np.float32))
+        strip = image.resize((width * scale, (stop - start) * scale), Image.Resampling.BICUBIC, (0, start - above, width, stop - above))
+        yield rows, np.clip(np.asarray(strip), 0, full_scale(plane))
 
 
 class _Blended:

@@ -1,4 +1,4 @@
-"""One image in tiles: cuts it, and puts the translated tiles together, side by side where they are exact, blended where they are not."""
+"""One image in tiles: cuts it, and puts the translated tiles together by rows, side by side where they are exact, blended where they are not."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -40,7 +40,7 @@ class Tiles:
 
 
 class Canvas:
-    """Takes translated tiles, row by row, and becomes the translated image.
+    """Takes translated tiles, row by row, and gives the rows of the translated image that they complete, so that no more than a row of tiles is in memory.
 
     Args:
         tiles: Of the source.
@@ -51,45 +51,60 @@ class Canvas:
     """
 
     def __init__(self, tiles: Tiles, height: int, width: int, spec: ModelSpec, kind: np.dtype[Any]) -> None:
-        self._tiles, self._scale, self._exact = tiles, spec.scale, spec.tiling_exact
-        self.image: Pixels = np.empty((height * spec.scale, width * spec.scale, spec.channels_out), kind)
-        """(height * scale, width * scale, channels_out); whole after the last tile."""
+        self._tiles, self._scale, self._exact, self._kind = tiles, spec.scale, spec.tiling_exact, kind
+        self._height = height * spec.scale
+        self._row_shape = width * spec.scale, spec.channels_out
+        self._band: NDArray[Any]
+        """Of exact tiles the rows that one row of tiles completes, of others the sums of all its rows."""
         if not self._exact:
             lengths = tiles.rows[-1].stop, tiles.columns[-1].stop
             self._down, self._across = (
                 [np.repeat(ramp, spec.scale) for ramp in ramps(parts, length)] for parts, length in zip((tiles.rows, tiles.columns), lengths, strict=True)
             )
-            self._row = -1
-            self._band = np.empty((tiles.rows[0].stop * spec.scale, *self.image.shape[1:]), np.float32)
+            self._band = np.empty((tiles.rows[0].stop * spec.scale, *self._row_shape), np.float32)
 
-    def add(self, place: Place, output: Pixels) -> None:
-        """Put a translated tile, (height * scale, width * scale, channels_out), at its place."""
-        scale, y, x = self._scale, self._tiles.rows[place[0]], self._tiles.columns[place[1]]
-        if not self._exact:
-            self._blend(place, output)
+    def add(self, place: Place, output: Pixels) -> Pixels | None:
+        """Put a translated tile, (height * scale, width * scale, channels_out), at its place.
+
+        Return the next rows of the image, (rows, width * scale, channels_out), where it is the last tile of its row. They are not written to again.
+        """
+        row, column = place
+        if column == 0:
+            self._begin(row)
+        (self._copy if self._exact else self._blend)(row, column, output)
+        if column < len(self._tiles.columns) - 1:
+            return None
+        if self._exact:
+            finished, self._band = self._band, self._band[:0]
+            return finished
+        rows = self._tiles.rows
+        ended = rows[row + 1].start * self._scale if row + 1 < len(rows) else self._height
+        return self._band[: ended - rows[row].start * self._scale].astype(self._kind)
+
+    def _begin(self, row: int) -> None:
+        """Make room for a row of tiles: those that are blended go on with the sums of the row above, so that no image is in floating point."""
+        rows, scale = self._tiles.rows, self._scale
+        if self._exact:
+            self._band = np.empty((min(rows[row].until * scale, self._height) - rows[row].keep * scale, *self._row_shape), self._kind)
             return
-        part = self.image[y.keep * scale : y.until * scale, x.keep * scale : x.until * scale]  # less where the image ends
+        begun = 0
+        if row > 0:
+            step = (rows[row].start - rows[row - 1].start) * scale
+            begun = len(self._band) - step
+            self._band[:begun] = self._band[step:].copy()
+        self._band[begun:] = 0.5  # rounds when the sum is cut to whole levels
+
+    def _copy(self, row: int, column: int, output: Pixels) -> None:
+        """Take from a tile what is its own."""
+        scale, y, x = self._scale, self._tiles.rows[row], self._tiles.columns[column]
+        part = self._band[:, x.keep * scale : x.until * scale]  # less where the image ends
         top, left = (y.keep - y.start) * scale, (x.keep - x.start) * scale
         part[:] = output[top : top + part.shape[0], left : left + part.shape[1]]
 
-    def _blend(self, place: Place, output: Pixels) -> None:
-        """Add a tile to the sums of the row of tiles it is in; they are rounded when the next row begins, so that no image is in floating point."""
-        row, column = place
-        scale, rows = self._scale, self._tiles.rows
-        if row != self._row:
-            begun = 0
-            if self._row >= 0:
-                step = (rows[row].start - rows[row - 1].start) * scale
-                begun = len(self._band) - step
-                self._band[:begun] = self._band[step:].copy()
-            self._band[begun:] = 0.5  # rounds when the sum is cut to whole levels
-            self._row = row
-        left = self._tiles.columns[column].start * scale
+    def _blend(self, row: int, column: int, output: Pixels) -> None:
+        """Add a tile to the sums."""
+        left = self._tiles.columns[column].start * self._scale
         self._band[:, left : left + output.shape[1]] += output * (self._down[row][:, None, None] * self._across[column][None, :, None])
-        if column == len(self._tiles.columns) - 1:
-            top = rows[row].start * scale
-            ended = rows[row + 1].start * scale if row + 1 < len(rows) else len(self.image)
-            self.image[top:ended] = self._band[: ended - top]
 
 
 def _overlap(part: Span, length: int) -> int:

@@ -8,7 +8,7 @@ from pixlate.errors import PixlateError
 from pixlate.plugin.offer import Offer
 
 if TYPE_CHECKING:
-    from pixlate.images.picture import Picture
+    from pixlate.images.picture import Picture, Pixels
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,10 @@ class ImageFormat(Offer, kind="image format"):
     """Return what the header says; the stream is at the file's beginning."""
     write: "Callable[[Picture, int], tuple[bytes, tuple[str, ...]]] | None" = None
     """Return the file of a picture at a quality of 1 to 100, and notes on what could not be kept; None for a format that is only read."""
+    write_rows: "Callable[[Picture, int, Iterable[Pixels], BinaryIO], tuple[str, ...]] | None" = None
+    """Write the file of a picture at a quality to a stream, of which parts can be written again, and return notes as ``write`` does. The rows come from the
+    top, as samples (rows, width, channels) with the opacity last; the picture's own arrays say only shape and type. Optional beside ``write``: without it an
+    output must fit into memory whole."""
     lossless: Literal["never", "asked", "always"] = "never"
     """Whether files keep every pixel: only of pictures whose ``lossless`` is set (``asked``), or of all."""
     longest_side: int = 0

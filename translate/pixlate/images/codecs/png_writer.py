@@ -5,17 +5,19 @@ has the filter that libpng's heuristic chose, in a quarter of the time.
 """
 
 import struct
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from pixlate.images.codecs.encode import Encoded, deflated, saved, text_xmp
+from pixlate.images.codecs.encode import LEVEL, Encoded, deflated, saved, text_xmp
 from pixlate.images.codecs.png import COMMENT, MARK, PROFILE, XMP, chunk_of, chunks
 from pixlate.images.metadata import iptc
-from pixlate.images.picture import Metadata, Picture
+from pixlate.images.picture import Metadata, Picture, Pixels
 
 _UP = 2
 """The filter, as each row states it."""
@@ -32,10 +34,32 @@ def encoded(picture: Picture, quality: int) -> Encoded:
     metadata, notes = text_xmp(picture.metadata, "PNG")
     samples = picture.samples
     height, width, channels = samples.shape
-    kind = struct.pack(">IIBBBBB", width, height, 8 * samples.dtype.itemsize, _COLOUR_TYPES[channels], 0, 0, 0)
     packed = deflated(filtered(rows_of(samples)))
     pixels = (chunk_of(b"IDAT", packed[start : start + _MOST]) for start in range(0, len(packed), _MOST))
-    return b"".join([MARK, chunk_of(b"IHDR", kind), *metadata_chunks(metadata, grey=channels < 3), *pixels, chunk_of(b"IEND", b"")]), notes
+    return b"".join(
+        [MARK, _header(width, height, channels, samples.dtype), *metadata_chunks(metadata, grey=channels < 3), *pixels, chunk_of(b"IEND", b"")]
+    ), notes
+
+
+def write_rows(picture: Picture, quality: int, rows: Iterable[Pixels], stream: BinaryIO) -> tuple[str, ...]:
+    """Write a PNG file; see :class:`pixlate.plugin.image_format.ImageFormat`. libdeflate packs no parts, so zlib does."""
+    metadata, notes = text_xmp(picture.metadata, "PNG")
+    height, width, channels = picture.pixels.shape
+    stream.write(b"".join([MARK, _header(width, height, channels + (picture.alpha is not None), picture.pixels.dtype)]))
+    for block in metadata_chunks(metadata, grey=channels < 3):
+        stream.write(block)
+    packer, above = zlib.compressobj(LEVEL), None
+    for piece in rows:
+        plain = rows_of(piece)
+        if packed := packer.compress(filtered(plain, above).data):
+            stream.write(chunk_of(b"IDAT", packed))
+        above = plain[-1].copy()
+    stream.write(chunk_of(b"IDAT", packer.flush()) + chunk_of(b"IEND", b""))
+    return notes
+
+
+def _header(width: int, height: int, samples: int, kind: np.dtype[Any]) -> bytes:
+    return chunk_of(b"IHDR", struct.pack(">IIBBBBB", width, height, 8 * kind.itemsize, _COLOUR_TYPES[samples], 0, 0, 0))
 
 
 def rows_of(samples: NDArray[np.generic]) -> NDArray[np.uint8]:

@@ -1,33 +1,29 @@
-"""TIFF files: full depth both ways, and every EXIF tag.
+"""TIFF files are read here, at full depth, with every EXIF tag.
 
 Grey and RGB of 8 bits and more are decoded in :mod:`pixlate.images.codecs.segments`; the rest goes through Pillow, which receives a file made of the tags
-that were checked, so that no second reader can take them for something else. The writer puts the strips behind the EXIF block, whose tags become
-those of the file, so that every offset in it stays right.
+that were checked, so that no second reader can take them for something else.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from io import BytesIO
 from typing import BinaryIO
 
-import imagecodecs
 import numpy as np
 from PIL import Image
 
 from pixlate.errors import Unsupported
 from pixlate.images.codecs import jpeg, segments
 from pixlate.images.codecs.decode import as_stored, bounded, samples_of, upright
-from pixlate.images.codecs.encode import Encoded, deflated
 from pixlate.images.codecs.segments import Page, Tag
 from pixlate.images.limits import BLOCK_BYTES
 from pixlate.images.metadata import exif, iptc, xmp
-from pixlate.images.metadata.tags import UNDEFINED, Directory, Field, append, first_directory, long, rewritten, short
+from pixlate.images.metadata.tags import ICC, IPTC, XMP, Directory, first_directory, long, short
 from pixlate.images.picture import Metadata, Picture, Pixels, as_pixels, beyond_unit, check_size, full_scale, unmultiplied
 from pixlate.images.signalled import SRGB, Signal
 from pixlate.plugin.image_format import Frame, Header, Opened
 
-DESCRIPTION, XMP, IPTC, ICC, _SUBFILE, _SUB_DIRECTORIES = 270, 700, 33723, 34675, 254, 330
+DESCRIPTION, _SUBFILE, _SUB_DIRECTORIES = 270, 254, 330
 _RAW = (32803, 34892)
 """Photometric interpretations of what a sensor gave (DNG 1.4)."""
 _TRANSFER, _WHITE, _PRIMARIES = 301, 318, 319
@@ -41,7 +37,6 @@ _COLOUR_BYTES = 1 << 20
 _NAMES = {6: "old-style JPEG", 9: "JBIG", 10: "JBIG", 32766: "NeXT", 32809: "ThunderScan", 33003: "JPEG 2000", 33004: "JPEG 2000", 33005: "JPEG 2000"} | {
     33007: "JPEG", 34661: "JBIG", 34676: "SGI Log", 34677: "SGI Log", 34712: "JPEG 2000", 34887: "LERC", 34892: "lossy JPEG", 34925: "LZMA", 34926: "Zstandard"
 } | {34927: "WebP", 34933: "PNG", 34934: "JPEG XR", 22610: "JPEG XR", 34713: "Nikon NEF", 50001: "WebP", 50002: "JPEG XL", 52546: "JPEG XL"}  # fmt: skip
-_STRIP_BYTES = 1 << 18
 _COLOURS = {2: 3, 5: 4, 6: 3, 8: 3, 9: 3}
 """Samples of a pixel by photometric interpretation (TIFF 6.0, tag 262): RGB, CMYK, YCbCr, CIELab and ICCLab; the others have one."""
 _IMAGEJ = re.compile(rb"^images=(\d{1,9})\s*$", re.MULTILINE)
@@ -139,48 +134,6 @@ def _page(data: bytes, main: Directory, page: Page, metadata: Metadata) -> Pictu
         image.load()
         picture = as_stored(image, metadata)
     return replace(picture, notes=("16-bit CMYK read with 8 bits", *picture.notes)) if max(page.bits) > 8 else picture
-
-
-def encoded(picture: Picture, quality: int) -> Encoded:
-    """Return a TIFF file, deflate-compressed with differences between neighbours; EXIF, ICC profile, XMP and resolution go into its tags."""
-    metadata = picture.metadata
-    block = bytearray(metadata.exif or exif.empty("<"))
-    main = first_directory(BytesIO(bytes(block)))
-    order = main.order
-    height, width, channels = picture.pixels.shape
-    samples = picture.samples
-    count, depth = samples.shape[2], samples.dtype.itemsize * 8
-    extra = [2] if picture.alpha is not None else [0] * (channels - 1) if channels not in (1, 3) else []  # an opacity, or channels of no stated meaning
-    rows = max(1, min(height, _STRIP_BYTES // (samples.strides[0] or 1)))
-    offsets, lengths = [], []
-    for top in range(0, height, rows):
-        differences = imagecodecs.delta_encode(samples[top : top + rows], axis=1)
-        strip = deflated(differences.astype(samples.dtype.newbyteorder(order)).tobytes())
-        offsets.append(append(block, strip))
-        lengths.append(len(strip))
-    fields: dict[int, Field | None] = dict.fromkeys(exif.unfit_for_tiff(main))
-    fields |= {
-        Tag.WIDTH: long(order, width),
-        Tag.HEIGHT: long(order, height),
-        Tag.BITS: short(order, *[depth] * count),
-        Tag.COMPRESSION: short(order, segments.DEFLATE),
-        Tag.PHOTOMETRIC: short(order, 2 if channels == 3 else 1),
-        Tag.STRIP_OFFSETS: long(order, *offsets),
-        Tag.SAMPLES: short(order, count),
-        Tag.ROWS: long(order, rows),
-        Tag.STRIP_COUNTS: long(order, *lengths),
-        Tag.PLANAR: short(order, 1),
-        Tag.PREDICTOR: short(order, segments.DIFFERENCES),
-        Tag.EXTRA: short(order, *extra) if extra else None,
-        Tag.SAMPLE_FORMAT: short(order, *[1] * count),
-        ICC: Field(UNDEFINED, len(metadata.icc), metadata.icc) if metadata.icc else None,
-        XMP: Field(1, len(metadata.xmp), metadata.xmp) if metadata.xmp else None,
-    }
-    if metadata.iptc:
-        fields[IPTC] = Field(UNDEFINED, len(metadata.iptc), metadata.iptc)
-    if metadata.dpi is not None:
-        fields |= exif.resolution_fields(order, metadata.dpi)
-    return rewritten(block, main, fields), ()
 
 
 def _grey_or_rgb(samples: Pixels, main: Directory, page: Page) -> tuple[Pixels, Pixels | None, tuple[str, ...]]:

@@ -184,7 +184,7 @@ def lost_from_tiff(main: Directory) -> tuple[str, ...]:
     inner = main.directory(EXIF_DIRECTORY)
     if inner is not None and sum(map(inner.size, inner.entries)) > main.stream.seek(0, 2):
         notes += ("values of the EXIF directory that together are longer than the file were left out",)
-    if inner is not None and MAKER_NOTE in inner.entries and not _moves(inner):
+    if inner is not None and MAKER_NOTE in inner.entries and not moves(inner):
         notes += ("the maker's notes of the TIFF file, which hold positions in it, were left out",)
     return notes
 
@@ -203,7 +203,7 @@ def unfit_for_tiff(main: Directory) -> set[int]:
     return unfit
 
 
-def _moves(inner: Directory) -> bool:
+def moves(inner: Directory) -> bool:
     """Return whether the maker's notes, if any, hold no positions counted from the beginning of the file."""
     try:
         note = inner.data(MAKER_NOTE)
@@ -229,7 +229,7 @@ def _copied(block: bytearray, source: Directory, tags: set[int], inside: tuple[i
                 below = (INTEROPERABILITY,) if tag == EXIF_DIRECTORY else ()
                 fields[tag] = long(source.order, _copied(block, inner, set(inner.entries), below))
             continue
-        if tag == MAKER_NOTE and not _moves(source):
+        if tag == MAKER_NOTE and not moves(source):
             continue
         if source.size(tag) > left:
             continue

@@ -1,7 +1,7 @@
 """TIFF directories, of TIFF files and of EXIF blocks: read, and changed without moving anything else.
 
 Makers' notes hold offsets counted from the start of the block. A directory that must grow is therefore written again at the end of the block,
-and all else stays where it was. Layout: TIFF 6.0, section 2; BigTIFF is read, not written.
+and all else stays where it was. Layout: TIFF 6.0, section 2, and of BigTIFF, which is read here.
 """
 
 import struct
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from pixlate.images.limits import DIRECTORY_ENTRIES, PAGES
 
-ASCII, SHORT, LONG, RATIONAL, UNDEFINED = 2, 3, 4, 5, 7
+ASCII, SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 2, 3, 4, 5, 7, 16
+XMP, IPTC, ICC = 700, 33723, 34675
+"""Tags of TIFF files that hold blocks of their own."""
 _LETTERS = {1: "B", 2: "c", 3: "H", 4: "I", 5: "II", 6: "b", 7: "B", 8: "h", 9: "i", 10: "ii", 11: "f", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 """Field type -> one value in the letters of ``struct``; rationals are two numbers."""
 SIZES = {kind: struct.calcsize(f"<{letters}") for kind, letters in _LETTERS.items()}

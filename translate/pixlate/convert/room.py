@@ -1,0 +1,36 @@
+"""Whether an output is written while it is translated, strip by strip, and whether one that must be whole has room in memory."""
+
+from pixlate.convert.options import ConvertOptions
+from pixlate.errors import PixlateError
+from pixlate.inference.executor import Executor
+from pixlate.plugin.image_format import Header, ImageFormat
+from pixlate.system.memory import granted_memory
+
+_ENCODER = 4
+"""Bytes of each pixel of an output that its encoder takes beside the samples: as Pillow stores a colour."""
+
+
+def by_strips(format: ImageFormat, executor: Executor, options: ConvertOptions, size: tuple[int, int]) -> bool:
+    """Return whether an output is written strip by strip: a picture of (width, height) that is cut into tiles, in a format that takes rows.
+
+    A sheet, and opacity that goes through the model, need whole outputs.
+    """
+    return format.write_rows is not None and options.sheet is None and options.alpha != "model" and executor.cuts(size[1], size[0])
+
+
+def require_room(format: ImageFormat, executor: Executor, options: ConvertOptions, header: Header) -> None:
+    """Refuse a picture whose output must be in memory whole, beside the picture itself, where the memory of this machine or container does not hold them."""
+    size, spec, memory = (header.width, header.height), executor.spec, granted_memory()
+    pixels = header.width * header.height
+    made = pixels * spec.scale**2 * ((spec.channels_out + (header.channels in (2, 4))) * header.itemsize + _ENCODER)
+    needed = made + pixels * header.channels * header.itemsize
+    if not memory or needed <= memory or by_strips(format, executor, options, size):
+        return
+    if format.write_rows is None:
+        reason, advice = f"{format.title} is written whole", "use --format tiff or png"
+    else:
+        reason, advice = "it is not cut into tiles, or a sheet or --alpha model need it whole", "leave out --tile off, --sheet and --alpha model"
+    raise PixlateError(
+        f"expected an output that fits into the {memory / 1e9:.3g} GB of memory here, but one of {size[0] * spec.scale} x {size[1] * spec.scale} pixels takes about "
+        f"{needed / 1e9:.3g} GB, since {reason}; {advice}"
+    )

@@ -1,0 +1,179 @@
+"""TIFF files are written here, strip by strip, deflate-compressed with differences between neighbours.
+
+EXIF, ICC profile, XMP, IPTC and resolution go into the tags. The EXIF block is the beginning of the file and its tags are those of the file, so that every
+offset in it stays right; the strips come behind it, and the directory behind them. What might not stay below 4 GiB becomes BigTIFF, of which the
+directories are wider.
+"""
+
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from io import BytesIO
+from typing import BinaryIO
+
+import imagecodecs
+import numpy as np
+
+from pixlate.images.codecs import segments
+from pixlate.images.codecs.encode import Encoded, deflated
+from pixlate.images.codecs.segments import Tag
+from pixlate.images.metadata import exif
+from pixlate.images.metadata.tags import ICC, IPTC, LONG8, SIZES, UNDEFINED, XMP, Directory, Field, Order, first_directory, long, short
+from pixlate.images.picture import Metadata, Picture, Pixels
+
+_STRIP_BYTES = 1 << 18
+_CLASSIC = 4_000_000_000
+"""Most bytes of samples and metadata of a file whose offsets have 32 bits; deflate makes random samples a little longer."""
+_HEAD, _BIG_HEAD = 8, 16
+"""Bytes before the first directory, or the first value."""
+_MOVED = "the maker's notes, which hold positions in a file of less than 4 GB, were left out"
+
+
+def encoded(picture: Picture, quality: int) -> Encoded:
+    """Return a TIFF file."""
+    stream = BytesIO()
+    notes = write_rows(picture, quality, [picture.samples], stream)
+    return stream.getvalue(), notes
+
+
+def write_rows(picture: Picture, quality: int, rows: Iterable[Pixels], stream: BinaryIO) -> tuple[str, ...]:
+    """Write a TIFF file; see :class:`pixlate.plugin.image_format.ImageFormat`."""
+    height, width, channels = picture.pixels.shape
+    count, kind = channels + (picture.alpha is not None), picture.pixels.dtype
+    metadata = picture.metadata
+    block = metadata.exif or exif.empty("<")
+    main = first_directory(BytesIO(block))
+    order, row = main.order, width * count * kind.itemsize
+    big = height * row + sum(map(len, (block, metadata.icc, metadata.xmp, metadata.iptc))) > _CLASSIC
+    writer = _Writer(stream, main, block, big)
+    in_strip = max(1, min(height, _STRIP_BYTES // row))
+    offsets, lengths = [], []
+    for strip in _regrouped(rows, in_strip):
+        differences = imagecodecs.delta_encode(strip, axis=1)
+        packed = deflated(differences.astype(kind.newbyteorder(order)).tobytes())
+        offsets.append(writer.append(packed))
+        lengths.append(len(packed))
+    # an opacity, or channels of no stated meaning
+    extra = [2] if picture.alpha is not None else [0] * (channels - 1) if channels not in (1, 3) else []
+    fields: dict[int, Field | None] = {
+        Tag.WIDTH: long(order, width),
+        Tag.HEIGHT: long(order, height),
+        Tag.BITS: short(order, *[8 * kind.itemsize] * count),
+        Tag.COMPRESSION: short(order, segments.DEFLATE),
+        Tag.PHOTOMETRIC: short(order, 2 if channels == 3 else 1),
+        Tag.STRIP_OFFSETS: Field(LONG8, len(offsets), struct.pack(f"{order}{len(offsets)}Q", *offsets)) if big else long(order, *offsets),
+        Tag.SAMPLES: short(order, count),
+        Tag.ROWS: long(order, in_strip),
+        Tag.STRIP_COUNTS: long(order, *lengths),
+        Tag.PLANAR: short(order, 1),
+        Tag.PREDICTOR: short(order, segments.DIFFERENCES),
+        Tag.EXTRA: short(order, *extra) if extra else None,
+        Tag.SAMPLE_FORMAT: short(order, *[1] * count),
+    }
+    return writer.finish(fields | _described(order, metadata))
+
+
+def _described(order: Order, metadata: Metadata) -> dict[int, Field]:
+    """Return the tags of metadata other than EXIF."""
+    fields = {}
+    if metadata.icc:
+        fields[ICC] = Field(UNDEFINED, len(metadata.icc), metadata.icc)
+    if metadata.xmp:
+        fields[XMP] = Field(1, len(metadata.xmp), metadata.xmp)
+    if metadata.iptc:
+        fields[IPTC] = Field(UNDEFINED, len(metadata.iptc), metadata.iptc)
+    return fields | (exif.resolution_fields(order, metadata.dpi) if metadata.dpi is not None else {})
+
+
+def _regrouped(rows: Iterable[Pixels], count: int) -> Iterator[Pixels]:
+    """Yield so many rows at once, of the last perhaps fewer."""
+    left: Pixels | None = None
+    for piece in rows:
+        start = 0
+        if left is not None:
+            start = min(count - len(left), len(piece))
+            left = np.concatenate([left, piece[:start]])
+            if len(left) < count:
+                continue
+            yield left
+        whole = start + (len(piece) - start) // count * count
+        for top in range(start, whole, count):
+            yield piece[top : top + count]
+        left = piece[whole:].copy() if whole < len(piece) else None  # a view would keep all of the piece
+    if left is not None:
+        yield left
+
+
+class _Writer:
+    """Puts an EXIF block, what is appended, and at last directories into a stream.
+
+    In BigTIFF the first directory of the block gives the longer head its room; where something else is there, the block begins after it, and what holds
+    positions in the file goes.
+    """
+
+    def __init__(self, stream: BinaryIO, main: Directory, block: bytes, big: bool) -> None:
+        self._stream, self._main, self._big = stream, main, big
+        self._shift = _BIG_HEAD - _HEAD if big and (main.offset != _HEAD or not main.slots) else 0
+        self._notes: tuple[str, ...] = ()
+        head = struct.pack(f"{main.order}HHHQ", 43, 8, 0, 0) if big else block[2:_HEAD]
+        stream.write(block[:2] + head + block[(_BIG_HEAD if big else _HEAD) - self._shift :])
+        self._position = len(block) + self._shift
+        self._line, self._number = (f"{main.order}HHQ8s", f"{main.order}Q") if big else (f"{main.order}HHI4s", f"{main.order}I")
+
+    def append(self, data: bytes) -> int:
+        """Put data at an even offset, which is returned."""
+        odd = self._position % 2
+        self._stream.write(b"\0" * odd + data)
+        offset = self._position + odd
+        self._position = offset + len(data)
+        return offset
+
+    def finish(self, fields: Mapping[int, Field | None]) -> tuple[str, ...]:
+        """Write the directories, with fields in the main one; return notes."""
+        unfit = dict.fromkeys(exif.unfit_for_tiff(self._main))
+        offset = self._directory(self._main, {**unfit, **fields}, (exif.EXIF_DIRECTORY, exif.GPS_DIRECTORY))
+        self._stream.seek(8 if self._big else 4)
+        self._stream.write(struct.pack(self._number, offset))
+        return self._notes
+
+    def _directory(self, directory: Directory, fields: Mapping[int, Field | None], inner: tuple[int, ...] = ()) -> int:
+        """Append a directory with fields changed, or removed (None), and in BigTIFF those ``inner`` ones that it points to; return its offset."""
+        changes = dict(fields)
+        if self._big:
+            for tag in (exif.EXIF_DIRECTORY, exif.GPS_DIRECTORY, exif.INTEROPERABILITY):
+                below = directory.directory(tag) if tag in inner and tag not in changes else None
+                if below is not None:
+                    offset = self._directory(below, self._unmoved(below), (exif.INTEROPERABILITY,) if tag == exif.EXIF_DIRECTORY else ())
+                    changes[tag] = Field(LONG8, 1, struct.pack(self._number, offset))
+                else:
+                    changes.setdefault(tag, None)
+        lines = {tag: line for tag in directory.entries.keys() - changes.keys() if (line := self._kept(directory, tag)) is not None}
+        lines |= {tag: self._placed(field) for tag, field in changes.items() if field is not None}
+        count = struct.pack(self._number if self._big else f"{directory.order}H", len(lines))
+        table = b"".join(struct.pack(self._line, tag, *lines[tag]) for tag in sorted(lines))
+        return self.append(count + table + struct.pack(self._number, 0))
+
+    def _unmoved(self, directory: Directory) -> dict[int, Field | None]:
+        """Return the tags to remove from a directory of BigTIFF: maker's notes with positions, where the block has moved."""
+        if not self._shift or exif.MAKER_NOTE not in directory.entries or exif.moves(directory):
+            return {}
+        self._notes = (_MOVED,)
+        return {exif.MAKER_NOTE: None}
+
+    def _placed(self, field: Field) -> Field:
+        """Return a field as a line has it, its value appended where it is long."""
+        room = 8 if self._big else 4
+        return field._replace(data=field.data.ljust(room, b"\0") if len(field.data) <= room else struct.pack(self._number, self.append(field.data)))
+
+    def _kept(self, directory: Directory, tag: int) -> Field | None:
+        """Return a line of the block as it is or, in BigTIFF, wider; None where its value is outside the block."""
+        entry = directory.entries[tag]
+        if not self._big:
+            return entry
+        size = SIZES.get(entry.kind, 0) * entry.length
+        if size > 8:
+            return entry._replace(data=struct.pack(self._number, struct.unpack(f"{directory.order}I", entry.data)[0] + self._shift))
+        with suppress(ValueError):
+            found = directory.field(tag)
+            return None if found is None else found._replace(data=found.data.ljust(8, b"\0"))
+        return None
