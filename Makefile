@@ -40,7 +40,9 @@ bench: .venv/dev
 	$(BIN)/python benchmarks/bench_runner.py --models day-to-night
 	$(BIN)/python benchmarks/bench_serve.py --models upscale-x2 --images 16 --minutes 1
 	$(BIN)/python benchmarks/bench_train.py
+	$(BIN)/python benchmarks/bench_scale.py
 	$(BIN)/python benchmarks/page.py
+	$(BIN)/python docs/generate.py
 
 # How good the ready models are, on all pictures, whether methods learn, and what large pictures cost.
 bench-quality: .venv/dev
