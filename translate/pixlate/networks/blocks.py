@@ -3,11 +3,23 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 Upsampling = Literal["transposed", "resize", "bilinear"]
 Halving = Literal["strided", "blurred"]
 Padding = Literal["reflect", "replicate", "zero"]
+
+
+class ImageConv2d(nn.Conv2d):
+    """The convolution that makes an image, in float32 under mixed precision too: 8 significant bits are fewer than an image's levels need."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the image, in the type of the weights."""
+        if features.dtype == self.weight.dtype:
+            return super().forward(features)
+        with torch.autocast(features.device.type, enabled=False):
+            return super().forward(features.to(self.weight.dtype))
 
 
 class Layered(nn.Module):

@@ -6,7 +6,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from pixlate.networks.attention import SelfAttention
-from pixlate.networks.blocks import Halving, Layered, Padding, Residual, Upsampling, doubling, halving, padding_layer, require_images
+from pixlate.networks.blocks import Halving, ImageConv2d, Layered, Padding, Residual, Upsampling, doubling, halving, padding_layer, require_images
 from pixlate.networks.initialisation import QuietConv2d
 from pixlate.networks.normalisation import PER_IMAGE, Norm, biased, norm_layer
 from pixlate.networks.reach import halo
@@ -85,7 +85,7 @@ class ResNet(Layered):
         self.upsample = nn.Sequential(
             *(nn.Sequential(*doubling(upsampling, wider, wide, 3, bias), *finish(wide)) for wider, wide in pairwise(reversed(widths)))
         )
-        last = QuietConv2d(channels, channels_out, outer) if skip else nn.Conv2d(channels, channels_out, outer)
+        last = QuietConv2d(channels, channels_out, outer) if skip else ImageConv2d(channels, channels_out, outer)
         self.tail = nn.Sequential(padding_layer("reflect", outer // 2), last, nn.Identity() if skip else nn.Tanh())
         self.layers = 2 * downsamplings + blocks + 2
         self.halo = halo(self.modules(), self.multiple)
