@@ -60,4 +60,5 @@ def pixlate_models() -> "Iterable[pixlate.ModelCard]":
         "brighten": "lifts dark photographs and removes their noise",
     }
     for name, summary in summaries.items():
-        yield pixlate.ModelCard(name, summary, folder / f"{name}.onnx", folder / f"{name}.md")
+        earlier = {1: folder / "earlier/upscale-x4@1.onnx"} if name == "upscale-x4" else {}
+        yield pixlate.ModelCard(name, summary, folder / f"{name}.onnx", folder / f"{name}.md", version=1 + len(earlier), earlier=earlier)
