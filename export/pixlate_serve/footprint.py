@@ -12,6 +12,8 @@ SOURCE = 8
 """Bytes that a source pixel takes besides twice its samples: what the decoder and the model's input hold."""
 COPIES = 3
 """How often the samples of the answer are in memory while it is encoded: picture, the encoder's order of them, file."""
+PACKED = 2
+"""How often the samples of 16 bits are in memory besides, in PNG: filtered, and the file in parts."""
 ENCODER: Mapping[str, int] = MappingProxyType({"avif": 44, "bmp": 6, "gif": 12, "jpeg": 4, "png": 4, "tiff": 4, "webp": 12})
 """Format -> bytes its encoder takes for each pixel, measured with noise."""
 TRANSPARENT: Mapping[str, int] = MappingProxyType({"webp": 36, "gif": 6})
@@ -36,7 +38,8 @@ def footprint(width: int, height: int, channels: int, itemsize: int, spec: Model
     known = next(each for each in FORMATS.values() if each.name == format)
     deep, transparent = min(itemsize, 2), channels in (2, 4)
     reduced = [ROUNDED if deep > 1 and "uint16" not in known.dtypes else 0, (TRANSPARENT.get(format, 0) if known.alpha else ON_WHITE) if transparent else 0]
-    encoding = COPIES * (spec.channels_out + transparent) * deep + ENCODER[format] + max(reduced)
+    copies = COPIES + (PACKED if format == "png" and deep > 1 else 0)
+    encoding = copies * (spec.channels_out + transparent) * deep + ENCODER[format] + max(reduced)
     source = 2 * max(4, channels * itemsize) + SOURCE
     return width * height * (source + spec.scale**2 * encoding)
 

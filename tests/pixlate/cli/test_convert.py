@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.pixlate.conftest import NEAREST, Nearest, command, folder, load, nearest, noise, outputs, save, tree, write_onnx, write_sampler
 
@@ -213,11 +214,11 @@ def test_a_tile_smaller_than_the_models_context_is_refused(tmp_path: Path, call:
     assert "--tile of at least 81 pixels" in stderr
 
 
-def test_tiles_of_a_real_model_give_the_same_file(tmp_path: Path, model: Path, call: Call) -> None:
+def test_tiles_of_a_real_model_give_the_same_picture(tmp_path: Path, model: Path, call: Call) -> None:
     source = save(tmp_path / "in" / "a.png", 150, 90)
     for name, arguments in (("whole", ("--tile", "off")), ("tiled", ("--tile", "33", "--batch", "3"))):
         assert call(source, tmp_path / name, "--model", model, *arguments)[0] == 0
-    assert (tmp_path / "whole" / "a.png").read_bytes() == (tmp_path / "tiled" / "a.png").read_bytes()
+    np.testing.assert_array_equal(load(tmp_path / "whole" / "a.png"), load(tmp_path / "tiled" / "a.png"))  # the files differ: one is packed in strips
 
 
 def test_options_are_read_from_a_toml_file(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

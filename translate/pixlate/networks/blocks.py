@@ -16,7 +16,7 @@ class ImageConv2d(nn.Conv2d):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the image, in the type of the weights."""
-        if features.dtype == self.weight.dtype:
+        if not torch.is_autocast_enabled(features.device.type):
             return super().forward(features)
         with torch.autocast(features.device.type, enabled=False):
             return super().forward(features.to(self.weight.dtype))
