@@ -16,9 +16,10 @@ class ImageConv2d(nn.Conv2d):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the image, in the type of the weights."""
-        if not torch.is_autocast_enabled(features.device.type):
+        kind = features.device.type
+        if not (torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)):
             return super().forward(features)
-        with torch.autocast(features.device.type, enabled=False):
+        with torch.autocast(kind, enabled=False):
             return super().forward(features.to(self.weight.dtype))
 
 
