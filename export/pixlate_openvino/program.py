@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _TYPES = {"f32": "float", "f16": "float16", "u8": "uint8", "i64": "int64"}
 """OpenVINO's names of types -> ONNX's, where they differ."""
+PRIMITIVES = 64
+"""Most kernels of the CPU that are kept for shapes that were met; by default memory grows with a folder of many sizes."""
 _OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "out of memory", "cannot allocate", "failed to allocate", "could not allocate", "cl_out_of")
 
 
@@ -39,7 +41,7 @@ def open_program(path: Path, device: str, arithmetic: str) -> "Running":
         raise PixlateError(f"expected units for bfloat16 in {device}, which has {', '.join(found)}; leave out --arithmetic, or use float32")
     settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": ARITHMETICS[arithmetic]}
     if name == "CPU":
-        settings |= {"INFERENCE_NUM_THREADS": granted_cores(), "ENABLE_CPU_PINNING": False}
+        settings |= {"INFERENCE_NUM_THREADS": granted_cores(), "ENABLE_CPU_PINNING": False, "CPU_RUNTIME_CACHE_CAPACITY": PRIMITIVES}
     try:
         compiled, metadata = kept.compiled(path, name, settings, lambda: _read(path))
     except PixlateError:
