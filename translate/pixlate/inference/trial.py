@@ -49,7 +49,7 @@ class Trial:
     def measured(self) -> str:
         """What was measured, in words."""
         parts = "part of a picture" if self.pictures == 1 else f"parts of {self.pictures} pictures"
-        return f"{self.gain:.1f} times as fast, {self.psnr:.1f} dB and at most {self.levels} levels from float32 on {parts}"
+        return f"{self.gain:.1f} times as fast, {self.psnr:.1f} dB and at most {self.levels} level{'' if self.levels == 1 else 's'} from float32 on {parts}"
 
 
 @dataclass(frozen=True)
