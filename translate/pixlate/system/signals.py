@@ -63,8 +63,8 @@ def interruptible(function: Callable[[], Made]) -> Made:
             raised.append(error)
         ended.set()
 
-    threading.Thread(target=run, name="interruptible", daemon=True).start()
     try:
+        threading.Thread(target=run, name="interruptible", daemon=True).start()  # the signal may come while this waits for the thread
         ended.wait()
     except KeyboardInterrupt:
         atexit.register(_leave, ended)
