@@ -4,7 +4,10 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from threading import Lock
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from pixlate.errors import PixlateError
 from pixlate.plugin.check import Check
@@ -19,15 +22,21 @@ ARITHMETICS = {"float32": "f32", "bfloat16": "bf16"}
 """What is chosen by name -> OpenVINO's hint."""
 _TOOLS = "openvino.tools.ovc"
 """Converts models of other frameworks; importing it sends telemetry, and takes longer than OpenVINO."""
+_ALONE = Lock()
 
 
-@cache
 def library() -> "openvino.Core":
-    """Return OpenVINO, ready to open models.
+    """Return OpenVINO, ready to open models and to run them in many threads.
 
     Raises:
         PixlateError: It is missing, too old, or does not load here.
     """
+    with _ALONE:
+        return _library()
+
+
+@cache
+def _library() -> "openvino.Core":
     try:
         found = version("openvino")
     except PackageNotFoundError as error:
@@ -40,6 +49,8 @@ def library() -> "openvino.Core":
     try:
         import openvino
 
+        # its Python keeps tables of the types of arrays, which two threads that run their first picture at once would make at once, and wait for each other for ever
+        _ = openvino.Tensor(np.zeros(1, np.float32)).data
         return openvino.Core()
     except Exception as error:
         raise PixlateError(f"OpenVINO {found} does not load here ({shortened(str(error))}); run: pip install --force-reinstall openvino") from error

@@ -120,6 +120,32 @@ def test_threads_share_one_compiled_model_and_keep_their_outputs_apart(monkeypat
             np.testing.assert_array_equal(found, right)
 
 
+AT_ONCE = """
+import sys, threading
+import numpy as np
+import pixlate
+
+def run():
+    together.wait()
+    translator = pixlate.load("upscale-x2", "cpu", runtime="openvino") if sys.argv[1] == "each" else shared
+    ran.append(translator(np.zeros((1, 8, 8, 3), np.uint8)).shape)
+
+shared = pixlate.load("upscale-x2", "cpu", runtime="openvino") if sys.argv[1] == "shared" else None
+together, ran = threading.Barrier(6), []
+sys.setswitchinterval(1e-6)
+threads = [threading.Thread(target=run) for _ in range(6)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(ran.count((1, 16, 16, 3)))
+"""
+
+
+@pytest.mark.parametrize("model", ["shared", "each"])
+def test_the_first_pictures_of_a_process_may_run_in_many_threads_at_once(model: str) -> None:
+    done = subprocess.run([sys.executable, "-c", AT_ONCE, model], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "6\n"
+
+
 def test_a_run_is_ended_from_outside(tmp_path: Path) -> None:
     translator = OpenvinoTranslator(network(tmp_path / "a.onnx"), "cpu")
     assert isinstance(translator, Interruptible) and isinstance(translator._run, Running)
@@ -210,12 +236,12 @@ def test_one_that_is_missing_or_too_old_is_refused(version: str | None, sentence
         return version
 
     monkeypatch.setattr(library, "version", found)
-    library.library.cache_clear()
+    library._library.cache_clear()
     with pytest.raises(PixlateError, match=sentence):
         pixlate.load("upscale-x2", "cpu", runtime="openvino")
     assert [check.status for check in library.checks()] == ["note" if version is None else "problem"]
     monkeypatch.undo()
-    library.library.cache_clear()
+    library._library.cache_clear()
 
 
 def test_a_graph_that_it_does_not_take_is_refused_with_the_way_out(tmp_path: Path) -> None:
