@@ -1,7 +1,7 @@
 """Speed and memory of ``pixlate convert``, as whole processes.
 
-- ceiling: how near 200 photographs come to a bare loop of the same runtime over arrays in memory, which does nothing else (``bare.py``): the command's seconds of one photograph and
-  of some give those of 200, start included; loop and command take turns, so that a machine that slows down slows both.
+- ceiling: how near 200 photographs in JPEG, to JPEG, come to a bare loop of the same runtime over arrays in memory, which does nothing else (``bare.py``): the command's seconds of
+  one photograph and of some give those of 200, start included; loop and command take turns, so that a machine that slows down slows both.
 - start: seconds of ``pixlate --help``, of one small image through each shipped upscaler, and of one through a U-Net-256 whose digest is remembered.
 - memory: peak of 2,000 images of one size over that of 100.
 
@@ -40,7 +40,7 @@ PIXLATE = [sys.executable, "-m", "pixlate"]
 def main() -> None:
     """Measure, print and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=40, help="photographs of 256x256 that are converted; a quarter of larger ones")
+    parser.add_argument("--images", type=int, default=40, help="photographs of 256x256 that are converted; half as many larger ones")
     parser.add_argument("--turns", type=int, default=TURNS, help="turns of each side")
     parser.add_argument("--models", nargs="*", default=list(OF_BARE), help="networks to measure")
     options = parser.parse_args()
@@ -50,7 +50,7 @@ def main() -> None:
         figures = [*memory(work), *start(work)]  # memory first: a process begun by a large one counts as large
         for model in options.models:
             for runtime, arithmetic in kinds():
-                row, figure = ceiling(model, work, max(2, options.images // (1 if model in NAMES else 4)), options.turns, runtime, arithmetic)
+                row, figure = ceiling(model, work, max(2, options.images // (1 if model in NAMES else 2)), options.turns, runtime, arithmetic)
                 rows.append(row)
                 figures.append(figure)
     save("convert", {"what": "`pixlate convert`, process start to end, over a bare loop of the same runtime; start; memory", "seconds": rows}, figures)
@@ -58,7 +58,7 @@ def main() -> None:
 
 def ceiling(name: str, work: Path, images: int, turns: int, runtime: str, arithmetic: str) -> tuple[dict[str, Any], Figure]:
     """Return the seconds of the command on one photograph and on some, and of the bare loop, turn by turn, and how near the command comes to the loop on many."""
-    source, one = pictures(name, work / f"{name}-{images}", images), pictures(name, work / f"{name}-1", 1)
+    source, one = (pictures(name, work / f"{name}-{number}", number, ".jpg") for number in (images, 1))
     model = generator(name, work) if name in NAMES else name
     chosen = ["--runtime", runtime, "--arithmetic", arithmetic]
     out = work / "out"

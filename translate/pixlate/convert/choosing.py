@@ -95,11 +95,12 @@ def _with(task: Task, way: Way, why: str = "") -> Task:
 def _fastest(task: Task, executors: list[Executor], first: Way, others: Sequence[Way]) -> tuple[Task, list[Executor]]:
     """Try the others on a few pictures beside the first, which is loaded."""
     sizes: list[int] = []
-    reference = referenced(executors[0], _parts(task, executors[0], sizes))
-    if not reference.parts:
-        return _with(task, first), executors
-    work = sum(sizes) / len(sizes) * len(task.plan.jobs)
-    if work / reference.speed < WORTH_S:
+
+    def worth(speed: float) -> bool:
+        return sum(sizes) / len(sizes) * len(task.plan.jobs) / speed >= WORTH_S
+
+    reference = referenced(executors[0], _parts(task, executors[0], sizes), worth)
+    if not reference.parts or not worth(reference.speed):
         return _with(task, first), executors
     best, why, gain = first, list[str](), 1.0
     for way in others:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,8 +71,8 @@ def part_of(pixels: Pixels, executor: Executor) -> Pixels:
     return np.ascontiguousarray(pixels[top : top + rows, left : left + columns])
 
 
-def referenced(executor: Executor, parts: Iterable[Pixels]) -> Reference:
-    """Run the reference on parts of pictures of 8 bits, until it has taken :data:`MOST_S`."""
+def referenced(executor: Executor, parts: Iterable[Pixels], worth: Callable[[float], bool] = lambda speed: True) -> Reference:
+    """Run the reference on parts of pictures of 8 bits, until it has taken :data:`MOST_S`, or so many pixels a second make a trial no longer ``worth`` it."""
     taken: list[Pixels] = []
     outputs: list[Pixels] = []
     speed = spent = 0.0
@@ -83,7 +83,7 @@ def referenced(executor: Executor, parts: Iterable[Pixels]) -> Reference:
         taken.append(part)
         outputs.append(output)
         speed, spent = max(speed, math.prod(part.shape[:2]) / seconds), spent + seconds
-        if spent > MOST_S:
+        if spent > MOST_S or not worth(speed):
             break
     return Reference(taken, outputs, speed)
 
