@@ -47,7 +47,7 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        figures = [*memory(work), *start(work)]  # memory first: a process begun by a large one counts as large
+        figures = [*memory(work), *start(work)]
         for model in options.models:
             for runtime, arithmetic in kinds():
                 row, figure = ceiling(model, work, max(2, options.images // (1 if model in NAMES else 2)), options.turns, runtime, arithmetic)

@@ -1,5 +1,6 @@
 """OpenVINO itself: imported without its telemetry, asked what this machine has, or refused in one sentence."""
 
+import os
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -22,6 +23,9 @@ ARITHMETICS = {"float32": "f32", "bfloat16": "bf16"}
 """What is chosen by name -> OpenVINO's hint."""
 _TOOLS = "openvino.tools.ovc"
 """Converts models of other frameworks; importing it sends telemetry, and takes longer than OpenVINO."""
+KERNELS = 64
+"""Most kernels that oneDNN keeps; by default 1,024, which took 70 MB after 100 pictures of as many sizes, and made nothing faster."""
+_KEPT = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 _ALONE = Lock()
 
 
@@ -51,12 +55,33 @@ def _library() -> "openvino.Core":
 
         # its Python keeps tables of the types of arrays, which two threads that run their first picture at once would make at once, and wait for each other for ever
         _ = openvino.Tensor(np.zeros(1, np.float32)).data
-        return openvino.Core()
+        core = openvino.Core()
+        if "CPU" in core.available_devices:
+            _keep_few_kernels(core)
+        return core
     except Exception as error:
         raise PixlateError(f"OpenVINO {found} does not load here ({shortened(str(error))}); run: pip install --force-reinstall openvino") from error
     finally:
         if hidden:
             del sys.modules[_TOOLS]
+
+
+def _keep_few_kernels(core: "openvino.Core") -> None:
+    """Compile something while oneDNN, whose kernels OpenVINO's CPU plugin runs, is told how many of them to keep: it asks once in a process.
+
+    PyTorch has a oneDNN of its own, which is to ask what the user has set.
+    """
+    import openvino
+    from openvino import opset13
+
+    before = os.environ.get(_KEPT)
+    os.environ[_KEPT] = before or str(KERNELS)
+    try:
+        given = opset13.parameter([1, 1], np.float32)
+        core.compile_model(openvino.Model([opset13.softmax(given, 1)], [given]), "CPU")
+    finally:
+        if before is None:
+            del os.environ[_KEPT]
 
 
 def arithmetics() -> tuple[str, ...]:

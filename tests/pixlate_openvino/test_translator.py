@@ -1,5 +1,6 @@
 """Running model files with OpenVINO: as ONNX Runtime runs them, in float32 and in bfloat16."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -118,6 +119,20 @@ def test_threads_share_one_compiled_model_and_keep_their_outputs_apart(monkeypat
     with ThreadPoolExecutor(4) as pool:
         for found, right in zip(pool.map(translator, pictures), expected, strict=True):
             np.testing.assert_array_equal(found, right)
+
+
+@pytest.mark.parametrize(("given", "told"), [(None, "64"), ("500", "500")])
+def test_onednn_is_told_to_keep_few_kernels_and_pytorchs_own_is_not(given: str | None, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Core:
+        def compile_model(self, *_: object) -> None:
+            asked.append(os.environ[library._KEPT])
+
+    asked: list[str] = []
+    monkeypatch.delenv(library._KEPT, raising=False)
+    if given is not None:
+        monkeypatch.setenv(library._KEPT, given)
+    library._keep_few_kernels(Core())  # type: ignore[arg-type]
+    assert (asked, os.environ.get(library._KEPT)) == ([told], given)
 
 
 AT_ONCE = """
