@@ -131,7 +131,7 @@ def test_onednn_is_told_to_keep_few_kernels_and_pytorchs_own_is_not(given: str |
     monkeypatch.delenv(library._KEPT, raising=False)
     if given is not None:
         monkeypatch.setenv(library._KEPT, given)
-    library._keep_few_kernels(Core())  # type: ignore[arg-type]
+    library._keep_few_kernels(Core())
     assert (asked, os.environ.get(library._KEPT)) == ([told], given)
 
 
