@@ -31,6 +31,7 @@ from pixlate.inference.strength import blend
 from pixlate.places.journal import Job
 from pixlate.plugin.engine import Engine
 from pixlate.plugin.place import GivenUp, Version
+from pixlate.system.priority import run_in_background
 
 BUDGET = 256 * 1024 * 1024
 """Bytes of pixels read ahead, and bytes waiting to be written."""
@@ -144,7 +145,8 @@ class Conversion(Run):
 
     def _convert(self) -> None:
         workers = self.options.workers
-        with ThreadPoolExecutor(workers, "read") as readers, ThreadPoolExecutor(workers, "write") as self._writers:
+        pool = partial(ThreadPoolExecutor, workers, initializer=run_in_background)  # so that no thread of the model waits for a core
+        with pool("read") as readers, pool("write") as self._writers:
             self._batcher.start()
             try:
                 self._loop(iter(self.plan.jobs), readers)
