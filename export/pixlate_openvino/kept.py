@@ -1,7 +1,7 @@
 """Compiled models in the user's cache, so that the next start is fast: written whole or not at all, checked when they are read.
 
-A file is the SHA-256 of what follows, then the JSON of the model's spec and its length, then the blob of OpenVINO. It is named by the digest of the
-model and by everything else that the blob depends on.
+A file is a head, padded to 64 bytes, with the CRC-32 of what follows it, its own length and the JSON of the model's spec; then the blob of OpenVINO, whose
+weights are used where they lie in the file. It is named by the digest of the model and by everything else that the blob depends on.
 """
 
 import hashlib
@@ -14,7 +14,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import imagecodecs
+import numpy as np
 
 from pixlate.errors import PixlateError
 from pixlate.inference.files import digest_model
@@ -24,8 +27,12 @@ from pixlate_openvino.library import library
 if TYPE_CHECKING:
     import openvino
 
-_LENGTH = 8
-"""Bytes of the length of the metadata."""
+FORMAT = 2
+"""Of the files; those of another are never found."""
+MOST_BYTES = 2 << 30
+"""Most that all files take: what was used longest ago goes first."""
+_ALIGNMENT = 64
+"""Of a blob in its file, as OpenVINO has weights in memory."""
 _EXTERNAL = b"\x0a\x08location"
 """What stands in a file whose weights are in another beside it, whose digest is not that of the weights."""
 
@@ -34,8 +41,17 @@ class DamagedError(Exception):
     """A file of the cache is not what was written."""
 
 
-def compiled(path: Path, device: str, settings: dict[str, Any], read: "Callable[[], tuple[openvino.Model, str]]") -> "tuple[openvino.CompiledModel, str]":
-    """Return a compiled model and its metadata: the kept one, or one that is compiled now and kept.
+class Compiled(NamedTuple):
+    """A compiled model."""
+
+    model: "openvino.CompiledModel"
+    metadata: str
+    content: object = None
+    """What the weights lie in, which must live as long as the model."""
+
+
+def compiled(path: Path, device: str, settings: dict[str, Any], read: "Callable[[], tuple[openvino.Model, str]]") -> Compiled:
+    """Return a compiled model: the kept one, or one that is compiled now and kept.
 
     A cache that cannot be written costs time and a warning, no more.
 
@@ -46,30 +62,30 @@ def compiled(path: Path, device: str, settings: dict[str, Any], read: "Callable[
         read: Reads the file.
     """
     try:
-        place = None if _refers_to_others(path) else _place(path, device, settings)
+        blob = _path_of_blob(path, device, settings)
     except PixlateError:  # a user without a home
-        place = None
-    if place is not None:
+        blob = None
+    if blob is not None:
         try:
-            return _kept(place, device, settings)
+            return _kept(blob, device, settings)
         except (FileNotFoundError, NotADirectoryError):
             pass
         except DamagedError as error:
-            warnings.warn(f"the compiled model {place} in the cache is damaged ({error}); it is made again", stacklevel=2)
+            warnings.warn(f"the compiled model {blob} in the cache is damaged ({error}); it is made again", stacklevel=2)
         except OSError as error:
-            warnings.warn(f"the compiled model {place} in the cache cannot be read ({error.strerror}); check its permissions", stacklevel=2)
+            warnings.warn(f"the compiled model {blob} in the cache cannot be read ({error.strerror}); check its permissions", stacklevel=2)
     model, metadata = read()
     made = library().compile_model(model, device, settings)
-    if place is not None:
+    if blob is not None and not _refers_to_others(path):
         try:
-            _keep(place, made, metadata)
+            _keep(blob, made, metadata)
         except OSError as error:
             warnings.warn(
-                f"the compiled model cannot be kept in {place.parent} ({error.strerror}), so that each start compiles it again; free some space there, change its "
+                f"the compiled model cannot be kept in {blob.parent} ({error.strerror}), so that each start compiles it again; free some space there, change its "
                 "permissions, or name another folder with PIXLATE_CACHE",
                 stacklevel=2,
             )
-    return made, metadata
+    return Compiled(made, metadata)
 
 
 def _refers_to_others(path: Path) -> bool:
@@ -77,42 +93,70 @@ def _refers_to_others(path: Path) -> bool:
         return content.find(_EXTERNAL) >= 0
 
 
-def _place(path: Path, device: str, settings: dict[str, Any]) -> Path:
-    """Return where the compiled model is kept."""
+def _path_of_blob(path: Path, device: str, settings: dict[str, Any]) -> Path:
+    """Return where the compiled model of a file is kept."""
     name = library().get_property(device, "FULL_DEVICE_NAME")
     capabilities = sorted(library().get_property(device, "OPTIMIZATION_CAPABILITIES"))
-    depends = json.dumps([version("openvino"), device, name, capabilities, sorted(settings.items())])
+    depends = json.dumps([FORMAT, version("openvino"), device, name, capabilities, sorted(settings.items())])
     return cache_folder() / "openvino" / digest_model(path)[:16] / f"{hashlib.sha256(depends.encode()).hexdigest()[:16]}.blob"
 
 
-def _kept(place: Path, device: str, settings: dict[str, Any]) -> "tuple[openvino.CompiledModel, str]":
+def _kept(path: Path, device: str, settings: dict[str, Any]) -> Compiled:
     """Return what a file of the cache holds."""
-    content = place.read_bytes()
-    body = memoryview(content)[32:]
-    if hashlib.sha256(body).digest() != content[:32]:
-        raise DamagedError("its digest is another")
-    length = int.from_bytes(body[:_LENGTH], "little")
-    metadata, blob = bytes(body[_LENGTH : _LENGTH + length]).decode(), body[_LENGTH + length :]
+    import openvino
+
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size < _ALIGNMENT:
+            raise DamagedError("it is cut short")
+        content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+    if imagecodecs.deflate_crc32(cast(bytes, content[4:])) != int.from_bytes(content[:4], "little"):
+        raise DamagedError("its checksum is another")
+    length = int.from_bytes(content[4:8], "little")
+    metadata, blob = bytes(content[8:length]).decode().strip(), content[length:]
+    with suppress(OSError):  # the folder may allow no writing
+        os.utime(path)
     try:
-        return library().import_model(bytes(blob), device, settings), metadata
+        try:
+            array = np.frombuffer(blob, np.uint8)
+            return Compiled(library().import_model(openvino.Tensor(array, shared_memory=True), device, settings), metadata, content)
+        except TypeError:  # OpenVINO 2025.0 takes bytes
+            return Compiled(library().import_model(bytes(blob), device, settings), metadata)
     except RuntimeError as error:
         raise DamagedError("OpenVINO does not take it") from error
 
 
-def _keep(place: Path, made: "openvino.CompiledModel", metadata: str) -> None:
+def _keep(path: Path, made: "openvino.CompiledModel", metadata: str) -> None:
     """Write a file of the cache; two processes that do so at once write the same."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    tag(place.parent.parent)
-    text, blob = metadata.encode(), made.export_model()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = path.parent.parent
+    tag(folder)
+    blob, text = made.export_model(), metadata.encode()
     blob = blob if isinstance(blob, bytes) else blob.getbuffer()  # 2025.0 gives bytes, 2026 a stream
-    body = b"".join([len(text).to_bytes(_LENGTH, "little"), text, blob])
-    handle, part = tempfile.mkstemp(dir=place.parent)
+    length = -(-(8 + len(text)) // _ALIGNMENT) * _ALIGNMENT
+    content = b"".join([length.to_bytes(4, "little"), text.ljust(length - 8), blob])
+    handle, part = tempfile.mkstemp(dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(body).digest())
-            file.write(body)
-        Path(part).replace(place)
+            file.write(imagecodecs.deflate_crc32(content).to_bytes(4, "little"))
+            file.write(content)
+        Path(part).replace(path)
     except BaseException:
         with suppress(OSError):
             Path(part).unlink()
         raise
+    _make_room(folder)
+
+
+def _make_room(folder: Path) -> None:
+    """Remove what was used longest ago, where all files take more than :data:`MOST_BYTES`; also parts that killed processes have left."""
+    found = []
+    for path in folder.glob("*/*"):
+        with suppress(OSError):  # another process removes it
+            status = path.stat()
+            found.append((status.st_mtime, status.st_size, path))
+    total = sum(size for _, size, _ in found)
+    for _, size, path in sorted(found)[:-1]:
+        if total > MOST_BYTES:
+            with suppress(OSError):
+                path.unlink()
+                total -= size

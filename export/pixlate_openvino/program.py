@@ -43,12 +43,12 @@ def open_program(path: Path, device: str, arithmetic: str) -> "Running":
     if name == "CPU":
         settings |= {"INFERENCE_NUM_THREADS": granted_cores(), "ENABLE_CPU_PINNING": False, "CPU_RUNTIME_CACHE_CAPACITY": PRIMITIVES}
     try:
-        compiled, metadata = kept.compiled(path, name, settings, lambda: _read(path))
+        compiled = kept.compiled(path, name, settings, lambda: _read(path))
     except PixlateError:
         raise
     except Exception as error:
         raise _refused(path, error) from error
-    return Running(path, compiled, _named(name), name, settings, metadata)
+    return Running(path, compiled, _named(name), name, settings)
 
 
 def _device(device: str) -> str:
@@ -87,9 +87,9 @@ class Running:
     What is given as floating point is overwritten by the next run of the same thread.
     """
 
-    def __init__(self, path: Path, compiled: "openvino.CompiledModel", device: str, name: str, settings: dict[str, Any], metadata: str) -> None:
-        self.device, self.metadata = device, metadata
-        self.inputs, self.outputs = ([_value(item) for item in items] for items in (compiled.inputs, compiled.outputs))
+    def __init__(self, path: Path, compiled: kept.Compiled, device: str, name: str, settings: dict[str, Any]) -> None:
+        self.device, self.metadata = device, compiled.metadata
+        self.inputs, self.outputs = ([_value(item) for item in items] for items in (compiled.model.inputs, compiled.model.outputs))
         self._path, self._compiled, self._name, self._settings = path, compiled, name, settings
         self._constants: Sequence[NDArray[Any]] = ()
         self._own = threading.local()
@@ -98,10 +98,10 @@ class Running:
     def edited(self, model: bytes) -> "Running":
         """Return a model that was made of this file, on its device."""
         try:
-            compiled = library().compile_model(_read(model)[0], self._name, self._settings)
+            compiled = kept.Compiled(library().compile_model(_read(model)[0], self._name, self._settings), self.metadata)
         except Exception as error:
             raise _refused(self._path, error) from error
-        found = Running(self._path, compiled, self.device, self._name, self._settings, self.metadata)
+        found = Running(self._path, compiled, self.device, self._name, self._settings)
         found._active = self._active
         return found
 
@@ -131,7 +131,7 @@ class Running:
     def _ran(self, arrays: Sequence[NDArray[Any]]) -> "openvino.InferRequest":
         """Return the thread's request after a run."""
         if not hasattr(self._own, "request"):
-            self._own.request = self._compiled.create_infer_request()
+            self._own.request = self._compiled.model.create_infer_request()
         request: openvino.InferRequest = self._own.request
         self._active.add(request)
         try:

@@ -14,7 +14,7 @@ from tests.pixlate_onnx.test_statistics import network
 
 from pixlate.cli.cache import clear_folder
 from pixlate.images.picture import Pixels
-from pixlate_openvino import program
+from pixlate_openvino import kept, program
 from pixlate_openvino.translator import OpenvinoTranslator
 
 PIXELS = noise(9, 8)[None]
@@ -76,14 +76,20 @@ def test_another_model_or_arithmetic_is_compiled_by_itself(
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda content: content[:100], lambda content: content[:-1] + b"?", lambda content: b"", lambda content: bytes(len(content))]
+    ("damage", "reason"),
+    [
+        (lambda content: content[:100], "its checksum is another"),
+        (lambda content: content[:-1] + b"?", "its checksum is another"),
+        (lambda content: b"", "it is cut short"),
+        (lambda content: bytes(len(content)), "its checksum is another"),
+    ],
 )
-def test_a_damaged_one_is_made_again_and_the_picture_is_right(damage: Any, model: Path, cache: Path) -> None:
+def test_a_damaged_one_is_made_again_and_the_picture_is_right(damage: Any, reason: str, model: Path, cache: Path) -> None:
     first = translated(model)
     (blob,) = blobs(cache)
     whole = blob.read_bytes()
     blob.write_bytes(damage(whole))
-    with pytest.warns(UserWarning, match=r"the compiled model .*\.blob in the cache is damaged \(its digest is another\); it is made again"):
+    with pytest.warns(UserWarning, match=rf"the compiled model .*\.blob in the cache is damaged \({reason}\); it is made again"):
         np.testing.assert_array_equal(translated(model), first)
     np.testing.assert_array_equal(translated(model), first)
 
@@ -128,6 +134,27 @@ def test_a_model_whose_weights_are_in_another_file_is_not_kept(tmp_path: Path, c
     onnx.save(whole, tmp_path / "b.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
     np.testing.assert_array_equal(translated(tmp_path / "b.onnx"), translated(tmp_path / "a.onnx"))
     assert len(blobs(cache)) == 1
+
+
+def test_what_was_used_longest_ago_makes_room(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = [network(tmp_path / f"{groups}.onnx", groups=groups) for groups in (1, 2)]
+    for age, path in enumerate(models):
+        before = set(blobs(cache))
+        translated(path)
+        (new,) = set(blobs(cache)) - before
+        os.utime(new, (age, age))
+    first, second = sorted(blobs(cache), key=lambda path: path.stat().st_mtime)
+    translated(models[0])  # used again
+    left = first.with_name("left by a killed process")
+    left.write_bytes(bytes(second.stat().st_size))
+    os.utime(left, (2, 2))
+    taken = sum(path.stat().st_size for path in (first, second, left))
+    monkeypatch.setattr(kept, "MOST_BYTES", taken - 1)
+    kept._make_room(cache / "openvino")
+    assert (first.exists(), second.exists(), left.exists()) == (True, False, True)
+    monkeypatch.setattr(kept, "MOST_BYTES", 0)
+    translated(models[1])
+    assert blobs(cache) == [second] and not left.exists()  # what was just made stays
 
 
 def test_clearing_the_cache_removes_them(model: Path, cache: Path) -> None:
