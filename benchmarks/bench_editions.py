@@ -2,15 +2,12 @@
 
 - start: seconds of ``pixlate --help`` and of one small image converted, medians of nine.
 - convert: images/s of ``pixlate convert`` on photographs with shipped models.
-- train: steps/s of the engine, by ``bench_train.py`` of each checkout.
 
-Run: ``PIXLATE_DATA=... python benchmarks/bench_editions.py --before EARLIER/.venv/bin/python --checkout EARLIER``
+Run: ``PIXLATE_DATA=... python benchmarks/bench_editions.py --before EARLIER/.venv/bin/python``
 """
 
 import argparse
-import json
 import shutil
-import statistics
 import sys
 import tempfile
 from collections.abc import Callable
@@ -29,14 +26,11 @@ def main() -> None:
     """Measure, print and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--before", type=Path, required=True, help="Python of the earlier checkout's environment")
-    parser.add_argument("--checkout", type=Path, required=True, help="the earlier checkout")
     parser.add_argument("--images", type=int, default=40, help="photographs converted at a time")
     parser.add_argument("--turns", type=int, default=TURNS, help="turns of each side")
     parser.add_argument("--models", nargs="*", default=["upscale-x4", "day-to-night"], help="shipped models to measure")
-    parser.add_argument("--methods", nargs="*", default=["pix2pix", "cyclegan"], help="methods to measure")
     options = parser.parse_args()
     pythons = dict(zip(SIDES, (options.before, Path(sys.executable)), strict=True))
-    scripts = dict(zip(SIDES, (options.checkout / "benchmarks/bench_train.py", Path(__file__).parent / "bench_train.py"), strict=True))
     rows: list[tuple[str, Turns]] = []
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
@@ -55,14 +49,6 @@ def main() -> None:
         rows.append(compared("one small image", lambda side: converting(side, work / "small.png", "upscale-x2"), 9))
         for model in options.models:
             rows.append(compared(f"`{model}`, {options.images} photographs", lambda side, model=model: converting(side, source, model), options.turns))  # type: ignore[misc]
-
-        def step(side: str, method: str) -> float:
-            command = [pythons[side], scripts[side], "--side", "engine, bfloat16", "--method", method, "--device", "cpu"]
-            times: list[float] = json.loads(timed(command).output.splitlines()[-1])
-            return statistics.median(times)
-
-        for method in options.methods:
-            rows.append(compared(f"a step of {method} at 256x256, bfloat16", lambda side, method=method: step(side, method), options.turns))  # type: ignore[misc]
     figures: list[Figure] = [
         seen.times(f"{what}: now over before", "now", "before", **({"required": 1.7, "aim": 2.0} if "`upscale-x4`" in what else {})) for what, seen in rows
     ]
