@@ -18,7 +18,6 @@ TITLES = {
     "runner": "Folders of many sizes",
     "large": "Large pictures",
     "export": "Exported files, 8 and 16 bits",
-    "providers": "ONNX Runtime's other providers: tried and not taken",
     "serve": "`pixlate serve`",
     "scale": "A million objects",
     "train-cpu": "Training on a CPU",

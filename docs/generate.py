@@ -1,4 +1,7 @@
-"""Generates ``docs/cli.md``, ``docs/hooks.md`` and ``docs/coming_from.md`` from the code, and ``docs/scale.md`` from the benchmarks' results. ``--check`` only checks whether they are current."""
+"""Generates ``docs/cli.md``, ``docs/hooks.md`` and ``docs/coming_from.md`` from the code, and ``docs/scale.md`` and a table of ``docs/train.md`` from the benchmarks' results.
+
+``--check`` only checks whether they are current.
+"""
 
 import inspect
 import io
@@ -8,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 from scale_page import page as scale_page
+from speed_table import filled
 
 from pixlate.cli import build_app
 from pixlate.cli.habits import TOOLS
@@ -86,6 +90,7 @@ def _table(rows: Mapping[str, str]) -> list[str]:
 def main() -> int:
     """Write the pages, or with ``--check`` return 1 where one is not current."""
     pages = {DOCS / "cli.md": cli_page(), DOCS / "hooks.md": hooks_page(), DOCS / "coming_from.md": coming_from_page(), DOCS / "scale.md": scale_page()}
+    pages[DOCS / "train.md"] = filled((DOCS / "train.md").read_text())
     stale = [path for path, text in pages.items() if not path.is_file() or path.read_text() != text]
     if "--check" in sys.argv:
         print(*(f"{path} is not current; run: python docs/generate.py" for path in stale), sep="\n")

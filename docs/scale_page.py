@@ -12,13 +12,14 @@ CORE_HOUR = 0.04
 MACHINES = (1, 10, 1000)
 PUTS_PER_SECOND = 3500
 """What S3 publishes as the least number of writes and deletions per second and prefix."""
+RUNTIMES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
 REQUESTS = {"read the source": "GET", "write the line of the journal": "PUT", "write the output": "PUT", "remove the line at the end": "DELETE"}
 """Requests to an object store for one picture; ``tests/pixlate_fsspec/test_scale.py`` counts them."""
 ANSWERS = """| part | stops at | why, and what to do |
 |---|---|---|
 | listing | about {listing:,} objects in 8 GB | the client of the store builds the whole list, one page of 1,000 after the other; divide the source by prefixes, a run and an output folder for each |
 | plan and journal in the command's memory | about {memory:,} objects in 8 GB | a folder that is continued has its plan, the packed journal, the listing of its outputs and, at the end, the text of the journal in memory, {memory_bytes:.0f} bytes an object at most; a new folder takes {plan_bytes:.0f}, of which Python can use some again; divide as above |
-| journal as one file | the same | read whole at the start, rewritten at a clean end: {replay_us:.0f} microseconds an output to read; at a URL it is read twice, to merge what a crash left and to use it |
+| journal as one file | the same | read whole at the start, rewritten at a clean end: {replay_us:.0f} microseconds an output to read; at a URL it is read three times, to see with which runtime the folder was begun, to merge what a crash left and to use it; twice where `--runtime` and `--arithmetic` are named |
 | lines beside the journal, at a URL | {prefix:,} pictures a second, {prefix_hour:,} an hour | each is one object, written and removed under one prefix, of which S3 takes {puts:,} writes and deletions a second; divide into several output folders |
 | resuming into a local folder | {digest:,.0f} MB of outputs a second | a disk knows no checksum, so each output that has the recorded size is read; stores that report MD5 are only listed |
 | report | the disk | written as it goes, {report_bytes:.0f} bytes a picture; a reader of JSON needs it whole |
@@ -34,24 +35,34 @@ def load(name: str) -> dict[str, Any]:
     return found
 
 
+def of_machine(result: Mapping[str, Any]) -> str:
+    """Return on what a file was measured: cores, processor, and its units that decide."""
+    computer = result["machine"]
+    flags = f" ({', '.join(computer['flags'])})" if computer.get("flags") else ""
+    return f"{computer['cores']} cores of {computer['processor']}{flags}"
+
+
 def seconds_per_picture(convert: Mapping[str, Any]) -> dict[str, float]:
-    """Return the seconds of one picture by model, process start to end; the file has had two forms."""
-    found = {row["model"]: median(row["convert"]) / row["images"] for row in convert.get("seconds", ())}
-    found |= {row["model"]: 1 / median(row["convert_images_per_second"]) for row in convert.get("folder", ())}
-    return found | {row["generator"]: median(row["convert_s"]) / row["images"] for row in convert.get("generators", ())}
+    """Return the seconds of each picture after the first, so without the start of the command, by model, runtime and arithmetic."""
+    return {
+        f"`{row['model']}`, {RUNTIMES.get(row['runtime'], row['runtime'])} in {row['arithmetic']}": (median(row["some"]) - median(row["one"]))
+        / (row["images"] - 1)
+        for row in convert["seconds"]
+    }
 
 
 def work(convert: Mapping[str, Any]) -> list[str]:
     """Return the tables of pictures an hour and of their cost."""
     cores, seconds = convert["machine"]["cores"], seconds_per_picture(convert)
     hours = [
-        f"| `{model}` | {cores * each:.2f} | {' | '.join(f'{3600 / each * count:,.0f}' for count in MACHINES)} "
-        f"| {3600 / each * 16 / cores:,.0f} | not measured |"
-        for model, each in seconds.items()
+        f"| {name} | {cores * each:.2f} | {' | '.join(f'{3600 / each * count:,.0f}' for count in MACHINES)} | {3600 / each * 16 / cores:,.0f} | not measured |"
+        for name, each in seconds.items()
     ]
-    costs = [f"| `{model}` | {cores * each * 1e6 / 3600:,.0f} | {cores * each * 1e6 / 3600 * CORE_HOUR:,.0f} |" for model, each in seconds.items()]
+    costs = [f"| {name} | {cores * each * 1e6 / 3600:,.0f} | {cores * each * 1e6 / 3600 * CORE_HOUR:,.0f} |" for name, each in seconds.items()]
+    starts = [median(row["one"]) for row in convert["seconds"]]
     return [
-        f"Measured with {cores} cores of {convert['machine']['processor']}, process start to end, on photographs of 481x321 (`upscale-`) and 256x256. Ten and a thousand machines are that figure multiplied, as long as nothing in the last table is "
+        f"Measured with {of_machine(convert)}, on photographs of 481x321 (`upscale-x4`) and 256x256, JPEG to JPEG. A picture takes what a command on several takes longer than one on a single photograph, divided by how many more "
+        f"there are: the start, which is once for a folder, is left out; start and first picture took {min(starts):.1f} to {max(starts):.1f} s. Ten and a thousand machines are that figure multiplied, as long as nothing in the last table is "
         "reached; 16 cores are multiplied, too, and no GPU has been measured.",
         "",
         f"| model | core seconds a picture | {' | '.join(f'machines: {count:,}' for count in MACHINES)} | 16 cores | 16 cores, one GPU |",

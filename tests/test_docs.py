@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +130,25 @@ def test_sentences_of_the_troubleshooting_page_are_those_of_the_code() -> None:
     for sentence in sentences:
         for part in (part.strip(" ,;:") for part in sentence.split("...")):
             assert part in sources, f"{part!r} of {sentence!r}"
+
+
+@pytest.fixture
+def docs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The modules that make the pages can be imported."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+
+
+@pytest.mark.usefixtures("docs")
+def test_a_picture_on_the_page_of_scale_is_timed_without_the_start() -> None:
+    row = {"model": "upscale-x4", "runtime": "openvino", "arithmetic": "bfloat16", "images": 5, "one": [2.0, 2.0, 9.0], "some": [6.0, 6.0, 6.0]}
+    assert import_module("scale_page").seconds_per_picture({"seconds": [row]}) == {"`upscale-x4`, OpenVINO in bfloat16": 1.0}
+
+
+@pytest.mark.usefixtures("docs")
+def test_table_of_training_speed_replaces_what_is_between_its_marks_alone() -> None:
+    module = import_module("speed_table")
+    made = module.filled(f"before\n{module.BEGIN}\nold\n{module.END}\nafter\n")
+    assert made.startswith(f"before\n{module.BEGIN}\n")
+    assert made.endswith(f"\n{module.END}\nafter\n")
+    assert "old" not in made
+    assert module.filled(made) == made

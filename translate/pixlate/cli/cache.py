@@ -14,7 +14,8 @@ from pixlate.system.user import TAG, TAGGED, cache_folder
 
 app = App(
     name="cache",
-    help="Files that Pixlate made for itself, such as models that are made on first use, checksums of models, engines of TensorRT and a teacher's pictures.",
+    help="Files that Pixlate made for itself, such as models that are made on first use, checksums of models, models that OpenVINO compiled, engines of TensorRT and a "
+    "teacher's pictures.",
     help_format="plaintext",
 )
 
