@@ -24,7 +24,8 @@ ARITHMETICS = {"float32": "f32", "bfloat16": "bf16"}
 _TOOLS = "openvino.tools.ovc"
 """Converts models of other frameworks; importing it sends telemetry, and takes longer than OpenVINO."""
 KERNELS = 64
-"""Most kernels that oneDNN keeps; by default 1,024, which took 70 MB after 100 pictures of as many sizes, and made nothing faster."""
+"""Most kernels that oneDNN, which computes on CPUs, keeps for the whole process; by default 1,024, which took 70 MB after 100 pictures of as many sizes, and made
+nothing faster. What OpenVINO keeps of each model is another number: see :data:`pixlate_openvino.program.PRIMITIVES`."""
 _KEPT = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 _ALONE = Lock()
 
@@ -100,9 +101,10 @@ def require_device(name: str) -> None:
     if name not in there and f"{name}.0" not in there and not (name.endswith(".0") and name[:-2] in there):
         asked = name.lower().replace(".", ":")
         reason = _reason(name.partition(".")[0])
-        raise PixlateError(
-            f"expected --device {asked} for OpenVINO, which finds {', '.join(there).lower() or 'no device'} here{reason}; use --device cpu or another runtime"
-        )
+        todo = "use --device cpu or another runtime"
+        if name == "CPU":
+            todo = "reinstall openvino (pip install --force-reinstall openvino), or use --runtime onnxruntime"
+        raise PixlateError(f"expected --device {asked} for OpenVINO, which finds {', '.join(there).lower() or 'no device'} here{reason}; {todo}")
 
 
 def _reason(kind: str) -> str:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _TYPES = {"f32": "float", "f16": "float16", "u8": "uint8", "i64": "int64"}
 """OpenVINO's names of types -> ONNX's, where they differ."""
 PRIMITIVES = 64
-"""Most kernels of the CPU that are kept for shapes that were met; by default memory grows with a folder of many sizes."""
+"""Most kernels that OpenVINO itself keeps for each model, for shapes of pictures that were met; by default memory grows with a folder of many sizes. oneDNN below it
+keeps its own for the whole process: see :data:`pixlate_openvino.library.KERNELS`."""
 _OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "out of memory", "cannot allocate", "failed to allocate", "could not allocate", "cl_out_of")
 
 

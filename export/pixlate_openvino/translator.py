@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class OpenvinoTranslator(FileTranslator):
     """A generator in an ONNX file, run by OpenVINO.
 
-    Pictures of 16 bits are computed in float32, whatever the arithmetic: bfloat16 has 8 significant bits. The model is then compiled a second time.
+    For pictures of 16 bits, what would be computed in bfloat16 is computed in float32: bfloat16 has 8 significant bits. The model is then compiled a second time.
 
     Args:
         path: The model file.

@@ -14,6 +14,7 @@ from pixlate.convert.conversion import Run, Sinks, Task
 from pixlate.convert.plan import settle
 from pixlate.convert.report import Result, Summary, reason_of
 from pixlate.errors import PixlateError
+from pixlate.inference.models import runtimes_for
 from pixlate.places.journal import Job, Journal
 from pixlate_ray import RayOptions
 from pixlate_ray.cluster import Cluster, Lane, connected, refuse_private
@@ -39,7 +40,7 @@ def run(task: Task, options: RayOptions) -> Summary:
     """
     refuse_private(task.plan, task.options.device)
     here, executors = loaded(replace(task, options=replace(task.options, device="cpu")), trial=False)  # refuses what is no model; the workers have the device
-    task, _ = replace(here, options=replace(here.options, device=task.options.device)).fitted(executors[0].spec)
+    task, _ = replace(here, options=replace(here.options, device=device_for(here, task.options.device))).fitted(executors[0].spec)
     with ExitStack() as held:
         scratch = "" if options.address else held.enter_context(tempfile.TemporaryDirectory(prefix="pixlate-", ignore_cleanup_errors=True))
         ray = held.enter_context(connected(options.address))
@@ -50,6 +51,21 @@ def run(task: Task, options: RayOptions) -> Summary:
         sinks = held.enter_context(task.open_sinks())
         ClusterRun(task, sinks, cluster).run()
     return sinks.report.summary
+
+
+def device_for(task: Task, device: str) -> str:
+    """Return the device of the workers: the one that was asked for, or for ``auto`` the CPU where the runtime of the task knows no NVIDIA GPU.
+
+    Raises:
+        PixlateError: The runtime does not know the device.
+    """
+    runtime = task.options.runtime
+    if runtime == "auto" or runtime in {each.name for each in runtimes_for(task.path, "cuda" if device == "auto" else device)}:
+        return device
+    if device == "auto":
+        return "cpu"
+    begun, other = (", with which the output folder was begun", "folder") if task.choice else ("", "--runtime")
+    raise PixlateError(f"expected --device auto or cpu for {runtime}{begun}, got {device}; name one of these, or another {other}")
 
 
 class ClusterRun(Run):

@@ -1,6 +1,7 @@
 """Running model files with OpenVINO: as ONNX Runtime runs them, in float32 and in bfloat16."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -232,6 +233,27 @@ def test_an_arithmetic_that_the_cpu_lacks_is_refused(monkeypatch: pytest.MonkeyP
         PixlateError, match=r"expected --arithmetic that a runtime offers on this machine \(onnxruntime: float32; openvino: float32\), got bfloat16"
     ):
         pixlate.load("upscale-x2", "cpu", "bfloat16")
+
+
+class Lacking:
+    """OpenVINO whose part for CPUs is gone."""
+
+    available_devices = ("GPU",)
+
+    def get_property(self, device: str, name: str) -> object:
+        raise RuntimeError(f"Exception from src/core.cpp:1:\n{device} is not registered\n")
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_where_its_part_for_cpus_is_gone_the_way_to_get_it_back_is_said(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("pixlate_openvino.library.library", "pixlate_openvino.program.library"):
+        monkeypatch.setattr(name, Lacking)
+    sentence = (
+        "expected --device cpu for OpenVINO, which finds gpu here (CPU is not registered); "
+        "reinstall openvino (pip install --force-reinstall openvino), or use --runtime onnxruntime"
+    )
+    with pytest.raises(PixlateError, match=f"^{re.escape(sentence)}$"):
+        pixlate.load("upscale-x2", device, runtime="openvino")
 
 
 def test_an_arithmetic_that_it_does_not_know_is_refused() -> None:

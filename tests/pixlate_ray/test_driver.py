@@ -4,7 +4,7 @@ import errno
 import re
 import signal
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from importlib import import_module
 from io import BytesIO
@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.pixlate.conftest import Nearest, folder, outputs, save, tree
+from tests.pixlate.conftest import NEAREST, Nearest, folder, outputs, save, tree, write_onnx
 from tests.pixlate.weights.test_ncnn import small
 from tests.pixlate_onnx.test_interpolation import network
 
 import pixlate
-from pixlate.convert import ConvertOptions, convert
+from pixlate.convert import ConvertOptions, choosing, convert
 from pixlate.convert.conversion import Sinks, Task, settings_digest
 from pixlate.convert.plan import Plan, make_plan
 from pixlate.convert.report import Report, Summary
@@ -420,6 +420,34 @@ def test_a_worker_that_cannot_convert_refuses_the_conversion_before_anything_is_
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_begun_with_a_runtime_that_knows_no_nvidia_gpu_is_continued_on_cores(tmp_path: Path, ray: Ray, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, out, model = folder(tmp_path / "in", 4), tmp_path / "out", write_onnx(tmp_path / "nearest.onnx", NEAREST)
+    convert(source, out, model, runtime="openvino", device="cpu", limit=2)
+    sentence = "expected --device auto or cpu for openvino, with which the output folder was begun, got cuda; name one of these, or another folder"
+    with pytest.raises(PixlateError, match=f"^{sentence}$"):
+        convert(source, out, model, engine="ray", device="cuda")
+    monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": 2.0, "GPU": 1.0}}])
+    monkeypatch.setattr(driver, "connected", lambda address: nullcontext(ray))
+    summary = convert(source, out, model, engine="ray")
+    assert (summary.finished_before, summary.converted, summary.runtime, summary.device) == (2, 2, "openvino", "cpu, 1 worker")
+
+
+def test_a_runtime_that_knows_no_nvidia_gpu_is_refused_on_one(tmp_path: Path) -> None:
+    source, model = save(tmp_path / "a.png"), write_onnx(tmp_path / "nearest.onnx", NEAREST)
+    with pytest.raises(PixlateError, match=r"^expected --device auto or cpu for openvino, got cuda; name one of these, or another --runtime$"):
+        convert(source, tmp_path / "out", model, engine="ray", runtime="openvino", device="cuda")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_new_folder_is_converted_with_the_first_runtime_without_a_trial(tmp_path: Path, ray: Ray, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("WORTH_S", 0.0), ("WORTH_PARTS", 0.0)):  # however little work there is
+        monkeypatch.setattr(choosing, name, value)
+    monkeypatch.setattr(choosing, "tried", None)
+    monkeypatch.setattr(driver, "connected", lambda address: nullcontext(ray))
+    summary = convert(folder(tmp_path / "in", 2), tmp_path / "out", write_onnx(tmp_path / "nearest.onnx", NEAREST), engine="ray")
+    assert (summary.converted, summary.runtime, summary.choice) == (2, "onnxruntime", "")
+
+
 def test_a_cluster_that_starts_no_worker_is_refused_as_busy(tmp_path: Path, start: Start, ray: Ray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "wait", lambda waiting, timeout: ([], waiting))
     with pytest.raises(PixlateError, match="the cluster had no 1 free cores for a worker within 300 s; wait until it is less busy"):
@@ -463,8 +491,9 @@ def test_resources_that_no_worker_can_have_are_refused(tmp_path: Path) -> None:
     for plan in (Plan(url.store()), Plan(out, [Job(url, "a.png", "png")])):
         with pytest.raises(PixlateError, match="is in the memory of this process"):
             refuse_private(plan, "auto")
-    with pytest.raises(PixlateError, match="expected --device auto, cpu, cuda or tensorrt with --engine ray, got cuda:1"):
-        refuse_private(Plan(out), "cuda:1")
+    for device in ("cuda:1", "gpu"):
+        with pytest.raises(PixlateError, match=f"expected --device auto, cpu, cuda or tensorrt with --engine ray, got {device};"):
+            refuse_private(Plan(out), device)
 
 
 def test_a_machine_local_disk_is_refused_as_output_of_several_machines(tmp_path: Path) -> None:

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
-from tests.pixlate.conftest import write_sampler
+from tests.pixlate.conftest import noise, write_sampler
 from tests.pixlate.weights.test_ncnn import small
 from tests.pixlate_serve.conftest import PNG, Server, picture, pixels_of
 
+import pixlate
 from pixlate.cli import main
 from pixlate.errors import PixlateError
 from pixlate.system.extras import install
@@ -71,6 +73,8 @@ def test_mistakes_are_one_sentence_and_exit_code_2(run: Callable[..., tuple[int,
         (("upscale-x2", "--host", "no.such.host.invalid", "--token", "x"), "expected --host to be an address of this machine"),
         (("upscale-x2", "--host", "192.0.2.1", "--token", "x"), "cannot listen on 192.0.2.1"),
         (("upscale-x2", "--device", "cpu:1", "--port", 0), "expected --device"),
+        (("upscale-x2", "--runtime", "slow", "--port", 0), "expected --runtime auto, onnxruntime, "),
+        (("upscale-x2", "--runtime", "onnxruntime", "--arithmetic", "bfloat16", "--port", 0), "expected --arithmetic auto or float32 for ONNX Runtime"),
         ((sampler, "--port", 0), "expected a model that takes an image"),
     ):
         code, error = run(*words)
@@ -118,6 +122,22 @@ def test_serving_never_imports_pytorch(launch: Callable[..., Server], tmp_path: 
     assert server.translate(picture(), "upscale-x2").status_code == 200
     assert server.stop() == 0
     assert loaded.read_text() == "set()"
+
+
+def test_the_runtime_and_arithmetic_that_are_named_run_the_models(launch: Callable[..., Server], tmp_path: Path) -> None:
+    loaded = tmp_path / "loaded"
+    names = "{'openvino', 'onnxruntime'}"
+    server = launch(
+        "upscale-x2",
+        runtime="openvino",
+        arithmetic="float32",
+        code=f"from pixlate.cli import main; code = main(); open({str(loaded)!r}, 'w').write(str({names} & sys.modules.keys())); sys.exit(code)",
+    )
+    answer = server.translate(picture(), "upscale-x2")
+    expected = pixlate.load("upscale-x2", "cpu", "float32", runtime="openvino")(noise(6, 9, seed=0)[None])[0]
+    assert np.abs(pixels_of(answer.content).astype(int) - expected).max() <= 1
+    assert server.stop() == 0
+    assert loaded.read_text() == "{'openvino'}"
 
 
 def test_a_model_of_ncnn_is_served_under_the_digest_of_both_its_files(launch: Callable[..., Server], tmp_path: Path) -> None:

@@ -12,8 +12,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from tests.pixlate.conftest import noise, write_conditional
+from tests.pixlate_onnx.test_statistics import SPEC as FILE
+from tests.pixlate_onnx.test_statistics import network
 
 import pixlate
+from pixlate.cli.convert import convert as command
 from pixlate.convert import ConvertOptions, convert, pipeline
 from pixlate.convert import choosing as choices
 from pixlate.convert.preview import DryRun
@@ -77,8 +80,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
             return open_it
 
         found = {
-            "exact": pixlate.Runtime("exact", (".mine",), lambda: True, opening(exact), arithmetics=lambda: ("float32",)),
-            "quick": pixlate.Runtime("quick", (".mine",), lambda: True, opening(quick), arithmetics=lambda: arithmetics),
+            "exact": pixlate.Runtime("exact", (".mine",), lambda: True, opening(exact), devices=("cpu",), arithmetics=lambda: ("float32",)),
+            "quick": pixlate.Runtime("quick", (".mine",), lambda: True, opening(quick), devices=("cpu", "gpu"), arithmetics=lambda: arithmetics),
         }
         monkeypatch.setattr(Plugins, "offered", lambda self, wanted, of=None: found if wanted is pixlate.Runtime else offered(self, wanted, of))
         (tmp_path / "a.mine").write_bytes(b"a model")
@@ -119,8 +122,8 @@ def test_decibels_and_levels_are_those_of_the_picture_that_differs_most(install:
 @pytest.mark.parametrize(
     ("quick", "reason"),
     [
-        (Way(9), r"quick in bfloat16 is not used, since it differs by up to 9 levels \(29\.\d dB\); at most 8 levels and at least 45 dB are allowed"),
-        (Way(4), r"since it differs by up to 4 levels \(36\.\d dB\)"),
+        (Way(9, 0.03), r"quick in bfloat16 is not used, since it differs by up to 9 levels \(29\.\d dB\); at most 8 levels and at least 45 dB are allowed"),
+        (Way(4, 0.03), r"since it differs by up to 4 levels \(36\.\d dB\)"),
         (Way(seconds=0.03), r"since it is only 0\.\d+ times as fast"),
         (PixlateError("it takes no such graph"), "quick in bfloat16 is not used: it takes no such graph"),
     ],
@@ -130,6 +133,58 @@ def test_the_first_runtime_is_kept_where_the_other_is_far_slow_or_does_not_run(q
     assert summary.converted == 4
     assert (summary.runtime, summary.arithmetic) == ("exact", "auto")
     assert re.search(reason, summary.choice)
+
+
+def test_the_next_arithmetic_of_a_runtime_is_tried_where_the_fastest_is_too_far(install: Install, source: Path) -> None:
+    summary = converted(source, install(quick=Way(9, arithmetics="bfloat16")))
+    assert (summary.converted, summary.runtime, summary.arithmetic) == (4, "quick", "float32")
+    chosen, refused = summary.choice.split("; ", 1)
+    assert re.fullmatch(r"quick in float32: \d+\.\d times as fast, .* at most 0 levels from float32 on parts of 3 pictures", chosen)
+    assert refused.startswith("quick in bfloat16 is not used, since it differs by up to 9 levels")
+
+
+@pytest.mark.parametrize("quick", [Way(1, 0.03), PixlateError("it takes no such graph")])
+def test_a_runtime_whose_fastest_arithmetic_is_slow_or_does_not_run_is_not_tried_in_another(quick: Way | Exception, install: Install, source: Path) -> None:
+    summary = converted(source, install(quick=quick))
+    assert summary.choice.startswith("exact; quick in bfloat16 is not used")
+    assert "quick in float32" not in summary.choice
+
+
+def test_a_file_of_int8_is_compared_with_what_the_first_runtime_makes_of_it_in_int8(install: Install, source: Path) -> None:
+    summary = converted(source, install(Way(seconds=0.02, arithmetics="int8")))
+    assert "at most 1 level from int8 on parts of 3 pictures" in summary.choice
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize(
+    ("quick", "line"),
+    [
+        (Way(1, arithmetics="bfloat16"), r"chosen: quick in bfloat16: \d+\.\d times as fast, .* from float32 on parts of 3 pictures"),
+        (Way(1, 0.03), r"runtime: exact; quick in bfloat16 is not used, since it is only 0\.\d+ times as fast"),
+    ],
+)
+def test_the_command_says_what_is_chosen_or_why_nothing_else_is(
+    quick: Way, line: str, dry_run: bool, install: Install, source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, options = str(install(quick=quick)), ConvertOptions(dry_run=dry_run)
+    assert command(source, source.parent / "out", model=model, options=options) == 0
+    (found,) = said(capsys)
+    assert re.fullmatch(line, found)
+    assert command(source, source.parent / "other", model=model, options=options, json=True) == 0
+    assert re.fullmatch(line.partition(": ")[2], json.loads(capsys.readouterr().out)["choice"])
+
+
+def test_the_command_says_that_it_goes_on_as_the_folder_was_begun(install: Install, source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = install()
+    converted(source, model, limit=2)
+    for options in (ConvertOptions(dry_run=True), ConvertOptions()):
+        assert command(source, source.parent / "out", model=str(model), options=options) == 0
+        assert said(capsys) == ["chosen: quick in bfloat16, as the output folder was begun"]
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Return the lines that say what runs the model."""
+    return [line for line in capsys.readouterr().out.splitlines() if line.startswith(("chosen: ", "runtime: "))]
 
 
 def test_a_later_run_of_the_folder_uses_what_the_first_chose(install: Install, source: Path) -> None:
@@ -161,6 +216,28 @@ def test_naming_another_way_is_refused_as_other_settings_with_the_way_to_go_on(n
 def test_naming_the_way_that_is_used_anyway_changes_nothing(install: Install, source: Path) -> None:
     converted(source, install(arithmetics=()))
     assert converted(source, install(), runtime="exact", arithmetic="float32").finished_before == 4
+
+
+@pytest.mark.parametrize("named", [{}, {"runtime": "quick"}, {"arithmetic": "float32"}, {"runtime": "quick", "arithmetic": "float32"}])
+def test_a_gpu_that_one_runtime_knows_does_the_same_work_whatever_is_named(named: dict[str, str], install: Install, source: Path) -> None:
+    model = install(quick=Way(device="gpu:0"))
+    assert converted(source, model, device="gpu", limit=2).converted == 2
+    summary = converted(source, model, device="gpu", **named)
+    assert (summary.finished_before, summary.converted, summary.runtime) == (2, 2, "quick")
+
+
+def test_an_arithmetic_of_the_cpu_is_not_taken_for_one_of_a_gpu(install: Install, source: Path) -> None:
+    converted(source, install(), limit=2)
+    summary = converted(source, install(quick=Way(device="gpu:0")), device="gpu", runtime="quick", limit=2)
+    assert summary.failed == 2
+    assert "made with quick in bfloat16; go on with --runtime quick --arithmetic bfloat16" in summary.failures[0][1]
+
+
+def test_a_file_of_float16_runs_as_it_is_where_its_runtime_is_named(tmp_path: Path, source: Path) -> None:
+    model = network(tmp_path / "a.onnx", replace(FILE, precision="float16"), half=True)
+    summary = converted(source, model, runtime="onnxruntime", device="cpu", report=tmp_path / "report.json")
+    assert (summary.converted, summary.arithmetic) == (4, "auto")
+    assert {file["arithmetic"] for file in json.loads((tmp_path / "report.json").read_text())["files"]} == {"float16"}
 
 
 def test_pictures_of_16_bits_are_float32_in_the_report(install: Install, source: Path) -> None:
@@ -260,4 +337,5 @@ def test_what_is_left_to_the_machine_is_left_out_of_the_settings(tmp_path: Path)
     assert len({settings_digest(model, options) for options in same}) == 1
     other = [ConvertOptions(runtime="openvino", arithmetic=name) for name in ("float32", "bfloat16")]
     assert len({settings_digest(model, options) for options in [plain, *other]}) == 3
+    assert settings_digest(model, ConvertOptions(runtime="openvino")) == settings_digest(model, other[0]), "what it computes in where nothing is named"
     assert pipeline.THREADS.name == "threads"

@@ -15,6 +15,7 @@ from pixlate.cli.periodic import duration
 from pixlate.cli.progress import Display, out_path
 from pixlate.convert import ConvertOptions, choose_engine
 from pixlate.convert import convert as convert_images
+from pixlate.convert.choosing import Way
 from pixlate.convert.preview import DryRun
 from pixlate.convert.report import Summary
 from pixlate.errors import PixlateError
@@ -103,14 +104,13 @@ def with_options(engine: Engine) -> Callable[..., int]:
 
 def _print_summary(summary: Summary, out: str | Path, options: ConvertOptions) -> None:
     speed = f" at {summary.converted / max(summary.seconds, 1e-9):.2f} images/s on {summary.device}" if summary.converted else ""
-    speed += f" with {summary.runtime}{'' if summary.arithmetic == 'auto' else f' in {summary.arithmetic}'}" if summary.converted and summary.choice else ""
+    speed += f" with {Way(summary.runtime, summary.arithmetic)}" if summary.converted and summary.choice else ""
     speed += f" {printable(summary.strength)}" if summary.converted and summary.strength else ""
     others = {"finished before": summary.finished_before, "skipped": summary.skipped, "failed": summary.failed, "not reached": summary.not_reached}
     counts = [f"{summary.converted} converted{speed}", *(f"{count} {what}" for what, count in others.items() if count)]
     _say(f"{', '.join(counts)}, into {printable(shown(out))}")
     _print_left_out(summary.ignored)
-    if summary.choice:
-        _say(f"chosen: {summary.choice}")
+    _say_choice(summary.choice, Way(summary.runtime, summary.arithmetic))
     for caution in summary.cautions:
         _say(f"note: {caution}")
     for note, count in summary.notes.items():
@@ -120,6 +120,12 @@ def _print_summary(summary: Summary, out: str | Path, options: ConvertOptions) -
         _say(f"before/after sheet: {printable(summary.sheet)}" if summary.sheet else "no before/after sheet, since nothing was converted")
     if options.report is not None and options.report.exists():
         _say(f"report: {printable(options.report)}")
+
+
+def _say_choice(choice: str, way: Way) -> None:
+    """Print what runs the model and why, where there was a choice: as ``runtime`` where the others that were tried are not used."""
+    if choice:
+        _say(f"{'runtime' if choice.startswith(f'{way}; ') else 'chosen'}: {choice}")
 
 
 def _print_failures(summary: Summary) -> None:
@@ -163,8 +169,7 @@ def _preview(sources: list[str | Path], out: str | Path, model: str, options: Co
         print(f'\n],\n{said},\n"left_out": {json_format.dumps(plan.ignored)},\n"seconds": {json_format.dumps(seconds)},\n"exit_code": {1 if failed else 0}}}')
     elif not quiet:
         _print_left_out(plan.ignored)
-        if found.task.choice:
-            _say(f"chosen: {found.task.choice}")
+        _say_choice(found.task.choice, Way(found.task.options.runtime, found.task.options.arithmetic))
         for caution in [*found.task.strength_cautions(), *plan.cautions]:
             _say(f"note: {caution}")
         if found.unknown:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from pixlate.convert.conversion import Task, settings_digest
 from pixlate.convert.options import ConvertOptions
@@ -58,7 +59,7 @@ def loaded(task: Task, trial: bool = True) -> tuple[Task, list[Executor]]:
         why = f"{begun}, as the output folder was begun" if begun != ways[0] else ""
         return _with(task, begun, why), load_executors(task.model, begun.of(options))
     executors = load_executors(task.model, ways[0].of(options))
-    others = list({way.runtime: way for way in ways[1:]}.values())  # the fastest of each runtime
+    others = [[*group][::-1] for _, group in groupby(ways[1:], lambda way: way.runtime)]
     if not (trial and others and len(executors) == 1 and executors[0].translator.device == "cpu"):
         return _with(task, ways[0]), executors
     return _fastest(task, executors, ways[0], others)
@@ -73,8 +74,10 @@ def _ways(task: Task) -> list[Way]:
         offered = arithmetics_of(runtime)
         if options.arithmetic != "auto":
             offered = tuple(name for name in offered if name == options.arithmetic)
-        elif not found and options.runtime == "auto":
+        elif options.device.lower() not in ("auto", "cpu"):  # what is offered is of the CPU
             offered = ("auto",)
+        elif not found:
+            offered = ("auto", *(name for name in offered if name != "float32"))
         found += [Way(runtime.name, name) for name in offered]
     return found
 
@@ -92,8 +95,8 @@ def _with(task: Task, way: Way, why: str = "") -> Task:
     return replace(task, options=options, settings=settings_digest(task.path, options), choice=why)
 
 
-def _fastest(task: Task, executors: list[Executor], first: Way, others: Sequence[Way]) -> tuple[Task, list[Executor]]:
-    """Try the others on a few pictures beside the first, which is loaded."""
+def _fastest(task: Task, executors: list[Executor], first: Way, others: Sequence[Sequence[Way]]) -> tuple[Task, list[Executor]]:
+    """Try the others on a few pictures beside the first, which is loaded: of each runtime the fastest, and the next one where it is too far from the first."""
     sizes: list[int] = []
 
     def worth(speed: float) -> bool:
@@ -102,20 +105,22 @@ def _fastest(task: Task, executors: list[Executor], first: Way, others: Sequence
     reference = referenced(executors[0], _parts(task, executors[0], sizes), worth)
     if not reference.parts or not worth(reference.speed):
         return _with(task, first), executors
-    best, why, gain = first, list[str](), 1.0
-    for way in others:
-        try:
-            candidate = load_executors(task.model, way.of(task.options))
-            found = tried(candidate[0], reference)
-        except FAILURES as error:
-            why.append(f"{way} is not used: {error}")
-            continue
-        if found.refusal:
-            why.append(f"{way} is not used, since it {found.refusal}")
-        elif found.gain > gain:
-            best, gain, executors = way, found.gain, candidate
-            why.append(f"{way}: {found.measured}")
-    return _with(task, best, "; ".join(why)), executors
+    best, taken, refused, gain = first, str(first), list[str](), 1.0
+    for group in others:
+        for way in group:
+            try:
+                candidate = load_executors(task.model, way.of(task.options))
+                found = tried(candidate[0], reference)
+            except FAILURES as error:
+                refused.append(f"{way} is not used: {error}")
+                break
+            if found.refusal:
+                refused.append(f"{way} is not used, since it {found.refusal}")
+            elif found.gain > gain:
+                best, taken, gain, executors = way, f"{way}: {found.measured}", found.gain, candidate
+            if found.near:
+                break
+    return _with(task, best, "; ".join([taken, *refused])), executors
 
 
 def _parts(task: Task, executor: Executor, sizes: list[int]) -> Iterator[Pixels]:

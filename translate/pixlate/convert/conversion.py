@@ -167,10 +167,11 @@ def settings_digest(model: Path, options: ConvertOptions) -> str:
 
 
 def _way(model: Path, options: ConvertOptions) -> str:
-    """Return runtime and arithmetic, as far as an output is not what the first runtime makes of the file as it is."""
+    """Return runtime and arithmetic, as far as an output is not what the first runtime makes of the file as it is; ``auto`` of another is its float32."""
     runtimes = runtimes_for(model)
     first = options.runtime == "auto" or (bool(runtimes) and options.runtime == runtimes[0].name)
-    return "" if first and options.arithmetic in ("auto", "float32") else f"{options.runtime} {options.arithmetic}"
+    arithmetic = "float32" if options.arithmetic == "auto" else options.arithmetic
+    return "" if first and arithmetic == "float32" else f"{options.runtime} {arithmetic}"
 
 
 class Run:

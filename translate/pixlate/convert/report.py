@@ -68,7 +68,7 @@ class Summary:
     arithmetic: str = ""
     """What was asked of it: ``auto`` for that of the file; the arithmetic of each file is in the report."""
     choice: str = ""
-    """What was measured where the user left runtime or arithmetic open, or where the choice is from."""
+    """What runs the model, and what was measured of it and of others or where the choice is from, where the user left runtime or arithmetic open."""
     model: str = ""
     """The ready model with its version, such as ``upscale-x4@2``, or the path of a file."""
     strength: str = ""

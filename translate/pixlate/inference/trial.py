@@ -1,4 +1,7 @@
-"""Which runtime and arithmetic are fastest for a model on this machine, and near enough to float32: tried on parts of the pictures it is to translate."""
+"""Which runtime and arithmetic are fastest for a model on this machine, and near enough to float32: tried on parts of the pictures it is to translate.
+
+What is asked is whether the faster way makes the same of a file, so that the reference is the file as the first runtime runs it: a file of 8 bits is compared with its int8.
+"""
 
 import math
 import time
@@ -37,11 +40,18 @@ class Trial:
     gain: float
     """How many times as fast it is."""
     pictures: int
+    reference: str = "float32"
+    """What the reference is computed in."""
+
+    @property
+    def near(self) -> bool:
+        """Whether it is as near to the reference as it must be."""
+        return self.psnr >= LEAST_PSNR and self.levels <= MOST_LEVELS
 
     @property
     def refusal(self) -> str:
         """Why the other way is not taken; nothing where it is."""
-        if self.psnr < LEAST_PSNR or self.levels > MOST_LEVELS:
+        if not self.near:
             return f"differs by up to {self.levels} levels ({self.psnr:.1f} dB); at most {MOST_LEVELS} levels and at least {LEAST_PSNR:.0f} dB are allowed"
         return "" if self.gain >= LEAST_GAIN else f"is only {self.gain:.2f} times as fast"
 
@@ -49,7 +59,8 @@ class Trial:
     def measured(self) -> str:
         """What was measured, in words."""
         parts = "part of a picture" if self.pictures == 1 else f"parts of {self.pictures} pictures"
-        return f"{self.gain:.1f} times as fast, {self.psnr:.1f} dB and at most {self.levels} level{'' if self.levels == 1 else 's'} from float32 on {parts}"
+        levels = f"{self.levels} level{'' if self.levels == 1 else 's'}"
+        return f"{self.gain:.1f} times as fast, {self.psnr:.1f} dB and at most {levels} from {self.reference} on {parts}"
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,8 @@ class Reference:
     outputs: Sequence[Pixels]
     speed: float
     """Pixels a second."""
+    arithmetic: str
+    """What it is computed in, such as ``float32``."""
 
 
 def part_of(pixels: Pixels, executor: Executor) -> Pixels:
@@ -85,7 +98,7 @@ def referenced(executor: Executor, parts: Iterable[Pixels], worth: Callable[[flo
         speed, spent = max(speed, math.prod(part.shape[:2]) / seconds), spent + seconds
         if spent > MOST_S or not worth(speed):
             break
-    return Reference(taken, outputs, speed)
+    return Reference(taken, outputs, speed, executor.arithmetic(np.dtype(np.uint8)))
 
 
 def tried(executor: Executor, reference: Reference) -> Trial:
@@ -103,7 +116,7 @@ def tried(executor: Executor, reference: Reference) -> Trial:
         levels = max(levels, int(difference.max()))
         error = float(np.square(difference, dtype=np.float64).mean())
         psnr = min(psnr, 20 * math.log10(255) - 10 * math.log10(error) if error else math.inf)
-    return Trial(psnr, levels, speed / reference.speed, len(reference.parts))
+    return Trial(psnr, levels, speed / reference.speed, len(reference.parts), reference.arithmetic)
 
 
 def _run(executor: Executor, part: Pixels) -> tuple[Pixels, float]:
