@@ -3,8 +3,8 @@
 - tiles: mean and largest difference, in levels, between ``--tile auto`` and ``--tile off`` for nine blocks with instance norm and half the published channels,
   after one step of training, at 1800x1300; target: a mean of at most 3,
 - memory: peak of ``pixlate convert`` on 10,000x10,000 pixels, as a TIFF, with ``day-to-night`` (scale 1; target: below 2 GB) and with a model that repeats each
-  pixel 4x4 (target: below 3 GB), whose output of 4.8 GB is never whole; and on 10,000x1,980 pixels, two rows of tiles, with ``upscale-x4``, which would take
-  an hour for the square.
+  pixel 4x4 (target: below 3 GB), whose output of 4.8 GB is never whole; and with ``upscale-x4``: on as many where the processor computes in bfloat16, else on
+  10,000x1,980, two rows of tiles, since float32 takes a quarter of an hour for the square.
 
 Run: ``PIXLATE_DATA=... python benchmarks/bench_large.py``
 """
@@ -20,6 +20,7 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from common import Figure, Finished, data, save, timed
+from generators import halves
 from pixlate.plugin.spec import METADATA_KEY, ModelSpec
 
 WIDTH, HEIGHT = 1800, 1300
@@ -90,7 +91,7 @@ def memory(folder: Path) -> list[dict[str, Any]]:
     for model, scale, name, height in (
         ("day-to-night", 1, "square", SIDE),
         (repeating(folder / "repeating-x4.onnx"), SCALE, "square", SIDE),
-        ("upscale-x4", SCALE, "strip", ROWS),
+        ("upscale-x4", SCALE, *(("square", SIDE) if halves() else ("strip", ROWS))),
     ):
         out = folder / "out.tiff"
         done = pixlate("convert", folder / f"{name}.png", out, "--model", model, "--on-exists", "overwrite", "--device", "cpu")

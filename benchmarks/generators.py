@@ -28,7 +28,7 @@ from pixlate_export.file import Exported
 from pixlate_export.options import ExportOptions
 
 SIDE = 256
-SIZES = {"resnet-9": (256, 256), "unet-256": (256, 256), "upscale-x4": (481, 321), "real-esrgan-x4": (96, 64)}
+SIZES = {"resnet-9": (256, 256), "unet-256": (256, 256), "upscale-x4": (481, 321), "real-esrgan-x4": (192, 128)}
 """Width and height of the photographs."""
 NAMES = ("resnet-9", "unet-256")
 TITLES = {"resnet-9": "ResNet-9", "unet-256": "U-Net-256", "upscale-x4": "`upscale-x4`", "real-esrgan-x4": "`real-esrgan-x4`"}
