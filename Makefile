@@ -32,9 +32,9 @@ lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Speed and memory, in less than 30 minutes on two cores; needs PIXLATE_DATA. Both targets write benchmarks/results/*.json and draw benchmarks/README.md from them.
+# Speed and memory, in about 40 minutes on two cores; needs PIXLATE_DATA. Both targets write benchmarks/results/*.json and draw benchmarks/README.md from them.
 bench: .venv/dev
-	$(BIN)/python benchmarks/bench_convert.py --seconds 5
+	$(BIN)/python benchmarks/bench_convert.py --seconds 2.5
 	$(BIN)/python benchmarks/bench_peers.py --images 16 --few 6
 	$(BIN)/python benchmarks/bench_export.py --images 6 --steps 150 --networks
 	$(BIN)/python benchmarks/bench_runner.py --models day-to-night

@@ -183,8 +183,8 @@ started = time.perf_counter()
 process = subprocess.Popen(sys.argv[2:])
 _, status, usage = os.wait4(process.pid, 0)
 process.returncode = 0
-with os.fdopen(int(sys.argv[1]), "w") as told:
-    json.dump([time.perf_counter() - started, usage.ru_maxrss * 1024 / 1e6, os.waitstatus_to_exitcode(status)], told)
+with os.fdopen(int(sys.argv[1]), "w") as result:
+    json.dump([time.perf_counter() - started, usage.ru_maxrss * 1024 / 1e6, os.waitstatus_to_exitcode(status)], result)
 """
 """Runs a command in place of a benchmark: Linux counts the memory of whoever begins a process as that of the process."""
 
@@ -197,8 +197,8 @@ def timed(command: Sequence[str | Path]) -> Finished:
         os.close(writing)
         assert process.stdout is not None
         output = process.stdout.read()
-    with os.fdopen(reading) as told:
-        seconds, peak_mb, code = json.load(told)
+    with os.fdopen(reading) as result:
+        seconds, peak_mb, code = json.load(result)
     if code:
         sys.exit(f"{' '.join(map(str, command))} ended with {code}")
     return Finished(seconds, peak_mb, output)

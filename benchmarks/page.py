@@ -46,7 +46,7 @@ make bench-quality            # how good the ready models are: all pictures
 python benchmarks/page.py     # this page; both targets end with it
 ```
 
-`make bench` is made to take less than 30 minutes on two cores: its commands have fewer photographs than the defaults of the scripts, and the table below says which command made the figures of this
+`make bench` takes about 40 minutes on two cores: its commands have fewer photographs than the defaults of the scripts, and the table below says which command made the figures of this
 page. A GPU's figures need one: `python benchmarks/gpu.py`. `bench_editions.py` needs a checkout of the earlier release, `bench_scale.py` lists a million objects, and `bench_peers.py --ncnn` an environment with ncnn. Some files measure nothing
 themselves: `measures.py` holds the measures of quality as functions of any model (`bench_quality.py --clean runs/mine/model.onnx` measures a file), `sheets.py` draws the pictures of the models' cards,
 and `usual_way.py`, `bare.py` and `ncnn_way.py` are what others use instead.

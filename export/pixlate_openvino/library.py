@@ -68,7 +68,7 @@ def _library() -> "openvino.Core":
 
 
 def _keep_few_kernels(core: "openvino.Core") -> None:
-    """Compile something while oneDNN, whose kernels OpenVINO's CPU plugin runs, is told how many of them to keep: it asks once in a process.
+    """Compile something while the environment says how many kernels oneDNN, which OpenVINO's CPU plugin runs, is to keep: it reads that once in a process.
 
     PyTorch has a oneDNN of its own, which is to ask what the user has set.
     """

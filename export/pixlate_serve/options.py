@@ -44,7 +44,7 @@ class ServeOptions:
     runtime: str = "auto"
     """What runs the models: auto, which is onnxruntime, or openvino, or another that a plugin offers."""
     arithmetic: Arithmetic = "auto"
-    """What the models are computed in: auto, which is that of their files, float32, or bfloat16, which CPUs with units for it compute two to six times as fast; `pixlate
+    """What the models are computed in: auto, which is that of their files, float32, or bfloat16, which CPUs with units for it compute up to six times as fast; `pixlate
     convert` says how near that is on your pictures. What would be in bfloat16 is in float32 for pictures of 16 bits."""
     tile: Literal["auto", "off"] | int = "auto"
     """Side of the tiles large images are cut into, in source pixels: auto fits the device, off runs every image whole."""

@@ -122,8 +122,8 @@ def test_threads_share_one_compiled_model_and_keep_their_outputs_apart(monkeypat
             np.testing.assert_array_equal(found, right)
 
 
-@pytest.mark.parametrize(("given", "told"), [(None, "64"), ("500", "500")])
-def test_onednn_is_told_to_keep_few_kernels_and_pytorchs_own_is_not(given: str | None, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("given", "number"), [(None, "64"), ("500", "500")])
+def test_onednn_keeps_few_kernels_and_pytorchs_own_is_left_alone(given: str | None, number: str, monkeypatch: pytest.MonkeyPatch) -> None:
     class Core:
         def compile_model(self, *_: object) -> None:
             asked.append(os.environ[library._KEPT])
@@ -133,7 +133,7 @@ def test_onednn_is_told_to_keep_few_kernels_and_pytorchs_own_is_not(given: str |
     if given is not None:
         monkeypatch.setenv(library._KEPT, given)
     library._keep_few_kernels(Core())
-    assert (asked, os.environ.get(library._KEPT)) == ([told], given)
+    assert (asked, os.environ.get(library._KEPT)) == ([number], given)
 
 
 AT_ONCE = """

@@ -69,7 +69,7 @@ class ConvertOptions:
     """What runs the model: auto, onnxruntime, openvino, or another that a plugin offers. auto tries, on a few of the pictures, what is fastest on this CPU and stays
     near float32; a later run of the same output folder uses what the first one chose."""
     arithmetic: Arithmetic = "auto"
-    """What the model is computed in: auto, float32, or bfloat16, which CPUs with units for it compute two to six times as fast. auto takes bfloat16 only where its
+    """What the model is computed in: auto, float32, or bfloat16, which CPUs with units for it compute up to six times as fast. auto takes bfloat16 only where its
     pictures stay within 8 levels of 255 and 45 dB of float32. What would be in bfloat16 is in float32 for pictures of 16 bits."""
     threads: int = 0
     """Threads that read, and as many that write, images; 0 uses one per core."""
