@@ -151,7 +151,7 @@ def details(name: str, result: Mapping[str, Any]) -> list[str]:
     computer = result["machine"]
     versions = ", ".join(f"{package} {version}" for package, version in computer["versions"].items())
     flags = f" ({', '.join(computer['flags'])})" if computer.get("flags") else ""
-    where = f"{computer['cores']} cores of {computer['processor']}{flags}, {computer['system']}, Python {computer['python']}, {versions}; commit {result['commit']}."
+    where = f"{computer['cores']} cores of {computer['processor']}{flags}, {computer['system']}, Python {computer['python']}, {versions}; commit {result['commit'] or 'not recorded'}."
     parts = [
         f"## {title(name)}",
         "",

@@ -39,7 +39,7 @@ def open_program(path: Path, device: str, arithmetic: str) -> "Running":
     require_device(name)
     found = library().get_property(name, "OPTIMIZATION_CAPABILITIES")
     if arithmetic == "bfloat16" and "BF16" not in found:
-        raise PixlateError(f"expected units for bfloat16 in {device}, which has {', '.join(found)}; leave out --arithmetic, or use float32")
+        raise PixlateError(f"expected units for bfloat16 in {_named(name)}, which has {', '.join(found)}; leave out --arithmetic, or use float32")
     settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": ARITHMETICS[arithmetic]}
     if name == "CPU":
         settings |= {"INFERENCE_NUM_THREADS": granted_cores(), "ENABLE_CPU_PINNING": False, "CPU_RUNTIME_CACHE_CAPACITY": PRIMITIVES}

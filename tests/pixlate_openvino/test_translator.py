@@ -227,8 +227,9 @@ def test_an_arithmetic_that_the_cpu_lacks_is_refused(monkeypatch: pytest.MonkeyP
     for name in ("pixlate_openvino.library.library", "pixlate_openvino.program.library"):
         monkeypatch.setattr(name, Plain)
     assert arithmetics() == ("float32",)
-    with pytest.raises(PixlateError, match=r"expected units for bfloat16 in cpu, which has FP32, INT8; leave out --arithmetic, or use float32"):
-        pixlate.load("upscale-x2", "cpu", "bfloat16", runtime="openvino")
+    for device in ("auto", "cpu"):
+        with pytest.raises(PixlateError, match=r"expected units for bfloat16 in cpu, which has FP32, INT8; leave out --arithmetic, or use float32"):
+            pixlate.load("upscale-x2", device, "bfloat16", runtime="openvino")
     with pytest.raises(
         PixlateError, match=r"expected --arithmetic that a runtime offers on this machine \(onnxruntime: float32; openvino: float32\), got bfloat16"
     ):

@@ -21,7 +21,7 @@ from pixlate.system.extras import import_for
 app = App(name="data", help="Check folders of training images, draw photographs, and look at what training sees of them.", help_format="plaintext")
 
 
-@app.command
+@app.command(usage="Usage: pixlate data check FOLDER... [OPTIONS]")
 def check(
     folders: Annotated[tuple[Path, ...], Parameter(negative_iterable=())] = (),
     *,
