@@ -21,7 +21,7 @@ import numpy as np
 
 from pixlate.errors import PixlateError
 from pixlate.inference.files import digest_model
-from pixlate.system.user import cache_folder, tag
+from pixlate.system.user import cache_folder, open_kept, tag
 from pixlate_openvino.library import library
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def compiled(path: Path, device: str, settings: dict[str, Any], read: "Callable[
         except DamagedError as error:
             warnings.warn(f"the compiled model {blob} in the cache is damaged ({error}); it is made again", stacklevel=2)
         except OSError as error:
-            warnings.warn(f"the compiled model {blob} in the cache cannot be read ({error.strerror}); check its permissions", stacklevel=2)
+            warnings.warn(f"the compiled model {blob} in the cache cannot be read ({error.strerror}); remove it, or check its permissions", stacklevel=2)
     model, metadata = read()
     made = library().compile_model(model, device, settings)
     if blob is not None and not _refers_to_others(path):
@@ -105,14 +105,17 @@ def _kept(path: Path, device: str, settings: dict[str, Any]) -> Compiled:
     """Return what a file of the cache holds."""
     import openvino
 
-    with path.open("rb") as file:
+    with open_kept(path) as file:
         if os.fstat(file.fileno()).st_size < _ALIGNMENT:
             raise DamagedError("it is cut short")
         content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
     if imagecodecs.deflate_crc32(cast(bytes, content[4:])) != int.from_bytes(content[:4], "little"):
         raise DamagedError("its checksum is another")
     length = int.from_bytes(content[4:8], "little")
-    metadata, blob = bytes(content[8:length]).decode().strip(), content[length:]
+    try:
+        metadata, blob = bytes(content[8:length]).decode().strip(), content[length:]
+    except UnicodeDecodeError as error:
+        raise DamagedError("its spec is no text") from error
     with suppress(OSError):  # the folder may allow no writing
         os.utime(path)
     try:
@@ -121,7 +124,7 @@ def _kept(path: Path, device: str, settings: dict[str, Any]) -> Compiled:
             return Compiled(library().import_model(openvino.Tensor(array, shared_memory=True), device, settings), metadata, content)
         except TypeError:  # OpenVINO 2025.0 takes bytes
             return Compiled(library().import_model(bytes(blob), device, settings), metadata)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise DamagedError("OpenVINO does not take it") from error
 
 

@@ -112,7 +112,8 @@ def _reason(kind: str) -> str:
     try:
         library().get_property(kind, "FULL_DEVICE_NAME")
     except RuntimeError as error:
-        return f" ({shortened(str(error))})"
+        said = shortened(str(error))
+        return "" if "FULL_DEVICE_NAME" in said else f" ({said})"  # what it answers where it has the plugin, but no such device
     return ""
 
 

@@ -4,6 +4,8 @@ import errno
 import os
 import subprocess
 import sys
+import warnings
+import zlib
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -92,6 +94,49 @@ def test_a_damaged_one_is_made_again_and_the_picture_is_right(damage: Any, reaso
     with pytest.warns(UserWarning, match=rf"the compiled model .*\.blob in the cache is damaged \({reason}\); it is made again"):
         np.testing.assert_array_equal(translated(model), first)
     np.testing.assert_array_equal(translated(model), first)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "reason"),
+    [(8, b"\xff\xfe", "its spec is no text"), (4, b"\x10\0\0\0", "OpenVINO does not take it"), (4, b"\0\0\0\x80", "its spec is no text")],
+)
+def test_one_that_is_wrong_though_its_checksum_is_right_is_made_again(place: int, value: bytes, reason: str, model: Path, cache: Path) -> None:
+    first = translated(model)
+    (blob,) = blobs(cache)
+    content = bytearray(blob.read_bytes())
+    content[place : place + len(value)] = value
+    content[:4] = zlib.crc32(content[4:]).to_bytes(4, "little")
+    blob.write_bytes(content)
+    with pytest.warns(UserWarning, match=rf"is damaged \({reason}\); it is made again"):
+        np.testing.assert_array_equal(translated(model), first)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+@pytest.mark.parametrize(
+    ("plant", "reason"),
+    [(os.mkfifo, "it is no regular file"), (lambda path: path.symlink_to("/dev/zero"), "it is no regular file"), (Path.mkdir, "Is a directory")],
+)
+def test_what_is_no_file_in_its_place_is_named_at_once_and_the_picture_is_right(plant: Any, reason: str, model: Path, cache: Path) -> None:
+    first = translated(model)
+    (blob,) = blobs(cache)
+    blob.unlink()
+    plant(blob)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        np.testing.assert_array_equal(translated(model), first)
+    assert f"in the cache cannot be read ({reason}); remove it, or check its permissions" in str(said[0].message)
+
+
+def test_a_link_in_its_place_is_replaced_and_its_target_is_left_alone(model: Path, cache: Path, tmp_path: Path) -> None:
+    first = translated(model)
+    (blob,) = blobs(cache)
+    blob.unlink()
+    (tmp_path / "precious").write_bytes(b"precious")
+    blob.symlink_to(tmp_path / "precious")
+    with pytest.warns(UserWarning, match="it is cut short"):
+        np.testing.assert_array_equal(translated(model), first)
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+    assert not blob.is_symlink()
 
 
 def test_a_cache_that_cannot_be_written_is_named_and_the_picture_is_right(model: Path, cache: Path) -> None:

@@ -2,10 +2,11 @@
 
 import json
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -119,6 +120,10 @@ def test_decibels_and_levels_are_those_of_the_picture_that_differs_most(install:
     assert f"{20 * np.log10(255):.1f} dB"[:3] in summary.choice  # an error of one level everywhere, but where it was clipped
 
 
+def test_equal_outputs_are_said_in_words(install: Install, source: Path) -> None:
+    assert converted(source, install(quick=Way())).choice == "quick in bfloat16: 21.0 times as fast, equal to float32 on parts of 3 pictures"
+
+
 @pytest.mark.parametrize(
     ("quick", "reason"),
     [
@@ -139,7 +144,7 @@ def test_the_next_arithmetic_of_a_runtime_is_tried_where_the_fastest_is_too_far(
     summary = converted(source, install(quick=Way(9, arithmetics="bfloat16")))
     assert (summary.converted, summary.runtime, summary.arithmetic) == (4, "quick", "float32")
     chosen, refused = summary.choice.split("; ", 1)
-    assert re.fullmatch(r"quick in float32: \d+\.\d times as fast, .* at most 0 levels from float32 on parts of 3 pictures", chosen)
+    assert re.fullmatch(r"quick in float32: \d+\.\d times as fast, equal to float32 on parts of 3 pictures", chosen)
     assert refused.startswith("quick in bfloat16 is not used, since it differs by up to 9 levels")
 
 
@@ -211,6 +216,33 @@ def test_naming_another_way_is_refused_as_other_settings_with_the_way_to_go_on(n
     summary = converted(source, install(), **named)
     assert summary.failed == 4
     assert "made with quick in bfloat16; go on with --runtime quick --arithmetic bfloat16, choose another folder" in summary.failures[0][1]
+
+
+@pytest.mark.parametrize("named", [{}, {"runtime": "quick"}, {"arithmetic": "float32"}])
+def test_a_folder_that_was_begun_in_an_arithmetic_that_this_machine_lacks_is_not_sent_back_to_it(named: dict[str, str], install: Install, source: Path) -> None:
+    converted(source, install())
+    summary = converted(source, install(arithmetics=("float32",)), **named)
+    assert (summary.converted, summary.failed) == (0, 4)
+    said = summary.failures[0][1]
+    assert "made with quick in bfloat16, which is not offered here; go on with it on a machine that has it, choose another folder, or" in said
+    assert converted(source, install(arithmetics=("float32",)), on_exists="overwrite", **named).converted == 4
+
+
+def test_a_library_that_does_not_load_is_explained_in_one_whole_sentence(install: Install, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reason = f"expected a library that loads, got {'one that is broken ' * 20}; reinstall it"
+    model = install()
+
+    def broken() -> NoReturn:
+        raise PixlateError(reason)
+
+    for name, runtime in models.installed().offered(pixlate.Runtime).items():
+        monkeypatch.setitem(models.installed().offered(pixlate.Runtime), name, replace(runtime, arithmetics=broken) if name == "quick" else runtime)
+    with pytest.warns(UserWarning, match=re.escape(f"the runtime quick is left out ({reason})")):
+        assert converted(source, model).converted == 4
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        converted(source, model, runtime="quick", on_exists="overwrite")
+    assert said == []
 
 
 def test_naming_the_way_that_is_used_anyway_changes_nothing(install: Install, source: Path) -> None:

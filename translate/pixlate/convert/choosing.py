@@ -1,5 +1,6 @@
 """Loads the model of a conversion in the runtime and arithmetic that its options name, that its output folder has recorded, or that a trial finds."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -71,7 +72,10 @@ def _ways(task: Task) -> list[Way]:
     for runtime in runtimes_for(task.path, options.device):
         if options.runtime not in ("auto", runtime.name) or (options.blend_with is not None and runtime.blend is None):
             continue
-        offered = arithmetics_of(runtime)
+        with warnings.catch_warnings():
+            if options.runtime == runtime.name or options.arithmetic != "auto":  # what it lacks is the error of loading it
+                warnings.simplefilter("ignore")
+            offered = arithmetics_of(runtime)
         if options.arithmetic != "auto":
             offered = tuple(name for name in offered if name == options.arithmetic)
         elif options.device.lower() not in ("auto", "cpu"):  # what is offered is of the CPU

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import get_args
 
@@ -21,7 +21,7 @@ from pixlate.images.formats import writable
 from pixlate.images.write import require_held
 from pixlate.inference.conditions import ImageConditions
 from pixlate.inference.files import digest_model, files_of_model
-from pixlate.inference.models import find, runtimes_for
+from pixlate.inference.models import arithmetics_of, find, runtimes_for
 from pixlate.inference.pictures import refuse_opacity_through
 from pixlate.inference.ready import identified, identified_if_any, other_versions
 from pixlate.inference.strength import NOTHING_NOTE, SAME_NOTE, described, system_used
@@ -86,15 +86,24 @@ class Task:
         options = replace(options, set=conditions.texts)
         return replace(self, options=options, settings=settings_digest(self.path, options)), conditions
 
-    def _others(self) -> dict[str, str]:
-        """Return how to go on with what another version of a ready model, or another runtime or arithmetic, has made, by the settings that they would have."""
-        ways = [(runtime.name, arithmetic) for runtime in runtimes_for(self.path) for arithmetic in get_args(Arithmetic) if arithmetic != "auto"]
+    def _others(self) -> dict[str, Callable[[], str]]:
+        """Return what says how to go on with what another version of a ready model, or another runtime or arithmetic, has made, by the settings that they would have."""
+        runtimes = {runtime.name: runtime for runtime in runtimes_for(self.path)}
+        ways = [(name, arithmetic) for name in runtimes for arithmetic in get_args(Arithmetic) if arithmetic != "auto"]
+
+        @cache
+        def offered(name: str) -> tuple[str, ...]:
+            return arithmetics_of(runtimes[name])
+
+        def begun(name: str, arithmetic: str) -> str:
+            if arithmetic not in offered(name):
+                return f"{name} in {arithmetic}, which is not offered here; go on with it on a machine that has it"
+            return f"{name} in {arithmetic}; go on with --runtime {name} --arithmetic {arithmetic}"
+
         named = {way: replace(self.options, runtime=way[0], arithmetic=way[1]) for way in ways}
-        others = {
-            settings_digest(self.path, options): f"{way[0]} in {way[1]}; go on with --runtime {way[0]} --arithmetic {way[1]}" for way, options in named.items()
-        }
+        others: dict[str, Callable[[], str]] = {settings_digest(self.path, options): partial(begun, *way) for way, options in named.items()}
         return others | {
-            settings_digest(path, options): f"{name}, which is another version of the model; go on with --model {name}"
+            settings_digest(path, options): partial("{0}, which is another version of the model; go on with --model {0}".format, name)
             for name, path in other_versions(self.model).items()
             for options in (self.options, *named.values())
         }

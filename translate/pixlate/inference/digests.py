@@ -13,7 +13,7 @@ from time import time_ns
 from typing import BinaryIO
 
 from pixlate.errors import PixlateError
-from pixlate.system.user import TAG, cache_folder, tag
+from pixlate.system.user import TAG, cache_folder, open_kept, tag
 
 SETTLED_NS = 2_000_000_000
 """The coarsest steps, in nanoseconds, in which a file system counts time: those of FAT."""
@@ -57,7 +57,8 @@ def _record(path: Path) -> Path | None:
 def _known(record: Path, state: str) -> str:
     """Return the remembered digest of a file in this state; nothing where there is none, or the record is damaged."""
     try:
-        digest, _, rest = record.read_text(encoding="ascii").partition(" ")
+        with open_kept(record) as file:
+            digest, _, rest = file.read().decode("ascii").partition(" ")
     except (OSError, UnicodeError):
         return ""
     return digest if rest == f"{state}\n" and len(digest) == 64 else ""

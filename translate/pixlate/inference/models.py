@@ -84,7 +84,9 @@ def arithmetics_of(runtime: Runtime) -> tuple[str, ...]:
     try:
         return runtime.arithmetics() if runtime.available() else ()
     except Exception as error:  # noqa: BLE001 - whatever a library raises, the others can still be used
-        warnings.warn(f"the runtime {runtime.name} is left out ({' '.join(str(error).split())[:200]})", stacklevel=2)
+        warnings.warn(
+            f"the runtime {runtime.name} is left out ({' '.join(str(error).split())[: None if isinstance(error, PixlateError) else 200]})", stacklevel=1
+        )
         return ()
 
 
@@ -103,7 +105,7 @@ def _asked(path: Path, device: str, arithmetic: str, runtime: str) -> list[Runti
     if arithmetic != "auto" and any(each.arithmetics is not tuple for each in taking):
         offered = {each.name: arithmetics_of(each) for each in taking}
         if not any(arithmetic in each for each in offered.values()):
-            here = "; ".join(f"{name}: {', '.join(each) or 'not installed'}" for name, each in offered.items())
+            here = "; ".join(f"{name}: {', '.join(each) or 'none'}" for name, each in offered.items())
             raise PixlateError(f"expected --arithmetic that a runtime offers on this machine ({here}), got {arithmetic}; leave it out, or run `pixlate doctor`")
         taking = [each for each in taking if arithmetic in offered[each.name]]
     knowing = {each.name for each in runtimes_for(path, device)}

@@ -52,15 +52,15 @@ class Trial:
     def refusal(self) -> str:
         """Why the other way is not taken; nothing where it is."""
         if not self.near:
-            return f"differs by up to {self.levels} levels ({self.psnr:.1f} dB); at most {MOST_LEVELS} levels and at least {LEAST_PSNR:.0f} dB are allowed"
+            return f"differs by up to {_levels(self.levels)} ({self.psnr:.1f} dB); at most {MOST_LEVELS} levels and at least {LEAST_PSNR:.0f} dB are allowed"
         return "" if self.gain >= LEAST_GAIN else f"is only {self.gain:.2f} times as fast"
 
     @property
     def measured(self) -> str:
         """What was measured, in words."""
         parts = "part of a picture" if self.pictures == 1 else f"parts of {self.pictures} pictures"
-        levels = f"{self.levels} level{'' if self.levels == 1 else 's'}"
-        return f"{self.gain:.1f} times as fast, {self.psnr:.1f} dB and at most {levels} from {self.reference} on {parts}"
+        differs = f"{self.psnr:.1f} dB and at most {_levels(self.levels)} from" if self.levels else "equal to"
+        return f"{self.gain:.1f} times as fast, {differs} {self.reference} on {parts}"
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,10 @@ def _run(executor: Executor, part: Pixels) -> tuple[Pixels, float]:
     started = time.perf_counter()
     output = executor(part[None], conditions=conditions)
     return output[0], max(time.perf_counter() - started, 1e-9)
+
+
+def _levels(count: int) -> str:
+    return f"{count} level{'' if count == 1 else 's'}"
 
 
 FAILURES = (PixlateError, OutOfDeviceMemory, MemoryError)

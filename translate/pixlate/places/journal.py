@@ -73,10 +73,10 @@ class ReadOnlyJournal:
     Args:
         store: The output folder.
         settings: Digest of the model and of the options that shape an output.
-        others: What else may have made an output with the same options, and how to go on with it, by the digest that it would have.
+        others: What else may have made an output with the same options, and a function that says how to go on with it, by the digest that it would have.
     """
 
-    def __init__(self, store: Store, settings: str, others: Mapping[str, str] | None = None) -> None:
+    def __init__(self, store: Store, settings: str, others: Mapping[str, Callable[[], str]] | None = None) -> None:
         self.store = store
         self.settings = settings
         self._others = others or {}
@@ -110,7 +110,7 @@ class ReadOnlyJournal:
 
     def made_by(self, name: str) -> str:
         """Return what else made an output with these options, such as another version of the model, and how to go on with it; empty where nothing known did."""
-        return next((self._others[entry.settings] for entry in self._entries.of(name) if entry.settings in self._others), "")
+        return next((self._others[entry.settings]() for entry in self._entries.of(name) if entry.settings in self._others), "")
 
     def _matching(self, name: str, existing: Existing) -> Entry | None:
         """Return the newest entry that describes the file as it is; a crash before it got its name leaves one that does not."""
@@ -177,7 +177,7 @@ class Earlier:
 class Journal(ReadOnlyJournal):
     """The journal of an output folder, held by one conversion at a time; PixlateError where that is another one or the folder cannot be written."""
 
-    def __init__(self, store: Store, settings: str, others: Mapping[str, str] | None = None) -> None:
+    def __init__(self, store: Store, settings: str, others: Mapping[str, Callable[[], str]] | None = None) -> None:
         store.hold()
         self.parts = store.parts
         self._own: set[str] = set()

@@ -1,10 +1,13 @@
 """The folders of a user's own: a cache, which may be removed at any time, and models that the user has added."""
 
+import errno
 import os
+import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from pixlate.errors import PixlateError
 
@@ -55,15 +58,27 @@ def _home_named_by(variable: str) -> Iterator[None]:
         raise PixlateError(f"this user has no home folder; name a folder with {variable}") from error
 
 
+def open_kept(path: Path) -> BinaryIO:
+    """Open a file of the cache to be read; a pipe that somebody has laid in its place is refused instead of waited for.
+
+    Raises:
+        OSError: It is missing, may not be read, or is no regular file.
+    """
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))  # noqa: SIM115 - the caller closes it
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return file
+
+
 def tag(folder: Path) -> None:
     """Mark a folder of files whose names begin with a SHA-256, or which are in folders named by the first 16 digits of one, as a cache (the Cache Directory Tagging Specification), which `pixlate cache clear` empties.
 
     Raises:
         OSError: The folder cannot be written.
     """
-    path = folder / TAG
-    if not path.exists():
-        path.write_bytes(TAGGED)
+    with suppress(FileExistsError), (folder / TAG).open("xb") as file:  # through no link that somebody has laid there
+        file.write(TAGGED)
 
 
 def _xdg(variable: str, default: str) -> Path:
