@@ -25,7 +25,7 @@ from pixlate.convert.report import Summary
 from pixlate.errors import PixlateError
 from pixlate.images.picture import Pixels
 from pixlate.inference import models, trial
-from pixlate.plugin.manager import Plugins
+from pixlate.plugin.manager import Plugins, installed
 from pixlate.plugin.spec import ModelSpec
 
 SPEC = ModelSpec(io="uint8")
@@ -235,8 +235,8 @@ def test_a_library_that_does_not_load_is_explained_in_one_whole_sentence(install
     def broken() -> NoReturn:
         raise PixlateError(reason)
 
-    for name, runtime in models.installed().offered(pixlate.Runtime).items():
-        monkeypatch.setitem(models.installed().offered(pixlate.Runtime), name, replace(runtime, arithmetics=broken) if name == "quick" else runtime)
+    for name, runtime in installed().offered(pixlate.Runtime).items():
+        monkeypatch.setitem(installed().offered(pixlate.Runtime), name, replace(runtime, arithmetics=broken) if name == "quick" else runtime)
     with pytest.warns(UserWarning, match=re.escape(f"the runtime quick is left out ({reason})")):
         assert converted(source, model).converted == 4
     with warnings.catch_warnings(record=True) as said:
