@@ -18,6 +18,7 @@ TITLES = {
     "runner": "Folders of many sizes",
     "large": "Large pictures",
     "export": "Exported files, 8 and 16 bits",
+    "export-without-bfloat16": "8 bits on a processor without bfloat16",
     "serve": "`pixlate serve`",
     "scale": "A million objects",
     "train-cpu": "Training on a CPU",
