@@ -47,7 +47,7 @@ class Figure:
     better: Literal["more", "less"] = "more"
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields that are set, numbers with four significant digits."""
+        """Return the fields that are set, numbers with six significant digits."""
         fields = {name: value for name, value in asdict(self).items() if value is not None}
         return {name: significant(value) if isinstance(value, float) else value for name, value in fields.items()}
 
@@ -78,7 +78,7 @@ class Turns:
         return Figure(what, statistics.median(seen), "s", min(seen), max(seen), len(seen), required, aim, "less")
 
     def to_json(self) -> dict[str, list[float]]:
-        """Return what was measured, with four significant digits."""
+        """Return what was measured, with six significant digits."""
         return {side: [significant(value) for value in seen] for side, seen in self.seen.items()}
 
 
@@ -100,8 +100,8 @@ def in_turns(sides: Mapping[str, Callable[[], float]], turns: int = TURNS, warm_
 
 
 def significant(value: float) -> float:
-    """Return a number with four significant digits."""
-    return float(f"{value:.4g}")
+    """Return a number with six significant digits."""
+    return float(f"{value:.6g}")
 
 
 def decibels(levels: NDArray[Any], expected: NDArray[Any]) -> float:

@@ -54,7 +54,7 @@ def open_program(path: Path, device: str, arithmetic: str) -> "Running":
 
 def _device(device: str) -> str:
     """Return OpenVINO's name of a device."""
-    kind, _, number = device.lower().replace(".", ":").partition(":")
+    kind, _, number = device.replace(".", ":").partition(":")
     if kind not in ("auto", "cpu", "gpu", "npu") or (number and (kind not in ("gpu", "npu") or not (number.isascii() and number.isdigit()))):
         raise PixlateError(f"expected --device auto, cpu, gpu, gpu:N or npu with --runtime openvino, got {device!r}; choose one of these")
     return "CPU" if kind == "auto" else f"{kind.upper()}{number and f'.{number}'}"

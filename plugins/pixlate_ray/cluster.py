@@ -130,7 +130,7 @@ def refuse_private(plan: Plan, device: str, machines: int = 1) -> None:
 
     That is files in this process's memory, an output on a disk of each machine, one GPU by its number, and GPUs that Ray does not give.
     """
-    if device.lower() not in ("auto", "cpu", "cuda", "tensorrt"):
+    if device not in ("auto", "cpu", "cuda", "tensorrt"):
         raise PixlateError(f"expected --device auto, cpu, cuda or tensorrt with --engine ray, got {device}; Ray gives each worker an NVIDIA GPU of its own")
     places: Iterator[Place | Store] = chain([plan.store], (job.place for job in plan.jobs))
     for place in places:

@@ -198,8 +198,9 @@ def test_memory_that_runs_out_is_told_from_a_size_that_does_not_fit(tmp_path: Pa
     ("device", "sentence"),
     [
         ("gpu:7", r"expected --device gpu:7 for OpenVINO, which finds cpu.* here.*; use --device cpu or another runtime"),
-        ("NPU", r"expected --device npu for OpenVINO, which finds cpu(?!.*[A-Z]_)"),
+        ("npu", r"expected --device npu for OpenVINO, which finds cpu(?!.*[A-Z]_)"),
         ("cuda", r"expected --device auto, cpu, gpu, gpu:N or npu with --runtime openvino, got 'cuda'"),
+        ("CPU", r"expected --device auto, cpu, gpu, gpu:N or npu with --runtime openvino, got 'CPU'"),
         ("cpu:0", r"got 'cpu:0'"),
         ("gpu:x", r"got 'gpu:x'"),
     ],

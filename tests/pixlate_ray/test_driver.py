@@ -491,7 +491,7 @@ def test_resources_that_no_worker_can_have_are_refused(tmp_path: Path) -> None:
     for plan in (Plan(url.store()), Plan(out, [Job(url, "a.png", "png")])):
         with pytest.raises(PixlateError, match="is in the memory of this process"):
             refuse_private(plan, "auto")
-    for device in ("cuda:1", "gpu"):
+    for device in ("cuda:1", "gpu", "CUDA"):
         with pytest.raises(PixlateError, match=f"expected --device auto, cpu, cuda or tensorrt with --engine ray, got {device};"):
             refuse_private(Plan(out), device)
 

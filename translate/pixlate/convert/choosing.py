@@ -78,7 +78,7 @@ def _ways(task: Task) -> list[Way]:
             offered = arithmetics_of(runtime)
         if options.arithmetic != "auto":
             offered = tuple(name for name in offered if name == options.arithmetic)
-        elif options.device.lower() not in ("auto", "cpu"):  # what is offered is of the CPU
+        elif options.device not in ("auto", "cpu"):  # what is offered is of the CPU
             offered = ("auto",)
         elif not found:
             offered = ("auto", *(name for name in offered if name != "float32"))

@@ -71,7 +71,7 @@ def load(
 
 def runtimes_for(path: Path, device: str = "auto") -> list[Runtime]:
     """Return the runtimes that take a file, and know a device of that kind, in the order in which they are asked."""
-    kind = re.split("[:.]", device.lower())[0]
+    kind = re.split("[:.]", device)[0]
     return [
         runtime
         for runtime in installed().offered(Runtime).values()
