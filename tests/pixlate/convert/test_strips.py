@@ -4,8 +4,9 @@ import errno
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -18,8 +19,8 @@ from pixlate.convert.preview import preview
 from pixlate.convert.strips import Strips
 from pixlate.images import Metadata, Picture, Pixels, read_picture, write_picture
 from pixlate.inference.executor import Executor
-from pixlate.plugin.spec import ModelSpec
-from pixlate.plugin.translator import Translator
+from pixlate.plugin.spec import ModelInput, ModelSpec
+from pixlate.plugin.translator import Statistics, Translator
 
 BLENDED = replace(NEAREST, tiling_exact=False, halo=4)
 
@@ -174,3 +175,65 @@ def test_an_output_that_must_be_whole_and_does_not_fit_is_refused_before_the_mod
 def test_an_output_by_strips_needs_no_room_for_all_of_it(use: Callable[[Translator], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "granted_memory", lambda: 1_000_000)
     assert convert(save(tmp_path / "in.png", 200, 300), tmp_path / "out", use(Nearest()), ConvertOptions(threads=1, tile=64)).converted == 1
+
+
+class _Masked(_Smooth):
+    """Keeps what a mask covers and counts pictures' levels down elsewhere."""
+
+    def __call__(self, pixels: Pixels | None, **conditions: object) -> Pixels:
+        mask = conditions["mask"]
+        assert pixels is not None
+        assert isinstance(mask, np.ndarray)
+        assert mask.shape == (*pixels.shape[:3], 1)
+        return super().__call__(np.where(mask > 127, pixels, 255 - pixels))
+
+
+class _Fixed(_Smooth):
+    """Takes pictures of one size alone."""
+
+    fixed_size = (48, 40)
+
+
+@dataclass
+class _Measuring(_Smooth):
+    """Subtracts half of the mean of the whole picture, which it measures, as models with per-image norms do."""
+
+    mean: float | None = None
+    measures = True
+
+    def statistics(self, pixels: Pixels, **_: object) -> Statistics:
+        return [(pixels.mean(axis=(0, 1, 2)).astype(np.float32),)]
+
+    def with_statistics(self, statistics: Statistics) -> "_Measuring":
+        return _Measuring(self.spec, mean=float(statistics[0][0].mean()))
+
+    def __call__(self, pixels: Pixels | None, **conditions: object) -> Pixels:
+        assert pixels is not None
+        assert self.mean is not None, "a tile was run without the statistics of the whole picture"
+        return super().__call__((pixels // 2 + np.uint8(self.mean / 2)).astype(pixels.dtype))
+
+
+INPUTS = (ModelInput("image", "image"), ModelInput("mask", "mask"))
+
+
+@pytest.mark.parametrize("size", [(157, 211), (100, 300), (300, 49)])
+@pytest.mark.parametrize("bucket", ["off", 32])
+@pytest.mark.parametrize(
+    "model",
+    [
+        _Masked(replace(NEAREST, inputs=INPUTS)),
+        _Masked(replace(BLENDED, inputs=INPUTS)),
+        _Measuring(replace(BLENDED, norm="per-image")),
+        _Fixed(replace(BLENDED, scale=1)),
+    ],
+)
+def test_strips_of_models_with_masks_norms_of_each_image_or_a_fixed_size_are_the_rows_of_the_whole(
+    model: _Smooth, bucket: int | Literal["off"], size: tuple[int, int]
+) -> None:
+    image, mask = noise(*size), noise(*size, 1, seed=3)
+    conditions = {"mask": mask} if isinstance(model, _Masked) else {}
+    tile: int | Literal["auto"] = "auto" if isinstance(model, _Fixed) else 64
+    whole = Executor(model, tile, 2, bucket).translate([image], conditions=[conditions])[0]
+    strips = list(Executor(model, tile, 2, bucket).strips(image, conditions=conditions))
+    assert len(strips) > 1
+    np.testing.assert_array_equal(np.concatenate(strips), whole)
