@@ -7,7 +7,7 @@ PARALLEL := -n auto --dist worksteal
 # Tests start many processes, which would compile Pixlate each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow test-all test-lowest lint bench bench-quality models lock clean
+.PHONY: demo test test-slow test-all test-lowest lint docs docs-open diagrams bench bench-quality models lock clean
 
 demo: .venv/demo
 	$(BIN)/python docs/demo.py
@@ -31,6 +31,18 @@ lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The site: guides, models, API, benchmarks and changelog, with search; needs no network to be read.
+docs: .venv/docs
+	$(BIN)/python docs/website/make.py
+
+docs-open: docs
+	$(BIN)/python -m webbrowser "file://$(CURDIR)/site/index.html"
+
+# Draws the Mermaid diagrams of the guides that were changed; needs npm and Chromium.
+diagrams: .venv/python
+	npm install --prefix build/node --no-save --no-audit --no-fund --ignore-scripts mermaid@11.17.2
+	$(BIN)/python docs/website/diagrams.py build/node/node_modules/mermaid/dist/mermaid.min.js
 
 # Speed and memory, in about 40 minutes on two cores; needs PIXLATE_DATA. Both targets write benchmarks/results/*.json and draw benchmarks/README.md from them.
 bench: .venv/dev
@@ -66,7 +78,7 @@ lock:
 	printf 'build\nhatchling\n' | $(COMPILE) --output-file $(LOCKED)-build.txt -
 
 clean:
-	rm -rf .venv .venv-lowest demo build dist
+	rm -rf .venv .venv-lowest demo build dist site
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "expected Python 3.11 or newer as $(PYTHON); name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
@@ -76,6 +88,10 @@ clean:
 # The run-time dependencies, and scikit-image for its photographs. No PyTorch.
 .venv/demo: pyproject.toml .venv/python
 	$(BIN)/python -m pip install --quiet --editable '.[demo]'
+	touch $@
+
+.venv/docs: pyproject.toml .venv/python
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	touch $@
 
 .venv/dev: pyproject.toml .venv/python

@@ -137,6 +137,15 @@ def photo(name: str, scale: int, *rivals: str) -> Iterator[Column]:
     return enlarging(name, {"bicubic": partial(bicubic, scale=scale)} | models, partial(measures.as_phones_store, scale=scale), scale)
 
 
+def drawings_enlarged(name: str, scale: int) -> Iterator[Column]:
+    """Yield coloured drawings reduced bicubically and stored as JPEG of quality 75, as frames of films are stored with loss, enlarged."""
+    model = opened(name)
+    for drawing in DRAWINGS:
+        target = read(data() / "drawings" / "test" / "colour" / f"{drawing}.png")
+        source = measures.jpeg(reduced(target, np.random.default_rng(0), scale), 75)
+        yield {"given": source, "bicubic": bicubic(source, scale), name: model(source), "truth": target}
+
+
 def upscale(name: str, scale: int) -> Iterator[Column]:
     """Yield photographs reduced bicubically, enlarged."""
     return enlarging(name, {"bicubic": partial(bicubic, scale=scale), "Lanczos": partial(lanczos, scale=scale)}, partial(reduced, scale=scale), scale)
@@ -215,6 +224,9 @@ MODELS: dict[str, Callable[[str], Iterator[Column]]] = {
     "sketch-to-photo": sketch_to_photo,
     "day-to-night": day_to_night,
     "night-to-day": night_to_day,
+    "real-esrgan-x4": lambda name: photo(name, 4, "photo-x4"),
+    "real-esrgan-anime-x4": lambda name: drawings_enlarged(name, 4),
+    **{f"real-esrgan-video-x{scale}": partial(drawings_enlarged, scale=scale) for scale in (2, 3, 4)},
 }
 """Ready models, and what draws the pictures of their sheets."""
 

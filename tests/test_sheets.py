@@ -46,7 +46,7 @@ def test_sheet_of_a_model_has_eight_pictures_and_is_light_enough_for_a_page(shee
             assert np.abs(shown.astype(float) - pixels).mean() < 6, (number, row)
 
 
-@pytest.mark.parametrize("name", ["photo-x4", "photo-x4-free", "photo-x2", "clean", "brighten", "upscale-x4", "upscale-x2", "night-to-day"])
+@pytest.mark.parametrize("name", ["photo-x4", "photo-x4-free", "photo-x2", "clean", "brighten", "upscale-x4", "upscale-x2", "night-to-day", "real-esrgan-x4"])
 def test_every_sheet_has_eight_pictures_from_what_is_given_to_the_truth(name: str, sheets: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Models are stood in for by bicubic enlargement, so that the large ones are not run."""
     monkeypatch.setattr(sheets, "opened", lambda model: lambda pixels: sheets.bicubic(pixels, 1 + 3 * ("x4" in model) + ("x2" in model)))
@@ -107,3 +107,16 @@ def test_every_shipped_model_has_a_sheet_that_its_card_and_the_page_of_models_sh
     assert f"](sheets/{name}.webp)" in (ROOT / "docs" / "models.md").read_text()
     cards = list((ROOT / "plugins").glob("*/models/*.md"))
     assert sum(f"](../../../docs/sheets/{name}.webp)" in card.read_text() for card in cards) == 1
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_sheet_of_models_for_drawings_has_eight_reduced_by_the_scale(scale: int, sheets: Any, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not (data / "drawings").is_dir():
+        pytest.skip("needs the drawings")
+    monkeypatch.setattr(sheets, "opened", lambda model: lambda pixels: np.repeat(np.repeat(pixels, scale, 0), scale, 1))
+    columns = list(sheets.MODELS[f"real-esrgan-video-x{scale}"](f"real-esrgan-video-x{scale}"))
+    assert len({column["truth"].tobytes() for column in columns}) == 8
+    for column in columns:
+        given, bicubic, output, truth = column.values()
+        assert {picture.shape for picture in (bicubic, output, truth)} == {(given.shape[0] * scale, given.shape[1] * scale, 3)}
+        assert 1 < np.abs(output.astype(float) - truth).mean() < 16  # of the same drawing, and not the truth itself

@@ -10,7 +10,10 @@ import griffe
 
 ROOT = Path(__file__).parents[2]
 GROUPS = {
-    "use": ("Use models", ("load", "convert", "ConvertOptions", "Translator", "blended", "Picture", "cache_folder", "PixlateError", "OutOfDeviceMemory", "DeviceLost")),
+    "use": (
+        "Use models",
+        ("load", "convert", "ConvertOptions", "Translator", "blended", "Picture", "cache_folder", "PixlateError", "OutOfDeviceMemory", "DeviceLost"),
+    ),
     "train": (
         "Write a method",
         (
@@ -44,6 +47,7 @@ KEPT = re.compile(r"(``[^`]+``|:[a-z]+:`[^`]+`)")
 def pages() -> dict[str, str]:
     """Return the pages, in reStructuredText, by their names without a suffix; every public name is on one of them."""
     package = griffe.load("pixlate", search_paths=[ROOT / "translate"], resolve_aliases=True, resolve_external=False)
+    assert isinstance(package, griffe.Module)
     named = [name for _, names in GROUPS.values() for name in names]
     exported = {str(name) for name in package.exports or ()}
     if set(named) != exported or len(named) != len(exported):
@@ -71,7 +75,9 @@ def _package(title: str, package: griffe.Module) -> str:
     if package.exports:
         return text + _module(package.path, [(str(name), _defined(package, str(name))) for name in package.exports])
     for name, module in sorted(package.modules.items()):
-        public = [(inner, member) for inner, member in module.members.items() if not member.is_alias and not inner.startswith("_") and (member.is_class or member.is_function)]
+        public = [
+            (inner, member) for inner, member in module.members.items() if isinstance(member, griffe.Class | griffe.Function) and not inner.startswith("_")
+        ]
         if public:
             text += f"{_heading(name, '-')}{escaped(_first(module))}\n\n{_module(module.path, public)}"
     return text
@@ -154,7 +160,9 @@ def _arguments(parameters: Iterable[griffe.Parameter]) -> str:
         if parameter.kind is griffe.ParameterKind.keyword_only and not star:
             parts.append("*")
         star = star or parameter.kind in (griffe.ParameterKind.keyword_only, griffe.ParameterKind.var_positional)
-        sign = {griffe.ParameterKind.var_positional: "*", griffe.ParameterKind.var_keyword: "**"}.get(parameter.kind or griffe.ParameterKind.positional_or_keyword, "")
+        sign = {griffe.ParameterKind.var_positional: "*", griffe.ParameterKind.var_keyword: "**"}.get(
+            parameter.kind or griffe.ParameterKind.positional_or_keyword, ""
+        )
         annotation = f": {parameter.annotation}" if parameter.annotation is not None else ""
         value = "" if parameter.default is None or sign else f" = {parameter.default}" if annotation else f"={parameter.default}"
         parts.append(f"{sign}{parameter.name}{annotation}{value}")

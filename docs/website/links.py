@@ -27,9 +27,8 @@ class Page(HTMLParser):
         found = {name: value or "" for name, value in attrs}
         self.anchors |= {found[name] for name in ("id", "name") if found.get(name)}
         for name in ("href", "src", "data"):
-            if (tag, name) in FETCHED or (tag == "a" and name == "href"):
-                if name in found:
-                    self.links.append((found[name], tag != "a"))
+            if name in found and ((tag, name) in FETCHED or (tag, name) == ("a", "href")):
+                self.links.append((found[name], tag != "a"))
         self.links += [(part.split()[0], True) for part in found.get("srcset", "").split(",") if part.strip()]
 
 

@@ -23,7 +23,18 @@ SECTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "guides": (
         "Guides",
         (
-            *("docs/convert", "docs/train", "docs/evaluate", "docs/export", "docs/import", "docs/deploy", "docs/serve", "docs/cluster", "docs/scale"),
+            *(
+                "docs/install",
+                "docs/convert",
+                "docs/train",
+                "docs/evaluate",
+                "docs/export",
+                "docs/import",
+                "docs/deploy",
+                "docs/serve",
+                "docs/cluster",
+                "docs/scale",
+            ),
             *("docs/write_a_plugin", "docs/plugins", "docs/coming_from", "docs/troubleshooting"),
         ),
     ),
@@ -39,7 +50,8 @@ LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s]+)(\))")
 
 def pages() -> list[str]:
     """Return the pages of the repository that the site shows, as paths below its root."""
-    found = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "benchmarks/README.md", *(ROOT / "plugins").glob("*/models/*.md")]
+    shelves = ((ROOT, "*.md"), (ROOT / "docs", "*.md"), (ROOT / "benchmarks", "README.md"), (ROOT / "plugins", "*/*.md"), (ROOT / "plugins", "*/models/*.md"))
+    found = [path for folder, pattern in shelves for path in folder.glob(pattern)]
     return sorted(path.relative_to(ROOT).as_posix() for path in found)
 
 
@@ -54,14 +66,14 @@ def lay_out(folder: Path) -> None:
     cards = [page.removesuffix(".md") for page in shown if page.startswith("plugins/")]
     for page in shown:
         text = with_diagrams((ROOT / page).read_text(), page)
+        for target in _files(ROOT / page, text):
+            _copy(target, folder / target.relative_to(ROOT))
         if page == "docs/models.md":
+            cards.sort(key=lambda card: text.index(f"](../{card}.md)"))
             text += toctree([(_title(f"{card}.md"), card) for card in cards])
         if page == "README.md":
-            page = "index.md"
             text += toctree([({"benchmarks/README": "Benchmarks", "docs/models": "Models"}.get(name, ""), name) for name in FRONT])
-        _write(folder / page, text)
-        for target in _files(ROOT / page if page != "index.md" else ROOT / "README.md", text):
-            _copy(target, folder / target.relative_to(ROOT))
+        _write(folder / ("index.md" if page == "README.md" else page), text)
     for name, (title, names) in SECTIONS.items():
         _write(folder / f"{name}.md", f"# {title}\n" + toctree([("", inner) for inner in names], hidden=False))
     for name, text in api.pages().items():
@@ -114,12 +126,14 @@ def main() -> int:
     """Build the site; return 1 where a page, a link or an anchor is wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "site", help="where the site is written, site/ by default; is emptied first")
-    parser.add_argument("--sources", type=Path, default=ROOT / "build" / "website", help="where its sources are laid out, build/website by default; is emptied first")
+    parser.add_argument(
+        "--sources", type=Path, default=ROOT / "build" / "website", help="where its sources are laid out, build/website by default; is emptied first"
+    )
     chosen = parser.parse_args()
     lay_out(chosen.sources)
     shutil.rmtree(chosen.out, ignore_errors=True)
-    command = [sys.executable, "-m", "sphinx", "--quiet", "--fail-on-warning", "--fresh-env", "--conf-dir", str(HERE), "--doctree-dir", str(chosen.sources / ".doctrees")]
-    done = subprocess.run([*command, str(chosen.sources), str(chosen.out)], check=False)
+    settings = ("--quiet", "--fail-on-warning", "--fresh-env", "--conf-dir", HERE, "--doctree-dir", chosen.sources / ".doctrees")
+    done = subprocess.run([sys.executable, "-m", "sphinx", *settings, chosen.sources, chosen.out], check=False)  # noqa: S603 - Sphinx, on our own pages
     if done.returncode:
         return 1
     wrong = links.broken(chosen.out)
