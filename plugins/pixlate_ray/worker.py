@@ -98,6 +98,10 @@ class Parts:
         """Return nothing: the driver has looked."""
         return ""
 
+    def kept(self, job: Job, source: Version) -> Path | None:
+        """Return nothing: the next run may be on another machine."""
+        return None
+
     def finish(self, job: Job, part: Path, source: Version) -> None:
         """Keep the part, or give it its name in the store."""
         store = self._setup.store
@@ -168,7 +172,7 @@ class Worker:
                     results.add(Result(order.job.source, order.job.name, "failed", reason))
             plan = Plan(self._setup.store or LocalStore(outputs.parts), [order.job for order in orders if order.job.name not in results.results])
             options = replace(self._setup.options, on_exists="overwrite", report=None, sheet=None, fail_fast=False)
-            task = Task(plan, "", Path(), options, self._setup.settings, installed().image_formats(), lambda report: None, system=self._setup.system)
+            task = Task(plan, "", Path(), options, self._setup.settings, installed().image_formats(films=True), lambda report: None, system=self._setup.system)
             self._conversion = Conversion(task, Sinks(outputs, results, sheet), self._executors)
             if not self._stopping:
                 self._conversion.run()

@@ -12,6 +12,10 @@ class Unsupported(PixlateError):  # noqa: N818 - the name says what happened, as
     """An image of a kind that is not read; it may be a good one."""
 
 
+class Damaged(PixlateError):  # noqa: N818 - as above
+    """A file, or a part of one, whose bytes are not those that were once written."""
+
+
 class OverLimit(PixlateError):  # noqa: N818 - as above
     """An image that claims more than one of the limits on size, parts or cost."""
 

@@ -16,7 +16,7 @@ import pytest
 from tests.pixlate.conftest import Nearest, Run, folder, load, outputs, save
 
 from pixlate.convert import conversion, pipeline
-from pixlate.convert.pipeline import ByteBudget
+from pixlate.convert.budget import ByteBudget
 from pixlate.convert.plan import make_plan
 from pixlate.convert.report import Report
 from pixlate.errors import OutOfDeviceMemory, PixlateError

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pixlate.convert.pipeline import ByteBudget, Closed
+from pixlate.convert.budget import ByteBudget, Closed
 
 PATIENCE = 30
 """Seconds after which a thread that should have ended is a failure."""

@@ -154,7 +154,7 @@ def test_headers_are_read_ahead_of_the_images(tmp_path: Path) -> None:
             done.set()
         return ImageFile(path, max_pixels=1000)
 
-    with sizes_read_ahead(progress, jobs, lambda: 2, read):
+    with sizes_read_ahead(progress, jobs, lambda: 2, read, lambda source, job: False):
         assert done.wait(60)
     assert progress.pixels_left == 6 * 200, "two are being read already and one cannot be: they count as the others"
     assert len(progress._sizes) == 3

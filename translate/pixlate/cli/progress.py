@@ -25,6 +25,9 @@ def status(report: Report) -> str:
     summary, progress = report.summary, report.progress
     left = progress.seconds_left
     parts = [f"{summary.planned - summary.not_reached}/{summary.planned}", f"{progress.fraction:.0%}"]
+    done, count = progress.frames
+    if count:
+        parts.append(f"frame {done} of {count}")
     if left is not None and summary.not_reached:
         parts.append(f"{duration(left)} left")
     return ", ".join([*parts, *([f"{summary.failed} failed"] if summary.failed else [])])

@@ -10,6 +10,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import get_args
 
+from pixlate.convert.frames import wants_all
 from pixlate.convert.options import Arithmetic, ConvertOptions
 from pixlate.convert.plan import Plan, make_plan, refuse_replaced, refuse_unwritable
 from pixlate.convert.report import Report, Result, reason_of
@@ -148,7 +149,7 @@ def planned(sources: Sequence[str | Path], out: str | Path, model: str | Path, o
     if options.mask is not None:
         require_folder(options.mask)
         options = replace(options, mask=options.mask.absolute())
-    formats = installed().image_formats()
+    formats = installed().image_formats(films=True)
     if options.format is not None:
         options = replace(options, format=writable(options.format, formats).name)  # jpg is jpeg
     plan = make_plan([locate(source) for source in sources], locate(out), options, formats)
@@ -167,6 +168,7 @@ def settings_digest(model: Path, options: ConvertOptions) -> str:
         "mask": None if options.mask is None else str(options.mask.absolute()),
         "seed": options.seed,
         "lossless": options.lossless,
+        "frames": options.frames if options.frames != "auto" else None,
         "way": _way(model, options),
         "strength": None if options.strength in (None, 1) and options.blend_with is None else repr(float(options.strength or 0)),
         "blend_with": None if options.blend_with is None else digest_model(find(options.blend_with)),
@@ -214,7 +216,11 @@ class Run:
         if not self._survey:
             return nullcontext()
         read = partial(ImageFile, max_pixels=self.options.max_pixels, formats=self.formats)
-        return sizes_read_ahead(self.report.progress, self.plan.jobs, lambda: self._begun, read)
+        return sizes_read_ahead(self.report.progress, self.plan.jobs, lambda: self._begun, read, self._whole)
+
+    def _whole(self, source: ImageFormat, job: Job) -> bool:
+        """Return whether all pictures of a file of a format are converted."""
+        return wants_all(source, writable(job.format, self.formats), self.options)
 
     def end(self) -> None:
         """End what runs, from any thread; what is lost is done again by the same command."""

@@ -39,6 +39,8 @@ class ConvertOptions:
     exclude: tuple[str, ...] = ()
     """Glob of what to leave out, once for each: a pattern without a slash for files or folders of that name anywhere (*.gif, drafts), one with a
     slash for paths below the source (2024/*/raw)."""
+    frames: Literal["auto", "first", "all"] = "auto"
+    """Which pictures of a file that holds several: auto takes the first of animations and TIFF files and all of films, all takes every frame and page."""
     limit: int = 0
     """Convert only the first so many images, in the order of their names, to try something out; 0 converts all."""
     tile: Literal["auto", "off"] | int = "auto"
@@ -89,7 +91,7 @@ class ConvertOptions:
     """Keep every pixel of the outputs, whatever the quality: webp, or png, tiff, bmp and npy, which always do. WebP files that are lossless stay so
     without it."""
     GROUPS: ClassVar[Groups] = {
-        "Everyday": ("format", "quality", "lossless", "strength", "blend_with", "alpha", "suffix", "on_exists", "exclude", "limit", "dry_run"),
+        "Everyday": ("format", "quality", "lossless", "strength", "blend_with", "alpha", "suffix", "on_exists", "exclude", "frames", "limit", "dry_run"),
         "What the model takes besides the image": ("set", "mask", "seed"),
         "Memory and devices": ("device", "runtime", "arithmetic", "tile", "batch", "bucket", "threads", "max_pixels"),
         "Files": ("report", "sheet", "fail_fast", "strip_metadata"),

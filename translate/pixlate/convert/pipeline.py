@@ -1,18 +1,22 @@
 """The pipeline of a conversion: threads read, one thread for each lane of a device runs the model, threads write; all queues are bounded in bytes."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from secrets import token_hex
-from threading import Condition
 
+import numpy as np
+
+from pixlate.convert.budget import ByteBudget, Closed
 from pixlate.convert.choosing import loaded
 from pixlate.convert.conversion import Run, Sinks, Task
+from pixlate.convert.frames import Reel, Steps
 from pixlate.convert.plan import settle
 from pixlate.convert.report import Result, Summary, reason_of
 from pixlate.convert.room import by_strips, require_room
@@ -20,6 +24,7 @@ from pixlate.convert.strips import Strips
 from pixlate.errors import DeviceLost, OutOfDeviceMemory, PixlateError
 from pixlate.images import ImageFile, Picture, to_srgb, write_picture
 from pixlate.images.formats import writable
+from pixlate.images.frames import FramesFile, require_frames, require_still
 from pixlate.images.picture import Pixels
 from pixlate.images.write import require_held, require_sides, write_strips
 from pixlate.inference.batcher import Abandoned, Batcher, Ticket
@@ -30,6 +35,7 @@ from pixlate.inference.pictures import channels_made, from_model, opacity_to_mod
 from pixlate.inference.strength import blend
 from pixlate.places.journal import Job
 from pixlate.plugin.engine import Engine
+from pixlate.plugin.image_format import Frame, FrameTarget
 from pixlate.plugin.place import GivenUp, Version
 from pixlate.system.priority import run_in_background
 
@@ -81,47 +87,8 @@ class _Failed(Exception):  # noqa: N818 - it is raised where a picture is writte
         self.event = event
 
 
-class Closed(Exception):  # noqa: N818 - not an error: it ends a thread that waits
-    """Raised in a thread that waits for bytes when the conversion stops."""
-
-
-class ByteBudget:
-    """A number of bytes that threads acquire and release.
-
-    A request larger than the whole budget is granted when nothing else is granted, so that one huge image still goes through, alone.
-    """
-
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._taken = 0
-        self._open = True
-        self._changed = Condition()
-
-    def take(self, count: int) -> int:
-        """Wait until ``count`` bytes are free and take them; return the number taken, to be released.
-
-        Raises:
-            Closed: The conversion stops.
-        """
-        count = min(count, self._capacity)
-        with self._changed:
-            self._changed.wait_for(lambda: not self._open or self._taken + count <= self._capacity)
-            if not self._open:
-                raise Closed
-            self._taken += count
-        return count
-
-    def give_back(self, count: int) -> None:
-        """Release what :meth:`take` granted."""
-        with self._changed:
-            self._taken -= count
-            self._changed.notify_all()
-
-    def close(self) -> None:
-        """Wake every waiting thread with :class:`Closed`."""
-        with self._changed:
-            self._open = False
-            self._changed.notify_all()
+_Done = Callable[[_Read, Pixels | Exception], None]
+"""Called with a picture and its output, or why there is none."""
 
 
 class Conversion(Run):
@@ -217,27 +184,31 @@ class Conversion(Run):
                 return
             format = writable(job.format, self.formats)
             with job.place.fetched(lambda: self._stopping) as path, ImageFile(path, max_pixels=self.options.max_pixels, formats=self.formats) as file:
+                whole = self._whole(file.format, job)
                 if file.format.probe is not None:  # what cannot be written is not even decoded
                     require_sides(format, (file.size[0] * self.spec.scale, file.size[1] * self.spec.scale))
-                    require_room(format, self._executors[0], self.options, file.header)
-                taken = self._reading_budget.take(2 * file.nbytes)
-                picture = file.read(self.spec.channels_in)
-            refuse_colour(picture, self.spec)
-            height, width, channels = picture.pixels.shape
+                    require_room(format, self._executors[0], self.options, file.header, whole=whole)
+                first = None
+                if not (whole and file.format.film):
+                    taken = self._reading_budget.take(2 * file.nbytes)
+                    first = file.first(self.spec.channels_in, whole=whole)
+                if not isinstance(first, Frame) or (whole and first.count != 1):
+                    self._reading_budget.give_back(taken)
+                    count = first.count if isinstance(first, Frame) else file.header.frames
+                    first, taken = None, 0
+                    self._events.put(_Event(reading=True, result=self._frames(job, version, path, file, count)))
+                    return
+                picture = file.only(first)
+                del first
+            require_still(format)
+            height, width = picture.pixels.shape[:2]
             self.report.progress.size(job.source, height * width)
-            scale, written = self.spec.scale, channels_made(channels, self.spec)
-            require_held(format, written, "uint8", (width * scale, height * scale), self.formats)
-            conditions = self.conditions.arrays(job.pair, height, width)
-            pixels = to_model(picture, self.spec)
-            given = pixels if self.options.output_strength < 1 else None
-            read = _Read(job, picture if self.sheet is not None else without_pixels(picture), version, taken, given)
-            ticket = Ticket(pixels, partial(self._translated, read), conditions, wanted=lambda: not self._stopping)
-            opacity = opacity_to_model(picture, self.spec) if self.options.alpha == "model" else None
+            read, ticket = self._ticket(job, version, picture, taken, self.sheet is not None, self._translated)
             if by_strips(format, self._executors[0], self.options, (width, height)):
                 strips = Strips()
                 ticket = replace(ticket, done=partial(self._strips_translated, read, strips), strip=partial(self._strip_translated, read, strips))
-            if opacity is not None:
-                ticket = Ticket(opacity, partial(self._opacity_translated, read, opacity, ticket), conditions, wanted=lambda: not self._stopping)
+        except _Failed as failed:
+            self._events.put(replace(failed.event, reading=True))
         except (Closed, GivenUp):
             self._events.put(_Event(reading=True))
         except BaseException as error:  # noqa: BLE001 - one bad file, or a bug in a decoder, must not stop the others, nor leave them waiting
@@ -247,13 +218,86 @@ class Conversion(Run):
             self._batcher.submit(ticket)
             self._events.put(_Event(ended=False, reading=True))
 
-    def _opacity_translated(self, read: _Read, given: Pixels, ticket: Ticket, output: Pixels | Exception) -> None:
+    def _ticket(self, job: Job, version: Version, picture: Picture, taken: int, shown: bool, done: _Done) -> tuple[_Read, Ticket]:
+        """Return a picture with what the model is given of it; ``shown``: its pixels are needed for a sheet."""
+        refuse_colour(picture, self.spec)
+        height, width, channels = picture.pixels.shape
+        scale, written = self.spec.scale, channels_made(channels, self.spec)
+        require_held(writable(job.format, self.formats), written, "uint8", (width * scale, height * scale), self.formats)
+        conditions = self.conditions.arrays(job.pair, height, width)
+        pixels = to_model(picture, self.spec)
+        given = pixels if self.options.output_strength < 1 else None
+        read = _Read(job, picture if shown else without_pixels(picture), version, taken, given)
+        ticket = Ticket(pixels, partial(done, read), conditions, wanted=lambda: not self._stopping)
+        opacity = opacity_to_model(picture, self.spec) if self.options.alpha == "model" else None
+        if opacity is not None:
+            ticket = Ticket(opacity, partial(self._opacity_translated, read, opacity, ticket, done), conditions, wanted=lambda: not self._stopping)
+        return read, ticket
+
+    def _opacity_translated(self, read: _Read, given: Pixels, ticket: Ticket, done: _Done, output: Pixels | Exception) -> None:
         """Let the pixels follow their opacity through the model, in a translating thread."""
         if isinstance(output, Exception):
-            self._translated(read, output)
+            done(read, output)
         else:
             opacity = blend(output, given, self.options.output_strength)
-            self._batcher.submit(replace(ticket, done=partial(self._translated, replace(read, opacity=opacity))))
+            self._batcher.submit(replace(ticket, done=partial(done, replace(read, opacity=opacity))))
+
+    def _frames(self, job: Job, version: Version, path: Path, file: ImageFile, count: int) -> Result:
+        """Convert all pictures of a file into one output, in a reading thread, which reads them meanwhile.
+
+        Raises:
+            Closed: The conversion stops.
+            _Failed: The model did not finish a picture.
+        """
+        reader, format = file.format, writable(job.format, self.formats)
+        name = reader.frames or "frames"
+        require_frames(format, f"a film in {reader.title}" if reader.film else f"all {name} of a {reader.title} file", self.formats)
+        part = self.journal.parts / token_hex(8)
+        options, scale = self.options, self.spec.scale
+        target = FrameTarget(part, options.quality, options.lossless, file.header.channels in (2, 4), path, lambda: self.journal.kept(job, version))
+        try:
+            if self._full:
+                raise Closed
+            output = FramesFile(format, target, self.formats)
+            steps = Steps(self._writers, self._ahead, lambda: self._stopping, self._reading_budget, partial(self._frame, job, version), self._frame_picture)
+            reel = Reel(steps, output, name, partial(self.report.progress.frame, job.source))
+            try:
+                width, height = file.size
+                self.report.progress.size(job.source, width * height * max(1, count - output.done))
+                reel.run(file.frames(self.spec.channels_in, whole=True, skip=output.done), file.nbytes, scale)
+                notes = output.finish()
+            except BaseException:
+                output.abandon()
+                raise
+            self.journal.finish(job, part, version)
+        except (Closed, _Failed):
+            with suppress(OSError):
+                part.unlink()
+            raise
+        except BaseException as error:  # noqa: BLE001 - one bad file, or a bug in an encoder, must not stop the others
+            with suppress(OSError):
+                part.unlink()
+            return self._failed(job, error)
+        self.report.progress.translated(job.source)
+        sizes = (width, height), (width * scale, height * scale)
+        notes = (*job.notes, *reel.notes, *self._executors[0].notes(height, width), *notes)
+        arithmetic = self._executors[0].arithmetic(np.dtype(f"uint{8 * min(2, file.header.itemsize)}"))
+        return Result(job.source, job.name, "converted", "", notes, *sizes, arithmetic, reel.count)
+
+    def _frame(self, job: Job, version: Version, number: int, picture: Picture, done: Callable[[_Read, Pixels | Exception], None]) -> None:
+        """Send a frame to the model."""
+        _, ticket = self._ticket(job, version, picture, 0, self.sheet is not None and number == 0, done)
+        self._batcher.submit(ticket)
+
+    def _frame_picture(self, number: int, read: _Read, output: Pixels | Exception) -> Picture:
+        """Return a frame that is ready to be written, in a writing thread."""
+        if isinstance(output, Exception):
+            event = self._failure(read.job, output)
+            raise _Failed(event if event.result is None else replace(event, result=replace(event.result, reason=f"frame {number + 1}: {event.result.reason}")))
+        picture = self._picture(read, output)
+        if self.sheet is not None and number == 0:
+            self.sheet.add(read.job.name, read.picture, picture)
+        return picture
 
     def _strip_translated(self, read: _Read, strips: Strips, strip: Pixels) -> None:
         """Hand the next rows of an output to the thread that writes it, in a translating thread; it waits until those before are written."""

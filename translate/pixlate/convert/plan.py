@@ -11,18 +11,22 @@ from pathlib import Path
 
 from pixlate.convert.options import ConvertOptions, OnExists
 from pixlate.convert.report import Result
-from pixlate.errors import PixlateError
+from pixlate.errors import PixlateError, Unsupported
 from pixlate.images.formats import writable
+from pixlate.images.frames import require_frames, require_still
+from pixlate.images.unsupported import FILMS
 from pixlate.images.write import require_lossless
 from pixlate.places.journal import Job, Outputs, ReadOnlyJournal
 from pixlate.places.local import HOME, LocalStore
 from pixlate.places.paths import identity, is_excluded, unwritable
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.place import Found, Place, Store, Version
+from pixlate.system.extras import install
 from pixlate.system.folder import refuse_link
 
 EXCLUDED = "by --exclude"
 LIMITED = "by --limit"
+_NO_FILMS = f"films were left out, since the package that reads and writes them is missing; run: {install('video')}"
 
 
 @dataclass
@@ -50,10 +54,14 @@ def make_plan(sources: Sequence[Place], out: Place, options: ConvertOptions, kno
     one = len(sources) == 1 and sources[0].kind() == "file"
     ending, kind = out.pure.suffix, out.kind()
     named = known.get(ending.lower())
-    if one and named is not None and named.write is not None and kind != "folder":
-        plan = _plan_single(sources[0], out, options, named.name)
+    if options.frames == "all" and options.format is not None:
+        require_frames(writable(options.format, known), "--frames all", known)
+    if one and {sources[0].pure.suffix.lower(), ending.lower()} & FILMS - known.keys():
+        raise missing_film(sources[0])
+    if one and named is not None and named.writable and kind != "folder":
+        plan = _plan_single(sources[0], out, options, named, known)
     elif one and kind == "nothing" and ending.isascii() and ending[1:].isalpha():  # such as big.jpgg
-        endings = " ".join(sorted(suffix for suffix in known if known[suffix].write))
+        endings = " ".join(sorted(suffix for suffix in known if known[suffix].writable))
         raise PixlateError(f"the name {out} does not end as an image's ({endings}); fix it, or make a folder of that name first")
     elif kind == "nothing" and named is not None:
         raise PixlateError(f"expected a folder for the output, got {out}, which is named as one image; name a folder, or make one of that name first")
@@ -97,7 +105,15 @@ def settle(job: Job, source: Version, outputs: Outputs, on_exists: OnExists) -> 
     return Result(job.source, job.name, "failed", reason)
 
 
-def _plan_single(source: Place, out: Place, options: ConvertOptions, kind: str) -> Plan:
+def missing_film(film: object) -> PixlateError:
+    """Return the sentence for a film where the extra that reads films is missing."""
+    return PixlateError(f"{film} is a film, and the package that reads and writes films is missing; run: {install('video')}")
+
+
+def _plan_single(source: Place, out: Place, options: ConvertOptions, format: ImageFormat, known: Mapping[str, ImageFormat]) -> Plan:
+    kind, given = format.name, known.get(source.pure.suffix.lower())
+    if given is not None:
+        _require_fitting(source, given, format, options, known)
     if options.format not in (None, kind):
         raise PixlateError(f"the name {out} says {kind}, but --format says {options.format}; leave out --format or change the name")
     if options.suffix:
@@ -105,6 +121,14 @@ def _plan_single(source: Place, out: Place, options: ConvertOptions, kind: str) 
     plan = Plan(out.parent.store())
     plan.jobs = [Job(found.file, out.pure.name, kind, (), found.relative.as_posix()) for found in source.files(plan.store, plan.failures)]
     return plan
+
+
+def _require_fitting(source: object, given: ImageFormat, wanted: ImageFormat, options: ConvertOptions, known: Mapping[str, ImageFormat]) -> None:
+    """Refuse a film as a single picture, and a single picture as a film, as far as the formats show it."""
+    if given.film and options.frames != "first":
+        require_frames(wanted, f"the film {source}", known)
+    if wanted.film and (options.frames == "first" or not given.frames):
+        require_still(wanted)
 
 
 def _add(plan: Plan, found: Found, options: ConvertOptions, known: Mapping[str, ImageFormat]) -> None:
@@ -115,21 +139,17 @@ def _add(plan: Plan, found: Found, options: ConvertOptions, known: Mapping[str, 
         return
     if not found.named and (ending not in known or relative.name.startswith(".")):
         plan.ignored["hidden" if relative.name.startswith(".") else ending or "without an ending"] += 1
+        if ending in FILMS and _NO_FILMS not in plan.cautions:
+            plan.cautions.append(_NO_FILMS)
         return
     if found.output_of:
         plan.ignored[f"outputs of an earlier conversion in {found.output_of}"] += 1
         return
-    notes: tuple[str, ...] = ()
-    kind: str
-    if options.format is not None:
-        wanted = writable(options.format, known)
-        kind, suffix = wanted.name, relative.suffix if known.get(ending) == wanted else wanted.suffixes[0]
-    elif ending in known and known[ending].write is not None:
-        kind, suffix = known[ending].name, relative.suffix
-    elif ending in known:
-        kind, suffix, notes = "png", ".png", _only_read(ending)
-    else:
-        raise PixlateError(f"the name of {found.file} does not determine its format; name one with --format")
+    try:
+        kind, suffix, notes = _form(found, options, known)
+    except Unsupported as error:
+        plan.failures.append((str(found.file), str(error)))
+        return
     named = relative if suffix == relative.suffix and not options.suffix else relative.with_name(relative.stem + options.suffix + suffix)
     try:
         name = plan.store.name_of(named)
@@ -140,10 +160,36 @@ def _add(plan: Plan, found: Found, options: ConvertOptions, known: Mapping[str, 
     plan.jobs.append(Job(found.file, name, kind, notes, name if name == below else below))
 
 
+def _form(found: Found, options: ConvertOptions, known: Mapping[str, ImageFormat]) -> tuple[str, str, tuple[str, ...]]:
+    """Return format and suffix of an output, with notes on their choice.
+
+    Raises:
+        Unsupported: This file cannot become one of the format that is asked for.
+        PixlateError: Its name does not say what it is.
+    """
+    ending = found.relative.suffix.lower()
+    source = known.get(ending)
+    if options.format is not None:
+        wanted = writable(options.format, known)
+        if source is not None:
+            _require_fitting(found.file, source, wanted, options, known)
+        return wanted.name, found.relative.suffix if source == wanted else wanted.suffixes[0], ()
+    if source is None:
+        if ending in FILMS:
+            raise missing_film(found.file)
+        raise PixlateError(f"the name of {found.file} does not determine its format; name one with --format")
+    if source.film and options.frames == "first":
+        return "png", ".png", ()
+    if source.writable:
+        return source.name, found.relative.suffix, ()
+    other = writable(source.instead, known)
+    return other.name, other.suffixes[0], _only_read(ending, other.title)
+
+
 @cache
-def _only_read(ending: str) -> tuple[str, ...]:
+def _only_read(ending: str, title: str) -> tuple[str, ...]:
     """Return the notes on images that cannot be written as they are, once for all of them."""
-    return (f"written as PNG, since {ending} can only be read",)
+    return (f"written as {title}, since {ending} can only be read",)
 
 
 def _leave_out(plan: Plan, options: ConvertOptions, sources: Sequence[Place]) -> None:

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from pixlate.convert.choosing import loaded
 from pixlate.convert.conversion import planned
+from pixlate.convert.frames import wants_all
 from pixlate.convert.options import ConvertOptions
 from pixlate.convert.room import require_room
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile
 from pixlate.images.formats import writable
+from pixlate.images.frames import require_frames
 from pixlate.images.write import require_held
 from pixlate.inference.speed import measured_speed
 from pixlate.places.journal import Job, ReadOnlyJournal
@@ -34,6 +36,8 @@ class Preview:
     source_size: tuple[int, int] | None = None
     """Width and height, in pixels; None if they are unknown without decoding or downloading."""
     output_size: tuple[int, int] | None = None
+    frames: int = 1
+    """Pictures of it that would be converted; of a film, about how many."""
 
     @property
     def fails(self) -> bool:
@@ -71,7 +75,7 @@ class DryRun:
             except PixlateError as error:
                 found = Preview(job.source, job.name, f"fail: {error}")
             if found.is_work and found.source_size:
-                self._work += self.executors[0].work(*reversed(found.source_size))
+                self._work += found.frames * self.executors[0].work(*reversed(found.source_size))
             self.unknown += found.is_work and not found.source_size
             yield found
 
@@ -84,17 +88,26 @@ class DryRun:
 
     def _previewed(self, job: Job) -> Preview:
         task, spec = self.task, self.executors[0].spec
-        version, path, size = job.place.version(), job.place.local, None
+        version, path, size, frames = job.place.version(), job.place.local, None, 1
         format = writable(job.format, task.formats)
         if path is not None:
             with ImageFile(path, max_pixels=task.options.max_pixels, formats=task.formats) as file:
                 if file.format.probe is not None:
-                    size = file.size
-                    require_room(format, self.executors[0], task.options, file.header)
+                    size, whole = file.size, wants_all(file.format, format, task.options)
+                    require_room(format, self.executors[0], task.options, file.header, whole=whole)
+                    frames = _frames(file) if whole else 1
+                    if frames > 1:
+                        require_frames(format, "all of its pictures", task.formats)
         output = (size[0] * spec.scale, size[1] * spec.scale) if size else None
         if output is not None:
             require_held(format, spec.channels_out, "uint8", output, task.formats)
-        return Preview(job.source, job.name, _ACTIONS[task.options.on_exists][self._records.state(job, version)], size, output)
+        return Preview(job.source, job.name, _ACTIONS[task.options.on_exists][self._records.state(job, version)], size, output, frames)
+
+
+def _frames(file: ImageFile) -> int:
+    """Return how many pictures a file holds; one is decoded where its header does not say."""
+    found = file.header.frames or file.first(whole=True)
+    return found if isinstance(found, int) else found.count
 
 
 def preview(sources: Sequence[str | Path], out: str | Path, model: str | Path, options: ConvertOptions) -> Iterator[Preview]:

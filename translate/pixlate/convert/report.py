@@ -36,6 +36,8 @@ class Result:
     """Width and height of the output, in pixels."""
     arithmetic: str = ""
     """What it was computed in, such as ``float32``."""
+    frames: int = 1
+    """How many pictures the output holds."""
 
 
 _FIELDS = tuple(item.name for item in fields(Result))

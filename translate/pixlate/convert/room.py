@@ -18,15 +18,20 @@ def by_strips(format: ImageFormat, executor: Executor, options: ConvertOptions, 
     return format.write_rows is not None and options.sheet is None and options.alpha != "model" and executor.cuts(size[1], size[0])
 
 
-def require_room(format: ImageFormat, executor: Executor, options: ConvertOptions, header: Header) -> None:
-    """Refuse a picture whose output must be in memory whole, beside the picture itself, where the memory of this machine or container does not hold them."""
+def require_room(format: ImageFormat, executor: Executor, options: ConvertOptions, header: Header, whole: bool = False) -> None:
+    """Refuse a picture whose output must be in memory whole, beside the picture itself, where the memory of this machine or container does not hold them.
+
+    ``whole``: it is one of several, which are never written strip by strip.
+    """
     size, spec, memory = (header.width, header.height), executor.spec, granted_memory()
     pixels = header.width * header.height
     made = pixels * spec.scale**2 * ((spec.channels_out + (header.channels in (2, 4))) * header.itemsize + _ENCODER)
     needed = made + pixels * header.channels * header.itemsize
-    if not memory or needed <= memory or by_strips(format, executor, options, size):
+    if not memory or needed <= memory or (not whole and by_strips(format, executor, options, size)):
         return
-    if format.write_rows is None:
+    if whole:
+        reason, advice = "the pictures of one file are written whole", "use --frames first"
+    elif format.write_rows is None:
         reason, advice = f"{format.title} is written whole", "use --format tiff or png"
     else:
         reason, advice = "it is not cut into tiles, or a sheet or --alpha model need it whole", "leave out --tile off, --sheet and --alpha model"

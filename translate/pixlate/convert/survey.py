@@ -9,10 +9,13 @@ from pixlate.errors import PixlateError
 from pixlate.images import ImageFile
 from pixlate.inference.progress import Progress
 from pixlate.places.journal import Job
+from pixlate.plugin.image_format import ImageFormat
 
 
 @contextmanager
-def sizes_read_ahead(progress: Progress, jobs: Sequence[Job], begun: Callable[[], int], read: Callable[[Path], ImageFile]) -> Iterator[None]:
+def sizes_read_ahead(
+    progress: Progress, jobs: Sequence[Job], begun: Callable[[], int], read: Callable[[Path], ImageFile], whole: Callable[[ImageFormat, Job], bool]
+) -> Iterator[None]:
     """Context in which a thread reads the headers of the images that are still to be read.
 
     Args:
@@ -20,6 +23,7 @@ def sizes_read_ahead(progress: Progress, jobs: Sequence[Job], begun: Callable[[]
         jobs: The images.
         begun: Returns how many of them are being read already, and tell their size themselves.
         read: Opens an image file.
+        whole: Returns whether all pictures of a file of a format are converted.
     """
     ended = Event()
 
@@ -32,9 +36,10 @@ def sizes_read_ahead(progress: Progress, jobs: Sequence[Job], begun: Callable[[]
                 if job.place.local is not None:
                     job.place.version()  # refuses a pipe, which opening would wait for
                     with read(job.place.local) as file:
-                        width, height = file.size if file.format.probe is not None else (0, 0)
-                    if width:
-                        progress.size(job.source, width * height)
+                        header = file.header if file.format.probe is not None else None
+                        count = header.frames if header is not None and whole(file.format, job) else 1
+                    if header is not None and count:
+                        progress.size(job.source, header.width * header.height * count)
 
     thread = Thread(target=survey, name="sizes", daemon=True)
     thread.start()

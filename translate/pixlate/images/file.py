@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -10,11 +10,11 @@ from typing import BinaryIO, Self
 
 from PIL import Image
 
-from pixlate.errors import OverLimit, PixlateError, Unsupported
+from pixlate.errors import Damaged, OverLimit, PixlateError, Unsupported
 from pixlate.images import unsupported
 from pixlate.images.formats import BUILT_IN, SNIFFED, named, recognised
 from pixlate.images.picture import Picture, check_size
-from pixlate.plugin.image_format import Frame, Header, ImageFormat, Opened
+from pixlate.plugin.image_format import DamagedFrames, Frame, Header, ImageFormat, Opened
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def explained(kind: str = "image") -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:
             raise PixlateError(f"the file could not be read ({error.strerror}); check the disk or the network") from error
         reason = " ".join(str(error).split()).rstrip(".")[:120] or type(error).__name__
-        raise PixlateError(f"the {kind} is truncated or damaged ({reason}); copy it again from its source") from error
+        raise Damaged(f"the {kind} is truncated or damaged ({reason}); copy it again from its source") from error
 
 
 class ImageFile:
@@ -98,30 +98,54 @@ class ImageFile:
             channels: How many are wanted. For 1 or 3 a TIFF is read as grey or RGB, its further channels left out with a note; for any other
                 number as a stack of channels, opacity, planes and pages among them; 0 takes it for what its tags say.
         """
-        frames = self.frames(channels)
-        frame = next(frames, None)
-        frames.close()
-        if frame is None:
-            raise PixlateError(f"the {self.format.title} file holds no picture; copy it again from its source")
+        frame = self.first(channels)
+        assert isinstance(frame, Frame)
+        return self.only(frame)
+
+    def first(self, channels: int = 0, *, whole: bool = False) -> Frame | DamagedFrames:
+        """Return the first of :meth:`frames`."""
+        with closing(self.frames(channels, whole=whole)) as frames:
+            if (frame := next(frames, None)) is not None:
+                return frame
+        raise PixlateError(f"the {self.format.title} file holds no picture; copy it again from its source")
+
+    def only(self, frame: Frame) -> Picture:
+        """Return the picture of the first frame where that is all that is wanted, with a note where there are more."""
         notes = () if frame.count == 1 else (f"first of {frame.count} {self.format.frames or 'frames'}",)
         expected = self._formats.get(self._suffix, self.format)
         if expected is not self.format:
             notes = (f"the file is {self.format.title} inside, whatever its name says", *notes)
         return replace(frame.picture, notes=(*notes, *frame.picture.notes)) if notes else frame.picture
 
-    def frames(self, channels: int = 0) -> Generator[Frame, None, None]:
-        """Yield the pictures of the file in their order, each decoded when it is asked for; see :meth:`read`."""
+    def frames(self, channels: int = 0, *, whole: bool = False, skip: int = 0) -> Generator[Frame | DamagedFrames, None, None]:
+        """Yield the pictures of the file in their order, each decoded when it is asked for; see :meth:`read`.
+
+        Args:
+            channels: How many are wanted.
+            whole: Whether all are taken: what is damaged behind the first is then yielded in its place, and not raised.
+            skip: How many at the beginning are not wanted.
+        """
         if self._status() != self._state:  # written to since
             self.close()
             self._open()
         if self._header is None:
             yield Frame(self._decoded())
             return
-        with explained():
-            found = self.format.read(Opened(self._stream, self._header, self.max_pixels, channels))
-            for frame in [Frame(found)] if isinstance(found, Picture) else found:
-                self._checked(frame.picture if isinstance(frame, Frame) else frame)
-                yield frame
+        index = 0
+        try:
+            with explained():
+                found = self.format.read(Opened(self._stream, self._header, self.max_pixels, channels, skip, whole))
+                for frame in [Frame(found)] if isinstance(found, Picture) else found:
+                    if not isinstance(frame, DamagedFrames):
+                        self._checked(frame.picture if isinstance(frame, Frame) else frame)
+                        index += 1
+                        if index <= skip and not self.format.film:
+                            continue
+                    yield frame
+        except Damaged as error:
+            if not whole or not index:
+                raise
+            yield DamagedFrames(f"{(self.format.frames or 'frames').removesuffix('s')} {index + 1}", str(error), count=0)
 
     def _open(self) -> None:
         self._picture: Picture | None = None

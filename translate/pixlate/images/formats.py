@@ -5,7 +5,7 @@ from functools import partial
 from types import MappingProxyType
 
 from pixlate.errors import PixlateError
-from pixlate.images.codecs import avif, bmp, encode, gif, jpeg, npy, png, png_writer, tiff, tiff_writer, webp
+from pixlate.images.codecs import apng_writer, avif, bmp, encode, gif, gif_writer, jpeg, npy, png, png_writer, tiff, tiff_writer, webp, webp_writer
 from pixlate.plugin.image_format import ImageFormat
 
 SNIFFED = 16
@@ -39,6 +39,7 @@ PNG = _animation(
     read=png.frames,
     write=png_writer.encoded,
     write_rows=png_writer.write_rows,
+    open_frames=apng_writer.AnimatedPng,
     lossless="always",
     dtypes=("uint8", "uint16"),
     metadata=(*_ALL, "iptc", "comments", "text"),
@@ -52,6 +53,7 @@ WEBP = _animation(
     probe=webp.probe,
     read=webp.frames,
     write=encode.webp,
+    open_frames=webp_writer.AnimatedWebp,
     lossless="asked",
     longest_side=16383,
     media_type="image/webp",
@@ -64,6 +66,7 @@ TIFF = ImageFormat(
     read=tiff.frames,
     write=tiff_writer.encoded,
     write_rows=tiff_writer.write_rows,
+    open_frames=tiff_writer.Pages,
     lossless="always",
     channels=(),
     dtypes=("uint8", "uint16"),
@@ -100,6 +103,7 @@ GIF = _animation(
     probe=gif.probe,
     read=gif.frames,
     write=encode.gif_file,
+    open_frames=gif_writer.AnimatedGif,
     longest_side=65535,
     metadata=("xmp", "comments"),
     media_type="image/gif",
@@ -127,9 +131,9 @@ def named(formats: Mapping[str, ImageFormat]) -> Mapping[str, ImageFormat]:
 
 def writable(name: str, formats: Mapping[str, ImageFormat]) -> ImageFormat:
     """Return the format of a name, or of a suffix such as ``jpg``; refuse one that is unknown or only read."""
-    known = {each: format for each, format in named(formats).items() if format.write is not None}
+    known = {each: format for each, format in named(formats).items() if format.writable}
     named_otherwise = formats.get(f".{name.lower().removeprefix('.')}")
-    if name not in known and named_otherwise is not None and named_otherwise.write is not None:
+    if name not in known and named_otherwise is not None and named_otherwise.writable:
         return named_otherwise
     if name not in known:
         raise PixlateError(f"expected a format of {', '.join(known)}, got {name!r}; name one of them with --format")

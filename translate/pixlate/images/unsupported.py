@@ -3,14 +3,18 @@
 import re
 
 _CONVERT = "convert it to PNG or JPEG first"
+FILM = "save single frames as PNG first, or install the extra video, which converts films"
+"""What to do about films."""
+FILMS = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".wmv", ".flv", ".ogv", ".3gp"))
+"""Suffixes of films, which are named where the extra is missing that reads them."""
 PHONE = "convert it to JPEG or PNG (an iPhone gives JPEG with Settings, Camera, Formats, Most Compatible)"
 """What to do about HEIC."""
 _KINDS: tuple[tuple[int, bytes, str, str], ...] = (
     *((8, brand, "HEIC", PHONE) for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")),
     (8, b"crx ", "a Canon RAW photograph", "develop it to TIFF or JPEG first"),
-    (4, b"ftyp", "a video", "save single frames as PNG first"),
-    *((0, magic, "a video", "save single frames as PNG first") for magic in (b"\x1a\x45\xdf\xa3", b"\0\0\1\xba", b"\0\0\1\xb3", b"FLV\1")),
-    (8, b"AVI ", "a video", "save single frames as PNG first"),
+    (4, b"ftyp", "a video", FILM),
+    *((0, magic, "a video", FILM) for magic in (b"\x1a\x45\xdf\xa3", b"\0\0\1\xba", b"\0\0\1\xb3", b"FLV\1")),
+    (8, b"AVI ", "a video", FILM),
     (0, b"\xff\x0a", "JPEG XL", _CONVERT),
     (0, b"\0\0\0\x0cJXL ", "JPEG XL", _CONVERT),
     (0, b"\0\0\0\x0cjP  ", "JPEG 2000", _CONVERT),

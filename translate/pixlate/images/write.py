@@ -13,6 +13,7 @@ from pixlate.images.formats import BUILT_IN, writable
 from pixlate.images.metadata import exif, stale
 from pixlate.images.picture import Metadata, Picture, Pixels, on_white, to_8_bits, to_16_bits
 from pixlate.plugin.image_format import ImageFormat
+from pixlate.plugin.place import FULL
 from pixlate.system.locking import sync
 
 _NAMES = {"exif": "EXIF", "icc": "the ICC profile", "xmp": "XMP", "dpi": "the resolution", "iptc": "IPTC", "comments": "the comment", "text": "the text"}
@@ -61,7 +62,7 @@ def write_strips(
         for strip in strips:
             yield _held(replace(strip, metadata=metadata), chosen)[0].samples
 
-    with _explained(chosen, (width, height)):
+    with explained(chosen, (width, height)):
         try:
             with path.open("wb") as stream:
                 notes += more + chosen.write_rows(shape, quality, rows(), stream)
@@ -80,13 +81,15 @@ def _shaped(samples: Pixels, height: int) -> Pixels:
 
 
 @contextmanager
-def _explained(format: ImageFormat, size: tuple[int, int]) -> Iterator[None]:
+def explained(format: ImageFormat, size: tuple[int, int]) -> Iterator[None]:
     """Turn what an encoder raises into PixlateError."""
     try:
         yield
     except MemoryError as error:
         raise PixlateError("the picture does not fit in memory while it is written; close other programs or write smaller pictures") from error
     except (OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise PixlateError(f"the file could not be written ({error.strerror}); check the disk and its permissions") from error
         other = "tiff" if format.name == "png" else "png"
         raise PixlateError(f"{format.title} could not take the picture of {size[0]} x {size[1]} pixels ({error}); use --format {other}") from error
 
@@ -113,10 +116,11 @@ def encode_picture(
         require_lossless(chosen, formats)
     height, width, channels = picture.pixels.shape
     require_held(chosen, channels, picture.pixels.dtype, (width, height), formats)
-    fitting, notes = _fitting(replace(picture, lossless=lossless or picture.lossless), chosen)
-    assert chosen.write is not None
-    with _explained(chosen, (width, height)):
-        data, more = chosen.write(fitting, quality)
+    held, notes = fitting(replace(picture, lossless=lossless or picture.lossless), chosen)
+    if chosen.write is None:
+        raise PixlateError(f"expected a film or an animation for {chosen.title}, got a single picture; use another --format, such as png")
+    with explained(chosen, (width, height)):
+        data, more = chosen.write(held, quality)
     return data, notes + more
 
 
@@ -143,12 +147,12 @@ def require_lossless(format: ImageFormat, formats: Mapping[str, ImageFormat] = B
         raise PixlateError(f"expected a format that keeps every pixel ({others}) with --lossless, got {format.title}; use --format png")
 
 
-def _fitting(picture: Picture, format: ImageFormat) -> tuple[Picture, tuple[str, ...]]:
+def fitting(picture: Picture, format: ImageFormat) -> tuple[Picture, tuple[str, ...]]:
     """Return the picture as a format can hold it, its metadata up to date with the pixels, and notes on the rest."""
     height, width, channels = picture.pixels.shape
     metadata, notes = _described(picture.metadata, format, (width, height), channels)
-    fitting, more = _held(replace(picture, metadata=metadata), format)
-    return fitting, notes + more
+    held, more = _held(replace(picture, metadata=metadata), format)
+    return held, notes + more
 
 
 def _described(metadata: Metadata, format: ImageFormat, size: tuple[int, int], channels: int) -> tuple[Metadata, tuple[str, ...]]:

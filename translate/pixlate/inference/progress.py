@@ -27,6 +27,8 @@ class Progress:
         self._lock = Lock()
         self._sizes: dict[str, int] = {}
         """Source -> pixels, of images without a result; 0 once it is translated."""
+        self._frames: dict[str, tuple[int, int]] = {}
+        """Source -> frames that are done, and all of them, of files of several."""
         self._pending = self._seen = self._seen_pixels = 0
         self._tiles = self._translated = self._settled = 0
         self._speed, self._recorded = Speed(), clock()
@@ -44,6 +46,17 @@ class Progress:
                 self._pending += pixels
                 self._seen += 1
                 self._seen_pixels += pixels
+
+    def frame(self, source: str, done: int, count: int) -> None:
+        """Take in how many frames of a file are written, of how many, as far as that is known."""
+        with self._lock:
+            self._frames[source] = done, max(done, count)
+
+    @property
+    def frames(self) -> tuple[int, int]:
+        """Frames written, and all of them, of the files of several that are being converted."""
+        with self._lock:
+            return sum(done for done, _ in self._frames.values()), sum(count for _, count in self._frames.values())
 
     def tile(self, pixels: int) -> None:
         """Count pixels that the model has translated; fewer than 0 where it begins again."""
@@ -64,6 +77,7 @@ class Progress:
             before = self._translated
             if size is not None and self._close(source) and (unseen := self._translated - max(before, self._tiles)) > 0:
                 self._work(unseen)  # of an engine that reports no tiles
+            self._frames.pop(source, None)
             pixels = self._sizes.pop(source, 0)
             self._pending -= pixels
             self._settled += pixels

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PurePath, PurePosixPath
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol, Self, runtime_checkable
 
 from pixlate.errors import PixlateError
 from pixlate.places.entries import Entries, Entry
@@ -63,8 +63,22 @@ class Outputs(Protocol):
     def made_by(self, name: str) -> str:
         """Return what made an output of other settings; see :meth:`ReadOnlyJournal.made_by`."""
 
+    def kept(self, job: Job, source: Version) -> Path | None:
+        """Return a folder for what a killed run of this very output goes on with, made at once; None where nothing outlives this process."""
+
     def finish(self, job: Job, part: Path, source: Version) -> None:
         """Record a written file and give it its name."""
+
+
+@runtime_checkable
+class Keeping(Protocol):
+    """A store that also has folders for what a killed run goes on with."""
+
+    def kept(self, name: str, key: str) -> Path:
+        """Return the folder of an output and a key, made where it is missing; those of other keys are removed. Raises OSError."""
+
+    def drop_kept(self, name: str) -> None:
+        """Remove the folders of an output, as far as they can be."""
 
 
 class ReadOnlyJournal:
@@ -215,6 +229,13 @@ class Journal(ReadOnlyJournal):
         self._entries.add(entry)
         give_name(self.store, entry, part, fresh)
         self.adopt(entry)
+        if isinstance(self.store, Keeping):
+            self.store.drop_kept(job.name)
+
+    def kept(self, job: Job, source: Version) -> Path | None:
+        """Return a folder that outlives this process, of this very output, source and settings, and remove those of others of the same name."""
+        key = hashlib.sha256(f"{self.settings} {source.size} {source.mtime} {job.format}".encode()).hexdigest()[:16]
+        return self.store.kept(job.name, key) if isinstance(self.store, Keeping) else None
 
     def adopt(self, entry: Entry) -> None:
         """Record the entry of a file that exists under its name."""

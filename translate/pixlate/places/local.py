@@ -1,6 +1,7 @@
 """Local files and folders, as places to read from and as a store to write into; and the place that a user names."""
 
 import errno
+import hashlib
 import os
 import re
 import stat
@@ -26,6 +27,8 @@ from pixlate.system.text import refuse_flattened, shown
 HOME = ".pixlate"
 """Folder inside the output folder that holds the journal and files being written."""
 JOURNAL = "journal.jsonl"
+KEPT = "kept"
+"""Folder beside the journal for what a killed run goes on with."""
 _COPY = "journal.part"
 _HELD = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EDEADLK}
 _PART = re.compile("[0-9a-f]+")
@@ -191,6 +194,24 @@ class LocalStore:
     def check(self) -> None:
         """Do nothing: the lock of a file is not lost."""
 
+    def kept(self, name: str, key: str) -> Path:
+        """Return the folder of an output and a key; what is written into it must get its name by renaming, which follows no link."""
+        with self._home.below(f"{KEPT}/{_digest(name)}", make=True) as above:
+            for other in above.names():
+                if other != key:
+                    _remove(above, other)
+            with above.below(key, make=True) as folder:
+                return folder.path
+
+    def drop_kept(self, name: str) -> None:
+        """Remove the folders of an output."""
+        with suppress(OSError, PixlateError), self._home.below(KEPT) as kept:
+            with kept.below(_digest(name)) as above:
+                for key in above.names():
+                    _remove(above, key)
+            kept.rmdir(_digest(name))
+            self._home.rmdir(KEPT)
+
     def release(self, lines: bytes | None) -> None:
         """Replace the journal and unlock it.
 
@@ -292,6 +313,23 @@ class LocalStore:
     def _note(self, note: str) -> None:
         if note not in self.notes:
             self.notes.append(note)
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+
+
+def _remove(above: Folder, name: str) -> None:
+    """Remove a folder of ours and the files in it, as far as they can be; of a link, the link."""
+    with suppress(OSError, PixlateError):
+        status = above.status(name)
+        if status is None or not stat.S_ISDIR(status.st_mode):
+            above.unlink(name)
+            return
+        with above.below(name) as folder:
+            for file in folder.names():
+                folder.unlink(file)
+        above.rmdir(name)
 
 
 def _content(handle: int) -> bytes:

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 from pixlate.errors import PixlateError
 from pixlate.plugin.offer import Offer
@@ -24,6 +26,8 @@ class Header:
     """Bytes of a sample."""
     parsed: Any = None
     """Whatever ``read`` can use again, such as a decoder that has read the header."""
+    frames: int = 1
+    """How many pictures the file holds, or about how many; 0 where the header does not say."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +42,10 @@ class Opened:
     """Most pixels that the caller takes; the header has been checked, what is found later is the reader's to check."""
     channels: int = 0
     """Channels that the caller takes, for files that can be read in more than one way; 0 for all there are."""
+    skip: int = 0
+    """Frames at the beginning that the caller has already. The reader of a film leaves them out; of other formats they are dropped when they are decoded."""
+    whole: bool = False
+    """Whether the caller takes every frame, in their order."""
 
     def data(self) -> bytes:
         """Return the whole file; the position of the stream stays."""
@@ -56,7 +64,59 @@ class Frame:
     duration: float = 0
     """How long an animation shows it, in milliseconds; 0 for what does not move."""
     count: int = 1
-    """How many the file holds."""
+    """How many the file holds; of a film, about how many."""
+    time: Fraction | None = None
+    """When a film shows it, in seconds, exactly; without it each is shown when the one before it has been."""
+    plays: int = 0
+    """How often the animation plays; 0 for ever."""
+
+
+@dataclass(frozen=True)
+class DamagedFrames:
+    """Yielded by a reader in the place of frames that cannot be read, where it goes on behind them or those before are worth keeping."""
+
+    first: str
+    """Which is the first of them: ``page 3`` or ``0:01:07.2``."""
+    reason: str
+    """What is wrong with it, as the end of a sentence."""
+    count: int = 1
+    """How many; 0 where that is not known, since nothing behind the first can be read."""
+    kept: bool = False
+    """Whether they are among the frames, as far as they could be decoded."""
+
+
+@dataclass(frozen=True, eq=False)
+class FrameTarget:
+    """What the frames of one file are written into."""
+
+    path: Path
+    """The file to write, under a name that is nobody's; a writer that is abandoned may leave it."""
+    quality: int = 95
+    """1 to 100."""
+    lossless: bool = False
+    """Whether every pixel is to be kept, whatever the quality."""
+    alpha: bool = True
+    """Whether any frame may have an opacity."""
+    source: Path | None = None
+    """The file that the frames are from, for what else it holds, such as sound."""
+    kept: Callable[[], Path | None] = lambda: None
+    """Return a folder that outlives this process, of this very output, source and settings; None where there is none."""
+
+
+class FrameWriter(Protocol):
+    """Writes the frames of one file. All methods raise OSError or ValueError with the reason where that is not possible."""
+
+    done: int
+    """How many frames an earlier run has written whole; :meth:`add` begins with the one behind them."""
+
+    def add(self, frame: Frame) -> None:
+        """Write the next frame, whose picture the format holds; in any thread, one at a time."""
+
+    def finish(self) -> tuple[str, ...]:
+        """Complete the file and return notes on what it could not keep. At least one frame has been written."""
+
+    def abandon(self) -> None:
+        """Stop writing and release everything; what an earlier run can go on with stays."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +132,7 @@ class ImageFormat(Offer, kind="image format"):
     """Name on the command line and in reports, such as ``exr``."""
     suffixes: tuple[str, ...]
     """Lower-case suffixes of its files, with the dot, the usual one first."""
-    read: "Callable[[Any], Picture | Iterable[Frame]]"
+    read: "Callable[[Any], Picture | Iterable[Frame | DamagedFrames]]"
     """Return the upright picture, or yield a file's frames, each decoded when it is asked for."""
     title: str = ""
     """How a sentence spells the name; upper case without it."""
@@ -86,6 +146,12 @@ class ImageFormat(Offer, kind="image format"):
     """Write the file of a picture at a quality to a stream, of which parts can be written again, and return notes as ``write`` does. The rows come from the
     top, as samples (rows, width, channels) with the opacity last; the picture's own arrays say only shape and type. Optional beside ``write``: without it an
     output must fit into memory whole."""
+    open_frames: Callable[[FrameTarget], FrameWriter] | None = None
+    """Begin a file of several pictures; None for a format that holds one. Frames may differ in size, and in whether they have colours and an opacity."""
+    film: bool = False
+    """Whether its files are films, of which every frame is wanted where nothing else is asked; it has no ``write``."""
+    instead: str = "png"
+    """Name of the format in which outputs are written whose source is of a format that is only read."""
     lossless: Literal["never", "asked", "always"] = "never"
     """Whether files keep every pixel: only of pictures whose ``lossless`` is set (``asked``), or of all."""
     longest_side: int = 0
@@ -112,9 +178,14 @@ class ImageFormat(Offer, kind="image format"):
                 f"expected suffixes such as ('.exr',) of the image format {self.name!r}, got {self.suffixes!r}; write each in lower case with its dot"
             )
 
+    @property
+    def writable(self) -> bool:
+        """Whether files of this format can be written, of one picture or of several."""
+        return self.write is not None or self.open_frames is not None
+
     def holds(self, channels: int, dtype: object, size: tuple[int, int]) -> bool:
         """Return whether a picture can be written: channels, type of samples, and (width, height)."""
         fits = not self.channels or channels in self.channels
         whole = {"uint8", "uint16"}
         kept = str(dtype) in self.dtypes or (str(dtype) in whole and not whole.isdisjoint(self.dtypes))
-        return self.write is not None and fits and kept and (not self.longest_side or max(size) <= self.longest_side)
+        return self.writable and fits and kept and (not self.longest_side or max(size) <= self.longest_side)

@@ -53,10 +53,10 @@ class Plugins:
         """Return the values of a class by name, in the order of the plugins, all of them or those ``of`` one; a name that two offer is left out."""
         return self._unique(wanted, (value for value in self._values(wanted) if of in (None, value[0])))
 
-    def image_formats(self) -> "dict[str, ImageFormat]":
+    def image_formats(self, films: bool = False) -> "dict[str, ImageFormat]":
         """Return the built-in image formats and those of all plugins by suffix; one whose name or suffix two formats claim refuses each file.
 
-        A plugin's replaces a built-in one of its name or suffix.
+        A plugin's replaces a built-in one of its name or suffix. Those of films are left out where they are not asked for: they hold no picture to learn from.
         """
         from pixlate.plugin.image_format import ImageFormat
 
@@ -81,7 +81,7 @@ class Plugins:
                 found[suffix] = formats[name]
             else:
                 found[suffix] = ImageFormat(name, (suffix,), partial(_refuse, self.why(ImageFormat.kind, name)))
-        return found
+        return {suffix: format for suffix, format in found.items() if films or not format.film}
 
     def checks(self) -> "list[Check]":
         """Return the findings of all plugins."""

@@ -56,7 +56,7 @@ def probe(stream: BinaryIO) -> Header:
     image, notes = _opened(data)
     if image.n_frames > limits.FRAMES:
         raise OverLimit(f"expected at most {limits.FRAMES:,} frames in an AVIF file, got more; split the animation")
-    return decode.header(image, notes, image.orientation)
+    return replace(decode.header(image, notes, image.orientation), frames=image.n_frames)
 
 
 def _opened(data: bytes) -> tuple[_Decoder, tuple[str, ...]]:

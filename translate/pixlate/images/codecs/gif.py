@@ -21,6 +21,8 @@ from pixlate.plugin.image_format import Frame, Header, Opened
 _EXTENSION, _IMAGE, _CONTROL, _COMMENT, _TRAILER = 0x21, 0x2C, 0xF9, 0xFE, b";"
 _ICC = b"\xff\x0bICCRGBG1012"
 """Beginning of the application extension with an ICC profile, after the mark of extensions."""
+LOOPS = b"!\xff\x0bNETSCAPE2.0"
+"""Beginning of the application extension with how often the animation is repeated."""
 _WINDOW = 1 << 16
 _LONGEST = (1 << 16) - 1
 """Pixels of a side that the header can state."""
@@ -40,6 +42,8 @@ class _Blocks:
     icc: bytes
     corners: list[tuple[int, int]]
     """Of each frame, right and bottom in pixels: a frame may reach beyond the canvas, which then grows (as all decoders do)."""
+    plays: int = 1
+    """How often the animation plays; 0 for ever."""
 
     def canvases(self, data: bytes) -> list[tuple[int, int]]:
         """Return (width, height) of the canvas at each frame."""
@@ -58,7 +62,7 @@ def probe(stream: BinaryIO) -> Header:
             break
         if not more:
             raise ValueError("it holds no picture")
-    return decode.header(decode.Unread(blocks.canvases(data)[0], {}))
+    return replace(decode.header(decode.Unread(blocks.canvases(data)[0], {})), frames=0)
 
 
 def frames(opened: Opened) -> Iterator[Frame]:
@@ -75,7 +79,7 @@ def frames(opened: Opened) -> Iterator[Frame]:
     parsed = replace(parsed, image=image, metadata=metadata, notes=parsed.notes + notes)
     for index, size in enumerate(blocks.canvases(data)):
         check_size(*size, opened.max_pixels)
-        yield decode.frame(parsed, index, count)
+        yield replace(decode.frame(parsed, index, count), plays=blocks.plays)
 
 
 def _walked(data: bytes, most: int) -> _Blocks:
@@ -97,6 +101,9 @@ def _walked(data: bytes, most: int) -> _Blocks:
                 blocks.comments.append(_joined(view[begin + 2 : position]))
             elif data[begin + 1 : begin + 14] == _ICC:
                 blocks.icc = blocks.icc or _joined(view[begin + 14 : position])
+            elif data[begin : begin + 14] == LOOPS and data[begin + 14 : begin + 16] == b"\3\1" and begin + 18 <= end:
+                repeats = int.from_bytes(data[begin + 16 : begin + 18], "little")
+                blocks.plays = repeats + 1 if repeats else 0
         elif data[position] == _IMAGE and position + 11 <= end:
             left, top, width, height = struct.unpack("<4H", data[position + 1 : position + 9])
             position = _skipped(data, position + 10 + _palette(data, position + 9) + 1)
@@ -108,6 +115,14 @@ def _walked(data: bytes, most: int) -> _Blocks:
             following = _BLOCK.search(data, position + 1)  # decoders pass over what they do not know
             position = following.start() if following else end
     return blocks
+
+
+def blocks_of(data: bytes, position: int) -> Iterator[bytes]:
+    """Yield the extensions and images from a position on, of a file that is whole."""
+    while data[position] != _TRAILER[0]:
+        begin = position
+        position = _skipped(data, position + 2) if data[position] == _EXTENSION else _skipped(data, position + 11 + _palette(data, position + 9))
+        yield data[begin:position]
 
 
 def _without_growth(blocks: _Blocks, data: bytes) -> bytes:

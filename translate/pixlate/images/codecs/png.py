@@ -17,11 +17,12 @@ from PIL import PngImagePlugin
 
 from pixlate.errors import OverLimit, Unsupported
 from pixlate.images import limits
+from pixlate.images.codecs import apng
 from pixlate.images.codecs.decode import Parsed, bounded, frame, header, raw_profile, upright
 from pixlate.images.metadata import iptc
 from pixlate.images.picture import Metadata, Picture, Pixels, split
 from pixlate.images.signalled import Signal
-from pixlate.plugin.image_format import Frame, Header, Opened
+from pixlate.plugin.image_format import DamagedFrames, Frame, Header, Opened
 from pixlate.system.text import printable
 
 MARK = b"\x89PNG\r\n\x1a\n"
@@ -150,13 +151,13 @@ def probe(stream: BinaryIO) -> Header:
     image = PngImagePlugin.PngImageFile(BytesIO(b"".join(reduced.parts)))
     if reduced.icc:
         image.info["icc_profile"] = reduced.icc
-    found = header(image)
+    found = replace(header(image), frames=max(1, image.n_frames - image.default_image))
     deep = _depth(reduced.parts) == 16
     return replace(found, itemsize=2) if deep else found
 
 
-def frames(opened: Opened) -> Iterator[Frame]:
-    """Decode the file; one of 16 bits at full depth, of an animation of 16 bits the first frame."""
+def frames(opened: Opened) -> Iterator[Frame | DamagedFrames]:
+    """Decode the file; one of 16 bits at full depth."""
     parsed: Parsed = opened.header.parsed
     reduced = _Reduced()
     if reduced.take(chunks(opened.data())) != b"IEND":
@@ -167,26 +168,51 @@ def frames(opened: Opened) -> Iterator[Frame]:
     metadata, more = bounded(_with_text(parsed.metadata, reduced.text))
     parsed = replace(parsed, notes=(*parsed.notes, *reduced.notes, *more), metadata=metadata)
     signal = _signal(reduced.colours, parsed.metadata.icc)
-    for found in _decoded(parsed, reduced):
-        yield found if signal is None else replace(found, picture=signal.applied(found.picture))
+    for found in _decoded(parsed, reduced, opened.whole):
+        yield found if signal is None or isinstance(found, DamagedFrames) else replace(found, picture=signal.applied(found.picture))
 
 
-def _decoded(parsed: Parsed, reduced: _Reduced) -> Iterator[Frame]:
-    """Decode the pixels as they are stored."""
+def _decoded(parsed: Parsed, reduced: _Reduced, whole: bool) -> Iterator[Frame | DamagedFrames]:
+    """Decode the pixels as they are stored; where all frames are taken, without the picture that is shown only where animations are not."""
     depth = _depth(reduced.parts)
-    _check_complete(reduced.parts)
+    if not _is_complete(reduced.parts, int.from_bytes(reduced.parts[1][8:12]), int.from_bytes(reduced.parts[1][12:16]), _bodies(reduced.parts, b"IDAT")):
+        raise ValueError("pixels are missing")
     image = PngImagePlugin.PngImageFile(BytesIO(b"".join(reduced.parts)))
     clear, count = image.info.get("transparency"), max(1, min(image.n_frames, reduced.frames + image.default_image))
+    if whole and count > 1:
+        yield from _animated(parsed, reduced, image)
+        return
     if depth == 16:
-        notes = parsed.notes if count == 1 else (f"first of {count} frames", *parsed.notes)
         pixels, alpha = _deep_samples(reduced.parts, clear)
-        yield Frame(upright(Picture(pixels, alpha, parsed.metadata, notes), parsed.orientation))
+        yield Frame(upright(Picture(pixels, alpha, parsed.metadata, parsed.notes), parsed.orientation), count=count)
         return
     if image.mode == "L" and depth < 8 and isinstance(clear, int):
         image.load()
         image.info["transparency"] = clear * 255 // (2**depth - 1)  # Pillow stretches the pixels to 8 bits, not this number
     for index in range(count):
         yield frame(replace(parsed, image=image), index, count)
+
+
+def _animated(parsed: Parsed, reduced: _Reduced, image: PngImagePlugin.PngImageFile) -> Iterator[Frame | DamagedFrames]:
+    """Decode the frames of an animation, as far as they are complete."""
+    parts = apng.parts_of(reduced.parts)
+    count = max(1, min(len(parts), image.n_frames - image.default_image))
+    plays = int(image.info.get("loop") or 0)
+    canvas = apng.Canvas(image.size) if _depth(reduced.parts) == 16 else None
+    if image.default_image:
+        parsed = replace(parsed, notes=(*parsed.notes, "the picture for programs that show no animation was left out"))
+    width, height = image.size
+    for index, (control, bodies) in enumerate(parts[:count]):
+        if control.left + control.width > width or control.top + control.height > height:
+            raise ValueError("a frame reaches beyond the picture")
+        if not _is_complete(reduced.parts, control.width, control.height, bodies):
+            yield DamagedFrames(f"frame {index + 1}", "its pixels are missing", count=0)
+            return
+        if canvas is None:
+            yield replace(frame(replace(parsed, image=image), index + image.default_image, count), plays=plays)
+        else:
+            pixels, alpha = canvas.with_frame(control, *_deep_samples(apng.still(reduced.parts, control, bodies), image.info.get("transparency")))
+            yield Frame(upright(Picture(pixels, alpha, parsed.metadata, parsed.notes), parsed.orientation), control.milliseconds, count, plays=plays)
 
 
 def chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
@@ -293,22 +319,25 @@ def _signal(colours: dict[bytes, bytes], icc: bytes) -> Signal | None:
     return Signal.from_gamma(exponent, chromaticities, source=" and ".join(names)) if names else None
 
 
-def _check_complete(parts: list[bytes | memoryview]) -> None:
-    """Raise ValueError where fewer pixels are packed than the header says: Pillow leaves black what is missing."""
-    width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", bytes(parts[1][8:21]))
+def _bodies(parts: list[bytes | memoryview], name: bytes) -> list[bytes | memoryview]:
+    """Return the content of the chunks of a name."""
+    return [part[8:-4] for part in parts if part[4:8] == name]
+
+
+def _is_complete(parts: list[bytes | memoryview], width: int, height: int, bodies: Iterable[bytes | memoryview]) -> bool:
+    """Return whether as many pixels are packed as a picture of a size has: Pillow leaves black what is missing."""
+    depth, colour, _, _, interlaced = struct.unpack(">BBBBB", bytes(parts[1][16:21]))
     bits = depth * _SAMPLES[colour]
     sizes = [(-(-(width - left) // across), -(-(height - top) // down)) for left, top, across, down in (_PASSES if interlaced else ((0, 0, 1, 1),))]
     left = sum(rows * (1 + -(-columns * bits // 8)) for columns, rows in sizes if columns > 0)
     decoder = zlib.decompressobj()
-    for part in parts:
-        body = part[8:-4] if part[4:8] == b"IDAT" else b""
+    for body in bodies:
         for start in range(0, len(body), _SLICE):
             packed: bytes | memoryview = body[start : start + _SLICE]
             while left > 0 and packed:
                 left -= len(decoder.decompress(packed, min(left, 16 * _SLICE)))
                 packed = decoder.unconsumed_tail
-    if left > 0:
-        raise ValueError("pixels are missing")
+    return bool(left <= 0)
 
 
 def _deep_samples(parts: list[bytes | memoryview], transparent: int | tuple[int, ...] | None) -> tuple[Pixels, Pixels | None]:

@@ -37,7 +37,7 @@ def encoded(picture: Picture, quality: int) -> Encoded:
     packed = deflated(filtered(rows_of(samples)))
     pixels = (chunk_of(b"IDAT", packed[start : start + _MOST]) for start in range(0, len(packed), _MOST))
     return b"".join(
-        [MARK, _header(width, height, channels, samples.dtype), *metadata_chunks(metadata, grey=channels < 3), *pixels, chunk_of(b"IEND", b"")]
+        [MARK, file_header(width, height, channels, samples.dtype), *metadata_chunks(metadata, grey=channels < 3), *pixels, chunk_of(b"IEND", b"")]
     ), notes
 
 
@@ -45,7 +45,7 @@ def write_rows(picture: Picture, quality: int, rows: Iterable[Pixels], stream: B
     """Write a PNG file; see :class:`pixlate.plugin.image_format.ImageFormat`. libdeflate packs no parts, so zlib does."""
     metadata, notes = text_xmp(picture.metadata, "PNG")
     height, width, channels = picture.pixels.shape
-    stream.write(b"".join([MARK, _header(width, height, channels + (picture.alpha is not None), picture.pixels.dtype)]))
+    stream.write(b"".join([MARK, file_header(width, height, channels + (picture.alpha is not None), picture.pixels.dtype)]))
     for block in metadata_chunks(metadata, grey=channels < 3):
         stream.write(block)
     packer, above = zlib.compressobj(LEVEL), None
@@ -58,7 +58,8 @@ def write_rows(picture: Picture, quality: int, rows: Iterable[Pixels], stream: B
     return notes
 
 
-def _header(width: int, height: int, samples: int, kind: np.dtype[Any]) -> bytes:
+def file_header(width: int, height: int, samples: int, kind: np.dtype[Any]) -> bytes:
+    """Return the header chunk."""
     return chunk_of(b"IHDR", struct.pack(">IIBBBBB", width, height, 8 * kind.itemsize, _COLOUR_TYPES[samples], 0, 0, 0))
 
 

@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from pixlate.errors import Unsupported
+from pixlate.errors import PixlateError, Unsupported
 from pixlate.images.codecs import jpeg, segments
 from pixlate.images.codecs.decode import as_stored, bounded, samples_of, upright
 from pixlate.images.codecs.segments import Page, Tag
@@ -21,7 +21,7 @@ from pixlate.images.metadata import exif, iptc, xmp
 from pixlate.images.metadata.tags import ICC, IPTC, XMP, Directory, first_directory, long, short
 from pixlate.images.picture import Metadata, Picture, Pixels, as_pixels, beyond_unit, check_size, full_scale, unmultiplied
 from pixlate.images.signalled import SRGB, Signal
-from pixlate.plugin.image_format import Frame, Header, Opened
+from pixlate.plugin.image_format import DamagedFrames, Frame, Header, Opened
 
 DESCRIPTION, _SUBFILE, _SUB_DIRECTORIES = 270, 254, 330
 _RAW = (32803, 34892)
@@ -48,7 +48,7 @@ def probe(stream: BinaryIO) -> Header:
     _refuse_unsupported(main)
     size = main.number(Tag.WIDTH), main.number(Tag.HEIGHT)
     width, height = size[::-1] if _orientation(main) >= 5 else size
-    return Header(width, height, main.number(Tag.SAMPLES, 1), -(-int(max(main.numbers(Tag.BITS, (1,)))) // 8), main)
+    return Header(width, height, main.number(Tag.SAMPLES, 1), -(-int(max(main.numbers(Tag.BITS, (1,)))) // 8), main, frames=0 if main.next else 1)
 
 
 def _metadata_of(main: Directory) -> tuple[Metadata, tuple[str, ...]]:
@@ -90,16 +90,24 @@ def read_stack(main: Directory, data: bytes, max_pixels: int) -> Pixels:
     return planes[0] if len(planes) == 1 else np.concatenate(planes, axis=2)
 
 
-def frames(opened: Opened) -> Iterator[Frame]:
-    """Decode the pages, or all channels of a stack as one picture."""
+def frames(opened: Opened) -> Iterator[Frame | DamagedFrames]:
+    """Decode the pages, or all channels of a stack as one picture. Where all pages are taken, those that cannot be read are left out."""
     main: Directory = opened.header.parsed
     data = opened.data()
     if is_stack(main, opened.channels):
         yield Frame(upright(Picture(read_stack(main, data, opened.max_pixels), None, *_metadata_of(main)), _orientation(main)))
         return
     offsets = main.chain()
-    for offset in offsets:
-        yield Frame(_picture(data, main.at(offset), opened.max_pixels), count=len(offsets))
+    for index, offset in enumerate(offsets):
+        try:
+            frame: Frame | DamagedFrames = Frame(_picture(data, main.at(offset), opened.max_pixels), count=len(offsets))
+        except MemoryError:
+            raise
+        except Exception as error:
+            if not opened.whole or len(offsets) == 1:
+                raise
+            frame = DamagedFrames(f"page {index + 1}", str(error) if isinstance(error, PixlateError) else f"it is damaged ({error})")
+        yield frame
 
 
 def _picture(data: bytes, main: Directory, max_pixels: int) -> Picture:

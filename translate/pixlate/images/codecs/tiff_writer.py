@@ -18,8 +18,10 @@ from pixlate.images.codecs import segments
 from pixlate.images.codecs.encode import Encoded, deflated
 from pixlate.images.codecs.segments import Tag
 from pixlate.images.metadata import exif
-from pixlate.images.metadata.tags import ICC, IPTC, LONG8, SIZES, UNDEFINED, XMP, Directory, Field, Order, first_directory, long, short
+from pixlate.images.metadata.tags import ICC, IPTC, LONG, LONG8, SIZES, UNDEFINED, XMP, Directory, Field, Order, first_directory, long, short
 from pixlate.images.picture import Metadata, Picture, Pixels
+from pixlate.plugin.image_format import Frame, FrameTarget
+from pixlate.system.locking import sync
 
 _STRIP_BYTES = 1 << 18
 _CLASSIC = 4_000_000_000
@@ -27,6 +29,7 @@ _CLASSIC = 4_000_000_000
 _HEAD, _BIG_HEAD = 8, 16
 """Bytes before the first directory, or the first value."""
 _MOVED = "the maker's notes, which hold positions in a file of less than 4 GB, were left out"
+_MOVED_PAGE = "the maker's notes of pages behind the first, which hold positions in the file, were left out"
 
 
 def encoded(picture: Picture, quality: int) -> Encoded:
@@ -39,13 +42,64 @@ def encoded(picture: Picture, quality: int) -> Encoded:
 def write_rows(picture: Picture, quality: int, rows: Iterable[Pixels], stream: BinaryIO) -> tuple[str, ...]:
     """Write a TIFF file; see :class:`pixlate.plugin.image_format.ImageFormat`."""
     height, width, channels = picture.pixels.shape
-    count, kind = channels + (picture.alpha is not None), picture.pixels.dtype
-    metadata = picture.metadata
+    count, kind, metadata = channels + (picture.alpha is not None), picture.pixels.dtype, picture.metadata
     block = metadata.exif or exif.empty("<")
     main = first_directory(BytesIO(block))
-    order, row = main.order, width * count * kind.itemsize
-    big = height * row + sum(map(len, (block, metadata.icc, metadata.xmp, metadata.iptc))) > _CLASSIC
-    writer = _Writer(stream, main, block, big)
+    writer = _Writer(stream, main, block, big=height * width * count * kind.itemsize + _bytes_of(metadata) > _CLASSIC)
+    writer.page(main, _written(writer, main.order, picture, rows))
+    return writer.notes
+
+
+class Pages:
+    """Writes the pages of one file, each with its own metadata; see :class:`pixlate.plugin.image_format.FrameWriter`."""
+
+    done = 0
+
+    def __init__(self, target: FrameTarget) -> None:
+        self._stream = target.path.open("w+b")
+        self._writer: _Writer | None = None
+        self._order: Order = "<"
+        self._notes: dict[str, None] = {}
+
+    def add(self, frame: Frame) -> None:
+        """Write the next page."""
+        picture = frame.picture
+        block = picture.metadata.exif or exif.empty(self._order)
+        main = first_directory(BytesIO(block))
+        if self._writer is None:
+            self._order = main.order
+            big = max(1, frame.count) * (picture.nbytes + _bytes_of(picture.metadata)) > _CLASSIC
+            self._writer = _Writer(self._stream, main, block, big)
+            self._writer.page(main, _written(self._writer, self._order, picture, [picture.samples]))
+            return
+        if main.order != self._order:
+            self._notes["EXIF of pages in another byte order than the first was left out"] = None
+            main = first_directory(BytesIO(exif.empty(self._order)))
+        self._writer.page(main, _written(self._writer, self._order, picture, [picture.samples]), elsewhere=True)
+
+    def finish(self) -> tuple[str, ...]:
+        """Complete the file."""
+        assert self._writer is not None
+        self._stream.flush()
+        sync(self._stream.fileno())
+        self._stream.close()
+        return tuple(self._notes | dict.fromkeys(self._writer.notes))
+
+    def abandon(self) -> None:
+        """Close the file."""
+        with suppress(OSError):
+            self._stream.close()
+
+
+def _bytes_of(metadata: Metadata) -> int:
+    return sum(map(len, (metadata.exif, metadata.icc, metadata.xmp, metadata.iptc)))
+
+
+def _written(writer: "_Writer", order: Order, picture: Picture, rows: Iterable[Pixels]) -> dict[int, Field | None]:
+    """Write the strips of a picture, whose arrays say only shape and type, and return the tags of its directory."""
+    height, width, channels = picture.pixels.shape
+    count, kind = channels + (picture.alpha is not None), picture.pixels.dtype
+    row, big = width * count * kind.itemsize, writer.big
     in_strip = max(1, min(height, _STRIP_BYTES // row))
     offsets, lengths = [], []
     for strip in _regrouped(rows, in_strip):
@@ -70,7 +124,7 @@ def write_rows(picture: Picture, quality: int, rows: Iterable[Pixels], stream: B
         Tag.EXTRA: short(order, *extra) if extra else None,
         Tag.SAMPLE_FORMAT: short(order, *[1] * count),
     }
-    return writer.finish(fields | _described(order, metadata))
+    return fields | _described(order, picture.metadata)
 
 
 def _described(order: Order, metadata: Metadata) -> dict[int, Field]:
@@ -105,16 +159,18 @@ def _regrouped(rows: Iterable[Pixels], count: int) -> Iterator[Pixels]:
 
 
 class _Writer:
-    """Puts an EXIF block, what is appended, and at last directories into a stream.
+    """Puts an EXIF block, and then for each page what is appended, and its directories, into a stream.
 
     In BigTIFF the first directory of the block gives the longer head its room; where something else is there, the block begins after it, and what holds
     positions in the file goes.
     """
 
     def __init__(self, stream: BinaryIO, main: Directory, block: bytes, big: bool) -> None:
-        self._stream, self._main, self._big = stream, main, big
+        self._stream, self.big = stream, big
+        self._link = 8 if big else 4
+        """Where the offset of the next main directory belongs."""
         self._shift = _BIG_HEAD - _HEAD if big and (main.offset != _HEAD or not main.slots) else 0
-        self._notes: tuple[str, ...] = ()
+        self.notes: tuple[str, ...] = ()
         head = struct.pack(f"{main.order}HHHQ", 43, 8, 0, 0) if big else block[2:_HEAD]
         stream.write(block[:2] + head + block[(_BIG_HEAD if big else _HEAD) - self._shift :])
         self._position = len(block) + self._shift
@@ -123,52 +179,60 @@ class _Writer:
     def append(self, data: bytes) -> int:
         """Put data at an even offset, which is returned."""
         odd = self._position % 2
+        if not self.big and self._position + odd + len(data) >= 1 << 32:
+            raise ValueError("its pages, larger than the first, are more than the 4 GB that the file was begun for")
         self._stream.write(b"\0" * odd + data)
         offset = self._position + odd
         self._position = offset + len(data)
         return offset
 
-    def finish(self, fields: Mapping[int, Field | None]) -> tuple[str, ...]:
-        """Write the directories, with fields in the main one; return notes."""
-        unfit = dict.fromkeys(exif.unfit_for_tiff(self._main))
-        offset = self._directory(self._main, {**unfit, **fields}, (exif.EXIF_DIRECTORY, exif.GPS_DIRECTORY))
-        self._stream.seek(8 if self._big else 4)
+    def page(self, main: Directory, fields: Mapping[int, Field | None], elsewhere: bool = False) -> None:
+        """Write the directories of a page, with fields in the main one; ``elsewhere``: of an EXIF block that is not the beginning of the file."""
+        unfit = dict.fromkeys(exif.unfit_for_tiff(main))
+        offset = self._directory(main, {**unfit, **fields}, (exif.EXIF_DIRECTORY, exif.GPS_DIRECTORY), elsewhere)
+        self._stream.seek(self._link)
         self._stream.write(struct.pack(self._number, offset))
-        return self._notes
+        self._stream.seek(self._position)
+        self._link = self._position - struct.calcsize(self._number)  # the end of the directory, which came last
 
-    def _directory(self, directory: Directory, fields: Mapping[int, Field | None], inner: tuple[int, ...] = ()) -> int:
-        """Append a directory with fields changed, or removed (None), and in BigTIFF those ``inner`` ones that it points to; return its offset."""
+    def _directory(self, directory: Directory, fields: Mapping[int, Field | None], inner: tuple[int, ...] = (), elsewhere: bool = False) -> int:
+        """Append a directory with fields changed, or removed (None), and those ``inner`` ones that it points to where they are not there; return its offset."""
         changes = dict(fields)
-        if self._big:
+        if self.big or elsewhere:
             for tag in (exif.EXIF_DIRECTORY, exif.GPS_DIRECTORY, exif.INTEROPERABILITY):
                 below = directory.directory(tag) if tag in inner and tag not in changes else None
                 if below is not None:
-                    offset = self._directory(below, self._unmoved(below), (exif.INTEROPERABILITY,) if tag == exif.EXIF_DIRECTORY else ())
-                    changes[tag] = Field(LONG8, 1, struct.pack(self._number, offset))
+                    further = (exif.INTEROPERABILITY,) if tag == exif.EXIF_DIRECTORY else ()
+                    offset = self._directory(below, self._unmoved(below, elsewhere), further, elsewhere)
+                    changes[tag] = Field(LONG8 if self.big else LONG, 1, struct.pack(self._number, offset))
                 else:
                     changes.setdefault(tag, None)
-        lines = {tag: line for tag in directory.entries.keys() - changes.keys() if (line := self._kept(directory, tag)) is not None}
+        lines = {tag: line for tag in directory.entries.keys() - changes.keys() if (line := self._kept(directory, tag, elsewhere)) is not None}
         lines |= {tag: self._placed(field) for tag, field in changes.items() if field is not None}
-        count = struct.pack(self._number if self._big else f"{directory.order}H", len(lines))
+        count = struct.pack(self._number if self.big else f"{directory.order}H", len(lines))
         table = b"".join(struct.pack(self._line, tag, *lines[tag]) for tag in sorted(lines))
         return self.append(count + table + struct.pack(self._number, 0))
 
-    def _unmoved(self, directory: Directory) -> dict[int, Field | None]:
-        """Return the tags to remove from a directory of BigTIFF: maker's notes with positions, where the block has moved."""
-        if not self._shift or exif.MAKER_NOTE not in directory.entries or exif.moves(directory):
+    def _unmoved(self, directory: Directory, elsewhere: bool) -> dict[int, Field | None]:
+        """Return the tags to remove from a directory: maker's notes with positions, where the block has moved."""
+        if not (self._shift or elsewhere) or exif.MAKER_NOTE not in directory.entries or exif.moves(directory):
             return {}
-        self._notes = (_MOVED,)
+        self.notes = (_MOVED_PAGE if elsewhere else _MOVED,)
         return {exif.MAKER_NOTE: None}
 
     def _placed(self, field: Field) -> Field:
         """Return a field as a line has it, its value appended where it is long."""
-        room = 8 if self._big else 4
+        room = 8 if self.big else 4
         return field._replace(data=field.data.ljust(room, b"\0") if len(field.data) <= room else struct.pack(self._number, self.append(field.data)))
 
-    def _kept(self, directory: Directory, tag: int) -> Field | None:
-        """Return a line of the block as it is or, in BigTIFF, wider; None where its value is outside the block."""
+    def _kept(self, directory: Directory, tag: int, elsewhere: bool) -> Field | None:
+        """Return a line of the block as it is or, in BigTIFF, wider; None where its value is outside the block. Of a block elsewhere the value is appended."""
         entry = directory.entries[tag]
-        if not self._big:
+        if elsewhere:
+            with suppress(ValueError):
+                return None if (found := directory.field(tag)) is None else self._placed(found)
+            return None
+        if not self.big:
             return entry
         size = SIZES.get(entry.kind, 0) * entry.length
         if size > 8:

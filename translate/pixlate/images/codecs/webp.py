@@ -27,6 +27,8 @@ class _Chunks:
     size: tuple[int, int] = (0, 0)
     """Width and height of the canvas."""
     frames: int = 0
+    plays: int = 0
+    """How often the animation plays; 0 for ever."""
     info: dict[str, bytes] = field(default_factory=dict)
     """Metadata under Pillow's names."""
     notes: dict[str, None] = field(default_factory=dict)
@@ -49,7 +51,7 @@ def probe(stream: BinaryIO) -> Header:
     chunks = _walked(stream)
     if not chunks.frames:
         raise ValueError("it holds no picture")
-    return decode.header(decode.Unread(chunks.size, chunks.info), tuple(chunks.notes))
+    return replace(decode.header(decode.Unread(chunks.size, chunks.info), tuple(chunks.notes)), frames=chunks.frames)
 
 
 def frames(opened: Opened) -> Iterator[Frame]:
@@ -57,10 +59,10 @@ def frames(opened: Opened) -> Iterator[Frame]:
     parsed: Parsed = opened.header.parsed
     data = opened.data()
     image = _Decoder(BytesIO(data))
-    lossless = _is_lossless(data)
+    lossless, plays = _is_lossless(data), _walked(BytesIO(data)).plays
     for index in range(image.n_frames):
         frame = decode.frame(replace(parsed, image=image), index, image.n_frames)
-        yield replace(frame, picture=replace(frame.picture, lossless=lossless))
+        yield replace(frame, picture=replace(frame.picture, lossless=lossless), plays=plays)
 
 
 def _is_lossless(data: bytes) -> bool:
@@ -90,6 +92,8 @@ def _walked(stream: BinaryIO) -> _Chunks:
         found.frames += name in _FRAMES
         if found.frames > limits.FRAMES or others > limits.SEGMENTS:
             raise OverLimit(f"expected at most {limits.FRAMES:,} frames and {limits.SEGMENTS:,} other chunks in a WebP file, got more; save it again")
+        if name == b"ANIM" and len(body := stream.read(min(length, 6))) == 6:
+            found.plays = int.from_bytes(body[4:], "little")
         if (key := _METADATA.get(name)) is not None and key not in found.info:
             size += length
             if size > limits.METADATA_BYTES:
