@@ -251,7 +251,7 @@ class Conversion(Run):
         """
         reader, format = file.format, writable(job.format, self.formats)
         name = reader.frames or "frames"
-        require_frames(format, f"a film in {reader.title}" if reader.film else f"all {name} of a {reader.title} file", self.formats)
+        require_frames(format, f"a film in {reader.title}" if reader.film else f"the {name} of this {reader.title} file", self.formats)
         part = self.journal.parts / token_hex(8)
         options, scale = self.options, self.spec.scale
         target = FrameTarget(part, options.quality, options.lossless, file.header.channels in (2, 4), path, lambda: self.journal.kept(job, version))

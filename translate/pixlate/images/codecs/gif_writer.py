@@ -11,7 +11,7 @@ from pixlate.plugin.image_format import Frame
 
 _KEEP, _CLEAR = 1, 2
 """What happens to a frame when the next one comes: it stays, or its part of the canvas becomes transparent."""
-_TRANSPARENT = 1
+_TRANSPARENT, _INTERLACED, _PALETTE = 1, 0x40, 0x80
 _SHORTEST = 2
 """Hundredths of a second below which players show a frame for a tenth."""
 _LONGEST = 65_535
@@ -74,7 +74,7 @@ class AnimatedGif(Animation):
         self.stream.write(struct.pack("<3sBHBB", b"!\xf9\4", disposal << 2 | control[3] & _TRANSPARENT, self._hundredths(waiting.duration), control[6], 0))
         image = next(block for block in blocks if block[:1] == b",")
         place = struct.pack("<4H", box.left, box.top, box.right - box.left, box.bottom - box.top)
-        self.stream.write(b"," + place + bytes((0x80 | data[10] & 7,)) + data[13:palette_end] + image[10:])
+        self.stream.write(b"," + place + bytes((_PALETTE | image[9] & _INTERLACED | data[10] & 7,)) + data[13:palette_end] + image[10:])
         self._kept = disposal == _KEEP
 
     @property
