@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, overload
 
 from PIL import Image
 
@@ -117,6 +117,12 @@ class ImageFile:
             notes = (f"the file is {self.format.title} inside, whatever its name says", *notes)
         return replace(frame.picture, notes=(*notes, *frame.picture.notes)) if notes else frame.picture
 
+    @overload
+    def frames(self, channels: int = 0) -> Generator[Frame, None, None]: ...
+
+    @overload
+    def frames(self, channels: int = 0, *, whole: bool, skip: int = 0) -> Generator[Frame | DamagedFrames, None, None]: ...
+
     def frames(self, channels: int = 0, *, whole: bool = False, skip: int = 0) -> Generator[Frame | DamagedFrames, None, None]:
         """Yield the pictures of the file in their order, each decoded when it is asked for; see :meth:`read`.
 
@@ -136,7 +142,10 @@ class ImageFile:
             with explained():
                 found = self.format.read(Opened(self._stream, self._header, self.max_pixels, channels, skip, whole))
                 for frame in [Frame(found)] if isinstance(found, Picture) else found:
-                    if not isinstance(frame, DamagedFrames):
+                    if isinstance(frame, DamagedFrames):
+                        if not whole:
+                            continue
+                    else:
                         self._checked(frame.picture if isinstance(frame, Frame) else frame)
                         index += 1
                         if index <= skip and not self.format.film:
