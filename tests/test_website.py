@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -151,6 +152,20 @@ def test_prose_of_docstrings_is_shown_as_it_is_written(docstring: str, written: 
 def test_api_is_read_without_importing_pixlate() -> None:
     code = f"import sys; sys.path.insert(0, {str(WEBSITE)!r}); import api; api.pages(); sys.exit(any(name.split('.')[0] in ('pixlate', 'torch') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], timeout=120, check=False).returncode == 0
+
+
+def test_guide_that_no_section_names_is_the_last_of_the_guides(tmp_path: Path, website: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    sections = website["make"].SECTIONS
+    fewer = sections | {"guides": ("Guides", tuple(name for name in sections["guides"][1] if name != "docs/serve"))}
+    monkeypatch.setattr(website["make"], "SECTIONS", fewer)
+    website["make"].lay_out(tmp_path / "sources")
+    listed = re.findall(r"^/(.*)$", (tmp_path / "sources" / "guides.md").read_text(), re.MULTILINE)
+    assert listed == [*fewer["guides"][1], "docs/serve"]
+
+
+def test_every_extra_for_users_is_on_the_page_of_installing() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"].keys() - {"demo", "dev", "docs"}
+    assert extras == set(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/install.md").read_text(), re.MULTILINE))
 
 
 def test_every_ready_model_is_on_the_page_of_models_with_its_licence_and_eight_pictures() -> None:

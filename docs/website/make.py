@@ -41,7 +41,7 @@ SECTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "reference": ("Reference", ("docs/cli", "docs/hooks", "api/index")),
     "project": ("Project", ("CHANGELOG", "CONTRIBUTING", "docs/architecture", "SECURITY")),
 }
-"""Sections of the site -> title and pages."""
+"""Sections of the site -> title and pages; a guide that none names comes last among the guides."""
 FRONT = ("guides", "docs/models", "reference", "benchmarks/README", "project")
 """What the head of every page links to."""
 LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s]+)(\))")
@@ -74,8 +74,10 @@ def lay_out(folder: Path) -> None:
         if page == "README.md":
             text += toctree([({"benchmarks/README": "Benchmarks", "docs/models": "Models"}.get(name, ""), name) for name in FRONT])
         _write(folder / ("index.md" if page == "README.md" else page), text)
+    named = {name for _, names in SECTIONS.values() for name in names} | set(FRONT)
+    others = [name for page in shown if page.startswith("docs/") and (name := page.removesuffix(".md")) not in named]
     for name, (title, names) in SECTIONS.items():
-        _write(folder / f"{name}.md", f"# {title}\n" + toctree([("", inner) for inner in names], hidden=False))
+        _write(folder / f"{name}.md", f"# {title}\n" + toctree([("", inner) for inner in (*names, *(others if name == "guides" else ()))], hidden=False))
     for name, text in api.pages().items():
         _write(folder / f"{name}.rst", text)
     shutil.copytree(diagrams.FOLDER, folder / "diagrams")
