@@ -82,6 +82,7 @@ class Cluster:
             Setup(task.path.name, options, task.settings, store if store.shared else None, self.share.cores, scratch, node, system=task.system),
             ray.put(contents(task.path)),
             ray.put({} if task.options.blend_with is None else contents(find(task.options.blend_with))),
+            ray.put([(find(each).name, contents(find(each))) for each in task.options.then]),
         )
         self.lanes: list[Lane] = []
         self.device = self.refused = ""

@@ -13,6 +13,7 @@ from pixlate.convert.choosing import loaded
 from pixlate.convert.conversion import Run, Sinks, Task
 from pixlate.convert.plan import settle
 from pixlate.convert.report import Result, Summary, reason_of
+from pixlate.convert.sizes import Sizes
 from pixlate.errors import PixlateError
 from pixlate.inference.models import runtimes_for
 from pixlate.places.journal import Job, Journal
@@ -49,6 +50,7 @@ def run(task: Task, options: RayOptions) -> Summary:
         held.callback(cluster.close)
         cluster.open()
         sinks = held.enter_context(task.open_sinks())
+        sinks.report.progress.work = Sizes(task.options, executors[0]).cost
         ClusterRun(task, sinks, cluster).run()
     return sinks.report.summary
 

@@ -128,9 +128,9 @@ class Results(Report):
 
 
 class Worker:
-    """Loads a model from its files by their suffixes, and those of the one it is blended with, once and converts what it is given; each is an actor of Ray, in a process of its own."""
+    """Loads a model from its files by their suffixes, those of the one it is blended with, and, with the names of their files, of those that run after it, once and converts what it is given; each is an actor of Ray, in a process of its own."""
 
-    def __init__(self, setup: Setup, model: Mapping[str, bytes], other: Mapping[str, bytes]) -> None:
+    def __init__(self, setup: Setup, model: Mapping[str, bytes], other: Mapping[str, bytes], later: Sequence[tuple[str, Mapping[str, bytes]]] = ()) -> None:
         self._setup, self._refused, self._stopping = setup, "", False
         self._conversion: Conversion | None = None
         self._host = f"the worker on {socket.gethostname()}"
@@ -139,15 +139,10 @@ class Worker:
                 raise PixlateError(f"it has Pixlate {pixlate.__version__}, and the command has {setup.version}; install the same version there")
             os.environ["PIXLATE_CORES"] = str(setup.cores)
             with tempfile.TemporaryDirectory(prefix="pixlate-", dir=setup.scratch or None) as folder:
-                path = Path(folder) / setup.model
-                for suffix, content in model.items():
-                    path.with_suffix(suffix).write_bytes(content)
-                options = setup.options
+                path = _placed(Path(folder), setup.model, model)
+                options = replace(setup.options, then=tuple(_placed(Path(folder) / f"{index}", *each) for index, each in enumerate(later)))
                 if options.blend_with is not None:
-                    beside = path.with_name(f"other {path.name}")
-                    for suffix, content in other.items():
-                        beside.with_suffix(suffix).write_bytes(content)
-                    options = replace(options, blend_with=beside)
+                    options = replace(options, blend_with=_placed(Path(folder) / "other", setup.model, other))
                 self._executors = load_executors(path, options)
         except PixlateError as error:
             self._refused = f"{self._host} cannot convert: {error}"
@@ -195,3 +190,12 @@ class Worker:
         except PixlateError as error:
             return f"{self._host} cannot read it ({error}); {todo}"
         return "" if same else f"{self._host} has another file under this path; {todo}"
+
+
+def _placed(folder: Path, name: str, contents: Mapping[str, bytes]) -> Path:
+    """Write the files of a model, by their suffixes, into a folder; return the one of that name."""
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    for suffix, content in contents.items():
+        path.with_suffix(suffix).write_bytes(content)
+    return path

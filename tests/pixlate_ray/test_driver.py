@@ -389,6 +389,17 @@ def test_workers_have_the_strength_and_the_second_file(blended: bool, tmp_path: 
     np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(answer.data))), expected)
 
 
+def test_workers_have_every_model_of_a_chain_and_the_size(tmp_path: Path, setup: Setup) -> None:
+    first, second = network(tmp_path / "a.onnx", 1), network(tmp_path / "b.onnx", 2)
+    options = ConvertOptions(then=("gone.onnx", "gone.onnx"), scale=1.5, device="cpu", strip_metadata=True)  # the driver's paths, which no other machine has
+    later = [(path.name, contents(path)) for path in (second, first)]
+    made = Worker(replace(setup, model="a.onnx", options=options), contents(first), {}, later)
+    (answer,) = made.convert([order(save(tmp_path / "a.png"), 0)])
+    assert answer.result.status == "converted", answer.result.reason
+    assert pixlate.convert(tmp_path / "a.png", tmp_path / "out", first, replace(options, then=(second, first))).converted == 1
+    assert answer.data == (tmp_path / "out/a.png").read_bytes()
+
+
 def test_workers_have_both_files_of_a_model_of_ncnn(tmp_path: Path, setup: Setup) -> None:
     pytest.importorskip("spandrel")
     model = small(tmp_path / "a model.v2.param")

@@ -46,7 +46,15 @@ def test_help_of_a_method_has_headings_and_unbroken_names(name: str) -> None:
 def test_help_of_convert_shows_everyday_options_before_those_for_memory_and_files() -> None:
     text = page("convert", "--engine", "ray")
     found = re.findall(r"╭─ ([^─]+?) ─", text)
-    assert found == ["Arguments", "Everyday", "Memory and devices", "What the model takes besides the image", "Files", "Options of --engine ray"]
+    assert found == [
+        "Arguments",
+        "Everyday",
+        "Size of the outputs, one of these",
+        "Memory and devices",
+        "What the model takes besides the image",
+        "Files",
+        "Options of --engine ray",
+    ]
     everyday, memory = text.index("Everyday"), text.index("Memory and devices")
     assert everyday < text.index("--format STR") < memory < text.index("--tile ")
     assert {f"--{item.name.replace('_', '-')}" for item in fields(ConvertOptions)} <= set(re.findall(r"--[a-z0-9-]+", text))

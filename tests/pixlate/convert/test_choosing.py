@@ -371,3 +371,16 @@ def test_what_is_left_to_the_machine_is_left_out_of_the_settings(tmp_path: Path)
     assert len({settings_digest(model, options) for options in [plain, *other]}) == 3
     assert settings_digest(model, ConvertOptions(runtime="openvino")) == settings_digest(model, other[0]), "what it computes in where nothing is named"
     assert pipeline.THREADS.name == "threads"
+
+
+def test_the_trial_is_of_the_whole_chain(install: Install, source: Path) -> None:
+    model = install()
+    summary = converted(source, model, then=(model, str(model)))
+    assert (summary.converted, summary.runtime, summary.arithmetic) == (4, "quick", "bfloat16")
+    assert "at most 1 level from float32" in summary.choice  # each of three turns the picture round, and the one before it back
+    assert converted(source, model, then=(model, model)).finished_before == 4
+
+
+def test_a_runtime_that_does_not_take_every_model_of_a_chain_is_refused_by_name(install: Install, source: Path, onnx_model: Path) -> None:
+    with pytest.raises(PixlateError, match=r"expected --runtime auto for nearest.onnx, got 'quick'"):
+        converted(source, install(), then=(onnx_model,), runtime="quick")

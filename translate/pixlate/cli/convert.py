@@ -3,6 +3,7 @@
 import json as json_format
 import math
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from inspect import Signature, signature
@@ -19,7 +20,7 @@ from pixlate.convert.choosing import Way
 from pixlate.convert.preview import DryRun
 from pixlate.convert.report import Summary
 from pixlate.errors import PixlateError
-from pixlate.inference.ready import identified
+from pixlate.inference.models import find
 from pixlate.places.local import locate
 from pixlate.plugin.engine import Engine
 from pixlate.system.memory import return_freed_memory
@@ -74,7 +75,7 @@ def convert(
     if chosen.dry_run:
         choose_engine(engine)
         return _preview(sources, out, model, chosen, json, quiet, verbose)
-    with Display(model, quiet, verbose) as display:
+    with Display(" then ".join([model, *map(str, chosen.then)]), quiet, verbose) as display:
         summary = convert_images(sources, out, model, chosen, display.watch, engine if engine_options is None else engine_options)
     if json:
         print(json_format.dumps(asdict(summary) | {"exit_code": summary.exit_code}))
@@ -105,6 +106,7 @@ def with_options(engine: Engine) -> Callable[..., int]:
 def _print_summary(summary: Summary, out: str | Path, options: ConvertOptions) -> None:
     speed = f" at {summary.converted / max(summary.seconds, 1e-9):.2f} images/s on {summary.device}" if summary.converted else ""
     speed += f" with {Way(summary.runtime, summary.arithmetic)}" if summary.converted and summary.choice else ""
+    speed += f" by {printable(summary.model)}" if summary.converted and options.then else ""
     speed += f" {printable(summary.strength)}" if summary.converted and summary.strength else ""
     others = {"finished before": summary.finished_before, "skipped": summary.skipped, "failed": summary.failed, "not reached": summary.not_reached}
     counts = [f"{summary.converted} converted{speed}", *(f"{count} {what}" for what, count in others.items() if count)]
@@ -148,10 +150,15 @@ def _print_left_out(ignored: Mapping[str, int]) -> None:
 
 def _preview(sources: list[str | Path], out: str | Path, model: str, options: ConvertOptions, json: bool, quiet: bool, verbose: bool) -> int:
     failed = count = pixels = 0
+    notes = Counter[str]()
     found = DryRun(sources, out, model, options)
     plan, spec, device = found.task.plan, found.executors[0].spec, found.executors[0].translator.device
     if verbose:
-        print(f"{model}: {printable(found.task.path)}, scale {spec.scale}, {spec.channels_in} channels, on {device}", file=sys.stderr)
+        paths = " then ".join(map(str, [found.task.path, *map(find, options.then)]))
+        print(
+            f"{' then '.join([model, *map(str, options.then)])}: {printable(paths)}, scale {spec.scale}, {spec.channels_in} channels, on {device}",
+            file=sys.stderr,
+        )
     if json:
         print('{"files": [', end="")
     for item in found.files():
@@ -160,27 +167,36 @@ def _preview(sources: list[str | Path], out: str | Path, model: str, options: Co
         elif not quiet or item.fails:
             sizes = " {}x{} -> {}x{}".format(*item.source_size, *item.output_size) if item.source_size and item.output_size else ""
             _say(f"{item.action}: {printable(item.source)} -> {printable(out_path(str(plan.store), item.output))}{sizes}")
+        notes.update(item.notes if item.is_work else ())
         count += 1
         failed += item.fails
         pixels += math.prod(item.output_size or (0,))
     seconds = None if quiet and not json else found.seconds()
     if json:
-        said = json_format.dumps({"model": identified(model), "strength": found.task.strength.strip(), "choice": found.task.choice})[1:-1]
+        said = json_format.dumps({"model": found.task.title, "strength": found.task.strength.strip(), "choice": found.task.choice})[1:-1]
         print(f'\n],\n{said},\n"left_out": {json_format.dumps(plan.ignored)},\n"seconds": {json_format.dumps(seconds)},\n"exit_code": {1 if failed else 0}}}')
     elif not quiet:
         _print_left_out(plan.ignored)
         _say_choice(found.task.choice, Way(found.task.options.runtime, found.task.options.arithmetic))
         for caution in [*found.task.strength_cautions(), *plan.cautions]:
             _say(f"note: {caution}")
+        _say_notes(notes)
         if found.unknown:
             _say(f"the size of {found.unknown} is not known before they are read; they are not in the estimate")
         if seconds is None:
             _say(f"how long it takes is not known before the first picture: {model} runs no sample")
         elif seconds:
             _say(f"about {duration(max(1, seconds))} of work on {device}, as fast as a sample has run, without reading and writing")
-        files = f"{count} file{'' if count == 1 else 's'}{printable(found.task.strength)}"
+        models = f" by {found.task.title}" if options.then else ""
+        files = f"{count} file{'' if count == 1 else 's'}{printable(models + found.task.strength)}"
         _say(f"{files}, {failed} would fail by their headers, {pixels / 1e6:.3g} million pixels of output; nothing was written")
     return 1 if failed else 0
+
+
+def _say_notes(notes: Mapping[str, int]) -> None:
+    """Print what would be noted of so many files."""
+    for note, times in notes.items():
+        _say(f"note on {times} file{'' if times == 1 else 's'}: {note.replace('the model ran', 'the model would run')}")
 
 
 def _say(line: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 _MODELS = "a ready model's name or an ONNX file after `--model`, such as `--model upscale-x4`"
 _EPOCHS = "`--epochs N` for all epochs, of which the last `--decay-epochs N` have a falling learning rate"
-_SCALE = "`--model upscale-x2` or `--model upscale-x4`: the model decides the scale"
+_SCALE = "`--scale N`, such as 2 or 1.5: what the model makes is resized, and it runs again where that is not enough"
 _FOLDERS = "the folders as they are, without an option: `pixlate convert photos/ out/ --model upscale-x4`"
 
 
@@ -46,8 +46,8 @@ TOOLS = (
                 "-c": "`--quality N`, 1 to 100",
                 "-x": "leave it out: conversion has no test-time augmentation",
                 "-v": "`--verbose`",
-                "-w": "leave it out: the output has the size that the model gives; resize it afterwards",
-                "-r": "leave it out: the output has the size that the model gives; resize it afterwards",
+                "-w": "`--width N`",
+                "-r": "`--width N`, or with `--height N` the most of both: proportions are kept",
             }
         },
     ),
@@ -66,7 +66,6 @@ TOOLS = (
                 "--model_name": _MODELS,
                 "--model_path": "`pixlate import FILE.pth model.onnx`, then `--model model.onnx`",
                 "--outscale": _SCALE,
-                "--scale": _SCALE,
                 "--upscale": _SCALE,
                 "--tile_pad": "`--tile N` alone: tiles overlap by as much as the network sees",
                 "--pre_pad": "leave it out: sides are padded by mirroring as the network needs it",
@@ -85,6 +84,17 @@ TOOLS = (
                 "--auto_resume": "`--resume RUN`",
             },
         },
+    ),
+    Tool(
+        "chaiNNer",
+        {
+            "Load Images, Load Model, Upscale Image, Save Image": "`pixlate convert photos/ out/ --model real-esrgan-x4`",
+            "Upscale Image, then Resize to a factor of 2": "`pixlate convert photos/ out/ --model real-esrgan-x4 --scale 2`",
+            "Upscale Image, then Resize to 1920 x 1080": "`pixlate convert photos/ out/ --model real-esrgan-x4 --width 1920 --height 1080`",
+            "two Upscale Image, one after another": "`pixlate convert photos/ out/ --model clean --then photo-x4`",
+            "Text Append for the name of Save Image": "`pixlate convert photos/ out/ --model photo-x4 --name '{stem}@4x{suffix}'`",
+        },
+        {},
     ),
     Tool(
         "rembg",
@@ -114,7 +124,6 @@ TOOLS = (
             "convert": {
                 "--dataroot": _FOLDERS,
                 "--results_dir": _FOLDERS,
-                "--name": _MODELS,
                 "--num_test": "`--limit N`",
                 "--load_size": "leave it out: pictures are converted at their size",
                 "--crop_size": "leave it out: pictures are converted at their size",

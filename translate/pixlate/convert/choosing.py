@@ -11,7 +11,7 @@ from pixlate.errors import PixlateError
 from pixlate.images import ImageFile
 from pixlate.images.picture import Pixels
 from pixlate.inference.executor import Executor
-from pixlate.inference.models import arithmetics_of, load_executors, runtimes_for
+from pixlate.inference.models import arithmetics_of, find, load_executors, runtimes_of_all
 from pixlate.inference.pictures import refuse_colour, to_model
 from pixlate.inference.trial import FAILURES, SIDE, part_of, referenced, tried
 from pixlate.plugin.place import GivenUp
@@ -69,7 +69,7 @@ def loaded(task: Task, trial: bool = True) -> tuple[Task, list[Executor]]:
 def _ways(task: Task) -> list[Way]:
     """Return what the options leave open, the reference first and the faster arithmetic of each runtime last; nothing where no runtime takes the file."""
     options, found = task.options, list[Way]()
-    for runtime in runtimes_for(task.path, options.device):
+    for runtime in runtimes_of_all([task.path, *map(find, options.then)], options.device):
         if options.runtime not in ("auto", runtime.name) or (options.blend_with is not None and runtime.blend is None):
             continue
         with warnings.catch_warnings():

@@ -22,10 +22,10 @@ from pixlate.images.formats import writable
 from pixlate.images.write import require_held
 from pixlate.inference.conditions import ImageConditions
 from pixlate.inference.files import digest_model, files_of_model
-from pixlate.inference.models import arithmetics_of, find, runtimes_for
+from pixlate.inference.models import arithmetics_of, find, runtimes_of_all
 from pixlate.inference.pictures import refuse_opacity_through
-from pixlate.inference.ready import identified, identified_if_any, other_versions
-from pixlate.inference.strength import NOTHING_NOTE, SAME_NOTE, described, system_used
+from pixlate.inference.ready import identified, identified_if_any, named, other_versions
+from pixlate.inference.strength import NOTHING_NOTE, SAME_NOTE, described, system_used, titled
 from pixlate.places.journal import Job, Journal, Outputs
 from pixlate.places.local import locate
 from pixlate.places.paths import require_folder
@@ -89,7 +89,7 @@ class Task:
 
     def _others(self) -> dict[str, Callable[[], str]]:
         """Return what says how to go on with what another version of a ready model, or another runtime or arithmetic, has made, by the settings that they would have."""
-        runtimes = {runtime.name: runtime for runtime in runtimes_for(self.path)}
+        runtimes = {runtime.name: runtime for runtime in runtimes_of_all([self.path, *map(find, self.options.then)])}
         ways = [(name, arithmetic) for name in runtimes for arithmetic in get_args(Arithmetic) if arithmetic != "auto"]
 
         @cache
@@ -114,6 +114,21 @@ class Task:
         """What is added to the name of the model where it is not used as it is, such as `` at strength 0.5``."""
         return described(self.options.strength, identified_if_any(self.options.blend_with))
 
+    @property
+    def later(self) -> list[str]:
+        """The models that run after the first, as reports name them."""
+        return [identified(each) for each in self.options.then]
+
+    @property
+    def title(self) -> str:
+        """The models as reports name them, such as ``clean@1 then photo-x4@1``."""
+        return titled(identified(self.model), then=self.later)
+
+    @property
+    def titled(self) -> str:
+        """The models, and what is added to their names."""
+        return titled(identified(self.model), self.options.strength, identified_if_any(self.options.blend_with), self.later)
+
     def strength_cautions(self) -> list[str]:
         """Return what the user should know of a strength that leaves nothing of the model, or of two files that are the same."""
         cautions = [NOTHING_NOTE] if self.options.output_strength == 0 else []
@@ -127,10 +142,10 @@ class Task:
             report = held.enter_context(Report(self.options.report, len(self.plan.jobs) + len(self.plan.failures), self.plan.ignored))
             report.out = str(self.plan.store)
             report.summary.strength = self.strength.strip()
-            report.summary.model = identified(self.model)
+            report.summary.model = self.title
             report.summary.runtime, report.summary.arithmetic, report.summary.choice = self.options.runtime, self.options.arithmetic, self.choice
             report.summary.cautions += self.strength_cautions()
-            sheet = Sheet(self.options.sheet, f"{identified(self.model)}{self.strength}") if self.options.sheet else None
+            sheet = Sheet(self.options.sheet, self.titled) if self.options.sheet else None
             if sheet is not None:
                 held.callback(sheet.draft.drop)
             yield Sinks(held.enter_context(Journal(self.plan.store, self.settings, self._others())), report, sheet)
@@ -145,18 +160,23 @@ def planned(sources: Sequence[str | Path], out: str | Path, model: str | Path, o
         PixlateError: No such model or source, clashing names, a report or sheet that would take the place of something.
     """
     path = find(model)
-    other = None if options.blend_with is None else find(options.blend_with)
+    others = [find(each) for each in (*([options.blend_with] if options.blend_with is not None else []), *options.then)]
     if options.mask is not None:
         require_folder(options.mask)
         options = replace(options, mask=options.mask.absolute())
     formats = installed().image_formats(films=True)
     if options.format is not None:
         options = replace(options, format=writable(options.format, formats).name)  # jpg is jpeg
-    plan = make_plan([locate(source) for source in sources], locate(out), options, formats)
-    refuse_replaced(plan, options, [*files_of_model(path), *(files_of_model(other) if other else ())])
+    plan = make_plan([locate(source) for source in sources], locate(out), options, formats, _file_name(model, options))
+    refuse_replaced(plan, options, [file for each in (path, *others) for file in files_of_model(each)])
     refuse_unwritable(plan, options)
-    system = system_used(identified(model), options.strength, identified_if_any(options.blend_with))
+    system = system_used(identified(model), options.strength, identified_if_any(options.blend_with), [identified(each) for each in options.then])
     return Task(plan, model, path, options, settings_digest(path, options), formats, watch or (lambda report: None), watch is not None, system)
+
+
+def _file_name(model: str | Path, options: ConvertOptions) -> str:
+    """Return the models as names of files have them, such as ``clean+photo-x4``."""
+    return "+".join(str(each) if named(str(each)) else Path(each).stem for each in (model, *options.then))
 
 
 def settings_digest(model: Path, options: ConvertOptions) -> str:
@@ -172,6 +192,8 @@ def settings_digest(model: Path, options: ConvertOptions) -> str:
         "way": _way(model, options),
         "strength": None if options.strength in (None, 1) and options.blend_with is None else repr(float(options.strength or 0)),
         "blend_with": None if options.blend_with is None else digest_model(find(options.blend_with)),
+        "size": options.output_size.given,
+        "then": [digest_model(find(each)) for each in options.then],
     }
     shaping |= {name: value for name, value in given.items() if value}
     return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]
@@ -179,7 +201,7 @@ def settings_digest(model: Path, options: ConvertOptions) -> str:
 
 def _way(model: Path, options: ConvertOptions) -> str:
     """Return runtime and arithmetic, as far as an output is not what the first runtime makes of the file as it is; ``auto`` of another is its float32."""
-    runtimes = runtimes_for(model)
+    runtimes = runtimes_of_all([model, *map(find, options.then)])
     first = options.runtime == "auto" or (bool(runtimes) and options.runtime == runtimes[0].name)
     arithmetic = "float32" if options.arithmetic == "auto" else options.arithmetic
     return "" if first and arithmetic == "float32" else f"{options.runtime} {arithmetic}"

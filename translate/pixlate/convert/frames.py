@@ -154,7 +154,7 @@ class Reel(Generic[T]):
         Args:
             frames: Those to convert.
             nbytes: Bytes of the first frame; of the others it is seen what they take.
-            scale: Of the model.
+            scale: Most that a side becomes longer.
 
         Raises:
             Closed: The conversion stops.

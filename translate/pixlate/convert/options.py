@@ -9,6 +9,8 @@ from typing import Any, ClassVar, Literal, Self
 from pixlate.errors import PixlateError
 from pixlate.options import check_least, check_most, check_strength, check_types, output_strength
 from pixlate.options.groups import Groups
+from pixlate.options.name_template import check_name
+from pixlate.options.output_size import OutputSize
 from pixlate.system.cores import granted_cores
 from pixlate.system.text import refuse_flattened
 
@@ -31,6 +33,20 @@ class ConvertOptions:
     """Format of the outputs: jpeg (or jpg), png, webp, tiff, bmp, avif, gif, npy, or one that a plugin writes; by default each file keeps its own."""
     quality: int = 95
     """Quality of JPEG, WebP and AVIF, 1 to 100."""
+    scale: float | None = None
+    """Size of the outputs over that of their sources, such as 2 or 1.5. What the model makes is resized, in linear light; where it makes less, it runs again, at most
+    three times."""
+    width: int | None = None
+    """Width of the outputs in pixels; with --height they fit within both, and proportions are kept."""
+    height: int | None = None
+    """Height of the outputs in pixels; with --width they fit within both."""
+    long_side: int | None = None
+    """Longer side of the outputs in pixels."""
+    megapixels: float | None = None
+    """Size of the outputs in millions of pixels."""
+    name: str = ""
+    """Template of the outputs' names, of {stem}, {suffix} (with its dot), {model} and {number} (as {number:04}, in the order of names): '{stem}@2x{suffix}' makes
+    cat@2x.jpg of cat.jpg."""
     suffix: str = ""
     """Added to each name before its suffix: _x4 makes cat_x4.jpg of cat.jpg."""
     on_exists: OnExists = "resume"
@@ -58,6 +74,9 @@ class ConvertOptions:
     blend_with: str | Path | None = None
     """Another ready model or ONNX file of the same network, to mix with --model: each weight is between those of the two files, as --strength says. Both must be of
     float32."""
+    then: tuple[str | Path, ...] = ()
+    """A further model, once for each, in their order: it takes what the one before it makes, without a file between, as in --model clean --then photo-x4.
+    --set, --mask and --seed are of --model."""
     set: tuple[str, ...] = ()
     """Value of a condition (an input of the model besides the image), as NAME=VALUE (hair=blond, style=0.5,-1); once for each condition."""
     mask: Path | None = None
@@ -91,7 +110,23 @@ class ConvertOptions:
     """Keep every pixel of the outputs, whatever the quality: webp, or png, tiff, bmp and npy, which always do. WebP files that are lossless stay so
     without it."""
     GROUPS: ClassVar[Groups] = {
-        "Everyday": ("format", "quality", "lossless", "strength", "blend_with", "alpha", "suffix", "on_exists", "exclude", "frames", "limit", "dry_run"),
+        "Everyday": (
+            "format",
+            "quality",
+            "lossless",
+            "then",
+            "strength",
+            "blend_with",
+            "alpha",
+            "name",
+            "suffix",
+            "on_exists",
+            "exclude",
+            "frames",
+            "limit",
+            "dry_run",
+        ),
+        "Size of the outputs, one of these": ("scale", "width", "height", "long_side", "megapixels"),
         "What the model takes besides the image": ("set", "mask", "seed"),
         "Memory and devices": ("device", "runtime", "arithmetic", "tile", "batch", "bucket", "threads", "max_pixels"),
         "Files": ("report", "sheet", "fail_fast", "strip_metadata"),
@@ -119,6 +154,13 @@ class ConvertOptions:
         if not all(pattern.strip("/") for pattern in self.exclude):
             raise PixlateError("expected a glob for --exclude, got an empty one; name files or folders to leave out, such as '*.gif'")
         check_most(self, bucket=LARGEST_BUCKET)
+        _ = self.output_size  # refuses what cannot be
+        if self.name:
+            check_name(self.name)
+            if self.suffix:
+                raise PixlateError(
+                    f"expected one of --name and --suffix, got both; write the suffix into the template: --name '{{stem}}{self.suffix}{{suffix}}'"
+                )
         if self.report is not None and self.report == self.sheet:
             raise PixlateError(f"expected two files for --report and --sheet, got {self.report} for both; name another one")
         if "/" in self.suffix or "\\" in self.suffix or "\0" in self.suffix:
@@ -148,6 +190,11 @@ class ConvertOptions:
     def output_strength(self) -> float:
         """How much of the model's output is in the result, from 0 to 1; the rest is its source."""
         return output_strength(self.strength, self.blend_with)
+
+    @property
+    def output_size(self) -> OutputSize:
+        """What is asked of the sizes of the outputs."""
+        return OutputSize(self.scale, self.width, self.height, self.long_side, self.megapixels)
 
     @property
     def workers(self) -> int:

@@ -1,5 +1,6 @@
 """The pipeline of a conversion: threads read, one thread for each lane of a device runs the model, threads write; all queues are bounded in bytes."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,12 +21,14 @@ from pixlate.convert.frames import Reel, Steps
 from pixlate.convert.plan import settle
 from pixlate.convert.report import Result, Summary, reason_of
 from pixlate.convert.room import by_strips, require_room
+from pixlate.convert.sizes import Sized, Sizes
 from pixlate.convert.strips import Strips
 from pixlate.errors import DeviceLost, OutOfDeviceMemory, PixlateError
 from pixlate.images import ImageFile, Picture, to_srgb, write_picture
 from pixlate.images.formats import writable
 from pixlate.images.frames import FramesFile, require_frames, require_still
 from pixlate.images.picture import Pixels
+from pixlate.images.resize import resized, resized_rows
 from pixlate.images.write import require_held, require_sides, write_strips
 from pixlate.inference.batcher import Abandoned, Batcher, Ticket
 from pixlate.inference.conditions import ImageConditions
@@ -60,6 +63,8 @@ class _Read:
     version: Version
     taken: int
     """Bytes of the reading budget."""
+    sized: Sized
+    """What becomes of it."""
     given: Pixels | None = None
     """What the model is given, where its output is blended with that."""
     opacity: Pixels | None = None
@@ -104,7 +109,10 @@ class Conversion(Run):
         options = self.options
         self.spec, self._executors = executors[0].spec, executors
         self.conditions = conditions or ImageConditions(self.spec, options.set, options.seed, options.mask, self.formats)
-        self._batcher = Batcher([{"": executor} for executor in executors], on_tile=self.report.progress.tile)
+        sizes = {id(executor): Sizes(options, executor) for executor in executors}
+        self._sizes = sizes[id(executors[0])]
+        self.report.progress.work = self._sizes.cost
+        self._batcher = Batcher([sizes[id(executor)].lane for executor in executors], on_tile=self.report.progress.tile)
         self._ahead = 2 * options.workers + 2 * len(executors) * executors[0].most_at_once
         self._events: SimpleQueue[_Event | None] = SimpleQueue()
         self._reading_budget, self._writing_budget = ByteBudget(BUDGET), ByteBudget(BUDGET)
@@ -186,8 +194,9 @@ class Conversion(Run):
             with job.place.fetched(lambda: self._stopping) as path, ImageFile(path, max_pixels=self.options.max_pixels, formats=self.formats) as file:
                 whole = self._whole(file.format, job)
                 if file.format.probe is not None:  # what cannot be written is not even decoded
-                    require_sides(format, (file.size[0] * self.spec.scale, file.size[1] * self.spec.scale))
-                    require_room(format, self._executors[0], self.options, file.header, whole=whole)
+                    sized = self._sizes.of(*file.size)
+                    require_sides(format, sized.size)
+                    require_room(format, sized, self.options, file.header, whole=whole)
                 first = None
                 if not (whole and file.format.film):
                     taken = self._reading_budget.take(2 * file.nbytes)
@@ -202,9 +211,9 @@ class Conversion(Run):
                 del first
             require_still(format)
             height, width = picture.pixels.shape[:2]
-            self.report.progress.size(job.source, height * width)
+            self.report.progress.size(job.source, self._sizes.cost(width, height))
             read, ticket = self._ticket(job, version, picture, taken, self.sheet is not None, self._translated)
-            if by_strips(format, self._executors[0], self.options, (width, height)):
+            if by_strips(format, read.sized.executor, self.options, (width, height)):
                 strips = Strips()
                 ticket = replace(ticket, done=partial(self._strips_translated, read, strips), strip=partial(self._strip_translated, read, strips))
         except _Failed as failed:
@@ -222,16 +231,16 @@ class Conversion(Run):
         """Return a picture with what the model is given of it; ``shown``: its pixels are needed for a sheet."""
         refuse_colour(picture, self.spec)
         height, width, channels = picture.pixels.shape
-        scale, written = self.spec.scale, channels_made(channels, self.spec)
-        require_held(writable(job.format, self.formats), written, "uint8", (width * scale, height * scale), self.formats)
+        sized = self._sizes.of(width, height)
+        require_held(writable(job.format, self.formats), channels_made(channels, sized.executor.spec), "uint8", sized.size, self.formats)
         conditions = self.conditions.arrays(job.pair, height, width)
         pixels = to_model(picture, self.spec)
         given = pixels if self.options.output_strength < 1 else None
-        read = _Read(job, picture if shown else without_pixels(picture), version, taken, given)
-        ticket = Ticket(pixels, partial(done, read), conditions, wanted=lambda: not self._stopping)
+        read = _Read(job, picture if shown else without_pixels(picture), version, taken, sized, given)
+        ticket = Ticket(pixels, partial(done, read), conditions, sized.lane, lambda: not self._stopping, cost=sized.cost)
         opacity = opacity_to_model(picture, self.spec) if self.options.alpha == "model" else None
         if opacity is not None:
-            ticket = Ticket(opacity, partial(self._opacity_translated, read, opacity, ticket, done), conditions, wanted=lambda: not self._stopping)
+            ticket = replace(ticket, pixels=opacity, done=partial(self._opacity_translated, read, opacity, ticket, done))
         return read, ticket
 
     def _opacity_translated(self, read: _Read, given: Pixels, ticket: Ticket, done: _Done, output: Pixels | Exception) -> None:
@@ -253,7 +262,7 @@ class Conversion(Run):
         name = reader.frames or "frames"
         require_frames(format, f"a film in {reader.title}" if reader.film else f"the {name} of this {reader.title} file", self.formats)
         part = self.journal.parts / token_hex(8)
-        options, scale = self.options, self.spec.scale
+        options = self.options
         target = FrameTarget(part, options.quality, options.lossless, file.header.channels in (2, 4), path, lambda: self.journal.kept(job, version))
         try:
             if self._full:
@@ -263,8 +272,9 @@ class Conversion(Run):
             reel = Reel(steps, output, name, partial(self.report.progress.frame, job.source))
             try:
                 width, height = file.size
-                self.report.progress.size(job.source, width * height * max(1, count - output.done))
-                reel.run(file.frames(self.spec.channels_in, whole=True, skip=output.done), file.nbytes, scale)
+                sized = self._sizes.of(width, height)
+                self.report.progress.size(job.source, self._sizes.cost(width, height) * max(1, count - output.done))
+                reel.run(file.frames(self.spec.channels_in, whole=True, skip=output.done), file.nbytes, sized.enlarged)
                 notes = output.finish()
             except BaseException:
                 output.abandon()
@@ -279,10 +289,9 @@ class Conversion(Run):
                 part.unlink()
             return self._failed(job, error)
         self.report.progress.translated(job.source)
-        sizes = (width, height), (width * scale, height * scale)
-        notes = (*job.notes, *reel.notes, *self._executors[0].notes(height, width), *notes)
-        arithmetic = self._executors[0].arithmetic(np.dtype(f"uint{8 * min(2, file.header.itemsize)}"))
-        return Result(job.source, job.name, "converted", "", notes, *sizes, arithmetic, reel.count)
+        notes = (*job.notes, *sized.notes, *reel.notes, *sized.executor.notes(height, width), *notes)
+        arithmetic = sized.executor.arithmetic(np.dtype(f"uint{8 * min(2, file.header.itemsize)}"))
+        return Result(job.source, job.name, "converted", "", notes, (width, height), sized.size, arithmetic, reel.count)
 
     def _frame(self, job: Job, version: Version, number: int, picture: Picture, done: Callable[[_Read, Pixels | Exception], None]) -> None:
         """Send a frame to the model."""
@@ -294,7 +303,7 @@ class Conversion(Run):
         if isinstance(output, Exception):
             event = self._failure(read.job, output)
             raise _Failed(event if event.result is None else replace(event, result=replace(event.result, reason=f"frame {number + 1}: {event.result.reason}")))
-        picture = self._picture(read, output)
+        picture = resized(self._picture(read, output), read.sized.size)
         if self.sheet is not None and number == 0:
             self.sheet.add(read.job.name, read.picture, picture)
         return picture
@@ -302,7 +311,7 @@ class Conversion(Run):
     def _strip_translated(self, read: _Read, strips: Strips, strip: Pixels) -> None:
         """Hand the next rows of an output to the thread that writes it, in a translating thread; it waits until those before are written."""
         if not strips.begun:  # only now, so that no thread that writes waits for a picture that has not begun
-            more = 0 if read.given is None else read.given.nbytes
+            more = (0 if read.given is None else read.given.nbytes) + (strip.nbytes if read.sized.resized else 0)
             self._writers.submit(self._write, read, strips, self._writing_budget.take(3 * strip.nbytes + more))
         if not strips.put(strip):
             raise Abandoned
@@ -324,7 +333,9 @@ class Conversion(Run):
         try:
             if not isinstance(output, Exception):
                 self.report.progress.translated(read.job.source)
-                taken = self._writing_budget.take(2 * output.nbytes + (0 if read.given is None else output.nbytes + read.given.nbytes))
+                more = 0 if read.given is None else output.nbytes + read.given.nbytes
+                more += 2 * math.prod(read.sized.size) * output.shape[2] * output.itemsize if read.sized.resized else 0
+                taken = self._writing_budget.take(2 * output.nbytes + more)
                 self._writers.submit(self._write, read, output, taken)
                 return
             event = self._failure(read.job, output)
@@ -358,17 +369,17 @@ class Conversion(Run):
             if isinstance(output, Strips):
                 pictures = self._pictures(read, output)
                 picture = next(pictures)
-                notes = write_strips(chain([picture], pictures), height * self.spec.scale, part, job.format, quality=quality, formats=formats)
+                notes = write_strips(chain([picture], pictures), read.sized.size[1], part, job.format, quality=quality, formats=formats)
             else:
-                picture = self._picture(read, output)
+                picture = resized(self._picture(read, output), read.sized.size)
                 notes = write_picture(picture, part, job.format, quality=quality, lossless=self.options.lossless, formats=formats)
                 if self.sheet is not None:
                     self.sheet.add(job.name, read.picture, picture)
             self.journal.finish(job, part, read.version)
-            notes = (*job.notes, *picture.notes, *self._executors[0].notes(height, width), *notes)
-            sizes = (width, height), (width * self.spec.scale, height * self.spec.scale)
-            arithmetic = self._executors[0].arithmetic(picture.pixels.dtype)
-            event = _Event(result=Result(job.source, job.name, "converted", "", notes, *sizes, arithmetic))
+            executor = read.sized.executor
+            notes = (*job.notes, *read.sized.notes, *picture.notes, *executor.notes(height, width), *notes)
+            arithmetic = executor.arithmetic(picture.pixels.dtype)
+            event = _Event(result=Result(job.source, job.name, "converted", "", notes, (width, height), read.sized.size, arithmetic))
         except Closed:
             pass
         except BaseException as error:  # noqa: BLE001 - one bad file, or a bug in an encoder, must not stop the others, nor leave them waiting
@@ -382,8 +393,13 @@ class Conversion(Run):
         self._events.put(event)
 
     def _pictures(self, read: _Read, strips: Strips) -> Iterator[Picture]:
-        """Yield an output strip by strip, in pieces that are small beside the strips."""
-        scale, top = self.spec.scale, 0
+        """Yield an output at its size, some rows at a time."""
+        pictures = self._made(read, strips)
+        return resized_rows(pictures, read.sized.made[1], read.sized.size) if read.sized.resized else pictures
+
+    def _made(self, read: _Read, strips: Strips) -> Iterator[Picture]:
+        """Yield what the model makes strip by strip, in pieces that are small beside the strips."""
+        scale, top = read.sized.executor.spec.scale, 0
         for strip in strips:
             for start in range(0, len(strip), PIECE * scale):
                 piece = strip[start : start + PIECE * scale]
@@ -396,10 +412,11 @@ class Conversion(Run):
         strength = self.options.output_strength
         if read.given is not None:
             output = blend(output, read.given, strength, top)
-        picture = from_model(output, read.picture, self.spec, read.opacity, top)
+        spec = read.sized.executor.spec
+        picture = from_model(output, read.picture, spec, read.opacity, top)
         if self.options.strip_metadata:
             return to_srgb(picture)
-        return with_origin(picture, self.spec, strength, self.system) if top == 0 else picture
+        return with_origin(picture, spec, strength, self.system) if top == 0 else picture
 
 
 @dataclass(frozen=True)

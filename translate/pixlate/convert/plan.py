@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pixlate.convert.options import ConvertOptions, OnExists
 from pixlate.convert.report import Result
@@ -16,6 +16,7 @@ from pixlate.images.formats import writable
 from pixlate.images.frames import require_frames, require_still
 from pixlate.images.unsupported import FILMS
 from pixlate.images.write import require_lossless
+from pixlate.options.name_template import formatted
 from pixlate.places.journal import Job, Outputs, ReadOnlyJournal
 from pixlate.places.local import HOME, LocalStore
 from pixlate.places.paths import identity, is_excluded, unwritable
@@ -24,6 +25,8 @@ from pixlate.plugin.place import Found, Place, Store, Version
 from pixlate.system.extras import install
 from pixlate.system.folder import refuse_link
 
+LONGEST_NAME = 255
+"""Bytes of a name that file systems hold."""
 EXCLUDED = "by --exclude"
 LIMITED = "by --limit"
 _NO_FILMS = f"films were left out, since the package that reads and writes them is missing; run: {install('video')}"
@@ -44,8 +47,8 @@ class Plan:
     """What the user should know of the whole conversion."""
 
 
-def make_plan(sources: Sequence[Place], out: Place, options: ConvertOptions, known: Mapping[str, ImageFormat]) -> Plan:
-    """Plan the conversion of files, folders or globs into a folder (or of one file into one file).
+def make_plan(sources: Sequence[Place], out: Place, options: ConvertOptions, known: Mapping[str, ImageFormat], model: str = "") -> Plan:
+    """Plan the conversion of files, folders or globs into a folder (or of one file into one file); ``model`` is what names of outputs call it.
 
     Raises:
         PixlateError: Nothing to convert, a source that is the output, two images that would give one output, or a format that is not there.
@@ -70,9 +73,9 @@ def make_plan(sources: Sequence[Place], out: Place, options: ConvertOptions, kno
     else:
         for source in sources:
             for found in source.files(plan.store, plan.failures):
-                _add(plan, found, options, known)
+                _add(plan, found, options, known, model)
     _leave_out(plan, options, sources)
-    _refuse_clashes(plan)
+    _refuse_clashes(plan, options.name)
     _refuse_own_images(plan)
     if options.lossless:
         for name in sorted({job.format for job in plan.jobs}):
@@ -116,8 +119,8 @@ def _plan_single(source: Place, out: Place, options: ConvertOptions, format: Ima
         _require_fitting(source, given, format, options, known)
     if options.format not in (None, kind):
         raise PixlateError(f"the name {out} says {kind}, but --format says {options.format}; leave out --format or change the name")
-    if options.suffix:
-        raise PixlateError(f"--suffix is added to the names in an output folder, but {out} is named in full; leave it out")
+    if option := "--suffix" if options.suffix else "--name" if options.name else "":
+        raise PixlateError(f"{option} {'is added to' if options.suffix else 'makes'} the names in an output folder, but {out} is named in full; leave it out")
     plan = Plan(out.parent.store())
     plan.jobs = [Job(found.file, out.pure.name, kind, (), found.relative.as_posix()) for found in source.files(plan.store, plan.failures)]
     return plan
@@ -131,7 +134,7 @@ def _require_fitting(source: object, given: ImageFormat, wanted: ImageFormat, op
         require_still(wanted)
 
 
-def _add(plan: Plan, found: Found, options: ConvertOptions, known: Mapping[str, ImageFormat]) -> None:
+def _add(plan: Plan, found: Found, options: ConvertOptions, known: Mapping[str, ImageFormat], model: str) -> None:
     relative = found.relative
     ending = relative.suffix.lower()
     if is_excluded(relative.parts, options.exclude):
@@ -150,7 +153,12 @@ def _add(plan: Plan, found: Found, options: ConvertOptions, known: Mapping[str, 
     except Unsupported as error:
         plan.failures.append((str(found.file), str(error)))
         return
-    named = relative if suffix == relative.suffix and not options.suffix else relative.with_name(relative.stem + options.suffix + suffix)
+    if options.name:
+        named = relative.with_name(_by_template(options.name, relative, suffix, model, len(plan.jobs) + 1))
+        if known.get(named.suffix.lower()) != writable(kind, known):
+            raise PixlateError(f"expected --name to end as the format of the output of {found.file} ({suffix}), got {named.name}; end it with {{suffix}}")
+    else:
+        named = relative if suffix == relative.suffix and not options.suffix else relative.with_name(relative.stem + options.suffix + suffix)
     try:
         name = plan.store.name_of(named)
     except PixlateError as error:
@@ -186,6 +194,14 @@ def _form(found: Found, options: ConvertOptions, known: Mapping[str, ImageFormat
     return other.name, other.suffixes[0], _only_read(ending, other.title)
 
 
+def _by_template(template: str, relative: PurePath, suffix: str, model: str, number: int) -> str:
+    """Return the name of an output; refuse one that is too long to be written."""
+    name = formatted(template, relative.stem, suffix, model, number)
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        raise PixlateError(f"expected names of at most {LONGEST_NAME} bytes of --name, got {name!r}; shorten the template")
+    return name
+
+
 @cache
 def _only_read(ending: str, title: str) -> tuple[str, ...]:
     """Return the notes on images that cannot be written as they are, once for all of them."""
@@ -207,7 +223,7 @@ def _leave_out(plan: Plan, options: ConvertOptions, sources: Sequence[Place]) ->
         del plan.jobs[options.limit :]
 
 
-def _refuse_clashes(plan: Plan) -> None:
+def _refuse_clashes(plan: Plan, template: str) -> None:
     """Refuse two images with one output, and an output whose name is that of a folder of outputs.
 
     Both are neighbours where the names are sorted by their parts: a folder comes right after a file of its name.
@@ -221,7 +237,8 @@ def _refuse_clashes(plan: Plan) -> None:
     for first, second in pairwise(sorted(plan.jobs, key=key)):
         if key(first) == key(second):
             alike = ", which is case-insensitive there" if folds else ""
-            raise PixlateError(f"{first.source} and {second.source} would both give {second.name}{alike}; rename one, or convert them into two folders")
+            todo = "use {stem} or {number} in --name" if template else "rename one, or convert them into two folders"
+            raise PixlateError(f"{first.source} and {second.source} would both give {second.name}{alike}; {todo}")
         if key(second).startswith(f"{key(first)}\0"):
             raise PixlateError(f"{first.source} would give a file, and {second.source} a folder of the same name {first.name}; rename one, or use --suffix")
 

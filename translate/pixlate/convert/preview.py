@@ -1,5 +1,6 @@
 """Reports what a conversion would do and how long it may take, and writes nothing."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pixlate.convert.conversion import planned
 from pixlate.convert.frames import wants_all
 from pixlate.convert.options import ConvertOptions
 from pixlate.convert.room import require_room
+from pixlate.convert.sizes import Sizes
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile
 from pixlate.images.formats import writable
@@ -38,6 +40,8 @@ class Preview:
     output_size: tuple[int, int] | None = None
     frames: int = 1
     """Pictures of it that would be converted; of a film, about how many."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of its size."""
 
     @property
     def fails(self) -> bool:
@@ -61,7 +65,9 @@ class DryRun:
         task, self.executors = loaded(planned(sources, out, model, options))
         self.task, _ = task.fitted(self.executors[0].spec)
         self._records = ReadOnlyJournal(self.task.plan.store, self.task.settings)
-        self._work = 0
+        self._sizes = Sizes(self.task.options, self.executors[0])
+        self._work = Counter[str]()
+        """Pixels that go through the model, by how often it runs."""
         self.unknown = 0
         """How many images to convert have a size that is not known without decoding or downloading them."""
 
@@ -75,33 +81,38 @@ class DryRun:
             except PixlateError as error:
                 found = Preview(job.source, job.name, f"fail: {error}")
             if found.is_work and found.source_size:
-                self._work += found.frames * self.executors[0].work(*reversed(found.source_size))
+                sized = self._sizes.of(*found.source_size)
+                self._work[sized.lane] += found.frames * sized.executor.work(*reversed(found.source_size))
             self.unknown += found.is_work and not found.source_size
             yield found
 
     def seconds(self) -> float | None:
         """Return about how long the model takes for the images that :meth:`files` has yielded, by running a sample; None where no sample runs."""
-        if not self._work:
-            return 0.0
-        speed = measured_speed(self.executors[0])
-        return None if speed is None else self._work / speed / len(set(map(id, self.executors)))
+        seconds = 0.0
+        for name, work in self._work.items():
+            speed = measured_speed(self._sizes.lane[name])
+            if speed is None:
+                return None
+            seconds += work / speed
+        return seconds / len(set(map(id, self.executors)))
 
     def _previewed(self, job: Job) -> Preview:
         task, spec = self.task, self.executors[0].spec
-        version, path, size, frames = job.place.version(), job.place.local, None, 1
+        version, path, sized, frames = job.place.version(), job.place.local, None, 1
         format = writable(job.format, task.formats)
         if path is not None:
             with ImageFile(path, max_pixels=task.options.max_pixels, formats=task.formats) as file:
                 if file.format.probe is not None:
-                    size, whole = file.size, wants_all(file.format, format, task.options)
-                    require_room(format, self.executors[0], task.options, file.header, whole=whole)
+                    size, sized, whole = file.size, self._sizes.of(*file.size), wants_all(file.format, format, task.options)
+                    require_room(format, sized, task.options, file.header, whole=whole)
                     frames = _frames(file) if whole else 1
                     if frames > 1:
                         require_frames(format, "all of its pictures", task.formats)
-        output = (size[0] * spec.scale, size[1] * spec.scale) if size else None
-        if output is not None:
-            require_held(format, spec.channels_out, "uint8", output, task.formats)
-        return Preview(job.source, job.name, _ACTIONS[task.options.on_exists][self._records.state(job, version)], size, output, frames)
+        action = _ACTIONS[task.options.on_exists][self._records.state(job, version)]
+        if sized is None:
+            return Preview(job.source, job.name, action)
+        require_held(format, spec.channels_out, "uint8", sized.size, task.formats)
+        return Preview(job.source, job.name, action, size, sized.size, frames, sized.notes)
 
 
 def _frames(file: ImageFile) -> int:

@@ -1,6 +1,9 @@
 """Whether an output is written while it is translated, strip by strip, and whether one that must be whole has room in memory."""
 
+import math
+
 from pixlate.convert.options import ConvertOptions
+from pixlate.convert.sizes import Sized
 from pixlate.errors import PixlateError
 from pixlate.inference.executor import Executor
 from pixlate.plugin.image_format import Header, ImageFormat
@@ -18,16 +21,15 @@ def by_strips(format: ImageFormat, executor: Executor, options: ConvertOptions, 
     return format.write_rows is not None and options.sheet is None and options.alpha != "model" and executor.cuts(size[1], size[0])
 
 
-def require_room(format: ImageFormat, executor: Executor, options: ConvertOptions, header: Header, whole: bool = False) -> None:
+def require_room(format: ImageFormat, sized: Sized, options: ConvertOptions, header: Header, whole: bool = False) -> None:
     """Refuse a picture whose output must be in memory whole, beside the picture itself, where the memory of this machine or container does not hold them.
 
     ``whole``: it is one of several, which are never written strip by strip.
     """
-    size, spec, memory = (header.width, header.height), executor.spec, granted_memory()
-    pixels = header.width * header.height
-    made = pixels * spec.scale**2 * ((spec.channels_out + (header.channels in (2, 4))) * header.itemsize + _ENCODER)
-    needed = made + pixels * header.channels * header.itemsize
-    if not memory or needed <= memory or (not whole and by_strips(format, executor, options, size)):
+    memory, made, written = granted_memory(), math.prod(sized.made), math.prod(sized.size)
+    samples = (sized.executor.spec.channels_out + (header.channels in (2, 4))) * header.itemsize
+    needed = (made + (written if sized.resized else 0)) * samples + written * _ENCODER + header.width * header.height * header.channels * header.itemsize
+    if not memory or needed <= memory or (not whole and by_strips(format, sized.executor, options, (header.width, header.height))):
         return
     if whole:
         reason, advice = "the pictures of one file are written whole", "use --frames first"
@@ -36,6 +38,6 @@ def require_room(format: ImageFormat, executor: Executor, options: ConvertOption
     else:
         reason, advice = "it is not cut into tiles, or a sheet or --alpha model need it whole", "leave out --tile off, --sheet and --alpha model"
     raise PixlateError(
-        f"expected an output that fits into the {memory / 1e9:.3g} GB of memory here, but one of {size[0] * spec.scale} x {size[1] * spec.scale} pixels takes about "
+        f"expected an output that fits into the {memory / 1e9:.3g} GB of memory here, but one of {sized.size[0]} x {sized.size[1]} pixels takes about "
         f"{needed / 1e9:.3g} GB, since {reason}; {advice}"
     )

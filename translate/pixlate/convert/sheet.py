@@ -1,5 +1,6 @@
 """A before/after sheet of the first results, to judge a conversion by eye."""
 
+import math
 from pathlib import Path
 from threading import Lock
 
@@ -22,8 +23,8 @@ Row = tuple[Image.Image, Image.Image, str]
 class Sheet:
     """Collects rows of source and output, and draws them.
 
-    Enlarged outputs are shown by their middle, pixel for pixel, beside the same part of the source enlarged bicubically; outputs of the
-    source's size are shown whole. The name of the model is shown above them.
+    Enlarged outputs are shown by their middle, pixel for pixel, beside the same part of the source enlarged bicubically; others are
+    shown whole. The name of the model is shown above them.
     """
 
     def __init__(self, path: Path, model: str) -> None:
@@ -37,17 +38,22 @@ class Sheet:
         if len(self.rows) >= ROWS:
             return
         height, width = source.pixels.shape[:2]
-        scale = output.pixels.shape[1] // width
-        label = f"{printable(name)}: source {width}x{height}{', bicubic' if scale > 1 else ''}"
-        if scale > 1:
-            top, left = ((side - min(side, CELL // scale)) // 2 for side in (height, width))
-            bottom, right = top + min(height, CELL // scale), left + min(width, CELL // scale)
-            after = _rgb(output.pixels[top * scale : bottom * scale, left * scale : right * scale])
-            before = _rgb(source.pixels[top:bottom, left:right]).resize(after.size, Image.Resampling.BICUBIC)
+        high, wide = output.pixels.shape[:2]
+        enlarged = wide > width or high > height
+        label = f"{printable(name)}: source {width}x{height}{', bicubic' if enlarged else ''}"
+        if enlarged:
+            top, left = ((side - min(side, CELL)) // 2 for side in (high, wide))
+            after = _rgb(output.pixels[top : top + CELL, left : left + CELL])
+            shown = [(start * side / made, min((start + CELL) * side / made, side)) for start, side, made in ((top, height, high), (left, width, wide))]
+            rows, columns = (slice(math.floor(start), math.ceil(stop)) for start, stop in shown)
+            (upper, lower), (begin, end) = ((start - part.start, stop - part.start) for (start, stop), part in zip(shown, (rows, columns), strict=True))
+            before = _rgb(source.pixels[rows, columns]).resize(after.size, Image.Resampling.BICUBIC, (begin, upper, end, lower))
         else:
             before, after = _rgb(source.pixels), _rgb(output.pixels)
             for image in (before, after):
                 image.thumbnail((CELL, CELL))
+            if before.size != after.size:  # of an output that is smaller than its source, and than the sheet
+                before = before.resize(after.size, Image.Resampling.BICUBIC)
         self.keep(name, (before, after, label))
 
     def keep(self, name: str, row: Row) -> None:

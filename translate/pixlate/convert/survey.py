@@ -39,7 +39,7 @@ def sizes_read_ahead(
                         header = file.header if file.format.probe is not None else None
                         count = header.frames if header is not None and whole(file.format, job) else 1
                     if header is not None and count:
-                        progress.size(job.source, header.width * header.height * count)
+                        progress.size(job.source, progress.work(header.width, header.height) * count)
 
     thread = Thread(target=survey, name="sizes", daemon=True)
     thread.start()

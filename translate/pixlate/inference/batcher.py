@@ -47,6 +47,8 @@ class Ticket:
     """Whether somebody still waits for it; asked before each run of the model."""
     strip: "Callable[[Pixels], None] | None" = None
     """Called with the next rows of the output as soon as they are finished, in the thread that runs the model; what it raises ends the translation."""
+    cost: int = 1
+    """What each of its source pixels counts for ``on_tile`` of the batcher; one for all pictures of a model."""
     arrived: float = field(default_factory=time.monotonic)
 
 
@@ -172,7 +174,7 @@ class Batcher:
                 self._lend(lane, turn)
 
         def record(pixels: int) -> None:
-            self._on_tile(pixels)
+            self._on_tile(pixels * tickets[0].cost)
             if speed is not None:
                 speed.record(pixels * overlap, turn.since_last(time.monotonic()))
 

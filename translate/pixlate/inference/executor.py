@@ -1,14 +1,16 @@
 """Runs a translator on images of any size: whole, in batches or in tiles, and in smaller ones when memory runs out."""
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.images.picture import Pixels
+from pixlate.inference.chain import Chain
 from pixlate.inference.conditions import NONE, Arrays, stacked
 from pixlate.inference.sizes import Samples, fill, least_tile, pad, round_up, spans
 from pixlate.inference.statistics import MOST_MEASURED, measured_pixels, measures, shared
@@ -23,6 +25,8 @@ AUTO_BUCKET = {"cpu": 1, "gpu": 64}
 """Sides are padded to a multiple of this, where the user names none: each new shape costs a GPU a search for its fastest kernels and a batch of its own."""
 MOST_IMAGES = 64
 """Most images of an automatic batch."""
+Tiled = Literal["auto", "off"] | int
+Batched = Literal["auto"] | int
 OnTile = Callable[[int], None]
 """Called after each tile, or image without tiles, with the number of source pixels done; what it raises ends the translation. The numbers add up to the
 pixels of the images: where memory has run out and an image begins again in smaller tiles, it is called with what was done of it, below zero."""
@@ -49,11 +53,12 @@ class Executor:
     def __init__(
         self,
         translator: Translator,
-        tile: Literal["auto", "off"] | int,
-        batch: Literal["auto"] | int,
-        bucket: Literal["auto", "off"] | int = "off",
+        tile: Tiled,
+        batch: Batched,
+        bucket: Tiled = "off",
     ) -> None:
         self.translator = translator
+        self.asked = tile, batch, bucket
         self.spec = translator.spec
         kind = "cpu" if translator.device == "cpu" else "gpu"
         self._masks = {each.name for each in self.spec.conditions if each.kind == "mask"}
@@ -79,6 +84,12 @@ class Executor:
                 f"expected --tile of at least {self._least} pixels, since this model looks {self.spec.halo} pixels around, got {tile}; choose a larger one"
             )
         self._tile: int | None = None if tile == "off" else max(AUTO_TILE[kind], self._least) if tile == "auto" else tile
+
+    def running(self, translator: Translator) -> Self:
+        """Return an executor of the same sizes for another translator of the same spec."""
+        found = copy.copy(self)
+        found.translator = translator
+        return found
 
     @property
     def most_at_once(self) -> int:
@@ -115,7 +126,8 @@ class Executor:
     def _most_measured(self) -> int:
         """Pixels of the largest copy of an image whose statistics are measured, at least that of a tile."""
         assert self._tile is not None
-        return max(self._tile**2, MOST_MEASURED)
+        most = max(self._tile**2, MOST_MEASURED)
+        return most // self.translator.measured_scale**2 if isinstance(self.translator, Chain) else most
 
     def terminate(self) -> None:
         """End what runs, where the runtime can; its outputs are lost."""
@@ -296,16 +308,14 @@ class Executor:
         height, width = image.shape[:2]
         tile = self._tile_of(height, width)
         assert tile is not None
-        tiles = Tiles(height, width, tile, self.spec)
+        tiles = Tiles(height, width, tile, self.spec, padded=not isinstance(self.translator, Chain))
         canvas = Canvas(tiles, height, width, self.spec, image.dtype)
         translator = self.translator
         if self._measures:
             translator = shared(translator, image[: size[0], : size[1]], self._most_measured, conditions, before_each)
         step, counted = self.batch_size(*tile), _Counted(on_tile)
-        places = list(tiles.places())
         top = 0
-        for first in range(0, len(places), step):
-            chosen = places[first : first + step]
+        for chosen in tiles.batches(step):
             stack = np.stack([tiles.cut(image, place) for place in chosen])
             given = [{name: tiles.cut(value, place) if name in self._masks else value for name, value in conditions.items()} for place in chosen]
             try:

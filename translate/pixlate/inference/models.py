@@ -2,10 +2,12 @@
 
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixlate.errors import OutOfDeviceMemory, PixlateError
+from pixlate.inference.chaining import chained
 from pixlate.inference.executor import Executor
 from pixlate.inference.ready import file_of, named, unknown
 from pixlate.inference.strength import blended, require_blendable
@@ -77,6 +79,12 @@ def runtimes_for(path: Path, device: str = "auto") -> list[Runtime]:
         for runtime in installed().offered(Runtime).values()
         if path.suffix.lower() in runtime.suffixes and (kind == "auto" or not runtime.devices or kind in runtime.devices)
     ]
+
+
+def runtimes_of_all(paths: Sequence[Path], device: str = "auto") -> list[Runtime]:
+    """Return the runtimes that take all files, and know a device of that kind."""
+    first, *others = (runtimes_for(path, device) for path in paths)
+    return [runtime for runtime in first if all(runtime in other for other in others)]
 
 
 def arithmetics_of(runtime: Runtime) -> tuple[str, ...]:
@@ -169,10 +177,23 @@ def load_executors(model: str | Path, options: "ConvertOptions") -> list[Executo
     """Load a model once for each device; a GPU is listed twice, so that a batch is copied while the one before it is computed."""
     executors = []
     for device in split_devices(options.device):
-        translator = load_for_pictures(model, device, options.blend_with, options.strength, options.runtime, options.arithmetic)
-        executor = Executor(translator, options.tile, options.batch, options.bucket)
-        executors += [executor] * (1 if translator.device == "cpu" else 2)
+        executor = _load_executor(model, device, options)
+        executors += [executor] * (1 if executor.translator.device == "cpu" else 2)
     return executors
+
+
+def _load_executor(model: str | Path, device: str, options: "ConvertOptions") -> Executor:
+    """Load a model, and those that run after it, on one device."""
+    way = options.runtime, options.arithmetic
+    if not options.then:
+        return Executor(load_for_pictures(model, device, options.blend_with, options.strength, *way), options.tile, options.batch, options.bucket)
+    weights = None if options.blend_with is None else options.strength
+    first = load_for_pictures(model, device, options.blend_with, weights, *way)
+    later = [load_for_pictures(each, device, None, None, *way) for each in options.then]
+    executor = chained([first, *later], [str(model), *map(str, options.then)], options.tile, options.batch, options.bucket)
+    if options.output_strength < 1:
+        require_blendable(executor.spec)
+    return executor
 
 
 def split_devices(device: str) -> list[str]:

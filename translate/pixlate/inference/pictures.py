@@ -7,6 +7,7 @@ import numpy as np
 from pixlate.errors import PixlateError
 from pixlate.images import Picture, add_origin
 from pixlate.images.picture import Pixels, luma, on_white, rounded
+from pixlate.inference.chain import stages_of
 from pixlate.inference.strength import enlarged
 from pixlate.inference.transparency import with_hidden_filled
 from pixlate.plugin.spec import ModelSpec
@@ -37,7 +38,18 @@ def refuse_colour(picture: Picture, spec: ModelSpec) -> None:
 
 def channels_made(channels: int, spec: ModelSpec) -> int:
     """Return the number of channels of a translated picture: grey stays grey where an RGB model enlarges it or says that it keeps grey."""
-    return 1 if channels == 1 and (spec.scale > 1 or spec.keeps_grey) and spec.channels_out == 3 else spec.channels_out
+    for stage in stages_of(spec):
+        channels = 1 if channels == 1 and (stage.scale > 1 or stage.keeps_grey) and stage.channels_out == 3 else stage.channels_out
+    return channels
+
+
+def _turned_grey(channels: int, spec: ModelSpec) -> bool:
+    """Return whether a picture of so many channels has colours that a model of grey pictures takes as their luma."""
+    for stage in stages_of(spec):
+        if (channels, stage.channels_in) == (3, 1):
+            return True
+        channels = channels_made(channels, stage)
+    return False
 
 
 def opacity_to_model(picture: Picture, spec: ModelSpec) -> Pixels | None:
@@ -70,7 +82,7 @@ def from_model(pixels: Pixels, source: Picture, spec: ModelSpec, opacity: Pixels
         alpha, notes = None, (*notes, "the transparency was left out, since the model sees white paper there")
     if alpha is not None and pixels.shape[2] not in (1, 3):
         alpha, notes = None, (*notes, f"the transparency was left out, since the model makes {pixels.shape[2]} channels")
-    if (source.pixels.shape[2], spec.channels_in) == (3, 1):
+    if _turned_grey(source.pixels.shape[2], spec):
         notes += ("the model takes grey pictures, so the colours were turned to grey (luma of ITU-R BT.601)",)
     if source.pixels.dtype == np.float32:
         notes += ("floating point samples were rounded to 16 bits of [0, 1] for the model",)
@@ -104,6 +116,6 @@ def with_origin(picture: Picture, spec: ModelSpec, strength: float = 1.0, system
     """
     if strength == 0 and spec.scale == 1:
         return picture
-    kind = "algorithmicallyEnhanced" if spec.scale > 1 else "compositeWithTrainedAlgorithmicMedia"
+    kind = "algorithmicallyEnhanced" if all(stage.scale > 1 for stage in stages_of(spec)) else "compositeWithTrainedAlgorithmicMedia"
     xmp, note = add_origin(picture.metadata.xmp, kind, system)
     return replace(picture, metadata=replace(picture.metadata, xmp=xmp), notes=(*picture.notes, *([note] if note else [])))

@@ -23,6 +23,8 @@ class Progress:
     def __init__(self, count: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.left = count
         """Images without a result."""
+        self.work: Callable[[int, int], int] = lambda width, height: width * height
+        """Returns what an image of a width and height counts, in pixels."""
         self._clock = clock
         self._lock = Lock()
         self._sizes: dict[str, int] = {}
@@ -39,7 +41,7 @@ class Progress:
         self._recorded = self._clock()
 
     def size(self, source: str, pixels: int) -> None:
-        """Take in the size of an image, as its header says it."""
+        """Take in the size of an image, as its header says it: what :attr:`work` returns."""
         with self._lock:
             if source not in self._sizes:
                 self._sizes[source] = pixels
@@ -72,7 +74,7 @@ class Progress:
     def finish(self, source: str, size: tuple[int, int] | None) -> None:
         """Take in the result of an image; ``size`` where it was converted."""
         if size is not None:
-            self.size(source, size[0] * size[1])
+            self.size(source, self.work(*size))
         with self._lock:
             before = self._translated
             if size is not None and self._close(source) and (unseen := self._translated - max(before, self._tiles)) > 0:

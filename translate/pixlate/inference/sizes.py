@@ -108,8 +108,8 @@ class Span:
 def spans(length: int, tile: int, halo: int, grid: int = 1) -> list[Span]:
     """Cover ``length`` pixels with tiles of ``tile`` pixels, each with at least ``halo`` pixels of context beside what is kept.
 
-    The edges of the image are edges of tiles, so the network sees its own padding there and nowhere else. All tiles have one size. They begin
-    at multiples of ``grid``, of which ``length`` and ``tile`` are multiples.
+    The edges of the image are edges of tiles, so the network sees its own padding there and nowhere else. They begin at multiples of ``grid``, of which
+    ``tile`` is one. All tiles have one size where ``length`` is a multiple, too; else the last is smaller by less than ``grid``.
 
     Raises:
         ValueError: The tile is not larger than its context.
@@ -119,9 +119,9 @@ def spans(length: int, tile: int, halo: int, grid: int = 1) -> list[Span]:
     step = (tile - 2 * halo) // grid * grid
     if step < 1:
         raise ValueError(f"expected tiles larger than their context of 2 x {halo} pixels, got {tile}")
-    starts = [*range(0, length - tile, step), length - tile]
+    starts = [*range(0, length - tile, step), round_up(length - tile, grid)]
     kept = [0, *(start + halo for start in starts[1:]), length]
-    return [Span(start, start + tile, keep, until) for start, keep, until in zip(starts, kept[:-1], kept[1:], strict=True)]
+    return [Span(start, min(start + tile, length), keep, until) for start, keep, until in zip(starts, kept[:-1], kept[1:], strict=True)]
 
 
 def ramps(parts: list[Span], length: int) -> list[NDArray[np.float32]]:

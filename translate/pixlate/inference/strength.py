@@ -1,6 +1,6 @@
 """How much of a model's output is in the result: the output blended with its source, enlarged bicubically where the model enlarges."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,13 @@ def described(strength: float | None, blend_with: str | None = None) -> str:
     return f"{'' if blend_with is None else f' blended with {blend_with}'} at strength {abs(strength):g}"  # abs: of -0.0
 
 
-def system_used(model: str, strength: float | None = None, blend_with: str | None = None) -> str:
+def titled(model: str, strength: float | None = None, blend_with: str | None = None, then: Sequence[str] = ()) -> str:
+    """Return what makes a picture, such as ``clean@1 then photo-x4@1 at strength 0.5``: a strength is of all models, or of the weights of the first two."""
+    said, later = described(strength, blend_with), "".join(f" then {each}" for each in then)
+    return f"{model}{later}{said}" if blend_with is None else f"{model}{said}{later}"
+
+
+def system_used(model: str, strength: float | None = None, blend_with: str | None = None, then: Sequence[str] = ()) -> str:
     """Return what a picture says made it (IPTC's AISystemUsed), such as ``Pixlate upscale-x4@2 at strength 0.5``; of paths the last names."""
-    return printable(f"Pixlate {Path(model).name}{described(strength, None if blend_with is None else Path(blend_with).name)}")
+    other = None if blend_with is None else Path(blend_with).name
+    return printable(f"Pixlate {titled(Path(model).name, strength, other, [Path(each).name for each in then])}")

@@ -1,6 +1,7 @@
 """One image in tiles: cuts it, and puts the translated tiles together by rows, side by side where they are exact, blended where they are not."""
 
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -15,17 +16,30 @@ Place = tuple[int, int]
 
 
 class Tiles:
-    """The tiles of an image of a size; those of an exact model lie on the grid of its multiple, as the image would, padded to it."""
+    """The tiles of an image of a size; those of an exact model lie on the grid of its multiple, as the image would, padded to it.
 
-    def __init__(self, height: int, width: int, tile: tuple[int, int], spec: ModelSpec) -> None:
+    Where it is not ``padded``, the last ones end where the image does, and may be smaller than the others.
+    """
+
+    def __init__(self, height: int, width: int, tile: tuple[int, int], spec: ModelSpec, padded: bool = True) -> None:
         grid = spec.multiple if spec.tiling_exact else 1
-        padded = [round_up(side, grid) for side in (height, width)]
-        self.rows, self.columns = (spans(side, most, spec.halo, grid) for side, most in zip(padded, tile, strict=True))
-        self._shown = [padding_indices(side, long, spec.padding) for side, long in zip((height, width), padded, strict=True)]
+        sides = [round_up(side, grid) if padded else side for side in (height, width)]
+        self.rows, self.columns = (spans(side, most, spec.halo, grid) for side, most in zip(sides, tile, strict=True))
+        self._shown = [padding_indices(side, long, spec.padding) for side, long in zip((height, width), sides, strict=True)]
 
     def places(self) -> Iterator[Place]:
         """Yield the place of each tile, row by row."""
         return ((row, column) for row in range(len(self.rows)) for column in range(len(self.columns)))
+
+    def batches(self, most: int) -> Iterator[list[Place]]:
+        """Yield the places of at most so many tiles of one size, in order."""
+        for _, alike in groupby(self.places(), self._size):
+            places = list(alike)
+            yield from (places[first : first + most] for first in range(0, len(places), most))
+
+    def _size(self, place: Place) -> tuple[int, int]:
+        y, x = self.rows[place[0]], self.columns[place[1]]
+        return y.stop - y.start, x.stop - x.start
 
     def cut(self, image: NDArray[Samples], place: Place) -> NDArray[Samples]:
         """Return the tile at a place of an image (height, width, channels)."""
