@@ -58,14 +58,14 @@ def coded(file: bytes) -> Coded:
     """Return the AV1 data that a file names. Raises ValueError where boxes are cut, or name too much."""
     data, found = memoryview(file), Coded()
     budget = _Budget(4 * len(data) + (1 << 16))
-    for name, body in _boxes(data):
+    for name, body in boxes(data):
         if name == b"meta":
             found.items += _items(data, body[_FULL:], budget)
         elif name == b"moov":
-            for kind, track in _boxes(body):
+            for kind, track in boxes(body):
                 if kind == b"trak":
                     found.tracks.append(_samples(data, track, budget))
-                    found.items += (item for name, meta in _boxes(track) if name == b"meta" for item in _items(data, meta[_FULL:], budget))
+                    found.items += (item for name, meta in boxes(track) if name == b"meta" for item in _items(data, meta[_FULL:], budget))
     return found
 
 
@@ -73,25 +73,25 @@ def without_exif(file: bytes) -> bytes:
     """Return a file whose EXIF items are of a kind that readers pass over; everything stays where it was."""
     data = bytearray(file)
     view = memoryview(data)
-    tops = [body for name, body in _boxes(view) if name == b"meta"]
+    tops = [body for name, body in boxes(view) if name == b"meta"]
     tops += [
         meta
-        for name, body in _boxes(view)
+        for name, body in boxes(view)
         if name == b"moov"
-        for kind, track in _boxes(body)
+        for kind, track in boxes(body)
         if kind == b"trak"
-        for part, meta in _boxes(track)
+        for part, meta in boxes(track)
         if part == b"meta"
     ]
     for meta in tops:
-        for name, iinf in _boxes(meta[_FULL:]):
+        for name, iinf in boxes(meta[_FULL:]):
             for kind, _ in _numbered(iinf) if name == b"iinf" else ():
                 if bytes(kind) == b"Exif":
                     kind[:] = b"skip"
     return bytes(data)
 
 
-def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+def boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
     """Yield name and content of the boxes that follow each other; what is left behind the last is passed over."""
     position = 0
     for _ in range(limits.SEGMENTS):
@@ -112,7 +112,7 @@ def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
 def _once(data: memoryview) -> dict[bytes, memoryview]:
     """Return name -> content of boxes. Raises ValueError where one that is read comes twice: readers differ in which they take."""
     found: dict[bytes, memoryview] = {}
-    for name, body in _boxes(data):
+    for name, body in boxes(data):
         if name in found and name in _READ:
             raise ValueError(f"two boxes {name.decode('latin-1')}")
         found[name] = body
@@ -147,7 +147,7 @@ def _items(data: memoryview, meta: memoryview, budget: _Budget) -> Iterator[byte
 def _numbered(iinf: memoryview) -> Iterator[tuple[memoryview, int]]:
     """Yield kind and number of each item."""
     wide = 2 if iinf and iinf[0] == 0 else 4
-    for name, body in _boxes(iinf[_FULL + wide :]):
+    for name, body in boxes(iinf[_FULL + wide :]):
         if name == b"infe" and len(body) > _FULL:
             wide = 4 if body[0] == 3 else 2
             yield body[_FULL + wide + 2 : _FULL + wide + 6], int.from_bytes(body[_FULL : _FULL + wide], "big")
