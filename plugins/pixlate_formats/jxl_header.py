@@ -223,9 +223,7 @@ def _coloured(known: JXLHeader, bits: _Bits) -> JXLHeader:
         else:
             transfer_at = bits.position
             transfer = bits.enum()
-    return replace(
-        known, profile=profile, space=space, white=white, primaries=primaries, transfer=transfer, transfer_at=transfer_at, gamma=gamma
-    )
+    return replace(known, profile=profile, space=space, white=white, primaries=primaries, transfer=transfer, transfer_at=transfer_at, gamma=gamma)
 
 
 def _flat(points: Iterable[tuple[float, float]]) -> Chromaticities:

@@ -10,6 +10,7 @@ from PIL import Image
 from pixlate.convert.report import Draft, Summary
 from pixlate.images import Picture, Pixels
 from pixlate.images.picture import to_8_bits
+from pixlate.images.scene import displayed
 from pixlate.system.text import printable
 
 CELL = 360
@@ -38,6 +39,7 @@ class Sheet:
         if len(self.rows) >= ROWS:
             return
         height, width = source.pixels.shape[:2]
+        source, output = displayed(source), displayed(output)
         high, wide = output.pixels.shape[:2]
         enlarged = wide > width or high > height
         label = f"{printable(name)}: source {width}x{height}{', bicubic' if enlarged else ''}"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile, Pixels
 from pixlate.images.picture import beyond_unit, luma, on_white
+from pixlate.images.scene import displayed
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.manager import installed
 
@@ -65,6 +66,7 @@ def read_own(path: Path, wanted: int) -> Pixels:
             picture = file.read(0 if wanted in (1, 3) else wanted)  # what a file has beyond a picture is refused, not left out
     except PixlateError as error:
         raise UnreadableImage(f"{path}: {error}") from error
+    picture = displayed(picture) if picture.peak <= 1 else picture  # each picture of a pair would be compressed in its own way
     pixels = picture.pixels if picture.alpha is None else on_white(picture.pixels, picture.alpha)
     if refusal := beyond_unit(pixels):
         raise PixlateError(f"{path}: {refusal}")

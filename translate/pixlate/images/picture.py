@@ -15,7 +15,7 @@ LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in luma: ITU-R BT.601."""
 SAMPLES_A_PIXEL = 4
 """Samples that a limit of pixels allows for each of them, as RGB with alpha has."""
-_NO_NUMBERS = "expected numbers as samples, got some that are none (NaN); replace them in the file"
+NO_NUMBERS = "expected numbers as samples, got some that are none (NaN); replace them in the file"
 _MIRRORED = {1: (1, 1), 2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
 """Orientation -> step down and step right, after rows and columns have been exchanged from 5 on."""
 
@@ -58,6 +58,8 @@ class Picture:
     """What the user should know, such as ``first of 12 frames``."""
     lossless: bool = False
     """Whether every pixel is to be kept by a format that can also change some; a reader sets it where the file was stored so."""
+    peak: float = 0.0
+    """The brightest there can be of scene-linear light, in floating point, where 1 is the white of displays; 0 for samples as displays take them."""
 
     def __post_init__(self) -> None:
         shape, kind = self.pixels.shape, self.pixels.dtype
@@ -65,6 +67,8 @@ class Picture:
             raise ValueError(f"expected pixels of uint8, uint16 or float32, got {kind}; convert them first")
         if len(shape) != 3 or 0 in shape:
             raise ValueError(f"expected pixels of (height, width, channels), got {shape}; keep the channel axis of a grey picture")
+        if self.peak and kind != np.float32:
+            raise ValueError(f"expected scene-linear light in floating point, got {kind}; leave out the peak")
         if self.alpha is not None and shape[2] not in (1, 3):
             raise ValueError(f"expected pixels of 1 or 3 channels beside alpha, got {shape[2]}; make the alpha one of the channels")
         if self.alpha is not None and (self.alpha.shape != shape[:2] or self.alpha.dtype != kind):
@@ -140,7 +144,7 @@ def rounded(samples: Pixels, full: int) -> NDArray[np.float32]:
     """Return floating point of [0, 1], clipped to it, as the nearest whole levels up to ``full``; refuse what is not a number."""
     levels: NDArray[np.float32] = np.rint(np.clip(samples, 0, 1) * np.float32(full))
     if np.isnan(levels).any():
-        raise PixlateError(_NO_NUMBERS)
+        raise PixlateError(NO_NUMBERS)
     return levels
 
 
@@ -150,7 +154,7 @@ def beyond_unit(samples: Pixels) -> str:
         return ""
     least, most = samples.min(), samples.max()
     if np.isnan(least):
-        return _NO_NUMBERS
+        return NO_NUMBERS
     found = f"{least:.6g} to {most:.6g}"
     refusal = f"expected floating point samples in [0, 1], got {found}; divide by the largest value there can be, or save the file with 16 bits"
     return "" if least >= 0 and most <= 1 else refusal
@@ -182,13 +186,13 @@ def on_white(pixels: Pixels, alpha: Pixels) -> Pixels:
     return mixed
 
 
-def unmultiplied(pixels: Pixels, alpha: Pixels) -> Pixels:
-    """Divide premultiplied (height, width, channels) pixels by their alpha; where it is 0 they should be 0 too."""
+def unmultiplied(pixels: Pixels, alpha: Pixels, *, bright: bool = False) -> Pixels:
+    """Divide premultiplied (height, width, channels) pixels by their alpha; where it is 0 they should be 0 too. At most white, unless they may be brighter."""
     full = full_scale(pixels)
     if pixels.dtype == np.float32:
         opacity = np.where(alpha > 0, alpha, 1)[:, :, None]
-        whole: Pixels = np.minimum(pixels / opacity, 1).astype(np.float32)
-        return whole
+        divided: Pixels = (pixels / opacity).astype(np.float32)
+        return divided if bright else np.minimum(divided, 1)
     share = np.maximum(alpha, 1)[:, :, None].astype(np.uint32)
-    divided: Pixels = np.minimum((pixels.astype(np.uint32) * full + share // 2) // share, full).astype(pixels.dtype)
-    return divided
+    whole: Pixels = np.minimum((pixels.astype(np.uint32) * full + share // 2) // share, full).astype(pixels.dtype)
+    return whole

@@ -12,6 +12,7 @@ from pixlate.images import colour
 from pixlate.images.formats import BUILT_IN, writable
 from pixlate.images.metadata import exif, stale
 from pixlate.images.picture import Metadata, Picture, Pixels, on_white, to_8_bits, to_16_bits
+from pixlate.images.scene import displayed, lit
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.place import FULL
 from pixlate.system.locking import sync
@@ -50,7 +51,7 @@ def write_strips(
     assert chosen.write_rows is not None
     first = next(strips)
     _, width, channels = first.pixels.shape
-    require_held(chosen, channels, first.pixels.dtype, (width, height), formats)
+    require_held(chosen, channels, _stored_as(first), (width, height), formats)
     metadata, notes = _described(first.metadata, chosen, (width, height), channels)
     fitting, more = _held(replace(first, metadata=metadata), chosen)
     shape = replace(fitting, pixels=_shaped(fitting.pixels, height), alpha=None if fitting.alpha is None else _shaped(fitting.alpha, height))
@@ -115,13 +116,18 @@ def encode_picture(
     if lossless:
         require_lossless(chosen, formats)
     height, width, channels = picture.pixels.shape
-    require_held(chosen, channels, picture.pixels.dtype, (width, height), formats)
+    require_held(chosen, channels, _stored_as(picture), (width, height), formats)
     held, notes = fitting(replace(picture, lossless=lossless or picture.lossless), chosen)
     if chosen.write is None:
         raise PixlateError(f"expected a film or an animation for {chosen.title}, got a single picture; use another --format, such as png")
     with explained(chosen, (width, height)):
         data, more = chosen.write(held, quality)
     return data, notes + more
+
+
+def _stored_as(picture: Picture) -> str:
+    """Return the type of samples that a format must hold at least; light can be made whole."""
+    return "uint16" if picture.peak else str(picture.pixels.dtype)
 
 
 def require_held(format: ImageFormat, channels: int, dtype: object, size: tuple[int, int], formats: Mapping[str, ImageFormat] = BUILT_IN) -> None:
@@ -179,20 +185,24 @@ def _held(picture: Picture, format: ImageFormat) -> tuple[Picture, tuple[str, ..
     """Return a picture, or some rows of one, with the samples and the metadata that a format can hold, and notes on what was done to the samples."""
     kept = Metadata(**{name: getattr(picture.metadata, name) for name in format.metadata})
     notes: list[str] = []
+    if picture.peak and "float32" not in format.dtypes:
+        notes += [f"{format.title} holds no light beyond white; highlights up to {picture.peak:.4g} were compressed"] if picture.peak > 1 else []
+        picture = displayed(picture)
     pixels, alpha = picture.pixels, picture.alpha
     if alpha is not None and not format.alpha:
         pixels, alpha = on_white(pixels, alpha), None
         notes.append(f"{format.title} holds no transparency; laid on white")
-    if str(pixels.dtype) == "uint16" and "uint16" not in format.dtypes:
+    if str(pixels.dtype) == "uint16" and "uint16" not in format.dtypes and "uint8" in format.dtypes:
         pixels, alpha = to_8_bits(pixels), None if alpha is None else to_8_bits(alpha)
         notes.append(f"{format.title} holds 8 bits; rounded from 16")
     if picture.metadata.icc and not kept.icc:
         shown, note = colour.without_profile(pixels, picture.metadata.icc)
         notes += [note or "colours converted to sRGB"] if shown is not pixels or note else []
         pixels = shown
-    if str(pixels.dtype) == "uint8" and "uint8" not in format.dtypes:
+    if str(pixels.dtype) == "uint8" and "uint8" not in format.dtypes and "uint16" in format.dtypes:
         pixels, alpha = to_16_bits(pixels), None if alpha is None else to_16_bits(alpha)
-    return Picture(pixels, alpha, kept, lossless=picture.lossless), tuple(notes)
+    held = Picture(pixels, alpha, kept, lossless=picture.lossless, peak=picture.peak)
+    return lit(held, 1) if str(pixels.dtype) not in format.dtypes else held, tuple(notes)
 
 
 def _resized(text: tuple[tuple[str, str], ...], width: int, height: int) -> tuple[tuple[str, str], ...]:

@@ -7,11 +7,13 @@ import numpy as np
 from pixlate.errors import PixlateError
 from pixlate.images import Picture, add_origin
 from pixlate.images.picture import Pixels, luma, on_white, rounded
+from pixlate.images.scene import displayed, lit
 from pixlate.inference.chain import stages_of
 from pixlate.inference.strength import enlarged
 from pixlate.inference.transparency import with_hidden_filled
 from pixlate.plugin.spec import ModelSpec
 
+_LIGHT = "scene-linear light was given sRGB's curve{} for the model, in 16 bits, and its output turned back to light"
 STRIP = 256
 """Rows whose mean is computed at once."""
 
@@ -20,8 +22,9 @@ def to_model(picture: Picture, spec: ModelSpec) -> Pixels:
     """Return the pixels (height, width, channels_in) a model takes.
 
     What is hidden under transparency takes the colours around it, or is white where the spec says so, RGB becomes luma for a model of one channel, grey is
-    repeated for a model of more, floating point of [0, 1] is rounded to 16 bits.
+    repeated for a model of more, floating point of [0, 1] is rounded to 16 bits, scene-linear light is compressed to it (:mod:`pixlate.images.scene`).
     """
+    picture = displayed(picture)
     pixels = _whole(picture.pixels if picture.alpha is None else (on_white if spec.on_white else with_hidden_filled)(picture.pixels, picture.alpha))
     if (pixels.shape[2], spec.channels_in) == (3, 1):
         return luma(pixels)
@@ -84,11 +87,14 @@ def from_model(pixels: Pixels, source: Picture, spec: ModelSpec, opacity: Pixels
         alpha, notes = None, (*notes, f"the transparency was left out, since the model makes {pixels.shape[2]} channels")
     if _turned_grey(source.pixels.shape[2], spec):
         notes += ("the model takes grey pictures, so the colours were turned to grey (luma of ITU-R BT.601)",)
-    if source.pixels.dtype == np.float32:
+    if source.peak:
+        notes += (_LIGHT.format("" if source.peak == 1 else f", and highlights up to {source.peak:.4g} compressed,"),)
+    elif source.pixels.dtype == np.float32:
         notes += ("floating point samples were rounded to 16 bits of [0, 1] for the model",)
     if spec.io == "uint8" and source.pixels.dtype != np.uint8:
         notes += ("the model takes 8 bits, so 16 were rounded for it; a model exported with --io float keeps them",)
-    return Picture(pixels, alpha, source.metadata, notes, source.lossless)
+    picture = Picture(pixels, alpha, source.metadata, notes, source.lossless)
+    return lit(picture, source.peak) if source.peak and pixels.shape[2] in (1, 3) else picture
 
 
 def _mean(pixels: Pixels) -> Pixels:

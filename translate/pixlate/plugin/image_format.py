@@ -159,7 +159,8 @@ class ImageFormat(Offer, kind="image format"):
     channels: tuple[int, ...] = (1, 3)
     """Numbers of channels that can be written, an opacity not counted; empty for any."""
     dtypes: tuple[str, ...] = ("uint8",)
-    """Types of samples that can be written; uint16 is rounded, with a note, where only uint8 can, uint8 spread where only uint16 can."""
+    """Types of samples that can be written; uint16 is rounded, with a note, where only uint8 can, uint8 spread where only uint16 can,
+    and both become scene-linear light where only float32 can."""
     alpha: bool = False
     """Whether an opacity can be written; without it a picture is composited over white, with a note."""
     metadata: tuple[str, ...] = ()
@@ -187,5 +188,5 @@ class ImageFormat(Offer, kind="image format"):
         """Return whether a picture can be written: channels, type of samples, and (width, height)."""
         fits = not self.channels or channels in self.channels
         whole = {"uint8", "uint16"}
-        kept = str(dtype) in self.dtypes or (str(dtype) in whole and not whole.isdisjoint(self.dtypes))
+        kept = str(dtype) in self.dtypes or (str(dtype) in whole and bool(self.dtypes))
         return self.writable and fits and kept and (not self.longest_side or max(size) <= self.longest_side)

@@ -19,7 +19,8 @@ from pixlate.images.codecs.segments import Page, Tag
 from pixlate.images.limits import BLOCK_BYTES
 from pixlate.images.metadata import exif, iptc, xmp
 from pixlate.images.metadata.tags import ICC, IPTC, XMP, Directory, first_directory, long, short
-from pixlate.images.picture import Metadata, Picture, Pixels, as_pixels, beyond_unit, check_size, full_scale, unmultiplied
+from pixlate.images.picture import NO_NUMBERS, Metadata, Picture, Pixels, as_pixels, beyond_unit, check_size, full_scale, unmultiplied
+from pixlate.images.scene import of_light
 from pixlate.images.signalled import SRGB, Signal
 from pixlate.plugin.image_format import DamagedFrames, Frame, Header, Opened
 
@@ -116,7 +117,7 @@ def _picture(data: bytes, main: Directory, max_pixels: int) -> Picture:
     metadata, notes = _metadata_of(main)
     picture = _page(data, main, page, metadata)
     picture = replace(picture, notes=notes + exif.lost_from_tiff(main) + picture.notes)
-    for signal in () if picture.metadata.icc else _signals(main):
+    for signal in () if picture.metadata.icc or picture.peak else _signals(main):
         picture = signal.applied(picture)
     return upright(picture, _orientation(main))
 
@@ -134,8 +135,11 @@ def _signals(main: Directory) -> Iterator[Signal]:
 def _page(data: bytes, main: Directory, page: Page, metadata: Metadata) -> Picture:
     """Decode the pixels of a page as they are stored."""
     if page.photometric in (0, 1, 2) and min(page.bits) >= 8 and (max(page.bits) > 8 or page.compression in segments.COMPRESSIONS):
-        pixels, alpha, more = _grey_or_rgb(_stored(data, main, page), main, page)
-        return Picture(pixels, alpha, metadata, more)
+        samples = _stored(data, main, page)
+        if (beyond := beyond_unit(samples)) == NO_NUMBERS:
+            raise Unsupported(beyond)
+        picture = _grey_or_rgb(samples, main, page, bright=bool(beyond))
+        return replace(of_light(picture) if beyond_unit(picture.pixels) else picture, metadata=metadata)
     if max(page.bits) > 8 and page.photometric != 5:
         raise Unsupported(f"unsupported colours in a 16-bit TIFF: photometric interpretation {page.photometric}; convert the file to 16-bit RGB")
     with _image(data, main, page) as image:
@@ -144,10 +148,8 @@ def _page(data: bytes, main: Directory, page: Page, metadata: Metadata) -> Pictu
     return replace(picture, notes=("16-bit CMYK read with 8 bits", *picture.notes)) if max(page.bits) > 8 else picture
 
 
-def _grey_or_rgb(samples: Pixels, main: Directory, page: Page) -> tuple[Pixels, Pixels | None, tuple[str, ...]]:
-    """Return pixels, opacity and notes of all samples of a page."""
-    if refusal := beyond_unit(samples):
-        raise Unsupported(refusal)
+def _grey_or_rgb(samples: Pixels, main: Directory, page: Page, *, bright: bool) -> Picture:
+    """Return all samples of a page as pixels and opacity; they may be ``bright``er than white."""
     count, channels = page.samples, 3 if page.photometric == 2 else 1
     if count < channels:
         raise ValueError(f"{count} samples a pixel")
@@ -160,8 +162,8 @@ def _grey_or_rgb(samples: Pixels, main: Directory, page: Page) -> tuple[Pixels, 
     left_out = count - channels - (alpha is not None)
     notes = (f"{left_out} further channel{'s' if left_out > 1 else ''} left out",) if left_out else ()
     if alpha is not None and position is not None and extras[position] == 1:
-        pixels = unmultiplied(pixels, alpha)
-    return pixels, alpha, notes
+        pixels = unmultiplied(pixels, alpha, bright=bright)
+    return Picture(pixels, alpha, notes=notes)
 
 
 def _stored(data: bytes, main: Directory, page: Page) -> Pixels:

@@ -1,4 +1,4 @@
-"""TIFF files are written here, strip by strip, deflate-compressed with differences between neighbours.
+"""TIFF files are written here, strip by strip, deflate-compressed with differences between neighbours, of 8 and 16 bits and floating point.
 
 EXIF, ICC profile, XMP, IPTC and resolution go into the tags. The EXIF block is the beginning of the file and its tags are those of the file, so that every
 offset in it stays right; the strips come behind it, and the directory behind them. What might not stay below 4 GiB becomes BigTIFF, of which the
@@ -99,12 +99,11 @@ def _written(writer: "_Writer", order: Order, picture: Picture, rows: Iterable[P
     """Write the strips of a picture, whose arrays say only shape and type, and return the tags of its directory."""
     height, width, channels = picture.pixels.shape
     count, kind = channels + (picture.alpha is not None), picture.pixels.dtype
-    row, big = width * count * kind.itemsize, writer.big
+    row, big, floating = width * count * kind.itemsize, writer.big, kind.kind == "f"
     in_strip = max(1, min(height, _STRIP_BYTES // row))
     offsets, lengths = [], []
     for strip in _regrouped(rows, in_strip):
-        differences = imagecodecs.delta_encode(strip, axis=1)
-        packed = deflated(differences.astype(kind.newbyteorder(order)).tobytes())
+        packed = deflated(_of_floats(strip) if floating else imagecodecs.delta_encode(strip, axis=1).astype(kind.newbyteorder(order)).tobytes())
         offsets.append(writer.append(packed))
         lengths.append(len(packed))
     # an opacity, or channels of no stated meaning
@@ -120,11 +119,20 @@ def _written(writer: "_Writer", order: Order, picture: Picture, rows: Iterable[P
         Tag.ROWS: long(order, in_strip),
         Tag.STRIP_COUNTS: long(order, *lengths),
         Tag.PLANAR: short(order, 1),
-        Tag.PREDICTOR: short(order, segments.DIFFERENCES),
+        Tag.PREDICTOR: short(order, segments.FLOATING_DIFFERENCES if floating else segments.DIFFERENCES),
         Tag.EXTRA: short(order, *extra) if extra else None,
-        Tag.SAMPLE_FORMAT: short(order, *[1] * count),
+        Tag.SAMPLE_FORMAT: short(order, *[segments.FLOATING if floating else 1] * count),
     }
     return fields | _described(order, picture.metadata)
+
+
+def _of_floats(strip: Pixels) -> bytes:
+    """Return rows of floating point samples as bytes by their place, most significant first, as differences (Adobe Photoshop TIFF Technical Note 3)."""
+    height, width, count = strip.shape
+    places = strip.astype(">f4").view(np.uint8).reshape(height, width * count, 4).transpose(0, 2, 1).reshape(height, -1, count)
+    differences = places.copy()
+    differences[:, 1:] -= places[:, :-1]
+    return differences.tobytes()
 
 
 def _described(order: Order, metadata: Metadata) -> dict[int, Field]:
