@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 from pixlate.errors import Unsupported
 from pixlate.plugin.image_format import Header, ImageFormat
 from pixlate.system.extras import install
-from pixlate_formats import heif, jxl
+from pixlate_formats import exr, heif, jxl
 
 _ALL = ("exif", "icc", "xmp", "dpi")
 HEIC = ImageFormat(
@@ -40,6 +40,20 @@ JXL = ImageFormat(
     metadata=("exif", "xmp", "dpi"),
     media_type="image/jxl",
 )
+EXR = ImageFormat(
+    name="exr",
+    title="OpenEXR",
+    suffixes=(".exr",),
+    sniff=exr.sniff,
+    probe=exr.probe,
+    read=exr.frames,
+    write=exr.encoded,
+    lossless="asked",
+    dtypes=("float32",),
+    alpha=True,
+    metadata=("dpi",),
+    media_type="image/x-exr",
+)
 
 
 def _offered(format: ImageFormat, package: str, brought_by: str) -> ImageFormat:
@@ -54,5 +68,5 @@ def _offered(format: ImageFormat, package: str, brought_by: str) -> ImageFormat:
     return replace(format, probe=refuse, read=read, write=None)
 
 
-FORMATS = (_offered(HEIC, "pillow_heif", "pillow-heif"), JXL)
+FORMATS = (_offered(HEIC, "pillow_heif", "pillow-heif"), JXL, _offered(EXR, "OpenEXR", "OpenEXR"))
 """All formats of this package."""

@@ -19,6 +19,7 @@ from pixlate.images.codecs.decode import bounded, upright
 from pixlate.images.codecs.encode import Encoded, with_resolution
 from pixlate.images.metadata import exif
 from pixlate.images.picture import Metadata, Picture, Pixels, split, unmultiplied
+from pixlate.images.scene import of_light, of_primaries
 from pixlate.images.signalled import Chromaticities, Signal, srgb_light
 from pixlate.plugin.image_format import Frame, Header, Opened
 from pixlate.system.extras import install
@@ -31,7 +32,7 @@ _WHITES: dict[int, tuple[float, float]] = {10: (1 / 3, 1 / 3), 11: (0.314, 0.351
 """Number of JPEG XL -> chromaticities, but for D65."""
 _CICP = {1: 1, 9: 9, 11: 12}
 """Primaries of JPEG XL -> those of ITU-T H.273 beside D65."""
-_SRGB = 13
+_LINEAR, _SRGB = 8, 13
 _LOSSLESS_EFFORT, _EFFORT = 3, 4
 """How hard libjxl tries, 1 to 9. Of a picture of 1600 x 1200, 3 is eight times as fast as 5 for a third more bytes where every pixel is kept; 4 five times as
 fast as 7 for a quarter more bytes otherwise."""
@@ -106,8 +107,20 @@ def _picture(samples: Pixels, metadata: Metadata, header: JXLHeader, notes: tupl
     notes += ("the channels that are neither colour nor opacity were left out",) if any(extra.kind != ALPHA for extra in header.extras) else ()
     picture = Picture(pixels, alpha, metadata, notes, lossless=lossless)
     if not header.profile:
-        picture = _signal(header).applied(picture)
+        picture = _signalled(picture, header)
     return upright(picture, 1)
+
+
+def _signalled(picture: Picture, header: JXLHeader) -> Picture:
+    """Return a picture with sRGB's curve, or of light, as the header states its colours."""
+    signal = _signal(header)
+    if not header.floating:
+        return signal.applied(picture)
+    if header.transfer == _LINEAR:
+        return of_light(of_primaries(picture, signal.primaries, "JPEG XL") if header.space != GREY else picture)
+    if signal.light is not None:
+        raise Unsupported(f"unsupported curve of a floating point JPEG XL file: {signal.curve}; save it in linear light or with 16 bits")
+    return signal.applied(picture)
 
 
 def _signal(header: JXLHeader) -> Signal:

@@ -17,10 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixlate.images.picture import Picture, Pixels, full_scale
-from pixlate.images.signalled import Light, srgb_encoded, srgb_light
+from pixlate.images.signalled import SRGB, Chromaticities, Light, matrix, srgb_encoded, srgb_light
 
 KNEE = 0.5
 """Light up to which samples are those of sRGB."""
+_ALIKE = 0.001
+"""Difference of a chromaticity that is that of rounding."""
 _ROWS = 1 << 18
 """Samples that are computed at once."""
 _LEVEL = float(srgb_encoded(np.array(KNEE)))
@@ -115,3 +117,18 @@ def _by_rows(samples: Pixels, dtype: np.dtype[np.generic], change: Callable[[Lig
     for top in range(0, len(samples), rows):
         result[top : top + rows] = change(samples[top : top + rows].astype(np.float64))
     return result
+
+
+def of_primaries(picture: Picture, primaries: Chromaticities, source: str) -> Picture:
+    """Return light of other primaries as that of sRGB's, whites adapted (Bradford), with a note; what they are is said by ``source``."""
+    if max(abs(one - two) for one, two in zip(primaries, SRGB, strict=True)) <= _ALIKE:
+        return picture
+    own, wanted = matrix(primaries), matrix(SRGB)
+    assert wanted is not None
+    if own is None:
+        return replace(picture, notes=(*picture.notes, f"the primaries ({source}) cannot be and were ignored"))
+    bradford = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+    adapted = (bradford @ wanted.sum(axis=1)) / (bradford @ own.sum(axis=1))
+    change = np.linalg.inv(wanted) @ np.linalg.inv(bradford) @ (adapted[:, None] * bradford) @ own
+    pixels = _by_rows(picture.pixels, np.dtype(np.float32), lambda light: light @ change.T)
+    return replace(picture, pixels=pixels, notes=(*picture.notes, f"light of other primaries ({source}) turned to those of sRGB"))

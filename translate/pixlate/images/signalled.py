@@ -93,7 +93,7 @@ class Signal:
         notes: tuple[str, ...] = ()
         if gamma and not 1 / _MOST_GAMMA <= gamma <= _MOST_GAMMA:
             gamma, notes = 0, (f"a gamma of {gamma:.3g} ({source}) cannot be and was ignored",)
-        if primaries and _matrix(primaries) is None:
+        if primaries and matrix(primaries) is None:
             primaries, notes = (), (*notes, f"the primaries ({source}) cannot be and were ignored")
         near = not primaries or max(abs(one - two) for one, two in zip(primaries, SRGB, strict=True)) <= _ALIKE
         gamut, primaries = ("", SRGB) if near else (_name_of(primaries), primaries)
@@ -207,7 +207,7 @@ def _name_of(primaries: Chromaticities) -> str:
     return next((name for name, values in known.items() if max(abs(one - two) for one, two in zip(primaries, values, strict=True)) <= _ALIKE), "other")
 
 
-def _matrix(primaries: Chromaticities) -> Light | None:
+def matrix(primaries: Chromaticities) -> Light | None:
     """Return the matrix from RGB to XYZ, or None where no colours have such chromaticities."""
     if any(y <= 0 or not 0 <= x <= 1 or y > 1 for x, y in zip(primaries[::2], primaries[1::2], strict=True)):
         return None
@@ -221,7 +221,7 @@ def _matrix(primaries: Chromaticities) -> Light | None:
 
 def profile(name: str, primaries: Chromaticities, gamma: float = 0) -> bytes:
     """Return an ICC profile (version 4.3, ICC.1:2010) of primaries, with a plain exponent or, where that is 0, sRGB's transfer function."""
-    colours = _matrix(primaries)
+    colours = matrix(primaries)
     assert colours is not None
     bradford = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
     d50 = np.array([0.9642, 1.0, 0.8249])
