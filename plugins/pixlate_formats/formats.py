@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 from pixlate.errors import Unsupported
 from pixlate.plugin.image_format import Header, ImageFormat
 from pixlate.system.extras import install
-from pixlate_formats import exr, heif, jxl
+from pixlate_formats import exr, heif, jxl, psd, raw
 
 _ALL = ("exif", "icc", "xmp", "dpi")
 HEIC = ImageFormat(
@@ -54,6 +54,8 @@ EXR = ImageFormat(
     metadata=("dpi",),
     media_type="image/x-exr",
 )
+RAW = ImageFormat(name="raw", title="camera raw", suffixes=raw.SUFFIXES, sniff=raw.sniff, probe=raw.probe, read=raw.frames)
+PSD = ImageFormat(name="psd", title="Photoshop document", suffixes=(".psd", ".psb"), sniff=psd.sniff, probe=psd.probe, read=psd.frames)
 
 
 def _offered(format: ImageFormat, package: str, brought_by: str) -> ImageFormat:
@@ -68,5 +70,5 @@ def _offered(format: ImageFormat, package: str, brought_by: str) -> ImageFormat:
     return replace(format, probe=refuse, read=read, write=None)
 
 
-FORMATS = (_offered(HEIC, "pillow_heif", "pillow-heif"), JXL, _offered(EXR, "OpenEXR", "OpenEXR"))
+FORMATS = (_offered(HEIC, "pillow_heif", "pillow-heif"), JXL, _offered(EXR, "OpenEXR", "OpenEXR"), _offered(RAW, "rawpy", "rawpy"), PSD)
 """All formats of this package."""

@@ -229,6 +229,13 @@ def _through_libtiff(data: bytes, page: Page) -> Iterator[memoryview]:
                 yield rows[start : start + page.rows * length]
 
 
+def unpacked(strips: Iterable[bytes], row: int, rows: int, in_strip: int) -> bytes:
+    """Return rows of that many bytes from strips of so many rows, run lengths as PackBits has them (TIFF 6.0, section 9)."""
+    fields: dict[int, Field] = {Tag.WIDTH: long("<", row), Tag.HEIGHT: long("<", rows), Tag.ROWS: long("<", in_strip)}
+    fields |= {Tag.BITS: short("<", 8), Tag.COMPRESSION: short("<", PACK_BITS), Tag.PHOTOMETRIC: short("<", 1)}
+    return _grey(file_of("<", fields, strips))
+
+
 def _grey(file: bytes) -> bytes:
     """Return the samples of a grey 8-bit TIFF file."""
     with image_of(file) as image:
