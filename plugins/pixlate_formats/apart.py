@@ -23,17 +23,19 @@ PIXELS_A_SECOND = 100_000
 """Pixels that are decoded in a second at least; the libraries decode a hundred times as many."""
 MEMORY, PIXEL_BYTES = 1 << 30, 64
 """Bytes that a decoder may take, and those it may take for each pixel."""
+_NEW_GROUP = 0x200
+"""CREATE_NEW_PROCESS_GROUP of Windows."""
 _idle: list[subprocess.Popen[bytes]] = []
 _lock = Lock()
 _owner = os.getpid()
 
 
 def decoded(title: str, module: str, function: str, file: bytes, pixels: int = 0, **options: Any) -> Message:
-    """Return what a function of a module of this package returns for a file, called in another process.
+    """Return what a function of a module returns for a file, called in another process.
 
     Args:
         title: What the file is, for sentences.
-        module: Its name in this package.
+        module: Its full name.
         function: Takes the file's bytes and the options, and returns a Message.
         file: All its bytes.
         pixels: How many are decoded, for the limits of time and memory.
@@ -86,7 +88,7 @@ def _taken() -> "subprocess.Popen[bytes]":
                 return child
             _ended(child)
     # its own session: Ctrl-C in a terminal is for this process, which drains
-    apart: Mapping[str, Any] = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP} if sys.platform == "win32" else {"start_new_session": True}
+    apart: Mapping[str, Any] = {"creationflags": _NEW_GROUP} if sys.platform == "win32" else {"start_new_session": True}
     path = os.pathsep.join(entry for entry in sys.path if entry)
     environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-P", "-m", "pixlate_formats.child"]

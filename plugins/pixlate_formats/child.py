@@ -29,7 +29,7 @@ def answer(request: Message) -> Message:
     """Call the function of a module that a request names with the file's bytes; what it raises is an answer as well."""
     fields = request.fields
     try:
-        decoder = getattr(import_module(f"pixlate_formats.{fields['module']}"), fields["function"])
+        decoder = getattr(import_module(fields["module"]), fields["function"])
         limit_memory(fields["memory"])
         found: Message = decoder(request.data("file"), **fields["options"])
         return found

@@ -34,7 +34,7 @@ def sniff(head: bytes) -> bool:
 
 def probe(stream: BinaryIO) -> Header:
     """Let OpenEXR read the headers."""
-    info = decoded("OpenEXR", "exr", "described", stream.read()).fields
+    info = decoded("OpenEXR", __name__, "described", stream.read()).fields
     left, top, right, bottom = info["display"]
     return Header(right - left + 1, bottom - top + 1, len(info["names"]), 4, info)
 
@@ -104,7 +104,7 @@ def frames(opened: Opened) -> Iterator[Frame]:
     left, top, right, bottom = info["data"]
     width, height = right - left + 1, bottom - top + 1
     check_size(width, height, opened.max_pixels, info["channels"])
-    found = decoded("OpenEXR", "exr", "samples_of", data, width * height * max(1, info["channels"] // 4), part=info["part"], names=info["names"])
+    found = decoded("OpenEXR", __name__, "samples_of", data, width * height * max(1, info["channels"] // 4), part=info["part"], names=info["names"])
     samples = found.array("samples")
     assert samples is not None
     if samples.shape[:2] != (height, width):

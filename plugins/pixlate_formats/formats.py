@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 from pixlate.errors import Unsupported
 from pixlate.plugin.image_format import Header, ImageFormat
 from pixlate.system.extras import install
-from pixlate_formats import exr, heif, jxl, psd, raw
+from pixlate_formats import exr, heif, jpeg2000, jxl, psd, raw
 
 _ALL = ("exif", "icc", "xmp", "dpi")
 HEIC = ImageFormat(
@@ -56,6 +56,15 @@ EXR = ImageFormat(
 )
 RAW = ImageFormat(name="raw", title="camera raw", suffixes=raw.SUFFIXES, sniff=raw.sniff, probe=raw.probe, read=raw.frames)
 PSD = ImageFormat(name="psd", title="Photoshop document", suffixes=(".psd", ".psb"), sniff=psd.sniff, probe=psd.probe, read=psd.frames)
+JPEG2000 = ImageFormat(
+    name="jpeg2000",
+    title="JPEG 2000",
+    suffixes=(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".jph", ".jhc"),
+    sniff=jpeg2000.sniff,
+    probe=jpeg2000.probe,
+    read=jpeg2000.frames,
+    media_type="image/jp2",
+)
 
 
 def _offered(format: ImageFormat, package: str, brought_by: str) -> ImageFormat:
@@ -70,5 +79,5 @@ def _offered(format: ImageFormat, package: str, brought_by: str) -> ImageFormat:
     return replace(format, probe=refuse, read=read, write=None)
 
 
-FORMATS = (_offered(HEIC, "pillow_heif", "pillow-heif"), JXL, _offered(EXR, "OpenEXR", "OpenEXR"), _offered(RAW, "rawpy", "rawpy"), PSD)
+FORMATS = (_offered(HEIC, "pillow_heif", "pillow-heif"), JXL, _offered(EXR, "OpenEXR", "OpenEXR"), _offered(RAW, "rawpy", "rawpy"), PSD, JPEG2000)
 """All formats of this package."""

@@ -45,7 +45,7 @@ def probe(stream: BinaryIO) -> Header:
     kinds = [bytes(body[:4]), *(bytes(body[at : at + 4]) for at in range(8, min(len(body), 1 << 12), 4))]
     if name == b"ftyp" and not any(kind in kinds for kind in BRANDS):
         raise Unsupported("a HEIF file of a sequence alone is unsupported; save its pictures as single files first")
-    info = decoded("HEIC", "heif", "described", data).fields
+    info = decoded("HEIC", __name__, "described", data).fields
     if len(info["pictures"]) > limits.FRAMES:
         raise OverLimit(f"expected at most {limits.FRAMES:,} pictures in a HEIF file, got more; split the file")
     first = info["pictures"][0]
@@ -99,7 +99,7 @@ def frames(opened: Opened) -> Iterator[Frame]:
     notes = ("the gain map was left out",) if info["gain map"] else ()
     for index, facts in enumerate(info["pictures"]):
         check_size(facts["width"], facts["height"], opened.max_pixels, facts["channels"])
-        picture = _picture(decoded("HEIC", "heif", "picture_of", data, facts["width"] * facts["height"], index=index))
+        picture = _picture(decoded("HEIC", __name__, "picture_of", data, facts["width"] * facts["height"], index=index))
         yield Frame(replace(picture, notes=(*notes, *picture.notes)), count=len(info["pictures"]))
 
 
@@ -110,8 +110,6 @@ def _picture(found: Message) -> Picture:
     pixels, alpha = split(samples)
     if alpha is not None and found.fields["premultiplied"]:
         pixels = unmultiplied(pixels, alpha)
-    if alpha is not None and (alpha == alpha.max()).all() and alpha.flat[0] == np.iinfo(alpha.dtype).max:
-        alpha = None
     block = found.data("exif")
     metadata, notes = bounded(Metadata(exif.bare(block), found.data("icc"), found.data("xmp"), exif.dpi_of(exif.bare(block))))
     if block and not metadata.exif and not notes:
@@ -136,7 +134,7 @@ def encoded(picture: Picture, quality: int) -> Encoded:
     metadata = with_resolution(metadata)
     block = exif.without_orientation(metadata.exif)
     height, width, _ = samples.shape
-    file = pillow_heif.from_bytes(_mode(samples), (width, height), samples.tobytes())
+    file: Any = pillow_heif.from_bytes(_mode(samples), (width, height), samples.tobytes())
     if metadata.icc:
         file[0].info |= {"icc_profile": metadata.icc, "icc_profile_type": "prof"}
     how: dict[str, Any] = {"quality": -1, "chroma": 444, "matrix_coefficients": 0} if picture.lossless else {"quality": quality, "matrix_coefficients": 6}
@@ -149,7 +147,7 @@ def encoded(picture: Picture, quality: int) -> Encoded:
         xmp=metadata.xmp or None,
         enc_params={"preset": _PRESET},
         color_primaries=1,
-        transfer_characteristic=13,
+        transfer_characteristics=13,
         full_range_flag=1,
         **how,
     )

@@ -60,7 +60,7 @@ def frames(opened: Opened) -> Iterator[Frame]:
     """Decode the picture, or the first frame of an animation."""
     found, header = opened.header.parsed
     data, pixels = opened.data(), opened.header.width * opened.header.height
-    samples = decoded("JPEG XL", "jxl", "samples_of", data, pixels, channels=_channels(header)).array("samples")
+    samples = decoded("JPEG XL", __name__, "samples_of", data, pixels, channels=_channels(header)).array("samples")
     assert samples is not None
     yield Frame(_picture(samples, _metadata(found, header, data, pixels), header, tuple(found.notes), lossless=not (header.transformed or found.jpeg)))
 
@@ -89,7 +89,7 @@ def _metadata(found: Found, header: JXLHeader, data: bytes, pixels: int) -> Meta
     if header.profile and not header.transformed:
         if find_spec("pillow_jxl") is None:
             raise Unsupported(f"reading the ICC profile of a JPEG XL file needs pillow-jxl-plugin, which is missing; run: {install('formats')}")
-        icc = decoded("JPEG XL", "jxl", "profile_of", data, pixels).data("icc")
+        icc = decoded("JPEG XL", __name__, "profile_of", data, pixels).data("icc")
     block = exif.bare(found.exif)
     return Metadata(block, icc, found.xmp, exif.dpi_of(block))
 
@@ -139,7 +139,7 @@ def encoded(picture: Picture, quality: int) -> Encoded:
     deep, lossless = picture.pixels.dtype == np.uint16, picture.lossless or quality == 100
     samples = (_linear(picture) if deep and not lossless else picture).samples
     how = {"lossless": True, "effort": _LOSSLESS_EFFORT} if lossless else {"distance": _distance(quality), "effort": _EFFORT}
-    data = imagecodecs.jpegxl_encode(samples[:, :, 0] if samples.shape[2] == 1 else samples, numthreads=1, **how)
+    data = bytes(imagecodecs.jpegxl_encode(samples[:, :, 0] if samples.shape[2] == 1 else samples, numthreads=1, **how))
     codestream = jxl_header.found_in(data).codestream
     metadata = with_resolution(picture.metadata)
     block = exif.without_orientation(metadata.exif)

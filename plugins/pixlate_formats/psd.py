@@ -18,7 +18,7 @@ from pixlate.images.codecs import segments
 from pixlate.images.codecs.decode import as_stored, bounded, upright
 from pixlate.images.limits import BLOCK_BYTES, SEGMENTS
 from pixlate.images.metadata import exif, iptc
-from pixlate.images.picture import Metadata, Picture, Pixels, check_size, full_scale
+from pixlate.images.picture import Metadata, Picture, Pixels, check_size, full_scale, to_8_bits
 from pixlate.images.scene import of_light
 from pixlate.plugin.image_format import Frame, Header, Opened
 
@@ -228,7 +228,7 @@ def _picture(document: Document, planes: Pixels) -> Picture:
     if document.mode in (_CMYK, _LAB):
         picture = _converted(document, samples, metadata)
         pixels = picture.pixels
-        opaque = None if opaque is None else (opaque if opaque.dtype == np.uint8 else (opaque >> 8).astype(np.uint8))
+        opaque = None if opaque is None else (to_8_bits(opaque))
         metadata, notes = picture.metadata, (*picture.notes, *notes)
     elif document.mode == _INDEXED:
         pixels, opaque = _looked_up(document, samples)
@@ -259,10 +259,9 @@ def _converted(document: Document, samples: Pixels, metadata: Metadata) -> Pictu
     """Return CMYK or Lab samples as 8 bits of RGB, through the profile where there is one."""
     notes: tuple[str, ...] = ()
     if document.bits == 16:
-        samples, notes = (samples >> 8).astype(np.uint8), ("16 bits of CMYK or Lab read with 8",)
+        samples, notes = to_8_bits(samples), ("16 bits of CMYK or Lab read with 8",)
     if document.mode == _LAB:
-        samples = samples.copy()
-        samples[:, :, 1:] ^= 128  # Pillow counts a and b from 0
+        samples = np.concatenate([samples[:, :, :1], samples[:, :, 1:] + np.uint8(128)], axis=2)  # Pillow counts a and b from 0
         image = Image.frombytes("LAB", (document.width, document.height), samples.tobytes())
     else:
         image = Image.frombytes("CMYK", (document.width, document.height), (255 - samples).tobytes())

@@ -24,7 +24,26 @@ from pixlate.plugin.image_format import Frame, Header, Opened
 from pixlate_formats.apart import decoded
 from pixlate_formats.wire import Message
 
-SUFFIXES = (".dng", ".nef", ".nrw", ".cr2", ".cr3", ".crw", ".arw", ".sr2", ".srf", ".raf", ".orf", ".rw2", ".pef", ".srw", ".rwl", ".3fr", ".fff", ".iiq")
+SUFFIXES: tuple[str, ...] = (
+    ".dng",
+    ".nef",
+    ".nrw",
+    ".cr2",
+    ".cr3",
+    ".crw",
+    ".arw",
+    ".sr2",
+    ".srf",
+    ".raf",
+    ".orf",
+    ".rw2",
+    ".pef",
+    ".srw",
+    ".rwl",
+    ".3fr",
+    ".fff",
+    ".iiq",
+)
 SUFFIXES += (".erf", ".kdc", ".dcr", ".mrw", ".mef", ".mos", ".x3f", ".gpr")
 _OLYMPUS, _PANASONIC, _FUJIFILM = (b"IIRO", b"IIRS", b"MMOR"), b"IIU\0", b"FUJIFILMCCD-RAW"
 _TIFF = (b"II*\0", b"MM\0*")
@@ -40,7 +59,7 @@ def sniff(head: bytes) -> bool:
 
 def probe(stream: BinaryIO) -> Header:
     """Let LibRaw read the header."""
-    width, height = decoded("camera raw", "raw", "described", stream.read()).fields["size"]
+    width, height = decoded("camera raw", __name__, "described", stream.read()).fields["size"]
     return Header(width, height, 3, 2)
 
 
@@ -78,7 +97,7 @@ def _opened(file: bytes) -> Any:
 def frames(opened: Opened) -> Iterator[Frame]:
     """Develop the picture."""
     data, header = opened.data(), opened.header
-    found = decoded("camera raw", "raw", "developed", data, header.width * header.height)
+    found = decoded("camera raw", __name__, "developed", data, header.width * header.height)
     samples = found.array("samples")
     assert samples is not None
     check_size(samples.shape[1], samples.shape[0], opened.max_pixels, 3)

@@ -39,17 +39,17 @@ def of_light(picture: Picture) -> Picture:
     lost = np.isnan(pixels)
     if lost.any():
         pixels[lost] = 0
-        notes += (f"{_counted(lost)} no numbers (NaN) and were read as 0",)
+        notes += (f"{_counted(lost)} no numbers (NaN), read as 0",)
     infinite = np.isinf(pixels)
     if infinite.any():
         finite = pixels[~infinite]
         most = np.float32(max(1.0, finite.max() if finite.size else 1.0))
         pixels[infinite] = np.where(pixels[infinite] > 0, most, 0)
-        notes += (f"{_counted(infinite)} infinite and were read as {most:.4g}, the brightest there is, or as 0",)
+        notes += (f"{_counted(infinite)} infinite, read as {most:.4g}, the brightest there is, or as 0",)
     below = pixels < 0
     if below.any():
         pixels[below] = 0
-        notes += (f"{_counted(below)} below 0 and were read as 0",)
+        notes += (f"{_counted(below)} below 0, read as 0",)
     alpha = None if picture.alpha is None else np.clip(np.nan_to_num(picture.alpha, nan=1.0), 0, 1)
     return replace(picture, pixels=pixels, alpha=alpha, notes=notes, peak=max(1.0, float(pixels.max())))
 

@@ -185,12 +185,19 @@ def test_samples_that_are_no_numbers_are_refused() -> None:
         _read(_written(pixels))
 
 
-@pytest.mark.parametrize(("worst", "found"), [(1.5, "0 to 1.5"), (-0.1, "-0.1 to 0")])
-def test_floating_point_beyond_white_is_refused(worst: float, found: str) -> None:
+def test_floating_point_beyond_white_is_scene_linear_light() -> None:
     pixels = np.zeros((5, 6), np.float32)
-    pixels[2, 3] = worst
-    with pytest.raises(PixlateError, match=rf"^expected floating point samples in \[0, 1\], got {found}; divide by"):
-        _read(_written(pixels))
+    pixels[2, 3], pixels[1] = 1.5, 0.25
+    picture = _read(_written(pixels))
+    assert picture.peak == 1.5 and np.array_equal(picture.pixels[:, :, 0], pixels) and not picture.notes
+
+
+def test_floating_point_below_0_is_read_as_0_with_a_note() -> None:
+    pixels = np.zeros((5, 6), np.float32)
+    pixels[2, 3], pixels[1] = -0.1, np.inf
+    picture = _read(_written(pixels))
+    assert picture.peak == 1 and picture.pixels.min() == 0 and picture.pixels[1].tolist() == [[1]] * 6
+    assert picture.notes == ("6 samples are infinite, read as 1, the brightest there is, or as 0", "1 sample is below 0, read as 0")
 
 
 def test_premultiplied_floating_point_is_divided_by_its_alpha() -> None:

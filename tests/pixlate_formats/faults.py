@@ -1,0 +1,27 @@
+"""What decoders do to damaged files, called in another process."""
+
+import os
+import signal
+import time
+
+from pixlate_formats.wire import Message
+
+
+def crash(file: bytes) -> Message:
+    os.kill(os.getpid(), signal.SIGSEGV)
+    return Message({})
+
+
+def hang(file: bytes) -> Message:
+    time.sleep(3600)
+    return Message({})
+
+
+def flood(file: bytes) -> Message:
+    return Message({}, {"all": bytes(64 << 30)})
+
+
+def chat(file: bytes) -> Message:
+    os.write(1, b"a library that prints " * 100)
+    print("and another", flush=True)
+    return Message({"process": os.getpid(), "length": len(file), "group": os.getpgid(0)})
