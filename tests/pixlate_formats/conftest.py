@@ -29,7 +29,9 @@ def written(picture: Picture, format: str, *, quality: int = 95, lossless: bool 
 
 
 def decibels(one: NDArray[np.generic], two: NDArray[np.generic], full: float = 255) -> float:
-    """Return the peak signal to noise ratio."""
+    """Return the peak signal to noise ratio, infinite for equal samples."""
+    if np.array_equal(one, two):
+        return float("inf")
     return float(10 * np.log10(full**2 / np.mean((one.astype(float) - two.astype(float)) ** 2)))
 
 

@@ -69,7 +69,9 @@ def test_threads_decode_at_the_same_time_each_with_a_process_of_its_own() -> Non
 
 
 def test_the_process_that_decodes_ends_with_the_one_that_was_killed() -> None:
-    script = f"from pixlate_formats.apart import decoded; print(decoded('HEIC', {FAULTS!r}, 'chat', b'').fields['process'], flush=True); import os; os.kill(0, 9)"
+    script = (
+        f"from pixlate_formats.apart import decoded; print(decoded('HEIC', {FAULTS!r}, 'chat', b'').fields['process'], flush=True); import os; os.kill(0, 9)"
+    )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
     done = subprocess.run([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, text=True, check=False, start_new_session=True, timeout=120)
     assert done.returncode == -9

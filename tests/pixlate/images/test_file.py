@@ -146,7 +146,7 @@ def test_array_notes_what_it_cannot_hold(tmp_path: Path) -> None:
     ("pixels", "format", "sentence"),
     [
         (np.zeros((4, 5, 5), np.uint8), "png", "expected a picture of 1 or 3 channels of uint8 or uint16 in PNG, got 5 of uint8; use --format tiff or npy"),
-        (np.zeros((4, 5, 3), np.float32), "jpeg", "expected a picture of 1 or 3 channels of uint8 in JPEG, got 3 of float32; use --format npy"),
+        (np.zeros((4, 5, 3), np.float32), "jpeg", "expected a picture of 1 or 3 channels of uint8 in JPEG, got 3 of float32; use --format tiff or npy"),
     ],
 )
 def test_what_a_format_cannot_hold_is_refused_with_formats_that_can(pixels: NDArray[Any], format: str, sentence: str) -> None:
@@ -159,7 +159,8 @@ def test_a_format_holds_what_it_writes_by_channels_type_and_size() -> None:
     formats = named(BUILT_IN)
     assert formats["jpeg"].holds(3, np.dtype(np.uint16), (65500, 1)), "16 bits are rounded, with a note"
     assert not formats["jpeg"].holds(3, "uint8", (65501, 1))
-    assert formats["tiff"].holds(16, "uint16", (10**6, 1)) and not formats["tiff"].holds(16, "float32", (1, 1))
+    assert formats["tiff"].holds(16, "uint16", (10**6, 1)) and formats["tiff"].holds(16, "float32", (1, 1))
+    assert not formats["png"].holds(3, "float32", (1, 1))
 
 
 def _probe(stream: BinaryIO) -> Header:

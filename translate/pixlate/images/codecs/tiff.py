@@ -27,6 +27,9 @@ from pixlate.plugin.image_format import DamagedFrames, Frame, Header, Opened
 DESCRIPTION, _SUBFILE, _SUB_DIRECTORIES = 270, 254, 330
 _RAW = (32803, 34892)
 """Photometric interpretations of what a sensor gave (DNG 1.4)."""
+_RAW_REFUSED = (
+    "a RAW photograph (DNG, NEF, ARW and the like) is not read as TIFF; give the file its own suffix, such as .dng, and run: pip install 'pixlate[formats]'"
+)
 _TRANSFER, _WHITE, _PRIMARIES = 301, 318, 319
 _JPEG, _FAX = 7, (2, 3, 4, 32771)
 _THROUGH_PILLOW = {*segments.COMPRESSIONS, *_FAX, _JPEG} - {segments.LZMA}
@@ -225,7 +228,7 @@ def _supported(main: Directory, max_pixels: int) -> Page:
 def _refuse_unsupported(main: Directory) -> None:
     """Refuse by name compressions, samples and colours that are not read."""
     if (main.number(_SUBFILE) & 1 and _SUB_DIRECTORIES in main.entries) or main.number(Tag.PHOTOMETRIC) in _RAW:
-        raise Unsupported("a RAW photograph (DNG, NEF, ARW and the like) is unsupported; develop it to TIFF or JPEG first")
+        raise Unsupported(_RAW_REFUSED)
     samples = max(1, main.number(Tag.SAMPLES, 1))
     compression, predictor, bits = (
         main.number(Tag.COMPRESSION, segments.NONE),
