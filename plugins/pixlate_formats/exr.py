@@ -12,7 +12,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from pixlate.errors import Unsupported
-from pixlate.images.codecs.encode import Encoded
+from pixlate.images.codecs.decode import bounded
+from pixlate.images.codecs.encode import Encoded, text_xmp
 from pixlate.images.picture import Metadata, Picture, Pixels, check_size
 from pixlate.images.scene import of_light, of_primaries
 from pixlate.plugin.image_format import Frame, Header, Opened
@@ -41,9 +42,7 @@ def probe(stream: BinaryIO) -> Header:
 
 def described(file: bytes) -> Message:
     """Return the picture's part, its channels, windows and colours, and what else is in the file; called in another process."""
-    import OpenEXR
-
-    parts = OpenEXR.File(BytesIO(file), separate_channels=True, header_only=True).parts
+    parts = _parts(file, header_only=True)
     all_names = [[channel.name for channel in part.header["channels"]] for part in parts]
     found = next(((index, chosen) for index, names in enumerate(all_names) if (chosen := _chosen(names))), None)
     if found is None:
@@ -71,9 +70,20 @@ def described(file: bytes) -> Message:
             "chromaticities": None if chromaticities is None else [float(value) for value in np.ravel(chromaticities)],
             "density": float(header.get("xDensity", 0)),
             "aspect": float(header.get("pixelAspectRatio", 1)),
+            "xmp": str(header.get("xmp", "")),
             **windows,
         }
     )
+
+
+def _parts(file: bytes, header_only: bool = False) -> Any:
+    """Return the parts of a file; OpenEXR returns none where it is damaged."""
+    import OpenEXR
+
+    parts = OpenEXR.File(BytesIO(file), separate_channels=True, header_only=header_only, num_threads=1).parts
+    if not parts:
+        raise ValueError("OpenEXR finds no whole picture in it")
+    return parts
 
 
 def _chosen(names: Iterable[str]) -> list[str]:
@@ -89,9 +99,7 @@ def _chosen(names: Iterable[str]) -> list[str]:
 
 def samples_of(file: bytes, part: int, names: list[str]) -> Message:
     """Return the channels of a part, (height, width, channels) of its data window; called in another process."""
-    import OpenEXR
-
-    channels = OpenEXR.File(BytesIO(file), separate_channels=True, num_threads=1).parts[part].channels
+    channels = _parts(file)[part].channels
     planes = [channels[name].pixels for name in names]
     with np.errstate(over="ignore"):
         samples = np.stack([plane.astype(np.float32) for plane in planes], axis=2)
@@ -128,7 +136,8 @@ def _picture(samples: Pixels, info: Mapping[str, Any], *, half: bool) -> Picture
     colours = 1 if len(info["names"]) <= 2 else 3
     pixels, alpha = np.ascontiguousarray(samples[:, :, :colours]), samples[:, :, colours].copy() if samples.shape[2] > colours else None
     dpi = (info["density"],) * 2 if 0 < info["density"] < 1e9 else None
-    picture = Picture(pixels, alpha, Metadata(dpi=dpi), notes, lossless=not half)
+    metadata, more = bounded(Metadata(xmp=info["xmp"].encode(), dpi=dpi))
+    picture = Picture(pixels, alpha, metadata, notes + more, lossless=not half)
     if info["chromaticities"] and colours == 3:
         red_to_blue, white = info["chromaticities"][:6], info["chromaticities"][6:8]
         picture = of_primaries(picture, (*white, *red_to_blue), "OpenEXR")
@@ -161,8 +170,11 @@ def encoded(picture: Picture, quality: int) -> Encoded:
         names.append("A")
     kind = np.float32 if picture.lossless or pixels.max() > _LARGEST_HALF else np.float16
     header: dict[str, Any] = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
-    if picture.metadata.dpi is not None:
-        header["xDensity"] = float(picture.metadata.dpi[0])
+    metadata, notes = text_xmp(picture.metadata, "OpenEXR")
+    if metadata.xmp:
+        header["xmp"] = metadata.xmp.decode()
+    if metadata.dpi is not None:
+        header["xDensity"] = float(metadata.dpi[0])
     stream = BytesIO()
     OpenEXR.File(header, {name: np.ascontiguousarray(plane, kind) for name, plane in zip(names, planes, strict=True)}, num_threads=1).write(stream)
-    return stream.getvalue(), ()
+    return stream.getvalue(), notes

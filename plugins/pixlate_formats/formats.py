@@ -51,7 +51,7 @@ EXR = ImageFormat(
     lossless="asked",
     dtypes=("float32",),
     alpha=True,
-    metadata=("dpi",),
+    metadata=("xmp", "dpi"),
     media_type="image/x-exr",
 )
 RAW = ImageFormat(name="raw", title="camera raw", suffixes=raw.SUFFIXES, sniff=raw.sniff, probe=raw.probe, read=raw.frames)

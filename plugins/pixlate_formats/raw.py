@@ -7,7 +7,7 @@ preview of Fujifilm's.
 
 import struct
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -65,7 +65,7 @@ def probe(stream: BinaryIO) -> Header:
 
 def described(file: bytes) -> Message:
     """Return the size of the developed picture; called in another process."""
-    with _opened(file) as raw:
+    with _explained(), _opened(file) as raw:
         sizes = raw.sizes
         width, height = (sizes.iwidth, sizes.iheight)
         return Message({"size": (height, width) if sizes.flip in _TURNED else (width, height)})
@@ -75,7 +75,7 @@ def developed(file: bytes) -> Message:
     """Return the developed picture, (height, width, 3) uint16; called in another process."""
     import rawpy
 
-    with _opened(file) as raw:
+    with _explained(), _opened(file) as raw:
         samples = raw.postprocess(
             output_bps=16, output_color=rawpy.ColorSpace.sRGB, gamma=(2.4, 12.92), use_camera_wb=True, no_auto_bright=True, user_flip=None
         )
@@ -92,6 +92,18 @@ def _opened(file: bytes) -> Any:
         raise Unsupported(
             f"unsupported by LibRaw {version}: a raw file of a camera that it does not know, or no raw file; convert it to DNG or TIFF first"
         ) from error
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Say what LibRaw says, which it does in bytes."""
+    import rawpy
+
+    try:
+        yield
+    except rawpy.LibRawError as error:
+        said = error.args[0] if error.args else b""
+        raise ValueError(said.decode("utf-8", "replace") if isinstance(said, bytes) else said) from error
 
 
 def frames(opened: Opened) -> Iterator[Frame]:

@@ -15,9 +15,9 @@ LIMIT = 10**7
 FORMATS: Mapping[str, ImageFormat] = installed().image_formats()
 
 
-def read(source: Path | bytes, limit: int = LIMIT) -> Picture:
+def read(source: Path | bytes | bytearray, limit: int = LIMIT) -> Picture:
     """Return the first picture of a file; see that its header has said the size."""
-    with ImageFile(source, max_pixels=limit, formats=FORMATS) as file:
+    with ImageFile(bytes(source) if isinstance(source, bytearray) else source, max_pixels=limit, formats=FORMATS) as file:
         picture = file.read()
         assert file.size == picture.pixels.shape[1::-1]
     return picture

@@ -29,7 +29,10 @@ def heic() -> list[bytes]:
 @cache
 def jxl() -> list[bytes]:
     frames = np.stack([photograph(), photograph()[::-1]])
-    return [*(written(Picture(photograph(), None, everything()), "jxl", lossless=lossless)[0] for lossless in (True, False)), imagecodecs.jpegxl_encode(frames)]
+    return [
+        *(written(Picture(photograph(), None, everything()), "jxl", lossless=lossless)[0] for lossless in (True, False)),
+        bytes(imagecodecs.jpegxl_encode(frames)),
+    ]
 
 
 @cache
@@ -52,7 +55,7 @@ def psd() -> list[bytes]:
 @cache
 def jpeg2000() -> list[bytes]:
     image = Image.fromarray(photograph().astype(np.uint8))
-    return [test_jpeg2000.made(image), imagecodecs.jpeg2k_encode(photograph(np.uint16), level=0, reversible=True, codecformat="j2k")]
+    return [test_jpeg2000.made(image), bytes(imagecodecs.jpeg2k_encode(photograph(np.uint16), level=0, reversible=True, codecformat="j2k"))]
 
 
 KINDS: dict[str, tuple[Files, str]] = {

@@ -15,7 +15,7 @@ from tests.pixlate.images.conftest import photograph
 from tests.pixlate_formats.conftest import FORMATS, read, written
 
 from pixlate.errors import OverLimit, PixlateError
-from pixlate.images import Picture
+from pixlate.images import Metadata, Picture, add_origin
 from pixlate.images.signalled import srgb_encoded, srgb_light
 
 Floats = NDArray[np.floating]
@@ -175,6 +175,12 @@ def test_another_openexr_reads_what_was_written(tmp_path: Path) -> None:
     (tmp_path / "a.exr").write_bytes(written(Picture(light(), peak=40.0), "exr")[0])
     said = subprocess.run(["exrheader", tmp_path / "a.exr"], check=True, capture_output=True, text=True).stdout
     assert "R, 16-bit floating-point" in said and "zip" in said and "(63 47)" in said
+
+
+def test_xmp_and_resolution_are_kept() -> None:
+    metadata = Metadata(xmp=add_origin(b"", "algorithmicallyEnhanced")[0], dpi=(300.0, 300.0))
+    data, notes = written(Picture(light(), None, metadata, peak=40.0), "exr")
+    assert read(data).metadata == metadata and not notes
 
 
 def test_formats_says_that_only_light_is_held() -> None:

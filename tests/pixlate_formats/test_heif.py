@@ -78,7 +78,7 @@ def test_an_orientation_of_exif_alone_is_not_applied() -> None:
 
 def test_the_primary_of_several_pictures_is_read_first_and_the_others_as_frames() -> None:
     pictures = [np.ascontiguousarray(photograph()[top : top + 16, :24]) for top in (0, 16, 32)]
-    file: Any = pillow_heif.HeifFile()
+    file: Any = pillow_heif.HeifFile()  # type: ignore[no-untyped-call]
     for pixels in pictures:
         file.add_frombytes("RGB", (24, 16), pixels.tobytes())
     stream = BytesIO()
@@ -102,7 +102,7 @@ def test_colours_stated_by_numbers_become_a_profile() -> None:
 
 
 def test_highlights_of_pq_are_compressed_with_a_note() -> None:
-    picture = read(made((photograph(np.uint16) >> 6), "RGB;10", color_primaries=9, transfer_characteristics=16))
+    picture = read(made((photograph(np.uint16) // np.uint16(64)).astype(np.uint16), "RGB;10", color_primaries=9, transfer_characteristics=16))
     assert "PQ (nclx) converted to sRGB; what is brighter than white was compressed" in picture.notes
 
 

@@ -54,7 +54,7 @@ def test_16_bits_are_read_exactly_in_boxes_and_bare(format: str, channels: int) 
 
 @pytest.mark.parametrize("bits", [10, 12])
 def test_10_and_12_bits_are_spread_over_16(bits: int) -> None:
-    stored = photograph(np.uint16) >> np.uint16(16 - bits)
+    stored = (photograph(np.uint16).astype(np.uint32) >> (16 - bits)).astype(np.uint16)
     picture = read(imagecodecs.jpeg2k_encode(stored, level=0, reversible=True, bitspersample=bits))
     assert np.array_equal(picture.pixels, np.rint(stored * (65535 / ((1 << bits) - 1))).astype(np.uint16))
 

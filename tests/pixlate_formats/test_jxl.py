@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -95,7 +96,15 @@ def test_a_profile_that_is_not_srgb_is_converted_before_writing() -> None:
 def test_an_orientation_of_the_codestream_is_applied_once_whatever_exif_says(tmp_path: Path) -> None:
     jpeg = BytesIO()
     Image.fromarray(photograph().astype(np.uint8)).save(jpeg, "JPEG", quality=95, exif=b"Exif\0\0" + exif_block(6), icc_profile=P3)
-    how = {"mode": "RGB", "lossless": True, "quality": 100, "decoding_speed": 0, "effort": 3, "use_container": True, "use_original_profile": True}
+    how: dict[str, Any] = {
+        "mode": "RGB",
+        "lossless": True,
+        "quality": 100,
+        "decoding_speed": 0,
+        "effort": 3,
+        "use_container": True,
+        "use_original_profile": True,
+    }
     encoder = pillow_jxl.Encoder(num_threads=1, **how)
     packed = encoder(jpeg.getvalue(), 64, 48, jpeg_encode=True)
     picture, expected = read(packed), read_picture(jpeg.getvalue(), max_pixels=10**6)
@@ -138,7 +147,7 @@ def test_headers_of_cjxl_are_parsed_as_libjxl_does(tmp_path: Path, kind: str, op
 
 
 def test_a_box_of_compressed_metadata_is_read_within_its_limit() -> None:
-    stream = imagecodecs.jpegxl_encode(photograph(), lossless=True)
+    stream = bytes(imagecodecs.jpegxl_encode(photograph(), lossless=True))
     for content, expected in ((exif_block(), True), (bytes(40 << 20), False)):
         body = b"Exif" + bytes(imagecodecs.brotli_encode(b"\0\0\0\0" + content))
         data = jxl_header.CONTAINER + jxl_header._box(b"ftyp", b"jxl \0\0\0\0jxl ") + jxl_header._box(b"brob", body) + jxl_header._box(b"jxlc", stream)

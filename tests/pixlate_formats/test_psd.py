@@ -14,7 +14,7 @@ from tests.pixlate_formats.conftest import read
 
 from pixlate.errors import OverLimit, PixlateError
 from pixlate.images import add_origin
-from pixlate.images.picture import Pixels, on_white
+from pixlate.images.picture import on_white
 
 XMP = add_origin(b"", "algorithmicallyEnhanced")[0]
 
@@ -75,7 +75,7 @@ def document(
     )
 
 
-def planes_of(pixels: Pixels, alpha: Pixels | None = None) -> Any:
+def planes_of(pixels: Any, alpha: Any = None) -> Any:
     return np.moveaxis(pixels if alpha is None else np.dstack([pixels, alpha]), 2, 0)
 
 

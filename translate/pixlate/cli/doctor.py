@@ -21,6 +21,7 @@ _EXTRAS = {
     "URLs": ("remote", ("fsspec",)),
     "clusters": ("cluster", ("ray",)),
     "serving": ("serve", ("fastapi", "uvicorn", "prometheus-client")),
+    "HEIC, camera raw, OpenEXR": ("formats", ("pillow-heif", "rawpy", "OpenEXR", "pillow-jxl-plugin")),
     "community upscalers": ("spandrel", ("spandrel",)),
 }
 _TRAIN = ("torch", "torchvision", "kornia", "albumentations", "lightning-fabric", "safetensors", "tomli-w", "onnx", "onnxscript")

@@ -7,27 +7,30 @@ FILM = "save single frames as PNG first, or install the extra video, which conve
 """What to do about films."""
 FILMS = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".wmv", ".flv", ".ogv", ".3gp"))
 """Suffixes of films, which are named where the extra is missing that reads them."""
-PHONE = "convert it to JPEG or PNG (an iPhone gives JPEG with Settings, Camera, Formats, Most Compatible)"
+_WITH = ", as `pixlate convert` does with pip install 'pixlate[formats]'"
+_CONVERTED = f"{_CONVERT}, as `pixlate convert` does"
+_DEVELOP = f"develop it to TIFF or JPEG first{_WITH}"
+PHONE = f"convert it to JPEG or PNG first{_WITH} (an iPhone gives JPEG with Settings, Camera, Formats, Most Compatible)"
 """What to do about HEIC."""
 _KINDS: tuple[tuple[int, bytes, str, str], ...] = (
     *((8, brand, "HEIC", PHONE) for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")),
-    (8, b"crx ", "a Canon RAW photograph", "develop it to TIFF or JPEG first"),
+    (8, b"crx ", "a Canon RAW photograph", _DEVELOP),
     (4, b"ftyp", "a video", FILM),
     *((0, magic, "a video", FILM) for magic in (b"\x1a\x45\xdf\xa3", b"\0\0\1\xba", b"\0\0\1\xb3", b"FLV\1")),
     (8, b"AVI ", "a video", FILM),
-    (0, b"\xff\x0a", "JPEG XL", _CONVERT),
-    (0, b"\0\0\0\x0cJXL ", "JPEG XL", _CONVERT),
-    (0, b"\0\0\0\x0cjP  ", "JPEG 2000", _CONVERT),
-    (0, b"\xff\x4f\xff\x51", "JPEG 2000", _CONVERT),
+    (0, b"\xff\x0a", "JPEG XL", _CONVERTED),
+    (0, b"\0\0\0\x0cJXL ", "JPEG XL", _CONVERTED),
+    (0, b"\0\0\0\x0cjP  ", "JPEG 2000", _CONVERTED),
+    (0, b"\xff\x4f\xff\x51", "JPEG 2000", _CONVERTED),
     (0, b"II\xbc\x01", "JPEG XR", _CONVERT),
-    (0, b"FUJIFILMCCD-RAW", "a Fujifilm RAW photograph", "develop it to TIFF or JPEG first"),
-    (0, b"IIU\0", "a Panasonic RAW photograph", "develop it to TIFF or JPEG first"),
-    *((0, magic, "an Olympus RAW photograph", "develop it to TIFF or JPEG first") for magic in (b"IIRO", b"IIRS", b"MMOR")),
-    (0, b"8BPS", "a Photoshop document", "export it as PNG or TIFF first"),
+    (0, b"FUJIFILMCCD-RAW", "a Fujifilm RAW photograph", _DEVELOP),
+    (0, b"IIU\0", "a Panasonic RAW photograph", _DEVELOP),
+    *((0, magic, "an Olympus RAW photograph", _DEVELOP) for magic in (b"IIRO", b"IIRS", b"MMOR")),
+    (0, b"8BPS", "a Photoshop document", _CONVERTED),
     (0, b"gimp xcf", "a GIMP document", "export it as PNG or TIFF first"),
     (0, b"%PDF", "PDF", "save its pages as PNG first"),
     (0, b"%!PS", "PostScript", "save its pages as PNG first"),
-    (0, b"\x76\x2f\x31\x01", "OpenEXR", "convert it to .npy or to a 16-bit TIFF first"),
+    (0, b"\x76\x2f\x31\x01", "OpenEXR", f"convert it to .npy or to a 16-bit TIFF first{_WITH}"),
     (0, b"#?R", "Radiance HDR", "convert it to .npy or to a 16-bit TIFF first"),
     (0, b"DDS ", "DDS", _CONVERT),
     (0, b"qoif", "QOI", _CONVERT),

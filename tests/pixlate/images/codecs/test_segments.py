@@ -307,7 +307,7 @@ def test_raw_photographs_are_named_and_not_taken_for_their_thumbnail() -> None:
     thumbnail = _fields(4, 4) | {254: long("<", 1), 330: long("<", 8, 8)}
     sensor = _fields(4, 4, bits=16) | {Tag.PHOTOMETRIC: short("<", 32803)}
     for fields in (thumbnail, sensor):
-        with pytest.raises(PixlateError, match=r"^a RAW photograph .* is unsupported; develop it to TIFF or JPEG first$"):
+        with pytest.raises(PixlateError, match=r"^a RAW photograph .* is not read as TIFF; give the file its own suffix, such as \.dng, "):
             _read(file_of("<", fields, [bytes(32)]))
 
 
