@@ -49,7 +49,7 @@ def probe(stream: BinaryIO) -> Header:
     if len(info["pictures"]) > limits.FRAMES:
         raise OverLimit(f"expected at most {limits.FRAMES:,} pictures in a HEIF file, got more; split the file")
     first = info["pictures"][0]
-    return Header(first["width"], first["height"], first["channels"], 1 if first["bits"] == 8 else 2, info)
+    return Header(first["width"], first["height"], first["channels"], 1 if first["bits"] == 8 else 2, info, len(info["pictures"]))
 
 
 def described(file: bytes) -> Message:

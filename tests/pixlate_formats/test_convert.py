@@ -116,3 +116,13 @@ def test_a_damaged_file_costs_itself_alone(converted: Convert) -> None:
 def test_a_sheet_shows_light_as_displays_do(tmp_path: Path, converted: Convert) -> None:
     summary = converted({"a.exr": test_exr.made({"RGB": test_exr.light()})}, sheet=tmp_path / "sheet.png")
     assert summary.sheet and read(tmp_path / "sheet.png").pixels.shape[2] == 3
+
+
+def test_light_is_resized_as_light_within_its_range(tmp_path: Path, converted: Convert) -> None:
+    light = np.full((40, 60, 3), 0.25, np.float32)
+    light[:, 30:] = 8
+    summary = converted({"a.exr": written(Picture(light, peak=8.0, lossless=True), "exr")[0]}, width=30)
+    assert summary.converted == 1, summary.failures
+    picture = read(tmp_path / "out" / "a.exr")
+    assert picture.pixels.shape == (20, 30, 3) and picture.pixels.max() == pytest.approx(8, rel=1e-4) and picture.pixels.min() >= 0
+    assert np.abs(picture.pixels[:, :10] - 0.25).max() < 2e-3 and picture.pixels.mean() == pytest.approx(light.mean(), rel=0.02), "the light stays as much"

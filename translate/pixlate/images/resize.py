@@ -33,7 +33,7 @@ def resized(picture: Picture, size: tuple[int, int]) -> Picture:
 
     Lanczos' filter with three lobes, widened where the picture becomes smaller (Turkowski 1990, "Filters for common resampling tasks"), of linear light: by the curves
     of the ICC profile where it has some, else by sRGB's. Colours are weighted by their opacity. Pictures of other than 1 or 3 channels, and of floating point,
-    are resized as they are.
+    are resized as they are, and light stays within its range.
     """
     height, width, channels = picture.pixels.shape
     if (width, height) == size:
@@ -48,6 +48,11 @@ def resized(picture: Picture, size: tuple[int, int]) -> Picture:
             alpha[rows] = band.alpha
         top = rows.stop
     return replace(picture, pixels=pixels, alpha=alpha)
+
+
+def _within(pixels: Pixels, picture: Picture) -> Pixels:
+    """Return scene-linear light without what the filter makes brighter than the brightest, or darker than black."""
+    return pixels if not picture.peak else np.clip(pixels, 0, np.float32(picture.peak))
 
 
 def resized_rows(strips: Iterator[Picture], height: int, size: tuple[int, int]) -> Iterator[Picture]:
@@ -67,7 +72,7 @@ def resized_rows(strips: Iterator[Picture], height: int, size: tuple[int, int]) 
         samples = held[band.above - start : band.below - start]
         box = (0.0, band.top * height / size[1] - band.above, float(width), band.bottom * height / size[1] - band.above)
         pixels, alpha = _resampled(samples, first.alpha is not None, curves, (size[0], band.bottom - band.top), box)
-        yield replace(first, pixels=pixels, alpha=alpha)
+        yield replace(first, pixels=_within(pixels, first), alpha=alpha)
         done = max(0, min(_above(band.bottom, height, size[1]), start + len(held)) - start)
         held, start = held[done:], start + done
         del parts, samples, pixels, alpha
