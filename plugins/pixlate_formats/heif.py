@@ -65,7 +65,7 @@ def picture_of(file: bytes, index: int) -> Message:
     opened = _opened(file)
     image = opened[_order(opened)[index]]
     facts = _facts(image)
-    samples = np.atleast_3d(np.asarray(image))
+    samples = np.atleast_3d(np.array(image))  # a copy: the memory is the image's
     if facts["bits"] not in (8, 16):
         full = (1 << facts["bits"]) - 1
         samples = ((samples.astype(np.uint32) * 65535 + full // 2) // full).astype(np.uint16)

@@ -77,7 +77,7 @@ def profile_of(file: bytes) -> Message:
     """Return the ICC profile; called in another process."""
     import pillow_jxl
 
-    restored, _, data, icc, _ = pillow_jxl.Decoder(num_threads=1)(file)
+    restored, _, data, icc, *_ = pillow_jxl.Decoder(num_threads=1)(file)
     if restored:  # the JPEG file that was packed
         with Image.open(BytesIO(data)) as image:
             icc = image.info.get("icc_profile", icc)
