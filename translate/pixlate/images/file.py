@@ -139,7 +139,7 @@ class ImageFile:
             return
         index = 0
         try:
-            with explained():
+            with explained(self._kind):
                 found = self.format.read(Opened(self._stream, self._header, self.max_pixels, channels, skip, whole))
                 for frame in [Frame(found)] if isinstance(found, Picture) else found:
                     if isinstance(frame, DamagedFrames):
@@ -158,7 +158,9 @@ class ImageFile:
 
     def _open(self) -> None:
         self._picture: Picture | None = None
-        with explained(), ExitStack() as undo:
+        expected = self._formats.get(self._suffix)
+        self._kind = "film" if expected is not None and expected.film else "image"
+        with explained(self._kind), ExitStack() as undo:
             self._stream: BinaryIO = self._source.open("rb") if isinstance(self._source, Path) else BytesIO(self._source)
             undo.callback(self.close)
             self._state = self._status()
