@@ -18,7 +18,7 @@ from pixlate.cli import build_app, main
 pytestmark = pytest.mark.usefixtures("operators_read_once")
 
 ROOT = Path(__file__).parent.parent
-GUIDES = [ROOT / "README.md", ROOT / "docs/convert.md", ROOT / "docs/train.md", ROOT / "docs/export.md", ROOT / "docs/evaluate.md", ROOT / "docs/models.md"]
+GUIDES = [ROOT / "README.md", ROOT / "docs/convert.md", ROOT / "docs/train.md", ROOT / "docs/export.md", ROOT / "docs/evaluate.md", ROOT / "docs/models.md", ROOT / "docs/films.md"]
 
 
 @pytest.fixture
@@ -35,8 +35,24 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         small.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "other" / f"{name}.png")
     (tmp_path / "drawings").mkdir()
     small.convert("1").save(tmp_path / "drawings" / "astronaut.png")
+    frames = [small.rotate(angle) for angle in (0, 20, 40)]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:], duration=40)
+    (tmp_path / "clips").mkdir()
+    for film in ("holiday.mp4", "clips/film.mkv"):
+        write_film(tmp_path / film, frames)
+    small.save(tmp_path / "clips" / "still.png")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def write_film(path: Path, frames: list[Image.Image]) -> None:
+    av = pytest.importorskip("av", reason="PyAV is not installed")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height = frames[0].size
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_image(frame)))
+        container.mux(stream.encode(None))
 
 
 def blocks(page: Path, language: str) -> list[str]:
