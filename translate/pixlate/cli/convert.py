@@ -18,7 +18,7 @@ from pixlate.convert import ConvertOptions, choose_engine
 from pixlate.convert import convert as convert_images
 from pixlate.convert.choosing import Way
 from pixlate.convert.preview import DryRun
-from pixlate.convert.report import Summary
+from pixlate.convert.report import Result, Summary
 from pixlate.errors import PixlateError
 from pixlate.inference.models import find
 from pixlate.places.local import locate
@@ -42,7 +42,8 @@ def convert(
 ) -> int:
     """Convert a folder of images with a model.
 
-    Exit codes: 0 all converted, 1 some failed, 2 refused before starting, 130 interrupted. The same command again continues where it stopped.
+    Exit codes: 0 all converted, 1 some failed, 2 refused before starting, 130 interrupted (with --watch, which Ctrl-C ends, 0 or 1). The same command again
+    continues where it stopped.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def convert(
     engine
         What runs the conversion: the threads of this process, or an engine of a plugin. An engine's options are listed by --engine NAME --help.
     json
-        Print the summary (with --dry-run, the files) as one JSON document on standard output, for programs.
+        Print the summary (with --dry-run, the files) as one JSON document on standard output, for programs; with --watch a line of JSON for each file, too.
     quiet
         Print nothing but failures; no progress and no summary.
     verbose
@@ -75,15 +76,21 @@ def convert(
     if chosen.dry_run:
         choose_engine(engine)
         return _preview(sources, out, model, chosen, json, quiet, verbose)
-    with Display(" then ".join([model, *map(str, chosen.then)]), quiet, verbose) as display:
+    name = " then ".join([model, *map(str, chosen.then)])
+    with Display(name, quiet, verbose, chosen.watch, _print_line if json and chosen.watch else None) as display:
         summary = convert_images(sources, out, model, chosen, display.watch, engine if engine_options is None else engine_options)
     if json:
         print(json_format.dumps(asdict(summary) | {"exit_code": summary.exit_code}))
     elif not quiet:
         _print_summary(summary, out, chosen)
     if not json:
-        _print_failures(summary)
+        _print_failures(summary, listed=chosen.watch)
     return summary.exit_code
+
+
+def _print_line(result: Result) -> None:
+    """Print one result as a line of JSON."""
+    print(json_format.dumps(asdict(result)), flush=True)
 
 
 def with_options(engine: Engine) -> Callable[..., int]:
@@ -130,10 +137,11 @@ def _say_choice(choice: str, way: Way) -> None:
         _say(f"{'runtime' if choice.startswith(f'{way}; ') else 'chosen'}: {choice}")
 
 
-def _print_failures(summary: Summary) -> None:
-    for source, reason in sorted(summary.failures)[:SHOWN]:
+def _print_failures(summary: Summary, listed: bool) -> None:
+    """Print the first failures, unless they are ``listed`` already, and why it stopped."""
+    for source, reason in [] if listed else sorted(summary.failures)[:SHOWN]:
         print(f"failed: {printable(source)}: {reason}", file=sys.stderr)
-    if summary.failed > SHOWN:
+    if summary.failed > SHOWN and not listed:
         print(f"... and {summary.failed - SHOWN} more; --report FILE.json lists all", file=sys.stderr)
     if summary.unwritten:
         print(f"failed: {summary.unwritten}", file=sys.stderr)

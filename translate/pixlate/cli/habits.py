@@ -107,7 +107,6 @@ TOOLS = (
         {
             "convert": {
                 "-a": "leave it out: transparency of the source is kept; there is no matting",
-                "--watch": "the same command again: it converts what is new",
             }
         },
     ),

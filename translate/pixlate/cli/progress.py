@@ -30,7 +30,9 @@ def status(report: Report) -> str:
         parts.append(f"frame {done} of {count}")
     if left is not None and summary.not_reached:
         parts.append(f"{duration(left)} left")
-    return ", ".join([*parts, *([f"{summary.failed} failed"] if summary.failed else [])])
+    if report.watching:
+        parts = [f"watching {printable(report.watching)}: {summary.converted} converted"]
+    return ", ".join([*parts, *([f"{summary.failed} failed"] if summary.failed else []), *(["Ctrl-C ends it"] if report.watching else [])])
 
 
 def line_of(result: Result, out: str) -> str:
@@ -62,6 +64,8 @@ class Lines:
 
     def tick(self) -> None:
         """Print a line if one is due; called every second or so."""
+        if self.report is not None and self.report.watching:
+            return
         left = None if self.report is None else self.report.progress.seconds_left
         first = not self._estimated and left is not None and left >= EVERY
         if not self._lines.due(at_once=first):
@@ -80,9 +84,12 @@ class Display:
         model: Name of the model.
         quiet: Whether to show nothing.
         verbose: Whether to print a line for each file, too.
+        failures: Whether to print a line for each file that fails, at once.
+        lines: Receives each result in place of those lines.
     """
 
-    def __init__(self, model: str, quiet: bool, verbose: bool) -> None:
+    def __init__(self, model: str, quiet: bool, verbose: bool, failures: bool = False, lines: Callable[[Result], None] | None = None) -> None:
+        self._quiet, self._failures, self._results = quiet, failures, lines
         model = model if len(model) <= _WIDEST else f"...{model[3 - _WIDEST :]}"
         self._verbose = verbose
         self._report: Report | None = None
@@ -116,8 +123,12 @@ class Display:
         self._report = report
         if self._lines is not None:
             self._lines.report = report
-        if self._verbose and report.last is not None:
+        if report.last is not None and self._results is not None:
+            self._results(report.last)
+        elif report.last is not None and (self._verbose or (self._failures and report.last.status == "failed")):
             self._say(line_of(report.last, report.out))
+        if report.watching and self._bar is None and not self._quiet:
+            self._say(status(report))
 
     def _say(self, line: str) -> None:
         if self._bar is not None:

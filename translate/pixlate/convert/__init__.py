@@ -49,7 +49,13 @@ def convert(
         chosen = chosen.replaced(named)
     if chosen.dry_run:
         raise PixlateError("expected a conversion, got dry_run; call pixlate.convert.preview.preview for what would be done")
+    if watch is not None and not callable(watch):
+        raise PixlateError(
+            f"expected watch to be a function that is called after each image, got {watch!r}; to watch the source, write options=pixlate.ConvertOptions(watch=True)"
+        )
     running, engine_options = choose_engine(engine)
+    if chosen.watch and running.name != "threads":
+        raise PixlateError(f"expected the threads of this process for --watch, got --engine {running.name}; leave out one")
     sources = [source] if isinstance(source, str | Path) else list(source) if isinstance(source, Iterable) else [source]
     for name, path in (*(("a source", path) for path in sources), ("the output folder", out)):
         if not isinstance(path, str | Path):

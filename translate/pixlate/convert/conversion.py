@@ -26,8 +26,9 @@ from pixlate.inference.models import arithmetics_of, find, runtimes_of_all
 from pixlate.inference.pictures import refuse_opacity_through
 from pixlate.inference.ready import identified, identified_if_any, named, other_versions
 from pixlate.inference.strength import NOTHING_NOTE, SAME_NOTE, described, system_used, titled
+from pixlate.places.changes import Watched
 from pixlate.places.journal import Job, Journal, Outputs
-from pixlate.places.local import locate
+from pixlate.places.local import LocalStore, locate
 from pixlate.places.paths import require_folder
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.manager import installed
@@ -67,6 +68,8 @@ class Task:
     """What pictures say made them."""
     choice: str = ""
     """Why it runs in the runtime and arithmetic of its options, where the user has left that open and there is something to say."""
+    watched: Sequence[Watched] = ()
+    """The sources, where they are watched for what comes."""
 
     def fitted(self, spec: ModelSpec) -> "tuple[Task, ImageConditions]":
         """Return the task without the conditions that are given their default, and the conditions of its images, once its plan is known to be possible.
@@ -148,7 +151,7 @@ class Task:
             sheet = Sheet(self.options.sheet, self.titled) if self.options.sheet else None
             if sheet is not None:
                 held.callback(sheet.draft.drop)
-            yield Sinks(held.enter_context(Journal(self.plan.store, self.settings, self._others())), report, sheet)
+            yield Sinks(held.enter_context(Journal(self.plan.store, self.settings, self._others(), self.options.preserve_times)), report, sheet)
             if sheet is not None:
                 sheet.save(report.summary)
 
@@ -167,14 +170,18 @@ def planned(sources: Sequence[str | Path], out: str | Path, model: str | Path, o
     formats = installed().image_formats(films=True)
     if options.format is not None:
         options = replace(options, format=writable(options.format, formats).name)  # jpg is jpeg
-    plan = make_plan([locate(source) for source in sources], locate(out), options, formats, _file_name(model, options))
+    places = [locate(source) for source in sources]
+    watched = [Watched(place) for place in places] if options.watch else []
+    plan = make_plan(places, locate(out), options, formats, file_name(model, options))
     refuse_replaced(plan, options, [file for each in (path, *others) for file in files_of_model(each)])
     refuse_unwritable(plan, options)
+    if options.preserve_times and not (isinstance(plan.store, LocalStore) and all(job.place.local is not None for job in plan.jobs)):
+        plan.cautions.append("--preserve-times keeps the times of files on a disk alone: a URL has none that can be read or set")
     system = system_used(identified(model), options.strength, identified_if_any(options.blend_with), [identified(each) for each in options.then])
-    return Task(plan, model, path, options, settings_digest(path, options), formats, watch or (lambda report: None), watch is not None, system)
+    return Task(plan, model, path, options, settings_digest(path, options), formats, watch or (lambda report: None), watch is not None, system, watched=watched)
 
 
-def _file_name(model: str | Path, options: ConvertOptions) -> str:
+def file_name(model: str | Path, options: ConvertOptions) -> str:
     """Return the models as names of files have them, such as ``clean+photo-x4``."""
     return "+".join(str(each) if named(str(each)) else Path(each).stem for each in (model, *options.then))
 
@@ -227,8 +234,10 @@ class Run:
         self.report.progress.begin()
         with StopOnSignal(self._interrupt), self._surveyed():
             self._convert()
-        self.report.summary.seconds = time.monotonic() - started
-        self.report.summary.cautions += [*self.plan.cautions, *getattr(self.plan.store, "notes", [])]  # which stores of older plugins lack
+        summary = self.report.summary
+        summary.seconds += time.monotonic() - started
+        notes = getattr(self.plan.store, "notes", [])  # which stores of older plugins lack
+        summary.cautions += [caution for caution in (*self.plan.cautions, *notes) if caution not in summary.cautions]
 
     def stop(self) -> None:
         """Drain, from any thread: finish what has started, and start nothing new."""

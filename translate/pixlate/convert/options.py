@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 from pixlate.errors import PixlateError
 from pixlate.options import check_least, check_most, check_strength, check_types, output_strength
 from pixlate.options.groups import Groups
-from pixlate.options.name_template import check_name
+from pixlate.options.name_template import check_name, takes_number
 from pixlate.options.output_size import OutputSize
 from pixlate.system.cores import granted_cores
 from pixlate.system.text import refuse_flattened
@@ -96,6 +96,10 @@ class ConvertOptions:
     """Threads that read, and as many that write, images; 0 uses one per core."""
     report: Path | None = None
     """Write the result of each file to this JSON file."""
+    preserve_times: bool = False
+    """Give each output the times of its source: when it was last changed, and last read."""
+    watch: bool = False
+    """Go on until Ctrl-C: whatever comes into the source folders, or changes there, is converted as soon as it is whole."""
     fail_fast: bool = False
     """Stop at the first file that fails."""
     dry_run: bool = False
@@ -124,12 +128,13 @@ class ConvertOptions:
             "exclude",
             "frames",
             "limit",
+            "watch",
             "dry_run",
         ),
         "Size of the outputs, one of these": ("scale", "width", "height", "long_side", "megapixels"),
         "What the model takes besides the image": ("set", "mask", "seed"),
         "Memory and devices": ("device", "runtime", "arithmetic", "tile", "batch", "bucket", "threads", "max_pixels"),
-        "Files": ("report", "sheet", "fail_fast", "strip_metadata"),
+        "Files": ("report", "sheet", "fail_fast", "preserve_times", "strip_metadata"),
     }
 
     def __new__(cls, *_: object, **named: object) -> Self:
@@ -161,6 +166,8 @@ class ConvertOptions:
                 raise PixlateError(
                     f"expected one of --name and --suffix, got both; write the suffix into the template: --name '{{stem}}{self.suffix}{{suffix}}'"
                 )
+        if self.watch:
+            self._refuse_beside_watch()
         if self.report is not None and self.report == self.sheet:
             raise PixlateError(f"expected two files for --report and --sheet, got {self.report} for both; name another one")
         if "/" in self.suffix or "\\" in self.suffix or "\0" in self.suffix:
@@ -169,6 +176,13 @@ class ConvertOptions:
             raise PixlateError(
                 f"expected --suffix of at most {LONGEST_SUFFIX} bytes, got {len(os.fsencode(self.suffix))}; names of files hold about 250 in all"
             )
+
+    def _refuse_beside_watch(self) -> None:
+        for option, given, why in (("--dry-run", self.dry_run, "which writes nothing"), ("--limit", self.limit, "which ends after so many images")):
+            if given:
+                raise PixlateError(f"expected --watch, which goes on until Ctrl-C, or {option}, {why}, got both; leave out one")
+        if takes_number(self.name):
+            raise PixlateError("expected --name without {number} for --watch, since files come in no order, got both; use {stem}, which stays the same")
 
     def replaced(self, named: Mapping[str, Any]) -> "ConvertOptions":
         """Return the same options but for those named.

@@ -424,13 +424,22 @@ class ThreadsOptions:
     """The threads of this process have no options beyond those of the conversion."""
 
 
+def device_of(task: Task, executors: Sequence[Executor]) -> str:
+    """Return where the model runs, as the summary says it."""
+    device = task.options.device
+    return device if len(split_devices(device)) > 1 else executors[0].translator.device
+
+
 def run_threads(task: Task, _: ThreadsOptions) -> Summary:
     """Convert in this process."""
+    if task.watched:
+        from pixlate.convert.watching import watch
+
+        return watch(task)
     task, executors = loaded(task)
     task, conditions = task.fitted(executors[0].spec)
     with task.open_sinks() as sinks:
-        device = task.options.device
-        sinks.report.summary.device = device if len(split_devices(device)) > 1 else executors[0].translator.device
+        sinks.report.summary.device = device_of(task, executors)
         Conversion(task, sinks, executors, conditions).run()
     return sinks.report.summary
 

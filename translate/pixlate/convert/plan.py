@@ -80,13 +80,42 @@ def make_plan(sources: Sequence[Place], out: Place, options: ConvertOptions, kno
     if options.lossless:
         for name in sorted({job.format for job in plan.jobs}):
             require_lossless(writable(name, known), known)
-    if not plan.jobs and not plan.failures:
+    if not plan.jobs and not plan.failures and not options.watch:
         left_out = ", ".join(f"{count} {kind}" for kind, count in sorted(plan.ignored.items()) if count)
         raise PixlateError(
             f"expected images ({' '.join(sorted(known))}) in {', '.join(map(str, sources))}, found none among {plan.ignored.total()} files"
             f"{left_out and f' (left out: {left_out})'}; check {'--exclude' if plan.ignored[EXCLUDED] else 'the path'}"
         )
     return plan
+
+
+def added(plan: Plan, found: Found, options: ConvertOptions, known: Mapping[str, ImageFormat], names: dict[str, str], model: str) -> Job | None:
+    """Add a file that has come since a plan was made; return its job, or None where it is left out or is one of the plan's failures.
+
+    Args:
+        plan: The plan.
+        found: The file.
+        options: How it is converted.
+        known: Formats by suffix.
+        names: The sources of the outputs by their :func:`name_key`; that of the file is added.
+        model: What names of outputs call the model.
+    """
+    one = Plan(plan.store)
+    try:
+        _add(one, found, options, known, model)
+        for job in one.jobs:
+            folds, parts = plan.store.folds_case(), PurePath(job.name).parts
+            for depth in range(1, len(parts) + 1):
+                other = names.get(name_key(str(PurePath(*parts[:depth])), folds))
+                if other not in (None, job.source) and os.path.lexists(str(other)):
+                    raise PixlateError(f"{job.name} is already what {other} gives; rename one of the two")
+            _refuse_own_images(one)
+            names[name_key(job.name, folds)] = job.source
+    except PixlateError as error:
+        one.failures.append((str(found.file), str(error)))
+        one.jobs.clear()
+    plan.failures += one.failures
+    return next(iter(one.jobs), None)
 
 
 def settle(job: Job, source: Version, outputs: Outputs, on_exists: OnExists) -> Result | None:
@@ -223,6 +252,12 @@ def _leave_out(plan: Plan, options: ConvertOptions, sources: Sequence[Place]) ->
         del plan.jobs[options.limit :]
 
 
+def name_key(name: str, folds: bool) -> str:
+    """Return what is alike of two names that are those of one file, where the disk ``folds`` case; its parts are separated by NUL."""
+    name = unicodedata.normalize("NFC", name).casefold() if folds else name
+    return name.replace(os.sep, "\0").replace("/", "\0")
+
+
 def _refuse_clashes(plan: Plan, template: str) -> None:
     """Refuse two images with one output, and an output whose name is that of a folder of outputs.
 
@@ -231,8 +266,7 @@ def _refuse_clashes(plan: Plan, template: str) -> None:
     folds = plan.store.folds_case()
 
     def key(job: Job) -> str:
-        name = unicodedata.normalize("NFC", job.name).casefold() if folds else job.name
-        return name.replace(os.sep, "\0").replace("/", "\0")
+        return name_key(job.name, folds)
 
     for first, second in pairwise(sorted(plan.jobs, key=key)):
         if key(first) == key(second):

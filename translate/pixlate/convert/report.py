@@ -91,7 +91,7 @@ class Summary:
         """0 all converted, 1 some failed, 130 interrupted."""
         if self.interrupted:
             return 130
-        return 1 if self.failed or self.not_reached or self.unwritten else 0
+        return 1 if self.failed or self.not_reached or self.unwritten or self.stopped else 0
 
 
 class Report:
@@ -104,7 +104,10 @@ class Report:
         """The output folder, as it is printed."""
         self.last: Result | None = None
         """The newest result."""
+        self.watching = ""
+        """The folders that are watched, while nothing is to be done."""
         self._draft = None if path is None else Draft(path, "report")
+        self._listed = False
         self._write('{"files": [')
 
     def __enter__(self) -> Self:
@@ -132,7 +135,8 @@ class Report:
         """Record one result."""
         summary, self.last = self.summary, result
         self.progress.finish(result.source, result.source_size if result.status == "converted" else None)
-        self._write(("" if summary.not_reached == summary.planned else ",") + "\n" + json.dumps({name: getattr(result, name) for name in _FIELDS}))
+        self._write(("," if self._listed else "") + "\n" + json.dumps({name: getattr(result, name) for name in _FIELDS}))
+        self._listed = True
         match result.status:
             case "converted":
                 summary.converted += 1
@@ -150,6 +154,19 @@ class Report:
             if note in summary.notes or len(summary.notes) < REMEMBERED:
                 summary.notes[note] = summary.notes.get(note, 0) + 1
                 summary.first_noted.setdefault(note, result.source)
+
+    def expect(self, count: int) -> None:
+        """Take in that further images have come, where a folder is watched."""
+        self.summary.planned += count
+        self.summary.not_reached += count
+        self.progress.expect(count)
+        self.last = None
+
+    def forget(self, source: str) -> None:
+        """Take back that an image has failed, which is tried again."""
+        self.summary.planned -= 1
+        self.summary.failed -= 1
+        self.summary.failures = [failure for failure in self.summary.failures if failure[0] != source]
 
 
 class Draft:

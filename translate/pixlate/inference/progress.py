@@ -36,6 +36,11 @@ class Progress:
         self._speed, self._recorded = Speed(), clock()
         self._measured = 0.0
 
+    def expect(self, count: int) -> None:
+        """Take in that further images have come."""
+        with self._lock:
+            self.left += count
+
     def begin(self) -> None:
         """Count time from here on: the model is loaded."""
         self._recorded = self._clock()

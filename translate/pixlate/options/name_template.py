@@ -33,6 +33,11 @@ def check_name(template: str) -> None:
         raise PixlateError(f"expected --name to name a file, without slashes, got {template!r}; write: --name '{{stem}}@2x{{suffix}}'")
 
 
+def takes_number(template: str) -> bool:
+    """Return whether names by a template depend on which files there are."""
+    return any(field == "number" for _, field, _, _ in string.Formatter().parse(template))
+
+
 def formatted(template: str, stem: str, suffix: str, model: str, number: int) -> str:
     """Return the name of an output: of ``stem``, a ``suffix`` with its dot, the ``model``, and its ``number`` in the order of names, from 1."""
     return template.format(stem=stem, suffix=suffix, model=model, number=number)

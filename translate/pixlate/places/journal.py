@@ -6,6 +6,7 @@ At a clean end the lines are sorted, so two conversions of one folder leave the 
 
 import hashlib
 import json
+import os
 import struct
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -189,9 +190,17 @@ class Earlier:
 
 
 class Journal(ReadOnlyJournal):
-    """The journal of an output folder, held by one conversion at a time; PixlateError where that is another one or the folder cannot be written."""
+    """The journal of an output folder, held by one conversion at a time; PixlateError where that is another one or the folder cannot be written.
 
-    def __init__(self, store: Store, settings: str, others: Mapping[str, Callable[[], str]] | None = None) -> None:
+    Args:
+        store: The output folder.
+        settings: See :class:`ReadOnlyJournal`.
+        others: See :class:`ReadOnlyJournal`.
+        keep_times: Whether outputs on a disk get the times of their sources on a disk.
+    """
+
+    def __init__(self, store: Store, settings: str, others: Mapping[str, Callable[[], str]] | None = None, keep_times: bool = False) -> None:
+        self._keep_times = keep_times
         store.hold()
         self.parts = store.parts
         self._own: set[str] = set()
@@ -215,6 +224,15 @@ class Journal(ReadOnlyJournal):
         finally:
             self.store.release(lines)
 
+    def state(self, job: Job, source: Version) -> State:
+        """Return what exists there; see :meth:`ReadOnlyJournal.state`. A finished output gets its times here, which a run that kept none has left out."""
+        state = super().state(job, source)
+        set_times = getattr(self.store, "set_times", None)
+        if state == "finished" and self._keep_times and source.accessed and set_times is not None:
+            with suppress(OSError):  # it has vanished, or is another user's: the next run sees it
+                set_times(job.name, source.accessed, source.mtime)
+        return state
+
     def finish(self, job: Job, part: Path, source: Version) -> None:
         """Record the written ``part`` and give it its name.
 
@@ -224,6 +242,8 @@ class Journal(ReadOnlyJournal):
         """
         self.store.check()
         entry = entry_of(job, part, source, self.settings, self.store.shared)
+        if self._keep_times and source.accessed:  # after it was read
+            os.utime(part, ns=(source.accessed, source.mtime))
         fresh = not self.exists(job.name)
         self.store.record(entry.name, entry.line())
         self._entries.add(entry)

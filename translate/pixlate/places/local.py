@@ -86,7 +86,7 @@ class LocalPlace:
             base, found = find(source, output, failures)
         else:
             raise PixlateError(f"expected a file, a folder or a glob, but {source} does not exist; check the path")
-        earlier = Earlier(lambda folder: LocalStore(base / folder) if os.path.lexists(base / folder / HOME / JOURNAL) else None, failures)
+        earlier = earlier_outputs(base, failures)
         top = str(base)
         for path in found:
             relative = PurePath(path.removeprefix(top).lstrip(os.sep) if top != os.curdir else path)  # which is faster than Path.relative_to
@@ -103,6 +103,11 @@ class LocalPlace:
     def store(self) -> "LocalStore":
         """Return the folder as an output folder."""
         return LocalStore(self.local)
+
+
+def earlier_outputs(top: Path, failures: Failures) -> Earlier:
+    """Return which files below a folder are outputs of earlier conversions."""
+    return Earlier(lambda folder: LocalStore(top / folder) if os.path.lexists(top / folder / HOME / JOURNAL) else None, failures)
 
 
 class LocalStore:
@@ -250,6 +255,11 @@ class LocalStore:
                     self._parts.unlink(part.name)
                     return
             self._parts.replace(part.name, folder, last)
+
+    def set_times(self, name: str, accessed: int, changed: int) -> None:
+        """Set when a file was last read and changed, in nanoseconds."""
+        with self._holding(name) as (folder, last):
+            folder.set_times(last, accessed, changed)
 
     @contextmanager
     def _holding(self, name: str, make: bool = False) -> Iterator[tuple[Folder, str]]:

@@ -28,7 +28,7 @@ def version_of(source: str) -> Version:
     if not stat.S_ISREG(status.st_mode):
         what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
         raise PixlateError(f"expected a file, got {what}; leave it out")
-    return Version(status.st_size, status.st_mtime_ns)
+    return Version(status.st_size, status.st_mtime_ns, status.st_atime_ns)
 
 
 def identity(path: str | Path) -> tuple[int, int] | None:

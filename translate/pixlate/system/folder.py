@@ -86,6 +86,10 @@ class Folder:
         finally:
             os.close(handle)
 
+    def set_times(self, name: str, accessed: int, changed: int) -> None:
+        """Set when a file, or a link itself, was last read and changed, in nanoseconds."""
+        os.utime(self._at(name), ns=(accessed, changed), dir_fd=self._handle, follow_symlinks=self._handle is None)
+
     def unlink(self, name: str) -> None:
         """Remove a file, or a link itself."""
         os.unlink(self._at(name), dir_fd=self._handle)
