@@ -28,6 +28,8 @@ BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2")
 _SEQUENCES = (b"hevc", b"hevx", b"hevm", b"hevs", b"msf1")
 _BITS = 10
 """Bits written of 16: what decoders of phones take."""
+_TILED, _TILE = 8192 * 4320, 4096
+"""Most pixels that HEVC codes at once at its highest level (ITU-T H.265, table A.8), and the side of the tiles of a larger picture."""
 _PRESET = "ultrafast"
 """How hard x265 tries to make a file small. Of a picture of 1600 x 1200, ultrafast takes a sixth of the time of pillow-heif's own choice, for a quarter more
 bytes at 1.8 dB more."""
@@ -140,6 +142,8 @@ def encoded(picture: Picture, quality: int) -> Encoded:
     how: dict[str, Any] = {"quality": -1, "chroma": 444, "matrix_coefficients": 0} if picture.lossless else {"quality": quality, "matrix_coefficients": 6}
     if not picture.lossless:
         how["chroma"] = 444 if quality >= 90 else 420
+    if height * width > _TILED and picture.alpha is None:
+        how["tile_size"] = _TILE
     stream = BytesIO()
     file.save(
         stream,

@@ -18,6 +18,7 @@ from pixlate.images import ImageFile, Metadata, Picture
 from pixlate.images.metadata import exif
 from pixlate.images.picture import Pixels, turned
 from pixlate.images.signalled import Signal
+from pixlate_formats import heif
 
 LOSSLESS: dict[str, Any] = {"quality": -1, "chroma": 444, "matrix_coefficients": 0}
 
@@ -130,6 +131,14 @@ def test_16_bits_are_written_with_10_and_a_note() -> None:
     picture = read(data)
     assert notes == ("HEIC holds 10 bits; rounded from 16",)
     assert np.abs(picture.pixels.astype(int) - pixels).max() <= 33, "half a level of 1023"
+
+
+def test_a_picture_larger_than_hevc_codes_at_once_is_written_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heif, "_TILED", 40_000)
+    monkeypatch.setattr(heif, "_TILE", 128)
+    pixels = samples(201, 301, 3)
+    data, _ = written(Picture(pixels), "heic", lossless=True)
+    assert b"grid" in data and np.array_equal(read(data).pixels, pixels)
 
 
 def test_pillow_sees_the_same_picture_in_a_written_file() -> None:
