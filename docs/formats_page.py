@@ -53,7 +53,7 @@ EXIF is taken from the file; Canon's CR3 has none that is read. A camera that Li
 ## JPEG XL and JPEG 2000
 
 JPEG XL: `--quality` is that of libjxl's own `cjxl`, and 100 or `--lossless` keeps every pixel. A file that holds a JPEG's coefficients, and one that states its colours by numbers or by a profile, is read in its colours; written files
-are sRGB, and 8-bit colours of another profile are converted first, with a note. Of an animation the first frame is read. JPEG 2000 is read, with its opacity, metadata and resolution.
+are sRGB, and colours of another profile are converted first, with a note. Of an animation the first frame is read. JPEG 2000 is read, with its opacity, metadata and resolution.
 
 ## Scene-linear light: OpenEXR and floating point TIFF
 

@@ -15,7 +15,7 @@ from tests.pixlate.images.conftest import everything, exif_block, photograph, sa
 from tests.pixlate_formats.conftest import FORMATS, decibels, read, written
 
 from pixlate.errors import OverLimit, PixlateError
-from pixlate.images import ImageFile, Picture, read_picture
+from pixlate.images import ImageFile, Metadata, Picture, read_picture
 from pixlate.images.metadata import exif
 from pixlate.images.signalled import Signal, srgb_encoded
 from pixlate_formats import jxl_header
@@ -88,7 +88,7 @@ def test_quality_decides_how_near_a_file_is_and_100_keeps_every_pixel() -> None:
 
 
 def test_a_profile_that_is_not_srgb_is_converted_before_writing() -> None:
-    data, notes = written(Picture(photograph(), None, everything().__class__(icc=P3)), "jxl", lossless=True)
+    data, notes = written(Picture(photograph(), None, Metadata(icc=P3)), "jxl", lossless=True)
     assert "colours converted to sRGB" in notes
     assert not read(data).metadata.icc and not np.array_equal(read(data).pixels, photograph())
 
@@ -169,3 +169,11 @@ def test_the_name_of_a_file_that_is_another_format_is_noted(tmp_path: Path) -> N
     (tmp_path / "a.png").write_bytes(imagecodecs.jpegxl_encode(photograph(), lossless=True))
     with ImageFile(tmp_path / "a.png", max_pixels=10**6, formats=FORMATS) as file:
         assert file.read().notes == ("the file is JPEG XL inside, whatever its name says",)
+
+
+def test_16_bits_of_another_profile_are_converted_before_writing() -> None:
+    muted = (photograph(np.uint16) // 3 + 20000).astype(np.uint16)  # of colours that sRGB has
+    data, notes = written(Picture(muted, None, Metadata(icc=P3)), "jxl", lossless=True)
+    by_lcms, _ = written(Picture(np.rint(muted / 257).astype(np.uint8), None, Metadata(icc=P3)), "jxl", lossless=True)
+    assert "colours converted to sRGB" in notes
+    assert np.abs(read(data).pixels / 257 - read(by_lcms).pixels).max() < 1.5, "a level for 8 bits of the source, and what lcms rounds"

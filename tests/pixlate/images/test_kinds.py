@@ -218,6 +218,18 @@ def _wide_profile() -> bytes:
     return bytes(icc).replace("sRGB".encode("utf-16-be"), "odd.".encode("utf-16-be"))
 
 
+def _grey_gamma_profile() -> bytes:
+    """Return a grey profile of a gamma of 1.4."""
+    values = {b"kTRC": b"curv" + struct.pack(">IIH", 0, 1, round(1.4 * 256)) + bytes(2), b"wtpt": b"XYZ " + struct.pack(">4i", 0, 63190, 65536, 54061)}
+    table, body = struct.pack(">I", len(values)), b""
+    for name, value in values.items():
+        table += name + struct.pack(">II", 132 + 12 * len(values) + len(body), len(value))
+        body += value
+    head = bytearray(profile()[:128])
+    head[16:20], head[:4] = b"GRAY", struct.pack(">I", 128 + len(table) + len(body))
+    return bytes(head) + table + body
+
+
 def test_stripping_metadata_turns_other_colours_into_srgb() -> None:
     pixels = photograph()
     plain = to_srgb(Picture(pixels, pixels[:, :, 0].copy(), Metadata(icc=_wide_profile(), dpi=(72, 72), xmp=b"x")))
@@ -230,8 +242,19 @@ def test_stripping_metadata_leaves_srgb_pixels_as_they_are() -> None:
     assert np.array_equal(to_srgb(Picture(pixels, None, Metadata(icc=profile()))).pixels, pixels)
 
 
-def test_stripping_metadata_notes_that_16_bit_colours_stay() -> None:
-    picture = to_srgb(Picture(photograph(np.uint16), None, Metadata(icc=_wide_profile())))
+@pytest.mark.parametrize("channels", [1, 3])
+def test_stripping_metadata_turns_16_bits_into_srgb_as_lcms_does_8(channels: int) -> None:
+    icc = _wide_profile() if channels == 3 else _grey_gamma_profile()
+    pixels = photograph(channels=channels)
+    by_lcms = to_srgb(Picture(pixels, None, Metadata(icc=icc))).pixels
+    picture = to_srgb(Picture(pixels.astype(np.uint16) * np.uint16(257), None, Metadata(icc=icc)))
+    assert not np.array_equal(by_lcms, pixels) and picture.metadata == Metadata() and not picture.notes
+    assert np.abs(picture.pixels / 257 - by_lcms).max() < 0.7, "half a level, and what lcms rounds on its way"
+
+
+def test_stripping_metadata_notes_that_16_bit_colours_of_a_profile_of_tables_stay() -> None:
+    icc = _wide_profile().replace(b"rTRC", b"xTRC")
+    picture = to_srgb(Picture(photograph(np.uint16), None, Metadata(icc=icc)))
     assert np.array_equal(picture.pixels, photograph(np.uint16)) and picture.metadata == Metadata()
     assert picture.notes == ("the ICC profile was dropped, colours of 16-bit pixels were left as they are",)
 

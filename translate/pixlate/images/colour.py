@@ -63,10 +63,15 @@ def to_srgb(picture: Picture) -> Picture:
 
 
 def without_profile(pixels: Pixels, icc: bytes) -> tuple[Pixels, str]:
-    """Return 8-bit pixels in sRGB, where their profile is another one, and a note, empty where they could be converted; of 16 bits as they are."""
+    """Return pixels in sRGB, where their profile is another one, and a note, empty where they could be converted; of 16 bits, profiles of curves and a matrix are."""
     if not icc or is_srgb(icc) or not fits(icc, pixels.shape[2]):
         return pixels, ""
     if pixels.dtype != np.uint8:
+        from pixlate.images.curves import in_srgb  # which looks at profiles with this module
+
+        converted = in_srgb(pixels, icc) if pixels.dtype == np.uint16 else None
+        if converted is not None:
+            return converted, ""
         return pixels, "the ICC profile was dropped, colours of 16-bit pixels were left as they are"
     try:
         return _converted(pixels, icc), ""

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixlate.images.colour import fits
+from pixlate.images.colour import fits, srgb
 from pixlate.images.picture import Pixels
 from pixlate.images.signalled import srgb_encoded, srgb_light
 
 Light = NDArray[np.float32]
 _LEVELS = 65536
 """Entries of a table by which light becomes samples."""
+_ROWS = 256
+"""Rows that are converted at once."""
 _TAGS = {1: (b"kTRC",), 3: (b"rTRC", b"gTRC", b"bTRC")}
 """Channels -> tags of their curves, ICC.1:2022, 9.2."""
 _FORMS = ((), ("a", "b"), ("a", "b", "c"), ("a", "b", "c", "d"), ("a", "b", "c", "d", "e", "f"))
@@ -71,6 +73,39 @@ def curves_of(icc: bytes, channels: int) -> tuple[Curve, ...]:
     found = [_curve(tag) for tag in _tags(icc, _TAGS[channels])] if fits(icc, channels) else []
     kept = [curve for curve in found if curve is not None]
     return tuple(kept) if len(kept) == channels else (SRGB,) * channels
+
+
+def in_srgb(pixels: Pixels, icc: bytes) -> Pixels | None:
+    """Return 16-bit pixels of a grey profile, or of one of curves and a matrix, in sRGB, clipped to it; None where the profile is of another kind.
+
+    The matrices of both lead to the same white (D50, ICC.1:2022, annex F), so that the one is undone by the inverse of the other.
+    """
+    channels = pixels.shape[2]
+    found = [_curve(tag) for tag in _tags(icc, _TAGS[channels])]
+    curves = [curve for curve in found if curve is not None]
+    if len(curves) != channels or _tags(icc, (b"A2B0",)):
+        return None
+    change = np.eye(1) if channels == 1 else _matrix(icc)
+    if change is None:
+        return None
+    whole = np.empty(pixels.shape, np.uint16)
+    for top in range(0, len(pixels), _ROWS):
+        rows = pixels[top : top + _ROWS]
+        light = np.stack([curve.decoded(rows[:, :, channel]) for channel, curve in enumerate(curves)], axis=2)
+        whole[top : top + _ROWS] = SRGB.encoded((light @ change.T).astype(np.float32), whole.dtype)
+    return whole
+
+
+def _matrix(icc: bytes) -> NDArray[np.float64] | None:
+    """Return the matrix from the light of a profile to that of sRGB; None where the profile has none."""
+    found = []
+    for profile in (icc, srgb()):
+        tags = [tag for tag in _tags(profile, (b"rXYZ", b"gXYZ", b"bXYZ")) if tag[:4] == b"XYZ " and len(tag) >= 20]
+        if len(tags) != 3:
+            return None
+        found.append(np.array([struct.unpack_from(">3i", tag, 8) for tag in tags]).T / 65536)
+    own, wanted = found
+    return np.linalg.inv(wanted) @ own
 
 
 def _tags(icc: bytes, names: Sequence[bytes]) -> list[bytes]:
