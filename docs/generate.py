@@ -36,6 +36,7 @@ COMMANDS = (
     ("import",),
     ("serve",),
     ("triton",),
+    ("web",),
     ("models",),
     ("models", "add"),
     ("models", "remove"),

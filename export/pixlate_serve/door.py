@@ -1,14 +1,12 @@
 """Middleware at the door: the names a client may call the server by, the web pages that may use it, and the token."""
 
 import hmac
-import ipaddress
 from collections.abc import Iterable, Sequence
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pixlate_serve.options import is_loopback
+from pixlate.system.access import Callers
 from pixlate_serve.refusals import Refusal, answer
 
 OPEN_PATHS = ("/healthz", "/readyz", "/docs", "/openapi.json")
@@ -20,52 +18,28 @@ OPEN_FOLDER = "/static-offline-docs/"
 class Addressed:
     """Middleware: refuses what a web browser sends for pages that are not to use the server.
 
-    A page of any site can have its visitor's browser send requests to this machine; the header Origin names the page. And it can have the name of its own
-    site changed to the address of this machine, to read answers as its own (DNS rebinding); the header Host names that site.
-
     Args:
         app: What to protect.
-        host: The address listened on; names are checked where only this machine can connect.
-        hosts: Names that are allowed besides those of this machine.
+        host: The address listened on.
+        hosts: Names that are allowed besides those of this machine; see :class:`pixlate.system.access.Callers`.
         origins: Pages that are allowed besides the server's own; ``*`` for all.
     """
 
     def __init__(self, app: ASGIApp, host: str, hosts: Sequence[str], origins: Sequence[str]) -> None:
-        self._app, self._origins = app, origins
-        self._hosts = {name.lower() for name in (host, "localhost", *hosts)} if is_loopback(host) else None
+        self._app, self._callers = app, Callers(host, hosts, origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 403."""
         headers = Headers(scope=scope)
         host, site = headers.get("host", ""), headers.get("sec-fetch-site", "")
-        if host and not self._is_ours(host):
+        if host and not self._callers.know(host):
             sentence = "expected a Host header that names this machine, such as localhost, got another; start the server with --allow-host NAME if it is right"
             await answer(Refusal(403, "wrong_host", sentence))(scope, receive, send)
-        elif not all(self._may_use(origin, host, site) for origin in headers.getlist("origin")):
+        elif not all(self._callers.may_come_from(origin, host, site) for origin in headers.getlist("origin")):
             sentence = "expected a request from a page of this server, got another Origin; start the server with --allow-origin ORIGIN if it is right"
             await answer(Refusal(403, "foreign_origin", sentence))(scope, receive, send)
         else:
             await self._app(scope, receive, send)
-
-    def _is_ours(self, host: str) -> bool:
-        if self._hosts is None:
-            return True
-        try:
-            name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
-        except ValueError:
-            return False
-        return name in self._hosts or _is_loopback_address(name)
-
-    def _may_use(self, origin: str, host: str, site: str) -> bool:
-        own = origin.lower().partition("://")[2]
-        return (own != "" and own == host.lower()) or site == "same-origin" or origin in self._origins or "*" in self._origins
-
-
-def _is_loopback_address(name: str) -> bool:
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 class Guarded:

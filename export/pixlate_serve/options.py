@@ -1,6 +1,5 @@
 """Options of the server; the string under a field is its help on the command line."""
 
-import ipaddress
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +10,10 @@ from cyclopts import Parameter
 from pixlate.convert.options import Arithmetic
 from pixlate.errors import PixlateError
 from pixlate.options import check_least, check_most, check_strength, check_types
+from pixlate.system.access import require_one_token, required_token
 from pixlate.system.memory import granted_memory
 
 _ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^\s/]+")
-MOST_LETTERS = 4096
-"""Letters of a token in a file: no client sends more in a header, and a path may be that of a device without an end."""
 MOST_MEMORY = 2_000_000_000
 """Bytes of ``--memory auto``, where the machine has twice as many."""
 
@@ -99,51 +97,9 @@ class ServeOptions:
         for origin in self.allow_origin:
             if not _ORIGIN.fullmatch(origin):
                 raise PixlateError(f"expected --allow-origin to be such as https://example.com, without a path, null or *, got {origin!r}; change it")
-        if self.token == "":
-            raise PixlateError("expected --token to be a secret, got nothing in quotes, with which anybody would get in; write one, or leave it out")
-        if self.token and self.token_file is not None:
-            raise PixlateError("expected --token or --token-file, got both; leave one of them out")
-        if self.without_token and (self.token or self.token_file is not None):
-            raise PixlateError("expected a token or --without-token, got both; leave one of them out")
+        require_one_token(self.token, self.token_file, self.without_token)
 
 
 def token_of(options: ServeOptions, environment: str) -> str:
-    """Return the token clients must send, empty where none is asked for: that of the options goes before PIXLATE_TOKEN of the environment.
-
-    Raises:
-        PixlateError: The token is not valid in a header, or there is none and other machines can connect.
-    """
-    token = options.token or (_read(options.token_file) if options.token_file is not None else environment)
-    if options.without_token:
-        return ""
-    if not token and not is_loopback(options.host):
-        raise PixlateError(
-            f"expected a token, since other machines can connect to --host {options.host}; add --token-file FILE, or --without-token to let anybody in"
-        )
-    if not all("!" <= letter <= "~" for letter in token):
-        raise PixlateError(
-            "expected a token of letters, digits and signs of ASCII without blanks; make one: python -c 'import secrets; print(secrets.token_hex())'"
-        )
-    return token
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can connect to an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _read(path: Path) -> str:
-    try:
-        with path.open() as stream:
-            line = stream.readline(MOST_LETTERS + 1).strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise PixlateError(f"--token-file {path} cannot be read ({reason}); check its path") from error
-    if not line:
-        raise PixlateError(f"expected the token in the first line of --token-file {path}, got an empty one; write it there")
-    if len(line) > MOST_LETTERS:
-        raise PixlateError(f"expected a token of at most {MOST_LETTERS} letters in the first line of --token-file {path}, got more; check its path")
-    return line
+    """Return the token clients must send, empty where none is asked for; see :func:`pixlate.system.access.required_token`."""
+    return required_token(options.host, options.token, options.token_file, options.without_token, environment)

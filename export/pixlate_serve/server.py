@@ -15,6 +15,7 @@ import uvicorn
 
 from pixlate.errors import PixlateError
 from pixlate.inference.models import find, load_for_pictures
+from pixlate.system.access import bound
 from pixlate_serve import logs
 from pixlate_serve.app import build_app
 from pixlate_serve.options import ServeOptions
@@ -54,25 +55,6 @@ def run(models: Mapping[str, str], options: ServeOptions, token: str) -> int:
     if not any(model.works for model in service.models.values()) and not server.announced:
         raise PixlateError("expected a model that translates, got none whose first picture succeeded; the log has the reasons")
     return server.exit_code
-
-
-def bound(host: str, port: int) -> socket.socket:
-    """Return a socket with the address, so that one that is taken is known before models are loaded.
-
-    Raises:
-        PixlateError: The address is taken, or none of this machine.
-    """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, UnicodeError) as error:
-        raise PixlateError(f"expected --host to be an address of this machine, got {host!r}; write 127.0.0.1, or 0.0.0.0 for all of them") from error
-    family, _, _, _, address = min(found, key=lambda item: item[0] != socket.AF_INET)
-    dual = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
-    try:
-        return socket.create_server(address, family=family, dualstack_ipv6=dual)  # two servers may bind, only one may listen
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise PixlateError(f"cannot listen on {host} at port {port} ({reason}); choose another --port, or 0 for a free one") from error
 
 
 class Server(uvicorn.Server):

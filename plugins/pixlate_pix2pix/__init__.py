@@ -55,4 +55,4 @@ def pixlate_models() -> "Iterable[pixlate.ModelCard]":
         "sketch-to-photo": "colours edges that a filter found in a photo",
     }
     for name, summary in summaries.items():
-        yield pixlate.ModelCard(name, summary, folder / f"{name}.onnx", folder / f"{name}.md", demonstration=name == "sketch-to-photo")
+        yield pixlate.ModelCard(name, summary, folder / f"{name}.onnx", folder / f"{name}.md", demonstration=name == "sketch-to-photo", drawings=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pixlate.errors import PixlateError
-from pixlate.system.extras import BROUGHT, import_for, install
+from pixlate.system.extras import BESIDE, BROUGHT, import_for, install
 
 ROOT = Path(__file__).parents[3]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
@@ -17,7 +17,7 @@ EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["option
 def test_missing_package_is_named_with_the_command_that_installs_it(extra: str) -> None:
     with pytest.raises(PixlateError) as raised:
         import_for("training", "no_such_package.run", extra)
-    command = f"pip install 'pixlate[{extra}]' (from a checkout: pip install '.[{extra}]')"
+    command = f"pip install 'pixlate[{extra}]' (from a checkout: pip install '.[{extra}]')" + (f", then: {BESIDE[extra]}" if extra in BESIDE else "")
     assert str(raised.value) == f"training needs {BROUGHT[extra]}, and no_such_package is missing; run: {command}"
     assert install(extra) == command
 

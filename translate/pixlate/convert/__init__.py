@@ -32,7 +32,7 @@ def convert(
         out: The output folder, a path or a URL; for a single file also an image file.
         model: A ready model's name or a model file.
         options: How to convert; ``ConvertOptions(dry_run=True)`` is refused here, see :func:`pixlate.convert.preview.preview`.
-        watch: Called after each image.
+        watch: Called before the first image and after each with the report, whose ``progress`` counts pixels, and whose ``interrupt`` ends the conversion as Ctrl-C does.
         engine: What runs the conversion: the name of an engine, or an instance of an engine's options.
         named: Options by name, such as ``strength=0.5``: the same as in ``options``, of which they take the place.
 

@@ -222,6 +222,7 @@ class Run:
         self.journal, self.report, self.sheet = sinks.journal, sinks.report, sinks.sheet
         self._stopping = self._full = False
         self._survey = task.survey
+        self.report.interrupt = self._interrupt
         self._begun = 0
         """How many images have been begun, in the order of the plan."""
 

@@ -3,7 +3,7 @@
 import errno
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -106,6 +106,8 @@ class Report:
         """The newest result."""
         self.watching = ""
         """The folders that are watched, while nothing is to be done."""
+        self.interrupt: Callable[[], None] = lambda: None
+        """Ends the conversion as Ctrl-C does, from any thread: what has begun is finished, nothing new is started; at the second call at once."""
         self._draft = None if path is None else Draft(path, "report")
         self._listed = False
         self._write('{"files": [')

@@ -99,9 +99,14 @@ class Progress:
             return max(0.0, self._pending + (self.left - len(self._sizes)) * average - running)
 
     @property
+    def pixels_done(self) -> float:
+        """Pixels translated, or of images that needed no work or failed."""
+        return max(self._tiles, self._translated) + self._settled
+
+    @property
     def fraction(self) -> float:
         """What part of the pixels is done, 0 to 1."""
-        left, done = self.pixels_left, max(self._tiles, self._translated) + self._settled
+        left, done = self.pixels_left, self.pixels_done
         return done / (done + left) if done + left else 0.0
 
     @property

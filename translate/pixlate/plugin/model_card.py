@@ -28,6 +28,8 @@ class ModelCard(Offer, kind="model"):
     """Files of earlier versions by number, for ``--model NAME@NUMBER``."""
     demonstration: bool = False
     """Whether the model shows what a method does instead of being of use on pictures of one's own; listed apart."""
+    drawings: bool = False
+    """Whether it makes pictures of line drawings, so that `pixlate web` offers it for what is drawn there."""
     source: str = ""
     """Where the weights come from, such as a project's address, where the package's authors did not train them."""
     make: Callable[[Path], None] | None = None

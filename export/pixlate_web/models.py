@@ -1,0 +1,61 @@
+"""The models that the page offers, as cards: what each is for, how much it enlarges, its licence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pixlate.errors import PixlateError
+from pixlate.inference.added import added
+from pixlate.inference.models import load
+from pixlate.inference.ready import cards
+from pixlate.plugin.model_card import ModelCard
+from pixlate.plugin.spec import ModelSpec
+from pixlate.system.text import printable
+
+
+@dataclass(frozen=True)
+class Offered:
+    """A model of the page."""
+
+    model: str
+    """As ``--model`` names it."""
+    text: str
+    """Lines of its card: name, what it is for, and the rest."""
+    enlarges: bool = False
+
+
+def offered(files: Sequence[Path]) -> list[Offered]:
+    """Return the files that the page was started with, then the ready models that need no more than a picture: those that enlarge first, demonstrations last.
+
+    Raises:
+        PixlateError: A file cannot be opened, or takes no picture.
+    """
+    of_files = []
+    for file in files:
+        spec = load(file, "cpu").spec
+        if not spec.takes_image:
+            raise PixlateError(f"expected --model files that take a picture, got {file}, which draws its own; leave it out")
+        of_files.append(Offered(str(file), _lines(file.name, f"your file in {file.resolve().parent.name}", spec, "")))
+    ready = sorted(cards().items())
+    found = [(card, model) for name, card in ready if (model := _ready(name, card)) is not None]
+    return of_files + [model for _, model in sorted(found, key=lambda each: (each[0].demonstration, not each[0].path.is_file(), not each[1].enlarges))]
+
+
+def _ready(name: str, card: ModelCard) -> Offered | None:
+    """Return a ready model, or None where it cannot be opened or needs something besides a picture, which the page has no field for."""
+    summary = f"demonstration: {card.summary}" if card.demonstration else card.summary
+    if not card.path.is_file():
+        return Offered(name, _lines(name, summary, None, card.licence)) if card.make is not None else None
+    try:
+        spec = ModelSpec.from_json(record.spec) if (record := added().get(name)) is not None else load(name, "cpu").spec
+    except PixlateError:  # `pixlate models` says why
+        return None
+    if not spec.takes_image or any(each.default is None and each.kind != "noise" for each in spec.conditions):
+        return None
+    return Offered(name, _lines(name, summary, spec, card.licence), spec.scale > 1)
+
+
+def _lines(name: str, summary: str, spec: ModelSpec | None, licence: str) -> str:
+    size = "made on first use, which takes a while" if spec is None else f"{spec.scale} times the size" if spec.scale > 1 else "same size"
+    terms = licence or ("" if spec is None else spec.provenance.licence) or "none stated"
+    return printable(name) + "\n" + printable(summary) + "\n" + printable(f"{size}; licence: {terms}")

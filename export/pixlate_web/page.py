@@ -1,0 +1,144 @@
+"""What the tabs of the page share: the pages that are open, the models, and the options."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from pixlate.convert import ConvertOptions
+from pixlate.errors import PixlateError
+from pixlate.plugin.manager import installed
+from pixlate_web.drawing import Painter
+from pixlate_web.models import Offered
+from pixlate_web.options import WebOptions
+from pixlate_web.sessions import Session, Sessions
+from pixlate_web.views import end_of, progress_of, refusal
+from pixlate_web.work import Turns, Work
+
+SAME = "as each picture is"
+"""The choice of no format."""
+EVERY_S = 0.25
+"""Seconds between two looks at how far a conversion is."""
+SIZES = {"as the model makes it": "", "times the picture": "scale", "long side, in pixels": "long_side", "million pixels": "megapixels"}
+"""The choices of a size -> options of the conversion."""
+
+
+@dataclass
+class Page:
+    """The server's side of all pages."""
+
+    options: WebOptions
+    folders: Sequence[Path]
+    """Those that the page may convert."""
+    models: Sequence[Offered]
+    sessions: Sessions
+    turns: Turns = field(init=False)
+    painter: Painter = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.turns, self.painter = Turns(self.options.queue), Painter(self.options)
+
+    def session(self, request: gr.Request) -> Session:
+        """Return the session of the page that a request is from.
+
+        Raises:
+            PixlateError: Gradio gave it no name.
+        """
+        if not request.session_hash:
+            raise PixlateError("expected a request from an open page, got another; load the page")
+        return self.sessions.of_page(request.session_hash)
+
+    def convert_options(self, strength: float, size: str, number: float | None, format: str, quality: int) -> ConvertOptions:
+        """Return the options that the controls of a tab stand for; those at their defaults as the command has them.
+
+        Raises:
+            PixlateError: A number of a control is none that the option has.
+        """
+        option = SIZES.get(size, "")
+        if option and number is None:
+            raise PixlateError(f"expected a number for the size in {size}, got none; write one beside it")
+        whole = int(number) if option == "long_side" and number == int(number or 0) else number
+        return ConvertOptions(
+            **({option: whole} if option else {}),  # type: ignore[arg-type]
+            format=None if format == SAME else format,
+            quality=int(quality),
+            strength=None if strength == 1 else float(strength),
+            device=self.options.device,
+            runtime=self.options.runtime,
+            arithmetic=self.options.arithmetic,
+            max_pixels=self.options.max_pixels,
+        )
+
+
+@dataclass(frozen=True)
+class Controls:
+    """What a tab has for choosing how to convert."""
+
+    model: gr.Radio
+    strength: gr.Slider
+    size: gr.Dropdown
+    number: gr.Number
+    format: gr.Dropdown
+    quality: gr.Slider
+
+    @property
+    def inputs(self) -> list[Any]:
+        """Return them in the order of :meth:`Page.convert_options`, the model first."""
+        return [self.model, self.strength, self.size, self.number, self.format, self.quality]
+
+
+def controls(page: Page) -> Controls:
+    """Add the controls to the tab that is being built."""
+    names = list(dict.fromkeys(format.name for format in installed().image_formats().values() if format.write is not None))
+    choices = [(each.text, each.model) for each in page.models]
+    model = gr.Radio(choices, value=page.models[0].model if page.models else None, label="Model", elem_classes="px-cards")
+    strength = gr.Slider(0, 1, 1, step=0.05, label="Strength", info="1 is all of the model; less is mixed with the original")
+    with gr.Row():
+        size = gr.Dropdown(list(SIZES), value=next(iter(SIZES)), label="Size", min_width=140)
+        number = gr.Number(2, label="Number", minimum=0, visible=False, min_width=80)
+        format = gr.Dropdown([SAME, *names], value=SAME, label="Format", min_width=140)
+    quality = gr.Slider(1, 100, 95, step=1, label="Quality", info="of JPEG, WebP and AVIF")
+    size.change(lambda chosen: gr.update(visible=bool(SIZES.get(chosen))), size, number, show_progress="hidden", api_visibility="private")
+    return Controls(model, strength, size, number, format, quality)
+
+
+def checked_model(page: Page, model: str | None) -> str:
+    """Return the model that was chosen, if it is one of the page.
+
+    Raises:
+        PixlateError: It is none: a request that the page did not make could name any file.
+    """
+    if model not in [each.model for each in page.models]:
+        raise PixlateError(f"expected a model of the page, got {model!r}; choose one of the cards")
+    return str(model)
+
+
+Shown = tuple[Any, Any, Any, Any]
+"""Status, results, and the buttons to begin and to cancel."""
+
+
+async def followed(work: Work, results: Callable[[Work], str], out: str = "") -> AsyncIterator[Shown]:
+    """Yield what a tab shows while a conversion runs, and at its end.
+
+    Args:
+        work: The conversion, which has been started.
+        results: Returns the list of its results.
+        out: Where they are, for a folder.
+    """
+    count, said = -1, ""
+    while not work.ended:
+        now, text = len(work.results), progress_of(work)
+        if (now, text) != (count, said):
+            shown = results(work) if now != count else gr.skip()
+            yield text, shown, gr.update(interactive=False), gr.update(interactive=not work.cancelled)
+        count, said = now, text
+        await asyncio.sleep(EVERY_S)
+    yield end_of(work, out), results(work), gr.update(interactive=True), gr.update(interactive=False)
+
+
+def not_begun(error: PixlateError) -> Shown:
+    """Return what a tab shows where a conversion was refused."""
+    return refusal(str(error)), gr.skip(), gr.update(interactive=True), gr.update(interactive=False)

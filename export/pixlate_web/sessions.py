@@ -1,0 +1,171 @@
+"""What each open page has on this machine: the pictures dropped on it, and what became of them; gone when the page is closed."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from secrets import token_urlsafe
+from threading import Lock, Thread
+
+from pixlate.errors import PixlateError
+from pixlate.places.local import HOME
+from pixlate_web.options import WebOptions
+from pixlate_web.work import Work
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A picture that was dropped on a page."""
+
+    number: int
+    path: Path
+    size: tuple[int, int]
+    """Width and height in pixels."""
+
+    @property
+    def name(self) -> str:
+        """Its file name."""
+        return self.path.name
+
+
+@dataclass
+class Session:
+    """An open page.
+
+    Each picture is in a folder of its own, so that two of one name, or two whose outputs would have one name, do not meet.
+    """
+
+    folder: Path
+    """Exists once something was dropped."""
+    most: int
+    key: str = field(default_factory=lambda: token_urlsafe(16))
+    """Names the page in addresses; whoever knows it may see what is on the page."""
+    pictures: dict[int, Dropped] = field(default_factory=dict)
+    work: Work | None = None
+    """The newest translation of the pictures."""
+    conversion: Work | None = None
+    """The newest conversion of a folder."""
+    closed: bool = False
+
+    def __post_init__(self) -> None:
+        self.lock = Lock()
+        self._next = self._uploads = 0
+
+    @contextmanager
+    def place(self, name: str) -> Iterator[tuple[int, Path]]:
+        """Context in which a picture is written to a path under a number; if it raises, or the page was closed meanwhile, nothing is left of it.
+
+        Raises:
+            PixlateError: The page has as many pictures as it may, or is closed.
+        """
+        with self.lock:
+            if self.closed:
+                raise PixlateError("expected an open page, got one that was closed; load it again")
+            if len(self.pictures) + self._uploads >= self.most:
+                raise PixlateError(f"expected at most {self.most} pictures on the page, got one more; take some off, or convert a folder")
+            self._next += 1
+            self._uploads += 1
+            number = self._next
+            folder = self.folder / "new" / f"{number:06}"
+            folder.mkdir(parents=True)
+        try:
+            yield number, folder / name
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            with self.lock:
+                self._uploads -= 1
+                self._remove_if_closed()
+
+    def keep(self, number: int, written: Path, size: tuple[int, int]) -> Dropped:
+        """Take a picture in that was written whole: a translation sees it from now on."""
+        with self.lock:
+            path = self.folder / "in" / f"{number:06}" / written.name
+            path.parent.mkdir(parents=True)
+            written.replace(path)
+            self.pictures[number] = Dropped(number, path, size)
+            return self.pictures[number]
+
+    def drop(self, number: int) -> None:
+        """Take a picture off the page."""
+        with self.lock:
+            picture = self.pictures.pop(number, None)
+        if picture is not None:
+            shutil.rmtree(picture.path.parent, ignore_errors=True)
+
+    def new_output(self) -> Path:
+        """Return the folder for the outputs of a translation; those of the one before are removed."""
+        out = self.folder / "out"
+        shutil.rmtree(out, ignore_errors=True)
+        return out
+
+    def output_of(self, number: int) -> Path | None:
+        """Return the finished output of a picture of the page, or None where there is none."""
+        folder = self.folder / "out" / f"{number:06}"
+        return next((path for path in sorted(folder.glob("*")) if path.is_file()), None) if folder.is_dir() else None
+
+    @property
+    def outputs(self) -> list[Path]:
+        """The finished outputs, in the order in which the pictures were dropped."""
+        out = self.folder / "out"
+        return sorted(path for path in out.rglob("*") if path.is_file() and HOME not in path.relative_to(out).parts) if out.is_dir() else []
+
+    def close(self) -> None:
+        """Cancel its work, and remove what it has when nothing of it runs any more."""
+        with self.lock:
+            self.closed = True
+            running = [work for work in (self.work, self.conversion) if work is not None]
+        for work in running:
+            work.cancel()
+        for work in running:
+            work.wait()
+        with self.lock:
+            self._remove_if_closed()
+
+    def _remove_if_closed(self) -> None:
+        if self.closed and not self._uploads:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Sessions:
+    """All open pages, and the folder that holds what was dropped on them."""
+
+    def __init__(self, options: WebOptions) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix="pixlate-web-"))
+        self._options, self._lock = options, Lock()
+        self._by_page: dict[str, Session] = {}
+        self._by_key: dict[str, Session] = {}
+        self._closing: list[Thread] = []
+
+    def of_page(self, page: str) -> Session:
+        """Return the session of a page, by the name that Gradio gives it; a new one at the first call."""
+        with self._lock:
+            if page not in self._by_page:
+                session = Session(self.root / token_urlsafe(8), self._options.max_files)
+                self._by_page[page] = self._by_key[session.key] = session
+            return self._by_page[page]
+
+    def of_key(self, key: str) -> Session | None:
+        """Return the session with a key, or None where there is none (any more)."""
+        with self._lock:
+            return self._by_key.get(key)
+
+    def close(self, page: str) -> None:
+        """Close the session of a page, if it has one, without waiting for its end."""
+        with self._lock:
+            session = self._by_page.pop(page, None)
+            if session is None:
+                return
+            self._by_key.pop(session.key, None)
+            thread = Thread(target=session.close, name="closing", daemon=True)
+            self._closing = [each for each in self._closing if each.is_alive()] + [thread]
+            thread.start()
+
+    def close_all(self, join: Callable[[Thread], bool]) -> bool:
+        """Close every session; return whether all had ended when ``join`` has waited for each, and remove the folder."""
+        for page in list(self._by_page):
+            self.close(page)
+        ended = [join(thread) for thread in self._closing]  # each is waited for
+        shutil.rmtree(self.root, ignore_errors=True)
+        return all(ended)

@@ -1,0 +1,343 @@
+"""The page in Chromium: what people do with it, and what goes wrong."""
+
+import io
+import math
+import socket
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.pixlate.conftest import noise
+from tests.pixlate_web.conftest import MOST_BYTES, MOST_PIXELS, TIMEOUT_S, Browser, Site, pictures, wait_until
+
+import pixlate
+from pixlate.places.local import HOME
+
+DROP = """async ([name, bytes]) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([new Uint8Array(bytes)], name));
+    document.querySelector('pixlate-drop').dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true }));
+}"""
+TOO_WIDE = """[...document.querySelectorAll('body *')].filter((each) => each.checkVisibility() && each.getBoundingClientRect().right > 361
+    && !each.closest('.px-frame')).map((each) => `${each.tagName} ${each.className} ${each.id} ${each.getBoundingClientRect().right}`)"""
+PASTE = """async ([name, bytes]) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([new Uint8Array(bytes)], name));
+    document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: transfer, bubbles: true, cancelable: true }));
+}"""
+
+
+def give(page: Any, paths: list[Path], how: str = DROP) -> None:
+    """Drop files on the page, and wait until they have been taken in or refused."""
+    before = page.locator(".px-pictures li, .px-problems li").count()
+    for number, path in enumerate(paths):
+        page.evaluate(how, [path.name, list(path.read_bytes())])
+        page.wait_for_function(f"document.querySelectorAll('.px-pictures li, .px-problems li').length >= {min(before, 0) + number + 1}")
+
+
+def choose(page: Any, model: str, tab: str = "Translate") -> None:
+    """Choose a model by its card."""
+    page.locator(f"[role=tabpanel]:visible .px-cards label:has(input[value='{model}'])").click()
+
+
+def translate(page: Any) -> str:
+    """Press the button, and return what the page says in the end."""
+    page.click("#translate")
+    page.wait_for_selector("#cancel:not([disabled]), #translate-status .px-refused, #translate-status :text('converted')")
+    page.wait_for_selector("#translate:not([disabled])")
+    page.wait_for_function("/converted|expected|ancelled/.test(document.querySelector('#translate-status').innerText)")
+    return str(page.inner_text("#translate-status"))
+
+
+def saved(page: Any, click: str) -> tuple[str, bytes]:
+    """Return name and bytes of what a link downloads."""
+    with page.expect_download() as download:
+        page.click(click)
+    return download.value.suggested_filename, Path(download.value.path()).read_bytes()
+
+
+def converted(sources: list[Path], out: Path, model: str | Path, **options: Any) -> dict[str, bytes]:
+    """Return what `pixlate convert` makes of each file by itself, by name."""
+    for source in sources:
+        pixlate.convert(source, out / source.stem, model, **options)
+    return {path.name: path.read_bytes() for path in out.rglob("*") if path.is_file() and HOME not in path.parts}
+
+
+def test_dropped_pictures_download_as_the_bytes_that_convert_writes(site: Site, browser: Browser, tmp_path: Path) -> None:
+    sources = pictures(tmp_path / "in")
+    page = browser.open(site, accept_downloads=True)
+    give(page, sources)
+    choose(page, "upscale-x2")
+    assert "2 converted" in translate(page)
+    expected = converted(sources, tmp_path / "out", "upscale-x2")
+    assert len(expected) == 2
+    assert dict(saved(page, f"#translate-results li:has-text('{path.name}') >> text=Download") for path in sources) == expected
+    name, data = saved(page, "text=Download all as a zip")
+    assert name == "pixlate.zip"
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.testzip() is None
+        assert {entry: archive.read(entry) for entry in archive.namelist()} == expected
+
+
+def test_strength_size_format_and_quality_are_those_of_convert(site: Site, browser: Browser, tmp_path: Path) -> None:
+    sources = pictures(tmp_path / "in", 1)
+    page = browser.open(site, accept_downloads=True)
+    give(page, sources, PASTE)
+    choose(page, "clean")
+    for label, value in (("Strength", "0.5"), ("Quality", "60")):
+        field = page.locator(f"[role=tabpanel]:visible input[type=number][aria-label*='{label}']")
+        field.fill(value)
+        field.press("Enter")
+    for label, value in (("Size", "times the picture"), ("Format", "webp")):
+        page.get_by_label(label, exact=True).locator("visible=true").click()
+        page.locator(f"[role=option]:has-text('{value}')").click()
+    page.get_by_label("Number", exact=True).locator("visible=true").fill("1.5")
+    assert "1 converted" in translate(page)
+    assert dict([saved(page, "text=Download")]) == converted(sources, tmp_path / "out", "clean", strength=0.5, scale=1.5, quality=60, format="webp")
+
+
+def test_two_pictures_of_one_name_are_both_translated(site: Site, browser: Browser, tmp_path: Path) -> None:
+    one, two = pictures(tmp_path / "one", 1)[0], tmp_path / "two" / "picture0.png"
+    two.parent.mkdir()
+    Image.fromarray(noise(20, 30, seed=9)).save(two)
+    page = browser.open(site, accept_downloads=True)
+    give(page, [one, two])
+    choose(page, str(site.model))
+    assert "2 converted" in translate(page)
+    _, data = saved(page, "text=Download all as a zip")
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert sorted(archive.namelist()) == ["picture0 (2).png", "picture0.png"]
+        shapes = {Image.open(io.BytesIO(archive.read(name))).size for name in archive.namelist()}
+    assert shapes == {(120, 80), (60, 40)}
+
+
+def test_slider_moves_the_border_and_zoom_reaches_single_pixels_of_the_whole_output(site: Site, browser: Browser, tmp_path: Path) -> None:
+    page = browser.open(site)
+    give(page, pictures(tmp_path, 1, 200, 300))
+    choose(page, str(site.model))
+    translate(page)
+    page.wait_for_selector("pixlate-compare")
+    page.wait_for_function("[...document.querySelectorAll('pixlate-compare img')].every((image) => image.complete && image.naturalWidth)")
+    widths = page.evaluate("[...document.querySelectorAll('pixlate-compare img')].map((image) => [image.alt, image.naturalWidth, image.naturalHeight])")
+    assert sorted(widths) == [["output", 600, 400], ["source", 300, 200]], "nothing was reduced for the comparison"
+
+    def shown() -> float:
+        ratio = "document.querySelector('.px-clip').clientWidth / document.querySelector('.px-frame').clientWidth"
+        return float(page.evaluate(ratio))
+
+    assert shown() == pytest.approx(0.5, abs=0.01)
+    page.locator("pixlate-compare input[type=range]").fill("20")
+    assert shown() == pytest.approx(0.2, abs=0.01)
+    frame = page.locator(".px-frame")
+    frame.scroll_into_view_if_needed()
+    box = frame.bounding_box()
+    page.mouse.move(box["x"] + 50, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 60)
+    page.mouse.up()
+    assert shown() == pytest.approx(0.8, abs=0.01)
+    page.click("pixlate-compare >> text=1:1")
+    assert page.inner_text("pixlate-compare output") == "100 %"
+    page.mouse.move(box["x"] + 100, box["y"] + 100)
+    page.mouse.wheel(0, -2000)
+    page.wait_for_function("parseInt(document.querySelector('pixlate-compare output').textContent) > 1000")
+    assert page.evaluate("document.querySelector('pixlate-compare img').style.imageRendering") == "pixelated"
+
+
+def test_cancelled_translation_keeps_what_was_finished_and_says_so(site: Site, browser: Browser, tmp_path: Path) -> None:
+    page = browser.open(site)
+    give(page, pictures(tmp_path, 5, 180, 250))
+    choose(page, "upscale-x4")
+    page.click("#translate")
+    page.wait_for_selector("#translate-results pixlate-compare")
+    page.click("#cancel")
+    page.wait_for_selector("#translate:not([disabled])")
+    text = page.inner_text("#translate-status")
+    assert "Cancelled" in text and "not reached" in text
+    finished = page.locator("#translate-results li a").count()
+    assert 1 <= finished < 5
+    assert f"{finished} converted" in text
+    choose(page, str(site.model))
+    assert "5 converted" in translate(page), "the page can be used again"
+
+
+def test_progress_counts_pixels(site: Site, browser: Browser, tmp_path: Path) -> None:
+    page = browser.open(site)
+    give(page, pictures(tmp_path, 2, 180, 250))
+    choose(page, "upscale-x4")
+    page.click("#translate")
+    page.wait_for_selector("#translate-status [role=progressbar]")
+    assert "of 0.1 million pixels" in page.inner_text("#translate-status")
+    page.click("#cancel")
+    page.wait_for_selector("#translate:not([disabled])")
+
+
+def test_broken_file_is_a_sentence_and_the_others_are_translated(site: Site, browser: Browser, tmp_path: Path) -> None:
+    whole, broken = pictures(tmp_path)
+    broken.write_bytes(broken.read_bytes()[:-900])
+    page = browser.open(site)
+    give(page, [whole, broken])
+    choose(page, str(site.model))
+    text = translate(page)
+    assert "1 converted" in text and "1 failed" in text
+    assert "picture1.jpg: the image is truncated or damaged" in text
+    assert page.locator("#translate-results li a").count() == 1
+
+
+@pytest.mark.parametrize("kind", ["text", "bytes", "pixels", "empty", "no picture inside"])
+def test_what_is_refused_is_a_sentence_and_nothing_is_kept(site: Site, browser: Browser, tmp_path: Path, kind: str) -> None:
+    site.wait_until_nothing_is_kept()
+    page = browser.open(site)
+    path = tmp_path / ("notes.txt" if kind == "text" else "x.png")
+    path.write_bytes({"bytes": b"x" * (MOST_BYTES + 1), "empty": b""}.get(kind, b"some words"))
+    if kind == "pixels":
+        Image.new("L", (MOST_PIXELS // 100 + 1, 100)).save(path)
+    give(page, [path])
+    sentence = page.inner_text(".px-problems li")
+    expected = {
+        "text": "expected a picture",
+        "bytes": f"expected a file of at most {MOST_BYTES:,} bytes",
+        "pixels": "0.12 million",
+        "empty": "got an empty file",
+        "no picture inside": "expected",
+    }[kind]
+    assert sentence.startswith(f"{path.name}: ") and expected in sentence
+    assert site.kept() == []
+    assert "expected a picture, got none" in translate(page)
+
+
+def test_more_pictures_than_allowed_are_refused_and_one_can_be_taken_off(site: Site, browser: Browser, tmp_path: Path) -> None:
+    page = browser.open(site)
+    give(page, pictures(tmp_path, 6))
+    assert page.locator(".px-pictures li").count() == 5
+    assert "expected at most 5 pictures on the page" in page.inner_text(".px-problems li")
+    page.click("[aria-label='Take picture2.png off']")
+    page.wait_for_function("document.querySelectorAll('.px-pictures li').length === 4")
+    wait_until(lambda: len(site.kept()) == 4)
+
+
+def test_drawing_becomes_the_picture_that_convert_makes_of_it(site: Site, browser: Browser, tmp_path: Path) -> None:
+    page = browser.open(site, accept_downloads=True)
+    page.click("button[role=tab]:has-text('Draw')")
+    box = page.locator("canvas.px-paper").bounding_box()
+    answers = []
+    page.on("response", lambda response: answers.append(response.url) if "/drawings/" in response.url else None)
+    for x, y, radius in ((256, 256, 180), (190, 210, 20), (320, 210, 20)):  # a face, which the model knows
+        page.mouse.move(box["x"] + x + radius, box["y"] + y)
+        page.mouse.down()
+        for step in range(1, 41):
+            angle = 2 * math.pi * step / 40
+            page.mouse.move(box["x"] + x + radius * math.cos(angle), box["y"] + y + radius * math.sin(angle))
+        page.mouse.up()
+        page.wait_for_selector(".px-side img:visible")
+    page.wait_for_function("!document.querySelector('pixlate-draw').sending")
+    assert answers, "the model has been asked"
+    _, lines = saved(page, "text=Download the drawing")
+    _, picture = saved(page, "text=Download the picture")
+    drawing = tmp_path / "lines.png"
+    drawing.write_bytes(lines)
+    pixels = np.asarray(Image.open(drawing).convert("L"))
+    assert pixels.shape == (512, 512) and 0.01 < (pixels < 128).mean() < 0.08, "lines"
+    assert {"lines.png": picture} == converted([drawing], tmp_path / "out", "colour-drawing")
+    made = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")).astype(int)
+    assert (np.ptp(made, axis=2) > 40).mean() > 0.1, "the face has a colour"
+    for _ in range(3):
+        page.click("pixlate-draw >> text=Undo")
+    page.wait_for_selector(".px-side img", state="hidden")
+
+
+def test_folder_is_converted_as_by_the_command_and_resumed(site: Site, browser: Browser, tmp_path: Path) -> None:
+    sources = pictures(site.folder / "album", 3)
+    page = browser.open(site)
+    page.click("button[role=tab]:has-text('Folder')")
+    choose(page, str(site.model))
+    page.click("#convert")
+    page.wait_for_selector("#folder-status :text('3 converted')")
+    page.wait_for_selector("#folder-results pixlate-compare")
+    page.wait_for_function("[...document.querySelectorAll('#folder-results img')].every((image) => image.complete && image.naturalWidth)")
+    pixlate.convert(site.folder / "album", tmp_path / "out", site.model, max_pixels=MOST_PIXELS)
+    for source in sources:
+        assert (site.folder / "translated" / "album" / source.name).read_bytes() == (tmp_path / "out" / source.name).read_bytes()
+    (site.folder / "translated" / "album" / sources[0].name).unlink()
+    page.wait_for_selector("#convert:not([disabled])")
+    page.click("#convert")
+    page.wait_for_selector("#folder-status :text('2 finished before')")
+    assert "1 converted" in page.inner_text("#folder-status")
+
+
+@pytest.mark.parametrize("name", ["..", "../elsewhere", "/tmp/elsewhere", "", ".", "link/inside"])
+def test_folder_page_writes_nowhere_but_inside_its_folders(site: Site, browser: Browser, tmp_path: Path, name: str) -> None:
+    if not (site.folder / "link").is_symlink():
+        (site.folder / "link").symlink_to(tmp_path)
+    page = browser.open(site)
+    page.click("button[role=tab]:has-text('Folder')")
+    page.fill("#into textarea, #into input", name)
+    page.click("#convert")
+    page.wait_for_selector("#folder-status .px-refused")
+    assert "expected the name of a folder inside" in page.inner_text("#folder-status")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_page_is_usable_on_a_phone(site: Site, browser: Browser, tmp_path: Path) -> None:
+    page = browser.open(site, viewport={"width": 360, "height": 740}, device_scale_factor=2, has_touch=True, is_mobile=True)
+    give(page, pictures(tmp_path, 1))
+    choose(page, str(site.model))
+    page.tap("#translate")
+    page.wait_for_selector("pixlate-compare")
+    assert page.evaluate(TOO_WIDE) == []
+    for selector in ("pixlate-compare", ".px-drop", "#translate"):
+        box = page.locator(selector).bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= 360
+    page.tap("button[role=tab]:has-text('Draw')")
+    assert page.locator("canvas.px-paper").bounding_box()["width"] <= 360
+    assert page.evaluate(TOO_WIDE) == []
+
+
+def test_two_pages_see_only_their_own_pictures(site: Site, browser: Browser, tmp_path: Path) -> None:
+    one, two = browser.open(site), browser.open(site)
+    give(one, pictures(tmp_path / "one", 1))
+    give(two, pictures(tmp_path / "two", 2))
+    for page in (one, two):
+        choose(page, "clean")
+    one.click("#translate")
+    assert "2 converted" in translate(two)
+    one.wait_for_selector("#translate-status :text('1 converted')")
+    assert one.locator("#translate-results li").count() == 1
+
+
+@pytest.mark.parametrize("how", ["closed", "loaded again"])
+def test_closed_page_cancels_its_work_and_leaves_nothing(site: Site, browser: Browser, tmp_path: Path, how: str) -> None:
+    page = browser.open(site)
+    give(page, pictures(tmp_path, 5, 180, 250))
+    choose(page, "upscale-x4")
+    page.click("#translate")
+    page.wait_for_selector("#translate-status [role=progressbar]")
+    if how == "closed":
+        page.close()
+    else:
+        browser.visit(page, site)
+        assert page.locator(".px-pictures li").count() == 0
+    site.wait_until_nothing_is_kept()
+    other = browser.open(site)
+    give(other, pictures(tmp_path / "other", 1))
+    choose(other, str(site.model))
+    assert "1 converted" in translate(other), "the work of the closed page is over"
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_upload_that_stops_leaves_nothing(site: Site, browser: Browser, ends: bool) -> None:
+    site.wait_until_nothing_is_kept()
+    page = browser.open(site)
+    key = page.get_attribute("[data-session]", "data-session")
+    host, port = site.address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        head = f"POST /pixlate/pictures/{key}?name=x.png HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Length: 1000\r\n\r\n"
+        connection.sendall(head.encode() + b"x" * 100)
+        wait_until(site.kept)
+        if not ends:
+            answer = connection.recv(4096)
+            assert b" 422 " in answer and f"nothing for {TIMEOUT_S} s".encode() in answer
+    site.wait_until_nothing_is_kept()
