@@ -18,7 +18,15 @@ from pixlate.cli import build_app, main
 pytestmark = pytest.mark.usefixtures("operators_read_once")
 
 ROOT = Path(__file__).parent.parent
-GUIDES = [ROOT / "README.md", ROOT / "docs/convert.md", ROOT / "docs/train.md", ROOT / "docs/export.md", ROOT / "docs/evaluate.md", ROOT / "docs/models.md", ROOT / "docs/films.md"]
+GUIDES = [
+    ROOT / "README.md",
+    ROOT / "docs/convert.md",
+    ROOT / "docs/train.md",
+    ROOT / "docs/export.md",
+    ROOT / "docs/evaluate.md",
+    ROOT / "docs/models.md",
+    ROOT / "docs/films.md",
+]
 
 
 @pytest.fixture

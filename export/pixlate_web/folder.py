@@ -35,7 +35,7 @@ def folder_tab(page: Page) -> None:
         return progress_of(work)
 
     with gr.Row():
-        with gr.Column(scale=2, min_width=300):
+        with gr.Column(scale=2, min_width=220):
             names = [str(folder) for folder in page.folders]
             folder = gr.Dropdown(names, value=names[0], label="Folder", info="those that `pixlate web` was started with", elem_id="folder")
             name = gr.Textbox(
@@ -45,7 +45,7 @@ def folder_tab(page: Page) -> None:
             with gr.Row():
                 begin = gr.Button("Convert", variant="primary", elem_id="convert")
                 end = gr.Button("Cancel", interactive=False, elem_id="cancel-folder")
-        with gr.Column(scale=3, min_width=300):
+        with gr.Column(scale=3, min_width=220):
             status = gr.HTML(elem_id="folder-status", apply_default_css=False)
             shown = gr.HTML(elem_id="folder-results", apply_default_css=False)
     begin.click(convert, [folder, name, *chosen.inputs], [status, shown, begin, end], show_progress="hidden", api_visibility="private")

@@ -34,13 +34,13 @@ def translate_tab(page: Page) -> None:
         return progress_of(work)
 
     with gr.Row():
-        with gr.Column(scale=2, min_width=300):
+        with gr.Column(scale=2, min_width=220):
             gr.HTML("<pixlate-drop></pixlate-drop>", apply_default_css=False)
             chosen = controls(page)
             with gr.Row():
                 begin = gr.Button("Translate", variant="primary", elem_id="translate")
                 end = gr.Button("Cancel", interactive=False, elem_id="cancel")
-        with gr.Column(scale=3, min_width=300):
+        with gr.Column(scale=3, min_width=220):
             status = gr.HTML(elem_id="translate-status", apply_default_css=False)
             shown = gr.HTML(elem_id="translate-results", apply_default_css=False)
     begin.click(translate, chosen.inputs, [status, shown, begin, end], show_progress="hidden", api_visibility="private")
