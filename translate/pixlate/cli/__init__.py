@@ -109,6 +109,10 @@ def main() -> int:
             warnings.showwarning = _print_warning
             warnings.filterwarnings("ignore", module="PIL")
             words = _with_single_file(sys.argv[1:])
+            if "-" in words and "convert" in words:
+                from pixlate.cli.pipes import mark_pipes
+
+                words = mark_pipes(words)
             if words[:1] in (["plugins"], ["doctor"]):  # which print it themselves
                 warnings.simplefilter("ignore", PluginWarning)
             result = build_app(words).meta(words, result_action="return_value", exit_on_error=False, print_error=False)

@@ -4,7 +4,8 @@ import json as json_format
 import math
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict
 from inspect import Signature, signature
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from pixlate.cli.periodic import duration
+from pixlate.cli.pipes import PIPE, opened
 from pixlate.cli.progress import Display, out_path
 from pixlate.convert import ConvertOptions, choose_engine
 from pixlate.convert import convert as convert_images
@@ -23,6 +25,7 @@ from pixlate.errors import PixlateError
 from pixlate.inference.models import find
 from pixlate.places.local import locate
 from pixlate.plugin.engine import Engine
+from pixlate.plugin.place import Place
 from pixlate.system.memory import return_freed_memory
 from pixlate.system.text import printable, shown
 
@@ -48,7 +51,8 @@ def convert(
     Parameters
     ----------
     paths
-        Files, folders or globs to convert, then the output folder (for a single file also an image file); paths, or URLs such as s3://bucket/photos.
+        Files, folders or globs to convert, then the output folder (for a single file also an image file); paths, or URLs such as s3://bucket/photos; - is
+        standard input and output.
     model
         Required: a ready model's name (see pixlate models) or a model file.
     engine
@@ -64,7 +68,7 @@ def convert(
         raise PixlateError("expected a model; write: pixlate convert photos/ out/ --model upscale-x4, and see `pixlate models` for others")
     if len(paths) < 2:
         raise PixlateError(
-            f"expected a source and an output folder, got {' '.join(map(shown, paths)) or 'neither'}; write: pixlate convert photos/ out/ --model {model}"
+            f"expected a source and an output folder, got {' '.join('-' if path == PIPE else shown(path) for path in paths) or 'neither'}; write: pixlate convert photos/ out/ --model {model}"
         )
     *sources, out = paths
     if isinstance(out, str) and locate(out).reach == "process":
@@ -75,16 +79,19 @@ def convert(
     return_freed_memory()
     if chosen.dry_run:
         choose_engine(engine)
-        return _preview(sources, out, model, chosen, json, quiet, verbose)
+        with opened(sources, out, chosen, engine) as (places, place):
+            return _preview(places, place, model, chosen, json, quiet, verbose)
     name = " then ".join([model, *map(str, chosen.then)])
-    with Display(name, quiet, verbose, chosen.watch, _print_line if json and chosen.watch else None) as display:
-        summary = convert_images(sources, out, model, chosen, display.watch, engine if engine_options is None else engine_options)
-    if json:
-        print(json_format.dumps(asdict(summary) | {"exit_code": summary.exit_code}))
-    elif not quiet:
-        _print_summary(summary, out, chosen)
-    if not json:
-        _print_failures(summary, listed=chosen.watch)
+    lines = _print_line if json and chosen.watch else None
+    with opened(sources, out, chosen, engine) as (places, place), Display(name, quiet, verbose, chosen.watch, lines) as display:
+        summary = convert_images(places, place, model, chosen, display.watch, engine if engine_options is None else engine_options)
+    with redirect_stdout(sys.stderr) if out == PIPE else nullcontext():
+        if json:
+            print(json_format.dumps(asdict(summary) | {"exit_code": summary.exit_code}))
+        elif not quiet:
+            _print_summary(summary, place, chosen)
+        if not json:
+            _print_failures(summary, listed=chosen.watch)
     return summary.exit_code
 
 
@@ -110,14 +117,14 @@ def with_options(engine: Engine) -> Callable[..., int]:
     return start
 
 
-def _print_summary(summary: Summary, out: str | Path, options: ConvertOptions) -> None:
+def _print_summary(summary: Summary, out: object, options: ConvertOptions) -> None:
     speed = f" at {summary.converted / max(summary.seconds, 1e-9):.2f} images/s on {summary.device}" if summary.converted else ""
     speed += f" with {Way(summary.runtime, summary.arithmetic)}" if summary.converted and summary.choice else ""
     speed += f" by {printable(summary.model)}" if summary.converted and options.then else ""
     speed += f" {printable(summary.strength)}" if summary.converted and summary.strength else ""
     others = {"finished before": summary.finished_before, "skipped": summary.skipped, "failed": summary.failed, "not reached": summary.not_reached}
     counts = [f"{summary.converted} converted{speed}", *(f"{count} {what}" for what, count in others.items() if count)]
-    _say(f"{', '.join(counts)}, into {printable(shown(out))}")
+    _say(f"{', '.join(counts)}, into {printable(shown(str(out)))}")
     _print_left_out(summary.ignored)
     _say_choice(summary.choice, Way(summary.runtime, summary.arithmetic))
     for caution in summary.cautions:
@@ -156,7 +163,9 @@ def _print_left_out(ignored: Mapping[str, int]) -> None:
             _say(f"{start}: {', '.join(f'{ignored[kind]} {printable(kind)}' for kind in sorted(kinds))}")
 
 
-def _preview(sources: list[str | Path], out: str | Path, model: str, options: ConvertOptions, json: bool, quiet: bool, verbose: bool) -> int:
+def _preview(
+    sources: Sequence[str | Path | Place], out: str | Path | Place, model: str, options: ConvertOptions, json: bool, quiet: bool, verbose: bool
+) -> int:
     failed = count = pixels = 0
     notes = Counter[str]()
     found = DryRun(sources, out, model, options)

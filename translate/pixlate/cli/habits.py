@@ -101,6 +101,8 @@ TOOLS = (
         {
             "rembg p photos out": "`pixlate convert photos/ out/ --model model.onnx`",
             "rembg i cat.jpg cat.png": "`pixlate convert cat.jpg cat.png --model model.onnx`",
+            "rembg i < cat.jpg > cat.png": "`pixlate convert - - --model model.onnx < cat.jpg > cat.png`",
+            "rembg p --watch photos out": "`pixlate convert photos/ out/ --model model.onnx --watch`",
             "rembg s": "`pixlate serve model.onnx`",
             "rembg d": "`pixlate models`",
         },

@@ -10,13 +10,14 @@ from pixlate.errors import PixlateError
 if TYPE_CHECKING:
     from pixlate.convert.report import Report, Summary
     from pixlate.plugin.engine import Engine
+    from pixlate.plugin.place import Place
 
 __all__ = ["ConvertOptions", "convert"]
 
 
 def convert(
-    source: str | Path | Sequence[str | Path],
-    out: str | Path,
+    source: "str | Path | Place | Sequence[str | Path | Place]",
+    out: "str | Path | Place",
     model: str | Path,
     options: ConvertOptions | None = None,
     watch: "Callable[[Report], None] | None" = None,
@@ -28,8 +29,8 @@ def convert(
     One bad file never stops the others: it is counted in the summary with its reason. The same call again continues after a crash.
 
     Args:
-        source: Where the images are: paths, or, as texts, URLs.
-        out: The output folder, a path or a URL; for a single file also an image file.
+        source: Where the images are: paths, or, as texts, URLs, or a :class:`pixlate.plugin.place.Place` of your own.
+        out: The output folder, a path, a URL or a place; for a single file also an image file.
         model: A ready model's name or a model file.
         options: How to convert; ``ConvertOptions(dry_run=True)`` is refused here, see :func:`pixlate.convert.preview.preview`.
         watch: Called before the first image and after each with the report, whose ``progress`` counts pixels, and whose ``interrupt`` ends the conversion as Ctrl-C does.
@@ -56,9 +57,9 @@ def convert(
     running, engine_options = choose_engine(engine)
     if chosen.watch and running.name != "threads":
         raise PixlateError(f"expected the threads of this process for --watch, got --engine {running.name}; leave out one")
-    sources = [source] if isinstance(source, str | Path) else list(source) if isinstance(source, Iterable) else [source]
+    sources = list(source) if isinstance(source, Iterable) and not isinstance(source, str | Path) else [source]
     for name, path in (*(("a source", path) for path in sources), ("the output folder", out)):
-        if not isinstance(path, str | Path):
+        if not isinstance(path, str | Path) and not hasattr(path, "fetched"):
             raise PixlateError(f"expected {name} to be a path or a URL, got {path!r}; give a text or a pathlib.Path")
     summary = running.run(planned(sources, out, model, chosen, watch), engine_options)
     if not isinstance(summary, Summary):

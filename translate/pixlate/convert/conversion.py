@@ -32,7 +32,7 @@ from pixlate.places.local import LocalStore, locate
 from pixlate.places.paths import require_folder
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.manager import installed
-from pixlate.plugin.place import FULL
+from pixlate.plugin.place import FULL, Place
 from pixlate.plugin.spec import ModelSpec
 from pixlate.system.signals import StopOnSignal
 
@@ -156,7 +156,9 @@ class Task:
                 sheet.save(report.summary)
 
 
-def planned(sources: Sequence[str | Path], out: str | Path, model: str | Path, options: ConvertOptions, watch: Callable[[Report], None] | None = None) -> Task:
+def planned(
+    sources: Sequence[str | Path | Place], out: str | Path | Place, model: str | Path, options: ConvertOptions, watch: Callable[[Report], None] | None = None
+) -> Task:
     """Return what is to be converted, or refuse it.
 
     Raises:

@@ -18,6 +18,7 @@ from pixlate.images.frames import require_frames
 from pixlate.images.write import require_held
 from pixlate.inference.speed import measured_speed
 from pixlate.places.journal import Job, ReadOnlyJournal
+from pixlate.plugin.place import Place
 
 _ACTIONS = {
     "resume": {"new": "convert", "stale": "convert again", "finished": "finished before", "foreign": "fail: exists", "other settings": "fail: other settings"},
@@ -61,7 +62,7 @@ class DryRun:
         PixlateError: As from :func:`pixlate.convert`.
     """
 
-    def __init__(self, sources: Sequence[str | Path], out: str | Path, model: str | Path, options: ConvertOptions) -> None:
+    def __init__(self, sources: Sequence[str | Path | Place], out: str | Path | Place, model: str | Path, options: ConvertOptions) -> None:
         task, self.executors = loaded(planned(sources, out, model, options))
         self.task, _ = task.fitted(self.executors[0].spec)
         self._records = ReadOnlyJournal(self.task.plan.store, self.task.settings)
@@ -121,6 +122,6 @@ def _frames(file: ImageFile) -> int:
     return found if isinstance(found, int) else found.count
 
 
-def preview(sources: Sequence[str | Path], out: str | Path, model: str | Path, options: ConvertOptions) -> Iterator[Preview]:
+def preview(sources: Sequence[str | Path | Place], out: str | Path | Place, model: str | Path, options: ConvertOptions) -> Iterator[Preview]:
     """Yield what would become of each file, from its header; refuse at once what the conversion would refuse."""
     return DryRun(sources, out, model, options).files()

@@ -347,8 +347,10 @@ def _content(handle: int) -> bytes:
         return file.read()
 
 
-def locate(place: str | Path) -> Place:
-    """Return the place that a user names: a path on this machine, or what a plugin opens."""
+def locate(place: str | Path | Place) -> Place:
+    """Return the place that a user names: a path on this machine, or what a plugin opens; a place as it is."""
+    if not isinstance(place, str | Path):
+        return place
     if isinstance(place, Path):
         refuse_flattened(place, "a URL")
         return LocalPlace(str(place))
