@@ -13,7 +13,7 @@ from pixlate.plugin.data import Batch
 from pixlate.plugin.gan import GAN, Images, Losses
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
-from pixlate.plugin.testing import check_method, small_options
+from pixlate.plugin.testing import check_method, random_batch, small_options
 
 METHODS = installed().offered(Method)
 
@@ -254,3 +254,64 @@ def test_build_receives_the_facts_when_it_takes_two_arguments() -> None:
     for build in (with_facts, of_0_1):
         pixlate.Method("toy", "for tests", pixlate.degraded, Options, build).gan(Options(), {"domains": ["a"]})
     assert seen == [{"domains": ["a"]}, False]
+
+
+class ViewOfAnOddName(Adversarial):
+    def views(self, batch: Batch, output: Tensor) -> dict[str, dict[str, Tensor]]:
+        return {"../Round": {"source": batch["source"]}}
+
+
+class ViewBeyondItsRange(Adversarial):
+    def views(self, batch: Batch, output: Tensor) -> dict[str, dict[str, Tensor]]:
+        return {"round": {"source": batch["source"] + 1}}
+
+
+@pytest.mark.parametrize(
+    ("gan", "message"),
+    [
+        (ViewOfAnOddName, r"names of small letters, digits and hyphens, got '../Round'"),
+        (ViewBeyondItsRange, r"round, source: expected views\(\) to give \[0, 1\]"),
+    ],
+)
+def test_contract_refuses_views_that_could_not_be_drawn(gan: type[Adversarial], message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        check_method(method(gan))
+
+
+PENALISED = {"feature_matching": 10.0, "r1": 1.0, "r2": 1.0, "total_variation": 0.1, "discriminator_norm": "instance"}
+WASSERSTEIN = {"objective": "wasserstein", "gradient_penalty": 10.0, "discriminator_norm": "instance"}
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        *((name, {}) for name in ("cyclegan", "distill", "pix2pix", "srgan")),
+        *((name, {"objective": "hinge"}) for name in ("cyclegan", "pix2pix", "srgan")),
+        *((name, changes) for name in ("cyclegan", "pix2pix") for changes in (WASSERSTEIN, PENALISED)),
+        ("distill", {"truth_weight": 1.0, "adversarial_weight": 1.0}),
+    ],
+)
+def test_each_loss_of_our_methods_has_a_sentence(name: str, changes: dict[str, Any]) -> None:
+    gan = METHODS[name].gan(dataclasses.replace(small_options(METHODS[name]), **changes), {})
+    gan.begin_step(9, 10)
+    spec = next(iter(gan.exports().values())).spec
+    batch = METHODS[name].data.sample(spec) if METHODS[name].data.sample else random_batch(METHODS[name].data.roles, spec)
+    images = gan.generate(batch)
+    losses = gan.generator_losses(batch, images) | gan.discriminator_losses(batch, gan.judged(batch, images))
+    sentences = gan.explained()
+    assert losses and losses.keys() <= sentences.keys()
+    assert all(sentence.endswith(".") and len(sentence) < 200 for sentence in sentences.values())
+
+
+@pytest.mark.parametrize("objective", ["vanilla", "least-squares", "relativistic", "hinge", "wasserstein"])
+def test_loss_that_a_sentence_calls_undecided_is_that_of_a_discriminator_that_cannot_decide(objective: Any) -> None:
+    from pixlate.losses import discriminator_loss, explain_discriminator_loss, explain_generator_loss, generator_loss
+
+    undecided = torch.full((2, 1, 3, 3), 0.5 if objective == "least-squares" else 0.0)
+    players = {explain_generator_loss(objective, 3.0, "it"): 3 * float(generator_loss(objective, undecided, undecided))}
+    players[explain_discriminator_loss(objective, 0.5, "it")] = 0.5 * float(discriminator_loss(objective, undecided, undecided))
+    for sentence, loss in players.items():
+        if named := re.search(r"about ([\d.]+)", sentence):
+            assert float(named[1]) == pytest.approx(loss, rel=0.05)
+        else:
+            assert loss == 0, "it has no number of its own"

@@ -11,8 +11,9 @@ from pixlate.plugin.gan import GAN
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
 from pixlate.plugin.spec import ModelSpec, Padding, Provenance
+from pixlate.runs.folder import OPTIONS
 from pixlate.training.checkpoint import is_checkpoint, load_checkpoint
-from pixlate.training.run import OPTIONS, RunOptions
+from pixlate.training.run import RunOptions
 from pixlate_export.calibration import read_pictures
 from pixlate_export.file import Exported, Original, require_place, write_converted
 from pixlate_export.norms import compared, with_norm

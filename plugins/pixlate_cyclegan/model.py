@@ -1,5 +1,7 @@
 """CycleGAN's networks and losses (Zhu et al. 2017, "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks")."""
 
+from collections.abc import Mapping
+
 from torch import Tensor
 
 from pixlate.adversarial import AdversarialGAN, build_discriminator, build_generator, to_symmetric
@@ -48,6 +50,28 @@ class CycleGAN(AdversarialGAN):
         """Return both discriminators' losses, each halved as published."""
         target = self.discriminator_terms("target", batch["target"], images["target"])
         return target | self.discriminator_terms("source", batch["source"], images["source"])
+
+    def views(self, batch: Batch, output: Tensor) -> Mapping[str, Mapping[str, Tensor]]:
+        """Return ``cycle``, the source there and back again, and ``other-direction``, the target, which is another picture, back and there again."""
+        there, back = (export.module for export in self.exports().values())
+        source = back(batch["target"])
+        return {
+            "cycle": {"source": batch["source"], "as target": output, "as source again": back(output)},
+            "other-direction": {"target": batch["target"], "as source": source, "as target again": there(source)},
+        }
+
+    def explained(self) -> Mapping[str, str]:
+        """Return a sentence for each loss."""
+        sentences: dict[str, str] = {}
+        for domain, other in (("target", "source"), ("source", "target")):
+            sentences |= self.explained_terms(domain, f"{domain}s")
+            sentences[f"cycle_{domain}"] = (
+                f"How far a {domain} is from what comes of it by way of a {other}: smaller is better, and it should fall; where it does not, pictures lose what is in them."
+            )
+            sentences[f"identity_{domain}"] = (
+                f"How much the generator of {domain}s changes what is a {domain} already: smaller is better; high, it shifts colours."
+            )
+        return sentences
 
     def players(self) -> dict[str, Player]:
         """Return generators, then discriminators, as published; the other way round where requested."""

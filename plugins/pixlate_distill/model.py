@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from pixlate.adversarial import to_symmetric
 from pixlate.errors import PixlateError
-from pixlate.losses import HEDDistance, discriminator_loss, generator_loss, l1, load_hed
+from pixlate.losses import HEDDistance, discriminator_loss, explain_discriminator_loss, explain_generator_loss, generator_loss, l1, load_hed
 from pixlate.networks.symmetric import Symmetric
 from pixlate.networks.unet import UNet
 from pixlate.plugin.data import Batch
@@ -90,6 +90,26 @@ class Student(GAN):
         if not self.discriminators:
             return {}
         return {"discriminator": discriminator_loss("vanilla", self.judge("target", batch["target"]), self.judge("target", images["target"]))}
+
+    def explained(self) -> Mapping[str, str]:
+        """Return a sentence for each loss and figure."""
+        compared = {
+            "student": "the student's pictures",
+            "teacher": "the teacher's pictures",
+            "bicubic": "bicubic enlargements",
+            "source": "the sources as they are",
+        }
+        return {
+            "teacher": "How far the student's pictures are from its teacher's, pixel by pixel: smaller is better.",
+            "truth": "How far the student's pictures are from the photographs, pixel by pixel: smaller is better.",
+            "perceptual": "How far the student's pictures are from its teacher's in the features of a network that knows edges and textures: smaller is better.",
+            "adversarial": explain_generator_loss("vanilla", self.options.adversarial_weight, "pictures"),
+            "discriminator": explain_discriminator_loss("vanilla", 1.0, "pictures"),
+            **{
+                f"psnr_photograph_{name}": f"How near {what} are to the photographs, in dB: larger is better; compare the three."
+                for name, what in compared.items()
+            },
+        }
 
     def verdicts(self, batch: Batch, images: Images) -> Verdicts:
         """Return the discriminator's logits for pictures of teacher and student."""

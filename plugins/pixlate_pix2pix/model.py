@@ -1,5 +1,6 @@
 """Pix2Pix's networks and losses (Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks")."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -61,6 +62,15 @@ class Pix2Pix(AdversarialGAN):
     def discriminator_losses(self, batch: Batch, images: Images) -> Losses:
         """Return the discriminator's loss, halved as published."""
         return self.discriminator_terms("pair", _pair(batch["source"], batch["target"]), images["pair"])
+
+    def explained(self) -> Mapping[str, str]:
+        """Return a sentence for each loss."""
+        return {
+            **self.explained_terms("pair", "pairs"),
+            **self.explained_smoothness("target"),
+            "l1": f"How far outputs are from their targets, pixel by pixel (times {self.l1_weight:g}): smaller is better; it falls quickly, then slowly.",
+            "perceptual": "How far outputs are from their targets in the features of a network that knows edges and textures: smaller is better.",
+        }
 
     def verdicts(self, batch: Batch, images: Images) -> Verdicts:
         """Return the discriminator's logits for true and generated pairs."""

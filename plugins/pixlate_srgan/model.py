@@ -9,7 +9,18 @@ from torch import Tensor, nn
 
 from pixlate.adversarial import to_symmetric
 from pixlate.errors import PixlateError
-from pixlate.losses import HEDDistance, Perceptual, discriminator_loss, generator_loss, l1, load_hed, load_vgg19, mse
+from pixlate.losses import (
+    HEDDistance,
+    Perceptual,
+    discriminator_loss,
+    explain_discriminator_loss,
+    explain_generator_loss,
+    generator_loss,
+    l1,
+    load_hed,
+    load_vgg19,
+    mse,
+)
 from pixlate.networks.symmetric import Symmetric
 from pixlate.networks.unet import UNet
 from pixlate.plugin.data import Batch
@@ -86,6 +97,16 @@ class SRGAN(GAN):
             return {}
         real, fake = self.judge("target", batch["target"]), self.judge("target", images["target"])
         return {"discriminator": discriminator_loss(self.options.objective, real, fake)}
+
+    def explained(self) -> Mapping[str, str]:
+        """Return a sentence for each loss."""
+        options = self.options
+        return {
+            "pixel": "How far outputs are from the photographs, pixel by pixel: smaller is better; in the second stage it may rise, for detail is not where it was.",
+            "perceptual": "How far outputs are from the photographs in the features of a network that knows textures: smaller is better.",
+            "adversarial": explain_generator_loss(options.objective, options.adversarial_weight, "pictures"),
+            "discriminator": explain_discriminator_loss(options.objective, 1.0, "pictures"),
+        }
 
     def verdicts(self, batch: Batch, images: Images) -> Verdicts:
         """Return the discriminator's logits for true and enlarged images, in the second stage."""

@@ -7,7 +7,16 @@ import torch
 from torch import Tensor, nn
 
 from pixlate.inference.sizes import spec_sizes
-from pixlate.losses import discriminator_loss, feature_matching, generator_loss, gradient_penalty, total_variation, zero_centred_penalty
+from pixlate.losses import (
+    discriminator_loss,
+    explain_discriminator_loss,
+    explain_generator_loss,
+    feature_matching,
+    generator_loss,
+    gradient_penalty,
+    total_variation,
+    zero_centred_penalty,
+)
 from pixlate.networks.discriminator import Discriminator
 from pixlate.networks.initialisation import initialise
 from pixlate.networks.multiscale import MultiScale
@@ -121,6 +130,33 @@ class AdversarialGAN(GAN):
             logits = self.judge(name, fake)
         logits_real = self.judge(name, real) if options.objective == "relativistic" else None
         return {f"adversarial_{name}": options.adversarial_weight * generator_loss(options.objective, logits, logits_real)} | losses
+
+    def explained_terms(self, name: str, shown: str) -> dict[str, str]:
+        """Return a sentence for each loss of a discriminator and of what it judges; ``shown`` says in words what that is, such as ``photographs``."""
+        options = self.options
+        half = 0.5 if options.objective in HALVED else 1.0
+        sentences = {
+            f"adversarial_{name}": explain_generator_loss(options.objective, options.adversarial_weight, shown),
+            f"discriminator_{name}": explain_discriminator_loss(options.objective, half, shown),
+        }
+        if options.feature_matching:
+            sentences[f"feature_matching_{name}"] = f"How far generated {shown} are from real ones in the discriminator's features: smaller is better."
+        if options.gradient_penalty:
+            sentences[f"gradient_penalty_{name}"] = (
+                "How far the slope of the discriminator is from 1: small and steady is good, a rise means that it is unstable."
+            )
+        for penalty, images in (("r1", "real"), ("r2", "generated")):
+            if getattr(options, penalty):
+                sentences[f"{penalty}_{name}"] = f"How steep the discriminator is at {images} {shown}: small and steady is good."
+        return sentences | self.explained_smoothness(name)
+
+    def explained_smoothness(self, name: str) -> dict[str, str]:
+        """Return the sentence of :meth:`smoothness`, where that is requested."""
+        return (
+            {f"total_variation_{name}": "How much neighbouring pixels of outputs differ: it falls as noise goes, and with detail."}
+            if self.options.total_variation
+            else {}
+        )
 
     def smoothness(self, name: str, fake: Tensor) -> Losses:
         """Return the total variation of an image on the range [-1, 1], where requested."""

@@ -12,10 +12,11 @@ import torch
 from pixlate.errors import PixlateError
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
+from pixlate.runs.folder import OPTIONS
 from pixlate.training import precision
 from pixlate.training.engine import train
 from pixlate.training.precision import suited
-from pixlate.training.run import OPTIONS, RunOptions
+from pixlate.training.run import RunOptions
 
 MakeRun = Callable[..., RunOptions]
 Fit = Callable[..., Any]

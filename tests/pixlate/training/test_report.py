@@ -20,7 +20,7 @@ from PIL import Image
 from pixlate.errors import PixlateError
 from pixlate.training.report import BOTTOM, HEAVIEST, LEFT, POINTS, RIGHT, SHEETS, TOP, write_report
 
-VOID = {"meta", "img", "line", "circle", "polyline", "br"}
+VOID = {"meta", "img", "input", "line", "circle", "polyline", "br"}
 OPTIONS = '[train.srgan]\nfolders = ["/photos/one", "/photos/two"]\nsteps = 1000\nmirror = true\nlearning_rate = 2e-4\nbetas = [0.9, 0.99]\n'
 
 
@@ -49,7 +49,7 @@ class Page(HTMLParser):
         assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if not self._open or self._open[-1] != "style":
+        if not self._open or self._open[-1] not in ("style", "script"):
             self.text += data
 
     def charts(self) -> dict[str, ElementTree.Element]:
@@ -94,10 +94,11 @@ def test_page_shows_method_progress_and_options(tmp_path: Path) -> None:
     assert ("progress", {"max": "1000", "value": "250"}) in page.tags
 
 
-def test_page_needs_neither_network_nor_scripts(tmp_path: Path) -> None:
+def test_page_needs_no_network(tmp_path: Path) -> None:
     sheet(tmp_path, 1)
     page = report(tmp_path, [losses(1, pixel=0.5)])
-    assert not {"script", "link", "iframe"} & {tag for tag, _ in page.tags}
+    assert not {"link", "iframe"} & {tag for tag, _ in page.tags}
+    assert [attributes for tag, attributes in page.tags if tag == "script"] == [{}] and not re.search(r"fetch\(|XMLHttp|import\(", page.source)
     assert not re.search(r"https?://|url\(|@import", page.source)
     assert all(str(attributes.get("src", "data:")).startswith("data:") for _, attributes in page.tags)
 
@@ -219,7 +220,7 @@ def test_all_text_on_the_page_is_escaped(tmp_path: Path) -> None:
     lines = [losses(1, **{evil: 1.0}), {"kind": "validation", "step": 1, evil: 2.0}, {"kind": "warning", "step": 1, "message": evil}]
     options = f"[train.{json.dumps(evil)}]\n{json.dumps(evil)} = {json.dumps(evil)}\n"
     page = report(run, lines, options)
-    assert "script" not in {tag for tag, _ in page.tags} and "img" not in {tag for tag, _ in page.tags}
+    assert [tag for tag, _ in page.tags].count("script") == 1 and "img" not in {tag for tag, _ in page.tags}
     assert page.text.count(evil) == 8 and len(page.charts()) == 2
 
 
@@ -238,7 +239,6 @@ def test_sheets_come_newest_first_and_unchanged(tmp_path: Path) -> None:
     page = report(tmp_path)
     assert [np.asarray(image)[0, 0, 0] for _, image in page.images()] == [step % 251 for step in (10_000_000, 9000, 1000)]
     assert re.findall(r"Step ([\d,]+) samples/", page.text) == ["10,000,000", "9,000", "1,000"]
-    assert page.text.index("Newest samples") < page.text.index("Earlier samples")
 
 
 @pytest.mark.parametrize("count", [SHEETS, SHEETS + 1, 100])
@@ -251,8 +251,8 @@ def test_a_few_sheets_are_spread_over_the_run(count: int, tmp_path: Path) -> Non
 
 
 def test_page_with_heavy_sheets_stays_below_ten_megabytes(tmp_path: Path) -> None:
-    first = sheet(tmp_path, 1, size=1500)
-    assert first.stat().st_size > 6 * HEAVIEST, "noise does not compress"
+    first = sheet(tmp_path, 1, size=900)
+    assert first.stat().st_size > 2 * HEAVIEST, "noise does not compress"
     for step in range(2, SHEETS + 1):
         first.with_name(f"step-{step}.png").write_bytes(first.read_bytes())
     page = report(tmp_path)

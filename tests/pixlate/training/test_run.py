@@ -16,7 +16,8 @@ from pixlate.options import DegradedOptions, TrainingOptions, since
 from pixlate.options.degraded import SECOND_ORDER
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
-from pixlate.training.run import OPTIONS, Log, RunOptions
+from pixlate.runs.folder import OPTIONS
+from pixlate.training.run import Log, RunOptions
 
 METHODS = installed().offered(Method)
 CHANGED: dict[str, Any] = {

@@ -23,6 +23,7 @@ from pixlate.places.paths import unwritable
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
 from pixlate.plugin.single_file import SingleFile
+from pixlate.runs.folder import CHECKPOINTS, REPORT
 from pixlate.system.extras import import_for
 
 RUNS = Path("runs")
@@ -97,7 +98,7 @@ def _command(method: Method, file: SingleFile | None) -> Command:
         require_folders(folders, "train", method, " --out runs/first")
         out = _next_run(method.name) if out is None else out
         if run_module.is_main_process() and out.exists() and (not out.is_dir() or any(out.iterdir())):
-            resumable = import_for("training", "pixlate.training.checkpoint").newest(out / run_module.CHECKPOINTS) is not None
+            resumable = import_for("training", "pixlate.training.checkpoint").newest(out / CHECKPOINTS) is not None
             advice = (
                 f"resume it with `pixlate train --resume {quote(str(out))}`, or name another" if resumable else "it has no checkpoint to resume; name another"
             )
@@ -197,5 +198,5 @@ def _train(options: Any, run: Path, resumed: bool, new_length: bool = False) -> 
     if not finished:
         console.print(f"stopped; resume with:\npixlate train --resume {quote(str(run))}{named}")
         return 130 if main else 0  # Fabric kills the first process, at work on its report, where another one fails
-    console.print(f"done{measured and f': {measured}'}; look at {run / 'report.html'}; next:\npixlate export {quote(str(run))} model.onnx{named}")
+    console.print(f"done{measured and f': {measured}'}; look at {run / REPORT}; next:\npixlate export {quote(str(run))} model.onnx{named}")
     return 0

@@ -165,6 +165,18 @@ class GAN(nn.Module):
         """Return further figures of a held-out image, a batch of one, and what the first export made of it; validation logs the means of each name."""
         return {}
 
+    def views(self, batch: Batch, output: Tensor) -> Mapping[str, Mapping[str, Tensor]]:
+        """Return further sheets of a held-out image, a batch of one, and what the first export made of it: images in [0, 1] by name of the sheet and by caption.
+
+        Such as the way back. A name is small letters, digits and hyphens; the report shows the sheets beside that of source, output and target. Called for the
+        few images that are shown, without gradients.
+        """
+        return {}
+
+    def explained(self) -> Mapping[str, str]:
+        """Return a sentence for each loss, and each figure of :meth:`measured`, by its name: what it says and what is good. The report shows them."""
+        return {}
+
     def costs(self, device: torch.device) -> Mapping[str, Mapping[str, float]]:
         """Return what models cost, such as parameters, by model and name; the report shows them side by side. Called once, before the first step."""
         return {}

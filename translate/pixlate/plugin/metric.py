@@ -20,6 +20,8 @@ class Metric(Offer, kind="metric"):
     """Take an output and its target, uint8 (height, width, channels) of one shape."""
     higher_is_better: bool = True
     """Whether a larger number is a better picture."""
+    meaning: str = ""
+    """A sentence for reports: what the number says, in which unit, and what is good; left out, whether larger or smaller is better."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,6 +25,7 @@ from pixlate.inference.sizes import allowed_side
 from pixlate.plugin.data import Batch, DataKind, Role
 from pixlate.plugin.method import Method
 from pixlate.plugin.spec import ModelSpec
+from pixlate.runs.samples import is_view
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -69,7 +70,7 @@ def check_method(method: Method, options: Any = None, side: int = 32, facts: Map
     Its networks are built again with the same names and weights; the data kind's sample has the roles it names; it makes a ``target`` of the size its
     spec says; all losses are finite scalars of different names that move their own player and no other; the exported modules take the image and the
     conditions of their specs and give [0, 1] at the sizes the spec allows; where tiling is called exact, a tile with the halo of context gives
-    exactly the pixels of the whole picture; and its presets hold options that it has, of values that go together.
+    exactly the pixels of the whole picture; its further views are pictures in [0, 1]; and its presets hold options that it has, of values that go together.
 
     Args:
         method: What the plugin's ``pixlate_methods`` yields.
@@ -117,7 +118,8 @@ def check_method(method: Method, options: Any = None, side: int = 32, facts: Map
     name, first = next(iter(exports.items()))
     with torch.no_grad():
         given = _checked(name, first(batch))  # as validation calls it
-    assert given.ndim == 4, f"{name}: expected images of (batch, channels, height, width), got {tuple(given.shape)}"
+        assert given.ndim == 4, f"{name}: expected images of (batch, channels, height, width), got {tuple(given.shape)}"
+        _check_views(gan.eval().views({key: values[:1] for key, values in batch.items()}, given[:1]))
 
 
 def check_presets(method: Method) -> None:
@@ -211,6 +213,16 @@ def _check_losses(gan: Any, batch: Any) -> list[str]:
     return names
 
 
+def _check_views(views: "Mapping[str, Mapping[str, Tensor]]") -> None:
+    """Check that further sheets have names that can be those of files, and pictures as validation draws them."""
+    for view, images in views.items():
+        assert is_view(view), f"expected views() to have names of small letters, digits and hyphens, got {view!r}"
+        assert images, f"{view}: expected pictures by caption, got none"
+        for caption, image in images.items():
+            assert image.ndim == 4 and len(image) == 1, f"{view}: expected {caption} to be images of (1, channels, height, width), got {tuple(image.shape)}"
+            _checked(f"{view}, {caption}", image, "views()")
+
+
 def _check_sizes(name: str, export: "Export") -> None:
     """Check size, range and tiling of what a model file would hold, at several sizes."""
     import torch
@@ -238,7 +250,7 @@ def _check_sizes(name: str, export: "Export") -> None:
         assert difference < 1e-5, f"{name}: expected a tile with {spec.halo} pixels of context to be as the whole, got a difference of {difference:.2g}"
 
 
-def _checked(name: str, output: "Tensor") -> "Tensor":
+def _checked(name: str, output: "Tensor", made_by: str = "exports()") -> "Tensor":
     """Return images of a module, checked against their range."""
-    assert float(output.min()) >= 0 and float(output.max()) <= 1, f"{name}: expected exports() to give [0, 1], got {output.aminmax()}"
+    assert float(output.min()) >= 0 and float(output.max()) <= 1, f"{name}: expected {made_by} to give [0, 1], got {output.aminmax()}"
     return output

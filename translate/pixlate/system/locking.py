@@ -38,6 +38,42 @@ def lock_file(file: FileIO) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def is_locked(path: Path) -> bool | None:
+    """Return whether a process has locked an existing file; None where that cannot be known, since the file system knows no locks.
+
+    On the way the lock is taken for an instant: a process that needs it then waits a moment before it gives up (:func:`lock_within`).
+    """
+    try:
+        with FileIO(path, "r+" if sys.platform == "win32" else "r") as file:
+            if sys.platform == "win32":
+                lock_file(file)
+            else:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    return False
+
+
+def lock_within(file: FileIO, seconds: float) -> None:
+    """Lock a file as :func:`lock_file` does, and try again for some seconds where another process has locked it, which may only be looking."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            lock_file(file)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+            continue
+        return
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Context in which no other process writes a path: the lock is ``.NAME.lock`` beside it. Where the file system knows no locks, there is none.

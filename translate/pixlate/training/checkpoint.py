@@ -16,9 +16,9 @@ from torch.optim import Optimizer
 
 from pixlate.errors import PixlateError
 from pixlate.places.paths import digest_file
+from pixlate.runs.folder import CHECKPOINTS
 from pixlate.system.folder import refuse_link, replacing
 from pixlate.system.locking import sync
-from pixlate.training.run import CHECKPOINTS
 
 CHECKSUMS = "checksums.json"
 BEST = "best.json"

@@ -20,15 +20,16 @@ from pixlate.options import check_used
 from pixlate.plugin.gan import Losses
 from pixlate.plugin.manager import installed
 from pixlate.plugin.metric import Metric
+from pixlate.runs.folder import CHECKPOINTS, OPTIONS
 from pixlate.system.signals import StopOnSignal
 from pixlate.training.checkpoint import keep_newest, load_newest, mark_best
 from pixlate.training.devices import everyones, gathered, leave_group, open_fabric, out_of_memory
 from pixlate.training.precision import require_compiler, suited
 from pixlate.training.recorder import Recorder
-from pixlate.training.run import CHECKPOINTS, LENGTH, OPTIONS, RunOptions, hold
+from pixlate.training.run import LENGTH, RunOptions, hold
 from pixlate.training.starting import take_over, weights_to_start_from
 from pixlate.training.trainer import Trainer, require_finite
-from pixlate.training.validation import Validation, directions, validate
+from pixlate.training.validation import Validation, directions, meanings, validate
 
 
 @dataclass
@@ -197,6 +198,7 @@ class Session:
             with StopOnSignal() as signals:
                 return self._steps(signals, None, lambda progress: None)
         with Recorder(self.run, self.done, warn) as recorder, StopOnSignal() as signals:
+            recorder.begun(self.trainer.steps, f"{self.fabric.device}, {self.options.training.precision}", meanings(self.trainer.gan, self.metrics))
             recorder.warnings(self.done, damaged)
             recorder.costs(self.done, self.trainer.gan.costs(self.fabric.device))
             return self._steps(signals, recorder, watch)

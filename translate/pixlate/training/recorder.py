@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import Any, Self
@@ -12,9 +13,11 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from pixlate.errors import PixlateError
 from pixlate.images import Pixels
 from pixlate.plugin.metric import Sample
+from pixlate.runs.samples import is_view, sheet_path, thin_out
+from pixlate.runs.state import State, Status
 from pixlate.system.folder import refuse_link, replacing
 from pixlate.training.report import write_report
-from pixlate.training.run import SAMPLES, Log
+from pixlate.training.run import Log
 from pixlate.training.validation import Validation
 
 TENSORBOARD = "tensorboard"
@@ -35,16 +38,23 @@ class Recorder:
     """
 
     def __init__(self, run: Path, done: int, warn: Callable[[str], None]) -> None:
-        self.run, self._warn = run, warn
+        self.run, self._warn, self._done = run, warn, done
+        self._status: Status | None = None
         from torch.utils.tensorboard import SummaryWriter  # slow to import
 
         refuse_link(run / TENSORBOARD)
         self._log = Log(run, done)
         self._board: Any = SummaryWriter(run / TENSORBOARD, purge_step=done + 1 if done else None, flush_secs=FLUSH_EVERY)
 
+    def begun(self, steps: int, device: str, meanings: Mapping[str, str]) -> None:
+        """Note that training begins or goes on: the length of the run, where it runs, and a sentence for each number of the log."""
+        self._status = Status("running", steps, device=device, meanings=dict(meanings))
+        self._status.save(self.run)
+
     def losses(self, step: int, **values: float) -> None:
         """Note the losses of a step, its learning rate and the speed."""
         self._log.write("losses", step, **values)
+        self._done = step
         self._draw(step, values)
 
     def validation(self, step: int, validation: Validation) -> None:
@@ -53,10 +63,16 @@ class Recorder:
             self._log.write("validation", step, **{name: round(value, 4) for name, value in validation.figures.items()})
             self._draw(step, validation.figures)
         if validation.samples:
-            sheet = self.run / SAMPLES / f"step-{step:08d}.png"
+            sheet = sheet_path(self.run, step)
             write_sheet(sheet, validation.samples)
-            with Image.open(sheet) as image:
-                self._board.add_image("samples", np.asarray(image), step, dataformats="HWC")
+            self._show("samples", step, sheet)
+            for view, rows in validation.views.items():
+                if not is_view(view):
+                    raise PixlateError(f"expected views whose names are small letters, digits and hyphens, got {view!r}; rename it in the method's plugin")
+                sheet = sheet_path(self.run, step, view)
+                write_view(sheet, rows)
+                self._show(f"samples/{view}", step, sheet)
+                thin_out(self.run, view)
             self._board.flush()
         write_report(self.run)
 
@@ -71,6 +87,10 @@ class Recorder:
             self._log.write("warning", step, message=message)
             self._warn(message)
 
+    def _show(self, name: str, step: int, sheet: Path) -> None:
+        with Image.open(sheet) as image:
+            self._board.add_image(name, np.asarray(image), step, dataformats="HWC")
+
     def _draw(self, step: int, values: Mapping[str, float]) -> None:
         """Show numbers in TensorBoard, which cannot draw those that are not finite."""
         for name, value in values.items():
@@ -80,10 +100,13 @@ class Recorder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         self._log.close()
         self._board.close()
         with contextlib.suppress(*([] if kind is None else [OSError, PixlateError])):  # what ended the run says more than a report that fails, too
+            if self._status:
+                state: State = "failed" if error else "finished" if self._done >= self._status.steps else "stopped"
+                replace(self._status, state=state, message=(str(error) or type(error).__name__) if error else "").save(self.run)
             write_report(self.run)
 
 
@@ -99,9 +122,33 @@ def write_sheet(path: Path, samples: Sequence[Sample]) -> None:
     """
     if not samples:
         raise ValueError("expected at least one sample, got none; write no sheet where no images are held out")
-    captions = ("source", "output", "target")
+    rows = []
+    for sample in samples:
+        source, output, target = (_rgb(pixels) for pixels in (sample.source, sample.output, sample.target))
+        rows.append([source.resize(output.size, Image.Resampling.NEAREST), output, target])
+    _write(path, ("source", "output", "target"), [(row, row[1].size) for row in rows], "PNG")
+
+
+def write_view(path: Path, rows: Sequence[Mapping[str, Pixels]]) -> None:
+    """Draw one row an image, its pictures under their captions, into a JPEG file that is written atomically, and make its folder.
+
+    Pictures smaller than the largest of a row fit into its size.
+
+    Raises:
+        PixlateError: The rows have other captions than one another, or none.
+        OSError: The file cannot be written.
+    """
+    captions = tuple(rows[0])
+    if not captions or any(tuple(row) != captions for row in rows):
+        raise PixlateError(f"expected pictures of the same captions in each row of a view, got {[list(row) for row in rows]}; correct the method's plugin")
+    pictures = [[_rgb(pixels) for pixels in row.values()] for row in rows]
+    _write(path, captions, [(row, max((image.size for image in row), key=lambda size: size[0] * size[1])) for row in pictures], "JPEG")
+
+
+def _write(path: Path, captions: Sequence[str], drawn: Sequence[tuple[list[Image.Image], tuple[int, int]]], kind: str) -> None:
+    """Write a sheet of rows of images, each with the size in pixels that those of the row have or fit into."""
     cell = (WIDEST - MARGIN) // len(captions) - MARGIN
-    rows = [_row(sample, cell) for sample in samples]
+    rows = [_row(images, size, cell) for images, size in drawn]
     column = max(image.width for row in rows for image in row)
     height = CAPTION + MARGIN + sum(row[0].height + MARGIN for row in rows)
     sheet = Image.new("RGB", (MARGIN + len(captions) * (column + MARGIN), height), "white")
@@ -115,19 +162,17 @@ def write_sheet(path: Path, samples: Sequence[Sample]) -> None:
     refuse_link(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part:
-        sheet.save(part, "PNG")
+        sheet.save(part, kind, **({"quality": 90, "subsampling": 0} if kind == "JPEG" else {}))
 
 
-def _row(sample: Sample, cell: int) -> list[Image.Image]:
-    """Return the images of a row, which fit into a square of ``cell`` pixels."""
-    source, output, target = (_rgb(pixels) for pixels in (sample.source, sample.output, sample.target))
-    width, height = output.size
+def _row(images: Sequence[Image.Image], size: tuple[int, int], cell: int) -> list[Image.Image]:
+    """Return images of a size, or that fit into it, so large that they fit into a square of ``cell`` pixels."""
+    width, height = size
     longer = max(width, height)
     enlarged = max(1, SMALLEST // longer)
     shown = (width * enlarged, height * enlarged) if longer <= cell else (max(1, width * cell // longer), max(1, height * cell // longer))
     method = Image.Resampling.NEAREST if longer <= cell else Image.Resampling.BOX
-    row = [image.resize(shown, method) for image in (source.resize(output.size, Image.Resampling.NEAREST), output)]
-    return [*row, target.resize(shown, method) if target.size == output.size else ImageOps.contain(target, shown)]
+    return [image.resize(shown, method) if image.size == size else ImageOps.contain(image, shown) for image in images]
 
 
 def _rgb(pixels: Pixels) -> Image.Image:

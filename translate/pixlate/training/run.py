@@ -2,11 +2,9 @@
 
 import json
 import os
-import tomllib
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from io import FileIO
 from pathlib import Path
@@ -23,19 +21,18 @@ from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
 from pixlate.plugin.single_file import SingleFile, load
 from pixlate.plugin.spec import Padding
+from pixlate.runs.folder import CHECKPOINTS, LOCK, LOG, OPTIONS, SAMPLES, STATUS, stored_options
 from pixlate.system.folder import refuse_link, replacing
-from pixlate.system.locking import UNSUPPORTED, lock_file
+from pixlate.system.locking import UNSUPPORTED, lock_within
 
 if TYPE_CHECKING:
     from pixlate.plugin.gan import GAN
 
-OPTIONS = "options.toml"
-LOG = "log.jsonl"
-CHECKPOINTS = "checkpoints"
-SAMPLES = "samples"
-LOCK = ".lock"
 CHANGEABLE = frozenset({"folders", "plugin", "padding", "device", "workers", "cache", "damaged", "keep", "log_every", "checkpoint_every"})
 """Options that a resumed run may change, since they change no weight; that the folders hold the same files is checked against the checkpoint's list."""
+
+LOOKING = 0.2
+"""Seconds within which a process that only looks whether a run folder is locked has let go of it."""
 
 LENGTH = frozenset({"steps", "epochs"})
 """Options that make a run longer."""
@@ -172,22 +169,6 @@ class RunOptions:
         return cls(method, options, folders, data, training, facts, plugin=file, preset=preset, listing=listing)
 
 
-@contextmanager
-def stored_options(run: Path) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
-    """Context with the method's name, its options, and the whole of ``options.toml`` of a run folder.
-
-    Raises:
-        PixlateError: There is none, or it is damaged, as reading it further within the context may show.
-    """
-    try:
-        content = tomllib.loads((run / OPTIONS).read_text(encoding="utf-8"))
-        ((method, table),) = content["train"].items()
-        yield method, dict(table), content
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise PixlateError(f"expected a run folder with {OPTIONS}, but {run} has none that can be read ({reason}); name the folder given to --out") from error
-
-
 def is_main_process() -> bool:
     """Return whether this process is the one that writes and prints, which holds before the processes are connected, too."""
     return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
@@ -199,10 +180,10 @@ def hold(run: Path) -> FileIO:
     Raises:
         PixlateError: Another process trains into it, or one of its names is a link, through which files elsewhere would be written or removed.
     """
-    refuse_link(*(run / name for name in (LOCK, LOG, OPTIONS, CHECKPOINTS, SAMPLES)))
+    refuse_link(*(run / name for name in (LOCK, LOG, OPTIONS, CHECKPOINTS, SAMPLES, STATUS)))
     file = FileIO(run / LOCK, "a+")
     try:
-        lock_file(file)
+        lock_within(file, LOOKING)
     except BlockingIOError as error:
         file.close()
         raise PixlateError(f"another process is training into {run}; wait for it, or stop it first") from error

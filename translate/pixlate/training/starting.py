@@ -11,8 +11,8 @@ from pixlate.errors import PixlateError
 from pixlate.inference.ready import cards, file_of, named, unavailable
 from pixlate.plugin.foreign import ImportOptions
 from pixlate.plugin.gan import GAN, MAIN_GENERATOR
+from pixlate.runs.folder import CHECKPOINTS
 from pixlate.training.checkpoint import is_checkpoint, load_checkpoint, newest
-from pixlate.training.run import CHECKPOINTS
 from pixlate.weights.exported import exported_weights
 from pixlate.weights.reading import SUFFIXES, read_weights, recognise
 

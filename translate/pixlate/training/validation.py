@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pixlate.errors import PixlateError
 from pixlate.evaluation.metrics import luma_correlation, psnr, psnr_luma, sliced_wasserstein
+from pixlate.images import Pixels
 from pixlate.plugin.data import TrainingData
 from pixlate.plugin.gan import GAN
 from pixlate.plugin.metric import Metric, Sample
@@ -17,6 +18,17 @@ from pixlate.plugin.spec import ModelSpec
 
 EXACT = 100.0
 """What counts for the infinite PSNR of equal images, in dB."""
+MEANINGS = {
+    "psnr_luma": "How near outputs are to their targets in brightness, in dB, pixel by pixel: larger is better, and one dB more can be seen. It prefers blur to wrong detail.",
+    "psnr": "How near outputs are to their targets, in dB, pixel by pixel: larger is better, and one dB more can be seen. It prefers blur to wrong detail.",
+    "sliced_wasserstein": "How far outputs are from real targets as a set, in small patches: smaller is better, 0 where they cannot be told apart.",
+    "luma_correlation": (
+        "Whether outputs keep light and dark where their sources have them: 1 is exactly, 0 not at all. It should stay high, unless the translation is to change light."
+    ),
+    "learning_rate": "Size of the updates, as the schedule has it.",
+    "steps_per_second": "Mean since training was begun or resumed.",
+}
+"""A sentence for each number that every method logs."""
 SHOWN = 4
 """Held-out images on the sample sheets: the same ones each time."""
 
@@ -29,6 +41,14 @@ class Validation:
     """Means over the held-out images, by metric."""
     samples: list[Sample] = field(default_factory=list)
     """The first few of the images."""
+    views: dict[str, list[dict[str, Pixels]]] = field(default_factory=dict)
+    """Of the same images what the method shows besides: by view, the pictures of each image by caption."""
+
+
+def meanings(gan: GAN, metrics: Mapping[str, Metric]) -> dict[str, str]:
+    """Return a sentence for each number of the log that has one: of training, of validation, and those of the method and of the plugins' metrics."""
+    measured = {name: each.meaning or f"A {'larger' if each.higher_is_better else 'smaller'} number is better." for name, each in metrics.items()}
+    return {**MEANINGS, **measured, **gan.explained()}
 
 
 def directions(spec: ModelSpec, data: TrainingData, metrics: Mapping[str, Metric]) -> dict[str, bool]:
@@ -54,6 +74,7 @@ def validate(gan: GAN, data: TrainingData, device: torch.device, metrics: Mappin
     ratio = {"psnr_luma": psnr_luma, "psnr": psnr}[name_of_ratio]
     values: dict[str, list[float]] = {}
     samples: list[Sample] = []
+    views: dict[str, list[dict[str, Pixels]]] = {}
     outputs: list[NDArray[np.uint8]] = []
     targets: list[NDArray[np.uint8]] = []
     for batch in data.validation():
@@ -75,10 +96,12 @@ def validate(gan: GAN, data: TrainingData, device: torch.device, metrics: Mappin
             values.setdefault(name, []).append(float(value))
         if len(samples) < SHOWN:
             samples.append(Sample(source, output, target))
+            for view, images in gan.views(given, translated).items():
+                views.setdefault(view, []).append({caption: _pixels(image) for caption, image in images.items()})
     means = {name: float(np.mean(each)) for name, each in values.items()}
     if outputs:
         means = {"sliced_wasserstein": sliced_wasserstein(outputs, targets)} | means
-    return Validation(means, samples)
+    return Validation(means, samples, views)
 
 
 def _ratio(spec: ModelSpec) -> str:
