@@ -295,7 +295,8 @@ def test_each_loss_of_our_methods_has_a_sentence(name: str, changes: dict[str, A
     gan = METHODS[name].gan(dataclasses.replace(small_options(METHODS[name]), **changes), {})
     gan.begin_step(9, 10)
     spec = next(iter(gan.exports().values())).spec
-    batch = METHODS[name].data.sample(spec) if METHODS[name].data.sample else random_batch(METHODS[name].data.roles, spec)
+    kind = METHODS[name].data
+    batch = kind.sample(spec) if kind.sample else random_batch(kind.roles, spec)
     images = gan.generate(batch)
     losses = gan.generator_losses(batch, images) | gan.discriminator_losses(batch, gan.judged(batch, images))
     sentences = gan.explained()
