@@ -51,6 +51,7 @@ bench: .venv/dev
 	$(BIN)/python benchmarks/bench_export.py --images 6 --steps 150 --networks
 	$(BIN)/python benchmarks/bench_runner.py --models day-to-night
 	$(BIN)/python benchmarks/bench_serve.py --models upscale-x2 --images 16 --minutes 1
+	$(BIN)/python benchmarks/bench_web.py
 	$(BIN)/python benchmarks/bench_train.py
 	$(BIN)/python benchmarks/bench_scale.py
 	$(BIN)/python benchmarks/page.py

@@ -20,6 +20,7 @@ TITLES = {
     "export": "Exported files, 8 and 16 bits",
     "export-without-bfloat16": "8 bits on a processor without bfloat16",
     "serve": "`pixlate serve`",
+    "web": "The page in the browser",
     "scale": "A million objects",
     "train-cpu": "Training on a CPU",
     "train-cuda": "Training on a GPU",

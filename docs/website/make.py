@@ -26,6 +26,7 @@ SECTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
             *(
                 "docs/install",
                 "docs/convert",
+                "docs/web",
                 "docs/formats",
                 "docs/train",
                 "docs/evaluate",

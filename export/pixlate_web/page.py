@@ -18,11 +18,11 @@ from pixlate_web.sessions import Session, Sessions
 from pixlate_web.views import end_of, progress_of, refusal
 from pixlate_web.work import Turns, Work
 
-SAME = "as each picture is"
+SAME = "as it is"
 """The choice of no format."""
 EVERY_S = 0.25
 """Seconds between two looks at how far a conversion is."""
-SIZES = {"as the model makes it": "", "times the picture": "scale", "long side, in pixels": "long_side", "million pixels": "megapixels"}
+SIZES = {"of the model": "", "times": "scale", "long side": "long_side", "million pixels": "megapixels"}
 """The choices of a size -> options of the conversion."""
 
 

@@ -91,7 +91,7 @@ def test_strength_size_format_and_quality_are_those_of_convert(site: Site, brows
         field = page.locator(f"[role=tabpanel]:visible input[type=number][aria-label*='{label}']")
         field.fill(value)
         field.press("Enter")
-    for label, value in (("Size", "times the picture"), ("Format", "webp")):
+    for label, value in (("Size", "times"), ("Format", "webp")):
         page.get_by_label(label, exact=True).locator("visible=true").click()
         page.locator(f"[role=option]:has-text('{value}')").click()
     page.get_by_label("Number", exact=True).locator("visible=true").fill("1.5")
