@@ -34,7 +34,7 @@ Generated from the installed formats by `docs/generate.py`.
 
 {table}
 
-"Extra" are libraries that `pip install 'pixlate[formats]'` brings; without them each file of such a format says so in a sentence, and the others are converted. Files
+"Extra" are libraries that `pip install '.[formats]'` brings; without them each file of such a format says so in a sentence, and the others are converted. Files
 that can only be read are written as PNG, or as `--format` says. "Apart" are decoders in a process of their own, whose time and memory are limited: where a damaged file makes one crash or hang, that file
 is reported and the next one is read. Sizes are compared with `--max-pixels` before anything is decoded.
 

@@ -61,7 +61,7 @@ def test_result_file_holds_command_without_paths_of_this_machine(common: Any, tm
     common.save("some", {"what": "something"}, [common.Figure("speed", 1.23456, required=1.0)])
     saved = json.loads((tmp_path / "some.json").read_text())
     assert saved["command"] == "python benchmarks/bench_some.py --turns 5 --before PATH"
-    assert saved["figures"] == [{"what": "speed", "value": 1.235, "unit": "times", "turns": 1, "required": 1.0, "better": "more"}]
+    assert saved["figures"] == [{"what": "speed", "value": 1.23456, "unit": "times", "turns": 1, "required": 1.0, "better": "more"}]
 
 
 @pytest.fixture(scope="module")

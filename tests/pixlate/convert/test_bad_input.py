@@ -24,7 +24,7 @@ from pixlate.images import BUILT_IN, ImageFile, Picture, write_picture
 from pixlate.images.picture import Pixels
 from pixlate.inference.executor import Executor
 from pixlate.inference.pictures import to_model
-from pixlate.plugin.image_format import ImageFormat
+from pixlate.plugin.image_format import Frame, ImageFormat
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.translator import Translator
 from pixlate.system.signals import StopOnSignal
@@ -108,11 +108,11 @@ def test_a_raised_limit_lets_a_huge_header_through_to_the_decoder(tmp_path: Path
     source.write_bytes(huge_header())
     asked: list[Path] = []
 
-    def decoder(file: ImageFile, channels: int) -> Picture:
+    def decoder(file: ImageFile, channels: int, **_: object) -> Frame:
         asked.append(source)
         raise PixlateError("decoded")
 
-    monkeypatch.setattr(ImageFile, "read", decoder)
+    monkeypatch.setattr(ImageFile, "first", decoder)
     assert run(source, tmp_path / "out", max_pixels=4_000_000_000).failures == [(str(source), "decoded")]
     assert asked == [source]
 
@@ -292,7 +292,7 @@ def test_a_plugins_format_is_read_within_the_budget(tmp_path: Path, run: Run, mo
         return Picture(np.zeros((20, 20, 3), np.uint8))
 
     offered = {**BUILT_IN, ".npy": ImageFormat("npy", (".npy",), read)}
-    monkeypatch.setattr(conversion, "installed", type("Plugins", (), {"image_formats": lambda self: offered}))
+    monkeypatch.setattr(conversion, "installed", type("Plugins", (), {"image_formats": lambda self, films=False: offered}))
     monkeypatch.setattr(pipeline, "BUDGET", 1000)
     real = ByteBudget.take
 

@@ -3,9 +3,10 @@
 import re
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -277,13 +278,13 @@ def test_a_size_the_format_cannot_hold_fails_in_the_dry_run_and_before_decoding(
     previewed = list(preview([tmp_path / "in"], tmp_path / "out", model, ConvertOptions()))
     assert [item.fails for item in previewed] == [True, False] and re.search(reason, previewed[0].action)
     decoded: list[str] = []
-    real = ImageFile.read
+    real = ImageFile.frames
 
-    def read(file: ImageFile, channels: int = 0) -> Picture:
+    def frames(file: ImageFile, *asked: Any, **named: Any) -> Generator[Any, None, None]:
         decoded.append(file.format.name)
-        return real(file, channels)
+        return real(file, *asked, **named)
 
-    monkeypatch.setattr(ImageFile, "read", read)
+    monkeypatch.setattr(ImageFile, "frames", frames)
     summary = convert(tmp_path / "in", tmp_path / "out", model)
     assert (summary.converted, summary.exit_code, decoded) == (1, 1, ["png"])
     assert re.search(reason, summary.failures[0][1])

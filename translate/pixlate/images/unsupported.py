@@ -2,12 +2,14 @@
 
 import re
 
+from pixlate.system.extras import install
+
 _CONVERT = "convert it to PNG or JPEG first"
 FILM = "save single frames as PNG first, or install the extra video, which converts films"
 """What to do about films."""
 FILMS = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".wmv", ".flv", ".ogv", ".3gp"))
 """Suffixes of films, which are named where the extra is missing that reads them."""
-_WITH = ", as `pixlate convert` does with pip install 'pixlate[formats]'"
+_WITH = f", as `pixlate convert` does with {install('formats')}"
 _CONVERTED = f"{_CONVERT}, as `pixlate convert` does"
 _DEVELOP = f"develop it to TIFF or JPEG first{_WITH}"
 PHONE = f"convert it to JPEG or PNG first{_WITH} (an iPhone gives JPEG with Settings, Camera, Formats, Most Compatible)"

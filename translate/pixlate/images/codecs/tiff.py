@@ -23,13 +23,12 @@ from pixlate.images.picture import NO_NUMBERS, Metadata, Picture, Pixels, as_pix
 from pixlate.images.scene import of_light
 from pixlate.images.signalled import SRGB, Signal
 from pixlate.plugin.image_format import DamagedFrames, Frame, Header, Opened
+from pixlate.system.extras import install
 
 DESCRIPTION, _SUBFILE, _SUB_DIRECTORIES = 270, 254, 330
 _RAW = (32803, 34892)
 """Photometric interpretations of what a sensor gave (DNG 1.4)."""
-_RAW_REFUSED = (
-    "a RAW photograph (DNG, NEF, ARW and the like) is not read as TIFF; give the file its own suffix, such as .dng, and run: pip install 'pixlate[formats]'"
-)
+_RAW_REFUSED = f"a RAW photograph (DNG, NEF, ARW and the like) is not read as TIFF; give the file its own suffix, such as .dng, and run: {install('formats')}"
 _TRANSFER, _WHITE, _PRIMARIES = 301, 318, 319
 _JPEG, _FAX = 7, (2, 3, 4, 32771)
 _THROUGH_PILLOW = {*segments.COMPRESSIONS, *_FAX, _JPEG} - {segments.LZMA}
