@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from pixlate.cli.completion import models as completed
 from pixlate.errors import PixlateError
 from pixlate.inference.ready import named as named_model
 from pixlate.system.extras import import_for
@@ -18,7 +19,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """What a segment of a URL holds without escapes, and no ``:``, which ends the name there."""
 
 
-def serve(*models: Annotated[str, Parameter(name="MODEL...")], options: Annotated[ServeOptions | None, Parameter(name="*")] = None) -> int:
+def serve(*models: Annotated[str, Parameter(name="MODEL...", completer=completed)], options: Annotated[ServeOptions | None, Parameter(name="*")] = None) -> int:
     """Serve one or more models over HTTP.
 
     POST an image to /v1/models/NAME:translate and the translated one comes back; /docs describes the rest. SIGTERM or Ctrl-C stops the server after

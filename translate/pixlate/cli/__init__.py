@@ -25,6 +25,8 @@ from pixlate.system.text import printable
 if TYPE_CHECKING:
     from pixlate.cli.methods import MethodCommands
 
+COMPLETE = "__complete"
+"""First word of the command line by which a shell asks for what completes the last one."""
 CONVERT_USAGE = "Usage: pixlate convert SOURCE... OUT --model MODEL [OPTIONS]"
 EVALUATE_USAGE = "Usage: pixlate evaluate MODEL FOLDER [FOLDER] [OPTIONS]"
 
@@ -54,6 +56,7 @@ def build_app(tokens: Sequence[str] = ()) -> App:
     app.command("pixlate.cli.cache:app", name="cache", help="Remove what Pixlate has made for itself.")
     app.command("pixlate.cli.plugins:plugins", name="plugins", help="List the installed plugins.")
     app.command("pixlate.cli.doctor:doctor", name="doctor", help="Report what this machine has, what is missing and how to fix it.")
+    app.command("pixlate.cli.completion:install", name="--install-completion", help="Let the Tab key complete commands, options and names of models.")
     installed().add_commands(app)
 
     app.meta.suppress_keyboard_interrupt = False  # main says it
@@ -109,7 +112,7 @@ def main() -> int:
             warnings.showwarning = _print_warning
             warnings.filterwarnings("ignore", module="PIL")
             words = _with_single_file(sys.argv[1:])
-            if "-" in words and "convert" in words:
+            if "-" in words and "convert" in words and words[0] != COMPLETE:
                 from pixlate.cli.pipes import mark_pipes
 
                 words = mark_pipes(words)

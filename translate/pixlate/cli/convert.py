@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from pixlate.cli.completion import models
 from pixlate.cli.periodic import duration
 from pixlate.cli.pipes import PIPE, opened
 from pixlate.cli.progress import Display, out_path
@@ -35,7 +36,7 @@ SHOWN = 10
 
 def convert(
     *paths: Annotated[str | Path, Parameter(name="SOURCE... OUT")],
-    model: str = "",
+    model: Annotated[str, Parameter(completer=models)] = "",
     engine: str = "threads",
     options: Annotated[ConvertOptions | None, Parameter(name="*", negative_iterable=())] = None,
     json: Annotated[bool, Parameter(negative="")] = False,

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from pixlate.cli.completion import models
 from pixlate.cli.periodic import Periodic
 from pixlate.errors import PixlateError
 from pixlate.evaluation.folders import Layout
@@ -21,7 +22,7 @@ from pixlate.evaluation.measure import evaluate as measure
 
 
 def evaluate(
-    model: str = "",
+    model: Annotated[str, Parameter(completer=models)] = "",
     /,
     *folders: Annotated[Path, Parameter(name="FOLDER")],
     layout: Layout = "auto",

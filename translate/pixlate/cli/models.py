@@ -13,6 +13,7 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.progress import DownloadColumn, Progress, TextColumn
 
+from pixlate.cli.completion import models as completed
 from pixlate.errors import PixlateError
 from pixlate.inference.added import added
 from pixlate.inference.added import remove as remove_added
@@ -53,7 +54,7 @@ class Entry:
 
 
 @app.default
-def models(name: str = "", /, *, json: Annotated[bool, Parameter(negative="")] = False) -> int:
+def models(name: Annotated[str, Parameter(completer=completed)] = "", /, *, json: Annotated[bool, Parameter(negative="")] = False) -> int:
     """List the ready models, or show one; exit code 1 where one of the list cannot be opened or used.
 
     Parameters
