@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: demo test test-slow test-all test-lowest lint docs docs-open diagrams bench bench-quality models lock clean
 
 demo: .venv/demo
-	$(BIN)/python docs/demo.py
+	$(BIN)/pixlate demo demo
 
 test: .venv/dev
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow'

@@ -28,6 +28,7 @@ COMMANDS = (
     ("train", "cyclegan"),
     ("train", "srgan"),
     ("train", "distill"),
+    ("demo",),
     ("data", "check"),
     ("data", "edges"),
     ("data", "preview"),
@@ -43,6 +44,7 @@ COMMANDS = (
     ("cache", "clear"),
     ("plugins",),
     ("doctor",),
+    ("--install-completion",),
 )
 
 

@@ -108,6 +108,14 @@ def test_plugins_lists_a_third_party_plugin_with_distribution_and_version(enviro
     assert "negative  pixlate-negative 1.2.3  API 1: commands, models, open_model" in run(environment, "plugins")
 
 
+def test_demo_works_from_the_wheel(environment: Path, tmp_path: Path) -> None:
+    printed = run(environment, "demo", tmp_path / "shown")
+    assert "small pictures in " in printed and "next, with pictures of your own: pixlate convert PICTURES/ out/ --model upscale-x4" in printed
+    with Image.open(tmp_path / "shown" / "before-after.png") as sheet:
+        assert sheet.width == 756
+    assert len(list((tmp_path / "shown" / "large").glob("*.*g"))) == len(list((tmp_path / "shown" / "small").iterdir())) > 2
+
+
 def test_installed_plugins_are_those_of_the_wheel(environment: Path) -> None:
     done = subprocess.run([environment / "bin/python", "-c", "import pixlate; print(pixlate.__file__)"], check=True, capture_output=True, text=True)
     assert str(environment) in done.stdout

@@ -49,6 +49,7 @@ def build_app(tokens: Sequence[str] = ()) -> App:
         lambda: headings(ConvertOptions, "Files") | {"engine": "Memory and devices", "json": "Files", "quiet": "Everyday", "verbose": "Everyday"}, "Everyday"
     )
     app.command(_convert(tokens), name="convert", help="Convert a folder of images with a model.", usage=CONVERT_USAGE, help_formatter=formatter)
+    app.command("pixlate.cli.demo:demo", name="demo", help="Enlarge small pictures of Pixlate's own, and show before and after.")
     app.command("pixlate.cli.data:app", name="data", help="Check folders of training images, and look at what training sees of them.")
     app.command("pixlate.cli.train:app", name="train", help="Train a method on folders of images.")
     app.command("pixlate.cli.evaluate:evaluate", name="evaluate", help="Measure how good a model is.", usage=EVALUATE_USAGE)
@@ -118,6 +119,11 @@ def main() -> int:
                 words = mark_pipes(words)
             if words[:1] in (["plugins"], ["doctor"]):  # which print it themselves
                 warnings.simplefilter("ignore", PluginWarning)
+            if not words:
+                from pixlate.cli.first import first_steps
+
+                print(first_steps(), flush=True)
+                return 0
             result = build_app(words).meta(words, result_action="return_value", exit_on_error=False, print_error=False)
             if sys.stdout is not None:
                 sys.stdout.flush()

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from pixlate.cli.completion import models
+from pixlate.cli.first import next_step
 from pixlate.cli.periodic import duration
 from pixlate.cli.pipes import PIPE, opened
 from pixlate.cli.progress import Display, out_path
@@ -137,6 +138,8 @@ def _print_summary(summary: Summary, out: object, options: ConvertOptions) -> No
         _say(f"before/after sheet: {printable(summary.sheet)}" if summary.sheet else "no before/after sheet, since nothing was converted")
     if options.report is not None and options.report.exists():
         _say(f"report: {printable(options.report)}")
+    if sys.stdout is not None and sys.stdout.isatty() and (line := next_step(summary, out, options)):
+        _say(line)
 
 
 def _say_choice(choice: str, way: Way) -> None:
