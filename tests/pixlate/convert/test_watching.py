@@ -373,6 +373,17 @@ def test_what_comes_while_the_model_is_loaded_is_found(tmp_path: Path, watch: Wa
     assert set(outputs(out)) == {"0/000.png", "meanwhile.png"}
 
 
+def test_the_report_ends_it_from_outside(tmp_path: Path, use: Callable[[Translator], Path]) -> None:
+    source = folder(tmp_path / "in", 2)
+
+    def watch(report: Report) -> None:
+        if report.watching:
+            report.interrupt()
+
+    summary = convert(source, tmp_path / "out", use(Nearest()), ConvertOptions(watch=True), watch)
+    assert (summary.exit_code, summary.interrupted) == (0, False)
+
+
 def test_the_sheet_is_written_at_the_end(tmp_path: Path, watch: Watching) -> None:
     source = folder(tmp_path / "in", 1)
     summary, _ = watch(source, tmp_path / "out", lambda: save(source / "a.png"), sheet=tmp_path / "sheet.png")

@@ -106,6 +106,7 @@ class Watch:
 
     def _convert(self, plan: Plan) -> None:
         _Wave(replace(self._task, plan=plan), self._sinks, self._executors, self._conditions, self._failed).run()
+        self._report.interrupt = self._stop.set
 
     def _next(self, plan: Plan) -> Plan:
         """Wait for images that are whole, or files that cannot be converted, and add them to a plan; to none, where it ends."""
