@@ -54,6 +54,7 @@ bench: .venv/dev
 	$(BIN)/python benchmarks/bench_web.py
 	$(BIN)/python benchmarks/bench_train.py
 	$(BIN)/python benchmarks/bench_scale.py
+	$(BIN)/python benchmarks/bench_video.py
 	$(BIN)/python benchmarks/page.py
 	$(BIN)/python docs/generate.py
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pixlate.system.cores import granted_cores
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("pixlate", "onnxruntime-gpu", "onnxruntime", "openvino", "numpy", "pillow", "imagecodecs", "torch", "spandrel")
+PACKAGES = ("pixlate", "onnxruntime-gpu", "onnxruntime", "openvino", "numpy", "pillow", "imagecodecs", "av", "torch", "spandrel")
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "i8mm", "bf16", "sve")
 """Of a processor's flags, those that decide what arithmetic costs; the last four are ARM's."""
 TURNS = 5

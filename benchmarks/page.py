@@ -17,6 +17,7 @@ TITLES = {
     "editions": "Beside an earlier release",
     "runner": "Folders of many sizes",
     "large": "Large pictures",
+    "video": "Films",
     "export": "Exported files, 8 and 16 bits",
     "export-without-bfloat16": "8 bits on a processor without bfloat16",
     "serve": "`pixlate serve`",
