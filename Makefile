@@ -24,7 +24,7 @@ test-all: test test-slow
 # Everything but training, with the oldest versions pyproject.toml allows.
 test-lowest:
 	$(PYTHON) -m venv .venv-lowest
-	.venv-lowest/bin/python -m pip install --quiet --constraint tests/lowest.txt --editable '.[demo,openvino]' onnx pytest pytest-timeout pytest-xdist hypothesis
+	.venv-lowest/bin/python -m pip install --quiet --constraint tests/lowest.txt --editable '.[demo,openvino,watch]' onnx pytest pytest-timeout pytest-xdist hypothesis
 	.venv-lowest/bin/python -m pytest $(PARALLEL) tests/pixlate/images tests/pixlate/places tests/pixlate/inference tests/pixlate/convert tests/pixlate/cli/test_lists.py tests/pixlate/cli/test_main.py tests/pixlate/plugin/test_manager.py tests/pixlate_openvino
 
 lint: .venv/dev

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import pytest
 from tests.pixlate.conftest import Run, folder, outputs, save, stamps
 
 CHANGED, READ = 1_234_567_890_123_456_789, 1_300_000_000_000_000_001
@@ -60,6 +61,7 @@ def test_a_source_that_changes_is_converted_again_and_its_output_dated_again(run
 
 
 def test_urls_are_left_out_with_a_note(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("fsspec")
     source, out = dated(folder(tmp_path / "in", 1)), "memory://times"
     note = "--preserve-times keeps the times of files on a disk alone: a URL has none that can be read or set"
     summary = run(source, out, preserve_times=True)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -82,6 +83,14 @@ def test_an_empty_folder_waits_for_its_first_picture(tmp_path: Path, watch: Watc
     source.mkdir()
     summary, _ = watch(source, tmp_path / "out", lambda: save(source / "first.png"))
     assert (summary.converted, summary.exit_code) == (1, 0)
+
+
+def test_an_empty_folder_waits_with_a_ready_model_too(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    summary = convert(source, tmp_path / "out", "upscale-x2", ConvertOptions(watch=True, device="cpu"), Script(lambda: save(source / "first.png")))
+    assert (summary.converted, summary.exit_code) == (1, 0)
+    assert load(tmp_path / "out" / "first.png").size == (18, 12)
 
 
 def test_the_model_is_loaded_once(tmp_path: Path, use: Callable[[Translator], Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,7 +417,15 @@ def test_options_that_end_by_themselves_are_refused(options: dict[str, object], 
     assert str(refused.value) == words
 
 
+def test_without_the_extra_a_sentence_says_what_to_install(watch: Watching, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "watchfiles", None)
+    with pytest.raises(PixlateError, match=r"--watch needs watchfiles, and watchfiles is missing; run: pip install '"):
+        watch(folder(tmp_path / "in", 1), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_url_is_refused(watch: Watching, tmp_path: Path) -> None:
+    pytest.importorskip("fsspec")
     with pytest.raises(
         PixlateError, match="expected a folder of this machine to watch, got memory://photos; leave out --watch, and give the same command from"
     ):

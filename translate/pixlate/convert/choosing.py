@@ -130,6 +130,8 @@ def _fastest(task: Task, executors: list[Executor], first: Way, others: Sequence
 def _parts(task: Task, executor: Executor, sizes: list[int]) -> Iterator[Pixels]:
     """Yield parts of pictures of 8 bits, from all over the plan, and add how many pixels each of the pictures has."""
     jobs = task.plan.jobs
+    if not jobs:  # of a folder that is watched
+        return
     count = min(LOOKED_AT, len(jobs))
     for index in dict.fromkeys(place * (len(jobs) - 1) // max(count - 1, 1) for place in _spread(count)):
         if len(sizes) == PICTURES:
