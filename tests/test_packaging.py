@@ -95,7 +95,7 @@ def test_run_time_dependencies_name_no_training_package(wheel: Path) -> None:
 
 def test_lowest_versions_tested_are_the_bounds_of_the_run_time_dependencies() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["openvino"]]
+    lines = [*project["dependencies"], *(line for extra in ("openvino", "watch") for line in project["optional-dependencies"][extra])]
     bounds = {name: bound for name, _, bound in (line.partition(";")[0].partition(">=") for line in lines) if name != "onnxruntime"}
     pinned = dict(line.split("==") for line in (ROOT / "tests/lowest.txt").read_text().splitlines() if not line.startswith("#"))
     assert bounds.keys() == pinned.keys()
