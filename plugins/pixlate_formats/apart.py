@@ -47,9 +47,12 @@ def decoded(title: str, module: str, function: str, file: bytes, pixels: int = 0
         MemoryError: It needs more memory than such a picture should.
     """
     memory = MEMORY + PIXEL_BYTES * pixels + 4 * len(file)
-    request = Message({"module": module, "function": function, "memory": memory, "options": options}, {"file": file})
+    seconds = SECONDS + pixels / PIXELS_A_SECOND
+    # twice as long for the process itself, which matters only where this one was killed meanwhile
+    fields = {"module": module, "function": function, "memory": memory, "seconds": 2 * seconds, "options": options}
+    request = Message(fields, {"file": file})
     child = _taken()
-    late = Timer(SECONDS + pixels / PIXELS_A_SECOND, child.kill)
+    late = Timer(seconds, child.kill)
     late.daemon = True
     late.start()
     try:

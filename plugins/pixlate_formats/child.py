@@ -1,6 +1,7 @@
 """The process that decodes: it answers requests on its standard input until that ends. Run as ``python -m pixlate_formats.child``."""
 
 import os
+import signal
 import sys
 from importlib import import_module
 from typing import BinaryIO
@@ -25,17 +26,26 @@ def limit_memory(count: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (taken + count if most == resource.RLIM_INFINITY else min(taken + count, most), most))
 
 
+def limit_time(seconds: float) -> None:
+    """Let this process end after so many seconds, whatever a library does; 0 takes that back. On Windows nothing is done."""
+    if sys.platform != "win32":
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
 def answer(request: Message) -> Message:
     """Call the function of a module that a request names with the file's bytes; what it raises is an answer as well."""
     fields = request.fields
     try:
         decoder = getattr(import_module(fields["module"]), fields["function"])
+        limit_time(fields["seconds"])
         limit_memory(fields["memory"])
         found: Message = decoder(request.data("file"), **fields["options"])
         return found
     except BaseException as error:  # noqa: BLE001 - whatever a decoder raises is about the file
         kind = next((name for name, raised in KINDS.items() if isinstance(error, raised)), "damaged")
         return Message({"failure": kind, "sentence": " ".join(str(error).split()) or type(error).__name__})
+    finally:
+        limit_time(0)
 
 
 def main() -> None:

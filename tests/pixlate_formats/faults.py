@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 from pixlate_formats.wire import Message
 
@@ -13,6 +14,8 @@ def crash(file: bytes) -> Message:
 
 
 def hang(file: bytes) -> Message:
+    if file.startswith(b"/"):  # where to say that it has begun
+        Path(os.fsdecode(file)).touch()
     time.sleep(3600)
     return Message({})
 

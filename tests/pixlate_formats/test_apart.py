@@ -69,9 +69,30 @@ def test_threads_decode_at_the_same_time_each_with_a_process_of_its_own() -> Non
 
 
 def test_the_process_that_decodes_ends_with_the_one_that_was_killed() -> None:
-    script = (
-        f"from pixlate_formats.apart import decoded; print(decoded('HEIC', {FAULTS!r}, 'chat', b'').fields['process'], flush=True); import os; os.kill(0, 9)"
-    )
+    _assert_ends_with_its_parent("")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no timers that end a process")
+def test_a_process_that_hangs_ends_though_the_one_that_asked_it_was_killed(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    _assert_ends_with_its_parent(f"""
+apart.SECONDS, timer = 0.5, apart.Timer
+apart.Timer = lambda seconds, end: timer(3600, end)
+threading.Thread(target=apart.decoded, args=("HEIC", {FAULTS!r}, "hang", {os.fsencode(begun)!r}), daemon=True).start()
+while not os.path.exists({str(begun)!r}):
+    time.sleep(0.01)
+""")
+
+
+def _assert_ends_with_its_parent(more: str) -> None:
+    """Check that a decoding process ends after the one that it works for, which runs more code, was killed."""
+    script = f"""
+import os, threading, time
+from pixlate_formats import apart
+print(apart.decoded("HEIC", {FAULTS!r}, "chat", b"").fields["process"], flush=True)
+{more}
+os.kill(0, 9)
+"""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
     done = subprocess.run([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, text=True, check=False, start_new_session=True, timeout=120)
     assert done.returncode == -9

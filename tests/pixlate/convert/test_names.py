@@ -54,6 +54,7 @@ def test_a_ready_model_has_its_name(tmp_path: Path) -> None:
     ("{stem:04d}{suffix}", "expected formats that fit the fields of --name, such as {number:04}"),
     ("{number:99999999}{suffix}", "expected a short format after the colon of a field of --name, such as {number:04}, got '99999999'"),
     ("{number:{stem}}{suffix}", "expected a short format after the colon"),
+    ("{stem}{number:c}{suffix}", "expected a format of --name that writes a number in digits, such as {number:04}, got {number:c}; leave out the c"),
     ("x/{stem}{suffix}", "expected --name to name a file, without slashes, got 'x/{stem}{suffix}'; write: --name '{stem}@2x{suffix}'"),
     ("..\\{stem}{suffix}", "expected --name to name a file, without slashes"),
     ("..", "expected --name to name a file"),

@@ -23,6 +23,8 @@ def check_name(template: str) -> None:
     for _, field, spec, conversion in parts:
         if field is not None and (field not in FIELDS or conversion):
             raise PixlateError(f"expected --name with the fields {_WORDS}, got {{{field}{f'!{conversion}' if conversion else ''}}}; use one of these")
+        if field == "number" and spec and spec.endswith("c"):  # of the 47th it is a slash
+            raise PixlateError(f"expected a format of --name that writes a number in digits, such as {{number:04}}, got {{number:{spec}}}; leave out the c")
         if spec and not (_SPEC.fullmatch(spec) and not re.search(r"\d{4}", spec)):
             raise PixlateError(f"expected a short format after the colon of a field of --name, such as {{number:04}}, got {spec!r}; shorten it")
     try:
