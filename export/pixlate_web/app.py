@@ -61,7 +61,8 @@ def build_blocks(page: Page) -> gr.Blocks:
 
     blocks: gr.Blocks
     with gr.Blocks(title="Pixlate", analytics_enabled=False) as blocks:
-        session = gr.HTML(elem_classes="px-session")
+        session = gr.HTML(elem_classes="px-hidden")
+        gr.HTML('<h1 class="px-title">Pixlate</h1>', elem_classes="px-top", apply_default_css=False)
         with gr.Tab("Translate"):
             translate_tab(page)
         with gr.Tab("Draw"):

@@ -1,6 +1,7 @@
 """``pixlate web``: a page in the browser."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from pixlate.places.paths import require_folder
 from pixlate.system.access import required_token
 from pixlate.system.extras import import_for
 from pixlate.system.memory import return_freed_memory
+from pixlate.system.text import printable
 from pixlate_web.options import WebOptions
 
 
@@ -36,5 +38,19 @@ def web(*folders: Annotated[Path, Parameter(name="FOLDER...")], options: Annotat
         raise PixlateError("expected each folder once, got one of them twice; leave out the second")
     token = required_token(chosen.host, chosen.token, chosen.token_file, chosen.without_token, os.environ.get("PIXLATE_TOKEN", ""))
     return_freed_memory()
-    code: int = import_for("the page in the browser", "pixlate_web.server", "web").run([folder.resolve() for folder in folders], chosen, token)
+    code: int = import_for("the page in the browser", "pixlate_web.server", "web").run(named(folders), chosen, token)
     return code
+
+
+def named(folders: Sequence[Path]) -> dict[str, Path]:
+    """Return folders by the names that the page shows: as they were given, or a folder's own name for ``.``; that of another of the same name gets a number."""
+    found: dict[str, Path] = {}
+    for folder in folders:
+        path = folder.resolve()
+        name = label = printable(path.name or path if folder.name in ("", "..") else folder)
+        count = 1
+        while label in found:
+            count += 1
+            label = f"{name} ({count})"
+        found[label] = path
+    return found

@@ -1,13 +1,16 @@
 """The tab Folder: a folder that was named on the command line, converted as `pixlate convert` does it."""
 
+import json
 from collections.abc import AsyncIterator
+from html import escape
 from pathlib import Path, PurePath
 
 import gradio as gr
 
 from pixlate.errors import PixlateError
 from pixlate.places.local import HOME
-from pixlate_web.page import Page, Shown, checked_model, controls, followed, not_begun
+from pixlate.system.text import printable
+from pixlate_web.page import Page, Shown, buttons, checked_model, controls, followed, not_begun
 from pixlate_web.sessions import Session
 from pixlate_web.views import item, progress_of, results
 from pixlate_web.work import Work
@@ -25,7 +28,7 @@ def folder_tab(page: Page) -> None:
         except PixlateError as error:
             yield not_begun(error)
             return
-        async for shown in followed(work, lambda each: listed(session, each), str(work.out)):
+        async for shown in followed(work, lambda each: listed(session, each), str(PurePath(folder or "", *PurePath(name.strip()).parts)), str(work.out)):
             yield shown
 
     def cancel(request: gr.Request) -> object:
@@ -36,15 +39,13 @@ def folder_tab(page: Page) -> None:
 
     with gr.Row():
         with gr.Column(scale=2, min_width=220):
-            names = [str(folder) for folder in page.folders]
+            names = list(page.folders)
             folder = gr.Dropdown(names, value=names[0], label="Folder", info="those that `pixlate web` was started with", elem_id="folder")
-            name = gr.Textbox(
-                "translated", label="Into its folder", info="made where it is missing; what an earlier run finished there is kept", elem_id="into"
-            )
+            name = gr.Textbox("translated", label="Into its folder", info="made if missing; what is finished there is kept", elem_id="into")
             chosen = controls(page)
-            with gr.Row():
-                begin = gr.Button("Convert", variant="primary", elem_id="convert")
-                end = gr.Button("Cancel", interactive=False, elem_id="cancel-folder")
+            paths = json.dumps({name: printable(path) for name, path in page.folders.items()})
+            gr.HTML(f'<pixlate-paths data-of="folder" data-paths="{escape(paths)}"></pixlate-paths>', elem_classes="px-hidden")
+            begin, end = buttons("Convert", "-folder", "folder-status")
         with gr.Column(scale=3, min_width=220):
             status = gr.HTML(elem_id="folder-status", apply_default_css=False)
             shown = gr.HTML(elem_id="folder-results", apply_default_css=False)
@@ -58,7 +59,7 @@ def output_folder(page: Page, folder: str | None, name: str) -> tuple[Path, Path
     Raises:
         PixlateError: The folder is none of the page, or the name leads out of it.
     """
-    source = next((each for each in page.folders if str(each) == folder), None)
+    source = page.folders.get(folder or "")
     if source is None:
         raise PixlateError(f"expected a folder that the page was started with, got {folder!r}; choose one of the list")
     parts = PurePath(name.strip()).parts
@@ -71,7 +72,7 @@ def output_folder(page: Page, folder: str | None, name: str) -> tuple[Path, Path
         or not out.resolve().is_relative_to(source)
         or out.resolve() == source
     ):
-        raise PixlateError(f"expected the name of a folder inside {source}, such as translated, got {name!r}; choose another name")
+        raise PixlateError(f"expected the name of a folder inside {folder}, such as translated, got {name!r}; choose another name")
     return source, out
 
 

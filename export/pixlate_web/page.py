@@ -1,7 +1,7 @@
 """What the tabs of the page share: the pages that are open, the models, and the options."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,8 @@ class Page:
     """The server's side of all pages."""
 
     options: WebOptions
-    folders: Sequence[Path]
-    """Those that the page may convert."""
+    folders: Mapping[str, Path]
+    """Those that the page may convert, by the names that it shows."""
     models: Sequence[Offered]
     sessions: Sessions
     turns: Turns = field(init=False)
@@ -95,14 +95,30 @@ def controls(page: Page) -> Controls:
     names = list(dict.fromkeys(format.name for format in installed().image_formats().values() if format.write is not None))
     choices = [(each.text, each.model) for each in page.models]
     model = gr.Radio(choices, value=page.models[0].model if page.models else None, label="Model", elem_classes="px-cards")
-    strength = gr.Slider(0, 1, 1, step=0.05, label="Strength", info="1 is all of the model; less is mixed with the original")
     with gr.Row():
-        size = gr.Dropdown(list(SIZES), value=next(iter(SIZES)), label="Size", min_width=140)
+        size = gr.Dropdown(list(SIZES), value=next(iter(SIZES)), label="Size", min_width=150)
         number = gr.Number(2, label="Number", minimum=0, visible=False, min_width=80)
-        format = gr.Dropdown([SAME, *names], value=SAME, label="Format", min_width=140)
-    quality = gr.Slider(1, 100, 95, step=1, label="Quality", info="of JPEG, WebP and AVIF")
+        format = gr.Dropdown([SAME, *names], value=SAME, label="Format", min_width=150)
+    with gr.Row():
+        strength = gr.Slider(0, 1, 1, step=0.05, label="Strength", info="the rest is the original", min_width=190)
+        quality = gr.Slider(1, 100, 95, step=1, label="Quality", info="of JPEG, WebP and AVIF", min_width=190)
     size.change(lambda chosen: gr.update(visible=bool(SIZES.get(chosen))), size, number, show_progress="hidden", api_visibility="private")
     return Controls(model, strength, size, number, format, quality)
+
+
+def buttons(begin: str, what: str, status: str) -> tuple[gr.Button, gr.Button]:
+    """Add the buttons to begin and to cancel, which stay visible below what is scrolled.
+
+    Args:
+        begin: What the first says, and in lower case its name.
+        what: Added to the name of the second.
+        status: Name of the part that says how it goes; where it is out of sight, as on a phone, the page scrolls to it.
+    """
+    with gr.Row(elem_classes="px-actions"):
+        first = gr.Button(begin, variant="primary", elem_id=begin.lower())
+        second = gr.Button("Cancel", interactive=False, elem_id=f"cancel{what}")
+    first.click(None, js=f"() => document.getElementById('{status}').scrollIntoView({{ block: 'nearest', behavior: 'smooth' }})", api_visibility="private")
+    return first, second
 
 
 def checked_model(page: Page, model: str | None) -> str:
@@ -120,13 +136,14 @@ Shown = tuple[Any, Any, Any, Any]
 """Status, results, and the buttons to begin and to cancel."""
 
 
-async def followed(work: Work, results: Callable[[Work], str], out: str = "") -> AsyncIterator[Shown]:
+async def followed(work: Work, results: Callable[[Work], str], out: str = "", path: str = "") -> AsyncIterator[Shown]:
     """Yield what a tab shows while a conversion runs, and at its end.
 
     Args:
         work: The conversion, which has been started.
         results: Returns the list of its results.
-        out: Where they are, for a folder.
+        out: Where they are, for a folder, as the page calls it.
+        path: The same as the whole path.
     """
     count, said = -1, ""
     while not work.ended:
@@ -136,7 +153,7 @@ async def followed(work: Work, results: Callable[[Work], str], out: str = "") ->
             yield text, shown, gr.update(interactive=False), gr.update(interactive=not work.cancelled)
         count, said = now, text
         await asyncio.sleep(EVERY_S)
-    yield end_of(work, out), results(work), gr.update(interactive=True), gr.update(interactive=False)
+    yield end_of(work, out, path), results(work), gr.update(interactive=True), gr.update(interactive=False)
 
 
 def not_begun(error: PixlateError) -> Shown:

@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 import webbrowser
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
@@ -24,8 +24,13 @@ from pixlate_web.sessions import Sessions
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
-def run(folders: Sequence[Path], options: WebOptions, token: str) -> int:
+def run(folders: Mapping[str, Path], options: WebOptions, token: str) -> int:
     """Offer the page until a signal comes; return the exit code.
+
+    Args:
+        folders: Those that the page may convert, by the names that it shows.
+        options: How it is offered.
+        token: Empty where none is asked for.
 
     Raises:
         PixlateError: The address cannot be bound, or a model file cannot be opened.

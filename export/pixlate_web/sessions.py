@@ -1,7 +1,6 @@
 """What each open page has on this machine: the pictures dropped on it, and what became of them; gone when the page is closed."""
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from threading import Lock, Thread
 from pixlate.errors import PixlateError
 from pixlate.places.local import HOME
 from pixlate_web.options import WebOptions
+from pixlate_web.temporary import TemporaryFolder, remove_abandoned
 from pixlate_web.work import Work
 
 
@@ -132,7 +132,9 @@ class Sessions:
     """All open pages, and the folder that holds what was dropped on them."""
 
     def __init__(self, options: WebOptions) -> None:
-        self.root = Path(tempfile.mkdtemp(prefix="pixlate-web-"))
+        remove_abandoned()
+        self._folder = TemporaryFolder()
+        self.root = self._folder.path
         self._options, self._lock = options, Lock()
         self._by_page: dict[str, Session] = {}
         self._by_key: dict[str, Session] = {}
@@ -167,5 +169,5 @@ class Sessions:
         for page in list(self._by_page):
             self.close(page)
         ended = [join(thread) for thread in self._closing]  # each is waited for
-        shutil.rmtree(self.root, ignore_errors=True)
+        self._folder.remove()
         return all(ended)

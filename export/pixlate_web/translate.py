@@ -6,7 +6,7 @@ from pathlib import Path
 import gradio as gr
 
 from pixlate.errors import PixlateError
-from pixlate_web.page import Page, Shown, checked_model, controls, followed, not_begun
+from pixlate_web.page import Page, Shown, buttons, checked_model, controls, followed, not_begun
 from pixlate_web.sessions import Session
 from pixlate_web.views import item, progress_of, results
 from pixlate_web.work import Work
@@ -37,9 +37,7 @@ def translate_tab(page: Page) -> None:
         with gr.Column(scale=2, min_width=220):
             gr.HTML("<pixlate-drop></pixlate-drop>", apply_default_css=False)
             chosen = controls(page)
-            with gr.Row():
-                begin = gr.Button("Translate", variant="primary", elem_id="translate")
-                end = gr.Button("Cancel", interactive=False, elem_id="cancel")
+            begin, end = buttons("Translate", "", "translate-status")
         with gr.Column(scale=3, min_width=220):
             status = gr.HTML(elem_id="translate-status", apply_default_css=False)
             shown = gr.HTML(elem_id="translate-results", apply_default_css=False)

@@ -44,19 +44,21 @@ def progress_of(work: Work) -> str:
     return bar + said(", ".join(parts))
 
 
-def end_of(work: Work, out: str = "") -> str:
+def end_of(work: Work, out: str = "", path: str = "") -> str:
     """Return what is to be said of a conversion that has ended.
 
     Args:
         work: The conversion.
-        out: Where the results are, for a folder.
+        out: Where the results are, for a folder, as the page calls it.
+        path: The same as the whole path, which the page shows where the pointer rests.
     """
     if work.refused:
         return refusal(work.refused)
     if work.summary is None:
         return said("Cancelled before anything was converted.")
     summary = work.summary
-    return said(_counts(summary) + (f", into {out}" if out else ""), *_remarks(summary)) + refusal(*_problems(summary, bool(out)))
+    where = f', into <span title="{escape(printable(path))}">{escape(printable(out))}</span>' if out else ""
+    return f'<p class="px-said">{escape(_counts(summary))}{where}</p>' + said(*_remarks(summary)) + refusal(*_problems(summary, bool(out)))
 
 
 def _counts(summary: Summary) -> str:

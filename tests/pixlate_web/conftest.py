@@ -15,6 +15,8 @@ import pytest
 from PIL import Image
 from tests.pixlate.conftest import NEAREST, noise, write_onnx
 
+from pixlate_web.temporary import LOCK
+
 PATIENCE_MS = 60_000
 """Milliseconds that only catch hangs: the machine may be busy."""
 MOST_BYTES, MOST_PIXELS, TIMEOUT_S = 400_000, 120_000, 3
@@ -36,7 +38,7 @@ class Site:
     def kept(self) -> list[Path]:
         """Return the files that it keeps of all pages."""
         found = [(Path(folder), names) for folder, _, names in os.walk(self.temporary)]  # which goes on where a folder vanishes meanwhile
-        return [folder / name for folder, names in found for name in names if "gradio" not in folder.parts]
+        return [folder / name for folder, names in found for name in names if "gradio" not in folder.parts and name != LOCK]
 
     def wait_until_nothing_is_kept(self) -> None:
         """Return when no file of any page is left."""
@@ -70,9 +72,9 @@ def started(folder: Path, *words: str, **environment: str) -> Site:
     (folder / "tmp").mkdir(parents=True)
     (folder / "photos").mkdir()
     model = write_onnx(folder / "nearest.onnx", NEAREST)
-    command = [sys.executable, "-m", "pixlate", "web", str(folder / "photos"), "--no-open", "--port", "0", "--model", str(model), *words]
+    command = [sys.executable, "-m", "pixlate", "web", "photos", "--no-open", "--port", "0", "--model", str(model), *words]
     variables = {**os.environ, "TMPDIR": str(folder / "tmp"), **environment}
-    process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=folder, env=variables, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line.startswith("the page is at http://127.0.0.1:"), line

@@ -261,11 +261,67 @@ def test_folder_is_converted_as_by_the_command_and_resumed(site: Site, browser: 
     pixlate.convert(site.folder / "album", tmp_path / "out", site.model, max_pixels=MOST_PIXELS)
     for source in sources:
         assert (site.folder / "translated" / "album" / source.name).read_bytes() == (tmp_path / "out" / source.name).read_bytes()
+    where = page.locator("#folder-status span[title]")
+    assert where.inner_text() == str(Path(site.folder.name) / "translated"), "as the folder was named on the command line"
+    assert where.get_attribute("title") == str(site.folder / "translated")
+    assert page.input_value("#folder input") == site.folder.name
+    page.hover("#folder input")
+    page.wait_for_function("document.querySelector('#folder input').title")
+    assert page.get_attribute("#folder input", "title") == str(site.folder)
     (site.folder / "translated" / "album" / sources[0].name).unlink()
     page.wait_for_selector("#convert:not([disabled])")
     page.click("#convert")
     page.wait_for_selector("#folder-status :text('2 finished before')")
     assert "1 converted" in page.inner_text("#folder-status")
+
+
+def test_cancelled_folder_keeps_what_was_finished_and_continues_from_there(site: Site, browser: Browser) -> None:
+    sources = pictures(site.folder / "series", 8, 180, 250)
+    page = browser.open(site)
+    page.click("button[role=tab]:has-text('Folder')")
+    page.fill("#into textarea, #into input", "enlarged")
+    choose(page, "upscale-x4")
+    page.click("#convert")
+    page.wait_for_selector("#folder-results pixlate-compare")
+    page.click("#cancel-folder")
+    page.wait_for_selector("#folder-status :text('Convert the same folder again to continue')")
+    page.wait_for_selector("#convert:not([disabled])")
+    text = page.inner_text("#folder-status")
+    finished = {path: path.read_bytes() for path in (site.folder / "enlarged").rglob("*.*") if HOME not in path.parts}
+    assert f"{len(finished)} converted" in text and "not reached" in text
+    assert len(finished) >= 1, "what was finished stays"
+    times = {path: path.stat().st_mtime_ns for path in finished}
+    page.click("#convert")
+    page.wait_for_selector(f"#folder-status :text('{len(finished)} finished before')")
+    assert "failed" not in page.inner_text("#folder-status")
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in finished} == {path: (data, times[path]) for path, data in finished.items()}
+    assert {path.name for path in (site.folder / "enlarged" / "series").iterdir()} == {path.name for path in sources}
+
+
+@pytest.mark.parametrize("size", [(1180, 1020), (1024, 700), (390, 844)])
+def test_primary_buttons_are_in_sight_whatever_is_on_the_page(site: Site, browser: Browser, tmp_path: Path, size: tuple[int, int]) -> None:
+    page = browser.open(site, viewport={"width": size[0], "height": size[1]})
+    for tab, button in (("Translate", "#translate"), ("Folder", "#convert")):
+        page.click(f"button[role=tab]:has-text('{tab}')")
+        page.wait_for_selector(f"{button}:visible")
+        if tab == "Translate":
+            give(page, pictures(tmp_path, 4))
+        assert page.evaluate("scrollY") == 0
+        inside = f"(() => {{ const box = document.querySelector('{button}').getBoundingClientRect(); const at = document.elementFromPoint(box.x + 9, box.bottom - 9);"
+        page.wait_for_function(f"{inside} return box.bottom <= innerHeight && box.right <= innerWidth && at?.closest('{button}'); }})()")
+        clipped = (
+            "[...document.querySelectorAll('[role=tabpanel] .wrap input')].filter((each) => each.checkVisibility() && each.scrollWidth > each.clientWidth)"
+        )
+        assert page.evaluate(f"{clipped}.map((each) => each.value)") == [], "what is chosen can be read"
+
+
+def test_phone_scrolls_to_how_it_goes(site: Site, browser: Browser, tmp_path: Path) -> None:
+    page = browser.open(site, viewport={"width": 390, "height": 700}, has_touch=True, is_mobile=True)
+    give(page, pictures(tmp_path, 1))
+    choose(page, str(site.model))
+    page.tap("#translate")
+    page.wait_for_selector("#translate-status :text('1 converted')")
+    page.wait_for_function("document.querySelector('#translate-status').getBoundingClientRect().top < innerHeight")
 
 
 @pytest.mark.parametrize("name", ["..", "../elsewhere", "/tmp/elsewhere", "", ".", "link/inside"])

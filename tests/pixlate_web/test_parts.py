@@ -1,6 +1,7 @@
 """Parts of the page without a server: turns, names, and what is refused before the start."""
 
 import io
+import os
 import subprocess
 import sys
 import zipfile
@@ -10,9 +11,11 @@ from threading import Event, Thread
 import pytest
 
 from pixlate.errors import PixlateError
-from pixlate_web.command import web
+from pixlate_web.command import named, web
 from pixlate_web.options import WebOptions
 from pixlate_web.pictures import safe_name, zipped
+from pixlate_web.sessions import Sessions
+from pixlate_web.temporary import LOCK, remove_abandoned
 from pixlate_web.work import Turns
 
 
@@ -90,6 +93,48 @@ def test_what_is_wrong_is_a_sentence_before_the_start(folders: tuple[str, ...], 
     monkeypatch.delenv("PIXLATE_TOKEN", raising=False)
     with pytest.raises(PixlateError, match=expected):
         web(*map(Path, folders), options=options)
+
+
+def test_folders_are_shown_as_they_were_named_and_two_of_one_name_with_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "holiday" / "old" / "holiday").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "holiday")
+    holiday = (tmp_path / "holiday").resolve()
+    assert named([Path("old"), Path("old/holiday")]) == {"old": holiday / "old", str(Path("old/holiday")): holiday / "old" / "holiday"}
+    assert named([Path()]) == {"holiday": holiday}
+    monkeypatch.chdir("old")
+    assert named([Path("holiday"), Path("..")]) == {"holiday": holiday / "old" / "holiday", "holiday (2)": holiday}
+
+
+def test_killed_server_leaves_a_folder_that_the_next_one_removes_but_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    code = "from pixlate_web.temporary import TemporaryFolder; import time; folder = TemporaryFolder(); print(folder.path, flush=True); time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        folder = Path(server.stdout.readline().strip())
+        (folder / "page" / "in").mkdir(parents=True)
+        (folder / "page" / "in" / "cat.png").write_bytes(b"of a page")
+        (tmp_path / "pixlate-web-notes").mkdir()  # without a lock file: perhaps somebody's own
+        try:
+            assert remove_abandoned() == [], "its server lives"
+            assert (folder / "page" / "in" / "cat.png").exists()
+        finally:
+            server.kill()
+    sessions = Sessions(WebOptions())
+    assert sorted(tmp_path.iterdir()) == sorted([sessions.root, tmp_path / "pixlate-web-notes"])
+    assert sessions.close_all(lambda _: True)
+    assert list(tmp_path.iterdir()) == [tmp_path / "pixlate-web-notes"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_folder_of_a_link_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "photos").mkdir()
+    for name in (LOCK, "cat.png"):
+        (tmp_path / "photos" / name).write_bytes(b"")
+    (tmp_path / "tmp" / "pixlate-web-x").symlink_to(tmp_path / "photos")
+    assert remove_abandoned() == []
+    assert (tmp_path / "photos" / "cat.png").exists()
 
 
 def test_missing_gradio_is_named_with_both_commands_that_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
