@@ -68,7 +68,7 @@ def test_version_is_that_of_the_distribution(run: Run, capsys: pytest.CaptureFix
         ("convert a b --model upscale-x2 --nor", ["got --nor; see `pixlate convert --help`"]),
         ("convert a b --model upscale-x2 --phase test", ["got --phase; leave it out: name the folder itself"]),
         ("export upscale-x2", ["expected MODEL, which `pixlate export` needs, got none; see `pixlate export --help`"]),
-        ("convert a b --scale 2", ["got --scale; write `--model upscale-x2` or `--model upscale-x4`"]),
+        ("convert a b --scale 2", ["expected a model; write: pixlate convert photos/ out/ --model upscale-x4"]),
         ("convert -i a -o b -n realesrgan-x4plus", ["got -i; write the folders as they are", "; for -n write a ready model's name", "; for -o write"]),
         ("convert a b --model upscale-x2 --address x", ["got --address; it belongs to another engine: add --engine ray"]),
         ("convert a b --model upscale-x2 --quality high", ["expected --quality to be a whole number, got 'high'; see `pixlate convert --help`"]),
