@@ -30,6 +30,9 @@ _CODECS: dict[Container, tuple[str, ...]] = {
     "webm": ("vp9", "av1"),
 }
 """Container -> what is written into it: the codec of the source where it is among these, else the first."""
+_SMALLEST = {"hevc": 64, "av1": 16}
+"""Codec -> pixels of the shorter side from which its encoder is used: x265 writes beyond its memory where a picture is smaller than a block of 64 (seen at 34 to 56
+columns, which ended the process), SVT-AV1 refuses pictures of a few pixels."""
 _QUALITIES = (1, 50, 75, 85, 95, 100)
 _FACTORS = {"h264": (45, 32, 23, 20, 16, 8), "hevc": (47, 34, 25, 22, 18, 10), "av1": (63, 47, 33, 27, 20, 10), "vp9": (63, 45, 32, 26, 18, 6)}
 """Codec -> constant rate factor at those qualities, in between it is interpolated: 95 can hardly be told from the model's output, 75 is what its makers take."""
@@ -116,6 +119,8 @@ def encoding(
     codec = "ffv1" if lossless else video.codec if video is not None and video.codec in _CODECS[container] else _CODECS[container][0]
     if codec == "vp9" and deep:
         codec = "av1" if "av1" in _CODECS[container] else codec  # libvpx as it is built here takes 8 bits
+    if min(size) < _SMALLEST.get(codec, 0):
+        codec = _CODECS[container][0]
     titles = {name: title for name, title, _ in ENCODERS}
     if video is not None and video.codec != codec and not lossless:
         notes.append(f"the video was {titles.get(video.codec, video.codec)}, and is written as {titles[codec]}")

@@ -177,6 +177,24 @@ def test_the_codec_of_the_source_is_kept_where_there_is_an_encoder(encoder: str,
     assert psnr(luma(made), enlarged(luma(source))) > 30
 
 
+@pytest.mark.parametrize(("encoder", "codec", "width", "height"), [
+    ("libx265", "h264", 24, 18), ("libx265", "h264", 18, 48), ("libx265", "hevc", 32, 32), ("libaom-av1", "h264", 2, 2), ("libaom-av1", "av1", 8, 8),
+])  # fmt: skip
+def test_a_film_too_small_for_its_encoder_gets_another_codec_with_a_note(
+    encoder: str, codec: str, width: int, height: int, ffmpeg: Make, tmp_path: Path, run: Run
+) -> None:
+    size = f"testsrc=size={width}x{height}:rate=10:duration=0.5"
+    # a source as small as this one is encoded in blocks of 16, which x265 takes
+    extra = ("-x265-params", "log-level=none:ctu=16:min-cu-size=8") if encoder == "libx265" else ("-cpu-used", "8")
+    source = film(ffmpeg, tmp_path / "a.mp4", "-c:v", encoder, *extra, "-pix_fmt", "yuv420p", source=size)
+    summary = run(source, tmp_path / "out", quality=90)
+    made = stream(tmp_path / "out" / "a.mp4")
+    assert (made["codec_name"], made["width"], made["height"]) == (codec, 2 * width, 2 * height)
+    name = {"libx265": "HEVC", "libaom-av1": "AV1"}[encoder]
+    assert list(summary.notes) == ([f"the video was {name}, and is written as H.264"] if codec == "h264" else [])
+    assert times(tmp_path / "out" / "a.mp4") == times(source)
+
+
 def test_quality_is_a_size(ffmpeg: Make, tmp_path: Path, run: Run) -> None:
     source = film(ffmpeg, tmp_path / "a.mp4")
     sizes = []
