@@ -31,7 +31,7 @@ _CODECS: dict[Container, tuple[str, ...]] = {
 }
 """Container -> what is written into it: the codec of the source where it is among these, else the first."""
 _SMALLEST = {"hevc": 64, "av1": 16}
-"""Codec -> pixels of the shorter side from which its encoder is used: x265 writes beyond its memory where a picture is smaller than a block of 64 (seen at 34 to 56
+"""Codec -> pixels of the shorter side from which its encoder is used: x265 writes beyond its memory where a picture is smaller than a block of 64 (seen at 34 to 48
 columns, which ended the process), SVT-AV1 refuses pictures of a few pixels."""
 _QUALITIES = (1, 50, 75, 85, 95, 100)
 _FACTORS = {"h264": (45, 32, 23, 20, 16, 8), "hevc": (47, 34, 25, 22, 18, 10), "av1": (63, 47, 33, 27, 20, 10), "vp9": (63, 45, 32, 26, 18, 6)}

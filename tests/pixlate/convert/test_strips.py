@@ -155,7 +155,8 @@ def test_who_writes_no_more_ends_the_model() -> None:
 
 @pytest.mark.parametrize(("format", "options", "reason"), [
     ("webp", {}, "since WebP is written whole; use --format tiff or png"),
-    ("png", {"tile": "off"}, "since it is not cut into tiles, or a sheet or --alpha model need it whole; leave out --tile off, --sheet and --alpha model"),
+    ("png", {"tile": "off"}, "since it is not written strip by strip; leave out --tile off"),
+    ("png", {"tile": "auto"}, "since it is not written strip by strip; ask for a smaller size, or a smaller --tile"),
 ])  # fmt: skip
 def test_an_output_that_must_be_whole_and_does_not_fit_is_refused_before_the_model_runs(
     format: str, options: dict[str, object], reason: str, use: Callable[[Translator], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -36,7 +36,9 @@ def require_room(format: ImageFormat, sized: Sized, options: ConvertOptions, hea
     elif format.write_rows is None:
         reason, advice = f"{format.title} is written whole", "use --format tiff or png"
     else:
-        reason, advice = "it is not cut into tiles, or a sheet or --alpha model need it whole", "leave out --tile off, --sheet and --alpha model"
+        asked = {"--tile off": options.tile == "off", "--sheet": options.sheet is not None, "--alpha model": options.alpha == "model"}
+        given = [option for option, is_given in asked.items() if is_given]
+        reason, advice = "it is not written strip by strip", f"leave out {' and '.join(given)}" if given else "ask for a smaller size, or a smaller --tile"
     raise PixlateError(
         f"expected an output that fits into the {memory / 1e9:.3g} GB of memory here, but one of {sized.size[0]} x {sized.size[1]} pixels takes about "
         f"{needed / 1e9:.3g} GB, since {reason}; {advice}"
