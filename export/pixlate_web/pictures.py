@@ -98,6 +98,11 @@ def safe_name(name: str) -> str:
     return f"{stem[: LONGEST_NAME - len(suffix) - 1] or 'picture'}.{suffix}"
 
 
+def accepted() -> str:
+    """Return what the browser's dialog for files offers: pictures, and every name that :func:`safe_name` takes, many of which browsers do not know as pictures."""
+    return ",".join(["image/*", *sorted(installed().image_formats())])
+
+
 def _advice(suffix: str) -> str:
     return unsupported.PHONE if suffix.lower() in ("heic", "heif") else ""
 

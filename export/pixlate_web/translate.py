@@ -7,6 +7,7 @@ import gradio as gr
 
 from pixlate.errors import PixlateError
 from pixlate_web.page import Page, Shown, buttons, checked_model, controls, followed, not_begun
+from pixlate_web.pictures import accepted
 from pixlate_web.sessions import Session
 from pixlate_web.views import item, progress_of, results
 from pixlate_web.work import Work
@@ -35,7 +36,7 @@ def translate_tab(page: Page) -> None:
 
     with gr.Row():
         with gr.Column(scale=2, min_width=220):
-            gr.HTML("<pixlate-drop></pixlate-drop>", apply_default_css=False)
+            gr.HTML(f'<pixlate-drop data-accept="{accepted()}"></pixlate-drop>', apply_default_css=False)
             chosen = controls(page)
             begin, end = buttons("Translate", "", "translate-status")
         with gr.Column(scale=3, min_width=220):

@@ -15,6 +15,7 @@ from tests.pixlate_web.conftest import MOST_BYTES, MOST_PIXELS, TIMEOUT_S, Brows
 
 import pixlate
 from pixlate.places.local import HOME
+from pixlate.plugin.manager import installed
 
 DROP = """async ([name, bytes]) => {
     const transfer = new DataTransfer();
@@ -207,6 +208,12 @@ def test_what_is_refused_is_a_sentence_and_nothing_is_kept(site: Site, browser: 
     assert sentence.startswith(f"{path.name}: ") and expected in sentence
     assert site.kept() == []
     assert "expected a picture, got none" in translate(page)
+
+
+def test_dialog_for_files_offers_every_name_that_the_page_takes(site: Site, browser: Browser) -> None:
+    offered = browser.open(site).get_attribute("pixlate-drop input[type=file]", "accept").split(",")
+    assert "image/*" in offered, "phones show their photographs for it"
+    assert set(installed().image_formats()) <= set(offered)
 
 
 def test_more_pictures_than_allowed_are_refused_and_one_can_be_taken_off(site: Site, browser: Browser, tmp_path: Path) -> None:

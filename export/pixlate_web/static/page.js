@@ -44,7 +44,7 @@ const inMillions = (width, height) => `${width}x${height}`;
 class Drop extends HTMLElement {
   connectedCallback() {
     if (this.input) return;
-    this.input = make("input", { type: "file", multiple: true, accept: "image/*,.tif,.tiff,.npy,.avif", hidden: true, "data-testid": "pictures" });
+    this.input = make("input", { type: "file", multiple: true, accept: this.dataset.accept, hidden: true, "data-testid": "pictures" });
     this.input.addEventListener("change", () => { this.take([...this.input.files]); this.input.value = ""; });
     this.list = make("ul", { className: "px-pictures" });
     this.problems = make("ul", { className: "px-problems", role: "alert" });

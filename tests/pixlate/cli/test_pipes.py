@@ -179,6 +179,17 @@ def test_a_terminal_is_refused(model: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("closed", "sentence"), [("<&-", b"a picture on standard input, which is closed"), (">&-", b"a pipe for standard output, which is closed")]
+)
+def test_a_closed_pipe_is_not_called_a_terminal(closed: str, sentence: bytes, model: Path, tmp_path: Path) -> None:
+    source = save(tmp_path / "a.png")
+    command = f"{sys.executable} -m pixlate convert - - --model {model} --device cpu < {source} {closed}"
+    done = subprocess.run(["sh", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert sentence in done.stderr and done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (["-", "out", "--watch"], "expected paths for --watch, got - for a pipe; name a folder"),

@@ -49,9 +49,13 @@ def opened(
         raise PixlateError(f"expected paths for {'--watch' if options.watch else f'--engine {engine}'}, got - for a pipe; name a folder")
     if len(sources) > 1 or (not reads and (has_magic(str(sources[0])) or locate(sources[0]).kind() == "folder")):
         raise PixlateError(f"expected one picture where - is used, got {'several sources' if len(sources) > 1 else 'a folder or a glob'}; {_HOW}")
-    if reads and (sys.stdin is None or sys.stdin.isatty()):
+    if reads and (sys.stdin is None or sys.stdin.closed):
+        raise PixlateError(f"expected a picture on standard input, which is closed; {_HOW}")
+    if reads and sys.stdin.isatty():
         raise PixlateError(f"expected a picture on standard input, got the terminal; {_HOW}")
-    if writes and not options.dry_run and (sys.stdout is None or sys.stdout.isatty()):
+    if writes and (sys.stdout is None or sys.stdout.closed):
+        raise PixlateError(f"expected a file or a pipe for standard output, which is closed; {_HOW}")
+    if writes and not options.dry_run and sys.stdout.isatty():
         raise PixlateError(f"expected a file or a pipe for standard output, got the terminal, which shows no picture; {_HOW}")
     with tempfile.TemporaryDirectory(prefix="pixlate-") as folder:
         given, taken = Path(folder) / "in", Path(folder) / "out"
