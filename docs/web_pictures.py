@@ -9,13 +9,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageFilter
 from playwright.sync_api import sync_playwright
 
-DOCS = Path(__file__).parent
+DOCS = Path(__file__).resolve().parent
 PATIENCE_MS = 120_000
 COLOURS = 128
 """Of a saved picture, so that it stays small."""
@@ -82,8 +83,8 @@ def shoot(page: Any, name: str) -> None:
 
 def main() -> None:
     """Take all pictures."""
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / "holiday"
+    with tempfile.TemporaryDirectory() as place, chdir(place):  # so that the page shows short names
+        folder = Path("holiday")
         folder.mkdir()
         for number, hue in enumerate((0, 30, 60)):
             scene(90, hue).save(folder / f"hills-{number + 1}.jpg", quality=70)
