@@ -1,6 +1,7 @@
 """Films that are damaged, or are none: a sentence, or all that can be read of them, and never a stop for the other files."""
 
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,9 +78,12 @@ def test_a_film_cut_short_is_converted_as_far_as_it_goes(ffmpeg: Make, tmp_path:
     whole = film(ffmpeg, tmp_path / "whole.mp4", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "10", "-bf", "0", "-movflags", "+faststart")
     (tmp_path / "a.mp4").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     summary = run(tmp_path / "a.mp4", tmp_path / "out")
-    assert summary.converted == 1 and any("of its 50 frames" in note for note in summary.notes), summary.notes
     found = times(tmp_path / "out" / "a.mp4")
     assert 10 < len(found) < 50 and found == times(whole)[: len(found)]
+    (note,) = summary.notes
+    lost = re.match(r"(\d+) frames could not be read and were left out, the first at 0:00:0", note)
+    # of a frame that is cut in two, which depends on the encoder, the decoder may say nothing
+    assert summary.converted == 1 and lost and 50 - len(found) - int(lost[1]) in (0, 1), note
 
 
 def test_a_film_whose_index_is_lost_is_a_sentence_or_whole(ffmpeg: Make, tmp_path: Path, run: Run) -> None:
