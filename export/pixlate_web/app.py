@@ -16,6 +16,7 @@ from pixlate_web.drawing import MOST_BYTES
 from pixlate_web.folder import folder_tab
 from pixlate_web.page import Page
 from pixlate_web.pictures import download, download_all, refused, upload, view
+from pixlate_web.runs import runs_tab
 from pixlate_web.sessions import Session
 from pixlate_web.translate import translate_tab
 
@@ -34,6 +35,7 @@ def build_app(page: Page, token: str) -> FastAPI:
     _add_files(app)
     _add_pictures(app, page)
     _add_folder(app, page)
+    _add_runs(app, page)
     mounted: FastAPI = gr.mount_gradio_app(
         app,
         build_blocks(page),
@@ -70,6 +72,8 @@ def build_blocks(page: Page) -> gr.Blocks:
         if page.folders:
             with gr.Tab("Folder"):
                 folder_tab(page)
+            with gr.Tab("Runs"):
+                runs_tab(blocks, page.runs)
         blocks.load(opened, None, session, api_visibility="private")
         blocks.unload(closed)
     blocks.queue(default_concurrency_limit=None)
@@ -147,6 +151,21 @@ def _add_folder(app: FastAPI, page: Page) -> None:
         result = work.results[index]
         path = Path(result.source) if which == "source" else work.out / result.output
         return view(path) if path.is_file() else refused(_GONE, 404)
+
+
+def _add_runs(app: FastAPI, page: Page) -> None:
+    """Add what the tab Runs shows: sheets of samples of the runs that were found."""
+
+    @app.get("/pixlate/runs/sheet")
+    def look(run: str, view: str, step: int) -> Response:
+        path = page.runs.sheet(run, view, step)
+        try:
+            data = b"" if path is None else path.read_bytes()
+        except OSError:  # thinned out meanwhile
+            data = b""
+        if path is None or not data:
+            return refused(_GONE, 404)
+        return Response(data, media_type="image/jpeg" if path.suffix == ".jpg" else "image/png")
 
 
 def _picture(session: Session | None, number: int, which: str) -> Path | None:

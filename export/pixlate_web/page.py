@@ -15,6 +15,7 @@ from pixlate_web.drawing import Painter
 from pixlate_web.models import Offered
 from pixlate_web.options import WebOptions
 from pixlate_web.sessions import Session, Sessions
+from pixlate_web.training_runs import TrainingRuns
 from pixlate_web.views import end_of, progress_of, refusal
 from pixlate_web.work import Turns, Work
 
@@ -37,9 +38,11 @@ class Page:
     sessions: Sessions
     turns: Turns = field(init=False)
     painter: Painter = field(init=False)
+    runs: TrainingRuns = field(init=False)
+    """Runs of training under the folders."""
 
     def __post_init__(self) -> None:
-        self.turns, self.painter = Turns(self.options.queue), Painter(self.options)
+        self.turns, self.painter, self.runs = Turns(self.options.queue), Painter(self.options), TrainingRuns(list(self.folders.values()))
 
     def session(self, request: gr.Request) -> Session:
         """Return the session of the page that a request is from.
