@@ -1,6 +1,6 @@
 """Takes the pictures of docs/web.md: starts the page, uses it in Chromium with pictures drawn here, and saves what is on the screen.
 
-Run: ``python docs/web_pictures.py``; it needs the extra ``[web]``, Playwright and Debian's ``chromium``.
+Run: ``python docs/web_pictures.py``, or with ``web-runs`` for that picture alone; it needs the extras ``[web]`` and ``[train]``, Playwright and Debian's ``chromium``.
 """
 
 import math
@@ -81,24 +81,57 @@ def shoot(page: Any, name: str) -> None:
     print(f"{path.name}: {path.stat().st_size / 1000:.0f} KB")
 
 
+def train(folder: Path) -> None:
+    """Train two small networks to colour grey landscapes, for a minute."""
+    (folder / "hills").mkdir(parents=True)
+    for number in range(12):
+        scene(40, 5 * number).save(folder / "hills" / f"{number}.png")
+    shared = "--grey --channels-in 1 --depth 4 --discriminator-channels 8 --patch 32 --resize 64 --hold-out 3 --steps 120 --validate-every 20 --log-every 5 --device cpu"
+    for name, channels in (("narrow", 4), ("wide", 16)):
+        words = ["pix2pix", str(folder / "hills"), "--out", str(folder / "runs" / name), "--channels", str(channels), *shared.split()]
+        subprocess.run([sys.executable, "-m", "pixlate", "train", *words], check=True)  # noqa: S603 - our own program
+
+
 def main() -> None:
-    """Take all pictures."""
+    """Take all pictures, or that of the tab Runs alone."""
+    names = sys.argv[1:]
     with tempfile.TemporaryDirectory() as place, chdir(place):  # so that the page shows short names
         folder = Path("holiday")
         folder.mkdir()
         for number, hue in enumerate((0, 30, 60)):
             scene(90, hue).save(folder / f"hills-{number + 1}.jpg", quality=70)
-        command = [sys.executable, "-m", "pixlate", "web", str(folder), "--port", "0", "--no-open"]
+        train(Path("training"))
+        command = [sys.executable, "-m", "pixlate", "web", str(folder), "training", "--port", "0", "--no-open"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603 - our own program
             assert server.stdout is not None
             address = server.stdout.readline().split()[4]
             try:
                 with sync_playwright() as playwright:
                     browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-                    take(browser, address, folder)
+                    if "web-runs" in names or not names:
+                        take_runs(browser, address)
+                    if names != ["web-runs"]:
+                        take(browser, address, folder)
                     browser.close()
             finally:
                 server.send_signal(signal.SIGINT)
+
+
+def take_runs(browser: Any, address: str) -> None:
+    """Compare both runs at a step before the last."""
+    page = browser.new_page(viewport={"width": 1180, "height": 1390})
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto(address)
+    page.click("button[role=tab]:has-text('Runs')")
+    page.wait_for_selector("#runs-summary section")
+    for name in ("narrow", "wide"):
+        page.get_by_role("checkbox", name=f"runs/{name}").check()
+        page.wait_for_selector(f"#runs-summary h3:text('runs/{name}')")
+    page.locator("#runs-step input[type=range]").focus()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function("[...document.querySelectorAll('#runs-sheets figcaption')].every((each) => each.textContent.endsWith('step 100'))")
+    page.wait_for_selector("#runs-plot canvas, #runs-plot svg")
+    shoot(page, "web-runs")
 
 
 def take(browser: Any, address: str, folder: Path) -> None:

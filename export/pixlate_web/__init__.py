@@ -14,4 +14,9 @@ USAGE = "Usage: pixlate web [FOLDER...] [OPTIONS]"
 @pixlate.hookimpl
 def pixlate_commands(app: "App") -> None:
     """Add ``pixlate web``."""
-    app.command("pixlate_web.command:web", name="web", help="Open a page to translate pictures and folders, and to draw, in the browser.", usage=USAGE)
+    app.command(
+        "pixlate_web.command:web",
+        name="web",
+        help="Open a page to translate pictures and folders, to draw, and to follow training, in the browser.",
+        usage=USAGE,
+    )

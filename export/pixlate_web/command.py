@@ -18,7 +18,7 @@ from pixlate_web.options import WebOptions
 
 
 def web(*folders: Annotated[Path, Parameter(name="FOLDER...")], options: Annotated[WebOptions | None, Parameter(name="*")] = None) -> int:
-    """Open a page to translate pictures and folders, and to draw, in the browser.
+    """Open a page to translate pictures and folders, to draw, and to follow training, in the browser.
 
     The page is for this machine alone, unless --host says otherwise. It reads and writes no folder but those named here, and keeps nothing of what is dropped on
     it once it is closed. Ctrl-C ends it when what it has begun to write is written, a second one at once. Exit codes: 0 ended, 2 refused before starting, 130

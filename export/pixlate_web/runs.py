@@ -53,8 +53,8 @@ def runs_tab(blocks: gr.Blocks, runs: TrainingRuns) -> None:
     choice = gr.CheckboxGroup([], label="Runs", info="under the folders that `pixlate web` was started with", elem_id="runs")
     summary = gr.HTML(elem_id="runs-summary", apply_default_css=False)
     with gr.Row():
-        view = gr.Radio([], label="Samples", visible=False, elem_id="runs-view")
-        step = gr.Slider(0, 1, 0, step=1, label="Step", visible=False, elem_id="runs-step")
+        view = gr.Radio([], label="Samples", visible=False, min_width=280, elem_id="runs-view")
+        step = gr.Slider(0, 1, 0, step=1, label="Step", visible=False, min_width=280, elem_id="runs-step")
     sheets = gr.HTML(elem_id="runs-sheets", apply_default_css=False)
     curve = gr.Dropdown([], label="Curve", visible=False, elem_id="runs-curve")
     plot = gr.LinePlot(x="step", y="value", color="run", x_title="step", y_title=" ", height=320, visible=False, elem_id="runs-plot", buttons=[])
@@ -92,7 +92,7 @@ def refreshed(runs: TrainingRuns, seen: Seen, chosen: Sequence[str] | None, curv
         _slider(steps, at),
         sheets_of(of, view, at),
         gr.update(choices=curves, value=curve or None, visible=bool(curves)),
-        gr.skip() if same and curve == seen.curve else gr.update(value=_frame(of, curve), visible=bool(curve)),
+        gr.skip() if same and curve == seen.curve else gr.update(value=_frame(of, curve), y_title=curve, visible=bool(curve)),
         _sentence(of.values(), curve),
     ]
 

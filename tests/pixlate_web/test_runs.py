@@ -159,15 +159,17 @@ def test_tab_shows_how_a_run_goes(browser: Browser, trained: Site) -> None:
 
 def test_slider_and_views_show_the_samples_of_runs_side_by_side(browser: Browser, trained: Site) -> None:
     page = open_tab(browser, trained)
-    page.get_by_label("runs/second").check()
+    page.get_by_role("checkbox", name="runs/second").check()
     page.wait_for_function("document.querySelectorAll('#runs-sheets img').length === 2")
     assert levels(page) == [30, 130]
+    for name in ("runs/first", "runs/second"):
+        page.locator(f"#runs-plot [aria-label*='psnr_luma: 23; run: {name}']").first.wait_for(state="attached")
     slider = page.locator("#runs-step input[type=range]")
     slider.focus()
     page.keyboard.press("ArrowLeft")
     page.locator("#runs-sheets figcaption", has_text="runs/first, step 200").wait_for()
     assert levels(page) == [20, 120]
-    page.get_by_label("cycle").check()
+    page.get_by_role("radio", name="cycle").check()
     page.wait_for_function("[...document.querySelectorAll('#runs-sheets img')].every(image => image.src.includes('view=cycle'))")
     assert levels(page) == [255, 255]
     assert [caption.inner_text() for caption in page.locator("#runs-sheets figcaption").all()] == ["runs/first, step 200", "runs/second, step 200"]
@@ -186,7 +188,7 @@ def test_tab_follows_a_training_by_itself(browser: Browser, trained: Site) -> No
     page.locator("#runs-sheets figcaption", has_text="step 400").wait_for()
     assert "step 400 of 1,000" in page.locator("#runs-summary").inner_text()
     make(trained.folder / "runs/third", 100)
-    page.get_by_label("runs/third (stopped)").wait_for()
+    page.get_by_role("checkbox", name="runs/third (stopped)").wait_for()
 
 
 def test_tab_fits_a_phone(browser: Browser, trained: Site) -> None:
