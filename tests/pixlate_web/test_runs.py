@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from tests.pixlate_web.conftest import Browser, Site, wait_until
 
-from pixlate.runs.state import Status
+from pixlate.runs.state import Status, read_run
 from pixlate.system.locking import lock_file
 
 pytest.importorskip("gradio")
@@ -68,15 +68,13 @@ def test_only_sheets_of_runs_that_were_found_can_be_had(tmp_path: Path) -> None:
 
 
 def test_run_is_read_again_when_it_has_changed_and_only_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import pixlate_web.training_runs as module
-
-    run, count, read = make(tmp_path / "run", 100), [0], module.read_run
+    run, count = make(tmp_path / "run", 100), [0]
 
     def counted(path: Path) -> Any:
         count[0] += 1
-        return read(path)
+        return read_run(path)
 
-    monkeypatch.setattr(module, "read_run", counted)
+    monkeypatch.setattr("pixlate_web.training_runs.read_run", counted)
     runs = TrainingRuns([tmp_path])
     assert runs.read()["run"].step == runs.read()["run"].step == 100 and count == [1]
     add_steps(run, 200)
