@@ -130,7 +130,7 @@ def take_runs(browser: Any, address: str) -> None:
     page.locator("#runs-step input[type=range]").focus()
     page.keyboard.press("ArrowLeft")
     page.wait_for_function("[...document.querySelectorAll('#runs-sheets figcaption')].every((each) => each.textContent.endsWith('step 100'))")
-    page.wait_for_selector("#runs-plot canvas, #runs-plot svg")
+    page.wait_for_selector("#runs-plot [aria-label*='with 2 values']")
     shoot(page, "web-runs")
 
 

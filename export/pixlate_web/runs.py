@@ -20,6 +20,8 @@ EVERY_S = 3.0
 """Seconds between two looks at the runs."""
 POINTS = 300
 """Most points of a curve."""
+COLOURS = ("#1f6fd0", "#d1461f", "#16855a", "#8b45c4", "#a66a00", "#b3246f", "#0b7c8a", "#5d646f")
+"""Of the curves of runs, readable on white and on black."""
 FIRST = 4
 """Most runs that are shown before any is chosen."""
 STATES = {"running": "running", "finished": "finished", "stopped": "stopped", "failed": "ended with an error", "died": "ended without a word"}
@@ -46,6 +48,9 @@ def runs_tab(blocks: gr.Blocks, runs: TrainingRuns) -> None:
     def refresh(seen: Seen, chosen: list[str] | None, curve: str | None, view: str | None, step: float | None) -> list[Any]:
         return refreshed(runs, seen, chosen, curve, view, step)
 
+    def legend(seen: Seen) -> Any:  # after the curves: Gradio draws the chart again for it, and of curves that come with it keeps the old ones
+        return gr.update(y_title=seen.curve or " ", color_map=_colours(seen.runs, seen.chosen))
+
     def slide(chosen: list[str] | None, view: str | None, step: float | None) -> str:
         return sheets_of(_of(runs.read(), chosen), view or MAIN, int(step or 0))
 
@@ -63,7 +68,7 @@ def runs_tab(blocks: gr.Blocks, runs: TrainingRuns) -> None:
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "trigger_mode": "always_last"}
     inputs = [seen, choice, curve, view, step]
     for event in (blocks.load, gr.Timer(EVERY_S).tick, choice.input, curve.input, view.input):
-        event(refresh, inputs, shown, **quiet)
+        event(refresh, inputs, shown, **quiet).then(legend, seen, plot, show_progress="hidden", api_visibility="private")
     step.input(slide, [choice, view, step], sheets, **quiet)
 
 
@@ -92,7 +97,7 @@ def refreshed(runs: TrainingRuns, seen: Seen, chosen: Sequence[str] | None, curv
         _slider(steps, at),
         sheets_of(of, view, at),
         gr.update(choices=curves, value=curve or None, visible=bool(curves)),
-        gr.skip() if same and curve == seen.curve else gr.update(value=_frame(of, curve), y_title=curve, visible=bool(curve)),
+        gr.skip() if same and curve == seen.curve else gr.update(value=_frame(of, curve), visible=bool(curve)),
         _sentence(of.values(), curve),
     ]
 
@@ -174,6 +179,11 @@ def _slider(steps: Sequence[int], at: int) -> Any:
         return gr.update(visible=False, value=at)
     distance = gcd(*(step - steps[0] for step in steps[1:]))
     return gr.update(minimum=steps[0], maximum=steps[-1], step=distance, value=at, visible=True)
+
+
+def _colours(names: Sequence[str], chosen: Iterable[str]) -> dict[str, str]:
+    """Return a colour for each run that is chosen, which it keeps whatever else is."""
+    return {name: COLOURS[names.index(name) % len(COLOURS)] for name in chosen}
 
 
 def _frame(runs: Mapping[str, Run], curve: str) -> pd.DataFrame:

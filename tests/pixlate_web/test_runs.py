@@ -152,7 +152,8 @@ def test_tab_shows_how_a_run_goes(browser: Browser, trained: Site) -> None:
         assert part in text
     card.locator("summary").click()
     assert f"pixlate export {trained.folder / 'runs/first'} model.onnx" in card.inner_text()
-    assert page.locator("#runs-plot canvas, #runs-plot svg").first.is_visible()
+    page.locator("#runs-plot [aria-label^='step: 300; psnr_luma: 23; run: runs/first']").first.wait_for(state="attached")
+    page.locator("#runs-plot svg").first.wait_for()
 
 
 def test_slider_and_views_show_the_samples_of_runs_side_by_side(browser: Browser, trained: Site) -> None:
@@ -160,6 +161,9 @@ def test_slider_and_views_show_the_samples_of_runs_side_by_side(browser: Browser
     page.get_by_role("checkbox", name="runs/second").check()
     page.wait_for_function("document.querySelectorAll('#runs-sheets img').length === 2")
     assert levels(page) == [30, 130]
+    legend = page.locator("#runs-plot [aria-label^='Symbol legend']")
+    page.wait_for_function("document.querySelector('#runs-plot [aria-label^=\"Symbol legend\"]').getAttribute('aria-label').includes('2 values')")
+    assert "runs/first, runs/second" in str(legend.get_attribute("aria-label"))
     for name in ("runs/first", "runs/second"):
         page.locator(f"#runs-plot [aria-label*='psnr_luma: 23; run: {name}']").first.wait_for(state="attached")
     slider = page.locator("#runs-step input[type=range]")
@@ -178,6 +182,7 @@ def test_sentence_of_a_curve_is_below_it(browser: Browser, trained: Site) -> Non
     page.locator("#runs-curve input").click()
     page.get_by_role("option", name="l1").click()
     page.locator("#runs-sentence", has_text=MEANING).wait_for()
+    page.locator("#runs-plot [aria-label^='step: 100; l1: 0.1; run: runs/first']").first.wait_for(state="attached")
 
 
 def test_tab_follows_a_training_by_itself(browser: Browser, trained: Site) -> None:
