@@ -19,7 +19,7 @@ from pixlate_web.temporary import LOCK
 
 PATIENCE_MS = 60_000
 """Milliseconds that only catch hangs: the machine may be busy."""
-MOST_BYTES, MOST_PIXELS, TIMEOUT_S = 400_000, 120_000, 3
+MOST_BYTES, MOST_PIXELS, MOST_FILES, TIMEOUT_S = 400_000, 120_000, 20, 3
 
 
 @dataclass
@@ -93,7 +93,7 @@ def ended(site: Site) -> int:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The server."""
-    limits = ("--max-bytes", str(MOST_BYTES), "--max-pixels", str(MOST_PIXELS), "--timeout-s", str(TIMEOUT_S), "--max-files", "5")
+    limits = ("--max-bytes", str(MOST_BYTES), "--max-pixels", str(MOST_PIXELS), "--timeout-s", str(TIMEOUT_S), "--max-files", str(MOST_FILES))
     site = started(tmp_path_factory.mktemp("site"), *limits)
     yield site
     assert ended(site) == 0
