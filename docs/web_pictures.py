@@ -93,14 +93,16 @@ def train(folder: Path) -> None:
 
 
 def main() -> None:
-    """Take all pictures, or that of the tab Runs alone."""
+    """Take all pictures, or that of the tab Runs alone (``web-runs``), or all others (``others``)."""
     names = sys.argv[1:]
     with tempfile.TemporaryDirectory() as place, chdir(place):  # so that the page shows short names
         folder = Path("holiday")
         folder.mkdir()
         for number, hue in enumerate((0, 30, 60)):
             scene(90, hue).save(folder / f"hills-{number + 1}.jpg", quality=70)
-        train(Path("training"))
+        Path("training").mkdir()
+        if names != ["others"]:
+            train(Path("training"))
         command = [sys.executable, "-m", "pixlate", "web", str(folder), "training", "--port", "0", "--no-open"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603 - our own program
             assert server.stdout is not None
