@@ -28,6 +28,7 @@ SECTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
                 "docs/convert",
                 "docs/web",
                 "docs/formats",
+                "docs/films",
                 "docs/train",
                 "docs/evaluate",
                 "docs/export",
