@@ -129,7 +129,7 @@ def test_pictures_of_one_folder_run_as_often_as_each_needs(tmp_path: Path, run: 
         pixels = nearest(np.asarray(load(tmp_path / "in" / name))[None], 2**runs)[0]
         right = resized(Picture(pixels), OutputSize(long_side=80).of(width, height) or (0, 0))
         np.testing.assert_array_equal(np.asarray(load(tmp_path / "out" / name)), right.pixels)
-    assert summary.notes["the model ran three times, one run after another, since the size asked for exceeds what it makes in one"] == 2
+    assert summary.notes["the model runs three times, one run after another, since the size asked for exceeds what it makes in one"] == 2
     files = {Path(item["source"]).name: item for item in json.loads(report.read_text())["files"]}
     assert {name: item["output_size"] for name, item in files.items()} == {"a.png": [80, 53], "b.png": [80, 60], "c.png": [80, 60], "d.png": [80, 80]}
 
@@ -231,7 +231,7 @@ def test_dry_run_says_sizes_and_that_the_model_would_run_again(
     assert main() == 0
     printed = capsys.readouterr().out
     assert "30x20 -> 300x200" in printed and "300x200 -> 300x200" in printed
-    assert "note on 1 file: the model would run three times, one run after another" in printed
+    assert "note on 1 file: the model runs three times, one run after another" in printed
     assert "0.12 million pixels of output" in printed
     assert not (tmp_path / "out").exists()
 

@@ -191,7 +191,7 @@ def _preview(
         notes.update(item.notes if item.is_work else ())
         count += 1
         failed += item.fails
-        pixels += math.prod(item.output_size or (0,))
+        pixels += item.frames * math.prod(item.output_size or (0,))
     seconds = None if quiet and not json else found.seconds()
     if json:
         said = json_format.dumps({"model": found.task.title, "strength": found.task.strength.strip(), "choice": found.task.choice})[1:-1]
@@ -217,7 +217,7 @@ def _preview(
 def _say_notes(notes: Mapping[str, int]) -> None:
     """Print what would be noted of so many files."""
     for note, times in notes.items():
-        _say(f"note on {times} file{'' if times == 1 else 's'}: {note.replace('the model ran', 'the model would run')}")
+        _say(f"note on {times} file{'' if times == 1 else 's'}: {note}")
 
 
 def _say(line: str) -> None:

@@ -2,6 +2,9 @@
 
 from threading import Condition
 
+WAKE = 0.2
+"""Most seconds until a thread that waits sees that the conversion stops."""
+
 
 class Closed(Exception):  # noqa: N818 - not an error: it ends a thread that waits
     """Raised in a thread that waits for bytes when the conversion stops."""

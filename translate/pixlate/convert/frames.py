@@ -8,7 +8,7 @@ from functools import partial
 from threading import Condition
 from typing import Generic, TypeVar
 
-from pixlate.convert.budget import ByteBudget, Closed
+from pixlate.convert.budget import WAKE, ByteBudget, Closed
 from pixlate.convert.options import ConvertOptions
 from pixlate.errors import PixlateError
 from pixlate.images.frames import FramesFile
@@ -18,8 +18,6 @@ from pixlate.inference.pictures import without_pixels
 from pixlate.plugin.image_format import DamagedFrames, Frame, ImageFormat
 
 T = TypeVar("T")
-WAKE = 0.2
-"""Most seconds until a thread that waits sees that the conversion stops."""
 
 
 def wants_all(source: ImageFormat, output: ImageFormat, options: ConvertOptions) -> bool:

@@ -14,7 +14,7 @@ from secrets import token_hex
 
 import numpy as np
 
-from pixlate.convert.budget import ByteBudget, Closed
+from pixlate.convert.budget import WAKE, ByteBudget, Closed
 from pixlate.convert.choosing import loaded
 from pixlate.convert.conversion import Run, Sinks, Task
 from pixlate.convert.frames import Reel, Steps
@@ -49,8 +49,6 @@ DRAIN = 5.0
 """Seconds in which the model may finish what it runs when the conversion stops."""
 PIECE = 64
 """Rows of the source whose outputs are written at once, of a picture that is written while it is translated."""
-WAKE = 0.2
-"""Most seconds until an interruption is seen."""
 
 
 @dataclass(frozen=True)

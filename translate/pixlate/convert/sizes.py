@@ -82,7 +82,7 @@ class Sizes:
 
     def _notes(self, runs: int, factor: float) -> tuple[str, ...]:
         scale = self._runs[runs - 1].spec.scale
-        notes = [f"the model ran {_TIMES[runs]}, one run after another, since the size asked for exceeds what it makes in one"] if runs > 1 else []
+        notes = [f"the model runs {_TIMES[runs]}, one run after another, since the size asked for exceeds what it makes in one"] if runs > 1 else []
         if factor > scale * SLACK:
             reason = "does not enlarge" if scale == 1 else f"enlarges {scale} times at most"
             notes.append(f"the model {reason}, so the rest up to the size asked for is Lanczos' filter, which adds no detail")
