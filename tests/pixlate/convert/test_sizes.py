@@ -277,7 +277,7 @@ def test_a_chain_runs_its_enlarging_model_again(tmp_path: Path, onnx_model: Path
     same = write_onnx(tmp_path / "larger.onnx", replace(NEAREST, method="larger"))
     summary = pixlate.convert(tmp_path / "a.png", tmp_path / "out", onnx_model, then=(same,), scale=8, device="cpu")
     np.testing.assert_array_equal(np.asarray(load(tmp_path / "out/a.png")), nearest(noise(12, 16)[None], 8)[0])
-    assert any("ran twice" in note for note in summary.notes)
+    assert any("runs twice" in note for note in summary.notes)
 
 
 def test_every_frame_of_an_animation_has_the_size_asked_for_and_the_model_runs_again_for_each(tmp_path: Path, run: Run) -> None:
@@ -290,6 +290,6 @@ def test_every_frame_of_an_animation_has_the_size_asked_for_and_the_model_runs_a
         for number in range(4):
             found.seek(number)
             assert np.unique(np.asarray(found.convert("RGB"))).tolist() == [40 * (number + 1)]
-    assert any("ran twice" in note for note in summary.notes)
+    assert any("runs twice" in note for note in summary.notes)
     (item,) = json.loads((tmp_path / "report.json").read_text())["files"]
     assert item["output_size"] == [90, 60]
