@@ -35,6 +35,8 @@ TRAINING: dict[str, Changes | tuple[Changes, Changes]] = {
     "epochs": ({"steps": 0, "epochs": 1}, {"steps": 0, "epochs": 2}),
     "batch": {"batch": 3},
     "accumulate": {"accumulate": 2},
+    "optimizer": {"optimizer": "lion"},
+    "weight_decay": {"weight_decay": 0.1},
     "learning_rate": {"learning_rate": 1e-3},
     "discriminator_learning_rate": {"discriminator_learning_rate": 1e-3},
     "generator_every": {"generator_every": 2},

@@ -24,6 +24,8 @@ RUNS: list[tuple[str, dict[str, Any]]] = [
     ("srgan", {}),
     ("srgan", {"network": "srresnet", "average_decay": 0.9}),
     ("srgan", {"tail": "direct", "precision": "bf16-mixed", "gradient_clip": 0.01, "blocks": 2}),
+    ("srgan", {"optimizer": "adamw", "weight_decay": 0.1}),
+    ("srgan", {"optimizer": "lion", "weight_decay": 0.1}),
     ("srgan", {"blur": 1.0, "noise": 5.0, "jpeg": 50, "rescale": (1.0, 0.7), "patch": 8}),
     ("srgan", {**TWO_STAGES, "spectral_norm": True, "generator_every": 2, "precision": "16-mixed"}),
     ("srgan", {**TWO_STAGES, "pool": 3, "augment": ("color", "translation"), "grow_from": None, "accumulate": 2}),

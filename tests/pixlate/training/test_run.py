@@ -27,6 +27,7 @@ CHANGED: dict[str, Any] = {
     "pixel": "l1",
     "jpeg": 50,
     "jpeg_most": 80,
+    "optimizer": "lion",
     "schedule": "step",
     "milestones": (0.25, 1 / 3),
     "steps": 0,

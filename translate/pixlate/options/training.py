@@ -23,14 +23,18 @@ class TrainingOptions:
     """Images in one step, over all devices."""
     accumulate: int = 1
     """Parts a batch is split into, one after the other, to save memory; the update is that of the whole batch, except for batch norm, which sees a part."""
+    optimizer: Literal["adam", "adamw", "lion"] = "adam"
+    """What updates the weights: adam; adamw, whose --weight-decay does not depend on the gradients; or lion, which takes steps of one size and needs a learning rate 3 to 10 times smaller."""
+    weight_decay: float = 0.0
+    """How strongly weights are drawn to zero: added to the gradient with adam, apart from it with adamw and lion."""
     learning_rate: float = 2e-4
-    """Step size of Adam at the start of the schedule."""
+    """Step size of the optimiser at the start of the schedule."""
     discriminator_learning_rate: float = 0.0
     """Step size of the discriminators (two time scales); 0 is the same."""
     generator_every: int = 1
     """The generators are updated in every N-th step only; Wasserstein training uses 5."""
     betas: tuple[float, float] = (0.9, 0.99)
-    """Decay rates of Adam's two moments."""
+    """Decay rates of the optimiser's two moments; lion keeps one, by the second, and mixes it with the gradient by the first."""
     schedule: Literal["constant", "cosine", "linear", "step", "plateau"] = "cosine"
     """Learning rate over the run: constant, half a cosine to zero, constant for half the run (or until --decay-epochs) and then linear to zero, falling at --milestones, or falling where validation gets no better."""
     periods: int = 1
@@ -80,6 +84,8 @@ class TrainingOptions:
     GROUPS: ClassVar[Groups] = {
         "Everyday": ("steps", "epochs", "batch", "learning_rate", "device", "seed", "start_from"),
         "Optimisation": (
+            "optimizer",
+            "weight_decay",
             "discriminator_learning_rate",
             "generator_every",
             "betas",
@@ -104,7 +110,9 @@ class TrainingOptions:
         check_types(self)
         at_least_one = ("batch", "accumulate", "generator_every", "periods", "patience", "devices", "validate_every", "checkpoint_every", "keep", "log_every")
         check_least(self, **dict.fromkeys(at_least_one, 1))
-        check_least(self, steps=0, epochs=0, decay_epochs=0, warm_up=0, gradient_clip=0, pool=0, grow_from=0, seed=0, discriminator_learning_rate=0)
+        check_least(
+            self, steps=0, epochs=0, decay_epochs=0, warm_up=0, gradient_clip=0, weight_decay=0, pool=0, grow_from=0, seed=0, discriminator_learning_rate=0
+        )
         check_most(self, batch=2**16, pool=2**20, steps=2**40, epochs=2**30)
         if not self.steps and not self.epochs:
             raise PixlateError("expected --steps or --epochs above 0, got 0 for both; set one of them")

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from pixlate.data.folders import name_some
 from pixlate.data.kinds import open_data
@@ -23,6 +23,7 @@ from pixlate.training.averaging import WeightAverage
 from pixlate.training.checkpoint import Checkpoint, optimizer_state
 from pixlate.training.devices import average_gradients
 from pixlate.training.monitor import Monitor
+from pixlate.training.optimizers import make_optimizer
 from pixlate.training.pool import ImagePool
 from pixlate.training.run import RunOptions
 from pixlate.training.schedules import Growth, Schedule
@@ -199,7 +200,7 @@ class Trainer:
         rate = rate if player.learning_rate is None else player.learning_rate
         betas = self.options.betas if player.betas is None else player.betas
         trained = parameters or [nn.Parameter(torch.zeros(1))]
-        optimizer = player.optimizer(trained, rate, betas) if player.optimizer else Adam(trained, rate, betas, fused=True)
+        optimizer = player.optimizer(trained, rate, betas) if player.optimizer else make_optimizer(self.options, trained, rate, betas)
         return Turn(player, optimizer, parameters, [group["lr"] for group in optimizer.param_groups])
 
     def _batch(self, step: int) -> Batch:
