@@ -23,11 +23,9 @@ from pixlate.places.paths import unwritable
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
 from pixlate.plugin.single_file import SingleFile
-from pixlate.runs.folder import CHECKPOINTS, REPORT
+from pixlate.runs.folder import CHECKPOINTS, REPORT, RUNS
 from pixlate.system.extras import import_for
 
-RUNS = Path("runs")
-"""Folder of the runs that are started without ``--out``."""
 USAGE = "Usage: pixlate train METHOD FOLDER... [OPTIONS], or pixlate train --resume RUN [OPTIONS]"
 app = App(name="train", help="Train a method on folders of images.", help_format="plaintext", usage=USAGE)
 

@@ -8,9 +8,13 @@ from typing import Any
 
 from pixlate.errors import PixlateError
 
+RUNS = Path("runs")
+"""Folder of the runs that are started without ``--out``."""
 OPTIONS = "options.toml"
 LOG = "log.jsonl"
 CHECKPOINTS = "checkpoints"
+BEST = "best.json"
+"""In the folder of checkpoints: which of them validated best."""
 SAMPLES = "samples"
 LOCK = ".lock"
 STATUS = "status.json"

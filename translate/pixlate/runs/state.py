@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pixlate.errors import PixlateError
 from pixlate.options.checks import check_types
-from pixlate.runs.folder import LOCK, LOG, OPTIONS, STATUS, has_checkpoint, stored_options
+from pixlate.runs.folder import BEST, CHECKPOINTS, LOCK, LOG, OPTIONS, STATUS, has_checkpoint, stored_options
 from pixlate.runs.log import Logged, read_log
 from pixlate.runs.samples import find_sheets
 from pixlate.system.folder import refuse_link, replacing
@@ -57,6 +57,15 @@ class Status:
 
 
 @dataclass(frozen=True)
+class Best:
+    """The validation that was better than all others of a run, whose checkpoint is kept."""
+
+    step: int
+    metric: str
+    value: float
+
+
+@dataclass(frozen=True)
 class Run:
     """A run folder, as it was when it was read."""
 
@@ -80,6 +89,8 @@ class Run:
     """Sheets of samples by view and step."""
     resumable: bool
     """Whether it has a checkpoint."""
+    best: Best | None
+    """None before the first validation, or where nothing is held out."""
 
     @property
     def step(self) -> int:
@@ -119,7 +130,9 @@ def read_run(path: Path) -> Run:
     steps = status.steps if status else listed if type(listed) is int and listed > 0 else None
     state = _state(path, status, logged.step, steps)
     said = status or Status("stopped", 0)
-    return Run(path, method, options, plugin, state, steps, said.message, said.device, said.meanings, logged, find_sheets(path), has_checkpoint(path))
+    return Run(
+        path, method, options, plugin, state, steps, said.message, said.device, said.meanings, logged, find_sheets(path), has_checkpoint(path), _best(path)
+    )
 
 
 def find_runs(folder: Path) -> Iterator[Path]:
@@ -135,6 +148,16 @@ def find_runs(folder: Path) -> Iterator[Path]:
             inner = sorted(entry.path for entry in entries if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."))
         for path in inner:
             yield from find_runs(Path(path))
+
+
+def _best(path: Path) -> Best | None:
+    """Return what the checkpoints say of the best validation; None where they say nothing, or it is damaged."""
+    try:
+        best = Best(**json.loads((path / CHECKPOINTS / BEST).read_text(encoding="utf-8")))
+        check_types(best)
+    except (OSError, ValueError, TypeError, PixlateError, RecursionError):
+        return None
+    return best
 
 
 def _is_run(folder: Path) -> bool:

@@ -16,12 +16,11 @@ from torch.optim import Optimizer
 
 from pixlate.errors import PixlateError
 from pixlate.places.paths import digest_file
-from pixlate.runs.folder import CHECKPOINTS
+from pixlate.runs.folder import BEST, CHECKPOINTS
 from pixlate.system.folder import refuse_link, replacing
 from pixlate.system.locking import sync
 
 CHECKSUMS = "checksums.json"
-BEST = "best.json"
 STATE = "state.json"
 PARTS = ("weights", "average", "optimizers", "pool")
 _STEP = re.compile(r"step-\d{8,}")
