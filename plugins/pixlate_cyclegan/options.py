@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from pixlate.errors import PixlateError
-from pixlate.options import AdversarialOptions, AdversarialTraining, Groups, check_least, since
+from pixlate.options import AdversarialOptions, AdversarialTraining, GeneratorName, Groups, check_least, since
 
 
 @dataclass(frozen=True)
 class CycleGANOptions(AdversarialOptions):
     """Two ResNet-9 generators with instance norm against two 70x70 PatchGANs, least squares; the defaults are the published ones (Zhu et al. 2017)."""
 
-    generator: Literal["unet", "resnet"] = "resnet"
+    generator: GeneratorName = "resnet"
     norm: Literal["batch", "instance", "group", "none"] = "instance"
     dropout: float = 0.0
     discriminator_norm: Literal["batch", "instance", "group", "none"] = "instance"

@@ -1,6 +1,6 @@
 """What adversarial translations between images of one size share: networks and losses from their options."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -34,14 +34,24 @@ HALVED = ("vanilla", "least-squares")
 
 def build_generator(options: AdversarialOptions, channels_in: int, channels_out: int) -> nn.Module:
     """Return the generator the options describe, for images in [0, 1], with its initial weights."""
-    network: nn.Module
-    shared = (options.norm, options.dropout, options.upsampling, options.attention)
-    if options.generator == "unet":
-        network = UNet(channels_in, channels_out, options.depth, options.channels, *shared, options.dropout_blocks)
-    else:
-        network = ResNet(channels_in, channels_out, options.blocks, options.channels, options.downsamplings, *shared, options.skip, pointwise=options.pointwise)
+    network = GENERATORS[options.generator](options, channels_in, channels_out)
     initialise(network, options.initialisation, options.initial_gain)
     return Symmetric(network)
+
+
+def _unet(options: AdversarialOptions, channels_in: int, channels_out: int) -> nn.Module:
+    shared = (options.norm, options.dropout, options.upsampling, options.attention)
+    return UNet(channels_in, channels_out, options.depth, options.channels, *shared, options.dropout_blocks)
+
+
+def _resnet(options: AdversarialOptions, channels_in: int, channels_out: int) -> nn.Module:
+    shared = (options.norm, options.dropout, options.upsampling, options.attention, options.skip)
+    return ResNet(channels_in, channels_out, options.blocks, options.channels, options.downsamplings, *shared, pointwise=options.pointwise)
+
+
+GENERATORS: Mapping[str, Callable[[AdversarialOptions, int, int], nn.Module]] = {"unet": _unet, "resnet": _resnet}
+"""Makes a network of images in [-1, 1] from options, channels in and channels out, by the value of ``--generator``. Each has ``multiple``, ``minimum``, ``halo`` and
+``exact``; which options it reads is in ``READ`` of :mod:`pixlate.options.adversarial`."""
 
 
 def build_discriminator(options: AdversarialOptions, channels: int) -> nn.Module:
@@ -80,10 +90,10 @@ class AdversarialGAN(GAN):
 
     def spec(self, generator: str = MAIN_GENERATOR) -> ModelSpec:
         """Return channels, sizes, tiling and norm mode of a generator."""
-        options, network = self.options, self.generators[generator].network
+        options = self.options
+        network: Any = self.generators[generator].network
         channels = (options.channels_in, options.channels_out)
         channels_in, channels_out = channels if generator == MAIN_GENERATOR else channels[::-1]
-        assert isinstance(network, UNet | ResNet)
         return ModelSpec(
             method=self.method,
             direction=generator.replace("_", "-"),

@@ -8,12 +8,12 @@ from pixlate.options.groups import Groups
 from pixlate.options.strength import check_strength, output_strength
 
 if TYPE_CHECKING:
-    from pixlate.options.adversarial import AdversarialOptions, AdversarialTraining
+    from pixlate.options.adversarial import AdversarialOptions, AdversarialTraining, GeneratorName
     from pixlate.options.degraded import DegradedOptions
     from pixlate.options.training import DataOptions, FolderOptions, PairedOptions, TrainingOptions, UnpairedOptions
 
 _LAZY = {
-    "adversarial": ("AdversarialOptions", "AdversarialTraining"),
+    "adversarial": ("AdversarialOptions", "AdversarialTraining", "GeneratorName"),
     "degraded": ("DegradedOptions",),
     "training": ("DataOptions", "FolderOptions", "PairedOptions", "TrainingOptions", "UnpairedOptions"),
 }
@@ -25,6 +25,7 @@ __all__ = [
     "DataOptions",
     "DegradedOptions",
     "FolderOptions",
+    "GeneratorName",
     "Groups",
     "PairedOptions",
     "TrainingOptions",

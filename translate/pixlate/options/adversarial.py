@@ -1,5 +1,6 @@
 """Options of translation by a generator against discriminators, which Pix2Pix and CycleGAN share and plugins may."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -15,6 +16,17 @@ MOST_SIZES = {"channels": 4096, "blocks": 1024, "discriminator_channels": 4096}
 MOST_CHANNELS = 16
 """Most channels of an image."""
 
+GeneratorName = Literal["unet", "resnet"]
+"""Networks of the generator; :mod:`pixlate.adversarial` makes them."""
+READ: Mapping[str, tuple[GeneratorName, ...]] = {
+    "depth": ("unet",),
+    "blocks": ("resnet",),
+    "downsamplings": ("resnet",),
+    "skip": ("resnet",),
+    "pointwise": ("resnet",),
+}
+"""Which generators read an option that not all of them read."""
+
 
 @dataclass(frozen=True)
 class AdversarialOptions:
@@ -24,7 +36,7 @@ class AdversarialOptions:
     """Channels of the source: 1 grey, 3 RGB, up to 16 from TIFF or .npy files."""
     channels_out: int = 3
     """Channels of the target."""
-    generator: Literal["unet", "resnet"] = "unet"
+    generator: GeneratorName = "unet"
     """Network of the generator."""
     channels: int = 64
     """Feature maps after the generator's first convolution."""
@@ -147,11 +159,11 @@ class AdversarialOptions:
                 "gradients are penalised; add --discriminator-norm instance"
             )
         check_used(self, bool(penalised), "--gradient-penalty, --r1 or --r2", "penalty_range")
-        check_used(self, not self.dropout or self.generator == "resnet" or self.depth >= LEAST_DROPPED, f"--depth {LEAST_DROPPED} or more", "dropout")
+        check_used(self, not self.dropout or self.generator != "unet" or self.depth >= LEAST_DROPPED, f"--depth {LEAST_DROPPED} or more", "dropout")
         drops = self.generator == "unet" and self.dropout > 0 and self.depth > LEAST_DROPPED
         check_used(self, drops, f"--generator unet, --dropout above 0 and --depth above {LEAST_DROPPED}", "dropout_blocks")
-        check_used(self, self.generator == "unet", "--generator unet", "depth")
-        check_used(self, self.generator == "resnet", "--generator resnet", "blocks", "downsamplings", "skip", "pointwise")
+        for name, generators in READ.items():
+            check_used(self, self.generator in generators, f"--generator {' or '.join(generators)}", name)
         if self.pointwise and self.downsamplings:
             raise PixlateError(f"expected --downsamplings 0 with --pointwise, got {self.downsamplings}; halving would mix pixels")
         check_used(self, "patch" in self.discriminator, "--discriminator patch", "discriminator_layers")
