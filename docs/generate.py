@@ -1,4 +1,4 @@
-"""Generates ``docs/cli.md``, ``docs/hooks.md``, ``docs/coming_from.md`` and ``docs/formats.md`` from the code, and ``docs/scale.md`` and a table of ``docs/train.md`` from the benchmarks' results.
+"""Generates ``docs/cli.md``, ``docs/hooks.md``, ``docs/coming_from.md``, ``docs/formats.md`` and ``docs/methods.md`` from the code, and ``docs/scale.md`` and a table of ``docs/train.md`` from the benchmarks' results.
 
 ``--check`` only checks whether they are current.
 """
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from formats_page import page as formats_page
+from methods_page import page as methods_page
 from rich.console import Console
 from scale_page import page as scale_page
 from speed_table import filled
@@ -94,7 +95,7 @@ def _table(rows: Mapping[str, str]) -> list[str]:
 def main() -> int:
     """Write the pages, or with ``--check`` return 1 where one is not current."""
     pages = {DOCS / "cli.md": cli_page(), DOCS / "hooks.md": hooks_page(), DOCS / "coming_from.md": coming_from_page(), DOCS / "scale.md": scale_page()}
-    pages[DOCS / "formats.md"] = formats_page()
+    pages |= {DOCS / "formats.md": formats_page(), DOCS / "methods.md": methods_page()}
     pages[DOCS / "train.md"] = filled((DOCS / "train.md").read_text())
     stale = [path for path, text in pages.items() if not path.is_file() or path.read_text() != text]
     if "--check" in sys.argv:

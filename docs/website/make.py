@@ -29,6 +29,7 @@ SECTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
                 "docs/web",
                 "docs/formats",
                 "docs/films",
+                "docs/methods",
                 "docs/train",
                 "docs/evaluate",
                 "docs/export",
