@@ -50,6 +50,32 @@ def test_a_journal_below_the_source_that_is_a_link_is_reported_and_not_followed(
     assert "cannot be told from images to convert" in summary.failures[0][1]
 
 
+def run_folder(path: Path) -> Path:
+    """Write a run folder of training with a sheet of samples."""
+    save(path / "samples" / "step-00000100.png")
+    (path / "options.toml").write_text("[train.cyclegan]\nsteps = 1000\n")
+    return path
+
+
+def test_samples_of_a_run_of_training_below_the_source_are_left_out_and_the_run_is_named(tmp_path: Path, run: Run) -> None:
+    nest = save(tmp_path / "nest" / "a.png").parent
+    first = run_folder(nest / "runs" / "first")
+    save(nest / "runs" / "b.png")
+    save(nest / "other" / "options.toml.png")
+    (nest / "other" / "options.toml").write_text("colour = 'of another program'\n")
+    summary = run(nest, tmp_path / "out")
+    assert sorted(outputs(tmp_path / "out")) == ["a.png", "other/options.toml.png", "runs/b.png"]
+    assert summary.ignored == {f"of the run of training in {first}": 1, ".toml": 2}
+    assert run(f"{nest}/**/*.png", tmp_path / "out2").ignored == {f"of the run of training in {first}": 1}
+
+
+def test_a_run_folder_that_is_named_is_converted(tmp_path: Path, run: Run) -> None:
+    first = run_folder(tmp_path / "first")
+    assert run(first, tmp_path / "out").converted == 1
+    assert run(first / "samples", tmp_path / "out2").converted == 1
+    assert run(first / "samples" / "step-00000100.png", tmp_path / "out3").converted == 1
+
+
 @pytest.mark.parametrize(
     ("pattern", "left"),
     [

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from hypothesis import given, settings
@@ -455,3 +456,25 @@ def test_other_errors_of_locks_and_syncing_are_no_notes(tmp_path: Path, run: Run
     monkeypatch.setattr(fcntl, "flock", broken)
     with pytest.raises(PixlateError, match=r"cannot be written \(Input/output error\)"):
         run(source, tmp_path / "out")
+
+
+def test_a_film_that_is_done_removes_nothing_that_another_begins_with(tmp_path: Path) -> None:
+    """Each removes the folder of all where it is the last, while another makes it."""
+    store, failures = LocalStore(tmp_path), list[OSError]()
+    store.hold()
+
+    def begin_and_end(name: str) -> None:
+        try:
+            for _ in range(500):
+                store.kept(name, "0123")
+                store.drop_kept(name)
+        except OSError as error:
+            failures.append(error)
+
+    threads = [Thread(target=begin_and_end, args=(f"{number}.mp4",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    store.release(None)
+    assert failures == []

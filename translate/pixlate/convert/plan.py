@@ -177,6 +177,9 @@ def _add(plan: Plan, found: Found, options: ConvertOptions, known: Mapping[str, 
     if found.output_of:
         plan.ignored[f"outputs of an earlier conversion in {found.output_of}"] += 1
         return
+    if found.run:
+        plan.ignored[f"of the run of training in {found.run}"] += 1
+        return
     try:
         kind, suffix, notes = _form(found, options, known)
     except Unsupported as error:

@@ -9,7 +9,7 @@ from threading import Event
 from typing import Self
 
 from pixlate.errors import PixlateError
-from pixlate.places.local import LocalPlace, LocalStore, earlier_outputs
+from pixlate.places.local import LocalPlace, LocalStore, OwnFiles
 from pixlate.places.paths import identity, is_named, walk
 from pixlate.plugin.place import Failures, Found, Place, Store
 from pixlate.system.extras import import_for
@@ -88,7 +88,7 @@ class Watched:
         """Yield the files among the changed paths, and below the folders among them, as :meth:`pixlate.plugin.place.Place.files` does."""
         output = out.root if isinstance(out, LocalStore) else None
         own = None if output is None else identity(output)
-        earlier = earlier_outputs(self.top, failures)
+        made = OwnFiles(self.top, failures)
         for path in changed:
             above = [self.top / folder for folder in path.parents][:-1]
             if any(part.startswith(".") for part in path.parts[:-1]) or (own is not None and own in map(identity, [*above, self.top / path])):
@@ -103,7 +103,7 @@ class Watched:
                 if is_temporary(relative.name) or (self.like and not is_named(relative.parts, self.like)) or (self._file and str(relative) != self._file):
                     continue
                 named = os.path.join(self.top, relative)  # noqa: PTH118 - ./a.png, as the walk names it
-                yield Found(LocalPlace(named), relative, named=bool(self._file), output_of="" if self._file else earlier.output_folder(relative))
+                yield Found(LocalPlace(named), relative, named=True) if self._file else made.found(named, relative)
 
 
 class Changes:

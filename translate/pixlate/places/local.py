@@ -19,6 +19,7 @@ from pixlate.places.journal import Earlier
 from pixlate.places.paths import digest_file, find, folds_case, identity, make_folders, version_of, walk
 from pixlate.plugin.manager import installed
 from pixlate.plugin.place import Existing, Failures, Found, Place, Reach, Store, Version
+from pixlate.runs.folder import is_run
 from pixlate.system import locking
 from pixlate.system.extras import install
 from pixlate.system.folder import Folder
@@ -86,11 +87,11 @@ class LocalPlace:
             base, found = find(source, output, failures)
         else:
             raise PixlateError(f"expected a file, a folder or a glob, but {source} does not exist; check the path")
-        earlier = earlier_outputs(base, failures)
+        own = OwnFiles(base, failures)
         top = str(base)
         for path in found:
             relative = PurePath(path.removeprefix(top).lstrip(os.sep) if top != os.curdir else path)  # which is faster than Path.relative_to
-            yield Found(LocalPlace(path), relative, output_of=earlier.output_folder(relative))
+            yield own.found(path, relative)
 
     def version(self) -> Version:
         """Return size and time; see :func:`pixlate.places.paths.version_of`."""
@@ -105,9 +106,31 @@ class LocalPlace:
         return LocalStore(self.local)
 
 
-def earlier_outputs(top: Path, failures: Failures) -> Earlier:
-    """Return which files below a folder are outputs of earlier conversions."""
-    return Earlier(lambda folder: LocalStore(top / folder) if os.path.lexists(top / folder / HOME / JOURNAL) else None, failures)
+class OwnFiles:
+    """Which files below a folder are Pixlate's own: outputs of earlier conversions, and what runs of training have written.
+
+    Args:
+        top: The folder, which was named and so is looked into whatever it is itself.
+        failures: Receives the folders whose journal cannot be read.
+    """
+
+    def __init__(self, top: Path, failures: Failures) -> None:
+        self._top = top
+        self._earlier = Earlier(lambda folder: LocalStore(top / folder) if os.path.lexists(top / folder / HOME / JOURNAL) else None, failures)
+        self._runs = {PurePath(): ""}
+        """The run folder that each folder is, or is in."""
+
+    def found(self, path: str, relative: PurePath) -> Found:
+        """Return a file, with what it is of."""
+        return Found(LocalPlace(path), relative, output_of=self._earlier.output_folder(relative), run=self._run(relative.parent))
+
+    def _run(self, folder: PurePath) -> str:
+        if folder not in self._runs:
+            for inner in (*reversed(folder.parents), folder):
+                if inner not in self._runs:
+                    whole = str(self._top / inner)
+                    self._runs[inner] = self._runs[inner.parent] or (whole if is_run(whole) else "")
+        return self._runs[folder]
 
 
 class LocalStore:
@@ -201,7 +224,7 @@ class LocalStore:
 
     def kept(self, name: str, key: str) -> Path:
         """Return the folder of an output and a key; what is written into it must get its name by renaming, which follows no link."""
-        with self._home.below(f"{KEPT}/{_digest(name)}", make=True) as above:
+        with self._lock, self._home.below(f"{KEPT}/{_digest(name)}", make=True) as above:
             for other in above.names():
                 if other != key:
                     _remove(above, other)
@@ -210,7 +233,7 @@ class LocalStore:
 
     def drop_kept(self, name: str) -> None:
         """Remove the folders of an output."""
-        with suppress(OSError, PixlateError), self._home.below(KEPT) as kept:
+        with self._lock, suppress(OSError, PixlateError), self._home.below(KEPT) as kept:
             with kept.below(_digest(name)) as above:
                 for key in above.names():
                     _remove(above, key)

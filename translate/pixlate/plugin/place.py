@@ -102,6 +102,8 @@ class Found:
     """Whether this very file was named."""
     output_of: str = ""
     """The output folder of an earlier conversion whose journal records it, below the folder that was named; it is no source then."""
+    run: str = ""
+    """The folder of a run of training that it is in, below the folder that was named; it is no source then."""
 
 
 class Store(Protocol):

@@ -1,5 +1,6 @@
 """What is in a run folder, by name, and its options as they are written."""
 
+import os
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,17 @@ def stored_options(run: Path) -> Iterator[tuple[str, dict[str, Any], dict[str, A
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise PixlateError(f"expected a run folder with {OPTIONS}, but {run} has none that can be read ({reason}); name the folder given to --out") from error
+
+
+def is_run(folder: str | Path) -> bool:
+    """Return whether a folder is one of a run, by its options."""
+    if not os.path.isfile(os.path.join(folder, OPTIONS)):  # noqa: PTH113, PTH118 - of a million folders
+        return False
+    try:
+        with stored_options(Path(folder)):
+            return True
+    except PixlateError:
+        return False
 
 
 def has_checkpoint(run: Path) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pixlate.errors import PixlateError
 from pixlate.options.checks import check_types
-from pixlate.runs.folder import BEST, CHECKPOINTS, LOCK, LOG, OPTIONS, STATUS, has_checkpoint, stored_options
+from pixlate.runs.folder import BEST, CHECKPOINTS, LOCK, LOG, STATUS, has_checkpoint, is_run, stored_options
 from pixlate.runs.log import Logged, read_log
 from pixlate.runs.samples import find_sheets
 from pixlate.system.folder import refuse_link, replacing
@@ -140,7 +140,7 @@ def find_runs(folder: Path) -> Iterator[Path]:
 
     Hidden folders and links are passed over, and so is what cannot be listed; a run is not looked into.
     """
-    if (folder / OPTIONS).is_file() and _is_run(folder):
+    if is_run(folder):
         yield folder
         return
     with suppress(OSError):
@@ -158,14 +158,6 @@ def _best(path: Path) -> Best | None:
     except (OSError, ValueError, TypeError, PixlateError, RecursionError):
         return None
     return best
-
-
-def _is_run(folder: Path) -> bool:
-    try:
-        with stored_options(folder):
-            return True
-    except PixlateError:
-        return False
 
 
 def _state(path: Path, status: Status | None, step: int, steps: int | None) -> Literal["running", "finished", "stopped", "failed", "died"]:
