@@ -21,12 +21,11 @@ def pixlate_runtimes() -> "Iterable[pixlate.Runtime]":
 
 
 def _open(path: Path, device: str, arithmetic: str) -> "pixlate.Translator":
-    from pixlate.system.signals import interruptible
     from pixlate_onnx.runner import OnnxTranslator
 
     if arithmetic not in ("auto", "float32"):
         raise pixlate.PixlateError(f"expected --arithmetic auto or float32 for ONNX Runtime, which computes as the file says, got {arithmetic}; leave it out")
-    translator = interruptible(lambda: OnnxTranslator(path, device))
+    translator = OnnxTranslator(path, device)
     if arithmetic == "float32" and translator.spec.precision in ("float16", "bfloat16"):
         raise pixlate.PixlateError(
             f"expected a file of float32 for --arithmetic float32, got one of {translator.spec.precision}, which ONNX Runtime computes in; leave it out"
@@ -35,11 +34,10 @@ def _open(path: Path, device: str, arithmetic: str) -> "pixlate.Translator":
 
 
 def _blend(first: Path, second: Path, strength: float, device: str) -> "pixlate.Translator":
-    from pixlate.system.signals import interruptible
     from pixlate_onnx.interpolation import interpolated
     from pixlate_onnx.runner import OnnxTranslator
 
-    return interruptible(lambda: OnnxTranslator(first, device, interpolated(first, second, strength)))
+    return OnnxTranslator(first, device, interpolated(first, second, strength))
 
 
 @pixlate.hookimpl

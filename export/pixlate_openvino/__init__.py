@@ -22,10 +22,9 @@ def _arithmetics() -> tuple[str, ...]:
 
 
 def _open(path: Path, device: str, arithmetic: str) -> "pixlate.Translator":
-    from pixlate.system.signals import interruptible
     from pixlate_openvino.translator import OpenvinoTranslator
 
-    return interruptible(lambda: OpenvinoTranslator(path, device, arithmetic))
+    return OpenvinoTranslator(path, device, arithmetic)
 
 
 @pixlate.hookimpl

@@ -45,7 +45,7 @@ def _library() -> "openvino.Core":
     try:
         found = version("openvino")
     except PackageNotFoundError as error:
-        raise PixlateError(f"expected OpenVINO for --runtime openvino, but it is not installed; run: {install('openvino')}") from error
+        raise PixlateError(f"OpenVINO, which --runtime openvino and --device gpu and npu need, is not installed; run: {install('openvino')}") from error
     if tuple(int(part) for part in found.split(".")[:2] if part.isdigit()) < OLDEST:
         raise PixlateError(f"expected OpenVINO {'.'.join(map(str, OLDEST))} or newer, got {found}; run: pip install --upgrade openvino")
     hidden = _TOOLS not in sys.modules

@@ -82,7 +82,7 @@ from pixlate.options import AdversarialOptions, DataOptions, DegradedOptions, Pa
         (TrainingOptions, {"steps": True}, "--steps to be a whole number, got True"),
         (TrainingOptions, {"batch": 0}, "--batch of at least 1"),
         (TrainingOptions, {"learning_rate": 0.0}, "--learning-rate above 0, got 0.0"),
-        (TrainingOptions, {"learning_rate": float("nan")}, "--learning-rate to be a number, got nan"),
+        (TrainingOptions, {"learning_rate": float("nan")}, "--learning-rate to be a finite number, got nan"),
         (TrainingOptions, {"betas": (0.9, 1.0)}, "--betas of at least 0 and below 1, got 1.0"),
         (TrainingOptions, {"betas": (0.9,)}, "--betas to be 2 numbers, got (0.9,)"),
         (TrainingOptions, {"schedule": "exponential"}, "--schedule to be one of constant, cosine, linear, step, plateau, got 'exponential'"),

@@ -1,6 +1,7 @@
 """The command line as a whole: help, versions, mistakes, exit codes."""
 
 import errno
+import signal
 import subprocess
 import sys
 import warnings
@@ -206,3 +207,17 @@ def test_what_is_left_out_of_a_plugin_is_said_once(
         warnings.simplefilter("default")
         assert run(command) == 130
     assert capsys.readouterr().err.count("the plugin broken is left out") == times  # the commands that are silent here print it themselves
+
+
+def test_an_error_that_a_library_makes_of_ctrl_c_is_an_interruption(run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Modules in C that are interrupted while they are imported raise ImportError in its place."""
+
+    def imported() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ImportError("initialization failed") from None
+
+    monkeypatch.setattr("pixlate.cli.build_app", lambda words: imported())
+    assert run("doctor") == 130
+    assert capsys.readouterr().err == "pixlate: interrupted\n"

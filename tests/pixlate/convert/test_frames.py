@@ -163,9 +163,9 @@ def test_pages_of_16_bits_become_an_animation_of_16_bits(tmp_path: Path, run: Ru
 
 def test_without_the_option_the_first_frame_is_converted_and_a_note_says_so(tmp_path: Path, run: Run) -> None:
     source = animate(tmp_path / "a.gif", moving(6), [50] * 6)
-    for options in ({}, {"frames": "first"}):
+    for options, advice in (({}, "; --frames all converts every one"), ({"frames": "first"}, "")):
         summary = run(source, tmp_path / f"out{len(options)}", **options)
-        assert next(iter(summary.notes)) == "first of 6 frames"
+        assert next(iter(summary.notes)) == f"first of 6 frames{advice}"
         np.testing.assert_array_equal(shown(tmp_path / f"out{len(options)}" / "a.gif")[0], nearest(np.stack(shown(source)[0][:1]), 2))
 
 

@@ -58,6 +58,7 @@ def test_a_ready_model_has_its_name(tmp_path: Path) -> None:
     ("x/{stem}{suffix}", "expected --name to name a file, without slashes, got 'x/{stem}{suffix}'; write: --name '{stem}@2x{suffix}'"),
     ("..\\{stem}{suffix}", "expected --name to name a file, without slashes"),
     ("..", "expected --name to name a file"),
+    ("", "expected --name to name a file, without slashes, got ''; write: --name '{stem}@2x{suffix}'"),
     (" ", "expected --name to name a file"),
 ])  # fmt: skip
 def test_a_template_that_names_nothing_is_a_sentence(template: str, said: str) -> None:

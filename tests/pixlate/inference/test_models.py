@@ -1,5 +1,6 @@
 """From a name or a path to a translator."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -94,6 +95,26 @@ def test_an_arithmetic_that_no_runtime_offers_is_refused_with_those_that_are_the
         pixlate.load("upscale-x2", "cpu", "float16")
     with pytest.raises(pixlate.PixlateError, match="expected --arithmetic auto or float32 for ONNX Runtime, which computes as the file says, got bfloat16"):
         pixlate.load("upscale-x2", "cpu", "bfloat16", runtime="onnxruntime")
+
+
+def test_a_device_that_no_runtime_knows_is_refused_with_those_of_each() -> None:
+    said = (
+        r"expected --device auto or one that a runtime knows \(onnxruntime: cpu, cuda, tensorrt; openvino: cpu, gpu, npu\), got 'nonsense'; choose one of these"
+    )
+    with pytest.raises(pixlate.PixlateError, match=said):
+        pixlate.load("upscale-x2", "nonsense")
+
+
+def test_an_interruption_while_a_runtime_loads_is_no_failure_of_the_runtime(runtimes: Callable[..., None], tmp_path: Path) -> None:
+    """A library that is imported makes an ImportError of it, or goes on without."""
+    (tmp_path / "a.mine").write_bytes(b"")
+
+    def opening(path: Path, device: str, arithmetic: str) -> Translator:
+        assert threading.current_thread() is not threading.main_thread(), "where Python raises it"
+        return Nearest()
+
+    runtimes(opening)
+    pixlate.load(tmp_path / "a.mine")
 
 
 def test_a_file_of_half_precision_is_not_said_to_be_computed_in_float32(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from pixlate.errors import OutOfDeviceMemory, PixlateError
 from pixlate.options.groups import headings
 from pixlate.plugin.entries import PluginWarning
 from pixlate.plugin.manager import installed
-from pixlate.system.signals import StopOnSignal
+from pixlate.system.signals import INTERRUPTED, StopOnSignal
 from pixlate.system.text import printable
 
 if TYPE_CHECKING:
@@ -109,8 +109,9 @@ def _given(tokens: Sequence[str], option: str) -> str:
 def main() -> int:
     """Run the command line; return the exit code. A user's mistake, and what the system refuses (a path, a full disk), prints one line and gives 2."""
     logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what Pillow says of damaged metadata, once a file, would fill the screen
+    signals = StopOnSignal(_interrupt)
     try:
-        with warnings.catch_warnings(), StopOnSignal(_interrupt):
+        with warnings.catch_warnings(), signals:
             warnings.showwarning = _print_warning
             warnings.filterwarnings("ignore", module="PIL")
             words = _with_single_file(sys.argv[1:])
@@ -128,21 +129,32 @@ def main() -> int:
             result = build_app(words).meta(words, result_action="return_value", exit_on_error=False, print_error=False)
             if sys.stdout is not None:
                 sys.stdout.flush()
-    except (PixlateError, OutOfDeviceMemory) as error:
+    except KeyboardInterrupt:
+        return _interrupted()
+    except Exception as error:  # noqa: BLE001 - _failed raises again what no user can know of
+        return _interrupted() if signals.asked else _failed(error)  # what was being imported makes an error of its own of an interruption
+    return result if isinstance(result, int) else 0
+
+
+def _interrupted() -> int:
+    print("pixlate: interrupted", file=sys.stderr)
+    return INTERRUPTED
+
+
+def _failed(error: Exception) -> int:
+    """Print one line, and return the exit code; what no user can know of is raised again."""
+    if isinstance(error, PixlateError | OutOfDeviceMemory):
         remedy = "" if isinstance(error, PixlateError) else "; close other programs, use another device, or a smaller model or picture"
         print(f"pixlate: {printable(str(error))}{remedy}", file=sys.stderr)
         return 2
-    except CycloptsError as error:
+    if isinstance(error, CycloptsError):
         from pixlate.cli.mistakes import sentence
 
         print(f"pixlate: {printable(sentence(error))}", file=sys.stderr)
         return 2
-    except OSError as error:
+    if isinstance(error, OSError):
         return _refused(error)
-    except KeyboardInterrupt:
-        print("pixlate: interrupted", file=sys.stderr)
-        return 130
-    return result if isinstance(result, int) else 0
+    raise error
 
 
 def _with_single_file(tokens: list[str]) -> list[str]:

@@ -44,7 +44,7 @@ class ConvertOptions:
     """Longer side of the outputs in pixels."""
     megapixels: float | None = None
     """Size of the outputs in millions of pixels."""
-    name: str = ""
+    name: str | None = None
     """Template of the outputs' names, of {stem}, {suffix} (with its dot), {model} and {number} (as {number:04}, in the order of names): '{stem}@2x{suffix}' makes
     cat@2x.jpg of cat.jpg."""
     suffix: str = ""
@@ -160,7 +160,7 @@ class ConvertOptions:
             raise PixlateError("expected a glob for --exclude, got an empty one; name files or folders to leave out, such as '*.gif'")
         check_most(self, bucket=LARGEST_BUCKET)
         _ = self.output_size  # refuses what cannot be
-        if self.name:
+        if self.name is not None:
             check_name(self.name)
             if self.suffix:
                 raise PixlateError(
@@ -181,7 +181,7 @@ class ConvertOptions:
         for option, given, why in (("--dry-run", self.dry_run, "which writes nothing"), ("--limit", self.limit, "which ends after so many images")):
             if given:
                 raise PixlateError(f"expected --watch, which goes on until Ctrl-C, or {option}, {why}, got both; leave out one")
-        if takes_number(self.name):
+        if self.name is not None and takes_number(self.name):
             raise PixlateError("expected --name without {number} for --watch, since files come in no order, got both; use {stem}, which stays the same")
 
     def replaced(self, named: Mapping[str, Any]) -> "ConvertOptions":

@@ -47,6 +47,7 @@ BUDGET = 256 * 1024 * 1024
 
 DRAIN = 5.0
 """Seconds in which the model may finish what it runs when the conversion stops."""
+ALL_FRAMES = "; --frames all converts every one"
 PIECE = 64
 """Rows of the source whose outputs are written at once, of a picture that is written while it is translated."""
 
@@ -205,7 +206,7 @@ class Conversion(Run):
                     first, taken = None, 0
                     self._events.put(_Event(reading=True, result=self._frames(job, version, path, file, count)))
                     return
-                picture = file.only(first)
+                picture = file.only(first, ALL_FRAMES if self.options.frames == "auto" else "")
                 del first
             require_still(format)
             height, width = picture.pixels.shape[:2]

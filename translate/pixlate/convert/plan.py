@@ -75,7 +75,7 @@ def make_plan(sources: Sequence[Place], out: Place, options: ConvertOptions, kno
             for found in source.files(plan.store, plan.failures):
                 _add(plan, found, options, known, model)
     _leave_out(plan, options, sources)
-    _refuse_clashes(plan, options.name)
+    _refuse_clashes(plan, options.name is not None)
     _refuse_own_images(plan)
     if options.lossless:
         for name in sorted({job.format for job in plan.jobs}):
@@ -148,7 +148,7 @@ def _plan_single(source: Place, out: Place, options: ConvertOptions, format: Ima
         _require_fitting(source, given, format, options, known)
     if options.format not in (None, kind):
         raise PixlateError(f"the name {out} says {kind}, but --format says {options.format}; leave out --format or change the name")
-    if option := "--suffix" if options.suffix else "--name" if options.name else "":
+    if option := "--suffix" if options.suffix else "--name" if options.name is not None else "":
         raise PixlateError(f"{option} {'is added to' if options.suffix else 'makes'} the names in an output folder, but {out} is named in full; leave it out")
     plan = Plan(out.parent.store())
     plan.jobs = [Job(found.file, out.pure.name, kind, (), found.relative.as_posix()) for found in source.files(plan.store, plan.failures)]
@@ -185,7 +185,7 @@ def _add(plan: Plan, found: Found, options: ConvertOptions, known: Mapping[str, 
     except Unsupported as error:
         plan.failures.append((str(found.file), str(error)))
         return
-    if options.name:
+    if options.name is not None:
         named = relative.with_name(_by_template(options.name, relative, suffix, model, len(plan.jobs) + 1))
         if known.get(named.suffix.lower()) != writable(kind, known):
             raise PixlateError(f"expected --name to end as the format of the output of {found.file} ({suffix}), got {named.name}; end it with {{suffix}}")
@@ -261,7 +261,7 @@ def name_key(name: str, folds: bool) -> str:
     return name.replace(os.sep, "\0").replace("/", "\0")
 
 
-def _refuse_clashes(plan: Plan, template: str) -> None:
+def _refuse_clashes(plan: Plan, template: bool) -> None:
     """Refuse two images with one output, and an output whose name is that of a folder of outputs.
 
     Both are neighbours where the names are sorted by their parts: a folder comes right after a file of its name.

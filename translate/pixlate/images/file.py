@@ -109,9 +109,9 @@ class ImageFile:
                 return frame
         raise PixlateError(f"the {self.format.title} file holds no picture; copy it again from its source")
 
-    def only(self, frame: Frame) -> Picture:
-        """Return the picture of the first frame where that is all that is wanted, with a note where there are more."""
-        notes = () if frame.count == 1 else (f"first of {frame.count} {self.format.frames or 'frames'}",)
+    def only(self, frame: Frame, advice: str = "") -> Picture:
+        """Return the picture of the first frame where that is all that is wanted, with a note, and ``advice`` at its end, where there are more."""
+        notes = () if frame.count == 1 else (f"first of {frame.count} {self.format.frames or 'frames'}{advice}",)
         expected = self._formats.get(self._suffix, self.format)
         if expected is not self.format:
             notes = (f"the file is {self.format.title} inside, whatever its name says", *notes)

@@ -3,6 +3,7 @@
 import re
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from pixlate.plugin.manager import installed
 from pixlate.plugin.runtime import Runtime
 from pixlate.plugin.spec import ModelSpec
 from pixlate.plugin.translator import Translator
+from pixlate.system.signals import interruptible
 from pixlate.system.text import printable, shown
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ def runtimes_of_all(paths: Sequence[Path], device: str = "auto") -> list[Runtime
 def arithmetics_of(runtime: Runtime) -> tuple[str, ...]:
     """Return what a runtime offers on this machine beside ``auto``; nothing where its library is missing or does not load."""
     try:
-        return runtime.arithmetics() if runtime.available() else ()
+        return interruptible(runtime.arithmetics) if runtime.available() else ()
     except Exception as error:  # noqa: BLE001 - whatever a library raises, the others can still be used
         warnings.warn(
             f"the runtime {runtime.name} is left out ({' '.join(str(error).split())[: None if isinstance(error, PixlateError) else 200]})", stacklevel=1
@@ -116,9 +118,10 @@ def _asked(path: Path, device: str, arithmetic: str, runtime: str) -> list[Runti
             here = "; ".join(f"{name}: {', '.join(each) or 'none'}" for name, each in offered.items())
             raise PixlateError(f"expected --arithmetic that a runtime offers on this machine ({here}), got {arithmetic}; leave it out, or run `pixlate doctor`")
         taking = [each for each in taking if arithmetic in offered[each.name]]
-    knowing = {each.name for each in runtimes_for(path, device)}
-    fitting = [each for each in taking if each.name in knowing]
-    return fitting or taking
+    if not (knowing := {each.name for each in runtimes_for(path, device)}) and taking:
+        there = "; ".join(f"{each.name}: {', '.join(each.devices)}" for each in taking)
+        raise PixlateError(f"expected --device auto or one that a runtime knows ({there}), got {device!r}; choose one of these")
+    return [each for each in taking if each.name in knowing] or taking
 
 
 def _loaded(path: Path, device: str, arithmetic: str, named: str) -> Translator:
@@ -129,7 +132,7 @@ def _loaded(path: Path, device: str, arithmetic: str, named: str) -> Translator:
         try:
             if named == "auto" and not runtime.available():
                 lacking.append(runtime.name)
-            elif _is_translator(found := runtime.open(path, device, arithmetic)):
+            elif _is_translator(found := interruptible(partial(runtime.open, path, device, arithmetic))):
                 return _opened(found, path, failures)
             else:
                 failures.append(f"the runtime {runtime.name} returned {type(found).__name__} instead of a translator")
@@ -157,7 +160,7 @@ def _interpolated(path: Path, other: Path, strength: float, device: str, named: 
     """Return a translator of weights between those of two files."""
     for runtime in _asked(path, device, "auto", named):
         if {path.suffix.lower(), other.suffix.lower()} <= {*runtime.suffixes} and runtime.blend is not None and runtime.available():
-            return runtime.blend(path, other, strength, device)
+            return interruptible(partial(runtime.blend, path, other, strength, device))
     raise PixlateError(f"expected two ONNX files of one network to blend, got {path} and {other}; write other weights as ONNX with `pixlate import`")
 
 

@@ -119,6 +119,8 @@ def flag(name: str) -> str:
 
 def misfit(value: Any, hint: Any) -> str:
     """Return what a type allows, in words, where a value is not of it; nothing where it is."""
+    if isinstance(value, float) and not abs(value) < inf and _fits(0.0, hint):
+        return "a finite number"
     return "" if _fits(value, hint) else f"{_kind(hint)}{', in Python as a tuple' if isinstance(value, list) else ''}"
 
 
