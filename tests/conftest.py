@@ -2,10 +2,12 @@
 
 import gc
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -53,6 +55,22 @@ def data() -> Path:
     if not folder:
         pytest.skip("PIXLATE_DATA is not set")
     return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Debian's browser, driven by Playwright, whose event loop ends with the module; PIXLATE_NEEDS_BROWSER forbids to skip what needs it."""
+    executable = shutil.which("chromium")
+    if executable is None:
+        if os.environ.get("PIXLATE_NEEDS_BROWSER"):
+            pytest.fail("PIXLATE_NEEDS_BROWSER is set and there is no chromium: apt-get install chromium")
+        pytest.skip("there is no chromium: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield launched
+        launched.close()
 
 
 @pytest.fixture

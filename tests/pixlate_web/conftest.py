@@ -1,7 +1,6 @@
 """One server and one browser for the tests of the page."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -128,19 +127,9 @@ class Browser:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """One browser for a module; Playwright's event loop ends with it."""
-    executable = shutil.which("chromium")
-    if executable is None:
-        if os.environ.get("PIXLATE_NEEDS_BROWSER"):
-            pytest.fail("PIXLATE_NEEDS_BROWSER is set and there is no chromium: apt-get install chromium")
-        pytest.skip("there is no chromium: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        yield Browser(launched)
-        launched.close()
+def chromium(chromium: Any) -> Browser:
+    """One browser for a module, which opens the page of a site."""
+    return Browser(chromium)
 
 
 @pytest.fixture

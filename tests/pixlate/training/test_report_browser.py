@@ -1,8 +1,6 @@
 """The report in Chromium: what a reader can move, choose and copy."""
 
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,21 +14,6 @@ from pixlate.training.recorder import write_sheet, write_view
 from pixlate.training.report import write_report
 
 STEPS = (100, 200, 300, 400)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    executable = shutil.which("chromium")
-    if executable is None:
-        if os.environ.get("PIXLATE_NEEDS_BROWSER"):
-            pytest.fail("PIXLATE_NEEDS_BROWSER is set and there is no chromium: apt-get install chromium")
-        pytest.skip("there is no chromium: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        yield launched
-        launched.close()
 
 
 def plain(level: int) -> Any:
