@@ -34,6 +34,8 @@ COMMANDS = (
     ("data", "edges"),
     ("data", "preview"),
     ("evaluate",),
+    ("compare",),
+    ("runs",),
     ("export",),
     ("import",),
     ("serve",),

@@ -70,7 +70,7 @@ def test_voter_who_prefers_white_says_so_without_knowing_the_sides(folders: tupl
     context = chromium.new_context(viewport={"width": 1200, "height": 700})
     page = context.new_page()
     complaints: list[Any] = []
-    page.on("pageerror", lambda error: complaints.append(error))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto((tmp_path / "page.html").as_uri())
 
     def white_side() -> str:
