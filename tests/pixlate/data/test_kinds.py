@@ -32,7 +32,7 @@ def test_each_kind_opens_its_images(folder: Path) -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_unpaired_takes_two_folders(folder: Path, count: int) -> None:
-    with pytest.raises(PixlateError, match=f"expected two folders, SOURCE TARGET, got {count}; name"):
+    with pytest.raises(PixlateError, match=f"expected two folders, SOURCE TARGET, got {count}; name a"):
         open_data(unpaired, [folder] * count, UnpairedOptions(), ModelSpec())
 
 

@@ -63,6 +63,7 @@ TRAINING: dict[str, Changes | tuple[Changes, Changes]] = {
     "start_from": {},
 }
 ELSEWHERE = {
+    "weights": "test_resume",
     "compile": "test_trainer",
     "device": "test_devices",
     "devices": "test_devices",

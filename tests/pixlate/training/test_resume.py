@@ -314,3 +314,16 @@ def test_a_link_in_a_run_folder_is_refused_by_name(name: str, make_run: MakeRun,
     with pytest.raises(PixlateError, match=f"{run / name} is a link, and Pixlate follows none"):
         fit(make_run(checkpoint_every=2), run, resume=True)
     assert sorted(elsewhere.rglob("*")) == before
+
+
+def test_run_on_mixed_sets_that_crashed_ends_bit_equal(
+    make_run: MakeRun, fit: Fit, digests: Digests, photographs: Path, negatives: Path, tmp_path: Path
+) -> None:
+    folders = (photographs, negatives)
+    options = make_run("srgan", folders, weights=(1.0, 3.0), steps=5, checkpoint_every=2)
+    assert fit(options, tmp_path / "undisturbed").finished
+    fit(options, tmp_path / "crashed", crash=3)
+    assert fit(options, tmp_path / "crashed", resume=True).finished
+    assert digests(tmp_path / "crashed") == digests(tmp_path / "undisturbed")
+    fit(make_run("srgan", folders, steps=5, checkpoint_every=2), tmp_path / "not mixed")
+    assert digests(tmp_path / "not mixed") != digests(tmp_path / "undisturbed")

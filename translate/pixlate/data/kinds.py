@@ -28,7 +28,17 @@ def open_data(kind: DataKind, folders: Sequence[Path], options: DataOptions, spe
         least = f" of at least {spec.minimum}" if spec.minimum > spec.multiple else ""
         other = ", or a network of fewer halvings" if spec.multiple > 1 else ""
         raise PixlateError(f"expected --patch to be a multiple of {spec.multiple}{least}, which the network takes, got {options.patch}; use {fitting}{other}")
-    return kind.open(folders, options, spec)
+    if not options.weights:
+        return kind.open(folders, options, spec)
+    from pixlate.data.mixed import MixedData
+
+    number, sets = len(folders), len(options.weights)
+    if number < sets or number % sets:
+        raise PixlateError(
+            f"expected folders for {sets} sets of images, as --weights has {sets} numbers, got {number}; name as many folders for each set, such as {' '.join([kind.example] * sets)}"
+        )
+    size = number // sets
+    return MixedData([kind.open(folders[first : first + size], options, spec) for first in range(0, number, size)], options.weights)
 
 
 def _open_paired(folders: Sequence[Path], options: PairedOptions, spec: ModelSpec) -> TrainingData:
@@ -76,13 +86,17 @@ def _require_scale_1(name: str, spec: ModelSpec) -> None:
 def check_pair_count(count: int, alone: bool = False) -> None:
     """Refuse more than two folders, unless targets come ``alone``, and none."""
     if not count or (count > 2 and not alone):
-        raise PixlateError(f"expected two folders, SOURCE TARGET, or one of images side by side, got {count}; name two or one")
+        raise PixlateError(
+            f"expected two folders, SOURCE TARGET, or one of images side by side, got {count}; name two or one; `pixlate train` mixes several sets with --weights"
+        )
 
 
 def check_two(count: int) -> None:
     """Refuse any number of folders but two."""
     if count != 2:
-        raise PixlateError(f"expected two folders, SOURCE TARGET, got {count}; name a folder of sources and one of targets")
+        raise PixlateError(
+            f"expected two folders, SOURCE TARGET, got {count}; name a folder of sources and one of targets; `pixlate train` mixes several sets with --weights"
+        )
 
 
 paired = DataKind(

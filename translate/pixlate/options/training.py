@@ -156,6 +156,8 @@ class DataOptions:
     """Height and width of a source patch, in pixels."""
     hold_out: int = 10
     """Images, evenly spread over the sorted list, used for validation and never for training."""
+    weights: tuple[float, ...] = ()
+    """Mixes several sets of images: --weights 3 1 takes the folders as two sets, in their order, and draws three times as many samples from the first. Each set holds out --hold-out images."""
     transforms: str = ""
     """A pipeline saved by albumentations (.json or .yaml), applied alike to the patches of a pair, before scaling to [0, 1]."""
     damaged: Literal["stop", "skip"] = "stop"
@@ -170,6 +172,10 @@ class DataOptions:
         check_types(self)
         check_least(self, patch=1, hold_out=0, workers=0, cache=0)
         check_most(self, patch=2**15, workers=1024)
+        if len(self.weights) == 1 or not all(weight > 0 for weight in self.weights):
+            raise PixlateError(
+                f"expected --weights of two or more numbers above 0, one for each set of images, got {' '.join(map(str, self.weights))}; 1 1 mixes two alike"
+            )
 
 
 @dataclass(frozen=True)
