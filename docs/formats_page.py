@@ -38,7 +38,7 @@ Generated from the installed formats by `docs/generate.py`.
 that can only be read are written as PNG, or as `--format` says. "Apart" are decoders in a process of their own, whose time and memory are limited: where a damaged file makes one crash or hang, that file
 is reported and the next one is read. Sizes are compared with `--max-pixels` before anything is decoded.
 
-Training reads all of these; `pixlate serve` takes and gives {served}.
+Training and evaluation read all of these; `pixlate serve`, which promises time and memory for each upload, takes and gives {served} alone.
 
 ## HEIC
 
@@ -53,7 +53,8 @@ EXIF is taken from the file; Canon's CR3 has none that is read. A camera that Li
 ## JPEG XL and JPEG 2000
 
 JPEG XL: `--quality` is that of libjxl's own `cjxl`, and 100 or `--lossless` keeps every pixel. A file that holds a JPEG's coefficients, and one that states its colours by numbers or by a profile, is read in its colours; written files
-are sRGB, and colours of another profile are converted first, with a note. Of an animation the first frame is read. JPEG 2000 is read, with its opacity, metadata and resolution.
+are sRGB, and colours of another profile are converted first, with a note. Of an animation the first frame is read, with a note;
+with `--frames all` it is refused. An ICC profile cannot be written: the report says so. JPEG 2000 is read, with its opacity, metadata and resolution.
 
 ## Scene-linear light: OpenEXR and floating point TIFF
 

@@ -57,8 +57,12 @@ def _channels(header: JXLHeader) -> int:
 
 
 def frames(opened: Opened) -> Iterator[Frame]:
-    """Decode the picture, or the first frame of an animation."""
+    """Decode the picture, or the first frame of an animation, of which libjxl's decoder here tells no durations."""
     found, header = opened.header.parsed
+    if header.animated and opened.whole:
+        raise Unsupported(
+            "expected a single picture in a JPEG XL file, got an animation, which is not converted whole; convert it to APNG first, or use --frames first"
+        )
     data, pixels = opened.data(), opened.header.width * opened.header.height
     samples = decoded("JPEG XL", __name__, "samples_of", data, pixels, channels=_channels(header)).array("samples")
     assert samples is not None

@@ -1,11 +1,14 @@
 """Folders of these formats through the whole conversion, with a model that gives back what it takes."""
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
+from PIL import Image
 from tests.pixlate.conftest import Nearest, outputs
 from tests.pixlate.images.conftest import exif_block, photograph
 from tests.pixlate_formats import test_exr, test_psd
@@ -126,3 +129,33 @@ def test_light_is_resized_as_light_within_its_range(tmp_path: Path, converted: C
     picture = read(tmp_path / "out" / "a.exr")
     assert picture.pixels.shape == (20, 30, 3) and picture.pixels.max() == pytest.approx(8, rel=1e-4) and picture.pixels.min() >= 0
     assert np.abs(picture.pixels[:, :10] - 0.25).max() < 2e-3 and picture.pixels.mean() == pytest.approx(light.mean(), rel=0.02), "the light stays as much"
+
+
+@pytest.mark.parametrize("format", [None, "webp", "mp4"])
+def test_an_animation_in_jpeg_xl_is_refused_where_all_frames_are_wanted_and_single_pictures_are_not(format: str | None, converted: Convert) -> None:
+    moving = imagecodecs.jpegxl_encode(np.stack([photograph(), photograph()[::-1]]), lossless=True)
+    still = {} if format == "mp4" else {"still.jxl": written(Picture(photograph()), "jxl")[0]}
+    summary = converted({"moving.jxl": bytes(moving), **still}, frames="all", format=format)
+    assert summary.converted == len(still)
+    assert [reason for _, reason in summary.failures] == [
+        "expected a single picture in a JPEG XL file, got an animation, which is not converted whole; convert it to APNG first, or use --frames first"
+    ]
+
+
+def test_an_animated_avif_converts_whole_to_what_holds_several_pictures(tmp_path: Path, converted: Convert) -> None:
+    stream = BytesIO()
+    first, *others = (Image.fromarray(np.roll(photograph(), 9 * index, axis=1)) for index in range(4))
+    first.save(stream, "AVIF", save_all=True, append_images=others, duration=[40, 50, 60, 70])
+    assert converted({"a.avif": stream.getvalue()}, frames="all", format="webp").failed == 0
+    with Image.open(tmp_path / "out" / "a.webp") as image:
+        assert getattr(image, "n_frames", 1) == 4
+        durations = []
+        for index in range(4):
+            image.seek(index)
+            image.load()
+            durations.append(image.info["duration"])
+    assert durations == [40, 50, 60, 70]
+    (sentence,) = (reason for _, reason in converted({}, frames="all", on_exists="overwrite").failures)
+    assert sentence.startswith("expected a format that holds several pictures (png, webp, tiff, gif") and sentence.endswith(
+        "use --format webp or --frames first"
+    )

@@ -12,6 +12,7 @@ from pixlate.data.folders import differing_in_case, name_some
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile, Pixels, read_picture
 from pixlate.images.picture import luma, on_white, to_8_bits
+from pixlate.images.scene import displayed
 from pixlate.places.paths import images_by_name
 from pixlate.plugin.manager import installed
 from pixlate.system.extras import import_for
@@ -103,6 +104,9 @@ def read(path: Path, channels: int = 0) -> Pixels:
     """
     try:
         picture = read_picture(path, max_pixels=MAX_PIXELS, formats=installed().image_formats(), channels=channels)
+        if picture.peak > 1:  # each picture of a pair would be compressed in its own way
+            raise PixlateError(f"expected light up to white, which is 1, got {picture.peak:.4g}; convert the pictures to PNG first")
+        picture = displayed(picture)
     except PixlateError as error:
         raise PixlateError(f"{path} cannot be measured, and the figures would mislead without it: {error}") from error
     return to_8_bits(picture.pixels if picture.alpha is None else on_white(picture.pixels, picture.alpha))
