@@ -10,11 +10,11 @@ from pixlate.plugin.image_format import Header, ImageFormat
 from pixlate.system.extras import install
 from pixlate_formats import exr, heif, jpeg2000, jxl, psd, raw
 
-_WRITTEN = {"lossless": "asked", "dtypes": ("uint8", "uint16"), "alpha": True}
+_WRITTEN: dict[str, Any] = {"lossless": "asked", "dtypes": ("uint8", "uint16"), "alpha": True}
 
 
 def _format(module: ModuleType, name: str, title: str, suffixes: tuple[str, ...], package: str = "", brought_by: str = "", **how: Any) -> ImageFormat:
-    """Return a format that a module reads, and writes where it has ``encoded``; where a package is not installed, one that refuses each file and is not written."""
+    """Return a format that a module reads, and writes where it has ``encoded``; without the package of its library, one that refuses each file and is not written."""
     if package and find_spec(package) is None:
 
         def refuse(stream: BinaryIO) -> Header:

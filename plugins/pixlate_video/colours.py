@@ -3,6 +3,8 @@
 Those of 8 bits go through FFmpeg. Matrices and ranges are those of ITU-T H.273, 8.3: colours are sited as MPEG-2 has them, on every other column and between two rows.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,34 @@ _WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), 6: (0.299, 
 """Number of the matrix -> weights of red and of blue in luma."""
 _ROWS = 128
 """Rows of pixels that are computed at once; even."""
+UNSPECIFIED, BT709, BT601 = 2, 1, 6
+"""Numbers of matrices (ITU-T H.273, table 4)."""
+_HD = 720
+"""Rows from which a film that does not name its matrix is taken for BT.709, as players do."""
+LIMITED, FULL = 1, 2
+"""Ranges of samples, as FFmpeg numbers them."""
+
+
+@dataclass(frozen=True)
+class Colours:
+    """How a film stores its colours, in the numbers of ITU-T H.273."""
+
+    matrix: int
+    """Between RGB and YCbCr."""
+    full: bool = False
+    """Whether samples use their full range."""
+    primaries: int = UNSPECIFIED
+    transfer: int = UNSPECIFIED
+
+    @property
+    def range(self) -> int:
+        """The range of samples, as FFmpeg numbers it."""
+        return FULL if self.full else LIMITED
+
+
+def usual_matrix(width: int, height: int) -> int:
+    """Return the matrix of a film that names none."""
+    return BT709 if min(width, height) >= _HD else BT601
 
 
 def weights(matrix: int) -> tuple[float, float]:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from pixlate.images.picture import Pixels, to_8_bits, to_16_bits
 from pixlate.system.cores import granted_cores
-from pixlate_video.colours import from_rgb
-from pixlate_video.source import FULL, LIMITED, Video
+from pixlate_video.colours import FULL, Colours, from_rgb, usual_matrix
+from pixlate_video.source import Video
 
 Container = Literal["mp4", "mov", "matroska", "webm"]
 ENCODERS = (
@@ -40,7 +40,6 @@ SEGMENT = 120
 """Frames that are encoded by themselves, so that a run that is killed goes on behind the last of them."""
 _FLAGS = av.video.reformatter.Interpolation
 EXACT = _FLAGS.BICUBIC | _FLAGS.FULL_CHR_H_INT | _FLAGS.FULL_CHR_H_INP | _FLAGS.ACCURATE_RND
-_UNSPECIFIED = 2
 ODD = "a row or column at the edge was repeated, since the codec takes even sides alone"
 
 
@@ -58,10 +57,7 @@ class Encoding:
     subsampling: tuple[int, int]
     """Columns and rows of pixels that share a colour."""
     options: tuple[tuple[str, str], ...]
-    matrix: int
-    full: bool
-    primaries: int
-    transfer: int
+    colours: Colours
     time_base: Fraction
     rate: Fraction
     aspect: Fraction
@@ -85,8 +81,8 @@ class Encoding:
         context.thread_count = granted_cores()
         context.flags |= av.codec.context.Flags.global_header
         if not self.is_rgb:
-            context.colorspace, context.color_range = self.matrix, FULL if self.full else LIMITED
-        context.color_primaries, context.color_trc = self.primaries, self.transfer
+            context.colorspace, context.color_range = self.colours.matrix, self.colours.range
+        context.color_primaries, context.color_trc = self.colours.primaries, self.colours.transfer
 
     def created(self) -> "av.VideoCodecContext":
         """Return an encoder that is ready."""
@@ -104,10 +100,10 @@ class Encoding:
             return _planar(padded, self.samples)
         if self.bits > 8:
             across, down = self.subsampling
-            return _filled(self.samples, self.width, self.height, from_rgb(_wide(padded), self.bits, self.matrix, self.full, down, across))
+            return _filled(self.samples, self.width, self.height, from_rgb(_wide(padded), self.bits, self.colours.matrix, self.colours.full, down, across))
         frame = av.VideoFrame.from_ndarray(to_8_bits(padded), format="rgb24")
-        ranges = {"src_color_range": FULL, "dst_color_range": FULL if self.full else LIMITED}
-        return frame.reformat(format=self.samples, dst_colorspace=self.matrix, interpolation=EXACT, threads=1, **ranges)
+        ranges = {"src_color_range": FULL, "dst_color_range": self.colours.range}
+        return frame.reformat(format=self.samples, dst_colorspace=self.colours.matrix, interpolation=EXACT, threads=1, **ranges)
 
 
 def encoding(
@@ -142,10 +138,7 @@ def encoding(
         10 if samples.endswith("10le") else 16 if samples.endswith("16le") else 8,
         (across, down),
         tuple(sorted(_options(codec, quality, deep).items())),
-        video.matrix if video is not None else 1 if min(size) >= 720 else 6,
-        video.full if video is not None else False,
-        video.primaries if video is not None else _UNSPECIFIED,
-        video.transfer if video is not None else _UNSPECIFIED,
+        video.colours if video is not None else Colours(usual_matrix(*size)),
         time_base,
         rate,
         aspect,

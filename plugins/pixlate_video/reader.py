@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from pixlate.images.picture import Picture, Pixels
 from pixlate.plugin.image_format import DamagedFrames, Frame, Opened
-from pixlate_video.colours import to_rgb
+from pixlate_video.colours import FULL, to_rgb
 from pixlate_video.encoder import EXACT
-from pixlate_video.source import FULL, LIMITED, Video, opened, reason, video_of
+from pixlate_video.source import Video, opened, reason, video_of
 
 OTHER_SIZE = "the film changes its size; all frames were given that of the first"
 _TIMES = "time stamps that were missing, or did not rise, were replaced"
@@ -133,14 +133,14 @@ def _rgb(frame: "av.VideoFrame", video: Video) -> Pixels:
     """Return RGB (height, width, 3) of the size of the first frame."""
     if (frame.width, frame.height) != (video.width, video.height):
         frame = frame.reformat(video.width, video.height, interpolation=EXACT, threads=1)
-    ranges = {"src_color_range": FULL if video.full else LIMITED, "dst_color_range": FULL}
+    ranges = {"src_color_range": video.colours.range, "dst_color_range": FULL}
     if video.bits > 8 and not video.rgb:
         return _deep(frame, video)
     kind = "rgb48le" if video.bits > 8 else "rgb24"
     if video.rgb:
         rgb = frame.reformat(format=kind, interpolation=EXACT, threads=1)
     else:
-        rgb = frame.reformat(format=kind, src_colorspace=video.matrix, interpolation=EXACT, threads=1, **ranges)
+        rgb = frame.reformat(format=kind, src_colorspace=video.colours.matrix, interpolation=EXACT, threads=1, **ranges)
     return cast(Pixels, rgb.to_ndarray())
 
 
@@ -151,7 +151,7 @@ def _deep(frame: "av.VideoFrame", video: Video) -> NDArray[np.uint16]:
     planes = frame.format.name in (f"yuv42{end}p{bits}le" for end in "02") or frame.format.name == f"yuv444p{bits}le"
     plain, depth = (frame, bits) if planes else (frame.reformat(format=name, interpolation=EXACT, threads=1), 16)
     luma, blue, red = (_samples(plane) for plane in plain.planes[:3])
-    return to_rgb((luma, blue, red), depth, video.matrix, video.full)
+    return to_rgb((luma, blue, red), depth, video.colours.matrix, video.colours.full)
 
 
 def _samples(plane: "av.video.plane.VideoPlane") -> NDArray[np.uint16]:

@@ -14,17 +14,15 @@ from av.buffer import Buffer
 from pixlate.errors import OverLimit, Unsupported
 from pixlate.plugin.image_format import Header
 from pixlate.system.cores import granted_cores
+from pixlate_video.colours import BT709, FULL, UNSPECIFIED, Colours, usual_matrix
 
 AttachedPicture = av.stream.Disposition.attached_pic
 LARGEST = 1 << 28
 """Most pixels of a frame."""
 _LOOKED_AT = 300
 """Packets within which the first frame is looked for."""
-_UNSPECIFIED, _RGB, _BT709, _BT601 = 2, 0, 1, 6
-"""Numbers of matrices (ITU-T H.273, table 4)."""
-_HD = 720
-"""Rows from which a film that does not name its matrix is taken for BT.709, as players do."""
-LIMITED, FULL = 1, 2
+_RGB = 0
+"""Number of the matrix (ITU-T H.273, table 4) of samples that are RGB."""
 _INTERLACED = (2, 3, 4, 5)
 """Orders of fields."""
 _HDR = {16: "PQ", 18: "HLG"}
@@ -53,12 +51,7 @@ class Video:
     """Columns and rows of pixels that share a colour."""
     rgb: bool
     alpha: bool
-    matrix: int
-    """Number of the matrix between RGB and YCbCr."""
-    full: bool
-    """Whether samples use their full range."""
-    primaries: int
-    transfer: int
+    colours: Colours
     time_base: Fraction
     """Seconds of a tick of its time stamps."""
     rate: Fraction
@@ -84,8 +77,8 @@ class Video:
             notes.append("the film is interlaced; its fields were made into frames (bwdif) before the model")
         if self.alpha:
             notes.append("the film's transparency was left out")
-        if self.transfer in _HDR:
-            notes.append(f"the film is HDR ({_HDR[self.transfer]}); the model saw its values as they are, and they are written as such")
+        if self.colours.transfer in _HDR:
+            notes.append(f"the film is HDR ({_HDR[self.colours.transfer]}); the model saw its values as they are, and they are written as such")
         if self.bits > 10:
             notes.append(f"{self.bits} bits were kept as 10")
         return tuple(notes)
@@ -145,8 +138,10 @@ def described(container: "av.container.InputContainer", stream: "av.VideoStream"
     format, context = frame.format, stream.codec_context
     matrix, full = int(frame.colorspace), int(frame.color_range) == FULL or format.name.startswith("yuvj")
     turns, mirrored = _orientation(frame)
-    if matrix == _UNSPECIFIED or (matrix == _RGB and not format.is_rgb):
-        matrix = _BT709 if min(frame.width, frame.height) >= _HD else _BT601
+    if format.is_rgb:
+        matrix, full = BT709, False
+    elif matrix in (UNSPECIFIED, _RGB):
+        matrix = usual_matrix(frame.width, frame.height)
     rate = stream.average_rate or stream.guessed_rate or Fraction(25)
     count, exact = stream.frames, stream.frames > 0
     if not exact:
@@ -166,10 +161,7 @@ def described(container: "av.container.InputContainer", stream: "av.VideoStream"
         subsampling=(16 // (format.chroma_width(16) or 16), 16 // (format.chroma_height(16) or 16)),
         rgb=format.is_rgb,
         alpha=len(format.components) in (2, 4),
-        matrix=_BT709 if format.is_rgb else matrix,
-        full=full and not format.is_rgb,
-        primaries=int(frame.color_primaries),
-        transfer=int(frame.color_trc),
+        colours=Colours(matrix, full, int(frame.color_primaries), int(frame.color_trc)),
         time_base=stream.time_base or Fraction(1, 90_000),
         rate=rate,
         count=count,

@@ -21,7 +21,7 @@ def test_a_folder_is_measured_by_the_pixels_that_conversion_reads(format: str, m
 
 
 def test_light_beyond_white_is_refused_instead_of_measured_with_highlights_compressed(tmp_path: Path) -> None:
-    (tmp_path / "a.exr").write_bytes(written(Picture(photograph().astype(np.float32) / 64, peak=4), "exr")[0])
+    (tmp_path / "a.exr").write_bytes(written(Picture((photograph() / 64).astype(np.float32), peak=4), "exr")[0])
     with pytest.raises(
         PixlateError, match=r"a\.exr cannot be measured, .*: expected light up to white, which is 1, got 3\.\d+; convert the pictures to PNG first"
     ):
