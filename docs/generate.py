@@ -27,6 +27,7 @@ COMMANDS = (
     ("train",),
     ("train", "pix2pix"),
     ("train", "cyclegan"),
+    ("train", "cut"),
     ("train", "srgan"),
     ("train", "distill"),
     ("demo",),

@@ -23,7 +23,7 @@ from tests.pixlate_serve.conftest import Application, error_of, file, pixels_of
 import pixlate
 from pixlate.plugin.data import Batch
 from pixlate.plugin.method import Method
-from pixlate.plugin.testing import check_method, make_photographs, small_options
+from pixlate.plugin.testing import check_method, make_photographs
 from pixlate.training.checkpoint import load_checkpoint
 from pixlate.training.run import RunOptions
 from pixlate_serve.options import ServeOptions
@@ -52,7 +52,6 @@ class Proof:
 
 
 PROOFS = (
-    Proof("cut", ("faces/brown", "faces/grey"), {"cut": ()}, ("--projection-channels", 8, "--patches", 16)),
     Proof("domains", ("faces",), {"any": (), "to-grey": ("--generator", "to-grey")}, ("--pool", 2, "--augment", "color"), {"domains": list(DOMAINS)}),
     Proof("inpaint", ("photos", "masks"), {"inpaint": ()}, ("--pool", 2, "--augment", "translation")),
 )
@@ -106,7 +105,6 @@ def conversions(folder: Path) -> dict[str, Sequence[object]]:
     photos, masks, faces = folder / "photos", folder / "masks", folder / "faces"
     model = {file: folder / f"{file}.onnx" for proof in PROOFS for file in proof.files}
     convert: dict[str, list[object]] = {
-        "cut": [photos, "--model", model["cut"]],
         "any": [photos, "--model", model["any"], "--set", "domain=grey"],
         "to-grey": [photos, "--model", model["to-grey"]],
         "inpaint": [photos, "--model", model["inpaint"], "--mask", masks],
@@ -116,13 +114,12 @@ def conversions(folder: Path) -> dict[str, Sequence[object]]:
         "unknown": [photos, "--model", model["any"], "--set", "domain=grey", "--set", "age=7"],
         "out of choices": [photos, "--model", model["any"], "--set", "domain=black"],
         "of another kind": [photos, "--model", model["inpaint"], "--mask", masks, "--set", "mask=1"],
-        "not taken": [photos, "--model", model["cut"], "--set", "domain=grey"],
+        "not taken": [photos, "--model", model["to-grey"], "--set", "domain=grey"],
         "no mask": [photos, "--model", model["inpaint"]],
         "mask not taken": [photos, "--model", model["any"], "--set", "domain=grey", "--mask", masks],
     }
     commands: dict[str, Sequence[object]] = {f"convert {name}": ["convert", words[0], folder / "out" / name, *words[1:]] for name, words in convert.items()}
     evaluate: dict[str, list[object]] = {
-        "cut": [model["cut"], faces / "brown", faces / "grey", "--layout", "unpaired"],
         "any": [model["any"], faces / "brown", faces / "grey", "--layout", "unpaired", "--set", "domain=grey"],
         "inpaint": [model["inpaint"], photos, photos, "--mask", masks],
         "missing": [model["any"], faces / "brown", faces / "grey", "--layout", "unpaired"],
@@ -175,26 +172,6 @@ def test_method_keeps_the_contract(proof: Proof, methods: Mapping[str, Method]) 
     check_method(methods[proof.name], facts=proof.facts)
 
 
-def test_contrastive_loss_is_the_cross_entropy_of_each_patch_against_all_of_its_image(methods: Mapping[str, Method]) -> None:
-    torch.manual_seed(0)
-    options = small_options(methods["cut"])
-    gan: Any = methods["cut"].gan(options, {}).double()
-    batch = {name: torch.rand(2, 3, 8, 8, dtype=torch.float64) for name in ("source", "target")}
-    images = {"target": torch.rand(2, 3, 8, 8, dtype=torch.float64), "identity": batch["target"]}
-    losses = []
-    for made, origin in ((images["target"], batch["source"]), (images["identity"], batch["target"])):
-        for projection, *layers in zip(
-            gan.projections, *(gan.generators["source_to_target"].features(each, gan.layers) for each in (made, origin)), strict=True
-        ):
-            for sample in range(2):
-                query, key = (projection(layer[sample].flatten(1).T) for layer in layers)  # all patches: there are 256 at most
-                for place in range(len(query)):
-                    weights = [torch.exp(query[place] @ other / 0.07) for other in key]
-                    losses.append((-torch.log(weights[place] / sum(weights)), len(query)))
-    by_hand = sum(loss / patches for loss, patches in losses) / (2 * 2 * len(gan.layers))
-    torch.testing.assert_close(gan.contrast(batch, images), by_hand)
-
-
 def test_plugins_are_listed_with_distribution_version_and_api(workplace: Workplace) -> None:
     listed = {plugin["distribution"]: plugin for plugin in json.loads(workplace.done["plugins"].require().out)}
     for proof in PROOFS:
@@ -219,7 +196,6 @@ def test_every_player_is_trained_and_logged(proof: Proof, workplace: Workplace) 
     log = [json.loads(line) for line in (workplace.folder / "runs" / proof.name / "log.jsonl").read_text().splitlines()]
     losses = [line for line in log if line["kind"] == "losses"]
     named = {
-        "cut": {"discriminator", "projection", "adversarial", "contrast"},
         "domains": {"discriminator", "adversarial", "cycle"},
         "inpaint": {"discriminator", "adversarial", "pixel"},
     }
@@ -397,7 +373,7 @@ def test_server_answers_with_the_picture_of_the_folder(proof: Proof, model: str,
         ("any", "", 400, "expected one of blond, brown, grey for the label domain, got none; add ?domain=blond"),
         ("any", "?domain=black", 400, "expected one of blond, brown, grey for domain, got 'black'; choose one of these"),
         ("any", "?domain=grey&age=7", 400, "expected a condition that this model takes (domain), got age; leave it out"),
-        ("cut", "?domain=grey", 400, "expected no condition, since this model takes none, got domain; leave it out"),
+        ("to-grey", "?domain=grey", 400, "expected no condition, since this model takes none, got domain; leave it out"),
         (
             "inpaint",
             "",

@@ -84,8 +84,9 @@ def import_resnet(state: Mapping[str, Tensor], options: pixlate.ImportOptions) -
             padding=options.padding if layout.padded else "zero",
         )
 
+    blurred = layout.blurred_halving or layout.blurred_doubling
     foreign = translation(
-        "cyclegan",
+        "cut" if blurred else "cyclegan",
         f"ResNet of {len(layout.blocks)} blocks",
         make,
         renamed({key: tensor for key, tensor in state.items() if not key.endswith(".filt")}, layout.places()),
@@ -93,7 +94,7 @@ def import_resnet(state: Mapping[str, Tensor], options: pixlate.ImportOptions) -
         norm,
         options,
         assumed,
-        "contrastive-unpaired-translation" if layout.blurred_halving or layout.blurred_doubling else "pytorch-CycleGAN-and-pix2pix",
+        "contrastive-unpaired-translation" if blurred else "pytorch-CycleGAN-and-pix2pix",
     )
     if foreign is not None:
         _check_blurs(state, layout, len(first))

@@ -148,7 +148,7 @@ def test_resnet_gives_its_own_pictures(blocks: int, norm: str, blurs: tuple[bool
     assert_same_pictures(network, foreign)
     project = "contrastive-unpaired-translation" if any(blurs) else "pytorch-CycleGAN-and-pix2pix"
     assert foreign.name == f"ResNet of {blocks} blocks {'without norm' if norm == 'none' else f'with {norm} norm'}, {project}"
-    assert (foreign.spec.method, foreign.spec.multiple, foreign.spec.scale) == ("cyclegan", 4, 1)
+    assert (foreign.spec.method, foreign.spec.multiple, foreign.spec.scale) == ("cut" if any(blurs) else "cyclegan", 4, 1)
     assert foreign.spec.norm == {"batch": "running", "instance": "per-image", "none": "none"}[norm]
     assert foreign.norm == ("per-image" if norm == "batch" else "running")
 

@@ -17,6 +17,7 @@ from pixlate.losses import (
     total_variation,
     zero_centred_penalty,
 )
+from pixlate.networks.blocks import Halving, Upsampling
 from pixlate.networks.discriminator import Discriminator
 from pixlate.networks.initialisation import initialise
 from pixlate.networks.multiscale import MultiScale
@@ -45,7 +46,9 @@ def _unet(options: AdversarialOptions, channels_in: int, channels_out: int) -> n
 
 
 def _resnet(options: AdversarialOptions, channels_in: int, channels_out: int) -> nn.Module:
-    shared = (options.norm, options.dropout, options.upsampling, options.attention, options.skip)
+    upsampling: Upsampling = "bilinear" if options.antialias else options.upsampling
+    halve: Halving = "blurred" if options.antialias else "strided"
+    shared = (options.norm, options.dropout, upsampling, options.attention, options.skip, halve)
     return ResNet(channels_in, channels_out, options.blocks, options.channels, options.downsamplings, *shared, pointwise=options.pointwise)
 
 
@@ -195,4 +198,4 @@ def _discriminator(kind: str, options: AdversarialOptions, channels: int) -> Dis
     shared = (options.discriminator_norm, options.spectral_norm)
     if kind == "pixel":
         return PixelDiscriminator(channels, options.discriminator_channels, *shared)
-    return PatchGAN(channels, options.discriminator_channels, options.discriminator_layers, *shared, options.attention)
+    return PatchGAN(channels, options.discriminator_channels, options.discriminator_layers, *shared, options.attention, options.antialias)

@@ -19,11 +19,12 @@ from pixlate.networks.unet_discriminator import UNetDiscriminator
 MAKERS: dict[str, Callable[..., Discriminator]] = {
     "patchgan": lambda spectral: PatchGAN(channels=8, spectral=spectral),
     "patchgan with attention": lambda spectral: PatchGAN(channels=8, spectral=spectral, attention=True),
+    "patchgan that blurs": lambda spectral: PatchGAN(channels=8, spectral=spectral, antialias=True),
     "pixel": lambda spectral: PixelDiscriminator(channels=8, spectral=spectral),
     "srgan": lambda spectral: SRGANDiscriminator(channels=4, spectral=spectral),
     "unet": lambda spectral: UNetDiscriminator(channels=4),
 }
-LAYERS = {"patchgan": 5, "patchgan with attention": 5, "pixel": 3, "srgan": 10, "unet": 10}
+LAYERS = {"patchgan": 5, "patchgan with attention": 5, "patchgan that blurs": 5, "pixel": 3, "srgan": 10, "unet": 10}
 UNCONSTRAINED = {"patchgan with attention": 4, "unet": 2}
 """Layers outside spectral norm: those of attention; first and last."""
 
@@ -33,25 +34,28 @@ def test_patches_have_the_sides_of_the_paper(layers: int, side: int) -> None:
     assert PatchGAN(channels=1, layers=layers, norm="none").receptive_field == side
 
 
-def test_a_logit_depends_on_its_patch_alone() -> None:
+@pytest.mark.parametrize(("antialias", "side"), [(False, 34), (True, 40)])
+def test_a_logit_depends_on_its_patch_alone(antialias: bool, side: int) -> None:
     torch.manual_seed(0)
-    network = PatchGAN(channels=8, layers=2, norm="none").double()
+    network = PatchGAN(channels=8, layers=2, norm="none", antialias=antialias).double()
     images = torch.rand(1, 3, 128, 128, dtype=torch.float64, requires_grad=True)
     logits = network(images)
     (gradient,) = torch.autograd.grad(logits[0, 0, 15, 15], images)
     for axis in (1, 2):
         seen = gradient[0].abs().amax((0, 3 - axis)).nonzero().flatten()
-        assert int(seen.max() - seen.min()) + 1 == network.receptive_field == 34
+        assert int(seen.max() - seen.min()) + 1 == network.receptive_field == side
 
 
-def test_patchgan_of_a_published_size_gives_its_patches() -> None:
-    assert PatchGAN(channels=4)(torch.rand(2, 3, 256, 256)).shape == (2, 1, 30, 30)
+@pytest.mark.parametrize("antialias", [False, True])
+def test_patchgan_of_a_published_size_gives_its_patches(antialias: bool) -> None:
+    assert PatchGAN(channels=4, antialias=antialias)(torch.rand(2, 3, 256, 256)).shape == (2, 1, 30, 30)
 
 
+@pytest.mark.parametrize("antialias", [False, True])
 @pytest.mark.parametrize("norm", get_args(Norm))
 @pytest.mark.parametrize("layers", [1, 2, 3, 4])
-def test_patchgan_takes_its_minimum_and_nothing_smaller_would_do(layers: int, norm: Norm) -> None:
-    network = PatchGAN(channels=4, layers=layers, norm=norm)
+def test_patchgan_takes_its_minimum_and_nothing_smaller_would_do(layers: int, norm: Norm, antialias: bool) -> None:
+    network = PatchGAN(channels=4, layers=layers, norm=norm, antialias=antialias)
     assert network(torch.rand(1, 3, network.minimum, network.minimum)).shape == (1, 1, 1, 1)
     network.minimum, smaller = 1, network.minimum - 1
     with pytest.raises((RuntimeError, ValueError)):

@@ -53,6 +53,16 @@ def test_gradients_reach_weights_up_to_the_layer_alone(name: str, images: torch.
     assert moved == {key for key, _ in network.named_parameters() if key.startswith(first)}
 
 
+@pytest.mark.parametrize("norm", ["instance", "none"])
+def test_halving_of_a_resnet_is_seen_before_its_norm_activation_and_blur(norm: Any, images: torch.Tensor) -> None:
+    network = ResNet(blocks=1, channels=4, norm=norm, halve="blurred").eval()
+    with torch.no_grad():
+        before, seen, output = network.features(images, [1, 2, network.layers])
+        halving: Any = network.downsample[0]
+        torch.testing.assert_close(seen, halving[0](before), rtol=0, atol=0)
+        assert seen.min() < 0 and torch.equal(output, network(images))
+
+
 def test_generator_of_images_from_zero_to_one_gives_its_output_in_that_range(images: torch.Tensor) -> None:
     network = Symmetric(ResNet(blocks=1, channels=4)).eval()
     middle, output = network.features(images, [3, 7])

@@ -26,6 +26,7 @@ JUDGED: dict[str, Any] = {"channels": 8, "discriminator_channels": 8, "discrimin
 SMALL: dict[str, dict[str, Any]] = {
     "pix2pix": {**JUDGED, "depth": 3},
     "cyclegan": {**JUDGED, "blocks": 1, "channels": 4},
+    "cut": {**JUDGED, "blocks": 1, "channels": 4, "nce_patches": 16, "projection_channels": 8},
     "srgan": {"scale": 2, "network": "msrresnet", "stages": "pixel", "channels": 8, "blocks": 1, "patch": 8},
 }
 """Options of small runs; those of another method are srgan's."""

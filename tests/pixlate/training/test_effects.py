@@ -102,6 +102,7 @@ ADVERSARIAL: dict[str, Changes | tuple[Changes, Changes]] = {
     "dropout": (RESNET, {**RESNET, "dropout": 0.3}),
     "dropout_blocks": (DROPPED, {**DROPPED, "dropout_blocks": "code"}),
     "upsampling": {"upsampling": "resize"},
+    "antialias": (RESNET, {**RESNET, "antialias": True}),
     "attention": {"attention": True},
     "discriminator": {"discriminator": ("patch", "pixel")},
     "discriminator_channels": {"discriminator_channels": 9},
@@ -121,6 +122,8 @@ ADVERSARIAL: dict[str, Changes | tuple[Changes, Changes]] = {
     "feature_matching": {"feature_matching": 1.0},
     "total_variation": {"total_variation": 1.0},
 }
+OF_UNET: Changes = {"generator": "unet", "depth": 3, "blocks": None, "nce_layers": (0, 2)}
+CUT_DROPPED: Changes = {**DROPPED, "nce_layers": (0, 2)}
 SECOND: Changes = {"stages": "both", "pixel_share": 0.5, "patch": 10, "perceptual_weight": 0.0, "second_pixel_weight": 1.0, "discriminator_channels": 4}
 SEEN: Changes = {**SECOND, "perceptual_weight": 0.1, "perceptual_layer": "conv1_1", "perceptual_weights": "vgg"}
 OF_HED: Changes = {**SECOND, "perceptual_weight": 0.1, "perceptual": "hed", "perceptual_layers": ("conv1_1",)}
@@ -205,6 +208,24 @@ CASES: dict[str, dict[str, Changes | tuple[Changes, Changes]]] = {
         "cycle_weight_target": {"cycle_weight_target": 5.0},
         "identity_weight": {"identity_weight": 0.0},
         "order": {"order": "discriminators-first"},
+    },
+    "cut": FOLDERS
+    | ADVERSARIAL
+    | {
+        "generator": ({"nce_layers": (0, 2)}, {"generator": "unet", "depth": 3, "blocks": None, "nce_layers": (0, 2)}),
+        "depth": (OF_UNET, {**OF_UNET, "depth": 4}),
+        "dropout_blocks": (CUT_DROPPED, {**CUT_DROPPED, "dropout_blocks": "code"}),
+        "antialias": {"antialias": False},
+        "upsampling": ({"antialias": False}, {"antialias": False, "upsampling": "resize"}),
+        "channels_in": {"channels_in": 1, "channels_out": 1},
+        "channels_out": {"channels_in": 1, "channels_out": 1},
+        "nce_weight": {"nce_weight": 2.0},
+        "identity_nce": {"identity_nce": False},
+        "flip_equivariance": {"flip_equivariance": True},
+        "nce_layers": {"nce_layers": (0, 4)},
+        "nce_patches": {"nce_patches": 8},
+        "projection_channels": {"projection_channels": 9},
+        "temperature": {"temperature": 0.1},
     },
     "srgan": SRGAN,
 }

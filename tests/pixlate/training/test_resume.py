@@ -37,6 +37,8 @@ RUNS: list[tuple[str, dict[str, Any]]] = [
     ("pix2pix", {"precision": "16-mixed", "schedule": "cosine", "periods": 3, "warm_up": 3}),
     ("cyclegan", {"pool": 3, "dropout": 0.4, "average_decay": 0.9, "generator_every": 2}),
     ("cyclegan", {"objective": "wasserstein", "gradient_penalty": 10.0, "pool": None}),
+    ("cut", {"accumulate": 2}),
+    ("cut", {"nce_weight": 10.0, "identity_nce": False, "flip_equivariance": True}),
     ("cyclegan", {"r1": 1.0, "r2": 1.0, "objective": "relativistic", "precision": "bf16-mixed"}),
 ]
 

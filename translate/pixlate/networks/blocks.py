@@ -126,8 +126,8 @@ def halving(kind: Halving, channels: int, out_channels: int, bias: bool, finish:
     """Return layers that halve the sides: (batch, channels, h, w) of even sides to (batch, out_channels, h / 2, w / 2).
 
     Args:
-        kind: ``strided`` is a 3x3 convolution of stride 2, as published. ``blurred`` convolves at full size and then takes every second pixel of
-            what a kernel 1, 2, 1 blurs over reflected borders, so that nothing is aliased (Zhang 2019, section 3.2).
+        kind: ``strided`` is a 3x3 convolution of stride 2, as published. ``blurred`` convolves at full size and then halves by :func:`blur_layer`, so
+            that nothing is aliased (Zhang 2019, section 3.2).
         channels: Channels in.
         out_channels: Channels out.
         bias: Whether the convolution has a bias.
@@ -139,9 +139,13 @@ def halving(kind: Halving, channels: int, out_channels: int, bias: bool, finish:
     if kind == "strided":
         return [nn.Conv2d(channels, out_channels, 3, stride=2, padding=1, bias=bias), *finish]
     if kind == "blurred":
-        blur = nn.Sequential(nn.ReflectionPad2d(1), nn.AvgPool2d(2, stride=1), nn.AvgPool2d(2))  # two means of two make 1, 2, 1
-        return [nn.Conv2d(channels, out_channels, 3, padding=1, bias=bias), *finish, blur]
+        return [nn.Conv2d(channels, out_channels, 3, padding=1, bias=bias), *finish, blur_layer()]
     raise ValueError(f"expected a halving of strided or blurred, got {kind!r}; choose one of these")
+
+
+def blur_layer() -> nn.Module:
+    """Return a layer that takes every second pixel of what a kernel 1, 2, 1 blurs over reflected borders: (batch, channels, h, w), of at least 2x2, halved and rounded up."""
+    return nn.Sequential(nn.ReflectionPad2d(1), nn.AvgPool2d(2, stride=1), nn.AvgPool2d(2))  # two means of two make 1, 2, 1
 
 
 def padding_layer(kind: Padding, width: int) -> nn.Module:

@@ -3,6 +3,7 @@
 from torch import nn
 
 from pixlate.networks.attention import SelfAttention
+from pixlate.networks.blocks import blur_layer
 from pixlate.networks.discriminator import Discriminator, constrained
 from pixlate.networks.normalisation import Norm, biased, norm_layer
 from pixlate.networks.reach import field
@@ -20,25 +21,37 @@ class PatchGAN(Discriminator):
     Args:
         channels_in: Channels of the input; 6 where the source is stacked on the target.
         channels: Feature maps of the first stage; they double with each up to eight times as many.
-        layers: Strided convolutions, at least 1: patches of 16, 34, 70, 142 and 286 pixels for 1 to 5.
+        layers: Halvings, at least 1: patches of 16, 34, 70, 142 and 286 pixels for 1 to 5.
         norm: Normalisation of all stages but the first and the last.
         spectral: Constrains every convolution by spectral norm, which is meant to stand in for ``norm``.
-        attention: Adds self-attention after the last strided convolution.
+        attention: Adds self-attention after the last halving.
+        antialias: Convolves at full size and halves by a blur, instead of strides (Zhang 2019), as CUT does.
 
     Raises:
         ValueError: No layers.
     """
 
     def __init__(
-        self, channels_in: int = 3, channels: int = 64, layers: int = 3, norm: Norm = "batch", spectral: bool = False, attention: bool = False
+        self,
+        channels_in: int = 3,
+        channels: int = 64,
+        layers: int = 3,
+        norm: Norm = "batch",
+        spectral: bool = False,
+        attention: bool = False,
+        antialias: bool = False,
     ) -> None:
         if layers < 1:
             raise ValueError(f"expected at least 1 layer, got {layers}; choose more, or a PixelDiscriminator")
         widths = [channels * min(2**level, WIDEST) for level in range(layers + 1)]
-        stages: list[list[nn.Module]] = [[constrained(nn.Conv2d(channels_in, channels, 4, 2, 1), spectral), nn.LeakyReLU(0.2, inplace=True)]]
+        stride = 1 if antialias else 2
+        stages: list[list[nn.Module]] = [[constrained(nn.Conv2d(channels_in, channels, 4, stride, 1), spectral), nn.LeakyReLU(0.2, inplace=True)]]
         for level in range(1, layers + 1):
-            convolution = nn.Conv2d(widths[level - 1], widths[level], 4, 2 if level < layers else 1, 1, bias=biased(norm))
+            convolution = nn.Conv2d(widths[level - 1], widths[level], 4, stride if level < layers else 1, 1, bias=biased(norm))
             stages.append([constrained(convolution, spectral), norm_layer(norm, widths[level]), nn.LeakyReLU(0.2, inplace=True)])
+        if antialias:
+            for stage in stages[:layers]:
+                stage.append(blur_layer())
         if attention:
             stages[layers - 1].append(SelfAttention(widths[layers - 1]))
         stages.append([constrained(nn.Conv2d(widths[layers], 1, 4, 1, 1), spectral)])

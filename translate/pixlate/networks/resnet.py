@@ -76,7 +76,7 @@ class ResNet(Layered):
         bias = biased(norm)
 
         def finish(width: int) -> list[nn.Module]:
-            return [norm_layer(norm, width), nn.ReLU(inplace=True)]
+            return [norm_layer(norm, width), nn.ReLU(inplace=norm != "none")]  # which would change what activations() yields before it
 
         self.head = nn.Sequential(padding_layer("reflect", outer // 2), nn.Conv2d(channels_in, channels, outer, bias=bias), *finish(channels))
         self.downsample = nn.Sequential(*(nn.Sequential(*halving(halve, wide, wider, bias, finish(wider))) for wide, wider in pairwise(widths)))
@@ -92,15 +92,22 @@ class ResNet(Layered):
         self.exact = norm not in PER_IMAGE and not attention
 
     def activations(self, images: Tensor) -> Iterator[Tensor]:
-        """Yield the layers, such as for PatchNCE: the images, the first convolution, each halving, each block, each doubling, and the output.
+        """Yield the layers, such as for PatchNCE: the images, the first convolution, that of each halving, each block, each doubling, and the output.
 
-        With 2 halvings and 9 blocks these are 0, 1, 2 and 3, 4 to 12, 13 and 14, and 15.
+        With 2 halvings and 9 blocks these are 0, 1, 2 and 3, 4 to 12, 13 and 14, and 15. What is yielded of a halving is before its norm, activation and
+        blur (Park et al. 2020, appendix C.2); of the others it is behind them.
         """
         require_images(images, self.channels_in, self.minimum, self.multiple)
         yield images
         *blocks, last = self.body
-        features = images
-        for stage in (self.head, *self.downsample, *blocks, nn.Sequential(last, self.attention), *self.upsample):
+        features = self.head(images)
+        yield features
+        for stage in self.downsample:
+            assert isinstance(stage, nn.Sequential)
+            features = stage[0](features)
+            yield features
+            features = stage[1:](features)
+        for stage in (*blocks, nn.Sequential(last, self.attention), *self.upsample):
             features = stage(features)
             yield features
         output: Tensor = self.tail(features)

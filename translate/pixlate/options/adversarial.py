@@ -24,6 +24,7 @@ READ: Mapping[str, tuple[GeneratorName, ...]] = {
     "downsamplings": ("resnet",),
     "skip": ("resnet",),
     "pointwise": ("resnet",),
+    "antialias": ("resnet",),
 }
 """Which generators read an option that not all of them read."""
 
@@ -58,6 +59,8 @@ class AdversarialOptions:
     """Decoder blocks of the U-Net that drop features, by their outputs in a patch of 256: those of 2, 4 and 8 pixels, as the paper has it, or of 4, 8 and 16, as its authors' code."""
     upsampling: Literal["transposed", "resize"] = "transposed"
     """How the generator enlarges: transposed convolutions, or resizing before a convolution, which avoids checkerboard artefacts."""
+    antialias: bool = since(False, before=False)
+    """Whether ResNet and patch discriminators halve by a blur instead of strides, and the ResNet doubles by interpolation (Zhang 2019), as CUT does: steadier, and slower."""
     attention: bool = False
     """Whether generator and discriminators have a block of self-attention (Zhang et al. 2019)."""
     discriminator: tuple[Literal["patch", "pixel"], ...] = ("patch",)
@@ -65,7 +68,7 @@ class AdversarialOptions:
     discriminator_channels: int = 64
     """Feature maps after the discriminators' first convolution."""
     discriminator_layers: int = 3
-    """Halvings of a patch discriminator; 3 sees 70x70 pixels."""
+    """Halvings of a patch discriminator; 3 sees 70x70 pixels, 84x84 with --antialias."""
     discriminator_scales: int = 1
     """Scales of the picture, each half of the one before, with a discriminator each (pix2pixHD)."""
     discriminator_norm: Literal["batch", "instance", "group", "none"] = "batch"
@@ -109,6 +112,7 @@ class AdversarialOptions:
             "dropout",
             "dropout_blocks",
             "upsampling",
+            "antialias",
             "attention",
             "discriminator",
             "discriminator_channels",
@@ -164,6 +168,7 @@ class AdversarialOptions:
         check_used(self, drops, f"--generator unet, --dropout above 0 and --depth above {LEAST_DROPPED}", "dropout_blocks")
         for name, generators in READ.items():
             check_used(self, self.generator in generators, f"--generator {' or '.join(generators)}", name)
+        check_used(self, not self.antialias or self.generator != "resnet", "--no-antialias", "upsampling")
         if self.pointwise and self.downsamplings:
             raise PixlateError(f"expected --downsamplings 0 with --pointwise, got {self.downsamplings}; halving would mix pixels")
         check_used(self, "patch" in self.discriminator, "--discriminator patch", "discriminator_layers")
