@@ -6,9 +6,11 @@ import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.pixlate.conftest import NEAREST, Nearest, command, folder, load, nearest, noise, outputs, save, tree, write_onnx, write_sampler
 
 from pixlate.cli import main
@@ -50,6 +52,16 @@ def test_a_folder_is_converted_and_the_summary_says_so(tmp_path: Path, model: Pa
     assert (nearest(noise(6, 9, seed=1)[None], 2)[0] == load(tmp_path / "out" / "1" / "001.png")).all()
     code, stdout, _ = call(source, tmp_path / "out", "--model", model)
     assert (code, stdout.splitlines()[0]) == (0, f"0 converted, 4 finished before, into {tmp_path / 'out'}")
+
+
+def test_the_speed_of_animations_counts_their_frames(tmp_path: Path, model: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, *others = (Image.fromarray(noise(9, 12, seed=seed)) for seed in range(5))
+    first.save(tmp_path / "a.png", save_all=True, append_images=others, duration=50)
+    clock = iter(range(0, 1000, 2))
+    monkeypatch.setattr(conversion, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    code, stdout, _ = call(tmp_path / "a.png", tmp_path / "out", "--model", model, "--frames", "all", "--json")
+    assert (code, json.loads(stdout)["frames"], json.loads(stdout)["converted"]) == (0, 5, 1)
+    assert call(tmp_path / "a.png", tmp_path / "again", "--model", model, "--frames", "all")[1].startswith("1 converted at 2.50 frames/s on cpu")
 
 
 def test_a_model_file_without_metadata_is_opened_by_its_shapes(tmp_path: Path, call: Call) -> None:

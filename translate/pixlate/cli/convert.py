@@ -120,7 +120,8 @@ def with_options(engine: Engine) -> Callable[..., int]:
 
 
 def _print_summary(summary: Summary, out: object, options: ConvertOptions) -> None:
-    speed = f" at {summary.converted / max(summary.seconds, 1e-9):.2f} images/s on {summary.device}" if summary.converted else ""
+    unit = "images" if summary.frames == summary.converted else "frames"
+    speed = f" at {summary.frames / max(summary.seconds, 1e-9):.2f} {unit}/s on {summary.device}" if summary.converted else ""
     speed += f" with {Way(summary.runtime, summary.arithmetic)}" if summary.converted and summary.choice else ""
     speed += f" by {printable(summary.model)}" if summary.converted and options.then else ""
     speed += f" {printable(summary.strength)}" if summary.converted and summary.strength else ""

@@ -290,7 +290,7 @@ class Conversion(Run):
         self.report.progress.translated(job.source)
         notes = (*job.notes, *sized.notes, *reel.notes, *sized.executor.notes(height, width), *notes)
         arithmetic = sized.executor.arithmetic(np.dtype(f"uint{8 * min(2, file.header.itemsize)}"))
-        return Result(job.source, job.name, "converted", "", notes, (width, height), sized.size, arithmetic, reel.count)
+        return Result(job.source, job.name, "converted", "", notes, (width, height), sized.size, arithmetic, reel.count, output.done)
 
     def _frame(self, job: Job, version: Version, number: int, picture: Picture, done: Callable[[_Read, Pixels | Exception], None]) -> None:
         """Send a frame to the model."""

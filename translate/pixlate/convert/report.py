@@ -38,6 +38,8 @@ class Result:
     """What it was computed in, such as ``float32``."""
     frames: int = 1
     """How many pictures the output holds."""
+    earlier: int = 0
+    """How many of them an earlier run had converted."""
 
 
 _FIELDS = tuple(item.name for item in fields(Result))
@@ -49,6 +51,8 @@ class Summary:
 
     planned: int = 0
     converted: int = 0
+    frames: int = 0
+    """Pictures that were converted: of a film those of this run, of a single picture one."""
     finished_before: int = 0
     skipped: int = 0
     failed: int = 0
@@ -142,6 +146,7 @@ class Report:
         match result.status:
             case "converted":
                 summary.converted += 1
+                summary.frames += result.frames - result.earlier
             case "finished before":
                 summary.finished_before += 1
             case "skipped":
