@@ -4,9 +4,13 @@ Those of 8 bits go through FFmpeg. Matrices and ranges are those of ITU-T H.273,
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from av.video.plane import VideoPlane
 
 Plane = NDArray[np.uint16]
 Reals = NDArray[np.float32]
@@ -37,6 +41,11 @@ class Colours:
     def range(self) -> int:
         """The range of samples, as FFmpeg numbers it."""
         return FULL if self.full else LIMITED
+
+
+def rows_of(plane: "VideoPlane") -> NDArray[np.uint8]:
+    """Return the bytes of a plane, (rows, bytes of a row), which share its memory; rows may be longer than its pixels take."""
+    return np.frombuffer(cast("bytes", plane), np.uint8).reshape(-1, plane.line_size)
 
 
 def usual_matrix(width: int, height: int) -> int:

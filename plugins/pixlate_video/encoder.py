@@ -3,7 +3,7 @@
 import os
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, cast
 
 import av
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pixlate.images.picture import Pixels, to_8_bits, to_16_bits
 from pixlate.system.cores import granted_cores
-from pixlate_video.colours import FULL, Colours, from_rgb, usual_matrix
+from pixlate_video.colours import FULL, Colours, from_rgb, rows_of, usual_matrix
 from pixlate_video.source import Video
 
 Container = Literal["mp4", "mov", "matroska", "webm"]
@@ -87,7 +87,7 @@ class Encoding:
     def created(self) -> "av.VideoCodecContext":
         """Return an encoder that is ready."""
         os.environ.setdefault("SVT_LOG", "1")  # or its encoder prints what it does
-        context: av.VideoCodecContext = av.CodecContext.create(self.encoder, "w")  # type: ignore[assignment]
+        context = cast("av.VideoCodecContext", av.CodecContext.create(self.encoder, "w"))
         self.configure(context)
         context.open()
         return context
@@ -196,6 +196,5 @@ def _filled(samples: str, width: int, height: int, planes: tuple[NDArray[np.uint
 
 def _fill(frame: "av.VideoFrame", index: int, rows: NDArray[np.uint8]) -> None:
     """Copy rows of bytes into a plane, whose rows may be longer."""
-    plane = frame.planes[index]
-    whole = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]
+    whole = rows_of(frame.planes[index])
     whole[: len(rows), : rows.shape[1]] = rows

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pixlate.plugin.image_format import DamagedFrames, Frame, FrameTarget, FrameWriter, Header, ImageFormat, Opened
 
@@ -39,7 +39,7 @@ def _writer(container: "Container", target: FrameTarget) -> FrameWriter:
     return FilmWriter(container, target)
 
 
-def _film(name: str, title: str, demuxer: str, suffixes: tuple[str, ...], container: "Container | None" = None, **how: object) -> ImageFormat:
+def _film(name: str, title: str, demuxer: str, suffixes: tuple[str, ...], container: "Container | None" = None, **how: Any) -> ImageFormat:
     return ImageFormat(
         name=name,
         title=title,
@@ -54,7 +54,7 @@ def _film(name: str, title: str, demuxer: str, suffixes: tuple[str, ...], contai
         dtypes=("uint8", "uint16"),
         metadata=("xmp",),
         lossless="asked" if container == "matroska" else "never",
-        **how,  # type: ignore[arg-type]
+        **how,
     )
 
 

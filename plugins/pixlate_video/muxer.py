@@ -80,7 +80,8 @@ def _others(given: "av.container.InputContainer", output: "av.container.OutputCo
             continue
         if stream.type == "attachment":
             with suppress(Exception):
-                output.add_attachment(stream.name or "attachment", stream.mimetype or "application/octet-stream", stream.data)  # type: ignore[attr-defined]
+                held = cast("av.stream.AttachmentStream", stream)
+                output.add_attachment(held.name or "attachment", held.mimetype or "application/octet-stream", held.data)
                 continue
         name = stream.codec_context.codec.canonical_name if stream.codec_context is not None else ""
         if stream.type == "data" or name not in output.supported_codecs:

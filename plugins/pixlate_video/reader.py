@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pixlate.images.picture import Picture, Pixels
 from pixlate.plugin.image_format import DamagedFrames, Frame, Opened
-from pixlate_video.colours import FULL, to_rgb
+from pixlate_video.colours import FULL, rows_of, to_rgb
 from pixlate_video.encoder import EXACT
 from pixlate_video.source import Video, opened, reason, video_of
 
@@ -150,12 +150,8 @@ def _deep(frame: "av.VideoFrame", video: Video) -> NDArray[np.uint16]:
     bits = frame.format.components[0].bits
     planes = frame.format.name in (f"yuv42{end}p{bits}le" for end in "02") or frame.format.name == f"yuv444p{bits}le"
     plain, depth = (frame, bits) if planes else (frame.reformat(format=name, interpolation=EXACT, threads=1), 16)
-    luma, blue, red = (_samples(plane) for plane in plain.planes[:3])
+    luma, blue, red = (rows_of(plane).view(np.uint16)[: plane.height, : plane.width] for plane in plain.planes[:3])
     return to_rgb((luma, blue, red), depth, video.colours.matrix, video.colours.full)
-
-
-def _samples(plane: "av.video.plane.VideoPlane") -> NDArray[np.uint16]:
-    return np.frombuffer(plane, "<u2").reshape(-1, plane.line_size // 2)[: plane.height, : plane.width]  # type: ignore[call-overload,no-any-return]
 
 
 def _clock(seconds: Fraction) -> str:

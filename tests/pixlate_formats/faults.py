@@ -2,8 +2,8 @@
 
 import os
 import signal
-import time
 from pathlib import Path
+from threading import Event
 
 from pixlate_formats.wire import Message
 
@@ -16,7 +16,7 @@ def crash(file: bytes) -> Message:
 def hang(file: bytes) -> Message:
     if file.startswith(b"/"):  # where to say that it has begun
         Path(os.fsdecode(file)).touch()
-    time.sleep(3600)
+    Event().wait()
     return Message({})
 
 

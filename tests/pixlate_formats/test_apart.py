@@ -80,7 +80,7 @@ apart.SECONDS, timer = 0.5, apart.Timer
 apart.Timer = lambda seconds, end: timer(3600, end)
 threading.Thread(target=apart.decoded, args=("HEIC", {FAULTS!r}, "hang", {os.fsencode(begun)!r}), daemon=True).start()
 while not os.path.exists({str(begun)!r}):
-    time.sleep(0.01)
+    time.sleep(0.01)  # all that is seen of the decoder is its file
 """)
 
 

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pillow_heif
@@ -79,7 +79,7 @@ def test_an_orientation_of_exif_alone_is_not_applied() -> None:
 
 def test_the_primary_of_several_pictures_is_read_first_and_the_others_as_frames() -> None:
     pictures = [np.ascontiguousarray(photograph()[top : top + 16, :24]) for top in (0, 16, 32)]
-    file: Any = pillow_heif.HeifFile()  # type: ignore[no-untyped-call]
+    file = cast("Any", pillow_heif).HeifFile()
     for pixels in pictures:
         file.add_frombytes("RGB", (24, 16), pixels.tobytes())
     stream = BytesIO()

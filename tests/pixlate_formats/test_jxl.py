@@ -24,9 +24,9 @@ needs_cjxl = pytest.mark.skipif(shutil.which("cjxl") is None, reason="cjxl is no
 P3 = Signal.from_cicp(12, 13).applied(Picture(photograph())).metadata.icc
 
 
-def cjxl(folder: Path, image: Image.Image, *options: str, **saved: object) -> Path:
+def cjxl(folder: Path, image: Image.Image, *options: str, **saved: Any) -> Path:
     """Return the file that cjxl makes of an image."""
-    image.save(folder / "a.png", **saved)  # type: ignore[arg-type]
+    image.save(folder / "a.png", **saved)
     subprocess.run(["cjxl", folder / "a.png", folder / "a.jxl", *options], check=True, capture_output=True)
     return folder / "a.jxl"
 

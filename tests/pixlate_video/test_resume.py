@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.pixlate.conftest import Nearest, Run, command, outputs, tree
@@ -23,15 +24,15 @@ SOURCE = f"testsrc2=size=64x48:rate=30:duration={COUNT / 30}"
 PATIENCE = 120
 
 
-def stopped_after(source: Path, out: Path, count: int, use: Callable[[Translator], Path], **options: object) -> int:
+def stopped_after(source: Path, out: Path, count: int, use: Callable[[Translator], Path], **options: Any) -> int:
     """Convert until the model has seen so many frames, as Ctrl-C does; return how many it has seen in the end."""
     runs: list[conversion.Run] = []
     seen: list[int] = []
     original = conversion.Run.__init__
 
-    def remembered(self: conversion.Run, *arguments: object) -> None:
+    def remembered(self: conversion.Run, *arguments: Any) -> None:
         runs.append(self)
-        original(self, *arguments)  # type: ignore[arg-type]
+        original(self, *arguments)
 
     def look(pixels: Pixels) -> None:
         seen.append(len(pixels))
@@ -40,7 +41,7 @@ def stopped_after(source: Path, out: Path, count: int, use: Callable[[Translator
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(conversion.Run, "__init__", remembered)
-        convert(source, out, use(Nearest(before=look)), ConvertOptions(threads=2, batch=4, **options))  # type: ignore[arg-type]
+        convert(source, out, use(Nearest(before=look)), ConvertOptions(threads=2, batch=4, **options))
     return sum(seen)
 
 
@@ -147,7 +148,7 @@ def until(process: "subprocess.Popen[str]", out: Path, count: int) -> None:
     deadline = time.monotonic() + PATIENCE
     while process.poll() is None and pieces(out) < count:
         assert time.monotonic() < deadline, "the conversion hangs"
-        time.sleep(0.002)
+        time.sleep(0.002)  # all that is seen of the process is its pieces
 
 
 def test_a_resumed_film_is_counted_whole(ffmpeg: Make, tmp_path: Path, use: Callable[[Translator], Path], run: Run) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,8 +93,8 @@ def test_demo_touches_no_folder_of_the_users_own(run: Run, tmp_path: Path, capsy
     assert tree(tmp_path) == before
 
 
-def converted(**more: object) -> Summary:
-    return Summary(**{"converted": 3, **more})  # type: ignore[arg-type]
+def converted(**more: Any) -> Summary:
+    return Summary(**{"converted": 3, **more})
 
 
 @pytest.mark.parametrize(
@@ -108,11 +109,11 @@ def converted(**more: object) -> Summary:
     ],
 )
 def test_a_conversion_says_where_the_result_is_and_what_to_do_next(
-    summary: Summary, options: dict[str, object], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    summary: Summary, options: dict[str, Any], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(first, "has_page", lambda: False)
-    assert first.next_step(summary, "out", ConvertOptions(**options)) == line.format(here=tmp_path)  # type: ignore[arg-type]
+    assert first.next_step(summary, "out", ConvertOptions(**options)) == line.format(here=tmp_path)
 
 
 def test_the_page_is_offered_where_it_is_installed_and_urls_stay_urls(monkeypatch: pytest.MonkeyPatch) -> None:

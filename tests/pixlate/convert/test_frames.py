@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from shutil import which
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ from pixlate.plugin.image_format import Frame
 from pixlate.plugin.translator import Translator
 
 ANIMATED = ("gif", "png", "webp")
-SAVED: dict[str, dict[str, object]] = {"gif": {}, "png": {}, "webp": {"lossless": True, "exact": True}}
+SAVED: dict[str, dict[str, Any]] = {"gif": {}, "png": {}, "webp": {"lossless": True, "exact": True}}
 
 
 def moving(count: int, alpha: bool = False) -> list[Image.Image]:
@@ -45,11 +46,11 @@ def moving(count: int, alpha: bool = False) -> list[Image.Image]:
     return frames
 
 
-def animate(path: Path, frames: list[Image.Image], durations: list[float], plays: int = 0, **options: object) -> Path:
+def animate(path: Path, frames: list[Image.Image], durations: list[float], plays: int = 0, **options: Any) -> Path:
     """Have Pillow write an animation."""
     loop = plays - 1 if path.suffix == ".gif" else plays
     extra = SAVED[path.suffix[1:]] | options | ({} if path.suffix == ".gif" and plays == 1 else {"loop": max(0, loop)})
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, **extra)  # type: ignore[arg-type]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, **extra)
     return path
 
 
@@ -315,9 +316,9 @@ def test_an_interrupted_animation_leaves_nothing_and_the_same_command_converts_i
     runs: list[conversion.Run] = []
     original = conversion.Run.__init__
 
-    def remembered(self: conversion.Run, *arguments: object) -> None:
+    def remembered(self: conversion.Run, *arguments: Any) -> None:
         runs.append(self)
-        original(self, *arguments)  # type: ignore[arg-type]
+        original(self, *arguments)
 
     seen: list[int] = []
 

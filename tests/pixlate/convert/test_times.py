@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import cast
 
 import pytest
 from tests.pixlate.conftest import Run, folder, outputs, save, stamps
@@ -62,9 +63,9 @@ def test_a_source_that_changes_is_converted_again_and_its_output_dated_again(run
 
 def test_urls_are_left_out_with_a_note(run: Run, tmp_path: Path) -> None:
     pytest.importorskip("fsspec")
-    source, out = dated(folder(tmp_path / "in", 1)), "memory://times"
+    source, out = dated(folder(tmp_path / "in", 1)), cast("Path", "memory://times")
     note = "--preserve-times keeps the times of files on a disk alone: a URL has none that can be read or set"
-    summary = run(source, out, preserve_times=True)  # type: ignore[arg-type]
+    summary = run(source, out, preserve_times=True)
     assert (summary.converted, summary.cautions.count(note)) == (1, 1)
     summary = run("memory://times", tmp_path / "back", preserve_times=True)
     assert (summary.failed, summary.cautions.count(note)) == (0, 1)

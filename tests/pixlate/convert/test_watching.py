@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import pytest
 from tests.pixlate.conftest import Nearest, Run, command, folder, load, nearest, noise, outputs, save, stamps, tree
@@ -411,9 +411,9 @@ def test_the_sheet_is_written_at_the_end(tmp_path: Path, watch: Watching) -> Non
         ),
     ],
 )
-def test_options_that_end_by_themselves_are_refused(options: dict[str, object], words: str) -> None:
+def test_options_that_end_by_themselves_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(PixlateError) as refused:
-        ConvertOptions(watch=True, **options)  # type: ignore[arg-type]
+        ConvertOptions(watch=True, **options)
     assert str(refused.value) == words
 
 
@@ -455,7 +455,7 @@ def test_another_engine_and_a_watch_that_is_no_function_are_refused(tmp_path: Pa
     with pytest.raises(
         PixlateError, match=r"expected watch to be a function .* got True; to watch the source, write options=pixlate.ConvertOptions\(watch=True\)"
     ):
-        convert(tmp_path, tmp_path / "out", "upscale-x2", watch=True)  # type: ignore[arg-type]
+        convert(tmp_path, tmp_path / "out", "upscale-x2", watch=cast("Any", True))
 
 
 @pytest.mark.parametrize("name", [".a.png", "~a.png", "a.png~", "a.png.part", "a.PART.png", "a.crdownload", "a.tmp", "a.tmp.png", "a\n.tmp"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -142,9 +143,9 @@ def test_no_more_rows_are_in_memory_than_the_next_ones_need(monkeypatch: pytest.
     seen: list[int] = []
     before = resize._resampled
 
-    def watched(samples: Pixels, *words: object) -> object:
+    def watched(samples: Pixels, *words: Any) -> object:
         seen.append(len(samples))
-        return before(samples, *words)  # type: ignore[arg-type]
+        return before(samples, *words)
 
     monkeypatch.setattr(resize, "_resampled", watched)
     taken = 0

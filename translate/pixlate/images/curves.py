@@ -49,7 +49,7 @@ class Curve:
         samples = np.linspace(0, 1, 256 if kind == np.uint8 else 65536)
         return (srgb_light(samples) if self.light is None else np.interp(samples, np.linspace(0, 1, len(self.light)), self.light)).astype(np.float32)
 
-    @lru_cache(maxsize=8)  # noqa: B019
+    @lru_cache(maxsize=8)  # noqa: B019 - as above
     def _encoding(self) -> NDArray[np.uint8]:
         return np.rint(self._samples(np.linspace(0, 1, _LEVELS)) * 255).astype(np.uint8)
 

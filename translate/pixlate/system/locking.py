@@ -66,12 +66,11 @@ def lock_within(file: FileIO, seconds: float) -> None:
     while True:
         try:
             lock_file(file)
+            return
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(0.02)
-            continue
-        return
+            time.sleep(0.02)  # no system wakes whoever waits for a lock and for a deadline
 
 
 @contextmanager
@@ -83,19 +82,13 @@ def locked(path: Path) -> Iterator[None]:
         OSError: The folder cannot be written.
     """
     with path.with_name(f".{path.name}.lock").open("ab", buffering=0) as file:
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                lock_file(file)
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise PixlateError(f"another process has been writing {path} for {PATIENCE:.0f} s; end it, and try again") from None
-                time.sleep(0.1)
-                continue
-            except OSError as error:
-                if error.errno not in UNSUPPORTED:
-                    raise
-            break
+        try:
+            lock_within(file, PATIENCE)
+        except BlockingIOError:
+            raise PixlateError(f"another process has been writing {path} for {PATIENCE:.0f} s; end it, and try again") from None
+        except OSError as error:
+            if error.errno not in UNSUPPORTED:
+                raise
         yield
 
 
