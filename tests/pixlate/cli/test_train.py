@@ -4,6 +4,7 @@ import io
 import json
 import random
 import re
+import shutil
 import signal
 import sys
 import time
@@ -388,3 +389,33 @@ def test_a_line_is_printed_every_half_minute_where_there_is_no_terminal(
     monkeypatch.setattr(periodic, "EVERY", 0.0)
     assert pixlate("train", "srgan", photographs, "--out", tmp_path / "run", *SMALL, "--steps", 2) == 0
     assert re.search(r"^step 2 of 2: .*pixel \d\.\d{4}", capsys.readouterr().err, re.MULTILINE)
+
+
+def test_sweep_makes_its_runs_goes_on_where_it_was_stopped_and_compares_them(
+    pixlate: Run, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "srgan", photographs, "--sweep", "learning_rate=1e-3,1e-4", "--out", tmp_path / "sweep", *SMALL, "--steps", "2"]
+    assert pixlate(*command) == 0
+    names = ["learning_rate=0.001", "learning_rate=0.0001"]
+    assert sorted(path.name for path in (tmp_path / "sweep").iterdir()) == sorted([*names, "report.html", "sweep.json"])
+    before = [bytes_of(tmp_path / "sweep" / name) for name in names]
+    assert before[0] != before[1]
+    shutil.rmtree(tmp_path / "sweep" / names[1])
+    capsys.readouterr()
+    assert pixlate(*command) == 0
+    assert [bytes_of(tmp_path / "sweep" / name) for name in names] == before
+    printed = capsys.readouterr()
+    assert f"run 1 of 2: {names[0]} is finished\n" in printed.err and f"run 2 of 2: {names[1]}\n" in printed.err
+    assert printed.out.splitlines()[-1] == f"2 of 2 runs finished; compare them in {tmp_path / 'sweep' / 'report.html'}"
+    assert pixlate(*command[:3], "--sweep", "learning_rate=1e-3,1e-5", *command[5:]) == 2
+    assert "expected the options that" in capsys.readouterr().err
+
+
+def test_run_of_a_sweep_that_fails_costs_only_itself(pixlate: Run, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        pixlate("train", "srgan", photographs, "--sweep", "learning_rate=1e30,1e-4", "--out", tmp_path / "sweep", *SMALL, "--steps", "4", "--log-every", "1")
+        == 1
+    )
+    printed = capsys.readouterr()
+    assert "learning_rate=1e+30: not finite at step" in printed.err and printed.out.splitlines()[-1].startswith("1 of 2 runs finished")
+    assert "ended with an error: not finite at step" in (tmp_path / "sweep/report.html").read_text(encoding="utf-8")

@@ -1,7 +1,8 @@
 """``pixlate train METHOD FOLDER...`` and ``pixlate train --resume RUN``."""
 
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -23,8 +24,10 @@ from pixlate.places.paths import unwritable
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
 from pixlate.plugin.single_file import SingleFile
-from pixlate.runs.folder import CHECKPOINTS, REPORT, RUNS
+from pixlate.runs.folder import CHECKPOINTS, OPTIONS, REPORT, RUNS, has_checkpoint
+from pixlate.runs.state import read_run
 from pixlate.system.extras import import_for
+from pixlate.system.text import printable
 
 USAGE = "Usage: pixlate train METHOD FOLDER... [OPTIONS], or pixlate train --resume RUN [OPTIONS]"
 app = App(name="train", help="Train a method on folders of images.", help_format="plaintext", usage=USAGE)
@@ -88,6 +91,7 @@ def _command(method: Method, file: SingleFile | None) -> Command:
         resume: Annotated[Path | None, Parameter(show=False, validator=_refuse_resume)] = None,
         out: Path | None = None,
         preset: str = "",
+        sweep: Annotated[tuple[str, ...], Parameter(negative_iterable=())] = (),
         method_options: Any,
         data: DataOptions,
         training: TrainingOptions,
@@ -95,7 +99,8 @@ def _command(method: Method, file: SingleFile | None) -> Command:
         run_module = import_for("training", "pixlate.training.run")
         require_folders(folders, "train", method, " --out runs/first")
         out = _next_run(method.name) if out is None else out
-        if run_module.is_main_process() and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        started = bool(sweep) and (out / "sweep.json").exists()
+        if run_module.is_main_process() and not started and out.exists() and (not out.is_dir() or any(out.iterdir())):
             resumable = import_for("training", "pixlate.training.checkpoint").newest(out / CHECKPOINTS) is not None
             advice = (
                 f"resume it with `pixlate train --resume {quote(str(out))}`, or name another" if resumable else "it has no checkpoint to resume; name another"
@@ -106,7 +111,7 @@ def _command(method: Method, file: SingleFile | None) -> Command:
         options = run_module.RunOptions(method, method_options, tuple(folder.resolve() for folder in folders), data, training, plugin=file, preset=preset)
         if run_module.is_main_process() and getattr(data, "grey", False) and getattr(method_options, "channels_in", 1) == 3:
             print("pixlate: --grey gives three equal channels to a network of 3 channels in; --channels-in 1 is smaller", file=sys.stderr)
-        return _train(options, out, resumed=False)
+        return _sweep(options, out, sweep) if sweep else _train(options, out, resumed=False)
 
     start.__doc__ = f"""{method.summary}.
 
@@ -118,8 +123,39 @@ def _command(method: Method, file: SingleFile | None) -> Command:
         The run folder to write: options, log, TensorBoard, samples, report and checkpoints. By default {RUNS / method.name}-1, or the next number.
     preset
         {presets_help(method)}
+    sweep
+        Values to try of an option, such as learning_rate=1e-4,2e-4: a run for each, one after another, in folders below --out, and a report that compares them. Given for several options, all
+        combinations. The same command again goes on with a sweep that was stopped.
     """
-    return with_options(start, method, resume=None, out=None)
+    return with_options(start, method, resume=None, out=None, sweep=())
+
+
+def _sweep(options: Any, out: Path, texts: Sequence[str]) -> int:
+    """Make the runs of a sweep that are not finished, one after another, and write the report that compares them; exit code 1 where one failed."""
+    sweeping, report = import_for("training", "pixlate.training.sweep"), import_for("training", "pixlate.training.report")
+    if options.training.devices > 1 or os.environ.get("WORLD_SIZE", "1") != "1":
+        raise PixlateError("expected one device for --sweep, got several; leave out --devices, or start the runs one by one")
+    runs = sweeping.sweep(options, texts)
+    sweeping.begin(out, options, texts)
+    varied = list(dict.fromkeys(text.partition("=")[0].strip().removeprefix("--").replace("-", "_") for text in texts))
+    failed = []
+    for number, (name, each) in enumerate(runs.items(), 1):
+        run = out / name
+        state = read_run(run).state if (run / OPTIONS).exists() else ""
+        print(f"pixlate: run {number} of {len(runs)}: {name}{' is finished' if state == 'finished' else ''}", file=sys.stderr)
+        if state != "finished":
+            try:
+                code = _train(each, run, resumed=bool(state) and has_checkpoint(run))
+            except PixlateError as error:  # such as a loss that is not finite: the others may do better
+                print(f"pixlate: {name}: {printable(str(error))}", file=sys.stderr)
+                failed.append(name)
+                continue
+            if code:
+                print(f"pixlate: the sweep was stopped; the same command goes on with {name}", file=sys.stderr)
+                return code
+        report.write_comparison(out, {other: read_run(out / other) for other in runs if (out / other / OPTIONS).exists()}, varied)
+    print(f"{len(runs) - len(failed)} of {len(runs)} runs finished; compare them in {out / REPORT}")
+    return 1 if failed else 0
 
 
 def _next_run(method: str) -> Path:

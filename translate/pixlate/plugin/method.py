@@ -17,7 +17,7 @@ from pixlate.plugin.offer import Offer
 if TYPE_CHECKING:
     from pixlate.plugin.gan import GAN
 
-_TAKEN = ("folders", "out", "resume", "plugin", "config", "help", "version", "preset", "samples")
+_TAKEN = ("folders", "out", "resume", "plugin", "config", "help", "version", "preset", "samples", "sweep")
 """Names on the command line of every method."""
 
 

@@ -63,6 +63,7 @@ class Best:
     step: int
     metric: str
     value: float
+    higher_is_better: bool = True
 
 
 @dataclass(frozen=True)

@@ -304,8 +304,9 @@ class Session:
         if value is None:
             return False
         best = self.best["value"] if self.best else None
-        better = math.isfinite(value) and (best is None or (value > best if self.directions[self.metric] else value < best))
-        self.best = {"step": self.done, "metric": self.metric, "value": value} if better else self.best
+        higher = self.directions[self.metric]
+        better = math.isfinite(value) and (best is None or (value > best if higher else value < best))
+        self.best = {"step": self.done, "metric": self.metric, "value": value, "higher_is_better": higher} if better else self.best
         self.trainer.schedule.validated(better)
         return better
 

@@ -1,10 +1,11 @@
 """The report of a run: one page that shows how it goes, with its curves, samples, options and warnings."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import cache
 from importlib.resources import files
+from itertools import chain
 from math import ceil, floor, log10
 from pathlib import Path
 from statistics import median
@@ -14,8 +15,8 @@ from jinja2 import Environment, Template
 from PIL import Image
 
 from pixlate.runs.folder import LOG, REPORT
-from pixlate.runs.log import RATE, Logged, thinned
-from pixlate.runs.samples import data_url, spread
+from pixlate.runs.log import RATE, Logged, Points, thinned
+from pixlate.runs.samples import MAIN, data_url, spread
 from pixlate.runs.state import Run, read_run
 from pixlate.system.folder import replacing
 
@@ -82,23 +83,57 @@ def write_report(run: Path) -> Path:
         OSError: The page cannot be written.
     """
     found = read_run(run)
-    title = f"{found.method}: {run.resolve().name}"
-    edges = {"left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM}
-    page = _template().render(
-        title=title,
-        log=LOG,
+    _write(
+        run / REPORT,
+        title=f"{found.method}: {run.resolve().name}",
         run=found,
-        logged=found.logged,
-        options=found.options,
         headline=_headline(found),
-        **edges,
         commands=found.commands(),
+        options=found.options,
         views=list(_views(found)),
         charts=list(_charts(found.logged)),
     )
-    with replacing(run / REPORT) as part:
-        part.write_text(page, encoding="utf-8")
     return run / REPORT
+
+
+def write_comparison(folder: Path, runs: Mapping[str, Run], options: Sequence[str]) -> Path:
+    """Write ``report.html`` of a folder of runs that differ in some ``options``, atomically; return its path.
+
+    It has a table with the best figure of each, a curve of each in every chart, and the samples of all with a slider over steps.
+
+    Raises:
+        OSError: The page cannot be written.
+    """
+    best = _best(runs.values())
+    rows = [{"values": [run.options.get(name) for name in options], "run": run, "state": STATES[run.state], "best": run is best} for run in runs.values()]
+    some = next(iter(runs.values()))
+    views = [{"name": name, "sheets": sheets} for name, run in runs.items() for sheets in [_sheets(run, MAIN, len(runs), folder)] if sheets]
+    _write(
+        folder / REPORT,
+        title=f"{some.method}: {folder.resolve().name}",
+        compared=list(options),
+        rows=rows,
+        metric=best.best.metric if best and best.best else "",
+        headline=f"{len(runs)} runs, {time.strftime('%Y-%m-%d %H:%M')}",
+        commands=best.commands() if best else {},
+        options={name: value for name, value in some.options.items() if name not in options},
+        views=views,
+        charts=list(_compared(runs)),
+    )
+    return folder / REPORT
+
+
+def _write(path: Path, **content: Any) -> None:
+    """Fill in the page and write it, atomically."""
+    page = _template().render(log=LOG, left=LEFT, right=RIGHT, top=TOP, bottom=BOTTOM, **content)
+    with replacing(path) as part:
+        part.write_text(page, encoding="utf-8")
+
+
+def _best(runs: Iterable[Run]) -> Run | None:
+    """Return the run with the best figure; None where no run has one."""
+    measured = [(run.best.value if run.best.higher_is_better else -run.best.value, run) for run in runs if run.best]
+    return max(measured, key=lambda each: each[0])[1] if measured else None
 
 
 def _headline(run: Run) -> str:
@@ -119,23 +154,28 @@ def _template() -> Template:
     """Return the page's template, whose compilation takes longer than a page."""
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["brief"] = _brief
+    environment.filters["shown"] = _shown
     return environment.from_string(files("pixlate.training").joinpath("report.html").read_text(encoding="utf-8"))
 
 
 def _views(run: Run) -> Iterator[dict[str, Any]]:
-    """Yield each view with at most SHEETS sheets in all, evenly spread over the run, newest first: step, name and data URL of each."""
-    for view, sheets in run.sheets.items():
-        steps = spread(list(sheets), max(2, SHEETS // len(run.sheets)))
-        shown = [
-            {
-                "step": step,
-                "name": sheets[step].relative_to(run.path).as_posix(),
-                "url": data_url(sheets[step], LIGHT if index else HEAVIEST),
-                "width": _width(sheets[step]),
-            }
-            for index, step in enumerate(steps)
-        ]
-        yield {"name": view.replace("-", " "), "sheets": shown}
+    """Yield each view with at most SHEETS sheets in all."""
+    for view in run.sheets:
+        yield {"name": view.replace("-", " "), "sheets": _sheets(run, view, len(run.sheets), run.path)}
+
+
+def _sheets(run: Run, view: str, sharing: int, folder: Path) -> list[dict[str, Any]]:
+    """Return sheets of a view, evenly spread over the run, newest first, where so many views share the page: step, path below the folder, and data URL of each."""
+    sheets = run.sheets.get(view, {})
+    return [
+        {
+            "step": step,
+            "name": sheets[step].relative_to(folder).as_posix(),
+            "url": data_url(sheets[step], LIGHT if index else HEAVIEST),
+            "width": _width(sheets[step]),
+        }
+        for index, step in enumerate(spread(list(sheets), max(2, SHEETS // sharing)))
+    ]
 
 
 def _width(path: Path) -> int:
@@ -145,20 +185,39 @@ def _width(path: Path) -> int:
 
 
 def _charts(logged: Logged) -> Iterator[dict[str, Any]]:
-    """Yield the charts that have numbers, as the page draws them: steps and values of each curve, its last value, and both axes."""
+    """Yield the charts of a run that have numbers."""
     losses, validation = (logged.curves(kind) for kind in ("losses", "validation"))
     speed = {name: losses.pop(name) for name in list(losses) if name == RATE}
     rates = {name: losses.pop(name) for name in list(losses) if name.endswith("learning_rate")}
-    measured = [(f"Validation: {name}", "dB" if name.startswith("psnr") else "", {name: points}) for name, points in validation.items()]
+    measured = [(f"Validation: {name}", _unit(name), {name: points}) for name, points in validation.items()]
     for title, unit, group in (("Losses", "", losses), *measured, ("Learning rate", "", rates), ("Speed", "steps/s", speed)):
         if group:
-            curves = {name: thinned(points, POINTS) for name, points in group.items()}
-            last = {name: points[-1][1] for name, points in group.items()}
-            ends = [step for curve in curves.values() for step, _ in (curve[0], curve[-1])]
-            x = _Axis(min(ends), max(*ends, min(ends) + 1), LEFT, RIGHT)
             # a schedule that ends near zero is read on a linear scale
-            y = _axis([[value for _, value in curve] for curve in curves.values()], may_be_logarithmic=group is not rates and group is not speed)
-            yield {"title": title, "unit": unit, "curves": curves, "last": last, "x": x, "y": y}
+            yield _chart(title, unit, group, may_be_logarithmic=group is not rates and group is not speed)
+
+
+def _compared(runs: Mapping[str, Run]) -> Iterator[dict[str, Any]]:
+    """Yield a chart of each figure and loss, with a curve of each run."""
+    for kind, title in (("validation", "Validation: "), ("losses", "")):
+        curves = {name: run.logged.curves(kind) for name, run in runs.items()}
+        for name in dict.fromkeys(chain.from_iterable(curves.values())):
+            speed = name == RATE or name.endswith("learning_rate")
+            found = {run: own[name] for run, own in curves.items() if name in own}
+            yield _chart(title + name, _unit(name), found, may_be_logarithmic=not speed)
+
+
+def _unit(name: str) -> str:
+    return "dB" if name.startswith("psnr") else "steps/s" if name == RATE else ""
+
+
+def _chart(title: str, unit: str, group: Mapping[str, Points], may_be_logarithmic: bool) -> dict[str, Any]:
+    """Return a chart as the page draws it: steps and values of each curve, its last value, and both axes."""
+    curves = {name: thinned(points, POINTS) for name, points in group.items()}
+    last = {name: points[-1][1] for name, points in group.items()}
+    ends = [step for curve in curves.values() for step, _ in (curve[0], curve[-1])]
+    x = _Axis(min(ends), max(*ends, min(ends) + 1), LEFT, RIGHT)
+    y = _axis([[value for _, value in curve] for curve in curves.values()], may_be_logarithmic)
+    return {"title": title, "unit": unit, "curves": curves, "last": last, "x": x, "y": y}
 
 
 def _axis(curves: Iterable[list[float]], may_be_logarithmic: bool) -> _Axis:
@@ -182,3 +241,8 @@ def _brief(value: float) -> str:
         mantissa, exponent = f"{value:.3e}".split("e")
         return f"{float(mantissa):g}e{int(exponent)}"
     return f"{value:.4g}"
+
+
+def _shown(value: Any) -> str:
+    """Return an option's value as a user would write it."""
+    return ", ".join(map(_shown, value)) if isinstance(value, list) else str(value).lower() if isinstance(value, bool) else str(value)
