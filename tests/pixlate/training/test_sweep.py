@@ -30,7 +30,9 @@ def test_every_combination_is_a_run_of_its_own_name(make_run: MakeRun) -> None:
 
 def test_values_have_the_types_of_toml(make_run: MakeRun) -> None:
     runs = sweep(make_run("pix2pix"), ["mirror=true,false", "objective=hinge,least-squares"])
-    assert {(run.table()["mirror"], run.method_options.objective) for run in runs.values()} == {(a, b) for a in (True, False) for b in ("hinge", "least-squares")}
+    assert {(run.table()["mirror"], run.method_options.objective) for run in runs.values()} == {
+        (a, b) for a in (True, False) for b in ("hinge", "least-squares")
+    }
     assert "mirror=true,objective=least-squares" in runs
 
 
