@@ -3,7 +3,6 @@
 import importlib
 import json
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -33,8 +32,6 @@ THIRD_PARTY = Path(__file__).parent / "third_party"
 DOMAINS = ("blond", "brown", "grey")
 SMALL = ["--channels", 4, "--blocks", 1, "--discriminator-channels", 4, "--patch", 32, "--resize", 36, "--hold-out", 1, "--workers", 1, "--device", "cpu"]
 SHORT = ["--batch", 2, "--steps", 5, "--checkpoint-every", 2, "--validate-every", 5, "--log-every", 1]
-TILE = 48
-"""Side of tiles: larger than the context on both sides, smaller than the photograph that is tiled."""
 KILLED_AFTER = 3
 """Steps, of which the last one is in no checkpoint."""
 
@@ -51,10 +48,7 @@ class Proof:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-PROOFS = (
-    Proof("domains", ("faces",), {"any": (), "to-grey": ("--generator", "to-grey")}, ("--pool", 2, "--augment", "color"), {"domains": list(DOMAINS)}),
-    Proof("inpaint", ("photos", "masks"), {"inpaint": ()}, ("--pool", 2, "--augment", "translation")),
-)
+PROOFS = (Proof("domains", ("faces",), {"any": (), "to-grey": ("--generator", "to-grey")}, ("--pool", 2, "--augment", "color"), {"domains": list(DOMAINS)}),)
 each_proof = pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof.name)
 each_model = pytest.mark.parametrize(("proof", "model"), [pytest.param(proof, model, id=model) for proof in PROOFS for model in proof.files])
 
@@ -83,59 +77,38 @@ class Workplace:
 
 
 def write_images(folder: Path) -> None:
-    """Write photographs with masks of the same names, and a folder for each domain."""
+    """Write photographs, and a folder for each domain."""
     make_photographs(folder / "photos", 4, 40, 44)
-    (folder / "masks").mkdir()
-    for place, path in enumerate(sorted((folder / "photos").iterdir())):
-        mask = np.zeros((40, 44), np.uint8)
-        mask[8 + place : 24, 10:30] = 255
-        Image.fromarray(mask).save(folder / "masks" / path.name)
-    shutil.copytree(folder / "masks", folder / "wrong-masks")
-    (folder / "wrong-masks/001.png").unlink()
-    Image.fromarray(np.zeros((41, 44), np.uint8)).save(folder / "wrong-masks/002.png")
-    make_photographs(folder / "large", 1, 70, 101)
-    (folder / "large-masks").mkdir()
-    Image.fromarray(np.random.default_rng(0).integers(0, 2, (70, 101), np.uint8) * np.uint8(255)).save(folder / "large-masks/000.png")
     for seed, domain in enumerate(DOMAINS):
         make_photographs(folder / "faces" / domain, 3, 40, 44, seed)
 
 
 def conversions(folder: Path) -> dict[str, Sequence[object]]:
     """Return commands that convert, evaluate and describe with the exported files, and some that are refused."""
-    photos, masks, faces = folder / "photos", folder / "masks", folder / "faces"
+    photos, faces = folder / "photos", folder / "faces"
     model = {file: folder / f"{file}.onnx" for proof in PROOFS for file in proof.files}
     convert: dict[str, list[object]] = {
         "any": [photos, "--model", model["any"], "--set", "domain=grey"],
         "to-grey": [photos, "--model", model["to-grey"]],
-        "inpaint": [photos, "--model", model["inpaint"], "--mask", masks],
-        "tiled": [folder / "large", "--model", model["inpaint"], "--mask", folder / "large-masks", "--tile", TILE],
-        "some masks": [photos, "--model", model["inpaint"], "--mask", folder / "wrong-masks"],
         "missing": [photos, "--model", model["any"]],
         "unknown": [photos, "--model", model["any"], "--set", "domain=grey", "--set", "age=7"],
         "out of choices": [photos, "--model", model["any"], "--set", "domain=black"],
-        "of another kind": [photos, "--model", model["inpaint"], "--mask", masks, "--set", "mask=1"],
         "not taken": [photos, "--model", model["to-grey"], "--set", "domain=grey"],
-        "no mask": [photos, "--model", model["inpaint"]],
-        "mask not taken": [photos, "--model", model["any"], "--set", "domain=grey", "--mask", masks],
+        "mask not taken": [photos, "--model", model["any"], "--set", "domain=grey", "--mask", photos],
     }
     commands: dict[str, Sequence[object]] = {f"convert {name}": ["convert", words[0], folder / "out" / name, *words[1:]] for name, words in convert.items()}
     evaluate: dict[str, list[object]] = {
         "any": [model["any"], faces / "brown", faces / "grey", "--layout", "unpaired", "--set", "domain=grey"],
-        "inpaint": [model["inpaint"], photos, photos, "--mask", masks],
         "missing": [model["any"], faces / "brown", faces / "grey", "--layout", "unpaired"],
     }
     commands |= {f"evaluate {name}": ["evaluate", *words, "--json"] for name, words in evaluate.items()}
     check: dict[str, list[object]] = {
         "domains": ["--kind", "domains", faces],
-        "masked": ["--kind", "masked", photos, masks],
         "no domains": ["--kind", "domains", photos],
-        "wrong masks": ["--kind", "masked", photos, folder / "wrong-masks"],
         "unknown": ["--kind", "domain", faces],
     }
     commands |= {f"check {name}": ["data", "check", *words] for name, words in check.items()}
-    commands["triton"] = ["triton", model["inpaint"], folder / "models"]
     commands["train no domains"] = ["train", "domains", photos, "--out", folder / "refused", *SMALL]
-    commands["train wrong masks"] = ["train", "inpaint", photos, folder / "wrong-masks", "--out", folder / "refused", *SMALL]
     return commands
 
 
@@ -197,12 +170,11 @@ def test_every_player_is_trained_and_logged(proof: Proof, workplace: Workplace) 
     losses = [line for line in log if line["kind"] == "losses"]
     named = {
         "domains": {"discriminator", "adversarial", "cycle"},
-        "inpaint": {"discriminator", "adversarial", "pixel"},
     }
     assert [line["step"] for line in losses] == [1, 2, 3, 4, 5]
     assert all(named[proof.name] <= line.keys() for line in losses)
     (figures,) = (line for line in log if line["kind"] == "validation")
-    assert ("psnr_luma" in figures) == (proof.name == "inpaint") and ("sliced_wasserstein" in figures) == (proof.name != "inpaint")
+    assert "sliced_wasserstein" in figures and "psnr_luma" not in figures
 
 
 def given(model: str, height: int = 37, width: int = 41, batch: int = 3) -> tuple[NDArray[np.uint8], dict[str, NDArray[Any]]]:
@@ -211,8 +183,6 @@ def given(model: str, height: int = 37, width: int = 41, batch: int = 3) -> tupl
     conditions: dict[str, NDArray[Any]] = {}
     if model == "any":
         conditions["domain"] = np.arange(batch) % len(DOMAINS)
-    if model == "inpaint":
-        conditions["mask"] = generator.integers(0, 2, (batch, height, width, 1), np.uint8) * np.uint8(255)
     return generator.integers(0, 256, (batch, height, width, 3), np.uint8), conditions
 
 
@@ -251,23 +221,14 @@ def test_file_of_one_domain_gives_what_the_file_of_all_gives_for_its_label(workp
     assert (blond != grey).any()
 
 
-def test_pixels_that_the_mask_does_not_cover_stay(workplace: Workplace) -> None:
-    pixels, conditions = given("inpaint")
-    filled = pixlate.load(workplace.folder / "inpaint.onnx", device="cpu")(pixels, **conditions)
-    covered = conditions["mask"][..., 0] == 255
-    np.testing.assert_array_equal(filled[~covered], pixels[~covered])
-    assert (filled[covered] != pixels[covered]).any()
-
-
 def test_facts_give_the_domains_without_their_folder(workplace: Workplace) -> None:
     options = (workplace.folder / "runs/domains/options.toml").read_text()
     assert re.search(r'\[facts\]\ndomains = \[\s*"blond",\s*"brown",\s*"grey",\s*\]', options)
 
 
 def picture(path: Path) -> NDArray[np.uint8]:
-    """Return the pixels of an RGB file, or of a mask (height, width, 1)."""
-    pixels = np.array(Image.open(path))
-    return pixels if pixels.ndim == 3 else pixels[:, :, None]
+    """Return the pixels of an RGB file."""
+    return np.array(Image.open(path))
 
 
 @each_model
@@ -277,41 +238,20 @@ def test_converted_folder_is_what_the_generator_gives(proof: Proof, model: str, 
         conditions: dict[str, NDArray[Any]] = {}
         if model == "any":
             conditions["domain"] = np.array([DOMAINS.index("grey")])
-        if model == "inpaint":
-            conditions["mask"] = picture(workplace.folder / "masks" / path.name)[None]
         expected = by_pytorch(model, proof, workplace, methods[proof.name], picture(path)[None], **conditions)[0]
         assert abs(picture(workplace.folder / "out" / model / path.name) - expected).max() <= 1
-
-
-def test_masks_are_tiled_with_their_images(workplace: Workplace, methods: Mapping[str, Method]) -> None:
-    workplace.done["convert tiled"].require()
-    pixels, mask = (picture(workplace.folder / name / "000.png")[None] for name in ("large", "large-masks"))
-    whole = pixlate.load(workplace.folder / "inpaint.onnx", device="cpu")(pixels, mask=mask)[0]
-    assert abs(picture(workplace.folder / "out/tiled/000.png").astype(int) - whole).max() <= 1
-
-
-def test_image_whose_mask_is_missing_or_of_another_size_fails_alone(workplace: Workplace) -> None:
-    done = workplace.done["convert some masks"]
-    assert done.code == 1
-    folder = workplace.folder / "wrong-masks"
-    assert f"expected a mask named 001 in {folder}, found none; add it, or take the image out" in done.out + done.err
-    assert f"expected a mask of 44x40 as the image, got {folder / '002.png'} of 44x41; resize it" in done.out + done.err
-    assert {path.name for path in (workplace.folder / "out/some masks").glob("*.png")} == {"000.png", "003.png"}
 
 
 REFUSED = {
     "convert missing": "expected one of blond, brown, grey for the label domain, got none; add --set domain=blond",
     "convert unknown": "expected a condition that this model takes (domain), got age; leave it out",
     "convert out of choices": "expected one of blond, brown, grey for domain, got 'black'; choose one of these",
-    "convert of another kind": "expected a label or vector for --set, got the mask mask; give masks with --mask FOLDER",
     "convert not taken": "expected no condition, since this model takes none, got domain; leave it out",
-    "convert no mask": "expected a mask, mask, for each image, got none; name their folder with --mask FOLDER",
     "convert mask not taken": "expected a model that takes a mask for --mask, got one that takes none; leave it out",
     "evaluate missing": "expected one of blond, brown, grey for the label domain, got none; add --set domain=blond",
     "check no domains": "expected one folder with a folder of images for each domain, at least two, got {folder}/photos with 0 of them; write faces/, with faces/blond/",
     "check unknown": "expected --kind to be one of degraded, domains, masked, paired, taught, unpaired, got 'domain'; choose one, or install the plugin that defines it",
     "train no domains": "expected one folder with a folder of images for each domain, at least two, got {folder}/photos with 0 of them; write faces/, with faces/blond/",
-    "train wrong masks": "expected a mask for every photograph, got 1 without a partner: {folder}/photos/001.png; add or remove them",
 }
 
 
@@ -327,23 +267,11 @@ def test_bad_input_is_refused_in_one_sentence(command: str, workplace: Workplace
 def test_evaluation_gives_figures(proof: Proof, workplace: Workplace) -> None:
     model = next(iter(proof.files))
     metrics = json.loads(workplace.done[f"evaluate {model}"].require().out)["metrics"]
-    wanted = "psnr" if model == "inpaint" else "sliced-wasserstein"
-    assert np.isfinite(metrics[wanted]["value"])
+    assert np.isfinite(metrics["sliced-wasserstein"]["value"])
 
 
 def test_folders_of_the_kinds_are_checked(workplace: Workplace) -> None:
     assert "domains: domains blond, brown, grey" in workplace.done["check domains"].require().out
-    assert "masked: photographs and masks matched by name, 4 pairs" in workplace.done["check masked"].require().out
-    wrong = workplace.done["check wrong masks"]
-    assert wrong.code == 1
-    assert "got 1 without a partner" in wrong.out and re.search(r"got \S+/002.png \(44 x 41\) for \S+/002.png \(44 x 40\)", wrong.out)
-
-
-def test_configuration_for_triton_lists_image_and_mask(workplace: Workplace) -> None:
-    workplace.done["triton"].require()
-    (config,) = (workplace.folder / "models").rglob("config.pbtxt")
-    inputs = config.read_text().partition("output")[0]
-    assert re.findall(r'name: "(image|mask)"', inputs) == ["image", "mask"]
 
 
 @pytest.fixture(scope="module")
@@ -360,8 +288,6 @@ def application(workplace: Workplace) -> Iterator[Application]:
 @each_model
 def test_server_answers_with_the_picture_of_the_folder(proof: Proof, model: str, workplace: Workplace, application: Application) -> None:
     pixels = picture(workplace.folder / "photos/000.png")
-    if model == "inpaint":  # what is transparent is what to fill
-        pixels = np.concatenate([pixels, 255 - picture(workplace.folder / "masks/000.png")], axis=2)
     answer = application.translate(file(pixels), model, query="?domain=grey" if model == "any" else "")
     assert answer.status_code == 200, answer.text
     np.testing.assert_array_equal(pixels_of(answer.content), picture(workplace.folder / "out" / model / "000.png"))
@@ -374,12 +300,6 @@ def test_server_answers_with_the_picture_of_the_folder(proof: Proof, model: str,
         ("any", "?domain=black", 400, "expected one of blond, brown, grey for domain, got 'black'; choose one of these"),
         ("any", "?domain=grey&age=7", 400, "expected a condition that this model takes (domain), got age; leave it out"),
         ("to-grey", "?domain=grey", 400, "expected no condition, since this model takes none, got domain; leave it out"),
-        (
-            "inpaint",
-            "",
-            422,
-            "expected a picture that is transparent where the model is to fill it, got an opaque one; erase the place and send it as PNG or WebP",
-        ),
     ],
 )
 def test_server_refuses_what_the_models_do_not_take(model: str, query: str, status: int, sentence: str, workplace: Workplace, application: Application) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixlate.errors import PixlateError
-from pixlate.inference.conditions import Arrays, check_pixels, checked
+from pixlate.inference.conditions import Arrays, check_pixels, checked, kept
 from pixlate.inference.sizes import allowed_size, pad, round_up
 from pixlate.plugin.spec import MEASURED, Io, ModelSpec, Precision
 from pixlate.plugin.translator import Statistics
@@ -91,7 +91,8 @@ class FileTranslator:
             return self._sampled(conditions)
         check_pixels(pixels, self.spec)
         fitting = checked(self.spec, len(pixels), (pixels.shape[1], pixels.shape[2]), conditions)
-        return self._of_pixels(pixels, fitting) if self._io == "uint8" else self._of_planes(pixels, fitting)
+        output = self._of_pixels(pixels, fitting) if self._io == "uint8" else self._of_planes(pixels, fitting)
+        return kept(self.spec, pixels, output, fitting)
 
     def _sampled(self, conditions: Arrays) -> "Pixels":
         """Run a file without an image input: as many outputs as each condition has entries."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pixlate.errors import OverLimit, PixlateError, Unsupported
 from pixlate.images import ImageFile, Picture, to_srgb, unsupported
 from pixlate.images.formats import BUILT_IN, SNIFFED, named, recognised, writable
-from pixlate.images.picture import Pixels, full_scale, to_8_bits
+from pixlate.images.picture import Pixels
 from pixlate.images.write import encode_picture
+from pixlate.inference.conditions import hole_of
 from pixlate.inference.pictures import from_model, refuse_colour, with_origin
 from pixlate.plugin.spec import ModelSpec
 from pixlate_serve.refusals import Refusal, too_large_for_memory
@@ -84,12 +85,11 @@ def split_hole(picture: Picture, mask: str) -> tuple[Picture, dict[str, Pixels]]
     """Return an opaque picture, and the mask of that name for a model that fills: what was transparent, uint8 (height, width, 1).
 
     Raises:
-        Refusal: 422, nothing is transparent.
+        Refusal: 422, nothing is transparent, or everything.
     """
-    if picture.alpha is None or picture.alpha.min() == full_scale(picture.alpha):
-        sentence = "expected a picture that is transparent where the model is to fill it, got an opaque one; erase the place and send it as PNG or WebP"
-        raise Refusal(422, "no_mask", sentence)
-    return replace(picture, alpha=None), {mask: 255 - to_8_bits(picture.alpha)[:, :, None]}
+    with _refused("no_mask"):
+        hole = hole_of(picture.alpha)
+    return replace(picture, alpha=None), {mask: hole}
 
 
 def encoded(

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 import pixlate.data.edges
+import pixlate_inpaint.model
 import pixlate_pix2pix.model
 import pixlate_srgan.model
 from pixlate.networks.hed import HED
@@ -24,6 +26,8 @@ Changes = dict[str, Any]
 ALWAYS: Changes = {"steps": 4, "checkpoint_every": 2, "keep": 2}
 SMALL: Changes = {"patch": 16, "resize": 24, "discriminator_layers": 1}
 """Where there are discriminators from the start."""
+SMALLER: dict[str, Changes] = {"srgan": {}, "inpaint": {"patch": 16, "resize": 24}}
+"""In place of SMALL, for methods without its options."""
 PLATEAU: Changes = {"schedule": "plateau", "validate_every": 1, "learning_rate": 0.05}
 GROUPS: Changes = {"discriminator_norm": "group"}
 DROPPED: Changes = {"generator": "unet", "blocks": None, "depth": 6, "patch": 64, "resize": 64, "channels": 2, "dropout": 0.5}
@@ -186,6 +190,18 @@ SRGAN: dict[str, Changes | tuple[Changes, Changes]] = {
     "jpegs": (TWICE, {**TWICE, "jpegs": (90, 95)}),
     "start_from": {},
 }
+CONTEXT: Changes = {"contextual_weight": 1.0, "perceptual_layers": ("conv1_1",)}
+INPAINT: dict[str, Changes | tuple[Changes, Changes]] = FOLDERS | {
+    "channels": {"channels": 5},
+    "discriminator_channels": {"discriminator_channels": 5},
+    "pixel_weight": {"pixel_weight": 2.0},
+    "adversarial_weight": {"adversarial_weight": 2.0},
+    "contextual_weight": CONTEXT,
+    "perceptual_layers": (CONTEXT, {**CONTEXT, "perceptual_layers": ("conv1_2",)}),
+    "holes": {"holes": "alpha"},
+    "strokes": {"strokes": 0},
+    "box": {"box": 0.25},
+}
 JUDGED = {"discriminator_learning_rate", "generator_every", "pool", "augment"}
 CASES: dict[str, dict[str, Changes | tuple[Changes, Changes]]] = {
     "pix2pix": TRAINING
@@ -227,8 +243,18 @@ CASES: dict[str, dict[str, Changes | tuple[Changes, Changes]]] = {
         "projection_channels": {"projection_channels": 9},
         "temperature": {"temperature": 0.1},
     },
+    "inpaint": INPAINT,
     "srgan": SRGAN,
 }
+
+
+def erased(photographs: Path, folder: Path) -> Path:
+    """Write photographs with a hole."""
+    for path in photographs.iterdir():
+        picture = Image.open(path).convert("RGBA")
+        picture.paste((0, 0, 0, 0), (20, 12, 40, 30))
+        picture.save(folder / path.name)
+    return folder
 
 
 def outcome(run: Path) -> tuple[Any, ...]:
@@ -251,6 +277,7 @@ def small_hed() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pixlate_srgan.model, "load_hed", load_hed)
         patch.setattr(pixlate_pix2pix.model, "load_hed", load_hed)
+        patch.setattr(pixlate_inpaint.model, "load_hed", load_hed)
         patch.setattr(pixlate.data.edges, "_hed", lambda: lambda images: images.mean(dim=1, keepdim=True))
         yield
 
@@ -269,8 +296,10 @@ def carry_out(
         if key not in made:
             run = tmp_path_factory.mktemp("run")
             paths = {"perceptual_weights": str(vgg), "transforms": str(pipeline)}
-            changes = {**ALWAYS, **({} if method == "srgan" else SMALL), **changes, **{name: path for name, path in paths.items() if name in changes}}
-            folders = (photographs,) if method == "srgan" else (photographs, negatives)
+            changes = {**ALWAYS, **SMALLER.get(method, SMALL), **changes, **{name: path for name, path in paths.items() if name in changes}}
+            folders = {"srgan": (photographs,), "inpaint": (photographs,)}.get(method, (photographs, negatives))
+            if changes.get("holes") == "alpha":
+                folders = (erased(photographs, tmp_path_factory.mktemp("erased")),)
             alone = changes.get("grey") or changes.get("lines")
             fit(make_run(method, (negatives,) if alone else folders, **changes), run)
             made[key] = outcome(run)
@@ -289,7 +318,7 @@ def test_option_has_an_effect(method: str, name: str, carry_out: Callable[[str, 
 
 def test_same_options_do_the_same(make_run: MakeRun, fit: Fit, carry_out: Callable[[str, Changes], tuple[Any, ...]], tmp_path: Path) -> None:
     for method in CASES:
-        fit(make_run(method, **ALWAYS, **({} if method == "srgan" else SMALL)), tmp_path / method)
+        fit(make_run(method, **ALWAYS, **SMALLER.get(method, SMALL)), tmp_path / method)
         assert outcome(tmp_path / method) == carry_out(method, {})
 
 

@@ -39,6 +39,7 @@ RUNS: list[tuple[str, dict[str, Any]]] = [
     ("cyclegan", {"objective": "wasserstein", "gradient_penalty": 10.0, "pool": None}),
     ("cut", {"accumulate": 2}),
     ("cut", {"nce_weight": 10.0, "identity_nce": False, "flip_equivariance": True}),
+    ("inpaint", {"pool": 3, "augment": ("translation",), "average_decay": 0.9}),
     ("cyclegan", {"r1": 1.0, "r2": 1.0, "objective": "relativistic", "precision": "bf16-mixed"}),
 ]
 

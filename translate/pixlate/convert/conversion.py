@@ -20,7 +20,7 @@ from pixlate.errors import PixlateError
 from pixlate.images import ImageFile
 from pixlate.images.formats import writable
 from pixlate.images.write import require_held
-from pixlate.inference.conditions import ImageConditions
+from pixlate.inference.conditions import ALPHA, ImageConditions
 from pixlate.inference.files import digest_model, files_of_model
 from pixlate.inference.models import arithmetics_of, find, runtimes_of_all
 from pixlate.inference.pictures import refuse_opacity_through
@@ -166,7 +166,7 @@ def planned(
     """
     path = find(model)
     others = [find(each) for each in (*([options.blend_with] if options.blend_with is not None else []), *options.then)]
-    if options.mask is not None:
+    if options.mask is not None and options.mask != ALPHA:
         require_folder(options.mask)
         options = replace(options, mask=options.mask.absolute())
     formats = installed().image_formats(films=True)
@@ -194,7 +194,7 @@ def settings_digest(model: Path, options: ConvertOptions) -> str:
     given: dict[str, object] = {"bucket": options.bucket if options.bucket != "auto" else None, "alpha": options.alpha if options.alpha != "bicubic" else None}
     given |= {
         "set": sorted(options.set),
-        "mask": None if options.mask is None else str(options.mask.absolute()),
+        "mask": None if options.mask is None else str(options.mask if options.mask == ALPHA else options.mask.absolute()),
         "seed": options.seed,
         "lossless": options.lossless,
         "frames": options.frames if options.frames != "auto" else None,

@@ -80,7 +80,8 @@ class ConvertOptions:
     set: tuple[str, ...] = ()
     """Value of a condition (an input of the model besides the image), as NAME=VALUE (hair=blond, style=0.5,-1); once for each condition."""
     mask: Path | None = None
-    """Folder of masks for an inpainting model, each with the name and size of its image; white is what to fill."""
+    """Folder of masks for an inpainting model, each with the name and size of its image: white is what to fill, and what is black stays as it is; or alpha, to
+    fill what is transparent. A folder of that name is given by its whole path."""
     seed: int = 0
     """Seed of a model's noise input, combined with the name of each image."""
     device: str = "auto"

@@ -232,7 +232,9 @@ class Conversion(Run):
         height, width, channels = picture.pixels.shape
         sized = self._sizes.of(width, height)
         require_held(writable(job.format, self.formats), channels_made(channels, sized.executor.spec), "uint8", sized.size, self.formats)
-        conditions = self.conditions.arrays(job.pair, height, width)
+        conditions = self.conditions.arrays(job.pair, height, width, picture.alpha)
+        if self.conditions.from_alpha:
+            picture = replace(picture, alpha=None)
         pixels = to_model(picture, self.spec)
         given = pixels if self.options.output_strength < 1 else None
         read = _Read(job, picture if shown else without_pixels(picture), version, taken, sized, given)

@@ -92,7 +92,7 @@ def evaluate(
     count = min(len(sets.sources), len(sets.targets))
     if any(kind.name == "fid" for kind in chosen) and count < FID_IMAGES:
         notes.append(f"fid of {count} images is biased upwards; compare it only with that of as many images")
-    conditions = ImageConditions(spec, set, seed, mask, installed().image_formats())
+    conditions = ImageConditions(spec, set, seed, mask and mask.absolute(), installed().image_formats())
     conditions.require_some(sets.names)
     executor = Executor(translator, "auto", "auto")
     planned = len(sets.sources) + (0 if sets.paired else len(sets.targets))

@@ -22,8 +22,12 @@ Arrays = Mapping[str, NDArray[Any]]
 NONE: Arrays = MappingProxyType({})
 LARGEST = float(np.finfo(np.float32).max)
 """Greatest number of a vector or of noise."""
+FILLED = np.uint8(255)
+"""Level of a mask where the model fills."""
 LARGEST_MASK = 10**9
 """Most pixels that the header of a mask may declare; no mask is decoded that is larger than its image."""
+ALPHA = Path("alpha")
+"""In place of a folder of masks: what is transparent in a picture is filled."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ class ImageConditions:
         spec: Of the model.
         texts: Such as ``hair=blond``.
         seed: With an image's name, the seed of its noise.
-        folder: Of the masks, where the model takes one.
+        folder: Of the masks, where the model takes one; :data:`ALPHA` where they are what is transparent.
         formats: Image formats by suffix.
 
     Raises:
@@ -95,8 +99,10 @@ class ImageConditions:
         same = {name for name, value in defaults.items() if value is not None and np.array_equal(value, self._conditions.values[name])}
         self.texts = tuple(text for text in texts if text.partition("=")[0] not in same)
         """Those that give a condition another value than its default."""
-        self._folder, self._formats = folder, formats
-        self._masks = {} if folder is None else images_by_name(folder, formats)
+        self.from_alpha = folder == ALPHA
+        """Whether what is transparent is filled, so that pictures come out opaque."""
+        self._folder, self._formats = None if self.from_alpha else folder, formats
+        self._masks = {} if self._folder is None else images_by_name(self._folder, formats)
 
     def require_some(self, names: Iterable[str]) -> None:
         """Refuse images of which none has a mask, where the model takes one."""
@@ -110,12 +116,14 @@ class ImageConditions:
         if first:
             raise PixlateError(f"expected masks in {self._folder} with the names of the images, such as {first}, got none of them; name another folder")
 
-    def arrays(self, name: str, height: int, width: int) -> dict[str, NDArray[Any]]:
-        """Return the conditions of one image, without a batch axis.
+    def arrays(self, name: str, height: int, width: int, alpha: Pixels | None = None) -> dict[str, NDArray[Any]]:
+        """Return the conditions of one image, without a batch axis; ``alpha`` (height, width) is how opaque it is.
 
         Raises:
-            PixlateError: Its mask is missing, cannot be read or is of another size.
+            PixlateError: Its mask is missing, cannot be read, is of another size or covers all of it.
         """
+        if self.from_alpha:
+            return self._conditions.arrays(name, hole_of(alpha))
         return self._conditions.arrays(name, None if self._folder is None else self._mask(name, height, width))
 
     def _mask(self, name: str, height: int, width: int) -> Pixels:
@@ -131,7 +139,36 @@ class ImageConditions:
             raise PixlateError(f"the mask {path} cannot be used: {error}") from error
         if levels is None:
             raise PixlateError(f"expected a mask of {width}x{height} as the image, got {path} of {size[0]}x{size[1]}; resize it")
+        if levels.min() == FILLED:
+            raise PixlateError(f"expected a mask that leaves something of the image to go by, got {path}, all white; paint black what is to stay")
         return levels if levels.shape[2] == 1 else np.rint(levels.mean(axis=2, keepdims=True)).astype(np.uint8)
+
+
+def hole_of(alpha: Pixels | None) -> Pixels:
+    """Return the mask of what is transparent in a picture, uint8 (height, width, 1), from its alpha (height, width).
+
+    Raises:
+        PixlateError: Nothing is transparent, or everything.
+    """
+    hole = None if alpha is None else FILLED - to_8_bits(alpha)[:, :, None]
+    if hole is None or not hole.any():
+        raise PixlateError(
+            "expected a picture that is transparent where the model is to fill it, got an opaque one; erase the place and save it as PNG or WebP"
+        )
+    if hole.min() == FILLED:
+        raise PixlateError("expected a picture that is opaque where it is to stay, got one that is transparent everywhere; erase less of it")
+    return hole
+
+
+def kept(spec: ModelSpec, pixels: Pixels, output: Pixels, conditions: Arrays) -> Pixels:
+    """Return the output of a model that fills, with the samples of the image itself wherever no mask covers it at all, whatever the model computes in.
+
+    Masks are those of :func:`checked`. Outputs of another size or other channels than the image are returned as they are.
+    """
+    masks = [conditions[each.name] for each in spec.conditions if each.kind == "mask"]
+    if not masks or output.shape != pixels.shape:
+        return output
+    return np.where(np.any(masks, axis=0), output, pixels)
 
 
 def parse(texts: Sequence[str]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Losses: functions on tensors."""
 
 from pixlate.losses.adversarial import Logits, Objective, discriminator_loss, generator_loss, gradient_penalty, zero_centred_penalty
+from pixlate.losses.contextual import contextual_loss
 from pixlate.losses.differences import Features, feature_matching, l1, mse, total_variation
 from pixlate.losses.explained import explain_discriminator_loss, explain_generator_loss
 from pixlate.losses.hed import HEDDistance, load_hed
@@ -12,6 +13,7 @@ __all__ = [
     "Logits",
     "Objective",
     "Perceptual",
+    "contextual_loss",
     "discriminator_loss",
     "explain_discriminator_loss",
     "explain_generator_loss",

@@ -23,7 +23,7 @@ def field(layers: Iterable[nn.Module], first: int, last: int) -> tuple[int, int]
     for layer in reversed(list(layers)):
         if isinstance(layer, nn.Conv2d):
             stride, padding = layer.stride[0], _padding(layer)
-            first, last = first * stride - padding, last * stride - padding + layer.kernel_size[0] - 1
+            first, last = first * stride - padding, last * stride - padding + layer.dilation[0] * (layer.kernel_size[0] - 1)
         elif isinstance(layer, nn.ConvTranspose2d):  # input pixel i reaches the output pixels from i * stride - padding to that + kernel - 1
             stride, padding = layer.stride[0], _padding(layer)
             first, last = -((layer.kernel_size[0] - 1 - padding - first) // stride), (last + padding) // stride

@@ -32,7 +32,7 @@ class ModelInput:
     name: str
     """Name of the ONNX input, of the keyword argument of the translator, and in ``convert --set NAME=VALUE``."""
     kind: InputKind
-    """``image``; ``mask``: uint8 or float (batch, height, width, 1), 255 or 1 is what to fill; ``label``: int64 (batch,), index into ``choices``;
+    """``image``; ``mask``: uint8 or float (batch, height, width, 1), 255 or 1 is what to fill, and where it is 0 an output of the image's size and channels is the image; ``label``: int64 (batch,), index into ``choices``;
     ``vector`` and ``noise``: float32 (batch, ``length``), noise standard normal."""
     channels: int = 0
     """Channels of an image or mask; 0 takes those of the spec for an image and 1 for a mask."""
