@@ -70,11 +70,11 @@ def draw(page: Any, box: dict[str, float]) -> None:
     page.wait_for_function("!document.querySelector('pixlate-draw').sending")
 
 
-def shoot(page: Any, name: str) -> None:
-    """Save what is on the screen."""
+def shoot(page: Any, name: str, top: str = "body") -> None:
+    """Save what is on the screen, from the top of a part of the page."""
     path = DOCS / f"{name}.png"
     page.wait_for_function("[...document.querySelectorAll('img')].every((image) => image.complete)")
-    page.evaluate("scrollTo(0, 0)")
+    page.evaluate("(top) => document.querySelector(top).scrollIntoView({ block: 'start' })", top)
     page.screenshot(path=path, animations="disabled")
     with Image.open(path) as image:
         image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
@@ -168,8 +168,7 @@ def take(browser: Any, address: str, folder: Path) -> None:
     shoot(page, "web-folder")
     phone = opened(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     translate(phone, 1)
-    phone.locator("pixlate-compare").scroll_into_view_if_needed()
-    shoot(phone, "web-phone")
+    shoot(phone, "web-phone", "#translate-status")
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def data() -> Path:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """Debian's browser, driven by Playwright, whose event loop ends with the module; PIXLATE_NEEDS_BROWSER forbids to skip what needs it."""
+    """Debian's browser, with a camera that shows a pattern, driven by Playwright, whose event loop ends with the module; PIXLATE_NEEDS_BROWSER forbids to skip what needs it."""
     executable = shutil.which("chromium")
     if executable is None:
         if os.environ.get("PIXLATE_NEEDS_BROWSER"):
@@ -68,7 +68,9 @@ def chromium() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        launched = playwright.chromium.launch(
+            executable_path=executable, args=["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+        )
         yield launched
         launched.close()
 

@@ -81,11 +81,13 @@ def build_blocks(page: Page) -> gr.Blocks:
 
 
 def _add_files(app: FastAPI) -> None:
+    static = {file.name: file for file in (files("pixlate_web") / "static").iterdir()}
+
     @app.get("/pixlate/{name}")
     def file(name: str) -> Response:
-        if name not in ("page.js", "page.css"):
+        if name not in static:
             return refused(_GONE, 404)
-        text = (files("pixlate_web") / "static" / name).read_text(encoding="utf-8")
+        text = static[name].read_text(encoding="utf-8")
         return Response(text, media_type="text/javascript" if name.endswith("js") else "text/css", headers={"Cache-Control": "no-cache"})
 
 

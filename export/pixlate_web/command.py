@@ -1,6 +1,7 @@
 """``pixlate web``: a page in the browser."""
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -38,6 +39,7 @@ def web(*folders: Annotated[Path, Parameter(name="FOLDER...")], options: Annotat
         raise PixlateError("expected each folder once, got one of them twice; leave out the second")
     token = required_token(chosen.host, chosen.token, chosen.token_file, chosen.without_token, os.environ.get("PIXLATE_TOKEN", ""))
     return_freed_memory()
+    print("loading the page, which takes some seconds …", file=sys.stderr, flush=True)
     code: int = import_for("the page in the browser", "pixlate_web.server", "web").run(named(folders), chosen, token)
     return code
 

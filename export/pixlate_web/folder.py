@@ -1,56 +1,46 @@
 """The tab Folder: a folder that was named on the command line, converted as `pixlate convert` does it."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path, PurePath
+from typing import Any
 
 import gradio as gr
 
+from pixlate.convert import ConvertOptions
 from pixlate.errors import PixlateError
 from pixlate.places.local import HOME
 from pixlate.system.text import printable
-from pixlate_web.page import Page, Shown, buttons, checked_model, controls, followed, not_begun
+from pixlate_web.controls import controls
+from pixlate_web.page import Page, Parts, buttons, connect
 from pixlate_web.sessions import Session
-from pixlate_web.views import item, progress_of, results
+from pixlate_web.views import item, results
 from pixlate_web.work import Work
 
 
 def folder_tab(page: Page) -> None:
     """Add the tab to the page that is being built."""
 
-    async def convert(
-        request: gr.Request, folder: str | None, name: str, model: str | None, strength: float, size: str, number: float | None, format: str, quality: int
-    ) -> AsyncIterator[Shown]:
-        try:
-            session = page.session(request)
-            work = begun(page, session, folder, name, model, strength, size, number, format, quality)
-        except PixlateError as error:
-            yield not_begun(error)
-            return
-        async for shown in followed(work, lambda each: listed(session, each), str(PurePath(folder or "", *PurePath(name.strip()).parts)), str(work.out)):
-            yield shown
-
-    def cancel(request: gr.Request) -> object:
-        if (work := page.session(request).conversion) is None or work.ended:
-            return gr.skip()
-        work.cancel()
-        return progress_of(work)
+    def start(session: Session, values: Sequence[Any]) -> tuple[Work, str]:
+        folder, name, *rest = values
+        source, out = output_folder(page, folder, name)
+        work = begun(page, session, source, out, *chosen.chosen(rest))
+        return work, str(PurePath(folder, *PurePath(name.strip()).parts))
 
     with gr.Row():
         with gr.Column(scale=2, min_width=220):
             names = list(page.folders)
             folder = gr.Dropdown(names, value=names[0], label="Folder", info="those that `pixlate web` was started with", elem_id="folder")
             name = gr.Textbox("translated", label="Into its folder", info="made if missing; what is finished there is kept", elem_id="into")
-            chosen = controls(page)
+            chosen = controls(page.options, page.models)
             paths = json.dumps({name: printable(path) for name, path in page.folders.items()})
             gr.HTML(f'<pixlate-paths data-of="folder" data-paths="{escape(paths)}"></pixlate-paths>', elem_classes="px-hidden")
             begin, end = buttons("Convert", "-folder", "folder-status")
         with gr.Column(scale=3, min_width=220):
             status = gr.HTML(elem_id="folder-status", apply_default_css=False)
             shown = gr.HTML(elem_id="folder-results", apply_default_css=False)
-    begin.click(convert, [folder, name, *chosen.inputs], [status, shown, begin, end], show_progress="hidden", api_visibility="private")
-    end.click(cancel, None, status, show_progress="hidden", api_visibility="private")
+    connect(page, Parts(begin, end, status, shown), [folder, name, *chosen.inputs], start, lambda session: session.conversion, listed)
 
 
 def output_folder(page: Page, folder: str | None, name: str) -> tuple[Path, Path]:
@@ -76,22 +66,14 @@ def output_folder(page: Page, folder: str | None, name: str) -> tuple[Path, Path
     return source, out
 
 
-def begun(
-    page: Page, session: Session, folder: str | None, name: str, model: str | None, strength: float, size: str, number: float | None, format: str, quality: int
-) -> Work:
+def begun(page: Page, session: Session, source: Path, out: Path, model: str, options: ConvertOptions) -> Work:
     """Begin to convert a folder, or to continue.
 
     Raises:
-        PixlateError: It is no folder of the page, one is being converted, or an option is wrong.
+        PixlateError: One is being converted.
     """
-    source, out = output_folder(page, folder, name)
-    model = checked_model(page, model)
-    options = page.convert_options(strength, size, number, format, quality)
     with session.lock:
-        if session.closed:
-            raise PixlateError("expected an open page, got one that was closed; load it again")
-        if session.conversion is not None and not session.conversion.ended:
-            raise PixlateError("expected to wait for the folder that is being converted, got another; cancel that first")
+        session.require_idle(session.conversion)
         session.conversion = Work(page.turns, [source], out, model, options)
         session.conversion.start()
         return session.conversion

@@ -9,7 +9,7 @@ from pixlate.inference.added import added
 from pixlate.inference.models import load
 from pixlate.inference.ready import cards
 from pixlate.plugin.model_card import ModelCard
-from pixlate.plugin.spec import ModelSpec
+from pixlate.plugin.spec import ModelInput, ModelSpec
 from pixlate.system.text import printable
 
 
@@ -21,28 +21,32 @@ class Offered:
     """As ``--model`` names it."""
     text: str
     """Lines of its card: name, what it is for, and the rest."""
+    conditions: tuple[ModelInput, ...] = ()
+    """What it takes besides a picture."""
     enlarges: bool = False
 
 
 def offered(files: Sequence[Path]) -> list[Offered]:
-    """Return the files that the page was started with, then the ready models that need no more than a picture: those that enlarge first, demonstrations last.
+    """Return the files that the page was started with, then the ready models that take a picture and no mask: those that enlarge first, demonstrations last.
 
     Raises:
-        PixlateError: A file cannot be opened, or takes no picture.
+        PixlateError: A file cannot be opened, takes no picture, or needs a mask.
     """
     of_files = []
     for file in files:
         spec = load(file, "cpu").spec
         if not spec.takes_image:
             raise PixlateError(f"expected --model files that take a picture, got {file}, which draws its own; leave it out")
-        of_files.append(Offered(str(file), _lines(file.name, f"your file in {file.resolve().parent.name}", spec, "")))
+        if _needs_mask(spec):
+            raise PixlateError(f"expected --model files that take no mask, got {file}, which takes one; use `pixlate convert --mask`")
+        of_files.append(Offered(str(file), _lines(file.name, f"your file in {file.resolve().parent.name}", spec, ""), spec.conditions))
     ready = sorted(cards().items())
     found = [(card, model) for name, card in ready if (model := _ready(name, card)) is not None]
     return of_files + [model for _, model in sorted(found, key=lambda each: (each[0].demonstration, not each[0].path.is_file(), not each[1].enlarges))]
 
 
 def _ready(name: str, card: ModelCard) -> Offered | None:
-    """Return a ready model, or None where it cannot be opened or needs something besides a picture, which the page has no field for."""
+    """Return a ready model, or None where it cannot be opened, takes no picture or needs a mask, for which the page has no field."""
     summary = f"demonstration: {card.summary}" if card.demonstration else card.summary
     if not card.path.is_file():
         return Offered(name, _lines(name, summary, None, card.licence)) if card.make is not None else None
@@ -50,9 +54,13 @@ def _ready(name: str, card: ModelCard) -> Offered | None:
         spec = ModelSpec.from_json(record.spec) if (record := added().get(name)) is not None else load(name, "cpu").spec
     except PixlateError:  # `pixlate models` says why
         return None
-    if not spec.takes_image or any(each.default is None and each.kind != "noise" for each in spec.conditions):
+    if not spec.takes_image or _needs_mask(spec):
         return None
-    return Offered(name, _lines(name, summary, spec, card.licence), spec.scale > 1)
+    return Offered(name, _lines(name, summary, spec, card.licence), spec.conditions, spec.scale > 1)
+
+
+def _needs_mask(spec: ModelSpec) -> bool:
+    return any(each.kind == "mask" for each in spec.conditions)
 
 
 def _lines(name: str, summary: str, spec: ModelSpec | None, licence: str) -> str:

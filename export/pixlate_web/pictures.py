@@ -3,6 +3,7 @@
 import asyncio
 import zipfile
 from collections.abc import Iterator, Sequence
+from mimetypes import guess_type
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
@@ -104,6 +105,9 @@ def accepted() -> str:
 
 
 def _advice(suffix: str) -> str:
+    """Return what to do instead, of what people have and the page does not take."""
+    if f".{suffix.lower()}" in unsupported.FILMS:
+        return "a film: start the page as `pixlate web FOLDER` with its folder and use the tab Folder, or run `pixlate convert`"
     return unsupported.PHONE if suffix.lower() in ("heic", "heif") else ""
 
 
@@ -118,7 +122,9 @@ def measured(path: Path, max_pixels: int) -> tuple[int, int]:
 
 
 def view(path: Path) -> Response:
-    """Return a picture as a browser shows it: the file itself where it can, or its pixels as PNG of 8 bits."""
+    """Return a picture as a browser shows it: the file itself where it can, as of films, or its pixels as PNG of 8 bits."""
+    if path.suffix.lower() in unsupported.FILMS:
+        return FileResponse(path, media_type=guess_type(path.name)[0] or "application/octet-stream")
     try:
         with ImageFile(path, max_pixels=ANY_SIZE, formats=installed().image_formats()) as file:
             if file.format.name in SHOWN:

@@ -61,8 +61,7 @@ class Session:
             PixlateError: The page has as many pictures as it may, or is closed.
         """
         with self.lock:
-            if self.closed:
-                raise PixlateError("expected an open page, got one that was closed; load it again")
+            self._require_open()
             if len(self.pictures) + self._uploads >= self.most:
                 raise PixlateError(f"expected at most {self.most} pictures on the page, got one more; take some off, or convert a folder")
             self._next += 1
@@ -77,6 +76,20 @@ class Session:
             with self.lock:
                 self._uploads -= 1
                 self._remove_if_closed()
+
+    def require_idle(self, work: Work | None) -> None:
+        """Refuse another conversion while one of the same tab runs, or where the page is closed; the caller holds the lock.
+
+        Raises:
+            PixlateError: So it is.
+        """
+        self._require_open()
+        if work is not None and not work.ended:
+            raise PixlateError("expected to wait for the conversion that runs, got another; cancel that first")
+
+    def _require_open(self) -> None:
+        if self.closed:
+            raise PixlateError("expected an open page, got one that was closed; load it again")
 
     def keep(self, number: int, written: Path, size: tuple[int, int]) -> Dropped:
         """Take a picture in that was written whole: a translation sees it from now on."""

@@ -3,10 +3,12 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from pathlib import PurePath
 from typing import Any
 
 from pixlate.cli.periodic import duration
 from pixlate.convert.report import Result, Summary
+from pixlate.images.unsupported import FILMS
 from pixlate.system.text import printable
 from pixlate_web.work import Work
 
@@ -32,10 +34,11 @@ def progress_of(work: Work) -> str:
         return said(f"Waiting for {ahead} conversion{'s' if ahead > 1 else ''} of other pages …" if ahead else f"Loading {work.model} …")
     summary, progress = work.summary, work.progress
     done, total = progress.pixels_done, progress.pixels_done + progress.pixels_left
-    left = progress.seconds_left
+    left, frames = progress.seconds_left, progress.frames
     parts = [
         f"{summary.planned - summary.not_reached} of {summary.planned} pictures",
         f"{done / 1e6:.1f} of {total / 1e6:.1f} million pixels",
+        *([f"frame {frames[0]} of {frames[1]}"] if frames[1] else []),
         *([f"{duration(max(1, left))} left"] if left is not None and summary.not_reached else []),
         *([f"{summary.failed} failed"] if summary.failed else []),
     ]
@@ -44,20 +47,19 @@ def progress_of(work: Work) -> str:
     return bar + said(", ".join(parts))
 
 
-def end_of(work: Work, out: str = "", path: str = "") -> str:
+def end_of(work: Work, out: str = "") -> str:
     """Return what is to be said of a conversion that has ended.
 
     Args:
         work: The conversion.
-        out: Where the results are, for a folder, as the page calls it.
-        path: The same as the whole path, which the page shows where the pointer rests.
+        out: Where the results are, for a folder, as the page calls it; it shows the whole path where the pointer rests.
     """
     if work.refused:
         return refusal(work.refused)
     if work.summary is None:
         return said("Cancelled before anything was converted.")
     summary = work.summary
-    where = f', into <span title="{escape(printable(path))}">{escape(printable(out))}</span>' if out else ""
+    where = f', into <span title="{escape(printable(work.out))}">{escape(printable(out))}</span>' if out else ""
     return f'<p class="px-said">{escape(_counts(summary))}{where}</p>' + said(*_remarks(summary)) + refusal(*_problems(summary, bool(out)))
 
 
@@ -116,8 +118,12 @@ def item(result: Result, before: str = "", after: str = "", download: str = "", 
     """
     width, height = result.output_size or (0, 0)
     sizes = "{}x{} → {}x{}".format(*result.source_size, width, height) if result.source_size and result.output_size else result.status
+    if result.frames > 1:
+        sizes = f"{sizes}, {result.frames} frames"
     more = "; ".join([sizes, *([result.reason] if result.reason and result.status != "converted" else []), *result.notes])
     entry: dict[str, Any] = {"name": name or name_of(result.source), "status": result.status, "text": more}
     if result.status == "converted" and after:
+        if PurePath(result.output).suffix.lower() in FILMS:
+            return entry | {"film": after, "download": download}
         entry |= {"before": before, "after": after, "download": download, "width": width, "height": height}
     return entry

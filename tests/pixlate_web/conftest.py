@@ -49,7 +49,7 @@ def wait_until(true: Callable[[], object], seconds: float = PATIENCE_MS / 1000) 
     until = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < until, "it did not come about"
-        time.sleep(0.05)
+        time.sleep(0.05)  # what a server keeps on its disk announces no change
 
 
 def pictures(folder: Path, count: int = 2, height: int = 40, width: int = 60) -> list[Path]:

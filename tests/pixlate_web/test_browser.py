@@ -5,66 +5,18 @@ import math
 import socket
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from tests.pixlate.conftest import noise
 from tests.pixlate_web.conftest import MOST_BYTES, MOST_FILES, MOST_PIXELS, TIMEOUT_S, Browser, Site, pictures, wait_until
+from tests.pixlate_web.steps import PASTE, choose, converted, give, saved, translate
 
-import pixlate
-from pixlate.places.local import HOME
 from pixlate.plugin.manager import installed
 
-DROP = """async ([name, bytes]) => {
-    const transfer = new DataTransfer();
-    transfer.items.add(new File([new Uint8Array(bytes)], name));
-    document.querySelector('pixlate-drop').dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, bubbles: true, cancelable: true }));
-}"""
 TOO_WIDE = """[...document.querySelectorAll('body *')].filter((each) => each.checkVisibility() && each.getBoundingClientRect().right > 361
     && !each.closest('.px-frame')).map((each) => `${each.tagName} ${each.className} ${each.id} ${each.getBoundingClientRect().right}`)"""
-PASTE = """async ([name, bytes]) => {
-    const transfer = new DataTransfer();
-    transfer.items.add(new File([new Uint8Array(bytes)], name));
-    document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: transfer, bubbles: true, cancelable: true }));
-}"""
-
-
-def give(page: Any, paths: list[Path], how: str = DROP) -> None:
-    """Drop files on the page, and wait until they have been taken in or refused."""
-    before = page.locator(".px-pictures li, .px-problems li").count()
-    for number, path in enumerate(paths):
-        page.evaluate(how, [path.name, list(path.read_bytes())])
-        page.wait_for_function(f"document.querySelectorAll('.px-pictures li, .px-problems li').length >= {min(before, 0) + number + 1}")
-
-
-def choose(page: Any, model: str, tab: str = "Translate") -> None:
-    """Choose a model by its card."""
-    page.locator(f"[role=tabpanel]:visible .px-cards label:has(input[value='{model}'])").click()
-
-
-def translate(page: Any) -> str:
-    """Press the button, and return what the page says in the end."""
-    page.click("#translate")
-    page.wait_for_selector("#cancel:not([disabled]), #translate-status .px-refused, #translate-status :text('converted')")
-    page.wait_for_selector("#translate:not([disabled])")
-    page.wait_for_function("/converted|expected|ancelled/.test(document.querySelector('#translate-status').innerText)")
-    return str(page.inner_text("#translate-status"))
-
-
-def saved(page: Any, click: str) -> tuple[str, bytes]:
-    """Return name and bytes of what a link downloads."""
-    with page.expect_download() as download:
-        page.click(click)
-    return download.value.suggested_filename, Path(download.value.path()).read_bytes()
-
-
-def converted(sources: list[Path], out: Path, model: str | Path, **options: Any) -> dict[str, bytes]:
-    """Return what `pixlate convert` makes of each file by itself, by name."""
-    for source in sources:
-        pixlate.convert(source, out / source.stem, model, **options)
-    return {path.name: path.read_bytes() for path in out.rglob("*") if path.is_file() and HOME not in path.parts}
 
 
 def test_dropped_pictures_download_as_the_bytes_that_convert_writes(site: Site, browser: Browser, tmp_path: Path) -> None:
@@ -209,6 +161,14 @@ def test_what_is_refused_is_a_sentence_and_nothing_is_kept(site: Site, browser: 
     assert "expected a picture, got none" in translate(page)
 
 
+def test_film_is_refused_with_what_converts_films(site: Site, browser: Browser, tmp_path: Path) -> None:
+    page = browser.open(site)
+    (tmp_path / "holiday.mov").write_bytes(b"a film")
+    give(page, [tmp_path / "holiday.mov"])
+    sentence = page.inner_text(".px-problems li")
+    assert "got holiday.mov (a film: start the page as `pixlate web FOLDER` with its folder and use the tab Folder, or run `pixlate convert`)" in sentence
+
+
 def test_dialog_for_files_offers_every_name_that_the_page_takes(site: Site, browser: Browser) -> None:
     offered = browser.open(site).get_attribute("pixlate-drop input[type=file]", "accept").split(",")
     assert "image/*" in offered, "phones show their photographs for it"
@@ -255,55 +215,6 @@ def test_drawing_becomes_the_picture_that_convert_makes_of_it(site: Site, browse
     page.wait_for_selector(".px-side img", state="hidden")
 
 
-def test_folder_is_converted_as_by_the_command_and_resumed(site: Site, browser: Browser, tmp_path: Path) -> None:
-    sources = pictures(site.folder / "album", 3)
-    page = browser.open(site)
-    page.click("button[role=tab]:has-text('Folder')")
-    choose(page, str(site.model))
-    page.click("#convert")
-    page.wait_for_selector("#folder-status :text('3 converted')")
-    page.wait_for_selector("#folder-results pixlate-compare")
-    page.wait_for_function("[...document.querySelectorAll('#folder-results img')].every((image) => image.complete && image.naturalWidth)")
-    pixlate.convert(site.folder / "album", tmp_path / "out", site.model, max_pixels=MOST_PIXELS)
-    for source in sources:
-        assert (site.folder / "translated" / "album" / source.name).read_bytes() == (tmp_path / "out" / source.name).read_bytes()
-    where = page.locator("#folder-status span[title]")
-    assert where.inner_text() == str(Path(site.folder.name) / "translated"), "as the folder was named on the command line"
-    assert where.get_attribute("title") == str(site.folder / "translated")
-    assert page.input_value("#folder input") == site.folder.name
-    page.hover("#folder input")
-    page.wait_for_function("document.querySelector('#folder input').title")
-    assert page.get_attribute("#folder input", "title") == str(site.folder)
-    (site.folder / "translated" / "album" / sources[0].name).unlink()
-    page.wait_for_selector("#convert:not([disabled])")
-    page.click("#convert")
-    page.wait_for_selector("#folder-status :text('2 finished before')")
-    assert "1 converted" in page.inner_text("#folder-status")
-
-
-def test_cancelled_folder_keeps_what_was_finished_and_continues_from_there(site: Site, browser: Browser) -> None:
-    sources = pictures(site.folder / "series", 12, 300, 390)
-    page = browser.open(site)
-    page.click("button[role=tab]:has-text('Folder')")
-    page.fill("#into textarea, #into input", "enlarged")
-    choose(page, "upscale-x4")
-    page.click("#convert")
-    page.wait_for_selector("#folder-results pixlate-compare")
-    page.click("#cancel-folder")
-    page.wait_for_selector("#folder-status :text('Convert the same folder again to continue')")
-    page.wait_for_selector("#convert:not([disabled])")
-    text = page.inner_text("#folder-status")
-    finished = {path: path.read_bytes() for path in (site.folder / "enlarged").rglob("*.*") if HOME not in path.parts}
-    assert f"{len(finished)} converted" in text and "not reached" in text
-    assert len(finished) >= 1, "what was finished stays"
-    times = {path: path.stat().st_mtime_ns for path in finished}
-    page.click("#convert")
-    page.wait_for_selector(f"#folder-status :text('{len(finished)} finished before')", timeout=300_000)
-    assert "failed" not in page.inner_text("#folder-status")
-    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in finished} == {path: (data, times[path]) for path, data in finished.items()}
-    assert {path.name for path in (site.folder / "enlarged" / "series").iterdir()} == {path.name for path in sources}
-
-
 @pytest.mark.parametrize("size", [(1180, 1020), (1024, 700), (390, 844)])
 def test_primary_buttons_are_in_sight_whatever_is_on_the_page(site: Site, browser: Browser, tmp_path: Path, size: tuple[int, int]) -> None:
     page = browser.open(site, viewport={"width": size[0], "height": size[1]})
@@ -330,19 +241,6 @@ def test_phone_scrolls_to_how_it_goes(site: Site, browser: Browser, tmp_path: Pa
     page.wait_for_function("document.querySelector('#translate-status').getBoundingClientRect().top < innerHeight")
 
 
-@pytest.mark.parametrize("name", ["..", "../elsewhere", "/tmp/elsewhere", "", ".", "link/inside"])
-def test_folder_page_writes_nowhere_but_inside_its_folders(site: Site, browser: Browser, tmp_path: Path, name: str) -> None:
-    if not (site.folder / "link").is_symlink():
-        (site.folder / "link").symlink_to(tmp_path)
-    page = browser.open(site)
-    page.click("button[role=tab]:has-text('Folder')")
-    page.fill("#into textarea, #into input", name)
-    page.click("#convert")
-    page.wait_for_selector("#folder-status .px-refused")
-    assert "expected the name of a folder inside" in page.inner_text("#folder-status")
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_page_is_usable_on_a_phone(site: Site, browser: Browser, tmp_path: Path) -> None:
     page = browser.open(site, viewport={"width": 360, "height": 740}, device_scale_factor=2, has_touch=True, is_mobile=True)
     give(page, pictures(tmp_path, 1))
@@ -356,6 +254,42 @@ def test_page_is_usable_on_a_phone(site: Site, browser: Browser, tmp_path: Path)
     page.tap("button[role=tab]:has-text('Draw')")
     assert page.locator("canvas.px-paper").bounding_box()["width"] <= 360
     page.wait_for_function(f"{TOO_WIDE}.length === 0")  # once the page has settled
+
+
+@pytest.mark.parametrize(("across", "down"), [(1, 0), (0, 1)])
+def test_two_fingers_zoom_the_picture_on_a_phone_and_not_the_page(site: Site, browser: Browser, tmp_path: Path, across: int, down: int) -> None:
+    page = browser.open(site, viewport={"width": 390, "height": 844}, device_scale_factor=2, has_touch=True, is_mobile=True)
+    give(page, pictures(tmp_path, 1, 200, 300))
+    choose(page, site.model)
+    translate(page)
+    frame = page.locator(".px-frame")
+    frame.scroll_into_view_if_needed()
+    box = frame.bounding_box()
+    x, y, scrolled = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, page.evaluate("scrollY")
+    chrome = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *distances: int) -> None:
+        """Report fingers at distances from the middle of the picture."""
+        fingers = [{"x": x + across * distance, "y": y + down * distance, "id": number} for number, distance in enumerate(distances)]
+        chrome.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
+
+    def percent() -> int:
+        return int(page.inner_text("pixlate-compare output").split()[0])
+
+    before = percent()
+    touch("touchStart", -20)
+    touch("touchStart", -20, 20)
+    for distance in range(25, 61, 5):
+        touch("touchMove", -distance, distance)
+    touch("touchEnd")
+    assert percent() == pytest.approx(3 * before, rel=0.1)
+    assert page.evaluate("[visualViewport.scale, scrollY]") == [1, scrolled]
+    touch("touchStart", -60)
+    touch("touchStart", -60, 60)
+    for distance in range(55, 14, -5):
+        touch("touchMove", -distance, distance)
+    touch("touchEnd")
+    assert percent() == pytest.approx(before, rel=0.1), "all of it again"
 
 
 def test_two_pages_see_only_their_own_pictures(site: Site, browser: Browser, tmp_path: Path) -> None:

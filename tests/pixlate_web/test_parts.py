@@ -10,13 +10,17 @@ from threading import Event, Thread
 
 import pytest
 
+from pixlate.convert import ConvertOptions
+from pixlate.convert.report import Summary
 from pixlate.errors import PixlateError
+from pixlate.inference.progress import Progress
 from pixlate_web.command import named, web
 from pixlate_web.options import WebOptions
 from pixlate_web.pictures import safe_name, zipped
 from pixlate_web.sessions import Sessions
 from pixlate_web.temporary import LOCK, remove_abandoned
-from pixlate_web.work import Turns
+from pixlate_web.views import progress_of
+from pixlate_web.work import Turns, Work
 
 
 def test_conversions_run_one_after_another_in_their_order() -> None:
@@ -107,8 +111,10 @@ def test_folders_are_shown_as_they_were_named_and_two_of_one_name_with_a_number(
 
 def test_killed_server_leaves_a_folder_that_the_next_one_removes_but_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    code = "from pixlate_web.temporary import TemporaryFolder; import time; folder = TemporaryFolder(); print(folder.path, flush=True); time.sleep(600)"
-    with subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True) as server:
+    code = "from pixlate_web.temporary import TemporaryFolder; import sys; folder = TemporaryFolder(); print(folder.path, flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
         assert server.stdout is not None
         folder = Path(server.stdout.readline().strip())
         (folder / "page" / "in").mkdir(parents=True)
@@ -135,6 +141,26 @@ def test_folder_of_a_link_is_left_alone(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "tmp" / "pixlate-web-x").symlink_to(tmp_path / "photos")
     assert remove_abandoned() == []
     assert (tmp_path / "photos" / "cat.png").exists()
+
+
+def test_loading_is_said_before_the_seconds_that_it_takes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def load(*_: str) -> None:
+        assert capsys.readouterr().err.startswith("loading the page")
+        raise PixlateError("loaded")
+
+    monkeypatch.setattr("pixlate_web.command.import_for", load)
+    with pytest.raises(PixlateError, match="loaded"):
+        web()
+
+
+def test_progress_counts_the_frames_of_films() -> None:
+    work = Work(Turns(1), [], Path("out"), "clean", ConvertOptions())
+    work.summary, work.progress = Summary(planned=2, not_reached=2), Progress(2)
+    assert "frame" not in progress_of(work)
+    work.progress.frame("film.mp4", 3, 20)
+    assert "0 of 2 pictures" in progress_of(work) and "frame 3 of 20" in progress_of(work)
+    work.progress.finish("film.mp4", (64, 48))
+    assert "frame" not in progress_of(work)
 
 
 def test_missing_gradio_is_named_with_both_commands_that_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
