@@ -286,7 +286,7 @@ def test_two_fingers_zoom_the_picture_on_a_phone_and_not_the_page(site: Site, br
     assert page.evaluate("[visualViewport.scale, scrollY]") == [1, scrolled]
     touch("touchStart", -60)
     touch("touchStart", -60, 60)
-    for distance in range(55, 14, -5):
+    for distance in range(55, 19, -5):
         touch("touchMove", -distance, distance)
     touch("touchEnd")
     assert percent() == pytest.approx(before, rel=0.1), "all of it again"
