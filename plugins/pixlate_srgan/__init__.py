@@ -35,7 +35,7 @@ def pixlate_methods() -> "Iterable[pixlate.Method]":
         options=SRGANOptions,
         build=build,
         training=SRGANTraining,
-        presets={name: Path(__file__).parent / "presets" / f"{name}.toml" for name in ("real", "fidelity", "quick")},
+        presets={name: Path(__file__).parent / "presets" / f"{name}.toml" for name in ("paper", "real", "fidelity", "small-data", "quick")},
     )
 
 

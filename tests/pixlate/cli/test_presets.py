@@ -3,7 +3,7 @@
 import sys
 import tomllib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +71,7 @@ def test_run_of_a_preset_goes_on_and_keeps_its_name(photographs: Path, tmp_path:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["srgan", ".", "--preset", "best"], "expected --preset of srgan to be one of real, fidelity, quick, got 'best'; choose one"),
-        (["cyclegan", ".", "--preset", "real"], "expected no --preset, since cyclegan has none, got 'real'; leave it out"),
+        (["srgan", ".", "--preset", "best"], "expected --preset of srgan to be one of paper, real, fidelity, small-data, quick, got 'best'; choose one"),
         (["srgan", ".", "--preset", "fidelity", "--adversarial-weight", "1"], "expected --adversarial-weight with --stages both or adversarial only"),
     ],
 )
@@ -82,13 +81,36 @@ def test_mistakes_are_one_sentence(arguments: list[str], sentence: str, pixlate:
     assert sentence in printed
 
 
+@pytest.mark.parametrize("name", ["pix2pix", "cyclegan", "srgan"])
+def test_defaults_are_those_of_the_paper(name: str) -> None:
+    method = installed().offered(Method)[name]
+    published = tomllib.loads(method.presets["paper"].read_text())["train"][name]
+    defaults = {item.name: item.default for owner in (method.options, method.data.options, method.training) for item in fields(owner)}
+    assert len(published) > 20
+    assert {option: defaults[option] for option in published} == {
+        option: tuple(value) if isinstance(value, list) else value for option, value in published.items()
+    }
+
+
+@pytest.mark.parametrize("name", ["small-data", "quick"])
+@pytest.mark.parametrize("method", ["pix2pix", "cyclegan"])
+def test_recipe_of_the_translations_trains(method: str, name: str, photographs: Path, tmp_path: Path, pixlate: Run) -> None:
+    small = ["--channels", 4, "--discriminator-channels", 4, "--patch", 64, "--resize", 64, *(["--depth", 5] if method == "pix2pix" else ["--blocks", 1])]
+    arguments = ["--steps", 1, "--epochs", 0, "--batch", 1, "--hold-out", 1, "--device", "cpu", "--workers", 1]
+    folders = [photographs, make_photographs(tmp_path / "other", 3, 144, 160)]
+    assert pixlate("train", method, *folders, "--out", tmp_path / "run", "--preset", name, *small, *arguments) == 0
+    assert options_of(tmp_path / "run")["preset"] == name
+
+
 def test_help_says_what_each_preset_is_for(pixlate: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     assert pixlate("train", "srgan", "--help") == 0
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert "Recipe that options start from. real: for photographs as people have them" in text and "quick: a small network in a few minutes" in text
-    assert pixlate("train", "cyclegan", "--help") == 0
-    assert "--preset" not in capsys.readouterr().out
+    assert (
+        "Recipe that options start from. paper: as published" in text
+        and "; real: for photographs as people have them" in text
+        and "quick: a small network in a few minutes" in text
+    )
 
 
 def test_presets_of_every_method_hold_options_that_it_has() -> None:

@@ -112,6 +112,13 @@ def test_help_of_a_file_shows_its_options(method: Path, pixlate: Run, capsys: py
     assert "pixlate train ./my_method.py" in text and "--kernel" in text and "Side of the kernel of the idea." in text
 
 
+def test_method_without_presets_takes_none(method: Path, pixlate: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert pixlate("train", method, "--help") == 0
+    assert "--preset" not in capsys.readouterr().out
+    assert pixlate("train", method, ".", "--preset", "real") == 2
+    assert "has none, got 'real'; leave it out" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", [("train", "--resume", "run"), ("export", "run", "model.onnx")])
 def test_nothing_is_executed_unless_it_is_named_and_unchanged(command: tuple[str, ...], method: Path, pixlate: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert pixlate("train", "my_method.py", "photos", "--out", "run", "--steps", 1, *SMALL) == 0
