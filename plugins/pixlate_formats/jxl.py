@@ -49,7 +49,7 @@ def probe(stream: BinaryIO) -> Header:
     header = jxl_header.header_of(found.codestream)
     width, height = (header.height, header.width) if header.orientation >= 5 else (header.width, header.height)
     itemsize = 4 if header.floating else 2 if header.bits > 8 else 1
-    return Header(width, height, _channels(header), itemsize, (found, header))
+    return Header(width, height, _channels(header), itemsize, (found, header), 0 if header.animated else 1)
 
 
 def _channels(header: JXLHeader) -> int:

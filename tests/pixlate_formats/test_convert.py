@@ -16,6 +16,7 @@ from tests.pixlate_formats.conftest import read, written
 from tests.pixlate_formats.raws import dng
 
 from pixlate.convert import ConvertOptions, convert
+from pixlate.convert.preview import preview
 from pixlate.convert.report import Summary
 from pixlate.errors import PixlateError
 from pixlate.images import Metadata, Picture
@@ -132,7 +133,9 @@ def test_light_is_resized_as_light_within_its_range(tmp_path: Path, converted: C
 
 
 @pytest.mark.parametrize("format", [None, "webp", "mp4"])
-def test_an_animation_in_jpeg_xl_is_refused_where_all_frames_are_wanted_and_single_pictures_are_not(format: str | None, converted: Convert) -> None:
+def test_an_animation_in_jpeg_xl_is_refused_where_all_frames_are_wanted_and_single_pictures_are_not(
+    format: str | None, tmp_path: Path, converted: Convert
+) -> None:
     moving = imagecodecs.jpegxl_encode(np.stack([photograph(), photograph()[::-1]]), lossless=True)
     still = {} if format == "mp4" else {"still.jxl": written(Picture(photograph()), "jxl")[0]}
     summary = converted({"moving.jxl": bytes(moving), **still}, frames="all", format=format)
@@ -140,6 +143,9 @@ def test_an_animation_in_jpeg_xl_is_refused_where_all_frames_are_wanted_and_sing
     assert [reason for _, reason in summary.failures] == [
         "expected a single picture in a JPEG XL file, got an animation, which is not converted whole; convert it to APNG first, or use --frames first"
     ]
+    words = ConvertOptions(frames="all", format=format, on_exists="overwrite")
+    planned = {Path(each.source).name: each.action for each in preview([tmp_path / "in"], tmp_path / "out", tmp_path / "a.model", words)}
+    assert planned.pop("moving.jxl").startswith("fail: expected a single picture") and set(planned) == set(still), "as a dry run says"
 
 
 def test_an_animated_avif_converts_whole_to_what_holds_several_pictures(tmp_path: Path, converted: Convert) -> None:

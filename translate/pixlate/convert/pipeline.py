@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -262,37 +262,28 @@ class Conversion(Run):
         reader, format = file.format, writable(job.format, self.formats)
         name = reader.frames or "frames"
         require_frames(format, f"a film in {reader.title}" if reader.film else f"the {name} of this {reader.title} file", self.formats)
-        part = self.journal.parts / token_hex(8)
-        options = self.options
-        target = FrameTarget(part, options.quality, options.lossless, file.header.channels in (2, 4), path, lambda: self.journal.kept(job, version))
+        options, size, kept = self.options, file.size, partial(self.journal.kept, job, version)
         try:
-            if self._full:
-                raise Closed
-            output = FramesFile(format, target, self.formats)
-            steps = Steps(self._writers, self._ahead, lambda: self._stopping, self._reading_budget, partial(self._frame, job, version), self._frame_picture)
-            reel = Reel(steps, output, name, partial(self.report.progress.frame, job.source))
-            try:
-                width, height = file.size
-                sized = self._sizes.of(width, height)
-                self.report.progress.size(job.source, self._sizes.cost(width, height) * max(1, count - output.done))
-                reel.run(file.frames(self.spec.channels_in, whole=True, skip=output.done), file.nbytes, sized.enlarged)
-                notes = output.finish()
-            except BaseException:
-                output.abandon()
-                raise
-            self.journal.finish(job, part, version)
+            with self._output(job, version) as part:
+                target = FrameTarget(part, options.quality, options.lossless, file.header.channels in (2, 4), path, kept)
+                output = FramesFile(format, target, self.formats)
+                steps = Steps(self._writers, self._ahead, lambda: self._stopping, self._reading_budget, partial(self._frame, job, version), self._frame_picture)
+                reel = Reel(steps, output, name, partial(self.report.progress.frame, job.source))
+                try:
+                    sized = self._sizes.of(*size)
+                    self.report.progress.size(job.source, self._sizes.cost(*size) * max(1, count - output.done))
+                    reel.run(file.frames(self.spec.channels_in, whole=True, skip=output.done), file.nbytes, sized.enlarged)
+                    notes = output.finish()
+                except BaseException:
+                    output.abandon()
+                    raise
         except (Closed, _Failed):
-            with suppress(OSError):
-                part.unlink()
             raise
         except BaseException as error:  # noqa: BLE001 - one bad file, or a bug in an encoder, must not stop the others
-            with suppress(OSError):
-                part.unlink()
             return self._failed(job, error)
         self.report.progress.translated(job.source)
-        notes = (*job.notes, *sized.notes, *reel.notes, *sized.executor.notes(height, width), *notes)
-        arithmetic = sized.executor.arithmetic(np.dtype(f"uint{8 * min(2, file.header.itemsize)}"))
-        return Result(job.source, job.name, "converted", "", notes, (width, height), sized.size, arithmetic, reel.count, output.done)
+        result = self._converted(job, size, sized, reel.notes, notes, np.dtype(f"uint{8 * min(2, file.header.itemsize)}"))
+        return replace(result, frames=reel.count, earlier=output.done)
 
     def _frame(self, job: Job, version: Version, number: int, picture: Picture, done: Callable[[_Read, Pixels | Exception], None]) -> None:
         """Send a frame to the model."""
@@ -359,39 +350,54 @@ class Conversion(Run):
 
     def _write(self, read: _Read, output: Pixels | Strips, taken: int) -> None:
         """Encode one output under a temporary name, record it and rename it, in a writing thread."""
-        job = read.job
-        part = self.journal.parts / token_hex(8)  # which nobody can have laid a link under
-        event = _Event()
+        job, event = read.job, _Event()
         try:
-            if self._full:
-                raise Closed
+            with self._output(job, read.version) as part:
+                quality, formats = self.options.quality, self.formats
+                if isinstance(output, Strips):
+                    pictures = self._pictures(read, output)
+                    picture = next(pictures)
+                    notes = write_strips(chain([picture], pictures), read.sized.size[1], part, job.format, quality=quality, formats=formats)
+                else:
+                    picture = resized(self._picture(read, output), read.sized.size)
+                    notes = write_picture(picture, part, job.format, quality=quality, lossless=self.options.lossless, formats=formats)
+                    if self.sheet is not None:
+                        self.sheet.add(job.name, read.picture, picture)
             height, width = read.picture.pixels.shape[:2]
-            quality, formats = self.options.quality, self.formats
-            if isinstance(output, Strips):
-                pictures = self._pictures(read, output)
-                picture = next(pictures)
-                notes = write_strips(chain([picture], pictures), read.sized.size[1], part, job.format, quality=quality, formats=formats)
-            else:
-                picture = resized(self._picture(read, output), read.sized.size)
-                notes = write_picture(picture, part, job.format, quality=quality, lossless=self.options.lossless, formats=formats)
-                if self.sheet is not None:
-                    self.sheet.add(job.name, read.picture, picture)
-            self.journal.finish(job, part, read.version)
-            executor = read.sized.executor
-            notes = (*job.notes, *read.sized.notes, *picture.notes, *executor.notes(height, width), *notes)
-            arithmetic = executor.arithmetic(picture.pixels.dtype)
-            event = _Event(result=Result(job.source, job.name, "converted", "", notes, (width, height), read.sized.size, arithmetic))
+            event = _Event(result=self._converted(job, (width, height), read.sized, picture.notes, notes, picture.pixels.dtype))
         except Closed:
             pass
         except BaseException as error:  # noqa: BLE001 - one bad file, or a bug in an encoder, must not stop the others, nor leave them waiting
-            with suppress(OSError):
-                part.unlink()
             event = error.event if isinstance(error, _Failed) else _Event(result=self._failed(job, error))
         finally:
             if isinstance(output, Strips):
                 output.close()
             self._writing_budget.give_back(taken)
         self._events.put(event)
+
+    @contextmanager
+    def _output(self, job: Job, version: Version) -> Iterator[Path]:
+        """Context of a path to write an output to, which gets its name when it is whole, and is removed where it is not.
+
+        Raises:
+            Closed: The disk is full.
+        """
+        if self._full:
+            raise Closed
+        part = self.journal.parts / token_hex(8)  # which nobody can have laid a link under
+        try:
+            yield part
+            self.journal.finish(job, part, version)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
+
+    def _converted(self, job: Job, size: tuple[int, int], sized: Sized, made: tuple[str, ...], written: tuple[str, ...], dtype: np.dtype[np.generic]) -> Result:
+        """Return the result of a source of (width, height), with the notes on what was made of it, and on how that was written."""
+        width, height = size
+        notes = (*job.notes, *sized.notes, *made, *sized.executor.notes(height, width), *written)
+        return Result(job.source, job.name, "converted", "", notes, size, sized.size, sized.executor.arithmetic(dtype))
 
     def _pictures(self, read: _Read, strips: Strips) -> Iterator[Picture]:
         """Yield an output at its size, some rows at a time."""
