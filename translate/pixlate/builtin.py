@@ -26,7 +26,7 @@ def pixlate_image_formats() -> "Iterable[ImageFormat]":
 @hookimpl
 def pixlate_engines() -> "Iterable[Engine]":
     """Offer the threads of this process."""
-    from pixlate.convert.pipeline import THREADS
+    from pixlate.convert.threads import THREADS
 
     yield THREADS
 

@@ -18,7 +18,7 @@ from tests.pixlate_onnx.test_statistics import network
 
 import pixlate
 from pixlate.cli.convert import convert as command
-from pixlate.convert import ConvertOptions, convert, pipeline
+from pixlate.convert import ConvertOptions, convert
 from pixlate.convert import choosing as choices
 from pixlate.convert.preview import DryRun
 from pixlate.convert.report import Summary
@@ -370,7 +370,6 @@ def test_what_is_left_to_the_machine_is_left_out_of_the_settings(tmp_path: Path)
     other = [ConvertOptions(runtime="openvino", arithmetic=name) for name in ("float32", "bfloat16")]
     assert len({settings_digest(model, options) for options in [plain, *other]}) == 3
     assert settings_digest(model, ConvertOptions(runtime="openvino")) == settings_digest(model, other[0]), "what it computes in where nothing is named"
-    assert pipeline.THREADS.name == "threads"
 
 
 def test_the_trial_is_of_the_whole_chain(install: Install, source: Path) -> None:

@@ -13,8 +13,8 @@ from tests.pixlate.conftest import Nearest, save
 
 from pixlate.convert import ConvertOptions, convert
 from pixlate.convert.conversion import Task, settings_digest
-from pixlate.convert.pipeline import run_threads
 from pixlate.convert.report import Summary
+from pixlate.convert.threads import run_threads
 from pixlate.errors import PixlateError
 from pixlate.plugin.engine import Engine
 from pixlate.plugin.manager import Plugins

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import pixlate
-from pixlate.convert.pipeline import THREADS
+from pixlate.convert.threads import THREADS
 from pixlate.plugin import hookspecs
 from pixlate.plugin.engine import Engine
 from pixlate.plugin.entries import Plugin, entry_points

@@ -15,11 +15,10 @@ from secrets import token_hex
 import numpy as np
 
 from pixlate.convert.budget import WAKE, ByteBudget, Closed
-from pixlate.convert.choosing import loaded
 from pixlate.convert.conversion import Run, Sinks, Task
 from pixlate.convert.frames import Reel, Steps
 from pixlate.convert.plan import settle
-from pixlate.convert.report import Result, Summary, reason_of
+from pixlate.convert.report import Result, reason_of
 from pixlate.convert.room import by_strips, require_room
 from pixlate.convert.sizes import Sized, Sizes
 from pixlate.convert.strips import Strips
@@ -37,7 +36,6 @@ from pixlate.inference.models import split_devices
 from pixlate.inference.pictures import channels_made, from_model, opacity_to_model, refuse_colour, to_model, with_origin, without_pixels
 from pixlate.inference.strength import blend
 from pixlate.places.journal import Job
-from pixlate.plugin.engine import Engine
 from pixlate.plugin.image_format import Frame, FrameTarget
 from pixlate.plugin.place import GivenUp, Version
 from pixlate.system.priority import run_in_background
@@ -426,30 +424,7 @@ class Conversion(Run):
         return with_origin(picture, spec, strength, self.system) if top == 0 else picture
 
 
-@dataclass(frozen=True)
-class ThreadsOptions:
-    """The threads of this process have no options beyond those of the conversion."""
-
-
 def device_of(task: Task, executors: Sequence[Executor]) -> str:
     """Return where the model runs, as the summary says it."""
     device = task.options.device
     return device if len(split_devices(device)) > 1 else executors[0].translator.device
-
-
-def run_threads(task: Task, _: ThreadsOptions) -> Summary:
-    """Convert in this process."""
-    if task.watched:
-        from pixlate.convert.watching import watch
-
-        return watch(task)
-    task, executors = loaded(task)
-    task, conditions = task.fitted(executors[0].spec)
-    with task.open_sinks() as sinks:
-        sinks.report.summary.device = device_of(task, executors)
-        Conversion(task, sinks, executors, conditions).run()
-    return sinks.report.summary
-
-
-THREADS = Engine("threads", "threads of this process", ThreadsOptions, run_threads)
-"""The built-in engine."""
