@@ -21,6 +21,7 @@ from pixlate.losses import (
     load_vgg19,
     mse,
 )
+from pixlate.networks.swin import Swin
 from pixlate.networks.symmetric import Symmetric
 from pixlate.networks.unet import UNet
 from pixlate.plugin.data import Batch
@@ -34,9 +35,10 @@ class SRGAN(GAN):
     """First a generator trained on pixel loss alone, called SRResNet in the paper (section 3.2); then the same against a discriminator."""
 
     def __init__(self, options: SRGANOptions, facts: Mapping[str, Any]) -> None:
-        network = build_restorer(options.network, options.scale, options.channels, options.blocks, options.depth, options.tail, options.shrink)
+        attention = (options.groups, options.heads, options.window)
+        network = build_restorer(options.network, options.scale, options.channels, options.blocks, options.depth, options.tail, options.shrink, *attention)
         critics = {"target": build_critic(options.discriminator, options.discriminator_channels, options.spectral_norm)} if options.second else {}
-        generator = Symmetric(network) if isinstance(network, UNet) else network
+        generator = Symmetric(network) if isinstance(network, UNet | Swin) else network
         super().__init__({MAIN_GENERATOR: generator}, critics)
         self.relit = bool(facts.get("relit", False))
         self.options, self.sizes = options, sizes_of(network, self.relit)

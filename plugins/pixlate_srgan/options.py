@@ -13,16 +13,22 @@ class SRGANOptions:
 
     scale: Literal[1, 2, 3, 4, 8] = 4
     """Factor of enlargement; 1 restores pictures at their own size, such as from noise or JPEG, and needs another network than srresnet."""
-    network: Literal["srresnet", "msrresnet", "compact", "span", "unet"] = "srresnet"
-    """srresnet is the paper's, with batch normalisation; msrresnet the modern variant without; compact (Real-ESRGAN's for video) and span (Wan et al. 2024) are faster; unet, at scale 1, sees the whole picture, as for its exposure."""
+    network: Literal["srresnet", "msrresnet", "compact", "span", "unet", "swin"] = "srresnet"
+    """srresnet is the paper's, with batch normalisation; msrresnet the modern variant without; compact (Real-ESRGAN's for video) and span (Wan et al. 2024) are faster; unet, at scale 1, sees the whole picture, as for its exposure; swin (SwinIR) has attention in windows, is slower and better."""
     channels: int = 64
-    """Feature maps; span is published with 48."""
+    """Feature maps; span is published with 48, swin with 60 (light) or 180."""
     blocks: int = 16
-    """Residual blocks; convolutions of compact; span is published with 6 blocks."""
+    """Residual blocks; convolutions of compact; blocks of each group of swin; span and swin are published with 6."""
     depth: int = 6
     """Halvings of the unet."""
+    groups: int = 4
+    """Residual groups of swin: 4 (light) or 6, as published."""
+    heads: int = 6
+    """Heads of swin's attention; --channels is a multiple of it."""
+    window: int = 8
+    """Side of swin's windows, in pixels."""
     tail: Literal["staged", "direct"] = "staged"
-    """How msrresnet reaches full size: staged pixel shuffles (published), or one direct shuffle, which is faster."""
+    """How msrresnet and swin reach full size: staged pixel shuffles (published), or one direct shuffle, which is faster (published for swin with 60 channels)."""
     shrink: Literal[1, 2] = 1
     """2 computes at half the height and width, with a quarter of the arithmetic, for restoration at scale 1 (FFDNet, Zhang et al. 2018); msrresnet needs --tail direct for it."""
     stages: Literal["both", "pixel", "adversarial"] = "both"
@@ -57,7 +63,20 @@ class SRGANOptions:
     """Whether the discriminator's weights are normalised by their largest singular value (Miyato et al. 2018); those of unet always are."""
     GROUPS: ClassVar[Groups] = {
         "Everyday": ("scale", "stages"),
-        "Networks": ("network", "channels", "blocks", "depth", "tail", "shrink", "discriminator", "discriminator_channels", "spectral_norm"),
+        "Networks": (
+            "network",
+            "channels",
+            "blocks",
+            "depth",
+            "groups",
+            "heads",
+            "window",
+            "tail",
+            "shrink",
+            "discriminator",
+            "discriminator_channels",
+            "spectral_norm",
+        ),
         "Losses": (
             "pixel_share",
             "pixel",
@@ -76,19 +95,27 @@ class SRGANOptions:
     def __post_init__(self) -> None:
         check_types(self)
         check_hed_layers(self.perceptual_layers)
-        check_least(self, channels=1, blocks=1, depth=2, discriminator_channels=1)
-        check_most(self, channels=4096, blocks=1024, depth=12, discriminator_channels=4096)
+        check_least(self, channels=1, blocks=1, depth=2, groups=1, heads=1, window=2, discriminator_channels=1)
+        check_most(self, channels=4096, blocks=1024, depth=12, groups=64, window=64, discriminator_channels=4096)
         check_least(self, pixel_weight=0, second_pixel_weight=0, perceptual_weight=0, adversarial_weight=0, pixel_share=0)
         check_most(self, pixel_share=1)
-        check_used(self, self.network == "msrresnet", "--network msrresnet", "tail")
+        check_used(self, self.network in ("msrresnet", "swin"), "--network msrresnet or swin", "tail")
+        check_used(self, self.network == "swin", "--network swin", "groups", "heads", "window")
+        check_used(self, self.network != "swin" or self.scale > 1, "--scale above 1", "tail")
         check_used(self, self.network == "unet", "--network unet", "depth")
-        check_used(self, self.network != "unet", "--network srresnet, msrresnet, compact or span", "blocks")
+        check_used(self, self.network != "unet", "--network srresnet, msrresnet, compact, span or swin", "blocks")
         direct = self.network in ("compact", "span") or (self.network == "msrresnet" and self.tail == "direct")
         check_used(self, direct, "--network compact, span, or msrresnet and --tail direct", "shrink")
         if self.scale > 1 and self.network == "unet":
             raise PixlateError(f"expected --scale 1 with --network unet, got {self.scale}; choose another network to enlarge")
         if self.scale == 1 and self.network == "srresnet":
-            raise PixlateError("expected --network msrresnet, compact, span or unet with --scale 1, got srresnet, which enlarges; choose one of them")
+            raise PixlateError("expected --network msrresnet, compact, span, unet or swin with --scale 1, got srresnet, which enlarges; choose one of them")
+        if self.network == "swin" and self.channels % self.heads:
+            raise PixlateError(
+                f"expected --channels to be a multiple of --heads, {self.heads}, with --network swin, got {self.channels}; --channels 60 --blocks 6 are published"
+            )
+        if self.window % 2:
+            raise PixlateError(f"expected --window of an even number of pixels, since windows are shifted by half of it, got {self.window}; use 8")
         check_used(self, self.stages == "both", "--stages both", "pixel_share")
         if self.stages == "both" and not 0 < self.pixel_share < 1:
             raise PixlateError(f"expected --pixel-share between 0 and 1, got {self.pixel_share}; use --stages pixel or adversarial for one stage alone")

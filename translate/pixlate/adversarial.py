@@ -23,14 +23,20 @@ from pixlate.networks.initialisation import initialise
 from pixlate.networks.multiscale import MultiScale
 from pixlate.networks.patchgan import PatchGAN, PixelDiscriminator
 from pixlate.networks.resnet import ResNet
+from pixlate.networks.swin import Swin
 from pixlate.networks.symmetric import Symmetric, SymmetricInput
 from pixlate.networks.unet import UNet
+from pixlate.networks.unet_vit import UNetViT
 from pixlate.options import AdversarialOptions
+from pixlate.options.adversarial import READ
 from pixlate.plugin.gan import GAN, MAIN_GENERATOR, Losses
-from pixlate.plugin.spec import ModelSpec
+from pixlate.plugin.spec import ModelSpec, Norm
 
 HALVED = ("vanilla", "least-squares")
 """Objectives whose discriminator losses are the mean of the real and the generated term, as published with Pix2Pix and CycleGAN; others are sums."""
+
+NORMS: Mapping[str, Norm] = {"batch": "running", "instance": "per-image", "group": "per-image", "none": "none"}
+"""Norm mode of a spec, by the normalisation in the generator."""
 
 
 def build_generator(options: AdversarialOptions, channels_in: int, channels_out: int) -> nn.Module:
@@ -52,9 +58,18 @@ def _resnet(options: AdversarialOptions, channels_in: int, channels_out: int) ->
     return ResNet(channels_in, channels_out, options.blocks, options.channels, options.downsamplings, *shared, pointwise=options.pointwise)
 
 
-GENERATORS: Mapping[str, Callable[[AdversarialOptions, int, int], nn.Module]] = {"unet": _unet, "resnet": _resnet}
+def _unet_vit(options: AdversarialOptions, channels_in: int, channels_out: int) -> nn.Module:
+    return UNetViT(channels_in, channels_out, options.depth, options.channels, options.blocks, options.features, options.heads, options.norm)
+
+
+def _swin(options: AdversarialOptions, channels_in: int, channels_out: int) -> nn.Module:
+    numbers = (options.channels, options.groups, options.blocks, options.heads, options.window)
+    return Swin(channels_in, channels_out, 1, *numbers, skip=options.skip)
+
+
+GENERATORS: Mapping[str, Callable[[AdversarialOptions, int, int], nn.Module]] = {"unet": _unet, "resnet": _resnet, "unet-vit": _unet_vit, "swin": _swin}
 """Makes a network of images in [-1, 1] from options, channels in and channels out, by the value of ``--generator``. Each has ``multiple``, ``minimum``, ``halo`` and
-``exact``; which options it reads is in ``READ`` of :mod:`pixlate.options.adversarial`."""
+``exact``; which options it reads is in ``PUBLISHED`` and ``READ`` of :mod:`pixlate.options.adversarial`."""
 
 
 def build_discriminator(options: AdversarialOptions, channels: int) -> nn.Module:
@@ -103,7 +118,7 @@ class AdversarialGAN(GAN):
             channels_in=channels_in,
             channels_out=channels_out,
             **spec_sizes(network),
-            norm="none" if options.norm == "none" else "running" if options.norm == "batch" else "per-image",
+            norm="none" if options.generator not in READ["norm"] else NORMS[options.norm],
         )
 
     def compiled(self) -> list[nn.Module]:
@@ -121,7 +136,7 @@ class AdversarialGAN(GAN):
         if options.penalty_range == "symmetric" and isinstance(judge, SymmetricInput):
             judge, real, fake = judge.network, to_symmetric(real), to_symmetric(fake)
         if options.gradient_penalty:
-            losses[f"gradient_penalty_{name}"] = options.gradient_penalty * gradient_penalty(judge, real, fake)
+            losses[f"gradient_penalty_{name}"] = options.gradient_penalty * gradient_penalty(judge, real, fake, options.gradient_norm)
         if options.r1:
             losses[f"r1_{name}"] = options.r1 * zero_centred_penalty(judge, real)
         if options.r2:
@@ -156,7 +171,7 @@ class AdversarialGAN(GAN):
             sentences[f"feature_matching_{name}"] = f"How far generated {shown} are from real ones in the discriminator's features: smaller is better."
         if options.gradient_penalty:
             sentences[f"gradient_penalty_{name}"] = (
-                "How far the slope of the discriminator is from 1: small and steady is good, a rise means that it is unstable."
+                f"How far the slope of the discriminator is from {options.gradient_norm:.3g}: small and steady is good, a rise means that it is unstable."
             )
         for penalty, images in (("r1", "real"), ("r2", "generated")):
             if getattr(options, penalty):

@@ -13,26 +13,30 @@ from pixlate.networks.patchgan import PatchGAN
 from pixlate.networks.span import SPAN, fused
 from pixlate.networks.srgan_discriminator import SRGANDiscriminator
 from pixlate.networks.srresnet import MSRResNet, SRResNet
+from pixlate.networks.swin import Swin
 from pixlate.networks.symmetric import SymmetricInput
 from pixlate.networks.unet import UNet
 from pixlate.networks.unet_discriminator import UNetDiscriminator
 from pixlate.plugin.spec import Norm
 
-Restorer = SRResNet | MSRResNet | Compact | SPAN | UNet
-NORMS: dict[str, Norm] = {"srresnet": "running", "msrresnet": "none", "compact": "none", "span": "none", "unet": "per-image"}
+Restorer = SRResNet | MSRResNet | Compact | SPAN | UNet | Swin
+NORMS: dict[str, Norm] = {"srresnet": "running", "msrresnet": "none", "compact": "none", "span": "none", "unet": "per-image", "swin": "none"}
 """Norm mode of each network."""
 
 
 def build_restorer(
-    network: Literal["srresnet", "msrresnet", "compact", "span", "unet"],
+    network: Literal["srresnet", "msrresnet", "compact", "span", "unet", "swin"],
     scale: int,
     channels: int,
     blocks: int,
     depth: int,
     tail: Literal["staged", "direct"],
     shrink: int,
+    groups: int = 4,
+    heads: int = 6,
+    window: int = 8,
 ) -> Restorer:
-    """Return a generator of RGB images in [0, 1], or for ``unet`` in [-1, 1], with its initial weights; scale 1 restores at the same size.
+    """Return a generator of RGB images in [0, 1], or for ``unet`` and ``swin`` in [-1, 1], with its initial weights; scale 1 restores at the same size.
 
     Raises:
         PixlateError: The network does not have that scale.
@@ -50,6 +54,8 @@ def build_restorer(
             return SPAN(scale, channels, blocks, shrink)
         case "unet":
             return UNet(depth=depth, channels=channels, norm="instance", dropout=0.0, upsampling="resize")
+        case "swin":
+            return Swin(3, 3, scale, channels, groups, blocks, heads, window, tail, skip=scale == 1)
 
 
 def finished(generator: nn.Module, relit: bool) -> nn.Module:

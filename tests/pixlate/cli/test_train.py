@@ -188,7 +188,7 @@ def test_unknown_option_in_a_config_is_refused(photographs: Path, tmp_path: Path
         (["--grow-from", "5"], "expected --grow-from to double up to --patch, 8, got 5; 4 or 2 would"),
         (["--best", "lpips"], "expected --best to be one of psnr_luma"),
         (["--batch", "3", "--accumulate", "2"], "expected --batch to be a multiple of --accumulate times --devices, 2, got 3"),
-        (["--network", "srresnet", "--tail", "direct"], "expected --tail with --network msrresnet only, got 'direct' without it"),
+        (["--network", "srresnet", "--tail", "direct"], "expected --tail with --network msrresnet or swin only, got 'direct' without it"),
         (["--channels", "0"], "expected --channels of at least 1, got 0"),
         (["--pixel-weight", "-1"], "expected --pixel-weight of at least 0, got -1.0"),
         (["--device", "gpu"], "expected --device auto, cpu, cuda or cuda:N, got 'gpu'"),

@@ -9,19 +9,25 @@ from torch import Tensor, nn
 
 from pixlate.networks.initialisation import initialise
 from pixlate.networks.resnet import ResNet
+from pixlate.networks.swin import Swin
 from pixlate.networks.unet import UNet
+from pixlate.networks.unet_vit import UNetViT
 
 pytestmark = pytest.mark.usefixtures("operators_read_once")
 
-MAKERS: dict[str, Callable[[], UNet | ResNet]] = {
+Network = UNet | ResNet | Swin | UNetViT
+MAKERS: dict[str, Callable[[], Network]] = {
     "unet": lambda: UNet(1, 2, depth=3, channels=4, attention=True),
     "resnet": lambda: ResNet(blocks=2, channels=4),
     "resnet that blurs": lambda: ResNet(blocks=1, channels=4, upsampling="bilinear", halve="blurred", padding="replicate"),
     "resnet with options": lambda: ResNet(blocks=1, channels=4, norm="group", dropout=0.5, upsampling="resize", attention=True, skip=True),
+    "unet-vit": lambda: UNetViT(1, 2, depth=2, channels=4, blocks=2, features=12, heads=3),
+    "swin": lambda: Swin(1, 2, channels=12, groups=1, blocks=2, heads=3),
+    "swin that learns a residual": lambda: Swin(channels=8, groups=1, blocks=3, heads=2, window=4, skip=True),
 }
 
 
-def lively(network: UNet | ResNet) -> UNet | ResNet:
+def lively(network: Network) -> Network:
     """Return the network in eval mode with weights that make its output spread over its range."""
     torch.manual_seed(0)
     initialise(network, "kaiming")

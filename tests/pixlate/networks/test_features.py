@@ -9,13 +9,20 @@ from pixlate.networks.compact import Compact
 from pixlate.networks.resnet import ResNet
 from pixlate.networks.span import SPAN
 from pixlate.networks.srresnet import MSRResNet, SRResNet
+from pixlate.networks.swin import Swin
 from pixlate.networks.symmetric import Symmetric
 from pixlate.networks.unet import UNet
+from pixlate.networks.unet_vit import UNetViT
 
 NETWORKS: dict[str, tuple[Any, list[tuple[int, int]]]] = {
     "resnet": (lambda: ResNet(blocks=2, channels=4), [(3, 16), (4, 16), (8, 8), (16, 4), (16, 4), (16, 4), (8, 8), (4, 16), (3, 16)]),
     "resnet-skip": (lambda: ResNet(blocks=1, channels=4, downsamplings=1, skip=True, attention=True), [(3, 16), (4, 16), (8, 8), (8, 8), (4, 16), (3, 16)]),
     "unet": (lambda: UNet(depth=3, channels=4), [(3, 16), (4, 8), (8, 4), (16, 2), (8, 4), (4, 8), (3, 16)]),
+    "unet-vit": (
+        lambda: UNetViT(depth=2, channels=4, blocks=1, features=4, heads=1),
+        [(3, 16), (4, 16), (4, 8), (8, 4), (8, 4), (4, 8), (4, 16), (3, 16)],
+    ),
+    "swin": (lambda: Swin(channels=4, groups=2, blocks=1, heads=1), [(3, 16), (4, 16), (4, 16), (4, 16), (4, 16), (3, 16)]),
     "srresnet": (lambda: SRResNet(4, channels=4, blocks=2), [(3, 16), (4, 16), (4, 16), (4, 16), (4, 16), (4, 32), (4, 64), (3, 64)]),
     "msrresnet": (lambda: MSRResNet(2, channels=4, blocks=2), [(3, 16), (4, 16), (4, 16), (4, 16), (3, 32)]),
     "compact": (lambda: Compact(2, channels=4, convolutions=1, shrink=2), [(3, 16), (4, 8), (4, 8), (3, 32)]),

@@ -8,9 +8,11 @@ from torch import Tensor, nn
 
 from pixlate.inference.sizes import spec_sizes
 from pixlate.networks.resnet import ResNet
+from pixlate.networks.swin import Swin
 from pixlate.networks.unet import DEPTH_256, UNet
+from pixlate.networks.unet_vit import UNetViT
 
-Network = UNet | ResNet
+Network = UNet | ResNet | Swin | UNetViT
 MAKERS: dict[str, Callable[[], Network]] = {
     "resnet": lambda: ResNet(blocks=2, channels=2, norm="batch"),
     "resnet without halving": lambda: ResNet(blocks=1, channels=2, downsamplings=0, norm="none"),
@@ -23,6 +25,8 @@ MAKERS: dict[str, Callable[[], Network]] = {
     "unet of depth 2": lambda: UNet(depth=2, channels=2),
     "unet of depth 4": lambda: UNet(depth=4, channels=2, norm="none"),
     "unet that resizes": lambda: UNet(depth=3, channels=2, upsampling="resize"),
+    "swin": lambda: Swin(channels=2, groups=1, blocks=2, heads=1, window=4),
+    "swin of two groups and three blocks": lambda: Swin(channels=2, groups=2, blocks=3, heads=1, window=4, skip=True),
 }
 
 
@@ -91,6 +95,7 @@ def test_tiles_with_halo_are_exact(maker: str) -> None:
         UNet(depth=2, channels=8, norm="instance"),
         UNet(depth=2, channels=8, norm="group"),
         UNet(depth=2, channels=8, attention=True),
+        UNetViT(depth=2, channels=8, blocks=1, features=8, heads=2, norm="none"),
     ],
     ids=lambda network: type(network).__name__,
 )
@@ -100,7 +105,7 @@ def test_networks_with_a_global_receptive_field_are_not_exact_in_tiles(network: 
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             module.reset_parameters()
     for name, parameter in network.named_parameters():
-        if name.endswith("gamma"):
+        if name.endswith(("gamma", "alpha")):
             nn.init.ones_(parameter)
     assert not network.exact
     assert reached(network.double().eval(), 0, 4 * (network.halo + 4), 0).max() > network.halo

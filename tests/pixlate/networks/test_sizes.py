@@ -11,7 +11,9 @@ from torch import nn
 from pixlate.networks.blocks import Upsampling
 from pixlate.networks.normalisation import Norm
 from pixlate.networks.resnet import ResNet
+from pixlate.networks.swin import Swin
 from pixlate.networks.unet import UNet
+from pixlate.networks.unet_vit import UNetViT
 
 Network = UNet | ResNet
 GENERATORS: dict[str, Callable[..., Network]] = {
@@ -34,6 +36,29 @@ def test_generator_keeps_height_and_width_and_stays_within_range_in_training(mak
         output = network(torch.rand(1, network.channels_in, height, width) * 2 - 1)
         assert output.shape == (1, options.get("channels_out", 3), height, width)
         assert output.abs().max() < 1
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: UNetViT(1, 4, depth=2, channels=4, blocks=1, features=8, heads=2),
+        lambda: UNetViT(1, 4, depth=2, channels=4, blocks=1, features=8, heads=2, norm="group"),
+        lambda: Swin(1, 4, channels=8, groups=1, blocks=2, heads=2),
+    ],
+)
+def test_generator_of_attention_takes_its_minimum_and_multiples_of_it_in_training(make: Callable[[], Swin | UNetViT]) -> None:
+    network = make()
+    for factors in [(1, 1), (1, 3), (2, 1)]:
+        height, width = (network.minimum * factor for factor in factors)
+        output = network(torch.rand(2, 1, height, width) * 2 - 1)
+        assert output.shape == (2, 4, height, width)
+        assert output.abs().max() < 1
+
+
+@pytest.mark.parametrize(("scale", "tail"), [(2, "direct"), (3, "direct"), (2, "staged"), (3, "staged"), (4, "staged"), (8, "staged")])
+def test_swin_enlarges(scale: int, tail: Literal["staged", "direct"]) -> None:
+    network = Swin(scale=scale, channels=4, groups=1, blocks=1, heads=1, window=4, tail=tail)
+    assert network(torch.rand(1, 3, 4, 8)).shape == (1, 3, 4 * scale, 8 * scale)
 
 
 @pytest.mark.parametrize("depth", range(2, 7))
@@ -60,11 +85,13 @@ def test_resnet_takes_its_minimum_and_nothing_smaller_would_do(downsamplings: in
         (UNet(depth=3, channels=2), (1, 3, 24, 20), "expected height and width of multiples of 8, at least 8, got 24 x 20; pad or scale the images"),
         (ResNet(blocks=1, channels=2), (1, 3, 4, 16), "expected height and width of multiples of 4, at least 8, got 4 x 16"),
         (ResNet(blocks=1, channels=2), (1, 3, 17, 16), "multiples of 4, at least 8, got 17 x 16"),
+        (Swin(channels=2, groups=1, blocks=1, heads=1), (1, 3, 24, 20), "expected height and width of multiples of 8, at least 8, got 24 x 20"),
+        (UNetViT(depth=2, channels=2, blocks=1, features=2, heads=1), (1, 3, 4, 8), "of multiples of 4, at least 8, got 4 x 8"),
         (UNet(depth=3, channels=2), (3, 16, 16), "expected (batch, 3, height, width), got (3, 16, 16); pass a batch"),
         (ResNet(2, 2, blocks=1, channels=2), (1, 3, 16, 16), "expected (batch, 2, height, width), got (1, 3, 16, 16)"),
     ],
 )
-def test_images_the_network_cannot_take_are_refused(network: Network, shape: tuple[int, ...], message: str) -> None:
+def test_images_the_network_cannot_take_are_refused(network: nn.Module, shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         network(torch.rand(shape))
 
@@ -80,6 +107,11 @@ def test_images_the_network_cannot_take_are_refused(network: Network, shape: tup
         (lambda: ResNet(blocks=1, norm="layer"), "expected a norm of batch, instance, group or none, got 'layer'"),  # type: ignore[arg-type]
         (lambda: ResNet(halve="pooled"), "expected a halving of strided or blurred, got 'pooled'"),  # type: ignore[arg-type]
         (lambda: ResNet(padding="mirror"), "expected a padding of reflect, replicate or zero, got 'mirror'"),  # type: ignore[arg-type]
+        (lambda: UNetViT(features=10, heads=3), "expected features that are a multiple of the heads, got 10 and 3"),
+        (lambda: Swin(channels=64), "expected channels that are a multiple of the heads, got 64 and 6"),
+        (lambda: Swin(window=7), "expected a window of an even number of pixels, got 7"),
+        (lambda: Swin(scale=2, skip=True), "expected scale 1 and as many channels out as in with skip, got 2, 3 and 3"),
+        (lambda: Swin(scale=5, tail="staged"), "expected a scale of 2, 3, 4 or 8, got 5"),
         (lambda: UNet(upsampling="nearest"), "expected an upsampling of transposed, resize or bilinear, got 'nearest'"),  # type: ignore[arg-type]
     ],
 )

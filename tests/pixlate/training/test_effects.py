@@ -32,6 +32,9 @@ PLATEAU: Changes = {"schedule": "plateau", "validate_every": 1, "learning_rate":
 GROUPS: Changes = {"discriminator_norm": "group"}
 DROPPED: Changes = {"generator": "unet", "blocks": None, "depth": 6, "patch": 64, "resize": 64, "channels": 2, "dropout": 0.5}
 RESNET: Changes = {"generator": "resnet", "depth": None, "blocks": 1}
+VIT: Changes = {"generator": "unet-vit", "depth": 2, "blocks": 1, "features": 8, "heads": 2}
+WINDOWS: Changes = {"generator": "swin", "depth": None, "blocks": 1, "groups": 1, "heads": 2}
+PENALISED: Changes = {"discriminator_norm": "group", "gradient_penalty": 1.0}
 
 TRAINING: dict[str, Changes | tuple[Changes, Changes]] = {
     "steps": {"steps": 5},
@@ -99,6 +102,10 @@ ADVERSARIAL: dict[str, Changes | tuple[Changes, Changes]] = {
     "channels": {"channels": 9},
     "depth": {"depth": 4},
     "blocks": (RESNET, {**RESNET, "blocks": 2}),
+    "features": (VIT, {**VIT, "features": 10}),
+    "heads": (VIT, {**VIT, "heads": 4}),
+    "groups": (WINDOWS, {**WINDOWS, "groups": 2}),
+    "window": (WINDOWS, {**WINDOWS, "window": 4}),
     "downsamplings": (RESNET, {**RESNET, "downsamplings": 1}),
     "skip": (RESNET, {**RESNET, "skip": True}),
     "pointwise": ({**RESNET, "norm": "none", "downsamplings": 0}, {**RESNET, "norm": "none", "downsamplings": 0, "pointwise": True}),
@@ -120,6 +127,7 @@ ADVERSARIAL: dict[str, Changes | tuple[Changes, Changes]] = {
     "adversarial_weight": {"adversarial_weight": 2.0},
     "smoothing": {"smoothing": 0.1},
     "gradient_penalty": (GROUPS, {**GROUPS, "gradient_penalty": 1.0}),
+    "gradient_norm": (PENALISED, {**PENALISED, "gradient_norm": 2.0}),
     "r1": (GROUPS, {**GROUPS, "r1": 1.0}),
     "r2": (GROUPS, {**GROUPS, "r2": 1.0}),
     "penalty_range": ({**GROUPS, "r1": 1.0}, {**GROUPS, "r1": 1.0, "penalty_range": "unit"}),
@@ -134,6 +142,7 @@ OF_HED: Changes = {**SECOND, "perceptual_weight": 0.1, "perceptual": "hed", "per
 LIKE_HED: Changes = {"perceptual_weight": 1.0, "perceptual_layers": ("conv1_1",)}
 RESTORED: Changes = {"scale": 1, "noise": 20.0, "tail": "direct"}
 UNET: Changes = {"scale": 1, "noise": 20.0, "network": "unet", "blocks": None, "depth": 2}
+SWIN: Changes = {"network": "swin", "groups": 1, "heads": 2, "patch": 8}
 DARK: Changes = {"darken": 4.0}
 TWICE: Changes = {"degradation": "second-order"}
 SRGAN: dict[str, Changes | tuple[Changes, Changes]] = {
@@ -142,6 +151,9 @@ SRGAN: dict[str, Changes | tuple[Changes, Changes]] = {
     "channels": {"channels": 9},
     "blocks": {"blocks": 2},
     "tail": {"tail": "direct"},
+    "groups": (SWIN, {**SWIN, "groups": 2}),
+    "heads": (SWIN, {**SWIN, "heads": 4}),
+    "window": (SWIN, {**SWIN, "window": 4}),
     "stages": SECOND,
     "pixel_share": (SECOND, {**SECOND, "pixel_share": 0.25}),
     "pixel": {"pixel": "l1"},

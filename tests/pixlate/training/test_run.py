@@ -65,6 +65,9 @@ LEFT = {
     "precision",
     "decay_epochs",
     "depth",
+    "groups",
+    "heads",
+    "window",
     "degradation",
     *SECOND_ORDER,
 }

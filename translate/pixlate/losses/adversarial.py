@@ -94,8 +94,8 @@ def generator_loss(objective: Objective, fake: Logits, real: Logits | None = Non
     return _over_scales(loss, fake)
 
 
-def gradient_penalty(discriminator: Judge, real: Tensor, fake: Tensor) -> Tensor:
-    """Return the mean of (||gradient||_2 - 1)^2 at points drawn between real and generated images (Gulrajani et al. 2017, eq. 3); weight it by 10.
+def gradient_penalty(discriminator: Judge, real: Tensor, fake: Tensor, norm: float = 1.0) -> Tensor:
+    """Return the mean of (||gradient||_2 / norm - 1)^2 at points drawn between real and generated images (Gulrajani et al. 2017, eq. 3; Karras et al. 2018).
 
     What is differentiated is an image's mean logit, since the Wasserstein loss compares means; of several scales, their penalties' mean is
     returned. Runs in 32 bits. Batch norm would mix the images of a batch, so choose another norm.
@@ -104,6 +104,7 @@ def gradient_penalty(discriminator: Judge, real: Tensor, fake: Tensor) -> Tensor
         discriminator: Its weights get gradients.
         real: (batch, channels, height, width).
         fake: Generated images of the same shape, detached or not.
+        norm: What the gradient's norm is drawn to.
 
     Raises:
         ValueError: The shapes differ.
@@ -113,7 +114,7 @@ def gradient_penalty(discriminator: Judge, real: Tensor, fake: Tensor) -> Tensor
     real, fake = real.detach().float(), fake.detach().float()
     share = torch.rand(len(real), 1, 1, 1, device=real.device)
     squares = _squared_gradients(discriminator, torch.lerp(real, fake, share))
-    return (squares.clamp(min=torch.finfo(squares.dtype).tiny).sqrt() - 1).square().mean()  # the root's slope at 0 is infinite
+    return (squares.clamp(min=torch.finfo(squares.dtype).tiny).sqrt() / norm - 1).square().mean()  # the root's slope at 0 is infinite
 
 
 def zero_centred_penalty(discriminator: Judge, images: Tensor) -> Tensor:

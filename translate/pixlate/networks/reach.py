@@ -1,12 +1,21 @@
 """How far a network sees."""
 
 from collections.abc import Iterable
+from typing import Protocol, runtime_checkable
 
 from torch import nn
 
 
+@runtime_checkable
+class Reaching(Protocol):
+    """A layer that knows itself which positions it sees."""
+
+    def reach(self, first: int, last: int) -> tuple[int, int]:
+        """Return the first and last position of a row that those from ``first`` to ``last`` see."""
+
+
 def halo(layers: Iterable[nn.Module], period: int, scale: int = 1) -> int:
-    """Return how many input pixels to each side of an output pixel can change it, by convolutions and resizing.
+    """Return how many input pixels to each side of an output pixel can change it, by convolutions, resizing and attention in windows.
 
     Args:
         layers: All modules on the longest path, in running order; those that look at no neighbours are skipped.
@@ -39,6 +48,8 @@ def field(layers: Iterable[nn.Module], first: int, last: int) -> tuple[int, int]
             first, last = first * layer.stride, last * layer.stride + layer.kernel_size - 1
         elif isinstance(layer, nn.ReflectionPad2d | nn.ReplicationPad2d | nn.ZeroPad2d):
             first, last = first - layer.padding[0], last - layer.padding[0]
+        elif isinstance(layer, Reaching):
+            first, last = layer.reach(first, last)
     return first, last
 
 

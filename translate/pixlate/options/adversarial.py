@@ -11,22 +11,36 @@ from pixlate.options.training import TrainingOptions
 
 LEAST_DROPPED = 5
 """Least depth of a U-Net that has decoder blocks of full width, which are those that drop features."""
-MOST_SIZES = {"channels": 4096, "blocks": 1024, "discriminator_channels": 4096}
+MOST_SIZES = {"channels": 4096, "blocks": 1024, "features": 4096, "groups": 64, "window": 64, "discriminator_channels": 4096}
 """Largest networks that are built; what is larger is a slip, and would take memory and time before anything is said."""
 MOST_CHANNELS = 16
 """Most channels of an image."""
 
-GeneratorName = Literal["unet", "resnet"]
+GeneratorName = Literal["unet", "resnet", "unet-vit", "swin"]
 """Networks of the generator; :mod:`pixlate.adversarial` makes them."""
+PUBLISHED: Mapping[GeneratorName, Mapping[str, int]] = {
+    "unet": {"channels": 64, "depth": 8},
+    "resnet": {"channels": 64, "blocks": 9},
+    "unet-vit": {"channels": 48, "depth": 4, "blocks": 12},
+    "swin": {"channels": 60, "blocks": 6},
+}
+"""Numbers of each generator's paper, where these differ: what an option of 0 becomes. One that is not named here is not read."""
+EARLIER = {"depth": 8, "blocks": 9}
+"""Defaults that options of older runs hold although nothing reads them."""
 READ: Mapping[str, tuple[GeneratorName, ...]] = {
-    "depth": ("unet",),
-    "blocks": ("resnet",),
+    "norm": ("unet", "resnet", "unet-vit"),
+    "dropout": ("unet", "resnet"),
+    "upsampling": ("unet", "resnet"),
     "downsamplings": ("resnet",),
-    "skip": ("resnet",),
+    "skip": ("resnet", "swin"),
     "pointwise": ("resnet",),
     "antialias": ("resnet",),
+    "features": ("unet-vit",),
+    "heads": ("unet-vit", "swin"),
+    "groups": ("swin",),
+    "window": ("swin",),
 }
-"""Which generators read an option that not all of them read."""
+"""Which generators read an option that neither all of them read nor :data:`PUBLISHED` has."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +52,25 @@ class AdversarialOptions:
     channels_out: int = 3
     """Channels of the target."""
     generator: GeneratorName = "unet"
-    """Network of the generator."""
-    channels: int = 64
-    """Feature maps after the generator's first convolution."""
-    depth: int = 8
-    """Halvings of the U-Net: 7 for patches of 128, 8 for 256."""
-    blocks: int = 9
-    """Residual blocks of the ResNet: 6 for patches of 128, 9 for 256."""
+    """Network of the generator: the U-Net of Pix2Pix, the ResNet of CycleGAN, unet-vit (UVCGAN), which sees the whole picture, or swin (SwinIR), which sees windows."""
+    channels: int = 0
+    """Feature maps after the generator's first convolution; 0 takes the published number: 64, of unet-vit 48, of swin 60."""
+    depth: int = 0
+    """Halvings of the U-Net, 7 for patches of 128, or of unet-vit; 0 takes the published number: 8 for patches of 256, of unet-vit 4."""
+    blocks: int = 0
+    """Residual blocks of the ResNet, 6 for patches of 128, blocks of unet-vit's transformer, or of each group of swin; 0 takes the published number: 9, 12 or 6."""
+    features: int = 384
+    """Features of each pixel in unet-vit's transformer."""
+    heads: int = 6
+    """Heads of attention of unet-vit and swin."""
+    groups: int = 4
+    """Residual groups of swin; 6 with 180 channels are SwinIR's large network."""
+    window: int = 8
+    """Side of swin's windows, in pixels."""
     downsamplings: int = 2
     """Halvings of the ResNet before its blocks."""
     skip: bool = False
-    """Whether the ResNet learns a residual; needs as many channels in as out."""
+    """Whether the ResNet or swin learns a residual; needs as many channels in as out."""
     pointwise: bool = False
     """Whether the ResNet's convolutions are 1x1, which makes it a colour grade: each pixel is translated by its own colour, and nothing spreads around edges."""
     norm: Literal["batch", "instance", "group", "none"] = "batch"
@@ -87,6 +109,8 @@ class AdversarialOptions:
     """Amount subtracted from the discriminators' target of 1 for real images (one-sided label smoothing)."""
     gradient_penalty: float = 0.0
     """Weight of the penalty on gradients between real and generated images (WGAN-GP); 10 is usual with wasserstein."""
+    gradient_norm: float = 1.0
+    """Norm g that --gradient-penalty wants gradients to have: the penalty is (norm / g - 1)^2; 1 is that of WGAN-GP, and UVCGAN's is 100 over the number of logits."""
     r1: float = 0.0
     """Weight of the penalty on the discriminators' gradients at real images."""
     r2: float = 0.0
@@ -105,6 +129,10 @@ class AdversarialOptions:
             "channels",
             "depth",
             "blocks",
+            "features",
+            "heads",
+            "groups",
+            "window",
             "downsamplings",
             "skip",
             "pointwise",
@@ -128,6 +156,7 @@ class AdversarialOptions:
             "adversarial_weight",
             "smoothing",
             "gradient_penalty",
+            "gradient_norm",
             "r1",
             "r2",
             "penalty_range",
@@ -138,8 +167,19 @@ class AdversarialOptions:
 
     def __post_init__(self) -> None:
         check_types(self)
-        counts = ("channels_in", "channels_out", "channels", "blocks", "discriminator_channels", "discriminator_layers", "discriminator_scales")
-        check_least(self, **dict.fromkeys(counts, 1), depth=2, downsamplings=0)
+        self._settle_generator()
+        counts = (
+            "channels_in",
+            "channels_out",
+            "channels",
+            "features",
+            "heads",
+            "groups",
+            "discriminator_channels",
+            "discriminator_layers",
+            "discriminator_scales",
+        )
+        check_least(self, **dict.fromkeys(counts, 1), window=2, downsamplings=0)
         weights = ("adversarial_weight", "smoothing", "gradient_penalty", "r1", "r2", "feature_matching", "total_variation", "dropout", "initial_gain")
         check_least(self, **dict.fromkeys(weights, 0))
         check_most(self, channels_in=MOST_CHANNELS, channels_out=MOST_CHANNELS, smoothing=0.5, dropout=0.9, depth=12, downsamplings=6)
@@ -163,16 +203,36 @@ class AdversarialOptions:
                 "gradients are penalised; add --discriminator-norm instance"
             )
         check_used(self, bool(penalised), "--gradient-penalty, --r1 or --r2", "penalty_range")
+        check_used(self, self.gradient_penalty > 0, "--gradient-penalty", "gradient_norm")
+        if self.gradient_norm <= 0:
+            raise PixlateError(f"expected --gradient-norm above 0, got {self.gradient_norm}; 1 is that of WGAN-GP")
         check_used(self, not self.dropout or self.generator != "unet" or self.depth >= LEAST_DROPPED, f"--depth {LEAST_DROPPED} or more", "dropout")
         drops = self.generator == "unet" and self.dropout > 0 and self.depth > LEAST_DROPPED
         check_used(self, drops, f"--generator unet, --dropout above 0 and --depth above {LEAST_DROPPED}", "dropout_blocks")
+        check_used(self, "patch" in self.discriminator, "--discriminator patch", "discriminator_layers")
+        check_used(self, self.initialisation != "kaiming", "--initialisation normal, xavier or orthogonal", "initial_gain")
+
+    def _settle_generator(self) -> None:
+        """Give options of 0 the published numbers of the generator, and refuse those that it does not read or cannot take."""
+        for name in dict.fromkeys(name for numbers in PUBLISHED.values() for name in numbers):
+            numbers = {generator: own[name] for generator, own in PUBLISHED.items() if name in own}
+            if self.generator in numbers:
+                object.__setattr__(self, name, getattr(self, name) or numbers[self.generator])
+                check_least(self, **{name: 2 if name == "depth" else 1})
+            elif getattr(self, name) != EARLIER.get(name):
+                check_used(self, False, f"--generator {' or '.join(numbers)}", name)
         for name, generators in READ.items():
             check_used(self, self.generator in generators, f"--generator {' or '.join(generators)}", name)
         check_used(self, not self.antialias or self.generator != "resnet", "--no-antialias", "upsampling")
+        convolutions = self.generator in ("unet", "resnet")
+        check_used(self, convolutions or "patch" in self.discriminator, "--generator unet or resnet, or --discriminator patch", "attention")
         if self.pointwise and self.downsamplings:
             raise PixlateError(f"expected --downsamplings 0 with --pointwise, got {self.downsamplings}; halving would mix pixels")
-        check_used(self, "patch" in self.discriminator, "--discriminator patch", "discriminator_layers")
-        check_used(self, self.initialisation != "kaiming", "--initialisation normal, xavier or orthogonal", "initial_gain")
+        shared = {"unet-vit": "features", "swin": "channels"}.get(self.generator)
+        if shared and getattr(self, shared) % self.heads:
+            raise PixlateError(f"expected {flag(shared)} to be a multiple of --heads, {self.heads}, got {getattr(self, shared)}; change one of them")
+        if self.window % 2:
+            raise PixlateError(f"expected --window of an even number of pixels, since windows are shifted by half of it, got {self.window}; use 8")
 
 
 @dataclass(frozen=True)
