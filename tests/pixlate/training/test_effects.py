@@ -95,17 +95,20 @@ PAIRED: dict[str, Changes | tuple[Changes, Changes]] = FOLDERS | {
     "paper": {"paper": 1.0},
     "line_drawer": ({"lines": 1.0}, {"lines": 1.0, "line_drawer": "hed"}),
 }
+ATTENTION: dict[str, tuple[Changes, Changes]] = {
+    "features": (VIT, {**VIT, "features": 10}),
+    "heads": (VIT, {**VIT, "heads": 4}),
+    "groups": (WINDOWS, {**WINDOWS, "groups": 2}),
+    "window": (WINDOWS, {**WINDOWS, "window": 4}),
+}
 ADVERSARIAL: dict[str, Changes | tuple[Changes, Changes]] = {
+    **ATTENTION,
     "channels_in": {"channels_in": 1},
     "channels_out": {"channels_out": 1},
     "generator": RESNET,
     "channels": {"channels": 9},
     "depth": {"depth": 4},
     "blocks": (RESNET, {**RESNET, "blocks": 2}),
-    "features": (VIT, {**VIT, "features": 10}),
-    "heads": (VIT, {**VIT, "heads": 4}),
-    "groups": (WINDOWS, {**WINDOWS, "groups": 2}),
-    "window": (WINDOWS, {**WINDOWS, "window": 4}),
     "downsamplings": (RESNET, {**RESNET, "downsamplings": 1}),
     "skip": (RESNET, {**RESNET, "skip": True}),
     "pointwise": ({**RESNET, "norm": "none", "downsamplings": 0}, {**RESNET, "norm": "none", "downsamplings": 0, "pointwise": True}),
@@ -214,6 +217,13 @@ INPAINT: dict[str, Changes | tuple[Changes, Changes]] = FOLDERS | {
     "strokes": {"strokes": 0},
     "box": {"box": 0.25},
 }
+
+
+def with_layers(changes: Changes) -> Changes:
+    """Return changes with the layers that CUT compares, which it needs of other generators than a ResNet."""
+    return {**changes, "nce_layers": (1,)}
+
+
 JUDGED = {"discriminator_learning_rate", "generator_every", "pool", "augment"}
 CASES: dict[str, dict[str, Changes | tuple[Changes, Changes]]] = {
     "pix2pix": TRAINING
@@ -239,6 +249,7 @@ CASES: dict[str, dict[str, Changes | tuple[Changes, Changes]]] = {
     },
     "cut": FOLDERS
     | ADVERSARIAL
+    | {name: (with_layers(before), with_layers(after)) for name, (before, after) in ATTENTION.items()}
     | {
         "generator": ({"nce_layers": (0, 2)}, {"generator": "unet", "depth": 3, "blocks": None, "nce_layers": (0, 2)}),
         "depth": (OF_UNET, {**OF_UNET, "depth": 4}),
