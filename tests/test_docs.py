@@ -22,6 +22,7 @@ GUIDES = [
     ROOT / "README.md",
     ROOT / "docs/convert.md",
     ROOT / "docs/train.md",
+    ROOT / "docs/sample.md",
     ROOT / "docs/export.md",
     ROOT / "docs/evaluate.md",
     ROOT / "docs/models.md",

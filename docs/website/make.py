@@ -31,6 +31,7 @@ SECTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
                 "docs/films",
                 "docs/methods",
                 "docs/train",
+                "docs/sample",
                 "docs/evaluate",
                 "docs/export",
                 "docs/import",

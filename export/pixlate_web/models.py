@@ -36,7 +36,7 @@ def offered(files: Sequence[Path]) -> list[Offered]:
     for file in files:
         spec = load(file, "cpu").spec
         if not spec.takes_image:
-            raise PixlateError(f"expected --model files that take a picture, got {file}, which draws its own; leave it out")
+            raise PixlateError(f"expected --model files that take a picture, got {file}, which draws its own; write: pixlate sample {file} out/ --count 64")
         if _needs_mask(spec):
             raise PixlateError(f"expected --model files that take no mask, got {file}, which takes one; use `pixlate convert --mask`")
         of_files.append(Offered(str(file), _lines(file.name, f"your file in {file.resolve().parent.name}", spec, ""), spec.conditions))

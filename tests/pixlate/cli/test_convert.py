@@ -178,7 +178,7 @@ def test_a_picture_of_other_channels_than_the_model_takes_fails_with_both_number
 def test_a_model_that_takes_no_image_is_refused(tmp_path: Path, call: Call) -> None:
     code, _, stderr = call(save(tmp_path / "in" / "a.png"), tmp_path / "out", "--model", write_sampler(tmp_path / "sampler.onnx"))
     assert code == 2
-    assert "which draws its own; call it from Python: pixlate.load(model)(None, z=...)" in stderr
+    assert f"which draws its own; write: pixlate sample {tmp_path / 'sampler.onnx'} out/ --count 64" in stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -28,6 +28,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "cyclegan": {**JUDGED, "blocks": 1, "channels": 4},
     "cut": {**JUDGED, "blocks": 1, "channels": 4, "nce_patches": 16, "projection_channels": 8},
     "inpaint": {"channels": 4, "discriminator_channels": 4, "patch": 16, "resize": 20},
+    "dcgan": {"channels": 4, "discriminator_channels": 4, "latent": 6, "patch": 16, "resize": 20},
     "srgan": {"scale": 2, "network": "msrresnet", "stages": "pixel", "channels": 8, "blocks": 1, "patch": 8},
 }
 """Options of small runs; those of another method are srgan's."""
@@ -87,7 +88,11 @@ def make_run(photographs: Path, negatives: Path) -> MakeRun:
         assert changes.keys() - small.keys() <= {item.name for owner in owners for item in fields(owner)}
         parts: list[Any] = [replace(owner(), **{item.name: values[item.name] for item in fields(owner) if item.name in values}) for owner in owners]
         return RunOptions(
-            chosen, parts[0], folders or ((photographs,) if chosen.data.name in ("degraded", "masked") else (photographs, negatives)), parts[1], parts[2]
+            chosen,
+            parts[0],
+            folders or ((photographs,) if chosen.data.name in ("degraded", "masked", "images") else (photographs, negatives)),
+            parts[1],
+            parts[2],
         )
 
     return make

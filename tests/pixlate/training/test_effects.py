@@ -26,7 +26,7 @@ Changes = dict[str, Any]
 ALWAYS: Changes = {"steps": 4, "checkpoint_every": 2, "keep": 2}
 SMALL: Changes = {"patch": 16, "resize": 24, "discriminator_layers": 1}
 """Where there are discriminators from the start."""
-SMALLER: dict[str, Changes] = {"srgan": {}, "inpaint": {"patch": 16, "resize": 24}}
+SMALLER: dict[str, Changes] = {"srgan": {}, "dcgan": {"resize": 20}, "inpaint": {"patch": 16, "resize": 24}}
 """In place of SMALL, for methods without its options."""
 PLATEAU: Changes = {"schedule": "plateau", "validate_every": 1, "learning_rate": 0.05}
 GROUPS: Changes = {"discriminator_norm": "group"}
@@ -267,6 +267,22 @@ CASES: dict[str, dict[str, Changes | tuple[Changes, Changes]]] = {
         "temperature": {"temperature": 0.1},
     },
     "inpaint": INPAINT,
+    "dcgan": FOLDERS
+    | {
+        "patch": {"patch": 8},
+        "keep_aspect": {"keep_aspect": False},
+        "mirror": {"mirror": True},
+        "channels_out": {"channels_out": 1},
+        "latent": {"latent": 7},
+        "channels": {"channels": 5},
+        "discriminator_channels": {"discriminator_channels": 5},
+        "discriminator_norm": {"discriminator_norm": "none"},
+        "objective": {"objective": "hinge"},
+        "smoothing": {"smoothing": 0.1},
+        "gradient_penalty": (GROUPS, {**GROUPS, "gradient_penalty": 1.0}),
+        "r1": (GROUPS, {**GROUPS, "r1": 1.0}),
+        "r2": (GROUPS, {**GROUPS, "r2": 1.0}),
+    },
     "srgan": SRGAN,
 }
 
@@ -320,7 +336,7 @@ def carry_out(
             run = tmp_path_factory.mktemp("run")
             paths = {"perceptual_weights": str(vgg), "transforms": str(pipeline)}
             changes = {**ALWAYS, **SMALLER.get(method, SMALL), **changes, **{name: path for name, path in paths.items() if name in changes}}
-            folders = {"srgan": (photographs,), "inpaint": (photographs,)}.get(method, (photographs, negatives))
+            folders = {"srgan": (photographs,), "inpaint": (photographs,), "dcgan": (photographs,)}.get(method, (photographs, negatives))
             if changes.get("holes") == "alpha":
                 folders = (erased(photographs, tmp_path_factory.mktemp("erased")),)
             alone = changes.get("grey") or changes.get("lines")

@@ -40,6 +40,9 @@ RUNS: list[tuple[str, dict[str, Any]]] = [
     ("cut", {"accumulate": 2}),
     ("cut", {"nce_weight": 10.0, "identity_nce": False, "flip_equivariance": True}),
     ("inpaint", {"pool": 3, "augment": ("translation",), "average_decay": 0.9}),
+    ("dcgan", {"average_decay": 0.9, "pool": 2}),
+    ("dcgan", {"grow_from": 8, "patch": 32, "resize": 40, "precision": "bf16-mixed", "augment": ("color", "translation")}),
+    ("dcgan", {"objective": "wasserstein", "gradient_penalty": 10.0, "discriminator_norm": "none", "generator_every": 2, "accumulate": 2}),
     ("cyclegan", {"r1": 1.0, "r2": 1.0, "objective": "relativistic", "precision": "bf16-mixed"}),
 ]
 

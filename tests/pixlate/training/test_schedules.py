@@ -159,3 +159,10 @@ def test_batches_of_a_run_grow(
     fit(make_run(method, steps=8, **small), tmp_path)
     first = 2 if method == "srgan" else 8
     assert seen == [(first << min(2, step // 2),) * 2 for step in range(8)]
+
+
+def test_each_new_side_fades_in_over_half_of_its_steps() -> None:
+    growth = Growth(8, 32, 40, ModelSpec())
+    assert {step: growth.side(step) for step in (0, 9, 10, 19, 20, 39)} == {0: 8, 9: 8, 10: 16, 19: 16, 20: 32, 39: 32}
+    assert [growth.faded(step) for step in (0, 9, 10, 12, 15, 19, 20, 22, 25, 39)] == pytest.approx([1, 1, 0, 0.4, 1, 1, 0, 0.4, 1, 1])
+    assert Growth(0, 32, 40, ModelSpec()).faded(0) == 1

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 COMPLETE = "__complete"
 """First word of the command line by which a shell asks for what completes the last one."""
 CONVERT_USAGE = "Usage: pixlate convert SOURCE... OUT --model MODEL [OPTIONS]"
+SAMPLE_USAGE = "Usage: pixlate sample MODEL OUT [OPTIONS]"
 EVALUATE_USAGE = "Usage: pixlate evaluate MODEL FOLDER [FOLDER] [OPTIONS]"
 
 
@@ -49,6 +50,7 @@ def build_app(tokens: Sequence[str] = ()) -> App:
         lambda: headings(ConvertOptions, "Files") | {"engine": "Memory and devices", "json": "Files", "quiet": "Everyday", "verbose": "Everyday"}, "Everyday"
     )
     app.command(_convert(tokens), name="convert", help="Convert a folder of images with a model.", usage=CONVERT_USAGE, help_formatter=formatter)
+    app.command("pixlate.cli.sample:sample", name="sample", help="Draw pictures from noise.", usage=SAMPLE_USAGE)
     app.command("pixlate.cli.demo:demo", name="demo", help="Enlarge small pictures of Pixlate's own, and show before and after.")
     app.command("pixlate.cli.data:app", name="data", help="Check folders of training images, and look at what training sees of them.")
     app.command("pixlate.cli.train:app", name="train", help="Train a method on folders of images.")

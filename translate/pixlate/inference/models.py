@@ -216,8 +216,7 @@ def load_for_pictures(
     weights = None if blend_with is None else strength
     translator = load(model, device, arithmetic, runtime=runtime, blend_with=blend_with, strength=weights)
     if not translator.spec.takes_image:
-        names = ", ".join(f"{each.name}=..." for each in translator.spec.conditions)
-        raise PixlateError(f"expected a model that takes an image, got {model}, which draws its own; call it from Python: pixlate.load(model)(None, {names})")
+        raise PixlateError(f"expected a model that takes an image, got {model}, which draws its own; write: pixlate sample {model} out/ --count 64")
     if output_strength(strength, blend_with) < 1:
         require_blendable(translator.spec)
     return translator

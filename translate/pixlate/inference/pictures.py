@@ -123,5 +123,6 @@ def with_origin(picture: Picture, spec: ModelSpec, strength: float = 1.0, system
     if strength == 0 and spec.scale == 1:
         return picture
     kind = "algorithmicallyEnhanced" if all(stage.scale > 1 for stage in stages_of(spec)) else "compositeWithTrainedAlgorithmicMedia"
+    kind = kind if spec.takes_image else "trainedAlgorithmicMedia"
     xmp, note = add_origin(picture.metadata.xmp, kind, system)
     return replace(picture, metadata=replace(picture.metadata, xmp=xmp), notes=(*picture.notes, *([note] if note else [])))

@@ -29,5 +29,6 @@ class Sample:
     """A held-out image as the generator under training translates it: uint8 (height, width, channels)."""
 
     source: "Pixels"
+    """That of a model that takes no image is its target."""
     output: "Pixels"
     target: "Pixels"

@@ -122,6 +122,8 @@ class ModelSpec:
     inputs: tuple[ModelInput, ...] = ()
     """The image, if any, and the conditions, in the order of the ONNX inputs; empty where the model takes the image alone. A PyTorch module takes them in
     this order too, image and mask as (batch, channels, height, width) in [0, 1]."""
+    output_size: tuple[int, ...] = ()
+    """Height and width of what a sampler gives, in pixels; empty for any other model, and where it is not known."""
     provenance: Provenance = field(default_factory=Provenance)
     """Data, steps, seed, licence, version and teacher."""
 
@@ -154,6 +156,10 @@ class ModelSpec:
         _require(images == list(self.inputs[: len(images)]), "the image to be the first input", f"it after {''.join(names[:1])}")
         channels = next((each.channels for each in images), 0)
         _require(channels in (0, self.channels_in), f"{self.channels_in} channels of the image", channels)
+        for side in self.output_size:
+            _require_whole("output_size", side, 1, LARGEST_SIDE)
+        right = not self.output_size or (len(self.output_size) == 2 and not self.takes_image)
+        _require(right, "an output_size of height and width, of a model that takes no image", self.output_size)
         _require(self.takes_image or all(each.kind != "mask" for each in self.inputs), "an image beside a mask", "none")
 
     def to_json(self) -> str:

@@ -109,6 +109,8 @@ def check_method(method: Method, options: Any = None, side: int = 32, facts: Map
         height, width = batch["source"].shape[2:]
         expected = (len(batch["source"]), spec.channels_out, height * spec.scale, width * spec.scale)
         assert images["target"].shape == expected, f"expected a target of {expected}, as spec() says, got {tuple(images['target'].shape)}"
+    if spec.output_size:
+        assert images["target"].shape[2:] == spec.output_size, f"expected a target of {spec.output_size}, as spec() says, got {tuple(images['target'].shape)}"
     names = _check_losses(gan, batch)
     assert len(names) == len(set(names)), f"expected losses of different names, got {names}; the log would lose one"
     for name, export in exports.items():
@@ -143,7 +145,7 @@ def check_presets(method: Method) -> None:
 def random_batch(roles: Mapping[str, Role], spec: ModelSpec, side: int = 32) -> Batch:
     """Return a random batch of two, whose source images have a height of at least ``side`` pixels, and another width.
 
-    ``source`` has the size and channels of the model's input, every other image those of its output, and masks the size of ``source``; labels, vectors and
+    ``source`` has the size and channels of the model's input, every other image those of its output, which a sampler's spec says, and masks the size of ``source``; labels, vectors and
     noise are as the spec's input of that name, else of that kind, says.
     """
     height = allowed_side(side, spec)
@@ -158,6 +160,7 @@ def _random(spec: ModelSpec, name: str, role: Role, count: int, height: int, wid
     match role:
         case "image":
             channels, scale = (spec.channels_in, 1) if name == "source" else (spec.channels_out, spec.scale)
+            height, width = spec.output_size or (height, width)
             return torch.rand(count, channels, height * scale, width * scale)
         case "mask":
             return torch.rand(count, 1, height, width).round()

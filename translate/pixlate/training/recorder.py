@@ -113,7 +113,7 @@ class Recorder:
 def write_sheet(path: Path, samples: Sequence[Sample]) -> None:
     """Draw one row an image, source | output | target, into a PNG file that is written atomically, and make its folder.
 
-    A source of another size than its output is drawn at the output's, pixels repeated; a target of another size, which shows another scene, fits into it.
+    A model that takes no image has no source. One of another size than its output is drawn at the output's, pixels repeated; a target of another size, which shows another scene, fits into it.
     Of two channels the first is shown, of more than three the first three.
 
     Raises:
@@ -125,8 +125,9 @@ def write_sheet(path: Path, samples: Sequence[Sample]) -> None:
     rows = []
     for sample in samples:
         source, output, target = (_rgb(pixels) for pixels in (sample.source, sample.output, sample.target))
-        rows.append([source.resize(output.size, Image.Resampling.NEAREST), output, target])
-    _write(path, ("source", "output", "target"), [(row, row[1].size) for row in rows], "PNG")
+        shown = [] if sample.source is sample.target else [source.resize(output.size, Image.Resampling.NEAREST)]
+        rows.append(([*shown, output, target], output.size))
+    _write(path, ("source", "output", "target")[-len(rows[0][0]) :], rows, "PNG")
 
 
 def write_view(path: Path, rows: Sequence[Mapping[str, Pixels]]) -> None:

@@ -71,12 +71,13 @@ class RunOptions:
             return replace(self, training=replace(self.training, steps=steps, epochs=epochs))
 
     def build(self) -> "GAN":
-        """Return the method's untrained networks."""
+        """Return the method's untrained networks; where resolution grows, ``grow_from`` is among the facts, for those that grow with it."""
         from pixlate.plugin.gan import GAN
         from pixlate.training.devices import out_of_memory
 
+        growing = {"grow_from": self.training.grow_from} if self.training.grow_from else {}
         try:
-            gan = self.method.gan(self.method_options, self.with_facts().facts or {})
+            gan = self.method.gan(self.method_options, {**(self.with_facts().facts or {}), **growing})
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise

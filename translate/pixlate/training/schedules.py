@@ -89,3 +89,9 @@ class Growth:
         """Return the side of source patches in one step, counted from 0."""
         stage = min(self.doublings, 2 * step * self.doublings // self.steps)
         return self.first << stage
+
+    def faded(self, step: int) -> float:
+        """Return how far the side of a step has faded in, for networks that grow: it rises to 1 over the first half of the steps of that side."""
+        progress = 2 * step * self.doublings / self.steps
+        stage = min(self.doublings, int(progress))
+        return min(1.0, 2 * (progress - stage)) if stage else 1.0

@@ -78,7 +78,8 @@ def validate(gan: GAN, data: TrainingData, device: torch.device, metrics: Mappin
     outputs: list[NDArray[np.uint8]] = []
     targets: list[NDArray[np.uint8]] = []
     for batch in data.validation():
-        source, target = _pixels(batch["source" if spec.takes_image else "target"]), _pixels(batch["target"])
+        target = _pixels(batch["target"])
+        source = _pixels(batch["source"]) if spec.takes_image else target
         given = {name: values.to(device) for name, values in batch.items()}
         translated = export(given)
         if not bool(torch.isfinite(translated).all()):
