@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from pixlate.adversarial import AdversarialGAN, build_discriminator, build_generator, to_symmetric
 from pixlate.networks.patchgan import PatchGAN, PixelDiscriminator
+from pixlate.networks.r3gan import R3Generator
 from pixlate.networks.resnet import ResNet
 from pixlate.networks.unet import UNet
 from pixlate.options import AdversarialOptions
@@ -96,6 +97,36 @@ def test_penalties_are_weighted_norms_of_the_gradient(penalty_range: Literal["sy
     assert terms.keys() == {"discriminator_target", "gradient_penalty_target", "r1_target", "r2_target"}
 
 
+@pytest.mark.parametrize(("step", "gamma"), [(0, 150.0), (50, 82.5), (100, 15.0), (120, 15.0)])
+def test_r3gan_is_trained_by_its_published_losses(step: int, gamma: float, images: tuple[Tensor, Tensor]) -> None:
+    """Pairs of logits under softplus, and gamma / 2 of each squared gradient, whose weight falls to a tenth by half a cosine (Huang et al. 2025, equations 2 and 4)."""
+    published: dict[str, Any] = {
+        "discriminator": ("r3gan",),
+        "discriminator_layers": 3,
+        "objective": "relativistic",
+        "r1": 150.0,
+        "r2": 150.0,
+        "penalty_end": 0.1,
+    }
+    gan = Toy(AdversarialOptions(**{"generator": "r3gan", "blocks": 1, "channels": 8, "discriminator_channels": 8, **published}))
+    network: Any = gan.discriminators["target"].network
+    for parameter in network.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter, 0.0, 0.1)
+    real, fake = ((2 * shown - 1).requires_grad_() for shown in images)
+    (real_logits,), (fake_logits,) = network(real), network(fake)
+    assert real_logits.shape == (3, 1, 1, 1), "one of each picture, so that gradients are those of an image's only logit"
+    gan.begin_step(step, 100)
+    terms = gan.discriminator_terms("target", *images)
+    assert value(terms["discriminator_target"]) == pytest.approx(value((1 + (-(real_logits - fake_logits)).exp()).log().mean()), rel=1e-4)
+    for name, logits_of, shown in (("r1", real_logits, real), ("r2", fake_logits, fake)):
+        (gradient,) = torch.autograd.grad(logits_of.sum(), shown, retain_graph=True)
+        assert value(terms[f"{name}_target"]) == pytest.approx(gamma / 2 * value(gradient.square().sum((1, 2, 3)).mean()), rel=1e-3)
+    adversarial = gan.generator_terms("target", *images)["adversarial_target"]
+    assert value(adversarial) == pytest.approx(value((1 + (-(fake_logits - real_logits)).exp()).log().mean()), rel=1e-4)
+    assert gan.spec().norm == "none" and gan.spec().tiling_exact
+
+
 def test_feature_matching_draws_generated_images_towards_real_ones(images: tuple[Tensor, Tensor]) -> None:
     real, fake = images
     gan = Toy(replace(SMALL, feature_matching=10.0, discriminator_scales=2))
@@ -135,6 +166,7 @@ def test_total_variation_is_of_images_from_minus_one_to_one() -> None:
         ({}, UNet),
         ({"generator": "resnet", "depth": 8, "blocks": 2}, ResNet),
         ({"generator": "resnet", "depth": 8, "blocks": 2, "skip": True}, ResNet),
+        ({"generator": "r3gan", "depth": 8, "blocks": 2, "norm": "batch"}, R3Generator),
         ({"generator": "resnet", "depth": 8, "blocks": 2, "downsamplings": 0, "dropout": 0.0, "pointwise": True}, ResNet),
     ],
 )

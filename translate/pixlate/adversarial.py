@@ -17,11 +17,13 @@ from pixlate.losses import (
     total_variation,
     zero_centred_penalty,
 )
+from pixlate.losses.ramps import half_cosine
 from pixlate.networks.blocks import Halving, Upsampling
 from pixlate.networks.discriminator import Discriminator
 from pixlate.networks.initialisation import initialise
 from pixlate.networks.multiscale import MultiScale
 from pixlate.networks.patchgan import PatchGAN, PixelDiscriminator
+from pixlate.networks.r3gan import R3Discriminator, R3Generator
 from pixlate.networks.resnet import ResNet
 from pixlate.networks.swin import Swin
 from pixlate.networks.symmetric import Symmetric, SymmetricInput
@@ -67,7 +69,17 @@ def _swin(options: AdversarialOptions, channels_in: int, channels_out: int) -> n
     return Swin(channels_in, channels_out, 1, *numbers, skip=options.skip)
 
 
-GENERATORS: Mapping[str, Callable[[AdversarialOptions, int, int], nn.Module]] = {"unet": _unet, "resnet": _resnet, "unet-vit": _unet_vit, "swin": _swin}
+def _r3gan(options: AdversarialOptions, channels_in: int, channels_out: int) -> nn.Module:
+    return R3Generator(channels_in, channels_out, options.blocks, options.channels, options.downsamplings)
+
+
+GENERATORS: Mapping[str, Callable[[AdversarialOptions, int, int], nn.Module]] = {
+    "unet": _unet,
+    "resnet": _resnet,
+    "unet-vit": _unet_vit,
+    "swin": _swin,
+    "r3gan": _r3gan,
+}
 """Makes a network of images in [-1, 1] from options, channels in and channels out, by the value of ``--generator``. Each has ``multiple``, ``minimum``, ``halo`` and
 ``exact``; which options it reads is in ``PUBLISHED`` and ``READ`` of :mod:`pixlate.options.adversarial`."""
 
@@ -105,6 +117,12 @@ class AdversarialGAN(GAN):
     def __init__(self, method: str, options: AdversarialOptions, generators: Mapping[str, nn.Module], discriminators: Mapping[str, nn.Module]) -> None:
         super().__init__(generators, discriminators)
         self.method, self.options = method, options
+        self.penalty_share = 1.0
+        """Of the weights of R1 and R2, in this step."""
+
+    def begin_step(self, step: int, steps: int) -> None:
+        """Let the penalties fall."""
+        self.penalty_share = half_cosine(step / steps, 1.0, self.options.penalty_end)
 
     def spec(self, generator: str = MAIN_GENERATOR) -> ModelSpec:
         """Return channels, sizes, tiling and norm mode of a generator."""
@@ -138,9 +156,9 @@ class AdversarialGAN(GAN):
         if options.gradient_penalty:
             losses[f"gradient_penalty_{name}"] = options.gradient_penalty * gradient_penalty(judge, real, fake, options.gradient_norm)
         if options.r1:
-            losses[f"r1_{name}"] = options.r1 * zero_centred_penalty(judge, real)
+            losses[f"r1_{name}"] = self.penalty_share * options.r1 * zero_centred_penalty(judge, real)
         if options.r2:
-            losses[f"r2_{name}"] = options.r2 * zero_centred_penalty(judge, fake)
+            losses[f"r2_{name}"] = self.penalty_share * options.r2 * zero_centred_penalty(judge, fake)
         return losses
 
     def generator_terms(self, name: str, real: Tensor, fake: Tensor) -> Losses:
@@ -210,7 +228,10 @@ def to_symmetric(images: Tensor) -> Tensor:
 
 
 def _discriminator(kind: str, options: AdversarialOptions, channels: int) -> Discriminator:
-    shared = (options.discriminator_norm, options.spectral_norm)
+    width, layers, minibatch = options.discriminator_channels, options.discriminator_layers, options.minibatch
+    if kind == "r3gan":
+        return R3Discriminator(channels, width, layers, minibatch)
+    norm, spectral = options.discriminator_norm, options.spectral_norm
     if kind == "pixel":
-        return PixelDiscriminator(channels, options.discriminator_channels, *shared)
-    return PatchGAN(channels, options.discriminator_channels, options.discriminator_layers, *shared, options.attention, options.antialias)
+        return PixelDiscriminator(channels, width, norm, spectral, minibatch)
+    return PatchGAN(channels, width, layers, norm, spectral, options.attention, options.antialias, minibatch)

@@ -13,6 +13,7 @@ from pixlate.networks.discriminator import Discriminator
 from pixlate.networks.multiscale import MultiScale
 from pixlate.networks.normalisation import Norm
 from pixlate.networks.patchgan import PatchGAN, PixelDiscriminator
+from pixlate.networks.r3gan import R3Discriminator
 from pixlate.networks.srgan_discriminator import SRGANDiscriminator
 from pixlate.networks.unet_discriminator import UNetDiscriminator
 
@@ -21,10 +22,21 @@ MAKERS: dict[str, Callable[..., Discriminator]] = {
     "patchgan with attention": lambda spectral: PatchGAN(channels=8, spectral=spectral, attention=True),
     "patchgan that blurs": lambda spectral: PatchGAN(channels=8, spectral=spectral, antialias=True),
     "pixel": lambda spectral: PixelDiscriminator(channels=8, spectral=spectral),
+    "patchgan that compares": lambda spectral: PatchGAN(channels=8, spectral=spectral, minibatch="discrimination"),
+    "pixel that compares": lambda spectral: PixelDiscriminator(channels=8, spectral=spectral, minibatch="deviation"),
     "srgan": lambda spectral: SRGANDiscriminator(channels=4, spectral=spectral),
     "unet": lambda spectral: UNetDiscriminator(channels=4),
 }
-LAYERS = {"patchgan": 5, "patchgan with attention": 5, "patchgan that blurs": 5, "pixel": 3, "srgan": 10, "unet": 10}
+LAYERS = {
+    "patchgan": 5,
+    "patchgan with attention": 5,
+    "patchgan that blurs": 5,
+    "patchgan that compares": 5,
+    "pixel": 3,
+    "pixel that compares": 3,
+    "srgan": 10,
+    "unet": 10,
+}
 UNCONSTRAINED = {"patchgan with attention": 4, "unet": 2}
 """Layers outside spectral norm: those of attention; first and last."""
 
@@ -95,6 +107,15 @@ def test_spectral_norm_keeps_the_largest_singular_value_of_every_convolution_at_
         if parametrize.is_parametrized(layer):
             assert isinstance(layer, nn.Conv2d | nn.Linear)
             assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.03)
+
+
+def test_r3gan_discriminator_judges_a_published_patch_as_a_whole_and_larger_ones_by_position() -> None:
+    network = R3Discriminator(channels=2, layers=2)
+    assert network.minimum == 16
+    assert [network(torch.rand(2, 3, side, 24)).shape for side in (16, 20)] == [(2, 1, 1, 3), (2, 1, 2, 3)]
+    assert [features.shape[1:] for features in network.features(torch.rand(1, 3, 16, 16))] == [(2, 16, 16), (4, 8, 8), (8, 4, 4), (1, 1, 1)]
+    with pytest.raises(ValueError, match="at least 16, got 15 x 16"):
+        network(torch.rand(1, 3, 15, 16))
 
 
 def test_srgan_discriminator_takes_the_papers_crops_as_they_are() -> None:

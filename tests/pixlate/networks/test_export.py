@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pixlate.networks.initialisation import initialise
+from pixlate.networks.r3gan import R3Generator
 from pixlate.networks.resnet import ResNet
 from pixlate.networks.swin import Swin
 from pixlate.networks.unet import UNet
@@ -15,11 +16,12 @@ from pixlate.networks.unet_vit import UNetViT
 
 pytestmark = pytest.mark.usefixtures("operators_read_once")
 
-Network = UNet | ResNet | Swin | UNetViT
+Network = UNet | ResNet | R3Generator | Swin | UNetViT
 MAKERS: dict[str, Callable[[], Network]] = {
     "unet": lambda: UNet(1, 2, depth=3, channels=4, attention=True),
     "resnet": lambda: ResNet(blocks=2, channels=4),
     "resnet that blurs": lambda: ResNet(blocks=1, channels=4, upsampling="bilinear", halve="blurred", padding="replicate"),
+    "r3gan": lambda: R3Generator(1, 2, blocks=1, channels=4),
     "resnet with options": lambda: ResNet(blocks=1, channels=4, norm="group", dropout=0.5, upsampling="resize", attention=True, skip=True),
     "unet-vit": lambda: UNetViT(1, 2, depth=2, channels=4, blocks=2, features=12, heads=3),
     "swin": lambda: Swin(1, 2, channels=12, groups=1, blocks=2, heads=3),
@@ -34,6 +36,8 @@ def lively(network: Network) -> Network:
     for parameter in network.parameters():
         if parameter.ndim == 1:
             nn.init.normal_(parameter, 0.5, 0.2)  # biases, scales and the share of attention
+        elif not parameter.any():
+            nn.init.normal_(parameter, 0.0, 0.2)  # of blocks that are not there at the start
     return network.eval()
 
 

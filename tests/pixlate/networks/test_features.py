@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from pixlate.networks.compact import Compact
+from pixlate.networks.r3gan import R3Generator
 from pixlate.networks.resnet import ResNet
 from pixlate.networks.span import SPAN
 from pixlate.networks.srresnet import MSRResNet, SRResNet
@@ -17,6 +18,7 @@ from pixlate.networks.unet_vit import UNetViT
 NETWORKS: dict[str, tuple[Any, list[tuple[int, int]]]] = {
     "resnet": (lambda: ResNet(blocks=2, channels=4), [(3, 16), (4, 16), (8, 8), (16, 4), (16, 4), (16, 4), (8, 8), (4, 16), (3, 16)]),
     "resnet-skip": (lambda: ResNet(blocks=1, channels=4, downsamplings=1, skip=True, attention=True), [(3, 16), (4, 16), (8, 8), (8, 8), (4, 16), (3, 16)]),
+    "r3gan": (lambda: R3Generator(blocks=1, channels=4), [(3, 16), (4, 16), (8, 8), (16, 4), (8, 8), (4, 16), (3, 16)]),
     "unet": (lambda: UNet(depth=3, channels=4), [(3, 16), (4, 8), (8, 4), (16, 2), (8, 4), (4, 8), (3, 16)]),
     "unet-vit": (
         lambda: UNetViT(depth=2, channels=4, blocks=1, features=4, heads=1),
@@ -56,7 +58,7 @@ def test_gradients_reach_weights_up_to_the_layer_alone(name: str, images: torch.
     network = NETWORKS[name][0]()
     network.features(images, [1])[0].sum().backward()
     moved = {key for key, weight in network.named_parameters() if weight.grad is not None}
-    first = {"unet": "encoder.0", "compact": ("body.0", "body.1"), "span": "conv_1"}.get(name, "head")
+    first = {"unet": "encoder.0", "r3gan": ("head", "encoder.0"), "compact": ("body.0", "body.1"), "span": "conv_1"}.get(name, "head")
     assert moved == {key for key, _ in network.named_parameters() if key.startswith(first)}
 
 

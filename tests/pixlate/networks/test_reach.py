@@ -7,12 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from pixlate.inference.sizes import spec_sizes
+from pixlate.networks.r3gan import R3Generator
 from pixlate.networks.resnet import ResNet
 from pixlate.networks.swin import Swin
 from pixlate.networks.unet import DEPTH_256, UNet
 from pixlate.networks.unet_vit import UNetViT
 
-Network = UNet | ResNet | Swin | UNetViT
+Network = UNet | ResNet | R3Generator | Swin | UNetViT
 MAKERS: dict[str, Callable[[], Network]] = {
     "resnet": lambda: ResNet(blocks=2, channels=2, norm="batch"),
     "resnet without halving": lambda: ResNet(blocks=1, channels=2, downsamplings=0, norm="none"),
@@ -22,6 +23,8 @@ MAKERS: dict[str, Callable[[], Network]] = {
     "resnet with zeros beyond the border": lambda: ResNet(blocks=1, channels=2, norm="none", padding="zero"),
     "resnet with skip": lambda: ResNet(blocks=1, channels=2, norm="none", skip=True),
     "resnet of single pixels": lambda: ResNet(blocks=1, channels=2, downsamplings=0, norm="none", pointwise=True),
+    "r3gan": lambda: R3Generator(blocks=1, channels=2, downsamplings=2),
+    "r3gan without halving": lambda: R3Generator(blocks=1, channels=2, downsamplings=0),
     "unet of depth 2": lambda: UNet(depth=2, channels=2),
     "unet of depth 4": lambda: UNet(depth=4, channels=2, norm="none"),
     "unet that resizes": lambda: UNet(depth=3, channels=2, upsampling="resize"),

@@ -10,6 +10,7 @@ from torch import nn
 
 from pixlate.networks.blocks import Upsampling
 from pixlate.networks.normalisation import Norm
+from pixlate.networks.r3gan import R3Generator
 from pixlate.networks.resnet import ResNet
 from pixlate.networks.swin import Swin
 from pixlate.networks.unet import UNet
@@ -59,6 +60,16 @@ def test_generator_of_attention_takes_its_minimum_and_multiples_of_it_in_trainin
 def test_swin_enlarges(scale: int, tail: Literal["staged", "direct"]) -> None:
     network = Swin(scale=scale, channels=4, groups=1, blocks=1, heads=1, window=4, tail=tail)
     assert network(torch.rand(1, 3, 4, 8)).shape == (1, 3, 4 * scale, 8 * scale)
+
+
+@pytest.mark.parametrize("downsamplings", [0, 1, 3])
+def test_r3gan_generator_keeps_height_and_width(downsamplings: int) -> None:
+    network = R3Generator(1, 4, blocks=1, channels=4, downsamplings=downsamplings)
+    assert network.multiple == network.minimum == 2**downsamplings
+    for height, width in [(network.minimum, network.minimum), (3 * network.minimum, network.minimum)]:
+        assert network(torch.rand(1, 1, height, width)).shape == (1, 4, height, width)
+    with pytest.raises(ValueError, match="at least 1 block and 0 downsamplings, got 0"):
+        R3Generator(blocks=0)
 
 
 @pytest.mark.parametrize("depth", range(2, 7))

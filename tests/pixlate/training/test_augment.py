@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pixlate.training.augment import KINDS, DiffAugment, Kind
+from pixlate.training.augment import KINDS, DiffAugment, InstanceNoise, Kind
 
 
 def seeded_images(*shape: int) -> Tensor:
@@ -28,6 +28,18 @@ def test_masks_are_augmented_with_their_images_and_keep_their_values() -> None:
     torch.manual_seed(0)
     _, kept = DiffAugment(("color",))(images, masks)
     assert torch.equal(kept, masks)
+
+
+def test_instance_noise_has_its_deviation_on_the_symmetric_range_and_leaves_masks() -> None:
+    torch.manual_seed(0)
+    noise, images = InstanceNoise((), 0.2), torch.full((2, 3, 64, 64), 0.5)
+    for share in (1.0, 0.25):
+        noise.share = share
+        shown, masks = noise(images, torch.ones(2, 1, 64, 64))
+        assert (2 * (shown - images)).std().item() == pytest.approx(0.2 * share, rel=0.05)
+        assert torch.equal(masks, torch.ones(2, 1, 64, 64))
+    noise.share = 0.0
+    assert torch.equal(noise(images), images)
 
 
 def test_unknown_kind_is_refused() -> None:

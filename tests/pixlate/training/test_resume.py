@@ -43,6 +43,12 @@ RUNS: list[tuple[str, dict[str, Any]]] = [
     ("dcgan", {"average_decay": 0.9, "pool": 2}),
     ("dcgan", {"grow_from": 8, "patch": 32, "resize": 40, "precision": "bf16-mixed", "augment": ("color", "translation")}),
     ("dcgan", {"objective": "wasserstein", "gradient_penalty": 10.0, "discriminator_norm": "none", "generator_every": 2, "accumulate": 2}),
+    ("pix2pix", {"historical_averaging": 1.0, "instance_noise": 0.2, "beta_end": 0.5, "schedule": "cosine", "schedule_end": 0.2}),
+    ("cyclegan", {"pool": 0, "unroll": 2, "minibatch": "discrimination"}),
+    (
+        "cyclegan",
+        {"generator": "r3gan", "discriminator": ("r3gan",), "objective": "relativistic", "r1": 1.0, "r2": 1.0, "penalty_end": 0.1, "pool": 0},
+    ),
     ("cyclegan", {"r1": 1.0, "r2": 1.0, "objective": "relativistic", "precision": "bf16-mixed"}),
 ]
 

@@ -38,6 +38,12 @@ def test_cosine_rate_restarts_each_period() -> None:
     assert [schedule.factor(step) for step in range(400)] == pytest.approx([single.factor(step % 100) for step in range(400)])
 
 
+def test_rate_and_second_beta_end_where_r3gan_has_them() -> None:
+    schedule = Schedule(TrainingOptions(schedule="cosine", schedule_end=0.25, betas=(0.0, 0.9), beta_end=0.99), 100)
+    assert [schedule.factor(step) for step in (0, 50, 99)] == pytest.approx([1.0, 0.625, 0.25], abs=1e-3)
+    assert [schedule.second_beta(step) for step in (0, 25, 50, 99)] == pytest.approx([0.9, 0.9 + 0.09 * (1 - 0.5**0.5) / 2, 0.945, 0.99], abs=1e-4)
+
+
 def test_linear_rate_is_constant_for_half_the_run_then_falls_to_zero() -> None:
     schedule = Schedule(TrainingOptions(schedule="linear"), 200)
     assert [schedule.factor(step) for step in (0, 50, 100, 125, 150, 199)] == [1, 1, 1, 0.75, 0.5, pytest.approx(0.01)]

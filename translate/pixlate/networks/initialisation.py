@@ -1,5 +1,6 @@
 """Initial weights as the papers give them."""
 
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -24,7 +25,8 @@ class QuietConv2d(nn.Conv2d):
 def initialise(module: nn.Module, kind: Initialisation = "normal", gain: float = 0.02) -> None:
     """Draw the weights of all convolutions and dense layers, set their biases to 0, and draw batch norms' weights from N(1, gain) with bias 0.
 
-    Weights under spectral norm are drawn before their division by the norm. Other layers keep what they have.
+    Weights under spectral norm are drawn before their division by the norm. Other layers keep what they have, and so do networks with an attribute ``drawn``,
+    whose weights come with a distribution of their own.
 
     Args:
         module: Changed in place.
@@ -35,7 +37,7 @@ def initialise(module: nn.Module, kind: Initialisation = "normal", gain: float =
     Raises:
         ValueError: There is no distribution of that name.
     """
-    for layer in module.modules():
+    for layer in _to_draw(module):
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             parametrized = parametrize.is_parametrized(layer, "weight")
             _draw(layer.get_parameter("parametrizations.weight.original" if parametrized else "weight"), kind, gain)
@@ -61,6 +63,14 @@ def scaled_kaiming(module: nn.Module, factor: float) -> None:
             layer.weight.data.mul_(factor)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+
+
+def _to_draw(module: nn.Module) -> Iterator[nn.Module]:
+    """Yield a module and those within it, but for networks with ``drawn``."""
+    if not hasattr(module, "drawn"):
+        yield module
+        for child in module.children():
+            yield from _to_draw(child)
 
 
 def _draw(weight: Tensor, kind: Initialisation, gain: float) -> None:

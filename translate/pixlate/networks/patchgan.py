@@ -5,6 +5,7 @@ from torch import nn
 from pixlate.networks.attention import SelfAttention
 from pixlate.networks.blocks import blur_layer
 from pixlate.networks.discriminator import Discriminator, constrained
+from pixlate.networks.minibatch import Minibatch, minibatch_layer
 from pixlate.networks.normalisation import Norm, biased, norm_layer
 from pixlate.networks.reach import field
 
@@ -26,6 +27,7 @@ class PatchGAN(Discriminator):
         spectral: Constrains every convolution by spectral norm, which is meant to stand in for ``norm``.
         attention: Adds self-attention after the last halving.
         antialias: Convolves at full size and halves by a blur, instead of strides (Zhang 2019), as CUT does.
+        minibatch: What compares the images of a batch, before the last convolution.
 
     Raises:
         ValueError: No layers.
@@ -40,6 +42,7 @@ class PatchGAN(Discriminator):
         spectral: bool = False,
         attention: bool = False,
         antialias: bool = False,
+        minibatch: Minibatch = "none",
     ) -> None:
         if layers < 1:
             raise ValueError(f"expected at least 1 layer, got {layers}; choose more, or a PixelDiscriminator")
@@ -54,7 +57,8 @@ class PatchGAN(Discriminator):
                 stage.append(blur_layer())
         if attention:
             stages[layers - 1].append(SelfAttention(widths[layers - 1]))
-        stages.append([constrained(nn.Conv2d(widths[layers], 1, 4, 1, 1), spectral)])
+        compared, last = minibatch_layer(minibatch, widths[layers])
+        stages.append([*compared, constrained(nn.Conv2d(last, 1, 4, 1, 1), spectral)])
         # The two convolutions of stride 1 each take a pixel from the sides.
         super().__init__(channels_in, [nn.Sequential(*stage) for stage in stages], minimum=3 * 2**layers)
 
@@ -75,14 +79,17 @@ class PixelDiscriminator(Discriminator):
         channels: Feature maps of the first stage; the second has twice as many.
         norm: Normalisation of the second stage.
         spectral: Constrains every convolution by spectral norm, which is meant to stand in for ``norm``.
+        minibatch: What compares the images of a batch, before the last convolution.
     """
 
-    def __init__(self, channels_in: int = 3, channels: int = 64, norm: Norm = "batch", spectral: bool = False) -> None:
+    def __init__(self, channels_in: int = 3, channels: int = 64, norm: Norm = "batch", spectral: bool = False, minibatch: Minibatch = "none") -> None:
         first = constrained(nn.Conv2d(channels_in, channels, 1), spectral)
         second = constrained(nn.Conv2d(channels, 2 * channels, 1, bias=biased(norm)), spectral)
+        compared, last = minibatch_layer(minibatch, 2 * channels)
+        final = constrained(nn.Conv2d(last, 1, 1), spectral)
         stages: list[nn.Module] = [
             nn.Sequential(first, nn.LeakyReLU(0.2, inplace=True)),
             nn.Sequential(second, norm_layer(norm, 2 * channels), nn.LeakyReLU(0.2, inplace=True)),
-            constrained(nn.Conv2d(2 * channels, 1, 1), spectral),
+            nn.Sequential(*compared, final) if compared else final,
         ]
         super().__init__(channels_in, stages, minimum=2)  # statistics need more than one pixel

@@ -16,13 +16,14 @@ MOST_SIZES = {"channels": 4096, "blocks": 1024, "features": 4096, "groups": 64, 
 MOST_CHANNELS = 16
 """Most channels of an image."""
 
-GeneratorName = Literal["unet", "resnet", "unet-vit", "swin"]
+GeneratorName = Literal["unet", "resnet", "unet-vit", "swin", "r3gan"]
 """Networks of the generator; :mod:`pixlate.adversarial` makes them."""
 PUBLISHED: Mapping[GeneratorName, Mapping[str, int]] = {
     "unet": {"channels": 64, "depth": 8},
     "resnet": {"channels": 64, "blocks": 9},
     "unet-vit": {"channels": 48, "depth": 4, "blocks": 12},
     "swin": {"channels": 60, "blocks": 6},
+    "r3gan": {"channels": 96, "blocks": 2},
 }
 """Numbers of each generator's paper, where these differ: what an option of 0 becomes. One that is not named here is not read."""
 EARLIER = {"depth": 8, "blocks": 9}
@@ -31,7 +32,7 @@ READ: Mapping[str, tuple[GeneratorName, ...]] = {
     "norm": ("unet", "resnet", "unet-vit"),
     "dropout": ("unet", "resnet"),
     "upsampling": ("unet", "resnet"),
-    "downsamplings": ("resnet",),
+    "downsamplings": ("resnet", "r3gan"),
     "skip": ("resnet", "swin"),
     "pointwise": ("resnet",),
     "antialias": ("resnet",),
@@ -52,13 +53,13 @@ class AdversarialOptions:
     channels_out: int = 3
     """Channels of the target."""
     generator: GeneratorName = "unet"
-    """Network of the generator: the U-Net of Pix2Pix, the ResNet of CycleGAN, unet-vit (UVCGAN), which sees the whole picture, or swin (SwinIR), which sees windows."""
+    """Network of the generator: the U-Net of Pix2Pix, the ResNet of CycleGAN, unet-vit (UVCGAN), which sees the whole picture, swin (SwinIR), which sees windows, or an encoder and a decoder of the blocks of r3gan (Huang et al. 2025)."""
     channels: int = 0
-    """Feature maps after the generator's first convolution; 0 takes the published number: 64, of unet-vit 48, of swin 60."""
+    """Feature maps after the generator's first convolution; 0 takes the published number: 64, of unet-vit 48, of swin 60, of r3gan 96."""
     depth: int = 0
     """Halvings of the U-Net, 7 for patches of 128, or of unet-vit; 0 takes the published number: 8 for patches of 256, of unet-vit 4."""
     blocks: int = 0
-    """Residual blocks of the ResNet, 6 for patches of 128, blocks of unet-vit's transformer, or of each group of swin; 0 takes the published number: 9, 12 or 6."""
+    """Residual blocks of the ResNet, 6 for patches of 128, blocks of unet-vit's transformer, of each group of swin, or of each size of r3gan; 0 takes the published number: 9, 12, 6 or 2."""
     features: int = 384
     """Features of each pixel in unet-vit's transformer."""
     heads: int = 6
@@ -68,7 +69,7 @@ class AdversarialOptions:
     window: int = 8
     """Side of swin's windows, in pixels."""
     downsamplings: int = 2
-    """Halvings of the ResNet before its blocks."""
+    """Halvings of the ResNet, or of r3gan, before its blocks."""
     skip: bool = False
     """Whether the ResNet or swin learns a residual; needs as many channels in as out."""
     pointwise: bool = False
@@ -85,18 +86,20 @@ class AdversarialOptions:
     """Whether ResNet and patch discriminators halve by a blur instead of strides, and the ResNet doubles by interpolation (Zhang 2019), as CUT does: steadier, and slower."""
     attention: bool = False
     """Whether generator and discriminators have a block of self-attention (Zhang et al. 2019)."""
-    discriminator: tuple[Literal["patch", "pixel"], ...] = ("patch",)
-    """Kinds of discriminators used together: patch (PatchGAN), pixel (1x1 convolutions), or both."""
+    discriminator: tuple[Literal["patch", "pixel", "r3gan"], ...] = ("patch",)
+    """Kinds of discriminators used together: patch (PatchGAN), pixel (1x1 convolutions), r3gan (Huang et al. 2025), or several of them."""
     discriminator_channels: int = 64
     """Feature maps after the discriminators' first convolution."""
     discriminator_layers: int = 3
-    """Halvings of a patch discriminator; 3 sees 70x70 pixels, 84x84 with --antialias."""
+    """Halvings of a patch or r3gan discriminator; 3 of a PatchGAN see 70x70 pixels, 84x84 with --antialias, and 6 of r3gan judge patches of 256 as a whole."""
     discriminator_scales: int = 1
     """Scales of the picture, each half of the one before, with a discriminator each (pix2pixHD)."""
     discriminator_norm: Literal["batch", "instance", "group", "none"] = "batch"
     """Normalisation in the discriminators."""
     spectral_norm: bool = False
     """Whether the discriminators' weights are normalised by their largest singular value (Miyato et al. 2018)."""
+    minibatch: Literal["none", "deviation", "discrimination"] = "none"
+    """What discriminators compare between the images of a batch, against collapse: their standard deviation (Karras et al. 2018), or learnt features of each image (minibatch discrimination, Salimans et al. 2016)."""
     initialisation: Literal["normal", "xavier", "kaiming", "orthogonal"] = "normal"
     """Distribution of the initial weights."""
     initial_gain: float = 0.02
@@ -115,6 +118,8 @@ class AdversarialOptions:
     """Weight of the penalty on the discriminators' gradients at real images."""
     r2: float = 0.0
     """Weight of the penalty on the discriminators' gradients at generated images."""
+    penalty_end: float = 1.0
+    """Share of --r1 and --r2 at the end of the run, reached by half a cosine (R3GAN: 0.1)."""
     penalty_range: Literal["symmetric", "unit"] = since("symmetric", before="unit")
     """Range of the images whose gradients these penalties take: symmetric is [-1, 1], as published; unit is [0, 1], where gradients are twice as steep."""
     feature_matching: float = 0.0
@@ -148,6 +153,7 @@ class AdversarialOptions:
             "discriminator_scales",
             "discriminator_norm",
             "spectral_norm",
+            "minibatch",
             "initialisation",
             "initial_gain",
         ),
@@ -159,6 +165,7 @@ class AdversarialOptions:
             "gradient_norm",
             "r1",
             "r2",
+            "penalty_end",
             "penalty_range",
             "feature_matching",
             "total_variation",
@@ -180,12 +187,12 @@ class AdversarialOptions:
             "discriminator_scales",
         )
         check_least(self, **dict.fromkeys(counts, 1), window=2, downsamplings=0)
-        weights = ("adversarial_weight", "smoothing", "gradient_penalty", "r1", "r2", "feature_matching", "total_variation", "dropout", "initial_gain")
+        weights = ("adversarial_weight", "smoothing", "gradient_penalty", "r1", "r2", "feature_matching", "total_variation", "dropout", "initial_gain", "penalty_end")
         check_least(self, **dict.fromkeys(weights, 0))
         check_most(self, channels_in=MOST_CHANNELS, channels_out=MOST_CHANNELS, smoothing=0.5, dropout=0.9, depth=12, downsamplings=6)
         check_most(self, **MOST_SIZES, discriminator_layers=12, discriminator_scales=8)
         if not self.discriminator or len(set(self.discriminator)) != len(self.discriminator):
-            raise PixlateError(f"expected --discriminator patch, pixel or both, got {self.discriminator}; name each once")
+            raise PixlateError(f"expected --discriminator patch, pixel, r3gan or several of them, got {self.discriminator}; name each once")
         if self.skip and self.channels_in != self.channels_out:
             raise PixlateError(
                 f"expected --channels-in and --channels-out to be equal with --skip, got {self.channels_in} and {self.channels_out}; leave out --skip"
@@ -197,7 +204,8 @@ class AdversarialOptions:
                 "expected --gradient-penalty or --spectral-norm with --objective wasserstein, got neither; add --gradient-penalty 10 --discriminator-norm instance"
             )
         penalised = [name for name in ("gradient_penalty", "r1", "r2") if getattr(self, name)]
-        if penalised and self.discriminator_norm == "batch":
+        published = set(self.discriminator) == {"r3gan"}  # whose layers and initial weights are fixed
+        if penalised and self.discriminator_norm == "batch" and not published:
             raise PixlateError(
                 f"expected --discriminator-norm instance, group or none with {flag(penalised[0])}, got batch, which mixes the images whose "
                 "gradients are penalised; add --discriminator-norm instance"
@@ -206,10 +214,13 @@ class AdversarialOptions:
         check_used(self, self.gradient_penalty > 0, "--gradient-penalty", "gradient_norm")
         if self.gradient_norm <= 0:
             raise PixlateError(f"expected --gradient-norm above 0, got {self.gradient_norm}; 1 is that of WGAN-GP")
+        check_used(self, bool(self.r1 or self.r2), "--r1 or --r2", "penalty_end")
+        check_used(self, not published, "--discriminator patch or pixel", "discriminator_norm", "spectral_norm")
+        check_used(self, not published or self.generator != "r3gan", "--generator or --discriminator other than r3gan", "initialisation", "initial_gain")
         check_used(self, not self.dropout or self.generator != "unet" or self.depth >= LEAST_DROPPED, f"--depth {LEAST_DROPPED} or more", "dropout")
         drops = self.generator == "unet" and self.dropout > 0 and self.depth > LEAST_DROPPED
         check_used(self, drops, f"--generator unet, --dropout above 0 and --depth above {LEAST_DROPPED}", "dropout_blocks")
-        check_used(self, "patch" in self.discriminator, "--discriminator patch", "discriminator_layers")
+        check_used(self, {"patch", "r3gan"} & {*self.discriminator} != set(), "--discriminator patch or r3gan", "discriminator_layers")
         check_used(self, self.initialisation != "kaiming", "--initialisation normal, xavier or orthogonal", "initial_gain")
 
     def _settle_generator(self) -> None:

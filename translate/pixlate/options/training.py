@@ -35,10 +35,14 @@ class TrainingOptions:
     """The generators are updated in every N-th step only; Wasserstein training uses 5."""
     betas: tuple[float, float] = (0.9, 0.99)
     """Decay rates of the optimiser's two moments; lion keeps one, by the second, and mixes it with the gradient by the first."""
+    beta_end: float = 0.0
+    """The second of --betas at the end of the run, reached by half a cosine (R3GAN: from 0.9 to 0.99); 0 keeps that of the start."""
     schedule: Literal["constant", "cosine", "linear", "step", "plateau"] = "cosine"
-    """Learning rate over the run: constant, half a cosine to zero, constant for half the run (or until --decay-epochs) and then linear to zero, falling at --milestones, or falling where validation gets no better."""
+    """Learning rate over the run: constant, half a cosine to --schedule-end, constant for half the run (or until --decay-epochs) and then linear to zero, falling at --milestones, or falling where validation gets no better."""
     periods: int = 1
     """Times the cosine schedule starts again."""
+    schedule_end: float = 0.0
+    """Share of the learning rate that the cosine schedule falls to (R3GAN: 0.25)."""
     milestones: tuple[float, ...] = (0.5,)
     """Fractions of the run at which the step schedule multiplies the learning rate by --decay."""
     decay: float = 0.1
@@ -55,6 +59,12 @@ class TrainingOptions:
     """Past generated images kept for the discriminators (Shrivastava et al. 2017); 0 uses the newest only."""
     augment: tuple[Literal["color", "translation", "cutout"], ...] = ()
     """Differentiable augmentation of the discriminators' inputs (DiffAugment, Zhao et al. 2020), for few images."""
+    instance_noise: float = 0.0
+    """Standard deviation, on images in [-1, 1], of noise added to what discriminators see, which falls linearly to 0 over the run (Sonderby et al. 2017); 0.1 is usual."""
+    unroll: int = 0
+    """Steps of the discriminators that generators look ahead, against collapse (unrolled updates, Metz et al. 2017); 5 is usual, and each costs a discriminator's step."""
+    historical_averaging: float = 0.0
+    """Weight of the squared distance of a player's weights from their mean over the run so far (Salimans et al. 2016)."""
     grow_from: int = 0
     """Side of the first patches, in source pixels; it doubles up to --patch over the first half of the run, and 0 starts with --patch."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "auto"] = "32-true"
@@ -89,9 +99,11 @@ class TrainingOptions:
             "discriminator_learning_rate",
             "generator_every",
             "betas",
+            "beta_end",
             "schedule",
             "decay_epochs",
             "periods",
+            "schedule_end",
             "milestones",
             "decay",
             "patience",
@@ -100,6 +112,9 @@ class TrainingOptions:
             "gradient_clip",
             "pool",
             "augment",
+            "instance_noise",
+            "unroll",
+            "historical_averaging",
             "grow_from",
         ),
         "Speed and memory": ("accumulate", "precision", "channels_last", "compile", "devices"),
@@ -113,7 +128,8 @@ class TrainingOptions:
         check_least(
             self, steps=0, epochs=0, decay_epochs=0, warm_up=0, gradient_clip=0, weight_decay=0, pool=0, grow_from=0, seed=0, discriminator_learning_rate=0
         )
-        check_most(self, batch=2**16, pool=2**20, steps=2**40, epochs=2**30)
+        check_least(self, instance_noise=0, unroll=0, historical_averaging=0, schedule_end=0)
+        check_most(self, schedule_end=1, instance_noise=10, unroll=100, batch=2**16, pool=2**20, steps=2**40, epochs=2**30)
         if not self.steps and not self.epochs:
             raise PixlateError("expected --steps or --epochs above 0, got 0 for both; set one of them")
         if self.steps and self.epochs not in (0, type(self).epochs):
@@ -122,7 +138,13 @@ class TrainingOptions:
             raise PixlateError(f"expected --learning-rate above 0, got {self.learning_rate}; 2e-4 is usual")
         if self.seed >= 2**32:
             raise PixlateError(f"expected --seed below {2**32}, got {self.seed}; choose a smaller one")
-        for name, decay in (("betas", self.betas[0]), ("betas", self.betas[1]), ("average-decay", self.average_decay), ("decay", self.decay)):
+        for name, decay in (
+            ("betas", self.betas[0]),
+            ("betas", self.betas[1]),
+            ("beta-end", self.beta_end),
+            ("average-decay", self.average_decay),
+            ("decay", self.decay),
+        ):
             if not 0 <= decay < 1:
                 raise PixlateError(f"expected --{name} of at least 0 and below 1, got {decay}; 0.99 is usual")
         if list(self.milestones) != sorted(self.milestones) or not all(0 < milestone < 1 for milestone in self.milestones):
@@ -135,13 +157,28 @@ class TrainingOptions:
             raise PixlateError(
                 f"expected --batch to be a multiple of --accumulate times --devices, {self.accumulate * self.devices}, got {self.batch}; choose a multiple"
             )
+        if self.unroll:
+            self._check_unrolled()
         if self.decay_epochs > self.epochs:
             raise PixlateError(f"expected --decay-epochs of at most --epochs, {self.epochs}, of which they are the last, got {self.decay_epochs}; lower it")
         check_used(self, self.schedule == "linear" and not self.steps, "--schedule linear and --epochs", "decay_epochs")
-        check_used(self, self.schedule == "cosine", "--schedule cosine", "periods")
+        check_used(self, self.schedule == "cosine", "--schedule cosine", "periods", "schedule_end")
         check_used(self, self.schedule == "step", "--schedule step", "milestones")
         check_used(self, self.schedule == "plateau", "--schedule plateau", "patience")
         check_used(self, self.schedule in ("step", "plateau"), "--schedule step or plateau", "decay")
+
+    def _check_unrolled(self) -> None:
+        """Refuse what looking ahead cannot go with."""
+        for refused, needed in (
+            (self.pool, f"--pool 0, for images of the past do not change with the generators, got {self.pool}"),
+            (self.accumulate > 1, f"--accumulate 1, for each step ahead is that of the whole batch, got {self.accumulate}"),
+            (self.devices > 1, f"--devices 1, for each step ahead is that of the whole batch, got {self.devices}"),
+            (self.optimizer != "adam", f"--optimizer adam, whose steps it looks ahead by, got {self.optimizer}"),
+            (self.precision == "16-mixed", "--precision 32-true or bf16-mixed, for gradients of gradients are beyond 16-mixed, got it"),
+            (self.compile, "networks that are not compiled, which cannot be differentiated twice, got --compile"),
+        ):
+            if refused:
+                raise PixlateError(f"expected --unroll with {needed}; change that, or leave --unroll out")
 
     def total_steps(self, images: int) -> int:
         """Return the updates a run makes on that many training images."""

@@ -48,6 +48,32 @@ class DiffAugment(nn.Module):
         return both if masks is None else (both[:, :channels], both[:, channels:] - MIDDLE)
 
 
+class InstanceNoise(DiffAugment):
+    """Adds Gaussian noise to what is augmented, real and generated images alike, so that they are hard to tell apart at first (Sonderby et al. 2017, section 3.2).
+
+    Args:
+        kinds: Of the augmentation before it.
+        deviation: Standard deviation of the noise at the start, on images in [-1, 1].
+    """
+
+    share = 1.0
+    """What is left of the noise, in this step."""
+
+    def __init__(self, kinds: Sequence[Kind], deviation: float) -> None:
+        super().__init__(kinds)
+        self.deviation = deviation
+
+    @overload
+    def forward(self, images: Tensor) -> Tensor: ...
+    @overload
+    def forward(self, images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]: ...
+    def forward(self, images: Tensor, masks: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        """Return the images with noise; masks have none."""
+        shown, moved = (super().forward(images), None) if masks is None else super().forward(images, masks)
+        noisy = shown + torch.randn_like(shown) * (0.5 * self.deviation * self.share)
+        return noisy if moved is None else (noisy, moved)
+
+
 def _color(images: Tensor) -> Tensor:
     brightness, saturation, contrast = (torch.rand(len(images), 1, 1, 1, dtype=images.dtype, device=images.device) for _ in range(3))
     images = images + BRIGHTNESS * (brightness - 0.5)

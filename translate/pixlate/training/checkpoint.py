@@ -23,6 +23,7 @@ from pixlate.system.locking import sync
 CHECKSUMS = "checksums.json"
 STATE = "state.json"
 PARTS = ("weights", "average", "optimizers", "pool")
+HISTORY = "history"
 _STEP = re.compile(r"step-\d{8,}")
 _PART = re.compile(r"\.step-\d{8,}\.part")
 
@@ -42,6 +43,8 @@ class Checkpoint:
     """Past images shown to the discriminators."""
     state: dict[str, Any] = field(default_factory=dict)
     """Other state, as JSON: schedule, gradient scaler, monitor, and the options of the run."""
+    history: dict[str, Tensor] = field(default_factory=dict)
+    """Means of weights over the run, where they are kept; only then there is a file of them."""
 
     def save(self, folder: Path) -> Path:
         """Write ``folder/step-N`` under a temporary name, then rename it; return the path.
@@ -80,8 +83,9 @@ class Checkpoint:
             groups[player] = state["param_groups"]
             for index, values in state["state"].items():
                 tensors |= {f"{player}/{index}/{name}": value for name, value in values.items()}
-        for name, content in (("weights", self.weights), ("average", self.average), ("optimizers", tensors), ("pool", self.pool)):
-            save_file(content, part / f"{name}.safetensors")
+        for name, content in (("weights", self.weights), ("average", self.average), ("optimizers", tensors), ("pool", self.pool), (HISTORY, self.history)):
+            if content or name != HISTORY:
+                save_file(content, part / f"{name}.safetensors")
         (part / STATE).write_text(json.dumps({"step": self.step, "groups": groups, "state": self.state}))
         (part / CHECKSUMS).write_text(json.dumps({path.name: digest_file(path) for path in sorted(part.iterdir())}))
         for path in part.iterdir():
@@ -96,7 +100,8 @@ class Checkpoint:
         """
         try:
             digests = json.loads((path / CHECKSUMS).read_text())
-            for name in (STATE, *(f"{part}.safetensors" for part in PARTS)):
+            parts = (*PARTS, *([HISTORY] if f"{HISTORY}.safetensors" in digests else []))
+            for name in (STATE, *(f"{part}.safetensors" for part in parts)):
                 if digest_file(path / name) != digests[name]:
                     raise ValueError(f"{name} does not have its checksum")
             state = json.loads((path / STATE).read_text())
@@ -104,10 +109,10 @@ class Checkpoint:
             for key, value in load_file(path / "optimizers.safetensors").items():
                 player, index, name = key.split("/")
                 optimizers[player]["state"].setdefault(int(index), {})[name] = value
-            weights, average, pool = (load_file(path / f"{name}.safetensors") for name in ("weights", "average", "pool"))
+            weights, average, pool, *history = (load_file(path / f"{name}.safetensors") for name in parts if name != "optimizers")
             if type(state["step"]) is not int or state["step"] < 0 or not isinstance(state["state"], dict):
                 raise ValueError(f"{STATE} is not that of a checkpoint")
-            return cls(state["step"], weights, average, optimizers, pool, state["state"])
+            return cls(state["step"], weights, average, optimizers, pool, state["state"], *history)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
             raise PixlateError(f"expected a checkpoint in {path}, but it cannot be read ({error}); name another one") from error
 

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from pixlate.errors import PixlateError
+from pixlate.losses.ramps import half_cosine
 from pixlate.options import TrainingOptions
 from pixlate.plugin.spec import ModelSpec
 
@@ -11,7 +12,7 @@ from pixlate.plugin.spec import ModelSpec
 class Schedule:
     """The learning rate of each step, as a factor of the initial one.
 
-    ``cosine`` is half a cosine to zero, begun again ``periods`` times (Loshchilov and Hutter 2017, eq. 5); ``linear`` is constant for half the
+    ``cosine`` is half a cosine to ``schedule_end``, begun again ``periods`` times (Loshchilov and Hutter 2017, eq. 5); ``linear`` is constant for half the
     run, then falls linearly to zero (Zhu et al. 2017), or where there are ``decay_epochs``, once in each of the last epochs; ``step`` multiplies by ``decay`` at each milestone (Ledig et al. 2017); ``plateau`` where
     validation has got no better for ``patience`` times. Warm-up multiplies any of them. ``images`` is the length of an epoch.
     """
@@ -29,7 +30,7 @@ class Schedule:
             case "constant":
                 factor = 1.0
             case "cosine":
-                factor = 0.5 * (1 + math.cos(math.pi * (progress * options.periods % 1.0)))
+                factor = half_cosine(progress * options.periods % 1.0, 1.0, options.schedule_end)
             case "linear" if options.decay_epochs:
                 epoch = step * options.batch // self.images
                 factor = 1 - max(0, epoch + 1 - (options.epochs - options.decay_epochs)) / (options.decay_epochs + 1)
@@ -40,6 +41,10 @@ class Schedule:
             case "plateau":
                 factor = self._plateau
         return factor * (min(1.0, (step + 1) / options.warm_up) if options.warm_up else 1.0)
+
+    def second_beta(self, step: int) -> float:
+        """Return the decay rate of the second moment in one step, where that changes."""
+        return half_cosine(step / self.steps, self.options.betas[1], self.options.beta_end)
 
     def validated(self, better: bool) -> None:
         """Is called with whether a validation was better than all before."""

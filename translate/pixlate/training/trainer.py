@@ -18,15 +18,17 @@ from pixlate.errors import PixlateError
 from pixlate.options import check_used
 from pixlate.plugin.data import Batch
 from pixlate.plugin.gan import GAN, Images, Losses, Player
-from pixlate.training.augment import DiffAugment
+from pixlate.training.augment import DiffAugment, InstanceNoise
 from pixlate.training.averaging import WeightAverage
 from pixlate.training.checkpoint import Checkpoint, optimizer_state
 from pixlate.training.devices import average_gradients
+from pixlate.training.history import History
 from pixlate.training.monitor import Monitor
 from pixlate.training.optimizers import make_optimizer
 from pixlate.training.pool import ImagePool
 from pixlate.training.run import RunOptions
 from pixlate.training.schedules import Growth, Schedule
+from pixlate.training.unrolling import losses_ahead
 
 PRECISIONS = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 FOLLOWED = 4096
@@ -37,6 +39,7 @@ FOLLOWED = 4096
 class Turn:
     """A player with what the engine keeps for it."""
 
+    name: str
     player: Player
     optimizer: Optimizer
     parameters: list[nn.Parameter]
@@ -88,12 +91,16 @@ class Trainer:
         self.gan.prepare(fabric.device)
         if self.options.augment:
             self.gan.augment = DiffAugment(self.options.augment)
+        if self.options.instance_noise:
+            self.gan.augment = InstanceNoise(self.options.augment, self.options.instance_noise)
         if self.options.compile:
             for network in self.gan.compiled():
                 network.compile()
-        self.turns = {name: turn for name, player in self.gan.players().items() if (turn := self._turn(player)).parameters}
+        self.turns = {name: turn for name, player in self.gan.players().items() if (turn := self._turn(name, player)).parameters}
         against = any(turn.player.adversary for turn in self.turns.values())
-        check_used(self.options, against, "discriminators", "discriminator_learning_rate", "generator_every", "pool", "augment")
+        check_used(self.options, against, "discriminators", "discriminator_learning_rate", "generator_every", "pool", "augment", "instance_noise", "unroll")
+        self._check_batch()
+        self.history = History(self.options.historical_averaging, {name: turn.parameters for name, turn in self.turns.items()})
         self.schedule = Schedule(self.options, self.steps, self.data.images)
         self.pool = ImagePool(self.options.pool)
         self.monitor = Monitor()
@@ -122,6 +129,9 @@ class Trainer:
         """
         self.gan.train()
         self.gan.begin_step(step, self.stage_steps)
+        if isinstance(self.gan.augment, InstanceNoise):
+            self.gan.augment.share = max(0.0, 1 - step / self.steps)
+        self.history.update(step)
         self._seed(step)
         batch = self.data.finish(self._batch(step))
         if step + 1 < self.steps:
@@ -172,7 +182,9 @@ class Trainer:
         optimizers = {name: optimizer_state(turn.optimizer) for name, turn in self.turns.items()}
         own = {"schedule": self.schedule.state(), "scaler": self.scaler.state_dict(), "monitor": self.monitor.state()}
         pool = {f"{rank}/{name}": images for rank, held in enumerate(pools) for name, images in held.items()}
-        return Checkpoint(done, _cpu(self.gan.state_dict()), _cpu(self.average.module.state_dict()), optimizers, _cpu(pool), state | own)
+        return Checkpoint(
+            done, _cpu(self.gan.state_dict()), _cpu(self.average.module.state_dict()), optimizers, _cpu(pool), state | own, _cpu(self.history.state())
+        )
 
     def restore(self, checkpoint: Checkpoint, origin: Path) -> None:
         """Resume from a checkpoint, which must hold the same networks; ``origin`` is named where it does not."""
@@ -184,6 +196,7 @@ class Trainer:
                 _lay_out(turn.optimizer)
             self.schedule.restore(checkpoint.state["schedule"])
             self.monitor.restore(checkpoint.state["monitor"])
+            self.history.restore(checkpoint.history)
             if self.scaler.is_enabled():
                 self.scaler.load_state_dict(checkpoint.state["scaler"])
         except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -194,14 +207,14 @@ class Trainer:
         self.pool.restore({name.removeprefix(own): images.to(self.fabric.device) for name, images in checkpoint.pool.items() if name.startswith(own)})
         self._followed = {name: _sampled(turn.parameters).detach() for name, turn in self.turns.items()}
 
-    def _turn(self, player: Player) -> Turn:
+    def _turn(self, name: str, player: Player) -> Turn:
         parameters = [parameter for parameter in player.module.parameters() if parameter.requires_grad]
         rate = (player.adversary and self.options.discriminator_learning_rate) or self.options.learning_rate
         rate = rate if player.learning_rate is None else player.learning_rate
         betas = self.options.betas if player.betas is None else player.betas
         trained = parameters or [nn.Parameter(torch.zeros(1))]
         optimizer = player.optimizer(trained, rate, betas) if player.optimizer else make_optimizer(self.options, trained, rate, betas)
-        return Turn(player, optimizer, parameters, [group["lr"] for group in optimizer.param_groups])
+        return Turn(name, player, optimizer, parameters, [group["lr"] for group in optimizer.param_groups])
 
     def _batch(self, step: int) -> Batch:
         """Return this process's share of the batch of a step, on its device; of its tensors only images may be channels last."""
@@ -238,6 +251,35 @@ class Trainer:
         made[index] = _Generated(images if graphs else None, first)
         return images
 
+    def _adversaries(self, step: int) -> list[tuple[Player, Optimizer]]:
+        """Return the discriminators with their optimisers, at their learning rates of this step."""
+        turns = [turn for turn in self.turns.values() if turn.player.adversary]
+        for turn in turns:
+            self._set_rates(turn, step)
+        return [(turn.player, turn.optimizer) for turn in turns]
+
+    def _set_rates(self, turn: Turn, step: int) -> None:
+        """Give a player's optimiser its learning rates and decay rates of this step."""
+        for group, rate in zip(turn.optimizer.param_groups, turn.rates, strict=True):
+            group["lr"] = rate * self.schedule.factor(step)
+            if self.options.beta_end and turn.player.betas is None and "betas" in group:
+                group["betas"] = (group["betas"][0], self.schedule.second_beta(step))
+
+    def _check_batch(self) -> None:
+        """Refuse a batch of one, and images of the past, where discriminators compare the images of a batch."""
+        least = max(getattr(module, "least_batch", 1) for module in self.gan.modules())
+        parts = self.options.accumulate * self.fabric.world_size
+        if self.options.batch // parts < least:
+            raise PixlateError(
+                f"expected --batch of at least {least * parts} where discriminators compare the images of a batch (--minibatch), {least} for each of {parts} parts, "
+                f"got {self.options.batch}; raise it"
+            )
+        if least > 1 and self.options.pool:
+            raise PixlateError(
+                f"expected --pool 0 where discriminators compare the images of a batch (--minibatch), since those of a pool differ though the generator's do not, "
+                f"got {self.options.pool}; set it to 0"
+            )
+
     def _autocast(self) -> torch.autocast:
         dtype = PRECISIONS[self.options.precision]
         return torch.autocast(self.fabric.device.type, dtype, enabled=dtype != torch.float32)
@@ -261,11 +303,14 @@ class Trainer:
             with self._autocast():
                 if player.adversary:
                     own = player.losses(part, self.pool.query({name: image.detach() for name, image in self.gan.judged(part, detached).items()}))
+                elif self.options.unroll:
+                    own = losses_ahead(self.gan, self._adversaries(step), self.options.unroll, player.losses, part, images)
                 else:
                     own = player.losses(part, images)
             self._seen = (part, detached)
             if not own or not wanted:
                 return {}
+            own |= self.history.losses(turn.name)
             self.scaler.scale(torch.stack(list(own.values())).sum() / len(parts)).backward(inputs=wanted)  # type: ignore[no-untyped-call]
             for name, value in own.items():
                 losses[name] = losses.get(name, 0) + value.detach() / len(parts)
@@ -273,8 +318,7 @@ class Trainer:
         if self.options.gradient_clip:
             self.scaler.unscale_(turn.optimizer)
             nn.utils.clip_grad_norm_(turn.parameters, self.options.gradient_clip)
-        for group, rate in zip(turn.optimizer.param_groups, turn.rates, strict=True):
-            group["lr"] = rate * self.schedule.factor(step)
+        self._set_rates(turn, step)
         self.scaler.step(turn.optimizer)
         return losses
 
