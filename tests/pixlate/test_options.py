@@ -98,7 +98,7 @@ from pixlate.options import AdversarialOptions, DataOptions, DegradedOptions, Pa
         (AdversarialOptions, {"discriminator": ()}, "--discriminator patch, pixel, r3gan or several of them, got ()"),
         (AdversarialOptions, {"discriminator": ("patch", "patch")}, "--discriminator patch, pixel, r3gan or several of them, got ('patch', 'patch')"),
         (AdversarialOptions, {"discriminator": ("pixel",), "discriminator_layers": 2}, "--discriminator-layers with --discriminator patch or r3gan only"),
-        (AdversarialOptions, {"generator": "r3gan", "norm": "none"}, "--norm with --generator unet or resnet only, got 'none' without it"),
+        (AdversarialOptions, {"generator": "r3gan", "norm": "none"}, "--norm with --generator unet or resnet or unet-vit only, got 'none' without it"),
         (AdversarialOptions, {"discriminator": ("r3gan",), "spectral_norm": True}, "--spectral-norm with --discriminator patch or pixel only"),
         (
             AdversarialOptions,

@@ -187,7 +187,18 @@ class AdversarialOptions:
             "discriminator_scales",
         )
         check_least(self, **dict.fromkeys(counts, 1), window=2, downsamplings=0)
-        weights = ("adversarial_weight", "smoothing", "gradient_penalty", "r1", "r2", "feature_matching", "total_variation", "dropout", "initial_gain", "penalty_end")
+        weights = (
+            "adversarial_weight",
+            "smoothing",
+            "gradient_penalty",
+            "r1",
+            "r2",
+            "feature_matching",
+            "total_variation",
+            "dropout",
+            "initial_gain",
+            "penalty_end",
+        )
         check_least(self, **dict.fromkeys(weights, 0))
         check_most(self, channels_in=MOST_CHANNELS, channels_out=MOST_CHANNELS, smoothing=0.5, dropout=0.9, depth=12, downsamplings=6)
         check_most(self, **MOST_SIZES, discriminator_layers=12, discriminator_scales=8)
