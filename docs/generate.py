@@ -39,6 +39,7 @@ COMMANDS = (
     ("evaluate",),
     ("compare",),
     ("runs",),
+    ("track",),
     ("export",),
     ("import",),
     ("serve",),

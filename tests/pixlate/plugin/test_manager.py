@@ -305,6 +305,21 @@ def test_a_distribution_without_metadata_is_left_out(install: Install, tmp_path:
     assert good in found and half not in found
 
 
+def test_a_distribution_without_metadata_is_left_out_where_importlib_metadata_replaces_the_one_of_python(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("half", MODEL)
+
+    class Lost(PathDistribution):
+        @property
+        def metadata(self) -> Any:
+            raise FileNotFoundError("No package metadata was found.")
+
+    monkeypatch.setattr("pixlate.plugin.entries.distributions", lambda: [Lost(tmp_path / "half-1.0.dist-info")])
+    with pytest.warns(UserWarning, match="the plugin half is left out: its distribution in .* has no METADATA; install it again"):
+        assert entry_points() == []
+
+
 @pytest.mark.parametrize("plugins", [1, 2])
 def test_an_engine_named_like_one_of_the_core_leaves_the_core_its_own(plugins: int, install: Install) -> None:
     _, setting, good = GOOD["engine"]

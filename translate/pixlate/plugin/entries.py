@@ -91,9 +91,12 @@ def entry_points() -> list[tuple[EntryPoint, Plugin]]:
         entries = [entry for entry in distribution.entry_points if entry.group == GROUP]
         if not entries:
             continue
-        metadata = distribution.metadata  # parsed each time it is asked for
+        try:
+            metadata = distribution.metadata  # parsed each time it is asked for
+        except FileNotFoundError:  # raised instead of being empty where the package importlib_metadata is imported, which replaces Python's own
+            metadata = None
         for entry in entries:
-            if "Name" not in metadata:
+            if metadata is None or "Name" not in metadata:
                 where = distribution.locate_file("")
                 warnings.warn(
                     f"the plugin {entry.name} is left out: its distribution in {where} has no METADATA; install it again", PluginWarning, stacklevel=2

