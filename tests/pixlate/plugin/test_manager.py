@@ -316,7 +316,7 @@ def test_a_distribution_without_metadata_is_left_out_where_importlib_metadata_re
             raise FileNotFoundError("No package metadata was found.")
 
     monkeypatch.setattr("pixlate.plugin.entries.distributions", lambda: [Lost(tmp_path / "half-1.0.dist-info")])
-    with pytest.warns(UserWarning, match="the plugin half is left out: its distribution in .* has no METADATA; install it again"):
+    with pytest.warns(UserWarning, match=r"the plugin half is left out: its distribution in .* has no METADATA; install it again"):
         assert entry_points() == []
 
 
