@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from importlib.metadata import EntryPoint, PathDistribution
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -312,7 +313,7 @@ def test_a_distribution_without_metadata_is_left_out_where_importlib_metadata_re
 
     class Lost(PathDistribution):
         @property
-        def metadata(self) -> Any:
+        def metadata(self) -> NoReturn:
             raise FileNotFoundError("No package metadata was found.")
 
     monkeypatch.setattr("pixlate.plugin.entries.distributions", lambda: [Lost(tmp_path / "half-1.0.dist-info")])
