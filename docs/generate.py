@@ -18,6 +18,8 @@ from speed_table import filled
 from pixlate.cli import build_app
 from pixlate.cli.habits import TOOLS
 from pixlate.plugin import hookspecs
+from pixlate.plugin.manager import installed
+from pixlate.plugin.method import Method
 
 DOCS = Path(__file__).parent
 COMMANDS = (
