@@ -136,7 +136,7 @@ def test_rooms_of_the_architecture_page_are_those_of_the_code() -> None:
     page = (ROOT / "docs/architecture.md").read_text()
     rooms = {path.parent.name for path in (ROOT / "translate/pixlate").glob("*/__init__.py")}
     packages = {path.parent.name for shelf in ("plugins", "export") for path in (ROOT / shelf).glob("*/__init__.py")}
-    methods = {"pixlate_cyclegan", "pixlate_pix2pix", "pixlate_srgan"}
+    methods = {"pixlate_cyclegan", "pixlate_pix2pix", "pixlate_srgan", "pixlate_stargan"}
     assert {room for room in rooms if f"`{room}/`" not in page and f"/{room}/`" not in page} == set()
     assert {package for package in packages - methods if package not in page} == set()
 

@@ -26,7 +26,7 @@ def test_method_keeps_the_contract(name: str) -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_published_defaults_build(name: str) -> None:
     method = METHODS[name]
-    assert sum(parameter.numel() for parameter in method.build(method.options()).parameters()) > 1e5
+    assert sum(parameter.numel() for parameter in method.gan(method.options(), method.data.example_facts).parameters()) > 1e5
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -293,7 +293,7 @@ WASSERSTEIN = {"objective": "wasserstein", "gradient_penalty": 10.0, "discrimina
     ],
 )
 def test_each_loss_of_our_methods_has_a_sentence(name: str, changes: dict[str, Any]) -> None:
-    gan = METHODS[name].gan(dataclasses.replace(small_options(METHODS[name]), **changes), {})
+    gan = METHODS[name].gan(dataclasses.replace(small_options(METHODS[name]), **changes), METHODS[name].data.example_facts)
     gan.begin_step(9, 10)
     spec = next(iter(gan.exports().values())).spec
     kind = METHODS[name].data

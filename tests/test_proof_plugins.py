@@ -103,8 +103,8 @@ def conversions(folder: Path) -> dict[str, Sequence[object]]:
     }
     commands |= {f"evaluate {name}": ["evaluate", *words, "--json"] for name, words in evaluate.items()}
     check: dict[str, list[object]] = {
-        "domains": ["--kind", "domains", faces],
-        "no domains": ["--kind", "domains", photos],
+        "domains": ["--kind", "labelled", faces],
+        "no domains": ["--kind", "labelled", photos],
         "unknown": ["--kind", "domain", faces],
     }
     commands |= {f"check {name}": ["data", "check", *words] for name, words in check.items()}
@@ -250,7 +250,7 @@ REFUSED = {
     "convert mask not taken": "expected a model that takes a mask for --mask, got one that takes none; leave it out",
     "evaluate missing": "expected one of blond, brown, grey for the label domain, got none; add --set domain=blond",
     "check no domains": "expected one folder with a folder of images for each domain, at least two, got {folder}/photos with 0 of them; write faces/, with faces/blond/",
-    "check unknown": "expected --kind to be one of degraded, domains, masked, paired, taught, unpaired, got 'domain'; choose one, or install the plugin that defines it",
+    "check unknown": "expected --kind to be one of degraded, domains, labelled, masked, paired, taught, unpaired, got 'domain'; choose one, or install the plugin that defines it",
     "train no domains": "expected one folder with a folder of images for each domain, at least two, got {folder}/photos with 0 of them; write faces/, with faces/blond/",
 }
 
@@ -271,7 +271,7 @@ def test_evaluation_gives_figures(proof: Proof, workplace: Workplace) -> None:
 
 
 def test_folders_of_the_kinds_are_checked(workplace: Workplace) -> None:
-    assert "domains: domains blond, brown, grey" in workplace.done["check domains"].require().out
+    assert "labelled: domains blond, brown, grey" in workplace.done["check domains"].require().out
 
 
 @pytest.fixture(scope="module")

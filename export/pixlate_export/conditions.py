@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixlate.inference.conditions import Arrays
+from pixlate.inference.conditions import Arrays, shape_of
 from pixlate.plugin.spec import ModelInput, ModelSpec
 
 
@@ -17,6 +17,8 @@ def drawn(spec: ModelSpec, batch: int, height: int, width: int, seed: int = 0) -
         match condition.kind:
             case "label":
                 return generator.integers(0, len(condition.choices), batch)
+            case "reference":
+                return generator.integers(0, 256, shape_of(condition, batch, (height, width)), np.uint8)
             case "mask":
                 return (generator.random((batch, height, width, 1)) < 0.5).astype(np.uint8) * np.uint8(255)
             case _:
@@ -26,6 +28,6 @@ def drawn(spec: ModelSpec, batch: int, height: int, width: int, seed: int = 0) -
 
 
 def to_file(spec: ModelSpec, conditions: Arrays) -> dict[str, NDArray[Any]]:
-    """Return conditions with the types of a file of ``spec.io``: masks of a float file are float32 in [0, 1]."""
-    floats = {each.name for each in spec.conditions if each.kind == "mask" and spec.io == "float"}
+    """Return conditions with the types of a file of ``spec.io``: masks and references of a float file are float32 in [0, 1]."""
+    floats = {each.name for each in spec.conditions if each.pictured and spec.io == "float"}
     return {name: value.astype(np.float32) / np.float32(255) if name in floats else value for name, value in conditions.items()}

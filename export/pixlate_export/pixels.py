@@ -23,8 +23,9 @@ def take_pixels(model: onnx.ModelProto, spec: ModelSpec) -> None:
     """
     graph = model.graph
     resized = spec.takes_image and (spec.multiple > 1 or spec.minimum > 1)
-    names = [*([INPUT] if spec.takes_image else []), *(each.name for each in spec.conditions if each.kind == "mask")]
-    lines = [*(_indices(spec) if resized else []), *(line for name in names for line in _before(name, resized))]
+    own = {each.name for each in spec.conditions if each.kind == "reference"}  # of a size of their own
+    names = [*([INPUT] if spec.takes_image else []), *(each.name for each in spec.conditions if each.pictured)]
+    lines = [*(_indices(spec) if resized else []), *(line for name in names for line in _before(name, resized and name not in own))]
     _put_before(graph, names, lines, TensorProto.UINT8, spec, "given")
     rename(graph, {OUTPUT: "_made"})
     graph.node.extend(map(parse_node, _after(spec, resized)))
@@ -34,8 +35,8 @@ def take_pixels(model: onnx.ModelProto, spec: ModelSpec) -> None:
 
 
 def take_masks(model: onnx.ModelProto, spec: ModelSpec) -> None:
-    """Make the masks of a traced graph (batch, height, width, 1), as float files take them."""
-    names = [each.name for each in spec.conditions if each.kind == "mask"]
+    """Make the masks and references of a traced graph (batch, height, width, channels), as float files take them."""
+    names = [each.name for each in spec.conditions if each.pictured]
     _put_before(model.graph, names, [f"_{name}_network = Transpose<perm = [0, 3, 1, 2]>({name})" for name in names], TensorProto.FLOAT, spec, "network")
 
 
@@ -47,7 +48,9 @@ def _put_before(graph: onnx.GraphProto, names: list[str], lines: Iterable[str], 
     graph.node.extend(nodes)
     for value in graph.input:
         if value.name in names:
-            shape = ("batch", "height", "width", spec.channels_in if value.name == INPUT else 1)
+            condition = next((each for each in spec.conditions if each.name == value.name and each.kind == "reference"), None)
+            sides = ("height", "width", spec.channels_in if value.name == INPUT else 1)
+            shape = ("batch", *(sides if condition is None else (condition.side, condition.side, condition.channels)))
             value.CopyFrom(helper.make_tensor_value_info(value.name, kind, shape))
 
 

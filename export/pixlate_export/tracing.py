@@ -34,7 +34,7 @@ class _Clamped(nn.Module):
 def trace(network: nn.Module, spec: ModelSpec, opset: int) -> onnx.ModelProto:
     """Return the network as a simplified ONNX model with free batch, height and width, clamped to [0, 1].
 
-    Its inputs are the image, if the network takes one, and the conditions by name, masks as (batch, 1, height, width) in [0, 1].
+    Its inputs are the image, if the network takes one, and the conditions by name, masks and references as (batch, channels, height, width) in [0, 1].
 
     PyTorch's exporter folds constants and batch norms into the convolutions before them.
 
@@ -46,6 +46,7 @@ def trace(network: nn.Module, spec: ModelSpec, opset: int) -> onnx.ModelProto:
     images = [torch.rand(2, spec.channels_in, side, side + spec.multiple)] if spec.takes_image else []
     examples = (*images, *to_module(spec, drawn(spec, 2, side, side + spec.multiple)))
     names = [*([INPUT] if spec.takes_image else []), *(each.name for each in spec.conditions)]
+    fixed = {each.name for each in spec.conditions if each.kind == "reference"}
     try:
         with quiet():
             program = torch.onnx.export(
@@ -56,7 +57,11 @@ def trace(network: nn.Module, spec: ModelSpec, opset: int) -> onnx.ModelProto:
                 opset_version=opset,
                 input_names=names,
                 output_names=[OUTPUT],
-                dynamic_shapes=(tuple({0: free, 2: free, 3: free} if example.ndim == 4 else {0: free} for example in examples),),
+                dynamic_shapes=(
+                    tuple(
+                        {0: free} if name in fixed or example.ndim < 4 else {0: free, 2: free, 3: free} for name, example in zip(names, examples, strict=True)
+                    ),
+                ),
             )
     except torch.onnx.errors.OnnxExporterError as error:
         reason = " ".join(str(error.__cause__ or error).split())[:200]
@@ -64,7 +69,7 @@ def trace(network: nn.Module, spec: ModelSpec, opset: int) -> onnx.ModelProto:
     assert program is not None
     model: onnx.ModelProto = program.model_proto
     for value in (*model.graph.input, *model.graph.output):
-        sides = ("height", "width") if value.name != OUTPUT else ("height_out", "width_out") if spec.takes_image else ()
+        sides = () if value.name in fixed else ("height", "width") if value.name != OUTPUT else ("height_out", "width_out") if spec.takes_image else ()
         for dimension, name in zip(value.type.tensor_type.shape.dim, ("batch", "", *sides), strict=False):
             if name:
                 dimension.dim_param = name
@@ -98,8 +103,9 @@ def outputs_of(network: nn.Module, spec: ModelSpec) -> Reference:
                 return sampled
             height, width = image.shape[2:]
             rows, columns = (padding_indices(*sides, spec.padding) for sides in zip((height, width), allowed_size(height, width, spec), strict=True))
-            given = (torch.from_numpy(image), *others)
-            output: torch.Tensor = network(*(value[:, :, rows[:, None], columns] if value.ndim == 4 else value for value in given))
+            padded = [True, *(each.kind == "mask" for each in spec.conditions)]
+            given = zip(padded, (torch.from_numpy(image), *others), strict=True)
+            output: torch.Tensor = network(*(value[:, :, rows[:, None], columns] if pad else value for pad, value in given))
             translated: NDArray[np.float32] = output[:, :, : height * spec.scale, : width * spec.scale].clamp(0, 1).numpy()
         return translated
 
@@ -107,7 +113,6 @@ def outputs_of(network: nn.Module, spec: ModelSpec) -> Reference:
 
 
 def to_module(spec: ModelSpec, conditions: Arrays) -> list[torch.Tensor]:
-    """Return conditions as a PyTorch module takes them after the image: masks as (batch, 1, height, width) in [0, 1]."""
-    tensors = [torch.from_numpy(conditions[each.name]) for each in spec.conditions]
-    kinds = [each.kind for each in spec.conditions]
-    return [value.permute(0, 3, 1, 2).float() / 255 if kind == "mask" else value for kind, value in zip(kinds, tensors, strict=True)]
+    """Return conditions as a PyTorch module takes them after the image: masks and references as (batch, channels, height, width) in [0, 1]."""
+    found = [(each, torch.from_numpy(conditions[each.name])) for each in spec.conditions]
+    return [value.permute(0, 3, 1, 2).float() / 255 if each.pictured else value for each, value in found]

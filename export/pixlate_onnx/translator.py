@@ -293,9 +293,10 @@ def _images(path: Path, inputs: Sequence[Value], spec: ModelSpec) -> list[Value]
         )
     for each in spec.conditions:
         item = next(item for item in inputs if item.name == each.name)
-        kind = "tensor(int64)" if each.kind == "label" else "tensor(uint8)" if each.kind == "mask" and spec.io == "uint8" else "tensor(float)"
-        shape: list[int | str | None] = ["batch"] if each.kind == "label" else ["batch", *(["height", "width", 1] if each.kind == "mask" else [each.length])]
-        length, real = shape[-1], item.shape[-1] if item.shape else None
-        if item.type != kind or len(item.shape) != len(shape) or (isinstance(length, int) and isinstance(real, int) and real != length):
+        kind = "tensor(int64)" if each.kind == "label" else "tensor(uint8)" if each.pictured and spec.io == "uint8" else "tensor(float)"
+        sides: dict[str, list[int | str | None]] = {"label": [], "mask": ["height", "width", 1], "reference": [each.side, each.side, each.channels]}
+        shape: list[int | str | None] = ["batch", *sides.get(each.kind, [each.length])]
+        differ = any(isinstance(real, int) and isinstance(wanted, int) and real != wanted for real, wanted in zip(item.shape, shape, strict=False))
+        if item.type != kind or len(item.shape) != len(shape) or differ:
             raise PixlateError(f"{path}: expected {kind}{shape} for {each.name}, as its metadata says, got {item.type}{item.shape}; export the model again")
     return images

@@ -70,7 +70,7 @@ class ServedModel:
     """A loaded model under its name: how its pictures run, and whether it still works.
 
     Raises:
-        PixlateError: The model takes several masks, or the tile is too small for it.
+        PixlateError: The model takes several masks or a reference, or the tile is too small for it.
     """
 
     def __init__(self, name: str, translator: Translator, options: ServeOptions, weights: Weights) -> None:
@@ -81,6 +81,10 @@ class ServedModel:
         self.warm = threading.Event()
         self.works = True
         self.mask = next((each.name for each in self.spec.conditions if each.kind == "mask"), "")
+        if reference := next((each.name for each in self.spec.conditions if each.kind == "reference"), ""):
+            raise PixlateError(
+                f"expected a model without a reference picture, since a request holds one picture, got {name}, which takes {reference}; export a style for it"
+            )
         self.strength = output_strength(options.strength, options.blend_with)
         self.interpolated = options.blend_with is not None
         self.executor = Executor(translator, options.tile, options.batch, options.bucket)

@@ -16,7 +16,7 @@ from pixlate.weights.reading import SUFFIXES
 _TYPES = {"tensor(uint8)": "TYPE_UINT8", "tensor(float)": "TYPE_FP32", "tensor(float16)": "TYPE_FP16", "tensor(int64)": "TYPE_INT64"}
 _NUMBERS = {"TYPE_UINT8": np.uint8, "TYPE_FP32": np.float32, "TYPE_FP16": np.float16, "TYPE_INT64": np.int64}
 _PIXELS = (4, ("TYPE_UINT8", "TYPE_FP32", "TYPE_FP16"))
-_KINDS = {"image": _PIXELS, "mask": _PIXELS, "label": (1, ("TYPE_INT64",)), "vector": (2, ("TYPE_FP32",)), "noise": (2, ("TYPE_FP32",))}
+_KINDS = {"image": _PIXELS, "mask": _PIXELS, "label": (1, ("TYPE_INT64",)), "vector": (2, ("TYPE_FP32",)), "noise": (2, ("TYPE_FP32",)), "reference": _PIXELS}
 """Kind of an input -> its dimensions and types."""
 UNKNOWN_SIDE = 64
 """Height and width tried where the file does not say its smallest."""

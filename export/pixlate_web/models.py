@@ -27,10 +27,10 @@ class Offered:
 
 
 def offered(files: Sequence[Path]) -> list[Offered]:
-    """Return the files that the page was started with, then the ready models that take a picture and no mask: those that enlarge first, demonstrations last.
+    """Return the files that the page was started with, then the ready models that take a picture, and no mask or reference: those that enlarge first, demonstrations last.
 
     Raises:
-        PixlateError: A file cannot be opened, takes no picture, or needs a mask.
+        PixlateError: A file cannot be opened, takes no picture, or needs a mask or a reference.
     """
     of_files = []
     for file in files:
@@ -39,6 +39,10 @@ def offered(files: Sequence[Path]) -> list[Offered]:
             raise PixlateError(f"expected --model files that take a picture, got {file}, which draws its own; write: pixlate sample {file} out/ --count 64")
         if _needs_mask(spec):
             raise PixlateError(f"expected --model files that take no mask, got {file}, which takes one; use `pixlate convert --mask`")
+        if reference := next((each.name for each in spec.conditions if each.kind == "reference"), ""):
+            raise PixlateError(
+                f"expected --model files that take one picture, got {file}, which takes a {reference} too; use `pixlate convert --set {reference}=FILE`"
+            )
         of_files.append(Offered(str(file), _lines(file.name, f"your file in {file.resolve().parent.name}", spec, ""), spec.conditions))
     ready = sorted(cards().items())
     found = [(card, model) for name, card in ready if (model := _ready(name, card)) is not None]
@@ -46,7 +50,7 @@ def offered(files: Sequence[Path]) -> list[Offered]:
 
 
 def _ready(name: str, card: ModelCard) -> Offered | None:
-    """Return a ready model, or None where it cannot be opened, takes no picture or needs a mask, for which the page has no field."""
+    """Return a ready model, or None where it cannot be opened, takes no picture, or needs a mask or a reference, for which the page has no field."""
     summary = f"demonstration: {card.summary}" if card.demonstration else card.summary
     if not card.path.is_file():
         return Offered(name, _lines(name, summary, None, card.licence)) if card.make is not None else None
@@ -54,7 +58,7 @@ def _ready(name: str, card: ModelCard) -> Offered | None:
         spec = ModelSpec.from_json(record.spec) if (record := added().get(name)) is not None else load(name, "cpu").spec
     except PixlateError:  # `pixlate models` says why
         return None
-    if not spec.takes_image or _needs_mask(spec):
+    if not spec.takes_image or _needs_mask(spec) or any(each.kind == "reference" for each in spec.conditions):
         return None
     return Offered(name, _lines(name, summary, spec, card.licence), spec.conditions, spec.scale > 1)
 

@@ -43,7 +43,7 @@ class WholeDrawing(Symmetric):
         binomial = torch.tensor([1.0, 2.0, 1.0])
         self.register_buffer("kernel", (binomial[:, None] * binomial / 16).expand(4, 1, 3, 3).clone(), persistent=False)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:  # type: ignore[override] # it has no conditions
         """Return the coloured drawings."""
         height, width = images.shape[2:]
         page = functional.interpolate(images, size=(self.side, self.side), mode="bilinear", antialias=True)

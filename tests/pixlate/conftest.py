@@ -149,11 +149,14 @@ def write_onnx(path: Path, spec: ModelSpec | None, channels: int = 3) -> Path:
 
 
 def write_conditional(path: Path, inputs: Sequence[ModelInput], **fields: Any) -> Path:
-    """Write a float model whose output is the image where the mask is 0, else the label times 0.25 + the first number of each vector and noise."""
+    """Write a float model whose output is the image where the mask is 0, else the label times 0.25 + the first number of each vector, noise and reference."""
     spec = ModelSpec(inputs=(*([ModelInput("image", "image")] if fields.pop("image", True) else []), *inputs), tiling_exact=True, halo=0, **fields)
     side: dict[str, list[str | int]] = {"image": ["batch", 3, "height", "width"], "mask": ["batch", "height", "width", 1], "label": ["batch"]}
+    side |= {each.name: ["batch", each.side, each.side, each.channels] for each in inputs if each.kind == "reference"}
     given = [
-        helper.make_tensor_value_info(each.name, TensorProto.INT64 if each.kind == "label" else TensorProto.FLOAT, side.get(each.kind, ["batch", each.length]))
+        helper.make_tensor_value_info(
+            each.name, TensorProto.INT64 if each.kind == "label" else TensorProto.FLOAT, side.get(each.kind, side.get(each.name, ["batch", each.length]))
+        )
         for each in spec.inputs
     ]
     constants = {
@@ -175,7 +178,8 @@ def write_conditional(path: Path, inputs: Sequence[ModelInput], **fields: Any) -
                 helper.make_node("Mul", [f"{each.name}.float", "quarter"], [f"{each.name}.1"]),
             ]
         else:
-            nodes.append(helper.make_node("Gather", [each.name, "zero"], [f"{each.name}.1"], axis=1))
+            nodes.append(helper.make_node("Flatten", [each.name], [f"{each.name}.flat"]))
+            nodes.append(helper.make_node("Gather", [f"{each.name}.flat", "zero"], [f"{each.name}.1"], axis=1))
         nodes.append(helper.make_node("Reshape", [f"{each.name}.1", "sides"], [f"{each.name}.value"]))
         values.append(f"{each.name}.value")
     nodes.append(helper.make_node("Sum", values, ["value"]) if values else helper.make_node("Identity", ["one"], ["value"]))

@@ -22,11 +22,12 @@ HOLE = ModelInput("hole", "mask")
 HAIR = ModelInput("hair", "label", choices=("black", "grey", "blond"))
 STYLE = ModelInput("style", "vector", length=3)
 NOISE = ModelInput("z", "noise", length=2)
-SPEC = ModelSpec(scale=2, multiple=4, minimum=8, inputs=(ModelInput("image", "image"), HOLE, HAIR, STYLE, NOISE))
+LOOK = ModelInput("look", "reference", channels=3, side=6)
+SPEC = ModelSpec(scale=2, multiple=4, minimum=8, inputs=(ModelInput("image", "image"), HOLE, HAIR, STYLE, LOOK, NOISE))
 
 
 class Conditional(nn.Module):
-    """Fills the hole with a colour of label, style and noise, and enlarges; takes multiples of 4 only."""
+    """Fills the hole with a colour of label, style, reference and noise, and enlarges; takes multiples of 4 only."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,8 +35,9 @@ class Conditional(nn.Module):
         self.colours, self.linear = nn.Embedding(3, 3), nn.Linear(5, 3)
         self.layers = nn.Sequential(nn.Conv2d(4, 8, 4, 4), nn.LeakyReLU(0.2), nn.Conv2d(8, 8, 3, padding=1), nn.LeakyReLU(0.2), nn.Conv2d(8, 3 * 64, 1))
 
-    def forward(self, images: Tensor, hole: Tensor, hair: Tensor, style: Tensor, z: Tensor) -> Tensor:
-        colour = torch.sigmoid(self.colours(hair) + self.linear(torch.cat([style, z], 1)))[:, :, None, None]
+    def forward(self, images: Tensor, hole: Tensor, hair: Tensor, style: Tensor, look: Tensor, z: Tensor) -> Tensor:
+        assert look.shape[1:] == (3, 6, 6)
+        colour = torch.sigmoid(self.colours(hair) + self.linear(torch.cat([style, z], 1)) + 3 * look[:, :, 0, 1])[:, :, None, None]
         filled = images * (1 - hole) + colour * hole
         return 0.5 + 0.3 * nn.functional.pixel_shuffle(self.layers(torch.cat([filled, hole], 1)), 8)
 
@@ -58,6 +60,7 @@ def conditions(batch: int, height: int, width: int) -> dict[str, np.ndarray]:
         "hole": generator.integers(0, 2, (batch, height, width, 1), np.uint8) * np.uint8(255),
         "hair": generator.integers(0, 3, batch),
         "style": generator.standard_normal((batch, 3), np.float32),
+        "look": generator.integers(0, 256, (batch, 6, 6, 3), np.uint8),
         "z": generator.standard_normal((batch, 2), np.float32),
     }
 
@@ -67,14 +70,16 @@ def test_conditions_are_inputs_of_the_file_by_name_and_the_image_is_first(io: Io
     network = Conditional().eval()
     exported = export_network(network, SPEC, tmp_path / "model.onnx", ExportOptions(io))
     inputs = onnx.load(exported.path).graph.input
-    assert [value.name for value in inputs] == ["image", "hole", "hair", "style", "z"]
+    assert [value.name for value in inputs] == ["image", "hole", "hair", "style", "look", "z"]
     shapes = {value.name: [side.dim_param or side.dim_value for side in value.type.tensor_type.shape.dim] for value in inputs}
     assert shapes["hole"] == ["batch", "height", "width", 1] and shapes["hair"] == ["batch"] and shapes["style"] == ["batch", 3]
+    assert shapes["look"] == ["batch", 6, 6, 3]
     pixels = np.random.default_rng(0).integers(0, 256, (3, 8, 12, 3), np.uint8)
     given = conditions(3, 8, 12)
     with torch.no_grad():
-        planes = [torch.from_numpy(value).permute(0, 3, 1, 2).float() / 255 for value in (pixels, given["hole"])]
-        expected = network(*planes, *(torch.from_numpy(given[name]) for name in ("hair", "style", "z"))).clamp(0, 1).permute(0, 2, 3, 1).numpy() * 255
+        image, hole, look = (torch.from_numpy(value).permute(0, 3, 1, 2).float() / 255 for value in (pixels, given["hole"], given["look"]))
+        hair, style, z = (torch.from_numpy(given[name]) for name in ("hair", "style", "z"))
+        expected = network(image, hole, hair, style, look, z).clamp(0, 1).permute(0, 2, 3, 1).numpy() * 255
     found = OnnxTranslator(exported.path, "cpu")(pixels, **given)
     assert np.abs(found - expected).max() <= 0.51
     odd = OnnxTranslator(exported.path, "cpu")(pixels[:2, :5, :7], **conditions(2, 5, 7))
@@ -97,7 +102,7 @@ def test_conditions_go_with_every_precision(precision: Precision, tmp_path: Path
     for index in range(6):
         Image.fromarray(np.random.default_rng(index).integers(0, 256, (40, 40, 3), np.uint8)).save(folder / f"{index}.png")
     options = ExportOptions(precision=precision, calibration=folder if precision == "int8" else None)
-    assert export_network(Conditional().eval(), SPEC, tmp_path / "model.onnx", options).spec.conditions == (HOLE, HAIR, STYLE, NOISE)
+    assert export_network(Conditional().eval(), SPEC, tmp_path / "model.onnx", options).spec.conditions == (HOLE, HAIR, STYLE, LOOK, NOISE)
 
 
 @pytest.mark.parametrize("io", get_args(Io))

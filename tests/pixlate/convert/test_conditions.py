@@ -13,11 +13,13 @@ from pixlate.convert.conversion import settings_digest
 from pixlate.convert.preview import preview
 from pixlate.convert.report import Summary
 from pixlate.errors import PixlateError
+from pixlate.inference.conditions import noise as drawn
 from pixlate.plugin.spec import ModelInput
 
 HAIR = ModelInput("hair", "label", choices=("black", "grey", "blond"))
 HOLE = ModelInput("hole", "mask")
 NOISE = ModelInput("z", "noise", length=2)
+LOOK = ModelInput("look", "reference", channels=3, side=2)
 
 
 def run(source: Path, out: Path, model: Path, **options: Any) -> Summary:
@@ -121,6 +123,74 @@ def test_noise_belongs_to_the_image_whatever_it_runs_with_so_that_a_resumed_fold
     assert whole == alone
     assert run(source, tmp_path / "other", model, seed=1).converted == 12
     assert whole != {name: path.read_bytes() for name, path in outputs(tmp_path / "other").items()}
+
+
+def test_a_seed_that_is_set_gives_every_image_the_same_noise(tmp_path: Path) -> None:
+    model = write_conditional(tmp_path / "model.onnx", [NOISE])
+    for name, level in (("a", 100), ("b", 110)):
+        save(tmp_path / "in" / f"{name}.png")
+        Image.new("RGB", (6, 6), (level,) * 3).save(tmp_path / "in" / f"{name}.png")
+    added = {}
+    for seed in (2, 9):
+        assert run(tmp_path / "in", tmp_path / str(seed), model, set=(f"seed={seed}",)).converted == 2
+        first = float(drawn(NOISE, f"{seed}/")[0])
+        found = [float(np.array(load(tmp_path / str(seed) / f"{name}.png"))[0, 0, 0]) for name in ("a", "b")]
+        assert found == pytest.approx([np.clip(level + 255 * first, 0, 255) for level in (100, 110)], abs=1)
+        added[seed] = found
+    assert added[2] != added[9]
+
+
+def look(path: Path, levels: object, **options: Any) -> Path:
+    """Write a picture of 2 x 2 squares of 8 pixels of these levels."""
+    Image.fromarray(np.kron(np.array(levels, np.uint8)[:, :, None], np.ones((8, 8, 3), np.uint8))).save(path, **options)
+    return path
+
+
+def test_reference_is_read_upright_over_white_and_at_the_side_of_the_model(tmp_path: Path) -> None:
+    model = write_conditional(tmp_path / "model.onnx", [LOOK])
+    Image.new("RGB", (6, 6)).save(tmp_path / "black.png")
+    upside_down = Image.Exif()
+    upside_down[0x0112] = 3
+    look(tmp_path / "plain.png", [[60, 0], [0, 200]])
+    look(tmp_path / "turned.jpg", [[60, 0], [0, 200]], exif=upside_down, quality=100)
+    Image.new("RGBA", (9, 5), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    for name, level in (("plain.png", 60), ("turned.jpg", 200), ("clear.png", 255)):
+        assert run(tmp_path / "black.png", tmp_path / f"out-{Path(name).stem}", model, set=(f"look={tmp_path / name}",)).converted == 1
+        found = np.array(load(tmp_path / f"out-{Path(name).stem}" / "black.png")).astype(int)
+        assert abs(found - level).max() <= 20 and found.std() == 0
+
+
+def test_another_picture_under_the_name_of_the_reference_is_another_setting(tmp_path: Path) -> None:
+    model = write_conditional(tmp_path / "model.onnx", [LOOK])
+    source = folder(tmp_path / "in", 2)
+    reference = look(tmp_path / "look.png", [[60, 0], [0, 200]])
+    given = {"set": (f"look={reference}",)}
+    assert run(source, tmp_path / "out", model, **given).converted == 2
+    assert run(source, tmp_path / "out", model, **given).finished_before == 2
+    moved = reference.rename(tmp_path / "moved.png")
+    assert run(source, tmp_path / "out", model, set=(f"look={moved}",)).finished_before == 2
+    look(moved, [[70, 0], [0, 200]])
+    assert "made with another model or other options" in run(source, tmp_path / "out", model, set=(f"look={moved}",)).failures[0][1]
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("grey.png", "expected a picture of 3 channels for look, got {folder}/grey.png of 1; convert it or choose another"),
+        ("gone.png", "the look {folder}/gone.png cannot be used: "),
+        ("broken.png", "the look {folder}/broken.png cannot be used: "),
+        ("", "expected a picture for the reference look, got none; add --set look=FILE"),
+    ],
+)
+def test_reference_that_cannot_be_used_is_refused_before_anything_is_written(name: str, sentence: str, tmp_path: Path) -> None:
+    model = write_conditional(tmp_path / "model.onnx", [LOOK])
+    save(tmp_path / "in" / "a.png")
+    Image.new("L", (8, 8)).save(tmp_path / "grey.png")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and nothing more")
+    with pytest.raises(PixlateError) as caught:
+        run(tmp_path / "in", tmp_path / "out", model, set=(f"look={tmp_path / name}",) if name else ())
+    assert sentence.format(folder=tmp_path) in str(caught.value)
+    assert not (tmp_path / "out").exists()
 
 
 def test_conditions_are_settings_of_the_folder_only_where_they_are_given(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ HAIR = ModelInput("hair", "label", choices=("black", "blond"))
 STYLE = ModelInput("style", "vector", length=2, default=(0.5, -1.0))
 NOISE = ModelInput("z", "noise", length=8)
 HOLE = ModelInput("hole", "mask")
+LOOK = ModelInput("look", "reference", channels=3, side=4)
 
 
 def spec(*conditions: ModelInput, **fields: Any) -> ModelSpec:
@@ -45,6 +46,11 @@ def test_what_has_a_default_may_be_left_out() -> None:
         ((STYLE,), {"style": "1,x"}, False, "expected 2 numbers with commas between for style, got '1,x'"),
         ((STYLE,), {"style": "1,inf"}, False, "expected 2 numbers with commas between for style, got '1,inf'"),
         ((NOISE,), {"z": "1"}, False, "expected a label or vector for --set, got the noise z; it is drawn: choose other draws with --seed"),
+        ((NOISE,), {"seed": "-1"}, False, "expected --set seed= to be a whole number from 0 on, without --seed, got '-1'; write: --set seed=3"),
+        ((NOISE,), {"seed": "1" * 19}, False, "expected --set seed= to be a whole number from 0 on, without --seed, got '1111111111111111111'"),
+        ((HAIR,), {"hair": "black", "seed": "3"}, False, "expected no seed for a model that takes no noise, got 3; leave it out"),
+        ((LOOK,), {}, False, "expected a picture for the reference look, got none; add --set look=FILE where the command reads files"),
+        ((LOOK,), {"look": "/etc/passwd.png"}, False, "expected a picture for the reference look, got /etc/passwd.png; add --set look=FILE"),
         ((HOLE,), {"hole": "1"}, True, "expected a label or vector for --set, got the mask hole; give masks with --mask FOLDER"),
         ((HOLE,), {}, False, "expected a mask, hole, for each image, got none; name their folder with --mask FOLDER"),
         ((), {}, True, "expected a model that takes a mask for --mask, got one that takes none; leave it out"),
@@ -71,6 +77,34 @@ def test_noise_belongs_to_the_name_of_the_image_and_the_seed() -> None:
     assert (draw("a/b")["z"] != draw("a/c")["z"]).all()
     assert (draw("a/b")["z"] != Conditions.of(spec(NOISE), {}, 1).arrays("a/b")["z"]).all()
     np.testing.assert_allclose(noise(NOISE, "0/a/b")[:3], [0.31911618, 0.84408200, -0.34956604], rtol=1e-5)  # on any machine
+
+
+def test_a_seed_among_the_conditions_draws_noise_once_for_all_images() -> None:
+    draw = Conditions.of(spec(HAIR, NOISE), {"hair": "blond", "seed": "3"}).arrays
+    np.testing.assert_array_equal(draw("a")["z"], draw("b")["z"])
+    np.testing.assert_array_equal(draw("a")["z"], Conditions.of(spec(NOISE), {}, 3).arrays("")["z"])  # as a server draws it
+    assert (draw("a")["z"] != Conditions.of(spec(NOISE), {"seed": "4"}).arrays("a")["z"]).all()
+    with pytest.raises(PixlateError, match="without --seed, got --seed 7 too; write: --set seed=3"):
+        Conditions.of(spec(NOISE), {"seed": "3"}, 7)
+
+
+@pytest.mark.parametrize(
+    ("look", "sentence"),
+    [
+        (np.zeros((2, 4, 4, 1), np.uint8), "expected uint8 or float (2, 4, 4, 3) for look, got uint8 (2, 4, 4, 1)"),
+        (np.zeros((2, 5, 4, 3), np.uint8), "expected uint8 or float (2, 4, 4, 3) for look, got uint8 (2, 5, 4, 3)"),
+        (np.full((2, 4, 4, 3), 1.5), "expected uint8 or float (2, 4, 4, 3) in [0, 1] for look, got 1.5 to 1.5"),
+    ],
+)
+def test_reference_arrays_of_another_shape_or_range_are_refused(look: Any, sentence: str) -> None:
+    with pytest.raises(PixlateError) as caught:
+        checked(spec(LOOK), 2, (9, 9), {"look": look})
+    assert str(caught.value).startswith(sentence)
+
+
+def test_noise_of_another_length_is_refused() -> None:
+    with pytest.raises(PixlateError, match=r"expected float \(2, 8\) for z, got float64 \(2, 7\); change it"):
+        checked(spec(NOISE), 2, (9, 9), {"z": np.zeros((2, 7))})
 
 
 @pytest.mark.parametrize(

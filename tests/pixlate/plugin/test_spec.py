@@ -119,7 +119,10 @@ def test_inputs_without_an_image_are_a_sampler() -> None:
 @pytest.mark.parametrize(
     ("inputs", "sentence"),
     [
-        ([{"name": "depth", "kind": "cloud"}], "kind of the input 'depth' to be one of image, mask, label, vector, noise, got 'cloud'; update Pixlate"),
+        (
+            [{"name": "depth", "kind": "cloud"}],
+            "kind of the input 'depth' to be one of image, mask, label, vector, noise, reference, got 'cloud'; update Pixlate",
+        ),
         ([{"name": "hair", "kind": "label"}], "choices with names of their own for the label hair, got ()"),
         ([{"name": "hair", "kind": "label", "choices": ["a", "a"]}], "choices with names of their own for the label hair, got ('a', 'a')"),
         ([{"name": "hair", "kind": "mask", "choices": ["a"]}], "no choices for the mask hair, got ('a',)"),
@@ -137,6 +140,13 @@ def test_inputs_without_an_image_are_a_sampler() -> None:
         ([{"name": "a b", "kind": "mask"}], "letters, digits and _, and none of format, pixels, seed, self, translated, got 'a b'"),
         ([{"name": "hair", "kind": "label", "choices": ["a"], "default": "b"}], "the default of the label hair to be one of its choices"),
         ([{"name": "style", "kind": "vector", "length": 2, "default": [1]}], "the default of the vector style to be one of its choices or 2 numbers"),
+        (
+            [{"name": "look", "kind": "reference", "channels": 3}],
+            "a side and channels of at least 1, and at most 67,108,864 numbers, for the reference look, got a side of 0",
+        ),
+        ([{"name": "look", "kind": "reference", "side": 8}], "for the reference look, got a side of 8 and 0 channels"),
+        ([{"name": "look", "kind": "reference", "side": 65536, "channels": 1}], "for the reference look, got a side of 65536 and 1 channels"),
+        ([{"name": "style", "kind": "vector", "length": 2, "side": 8}], "no side for the vector style, got a side of 8"),
         ([{"kind": "mask"}], "expected a JSON object"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -29,6 +30,16 @@ SMALL: dict[str, dict[str, Any]] = {
     "cut": {**JUDGED, "blocks": 1, "channels": 4, "nce_patches": 16, "projection_channels": 8},
     "inpaint": {"channels": 4, "discriminator_channels": 4, "patch": 16, "resize": 20},
     "dcgan": {"channels": 4, "discriminator_channels": 4, "latent": 6, "patch": 16, "resize": 20},
+    "stargan": {
+        "channels": 4,
+        "most_channels": 8,
+        "downsamplings": 1,
+        "style_length": 6,
+        "latent_length": 5,
+        "mapping_channels": 8,
+        "mapping_learning_rate": 1e-4,
+        "patch": 16,
+    },
     "srgan": {"scale": 2, "network": "msrresnet", "stages": "pixel", "channels": 8, "blocks": 1, "patch": 8},
 }
 """Options of small runs; those of another method are srgan's."""
@@ -67,6 +78,15 @@ def negatives(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(scope="session")
+def domains(photographs: Path, negatives: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of both, each a domain."""
+    folder = tmp_path_factory.mktemp("domains")
+    for name, path in (("negative", negatives), ("photograph", photographs)):
+        shutil.copytree(path, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def vgg(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a file of random weights for VGG19's first two convolutions."""
     path = tmp_path_factory.mktemp("vgg") / "vgg19.safetensors"
@@ -77,7 +97,7 @@ def vgg(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_run(photographs: Path, negatives: Path) -> MakeRun:
+def make_run(photographs: Path, negatives: Path, domains: Path) -> MakeRun:
     """Return options of a small run of a method; options are given by name, whichever dataclass they belong to, and None takes the method's default."""
 
     def make(method: Method | str = "srgan", folders: tuple[Path, ...] | None = None, **changes: Any) -> RunOptions:
@@ -87,13 +107,9 @@ def make_run(photographs: Path, negatives: Path) -> MakeRun:
         owners = (chosen.options, chosen.data.options, chosen.training)
         assert changes.keys() - small.keys() <= {item.name for owner in owners for item in fields(owner)}
         parts: list[Any] = [replace(owner(), **{item.name: values[item.name] for item in fields(owner) if item.name in values}) for owner in owners]
-        return RunOptions(
-            chosen,
-            parts[0],
-            folders or ((photographs,) if chosen.data.name in ("degraded", "masked", "images") else (photographs, negatives)),
-            parts[1],
-            parts[2],
-        )
+        photographs_alone = ("degraded", "masked", "images")
+        usual = (domains,) if chosen.data.name == "domains" else (photographs,) if chosen.data.name in photographs_alone else (photographs, negatives)
+        return RunOptions(chosen, parts[0], folders or usual, parts[1], parts[2])
 
     return make
 

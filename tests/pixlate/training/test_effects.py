@@ -26,7 +26,7 @@ Changes = dict[str, Any]
 ALWAYS: Changes = {"steps": 4, "checkpoint_every": 2, "keep": 2}
 SMALL: Changes = {"patch": 16, "resize": 24, "discriminator_layers": 1}
 """Where there are discriminators from the start."""
-SMALLER: dict[str, Changes] = {"srgan": {}, "dcgan": {"resize": 20}, "inpaint": {"patch": 16, "resize": 24}}
+SMALLER: dict[str, Changes] = {"srgan": {}, "stargan": {}, "dcgan": {"resize": 20}, "inpaint": {"patch": 16, "resize": 24}}
 """In place of SMALL, for methods without its options."""
 PLATEAU: Changes = {"schedule": "plateau", "validate_every": 1, "learning_rate": 0.05}
 GROUPS: Changes = {"discriminator_norm": "group"}
@@ -291,6 +291,25 @@ CASES: dict[str, dict[str, Changes | tuple[Changes, Changes]]] = {
         "r2": (GROUPS, {**GROUPS, "r2": 1.0}),
     },
     "srgan": SRGAN,
+    "stargan": {
+        "patch": {"patch": 32},
+        "hold_out": {"hold_out": 2},
+        "transforms": {"transforms": "pipeline"},
+        "crop": {"crop": 1.0},
+        "mirror": {"mirror": False},
+        "channels": {"channels": 5},
+        "most_channels": {"most_channels": 6},
+        "downsamplings": {"downsamplings": 2},
+        "style_length": {"style_length": 7},
+        "latent_length": {"latent_length": 6},
+        "mapping_channels": {"mapping_channels": 9},
+        "mapping_learning_rate": {"mapping_learning_rate": 1e-3},
+        "r1": {"r1": 0.5},
+        "style_weight": {"style_weight": 2.0},
+        "diversity_weight": {"diversity_weight": 2.0},
+        "diversity_steps": {"diversity_steps": 2},
+        "cycle_weight": {"cycle_weight": 2.0},
+    },
 }
 
 
@@ -343,11 +362,10 @@ def carry_out(
             run = tmp_path_factory.mktemp("run")
             paths = {"perceptual_weights": str(vgg), "transforms": str(pipeline)}
             changes = {**ALWAYS, **SMALLER.get(method, SMALL), **changes, **{name: path for name, path in paths.items() if name in changes}}
-            folders = {"srgan": (photographs,), "inpaint": (photographs,), "dcgan": (photographs,)}.get(method, (photographs, negatives))
+            folders = (negatives,) if changes.get("grey") or changes.get("lines") else None
             if changes.get("holes") == "alpha":
                 folders = (erased(photographs, tmp_path_factory.mktemp("erased")),)
-            alone = changes.get("grey") or changes.get("lines")
-            fit(make_run(method, (negatives,) if alone else folders, **changes), run)
+            fit(make_run(method, folders, **changes), run)
             made[key] = outcome(run)
         return made[key]
 

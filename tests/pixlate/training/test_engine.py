@@ -182,7 +182,7 @@ def test_checkpoint_is_opened_without_unpickling(make_run: MakeRun, fit: Fit, tm
     assert fit(make_run(start_from=str(tmp_path)), tmp_path / "next").finished
 
 
-@pytest.mark.parametrize("method", ["srgan", "pix2pix", "cyclegan", "cut"])
+@pytest.mark.parametrize("method", ["srgan", "pix2pix", "cyclegan", "cut", "stargan"])
 def test_nothing_held_out_trains_without_validation(method: str, make_run: MakeRun, fit: Fit, logged: Logged, tmp_path: Path) -> None:
     seen = [progress.figures for progress in fit(make_run(method, hold_out=0, validate_every=1), tmp_path).progress]
     assert seen == [{}] * 4 and logged(tmp_path, "psnr_luma") == {} and logged(tmp_path, "sliced_wasserstein") == {}

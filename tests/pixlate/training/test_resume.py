@@ -38,6 +38,8 @@ RUNS: list[tuple[str, dict[str, Any]]] = [
     ("cyclegan", {"pool": 3, "dropout": 0.4, "average_decay": 0.9, "generator_every": 2}),
     ("cyclegan", {"objective": "wasserstein", "gradient_penalty": 10.0, "pool": None}),
     ("cut", {"accumulate": 2}),
+    ("stargan", {"pool": 3, "augment": ("color",), "accumulate": 2}),
+    ("stargan", {"precision": "16-mixed", "optimizer": "lion", "generator_every": 2}),
     ("cut", {"nce_weight": 10.0, "identity_nce": False, "flip_equivariance": True}),
     ("inpaint", {"pool": 3, "augment": ("translation",), "average_decay": 0.9}),
     ("dcgan", {"average_decay": 0.9, "pool": 2}),

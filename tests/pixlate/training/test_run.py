@@ -95,7 +95,7 @@ def test_every_option_comes_back_from_the_run_folder(tmp_path: Path) -> None:
     assert RunOptions.load(tmp_path, METHODS) == options
 
 
-@pytest.mark.parametrize("name", ["srgan", "pix2pix", "cyclegan", "cut"])
+@pytest.mark.parametrize("name", ["srgan", "pix2pix", "cyclegan", "cut", "stargan"])
 def test_defaults_of_every_method_come_back_from_the_run_folder(name: str, tmp_path: Path) -> None:
     method = METHODS[name]
     options = RunOptions(method, method.options(), (Path("/a"), Path("/b")), method.data.options(), method.training())

@@ -20,7 +20,7 @@ from pixlate.errors import PixlateError
 from pixlate.images import ImageFile
 from pixlate.images.formats import writable
 from pixlate.images.write import require_held
-from pixlate.inference.conditions import ALPHA, ImageConditions
+from pixlate.inference.conditions import ALPHA, ImageConditions, pinned
 from pixlate.inference.files import digest_model, files_of_model
 from pixlate.inference.models import arithmetics_of, find, runtimes_of_all
 from pixlate.inference.pictures import refuse_opacity_through
@@ -193,7 +193,7 @@ def settings_digest(model: Path, options: ConvertOptions) -> str:
     shaping: dict[str, object] = {"format": options.format, "quality": options.quality, "strip_metadata": options.strip_metadata, "model": digest_model(model)}
     given: dict[str, object] = {"bucket": options.bucket if options.bucket != "auto" else None, "alpha": options.alpha if options.alpha != "bicubic" else None}
     given |= {
-        "set": sorted(options.set),
+        "set": sorted(map(pinned, options.set)),
         "mask": None if options.mask is None else str(options.mask if options.mask == ALPHA else options.mask.absolute()),
         "seed": options.seed,
         "lossless": options.lossless,

@@ -1,8 +1,8 @@
-"""What a model takes besides the image: from the user's ``NAME=VALUE`` and folder of masks to arrays, and checks of arrays."""
+"""What a model takes besides the image: from the user's ``NAME=VALUE``, folder of masks and reference picture to arrays, and checks of arrays."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from pixlate.errors import PixlateError
 from pixlate.images import ImageFile
-from pixlate.images.picture import Pixels, to_8_bits
-from pixlate.places.paths import images_by_name
+from pixlate.images.picture import Pixels, on_white, to_8_bits
+from pixlate.images.resize import resized
+from pixlate.images.scene import displayed
+from pixlate.places.paths import digest_file, images_by_name
 from pixlate.plugin.image_format import ImageFormat
 from pixlate.plugin.spec import ModelInput, ModelSpec
 
@@ -25,9 +27,13 @@ LARGEST = float(np.finfo(np.float32).max)
 FILLED = np.uint8(255)
 """Level of a mask where the model fills."""
 LARGEST_MASK = 10**9
-"""Most pixels that the header of a mask may declare; no mask is decoded that is larger than its image."""
+"""Most pixels that the header of a mask or reference may declare; no mask is decoded that is larger than its image."""
 ALPHA = Path("alpha")
 """In place of a folder of masks: what is transparent in a picture is filled."""
+MOST_DIGITS = 18
+"""Most digits of a seed."""
+SEED = "seed"
+"""In ``--set``, the seed of noise that is the same for every image."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +42,21 @@ class Conditions:
 
     spec: ModelSpec
     values: Arrays
-    """Labels () and vectors (length,) by name."""
+    """Labels (), vectors (length,), references (side, side, channels), and noise (length,) that is the same for every image, by name."""
     seed: int = 0
     """With the image's name, the seed of its noise."""
 
     @classmethod
-    def of(cls, spec: ModelSpec, given: Mapping[str, str], seed: int = 0, *, masks: bool = False) -> "Conditions":
+    def of(cls, spec: ModelSpec, given: Mapping[str, str], seed: int = 0, *, masks: bool = False, references: Arrays = NONE) -> "Conditions":
         """Return the conditions that a user gave for a model as texts by name; ``masks`` says whether each image comes with one.
+
+        With the text ``seed`` noise is drawn once for all images; references are the pictures themselves, since no text that comes over a network may name a file.
 
         Raises:
             PixlateError: A name is unknown, a value is missing or wrong, or there are masks or a seed and the model takes none.
         """
+        fixed = given.get(SEED)
+        given = {name: text for name, text in given.items() if name != SEED}
         known = _known(spec, given)
         own = [each.name for each in spec.conditions if each.kind == "mask"]
         if len(own) > 1:
@@ -55,23 +65,30 @@ class Conditions:
             raise PixlateError("expected a model that takes a mask for --mask, got one that takes none; leave it out")
         if own and not masks:
             raise PixlateError(f"expected a mask, {own[0]}, for each image, got none; name their folder with --mask FOLDER")
-        if seed and not any(each.kind == "noise" for each in spec.conditions):
-            raise PixlateError(f"expected no seed for a model that takes no noise, got {seed}; leave it out")
-        values = {name: value for name, each in known.items() if (value := _value(each, given.get(name))) is not None}
+        drawn = [each for each in spec.conditions if each.kind == "noise"]
+        if (seed or fixed is not None) and not drawn:
+            raise PixlateError(f"expected no seed for a model that takes no noise, got {seed or fixed}; leave it out")
+        values = {name: value for name, each in known.items() if (value := references.get(name, _value(each, given.get(name), references))) is not None}
+        if fixed is not None:
+            if seed or not (fixed.isascii() and fixed.isdecimal() and len(fixed) <= MOST_DIGITS):
+                got = f"--seed {seed} too" if seed else repr(fixed[:20])
+                raise PixlateError(f"expected --set seed= to be a whole number from 0 on, without --seed, got {got}; write: --set seed=3")
+            values |= {each.name: noise(each, f"{int(fixed)}/") for each in drawn}
         return cls(spec, values, seed)
 
     @classmethod
     def neutral(cls, spec: ModelSpec) -> "Conditions":
-        """Return defaults, first choices and zeros, to run a model without being asked; a model of masks needs those besides."""
+        """Return defaults, first choices, zeros and grey references, to run a model without being asked; a model of masks needs those besides."""
         needed = [each for each in spec.conditions if each.kind in ("label", "vector") and each.default is None]
         given = {each.name: each.choices[0] if each.kind == "label" else ",".join(["0"] * each.length) for each in needed}
-        return cls.of(spec, given, masks=any(each.kind == "mask" for each in spec.conditions))
+        grey = {each.name: np.full((each.side, each.side, each.channels), 127, np.uint8) for each in spec.conditions if each.kind == "reference"}
+        return cls.of(spec, given, masks=any(each.kind == "mask" for each in spec.conditions), references=grey)
 
     def arrays(self, name: str, mask: Pixels | None = None) -> dict[str, NDArray[Any]]:
         """Return the conditions of one image, without a batch axis; its name decides its noise, and a mask is (height, width, 1)."""
         found = dict(self.values)
         for each in self.spec.conditions:
-            if each.kind == "noise":
+            if each.kind == "noise" and each.name not in found:
                 found[each.name] = noise(each, f"{self.seed}/{name}")
             elif each.kind == "mask" and mask is not None:
                 found[each.name] = mask
@@ -94,7 +111,9 @@ class ImageConditions:
 
     def __init__(self, spec: ModelSpec, texts: Sequence[str], seed: int, folder: Path | None, formats: Mapping[str, ImageFormat]) -> None:
         given = parse(texts)
-        self._conditions = Conditions.of(spec, given, seed, masks=folder is not None)
+        files = {each: Path(given.pop(each.name)) for each in spec.conditions if each.kind == "reference" and each.name in given}
+        references = {each.name: reference(each, path, formats) for each, path in files.items()}
+        self._conditions = Conditions.of(spec, given, seed, masks=folder is not None, references=references)
         defaults = {each.name: _value(each, None) for each in spec.conditions if each.name in given and each.default is not None}
         same = {name for name, value in defaults.items() if value is not None and np.array_equal(value, self._conditions.values[name])}
         self.texts = tuple(text for text in texts if text.partition("=")[0] not in same)
@@ -183,6 +202,32 @@ def parse(texts: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def pinned(text: str) -> str:
+    """Return a text of ``--set`` with the digest of a picture in place of its path, since another picture at that path makes other outputs."""
+    name, _, value = text.partition("=")
+    path = Path(value)
+    return f"{name}={digest_file(path)}" if path.suffix and path.is_file() else text
+
+
+def reference(condition: ModelInput, path: Path, formats: Mapping[str, ImageFormat]) -> Pixels:
+    """Return a reference picture upright, over white, at the side that a model takes: uint8 (side, side, channels).
+
+    Raises:
+        PixlateError: The file cannot be read, or its picture has other channels than the model takes.
+    """
+    try:
+        with ImageFile(path, max_pixels=LARGEST_MASK, formats=formats) as file:
+            picture = displayed(file.read(0 if condition.channels in (1, 3) else condition.channels))
+    except PixlateError as error:
+        raise PixlateError(f"the {condition.name} {path} cannot be used: {error}") from error
+    channels = picture.pixels.shape[2]
+    if channels != condition.channels:
+        raise PixlateError(f"expected a picture of {condition.channels} channels for {condition.name}, got {path} of {channels}; convert it or choose another")
+    if picture.alpha is not None:
+        picture = replace(picture, pixels=on_white(picture.pixels, picture.alpha), alpha=None)
+    return to_8_bits(resized(picture, (condition.side, condition.side)).pixels)
+
+
 def noise(condition: ModelInput, name: str) -> NDArray[np.float32]:
     """Return the noise that belongs to a name: standard normal, (length,), the same on every machine and in any batch."""
     seed = hashlib.sha256(f"{condition.name}/{name}".encode("utf-8", "surrogateescape")).digest()
@@ -204,7 +249,7 @@ def check_pixels(pixels: object, spec: ModelSpec) -> None:
 def checked(spec: ModelSpec, batch: int, sides: tuple[int, int], conditions: Arrays) -> dict[str, NDArray[Any]]:
     """Return the conditions of a batch in the order and with the types of the model; those with a default may be missing.
 
-    Masks become uint8 for a file of ``uint8`` and float32 of [0, 1] for one of ``float``.
+    Masks and references become uint8 for a file of ``uint8`` and float32 of [0, 1] for one of ``float``.
 
     Raises:
         PixlateError: One is missing, unknown, or of another kind, shape or range.
@@ -236,8 +281,8 @@ def _known(spec: ModelSpec, names: Iterable[str]) -> dict[str, ModelInput]:
 
 
 def _fitting(condition: ModelInput, value: NDArray[Any], batch: int, sides: tuple[int, int], spec: ModelSpec) -> NDArray[Any]:
-    label, mask = condition.kind == "label", condition.kind == "mask"
-    shape = (batch, *sides, 1) if mask else (batch,) if label else (batch, condition.length)
+    label, mask = condition.kind == "label", condition.pictured
+    shape = shape_of(condition, batch, sides)
     right = np.issubdtype(value.dtype, np.integer) if label else value.dtype == np.uint8 or np.issubdtype(value.dtype, np.floating)
     right &= value.dtype != np.uint8 or mask or label
     right &= value.shape == shape
@@ -256,19 +301,37 @@ def _fitting(condition: ModelInput, value: NDArray[Any], batch: int, sides: tupl
     return value.astype(np.float32) / np.float32(255) if value.dtype == np.uint8 else value.astype(np.float32)
 
 
+def shape_of(condition: ModelInput, batch: int, sides: tuple[int, int]) -> tuple[int, ...]:
+    """Return the shape of an array of a condition, for images of so many pixels, (height, width)."""
+    match condition.kind:
+        case "label":
+            return (batch,)
+        case "mask":
+            return (batch, *sides, 1)
+        case "reference":
+            return (batch, condition.side, condition.side, condition.channels)
+        case _:
+            return (batch, condition.length)
+
+
 def _expected(condition: ModelInput, batch: int, sides: tuple[int, int]) -> str:
     """Return what an array of a condition is, for a sentence."""
     if condition.kind == "label":
         return f"whole numbers ({batch},) from 0 to {len(condition.choices) - 1}"
-    return f"uint8 or float ({batch}, {sides[0]}, {sides[1]}, 1)" if condition.kind == "mask" else f"float ({batch}, {condition.length})"
+    return f"{'uint8 or float' if condition.pictured else 'float'} {shape_of(condition, batch, sides)}"
 
 
-def _value(condition: ModelInput, text: str | None) -> NDArray[Any] | None:
+def _value(condition: ModelInput, text: str | None, references: Arrays = NONE) -> NDArray[Any] | None:
     """Return a label as index or a vector as numbers; None for what is not set by the user."""
     name, kind = condition.name, condition.kind
+    if kind == "reference":
+        if name not in references:
+            raise PixlateError(f"expected a picture for the reference {name}, got {text or 'none'}; add --set {name}=FILE where the command reads files")
+        return None
     if kind in ("mask", "noise"):
         if text is not None:
-            other = "give masks with --mask FOLDER" if kind == "mask" else "it is drawn: choose other draws with --seed"
+            drawn = "it is drawn: choose other draws with --seed, or one draw for all images with --set seed=3"
+            other = "give masks with --mask FOLDER" if kind == "mask" else drawn
             raise PixlateError(f"expected a label or vector for --set, got the {kind} {name}; {other}")
         return None
     count = "one number" if condition.length == 1 else f"{condition.length} numbers with commas between"

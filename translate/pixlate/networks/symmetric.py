@@ -13,9 +13,9 @@ class Symmetric(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the translated images."""
-        translated: Tensor = self.network(images * 2 - 1)
+    def forward(self, images: Tensor, *conditions: Tensor) -> Tensor:
+        """Return the translated images; conditions are the network's, as they are."""
+        translated: Tensor = self.network(images * 2 - 1, *conditions)
         return (translated + 1) / 2
 
     def features(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
@@ -26,15 +26,15 @@ class Symmetric(nn.Module):
 
 
 class SymmetricInput(nn.Module):
-    """A discriminator of images in [0, 1], made from one of images in [-1, 1]."""
+    """A network that takes images in [0, 1], such as a discriminator, made from one of images in [-1, 1]."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, images: Tensor) -> Any:
-        """Return the network's logits."""
-        return self.network(images * 2 - 1)
+    def forward(self, images: Tensor, *conditions: Tensor) -> Any:
+        """Return the network's logits, or what it gives; conditions are the network's, as they are."""
+        return self.network(images * 2 - 1, *conditions)
 
     def features(self, images: Tensor) -> Any:
         """Return the network's features."""

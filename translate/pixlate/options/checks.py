@@ -138,7 +138,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < inf
     whole = hint is int and isinstance(value, bool)
-    return not whole and (not isinstance(hint, type) or isinstance(value, hint))
+    return not whole and (hint is Any or not isinstance(hint, type) or isinstance(value, hint))
 
 
 def _kind(hint: Any) -> str:

@@ -84,6 +84,8 @@ class DataKind:
     check: Callable[[Sequence[Path], Any, int, Track], DataReport] | None = None
     """Return the problems of folders for training, for ``pixlate data check``; the number is the side of a patch, where 0 does not look. Left out, each image
     is checked by itself: ``pixlate.data.check.check_images``."""
+    example_facts: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """What ``facts`` may return, for tests without folders."""
     sample: Callable[[ModelSpec], Batch] | None = None
     """Return a small random batch for tests; left out, made from ``roles``: see :func:`pixlate.plugin.testing.random_batch`."""
 

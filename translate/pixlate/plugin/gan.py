@@ -28,7 +28,7 @@ MakeOptimizer = Callable[[list[nn.Parameter], float, tuple[float, float]], Optim
 
 @dataclass(frozen=True)
 class Player:
-    """A module that is updated once a step by its own optimiser."""
+    """A module that is updated once a step by its own optimiser, or by that of a player before it."""
 
     module: nn.Module
     """Whose weights are updated; several modules in one ``nn.ModuleList`` are updated together."""
@@ -42,6 +42,10 @@ class Player:
     """Step size at the start of the schedule; left out, that of the run: for adversaries --discriminator-learning-rate where it is given."""
     betas: tuple[float, float] | None = None
     """Decay rates of the optimiser's moments; left out, those of the run."""
+    rates: tuple[tuple[nn.Module, float], ...] = ()
+    """Modules within it whose step size is another one."""
+    shares: str = ""
+    """Name of an earlier player whose optimiser, with its moments, updates this one: for weights that a step updates several times. All of them are that player's."""
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,10 @@ Norm = Literal["none", "running", "per-image"]
 Precision = Literal["float32", "float16", "bfloat16", "int8"]
 Io = Literal["float", "uint8"]
 Padding = Literal["edge", "reflect"]
-InputKind = Literal["image", "mask", "label", "vector", "noise"]
+InputKind = Literal["image", "mask", "label", "vector", "noise", "reference"]
 Made = TypeVar("Made")
+LARGEST_REFERENCE = 2**26
+"""Most numbers of a reference, of all its channels."""
 _RESERVED = ("format", "pixels", "seed", "self", "translated")
 """Names that Python callers and requests to a server use for something else."""
 
@@ -33,9 +35,12 @@ class ModelInput:
     """Name of the ONNX input, of the keyword argument of the translator, and in ``convert --set NAME=VALUE``."""
     kind: InputKind
     """``image``; ``mask``: uint8 or float (batch, height, width, 1), 255 or 1 is what to fill, and where it is 0 an output of the image's size and channels is the image; ``label``: int64 (batch,), index into ``choices``;
-    ``vector`` and ``noise``: float32 (batch, ``length``), noise standard normal."""
+    ``vector`` and ``noise``: float32 (batch, ``length``), noise standard normal; ``reference``: another picture than the image, which shows how the output is to
+    look, uint8 or float (batch, ``side``, ``side``, ``channels``), 255 or 1 is white, resized to that side whatever its shape was."""
     channels: int = 0
-    """Channels of an image or mask; 0 takes those of the spec for an image and 1 for a mask."""
+    """Channels of an image, mask or reference; 0 takes those of the spec for an image and 1 for a mask."""
+    side: int = 0
+    """Height and width of a reference, in pixels."""
     length: int = 0
     """Numbers of a vector or of noise."""
     choices: tuple[str, ...] = ()
@@ -43,9 +48,14 @@ class ModelInput:
     default: str | tuple[float, ...] | None = None
     """Value where the user gives none: one of ``choices``, or the numbers of a vector. Noise is drawn."""
 
+    @property
+    def pictured(self) -> bool:
+        """Whether it is a mask or reference: (batch, height, width, channels), uint8 in a file of ``uint8`` and float32 in [0, 1] in one of ``float``."""
+        return self.kind in ("mask", "reference")
+
     def __post_init__(self) -> None:
         of = f" of the input {self.name!r}"
-        for name in ("channels", "length"):
+        for name in ("channels", "length", "side"):
             _require_whole(name + of, getattr(self, name), 0, LARGEST_SIDE)
         _require_types(self, of)
         right = re.fullmatch("[A-Za-z][A-Za-z0-9_]*", self.name) and self.name not in _RESERVED
@@ -54,6 +64,9 @@ class ModelInput:
         _require(self.kind != "mask" or self.channels <= 1, f"a mask of 1 channel for the input {self.name}", self.channels)
         owner = f"the {self.kind} {self.name}"
         _require(self.kind not in ("vector", "noise") or self.length, f"a length of at least 1 for {owner}", self.length)
+        sized = 0 < self.side**2 * self.channels <= LARGEST_REFERENCE if self.kind == "reference" else not self.side
+        wanted = f"a side and channels of at least 1, and at most {LARGEST_REFERENCE:,} numbers," if self.kind == "reference" else "no side"
+        _require(sized, f"{wanted} for {owner}", f"a side of {self.side} and {self.channels} channels")
         wanted = "choices with names of their own" if self.kind == "label" else "no choices"
         right = len({*self.choices}) == len(self.choices) and (self.kind == "label") == bool(self.choices)
         _require(right, f"{wanted} for {owner}", repr(self.choices))

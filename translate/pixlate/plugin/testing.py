@@ -24,7 +24,7 @@ from pixlate.errors import PixlateError
 from pixlate.inference.sizes import allowed_side
 from pixlate.plugin.data import Batch, DataKind, Role
 from pixlate.plugin.method import Method
-from pixlate.plugin.spec import ModelSpec
+from pixlate.plugin.spec import InputKind, ModelSpec
 from pixlate.runs.samples import is_view
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def check_method(method: Method, options: Any = None, side: int = 32, facts: Map
         method: What the plugin's ``pixlate_methods`` yields.
         options: An instance of its options; small ones by default, see :func:`small_options`.
         side: Height and width of the source images, in pixels, raised to what the spec asks for; a data kind with a ``sample`` of its own ignores it.
-        facts: What the data kind would find in folders, where ``build`` takes facts.
+        facts: What the data kind would find in folders, where ``build`` takes facts; left out, its ``example_facts``.
 
     Raises:
         AssertionError: With what was expected and what was received.
@@ -88,12 +88,13 @@ def check_method(method: Method, options: Any = None, side: int = 32, facts: Map
     check_presets(method)
     chosen = small_options(method) if options is None else options
     torch.manual_seed(0)
-    gan = method.gan(chosen, facts or {})
+    found = method.data.example_facts if facts is None else facts
+    gan = method.gan(chosen, found)
     assert isinstance(gan, GAN), f"expected build() to return a pixlate.GAN, got {type(gan).__name__}"
     gan.prepare(torch.device("cpu"))
     gan.begin_step(_STEPS - 1, _STEPS)  # the last one, in which every player of a method of several stages takes part
     torch.manual_seed(0)
-    again = method.gan(chosen, facts or {}).state_dict()
+    again = method.gan(chosen, found).state_dict()
     state = gan.state_dict()
     assert state.keys() == again.keys(), "expected build() to give the same tensor names each time; a run could not be resumed"
     assert all(torch.equal(value, again[name]) for name, value in state.items()), "expected the same weights of the same seed; draw them with torch"
@@ -152,7 +153,7 @@ def random_batch(roles: Mapping[str, Role], spec: ModelSpec, side: int = 32) -> 
     return {name: _random(spec, name, role, 2, height, height + spec.multiple) for name, role in roles.items()}
 
 
-def _random(spec: ModelSpec, name: str, role: Role, count: int, height: int, width: int) -> "Tensor":
+def _random(spec: ModelSpec, name: str, role: InputKind, count: int, height: int, width: int) -> "Tensor":
     """Return random values of a role for ``count`` samples of a source of that size."""
     import torch
 
@@ -164,6 +165,8 @@ def _random(spec: ModelSpec, name: str, role: Role, count: int, height: int, wid
             return torch.rand(count, channels, height * scale, width * scale)
         case "mask":
             return torch.rand(count, 1, height, width).round()
+        case "reference":
+            return torch.rand(count, named[0].channels, named[0].side, named[0].side)
         case "label":
             return torch.randint(len(named[0].choices) if named else 2, (count,))
         case _:
@@ -194,11 +197,13 @@ def _check_losses(gan: Any, batch: Any) -> list[str]:
     players = gan.players()
     for name, player in players.items():
         own = list(player.module.named_parameters())
-        adversaries = [other.module for other in players.values() if other.adversary and other is not player]
-        strangers = [other.module for other in players.values() if other is not player] if player.adversary else adversaries
+        ids = {id(parameter) for _, parameter in own}  # several players may update the same weights
+        others = [(other, [each for each in other.module.parameters() if id(each) not in ids]) for other in players.values()]
+        strangers = [each for other, weights in others if player.adversary or other.adversary for each in weights]
         gan.requires_grad_(True).zero_grad()
-        for adversary in adversaries:
-            adversary.requires_grad_(False)
+        for other, weights in others:
+            for parameter in weights if other.adversary else ():
+                parameter.requires_grad_(False)
         images = gan.generate(batch)
         shown = {key: image.detach() for key, image in gan.judged(batch, images).items()} if player.adversary else images
         losses = player.losses(batch, shown)
@@ -209,7 +214,7 @@ def _check_losses(gan: Any, batch: Any) -> list[str]:
             torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
             still = [key for key, parameter in own if parameter.requires_grad and parameter.grad is None]
             assert not still, f"expected a gradient for every weight of the {name}, got none for {still}; freeze or remove them"
-            moved = [parameter for stranger in strangers for parameter in stranger.parameters() if parameter.grad is not None]
+            moved = [parameter for parameter in strangers if parameter.grad is not None]
             assert not moved, f"expected the losses of the {name} to move no other player"
         names += losses
     gan.requires_grad_(True)
@@ -245,7 +250,7 @@ def _check_sizes(name: str, export: "Export") -> None:
     if spec.tiling_exact:
         step = allowed_side(max(spec.halo, 1), spec)
         given = inputs(1, 2 * step, 4 * step)
-        cut = [values[..., : 3 * step] if values.ndim == 4 else values for values in given]
+        cut = [values[..., : 3 * step] if values.ndim == 4 and values.shape[-1] == 4 * step else values for values in given]
         with torch.no_grad():
             whole, tile = export.module(*given), export.module(*cut)
         width = (3 * step - spec.halo) * spec.scale

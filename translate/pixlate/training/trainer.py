@@ -96,7 +96,10 @@ class Trainer:
         if self.options.compile:
             for network in self.gan.compiled():
                 network.compile()
-        self.turns = {name: turn for name, player in self.gan.players().items() if (turn := self._turn(name, player)).parameters}
+        self.turns: dict[str, Turn] = {}
+        for name, player in self.gan.players().items():
+            if (turn := self._turn(name, player)).parameters:
+                self.turns[name] = turn
         against = any(turn.player.adversary for turn in self.turns.values())
         check_used(self.options, against, "discriminators", "discriminator_learning_rate", "generator_every", "pool", "augment", "instance_noise", "unroll")
         self._check_batch()
@@ -145,6 +148,8 @@ class Trainer:
             left = sum(not later.player.adversary for later in turns[number:])
             own = self._update(step, turn, parts, made, graphs=left > 0 and len(parts) == 1)
             losses |= own
+            if own and any(later.optimizer is turn.optimizer for later in turns[number + 1 :]):
+                self.scaler.update()  # it refuses two updates by one optimiser otherwise
             if own and not turn.player.adversary:
                 moved = {id(parameter) for parameter in turn.parameters}
                 for images in filter(None, made):
@@ -179,7 +184,7 @@ class Trainer:
         """
         floating = {name: value for name, value in self.gan.state_dict().items() if value.is_floating_point() and value.numel()}
         require_finite({name: float(value.abs().max()) for name, value in floating.items()}, done)
-        optimizers = {name: optimizer_state(turn.optimizer) for name, turn in self.turns.items()}
+        optimizers = {name: optimizer_state(turn.optimizer) for name, turn in self.turns.items() if not turn.player.shares}
         own = {"schedule": self.schedule.state(), "scaler": self.scaler.state_dict(), "monitor": self.monitor.state()}
         pool = {f"{rank}/{name}": images for rank, held in enumerate(pools) for name, images in held.items()}
         return Checkpoint(
@@ -191,7 +196,7 @@ class Trainer:
         try:
             self.gan.load_state_dict(checkpoint.weights)
             self.average.module.load_state_dict(checkpoint.average)
-            for name, turn in self.turns.items():
+            for name, turn in ((name, turn) for name, turn in self.turns.items() if not turn.player.shares):
                 turn.optimizer.load_state_dict(checkpoint.optimizers[name])
                 _lay_out(turn.optimizer)
             self.schedule.restore(checkpoint.state["schedule"])
@@ -212,8 +217,11 @@ class Trainer:
         rate = (player.adversary and self.options.discriminator_learning_rate) or self.options.learning_rate
         rate = rate if player.learning_rate is None else player.learning_rate
         betas = self.options.betas if player.betas is None else player.betas
+        if player.shares:
+            first = self.turns[player.shares]
+            return Turn(name, player, first.optimizer, parameters, first.rates)
         trained = parameters or [nn.Parameter(torch.zeros(1))]
-        optimizer = player.optimizer(trained, rate, betas) if player.optimizer else make_optimizer(self.options, trained, rate, betas)
+        optimizer = player.optimizer(trained, rate, betas) if player.optimizer else make_optimizer(self.options, trained, rate, betas, player.rates)
         return Turn(name, player, optimizer, parameters, [group["lr"] for group in optimizer.param_groups])
 
     def _batch(self, step: int) -> Batch:
@@ -290,10 +298,11 @@ class Trainer:
         Images of each part of the batch are kept in ``made``, with their graph, which takes memory, if ``graphs``.
         """
         player = turn.player
+        own_weights = {id(parameter) for parameter in turn.parameters}
         for other in self.turns.values():
             if other.player.adversary:
                 for parameter in other.parameters:
-                    parameter.requires_grad_(other is turn)
+                    parameter.requires_grad_(id(parameter) in own_weights)
         turn.optimizer.zero_grad()
         wanted = [parameter for parameter in turn.parameters if parameter.requires_grad]
         losses: Losses = {}

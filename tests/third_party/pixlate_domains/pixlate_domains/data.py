@@ -49,7 +49,7 @@ def open_domains(folders: Sequence[Path], options: FolderOptions, spec: pixlate.
 
 
 DOMAINS = pixlate.DataKind(
-    name="domains",
+    name="labelled",
     summary="A folder with a folder of images for each domain",
     example="faces/",
     options=FolderOptions,
