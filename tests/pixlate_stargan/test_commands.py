@@ -188,7 +188,8 @@ def test_what_cannot_work_is_refused_in_one_sentence(name: str, texts: tuple[str
     Image.new("L", (20, 20)).save(tmp_path / "grey.png")
     given = [each.replace("=grey.png", f"={tmp_path}/grey.png") for each in texts]
     words = ["convert", str(place / "photos"), str(tmp_path / "out"), "--model", str(place / f"{name}.onnx"), "--device", "cpu"]
-    assert main([*words, *(word for text in given for word in ("--set", text))]) == 2
+    monkeypatch.setattr("sys.argv", ["pixlate", *words, *(word for text in given for word in ("--set", text))])
+    assert main() == 2
     assert capsys.readouterr().err.strip() == f"pixlate: {REFUSED[name, texts].format(folder=tmp_path)}"
     assert not (tmp_path / "out").exists()
 
@@ -199,15 +200,18 @@ def test_noise_of_another_length_is_refused(place: Path) -> None:
         translator(np.zeros((1, 16, 16, 3), np.uint8), latent=np.zeros((1, 4)))
 
 
-def test_evaluation_and_data_check_and_configuration_for_triton(place: Path, tmp_path: Path, capsys: Any) -> None:
+def test_evaluation_and_data_check_and_configuration_for_triton(place: Path, tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
     model, faces = str(place / "latent.onnx"), place / "faces"
-    assert main(["evaluate", model, str(faces / "brown"), str(faces / "grey"), "--layout", "unpaired", "--set", "domain=grey", "--device", "cpu"]) == 0
-    assert "sliced" in capsys.readouterr().out
-    assert main(["data", "check", "--kind", "domains", str(faces)]) == 0
-    assert "domains blond, brown, grey" in capsys.readouterr().out
-    assert main(["triton", str(place / "reference.onnx"), str(tmp_path)]) == 0
+    for words, said in (
+        (["evaluate", model, str(faces / "brown"), str(faces / "grey"), "--layout", "unpaired", "--set", "domain=grey", "--device", "cpu"], "sliced"),
+        (["data", "check", "--kind", "domains", str(faces)], "domains blond, brown, grey"),
+        (["triton", str(place / "reference.onnx"), str(tmp_path)], "reference"),
+    ):
+        monkeypatch.setattr("sys.argv", ["pixlate", *words])
+        assert main() == 0
+        assert said in capsys.readouterr().out
     (config,) = tmp_path.rglob("config.pbtxt")
-    inputs = config.read_text().partition("output")[0]
+    inputs = config.read_text().partition("output")[0].partition("input")[2]
     assert re.findall(r'name: "(image|reference|domain)"', inputs) == ["image", "reference", "domain"]
     assert re.search(r'name: "reference"\s+data_type: TYPE_UINT8\s+dims: \[ ?16, 16, 3 ?\]', inputs)
 
