@@ -11,6 +11,7 @@ from pixlate.adversarial import AdversarialGAN, build_discriminator, build_gener
 from pixlate.errors import PixlateError
 from pixlate.inference.sizes import round_up
 from pixlate.losses import HEDDistance, l1, load_hed
+from pixlate.networks.lab import LabColours
 from pixlate.plugin.data import Batch
 from pixlate.plugin.gan import MAIN_GENERATOR, Images, Losses, Verdicts
 from pixlate.plugin.spec import ModelSpec
@@ -24,7 +25,9 @@ class Pix2Pix(AdversarialGAN):
     options: Pix2PixOptions
 
     def __init__(self, options: Pix2PixOptions) -> None:
-        generator = build_generator(options, options.channels_in, options.channels_out)
+        generator = build_generator(options, options.channels_in, 2 if options.lab else options.channels_out)
+        if options.lab:
+            generator = LabColours(generator.network)  # type: ignore[arg-type]
         if options.whole:
             generator = _whole_drawing(generator, options.whole)
         discriminator = build_discriminator(options, options.channels_in + options.channels_out)

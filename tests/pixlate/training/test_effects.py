@@ -238,6 +238,7 @@ CASES: dict[str, dict[str, Changes | tuple[Changes, Changes]]] = {
     | ADVERSARIAL
     | {
         "whole": {"whole": 16},
+        "lab": ({"grey": True}, {"grey": True, "lab": True}),
         "l1_weight": {"l1_weight": 50.0},
         "perceptual_weight": LIKE_HED,
         "perceptual_layers": (LIKE_HED, {**LIKE_HED, "perceptual_layers": ("conv1_2",)}),
