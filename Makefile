@@ -63,6 +63,7 @@ bench-quality: .venv/dev
 	$(BIN)/python benchmarks/bench_quality.py --all
 	$(BIN)/python benchmarks/bench_translation.py
 	$(BIN)/python benchmarks/bench_learning.py
+	$(BIN)/python benchmarks/bench_sampling.py
 	$(BIN)/python benchmarks/bench_large.py
 	$(BIN)/python benchmarks/page.py
 

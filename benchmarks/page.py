@@ -27,6 +27,7 @@ TITLES = {
     "train-cuda": "Training on a GPU",
     "gpu": "Everything on a GPU",
     "learning": "Whether methods learn",
+    "sampling": "Whether DCGAN draws digits",
     "quality": "Enlarging, on a standard set",
     "quality-photo": "Enlarging photographs as phones store them",
     "quality-clean": "JPEG and noise removed",

@@ -164,7 +164,7 @@ def write_conditional(path: Path, inputs: Sequence[ModelInput], **fields: Any) -
         "sides": np.array([-1, 1, 1, 1]),
         "quarter": np.float32(0.25),
         "one": np.float32(1),
-        "many": np.zeros((1, 3, 4, 4), np.float32),
+        "many": np.zeros((1, 3, *(spec.output_size or (4, 4))), np.float32),
     }
     nodes, values, mask = [], [], None
     for each in spec.conditions:

@@ -251,6 +251,7 @@ def test_report_shows_pictures_of_noise_that_stays_the_same(tmp_path: Path) -> N
         "step-00000002.grid.jpg",
         "step-00000002.png",
     ]
+    assert "pixlate sample model.onnx" in (tmp_path / "run" / "report.html").read_text()
     gan, given = built(), batch(count=1)
     first, second = (gan.views(given, torch.zeros(1))["grid"].popitem()[1] for _ in range(2))
     assert first.shape == (1, 3, 16, 16 * 16) and torch.equal(first, second)

@@ -141,9 +141,30 @@ def test_mistakes_are_one_sentence_and_exit_code_2(model: Path, tmp_path: Path, 
 
 def test_what_takes_images_refuses_a_sampler_and_names_the_command(model: Path, tmp_path: Path, call: Call) -> None:
     photographs = save(tmp_path / "in" / "a.png").parent
-    for words in (("convert", photographs, tmp_path / "out", "--model", model), ("evaluate", model, photographs), ("serve", model, "--port", 0)):
+    for words in (("convert", photographs, tmp_path / "out", "--model", model), ("evaluate", model, photographs, photographs), ("serve", model, "--port", 0)):
         code, _, stderr = call(*words)
         assert code == 2 and "expected a model that takes an image" in stderr and f"write: pixlate sample {model} out/ --count 64" in stderr
+
+
+def test_evaluate_compares_as_many_drawings_with_a_folder(tmp_path: Path, call: Call) -> None:
+    model = write_conditional(tmp_path / "sampler.onnx", [Z], image=False, output_size=(8, 8))
+    for index in range(12):  # grey squares of levels that are as those of the model, and of another size
+        level = np.uint8(255 * np.clip(np.random.default_rng(index).standard_normal(), 0, 1))
+        (tmp_path / "like").mkdir(exist_ok=True)
+        Image.fromarray(np.full((16, 24, 3), level)).save(tmp_path / "like" / f"{index}.png")
+        (tmp_path / "unlike").mkdir(exist_ok=True)
+        Image.fromarray(np.random.default_rng(index).integers(0, 256, (16, 24, 3), np.uint8)).save(tmp_path / "unlike" / f"{index}.png")
+    found = {}
+    for folder in ("like", "unlike"):
+        code, stdout, stderr = call("evaluate", model, tmp_path / folder, "--json", "--device", "cpu")
+        assert (code, stderr) == (0, "")
+        found[folder] = json.loads(stdout)
+        assert (found[folder]["layout"], found[folder]["images"], found[folder]["targets"]) == ("unpaired", 12, 12)
+        assert list(found[folder]["metrics"]) == ["sliced-wasserstein"]
+    distances = [found[folder]["metrics"]["sliced-wasserstein"]["value"] for folder in ("like", "unlike")]
+    assert distances[0] < 0.5 * distances[1], distances
+    code, _, stderr = call("evaluate", model, tmp_path / "like", "--metrics", "psnr", "--device", "cpu")
+    assert code == 2 and "expected metrics among fid, kid, is, precision, recall, sliced-wasserstein, got 'psnr'" in stderr
 
 
 def test_summary_for_programs(model: Path, tmp_path: Path, call: Call) -> None:

@@ -117,6 +117,11 @@ def test_commands_that_go_on_name_run_and_plugin_and_can_be_pasted(state: Any, w
     assert commands["export"] == f"pixlate export '{run}' model.onnx --plugin 'my method.py'"
 
 
+def test_run_of_a_model_that_takes_no_image_goes_on_with_sample(tmp_path: Path) -> None:
+    run = make(tmp_path, status=Status("finished", 100, sampler=True), checkpoint=True)
+    assert read_run(run).commands()["sample"] == "pixlate sample model.onnx drawn/ --grid" and "convert" not in read_run(run).commands()
+
+
 def test_there_are_no_commands_before_there_is_a_checkpoint(tmp_path: Path) -> None:
     assert read_run(make(tmp_path, status=Status("failed", 100))).commands() == {}
 

@@ -74,6 +74,7 @@ def test_plugins_receive_the_held_out_images_after_each_validation(options: RunO
     train(options, tmp_path / "run", lambda progress: None, print)
     assert [(step, len(samples)) for step, samples in plugin.shown] == [(2, 2), (4, 2)]
     sample = plugin.shown[0][1][0]
+    assert sample.source is not None
     assert (sample.source.shape, sample.output.shape, sample.target.shape) == ((12, 14, 3), (48, 56, 3), (48, 56, 3))
     assert sample.output.dtype == np.uint8
 

@@ -45,7 +45,8 @@ def evaluate(
     model
         Required: a ready model's name (see pixlate models) or a model file.
     folders
-        A folder of sources and one of targets, or one folder that holds both; searched recursively.
+        A folder of sources and one of targets, or one folder that holds both; searched recursively. For a model that takes no image one folder of
+        images like those it draws: as many are drawn, and the sets compared.
     layout
         folders (sources and targets of the same names in two), side-by-side (one folder, the source in the left half of each image),
         degraded (one folder of targets, reduced by the model's scale with Pillow's BICUBIC), grey and lines (one folder of targets, whose

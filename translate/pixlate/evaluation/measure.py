@@ -2,11 +2,12 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageOps
 
 from pixlate.errors import PixlateError
 from pixlate.evaluation.folders import ImageSets, Layout, find_images, read
@@ -20,6 +21,7 @@ from pixlate.inference.executor import Executor
 from pixlate.inference.models import load_for_pictures
 from pixlate.inference.pictures import from_model
 from pixlate.inference.ready import identified, identified_if_any
+from pixlate.inference.sampling import Sampler
 from pixlate.inference.strength import blend, described
 from pixlate.options import output_strength
 from pixlate.plugin.manager import installed
@@ -67,7 +69,7 @@ def evaluate(
 ) -> Evaluation:
     """Translate every source and return the metrics of the outputs; arguments are those of ``pixlate evaluate``, and ``watch``.
 
-    ``folders`` are one or two, as the layout wants; see :func:`pixlate.evaluation.folders.find_images`.
+    A model that takes no image draws as many pictures as one folder holds, and is compared with that. ``folders`` are one or two, as the layout wants; see :func:`pixlate.evaluation.folders.find_images`.
     ``metrics`` names :data:`KINDS` or plugins' metrics; without any, those are computed that need no weights and fit the images.
     ``inception`` is a file of weights, or None for the folder of ``torch.hub``. ``set`` has texts such as ``hair=blond``.
     ``watch`` is called with the images done and planned.
@@ -76,13 +78,14 @@ def evaluate(
         PixlateError: The model, a folder, an image, a metric or its weights are not as they should be. All but damage inside an image file
             is found before the first image is translated.
     """
-    translator = load_for_pictures(model, device, blend_with, strength)
-    spec = translator.spec
-    sets = find_images(folders, layout, spec.scale, (spec.channels_in, spec.channels_out))
+    translator = load_for_pictures(model, device, blend_with, strength, samplers=len(folders) == 1 and layout in ("auto", "unpaired"))
+    spec, sampler = translator.spec, not translator.spec.takes_image
+    sets = find_images((*folders, *folders) if sampler else folders, "unpaired" if sampler else layout, spec.scale, (spec.channels_in, spec.channels_out))
+    sets = replace(sets, smallest_side=min(sets.smallest_side, *spec.output_size)) if spec.output_size else sets
     own = sorted(installed().offered(Metric).keys() & KINDS.keys())
     offered = {name: metric for name, metric in installed().offered(Metric).items() if name not in own}
-    pairs = {name: Kind(name, "pairs", metric.higher_is_better) for name, metric in offered.items()}
-    chosen, notes = choose(metrics, KINDS | pairs, sets)
+    kinds = KINDS | {name: Kind(name, "pairs", metric.higher_is_better) for name, metric in offered.items()}
+    chosen, notes = choose(metrics, {name: kind for name, kind in kinds.items() if not sampler or kind.compares == "sets"}, sets)
     notes += [f"a plugin offers a metric named {name!r}, as Pixlate does, whose own was taken; ask its author for another name" for name in own]
     if inception is not None and not any(kind.name in INCEPTION for kind in chosen):
         raise PixlateError(f"--inception names weights for {', '.join(INCEPTION)}, and none of them is asked for; add --metrics fid, or leave it out")
@@ -109,8 +112,10 @@ def evaluate(
             except PixlateError as error:
                 raise PixlateError(f"{path}: {error}") from error
 
+    if sampler:
+        _add_drawn(Sampler(translator), [conditions.arrays(name, 0, 0) for name in sets.names], meters)
     outputs = in_order(executor, read_ahead())
-    for index, path in enumerate(sets.sources):
+    for index, path in enumerate(() if sampler else sets.sources):
         watch(index, planned)
         translated = _made(next(outputs), path)
         source, taken, compared = waiting.popleft()
@@ -125,7 +130,7 @@ def evaluate(
         watch(len(sets.sources) + index, planned)
         compared = _rgb(_with_channels(read(path, spec.channels_out), spec.channels_out, path, "makes"))
         for meter in meters:
-            meter.add_target(compared)
+            meter.add_target(_fitting(compared, spec.output_size))
     watch(planned, planned)
     found = {figure.metric: figure for meter in meters for figure in meter.figures()}
     figures = tuple(found[kind.name] for kind in chosen)
@@ -164,6 +169,18 @@ def _meters(chosen: Sequence[Kind], offered: Mapping[str, Metric], sets: ImageSe
     if grouped := [kind for kind in chosen if kind.name in INCEPTION]:
         meters.append(import_for("evaluating", "pixlate.evaluation.inception").InceptionMeter(grouped, inception, device))
     return device, meters
+
+
+def _add_drawn(sampler: Sampler, conditions: Sequence[Arrays], meters: Sequence[Meter]) -> None:
+    """Draw a picture for each of the conditions, and add them to the meters, which compare sets."""
+    for pixels in sampler(conditions):
+        for meter in meters:
+            meter.add_output(_rgb(pixels), _rgb(pixels), None)
+
+
+def _fitting(target: Pixels, size: tuple[int, ...]) -> Pixels:
+    """Return an image cut and resized to (height, width), where a sampler draws pictures of one size."""
+    return target if not size or target.shape[:2] == size else np.asarray(ImageOps.fit(Image.fromarray(target), (size[1], size[0])))
 
 
 def _made(translated: Pixels | Exception, path: Path) -> Pixels:

@@ -209,13 +209,22 @@ def split_devices(device: str) -> list[str]:
 
 
 def load_for_pictures(
-    model: str | Path, device: str, blend_with: str | Path | None = None, strength: float | None = None, runtime: str = "auto", arithmetic: str = "auto"
+    model: str | Path,
+    device: str,
+    blend_with: str | Path | None = None,
+    strength: float | None = None,
+    runtime: str = "auto",
+    arithmetic: str = "auto",
+    samplers: bool = False,
 ) -> Translator:
-    """Load a model, or one between two; refuse one that takes no image, or cannot have the strength. The caller blends outputs with whole pictures."""
+    """Load a model, or one between two; refuse one that cannot have the strength, or that takes no image, but where ``samplers`` are taken, too.
+
+    The caller blends outputs with whole pictures.
+    """
     check_strength(strength, blend_with)
     weights = None if blend_with is None else strength
     translator = load(model, device, arithmetic, runtime=runtime, blend_with=blend_with, strength=weights)
-    if not translator.spec.takes_image:
+    if not translator.spec.takes_image and not samplers:
         raise PixlateError(f"expected a model that takes an image, got {model}, which draws its own; write: pixlate sample {model} out/ --count 64")
     if output_strength(strength, blend_with) < 1:
         require_blendable(translator.spec)

@@ -28,7 +28,7 @@ class Metric(Offer, kind="metric"):
 class Sample:
     """A held-out image as the generator under training translates it: uint8 (height, width, channels)."""
 
-    source: "Pixels"
-    """That of a model that takes no image is its target."""
+    source: "Pixels | None"
+    """None where the model takes no image."""
     output: "Pixels"
     target: "Pixels"

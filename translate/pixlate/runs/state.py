@@ -37,6 +37,8 @@ class Status:
     """Where it was trained last, and in which precision."""
     meanings: Mapping[str, str] = field(default_factory=dict)
     """A sentence for each loss and figure of the log."""
+    sampler: bool = False
+    """Whether the model takes no image and is for ``pixlate sample``."""
 
     def save(self, run: Path) -> None:
         """Write it, atomically."""
@@ -85,6 +87,8 @@ class Run:
     device: str
     meanings: Mapping[str, str]
     """A sentence for each loss and figure."""
+    sampler: bool
+    """Whether the model takes no image."""
     logged: Logged
     sheets: Mapping[str, Mapping[int, Path]]
     """Sheets of samples by view and step."""
@@ -114,7 +118,10 @@ class Run:
         resume = f"pixlate train --resume {run}"
         longer = f"{resume} --steps {2 * self.steps if self.steps else 'N'}{named}"
         first = {"make it longer": longer} if self.state == "finished" else {} if self.state == "running" else {"resume": resume + named}
-        return {**first, "export": f"pixlate export {run} model.onnx{named}", "convert": "pixlate convert photos/ translated/ --model model.onnx"}
+        use = (
+            {"convert": "pixlate convert photos/ translated/ --model model.onnx"} if not self.sampler else {"sample": "pixlate sample model.onnx drawn/ --grid"}
+        )
+        return {**first, "export": f"pixlate export {run} model.onnx{named}", **use}
 
 
 def read_run(path: Path) -> Run:
@@ -132,7 +139,20 @@ def read_run(path: Path) -> Run:
     state = _state(path, status, logged.step, steps)
     said = status or Status("stopped", 0)
     return Run(
-        path, method, options, plugin, state, steps, said.message, said.device, said.meanings, logged, find_sheets(path), has_checkpoint(path), _best(path)
+        path,
+        method,
+        options,
+        plugin,
+        state,
+        steps,
+        said.message,
+        said.device,
+        said.meanings,
+        said.sampler,
+        logged,
+        find_sheets(path),
+        has_checkpoint(path),
+        _best(path),
     )
 
 

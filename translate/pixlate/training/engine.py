@@ -198,7 +198,8 @@ class Session:
             with StopOnSignal() as signals:
                 return self._steps(signals, None, lambda progress: None)
         with Recorder(self.run, self.done, warn) as recorder, StopOnSignal() as signals:
-            recorder.begun(self.trainer.steps, f"{self.fabric.device}, {self.options.training.precision}", meanings(self.trainer.gan, self.metrics))
+            sampler = not self.trainer.spec.takes_image
+            recorder.begun(self.trainer.steps, f"{self.fabric.device}, {self.options.training.precision}", meanings(self.trainer.gan, self.metrics), sampler)
             recorder.warnings(self.done, damaged)
             recorder.costs(self.done, self.trainer.gan.costs(self.fabric.device))
             return self._steps(signals, recorder, watch)

@@ -46,9 +46,9 @@ class Recorder:
         self._log = Log(run, done)
         self._board: Any = SummaryWriter(run / TENSORBOARD, purge_step=done + 1 if done else None, flush_secs=FLUSH_EVERY)
 
-    def begun(self, steps: int, device: str, meanings: Mapping[str, str]) -> None:
-        """Note that training begins or goes on: the length of the run, where it runs, and a sentence for each number of the log."""
-        self._status = Status("running", steps, device=device, meanings=dict(meanings))
+    def begun(self, steps: int, device: str, meanings: Mapping[str, str], sampler: bool = False) -> None:
+        """Note that training begins or goes on: the length of the run, where it runs, a sentence for each number of the log, and whether its model takes no image."""
+        self._status = Status("running", steps, device=device, meanings=dict(meanings), sampler=sampler)
         self._status.save(self.run)
 
     def losses(self, step: int, **values: float) -> None:
@@ -124,8 +124,8 @@ def write_sheet(path: Path, samples: Sequence[Sample]) -> None:
         raise ValueError("expected at least one sample, got none; write no sheet where no images are held out")
     rows = []
     for sample in samples:
-        source, output, target = (_rgb(pixels) for pixels in (sample.source, sample.output, sample.target))
-        shown = [] if sample.source is sample.target else [source.resize(output.size, Image.Resampling.NEAREST)]
+        output, target = _rgb(sample.output), _rgb(sample.target)
+        shown = [] if sample.source is None else [_rgb(sample.source).resize(output.size, Image.Resampling.NEAREST)]
         rows.append(([*shown, output, target], output.size))
     _write(path, ("source", "output", "target")[-len(rows[0][0]) :], rows, "PNG")
 

@@ -79,7 +79,7 @@ def validate(gan: GAN, data: TrainingData, device: torch.device, metrics: Mappin
     targets: list[NDArray[np.uint8]] = []
     for batch in data.validation():
         target = _pixels(batch["target"])
-        source = _pixels(batch["source"]) if spec.takes_image else target
+        source = _pixels(batch["source"]) if spec.takes_image else None
         given = {name: values.to(device) for name, values in batch.items()}
         translated = export(given)
         if not bool(torch.isfinite(translated).all()):
@@ -89,7 +89,7 @@ def validate(gan: GAN, data: TrainingData, device: torch.device, metrics: Mappin
             figures = {name_of_ratio: min(EXACT, ratio(output, target, spec.scale))}
             figures |= {name: metric.compute(output, target) for name, metric in metrics.items()}
         else:
-            figures = {"luma_correlation": luma_correlation(output, source)} if spec.takes_image else {}
+            figures = {} if source is None else {"luma_correlation": luma_correlation(output, source)}
             outputs.append(output)
             targets.append(target)
         figures |= gan.measured(given, translated)
