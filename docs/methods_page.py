@@ -65,11 +65,11 @@ def page() -> str:
         for name in shown
     ]
     table = ["| method | learns from | gives | published by | a step |", "|---|---|---|---|---|", *rows]
-    sections = "\n\n".join(section(methods[name], words[name], measured.get(name)) for name in shown)
+    sections = "\n\n".join(section(methods[name], words[name], measured) for name in shown)
     return TEXT.format(table="\n".join(table), cost=_measured_on(costs), sections=sections, ideas="\n".join(ideas))
 
 
-def section(method: Method, words: Mapping[str, str], cost: Mapping[str, Any] | None) -> str:
+def section(method: Method, words: Mapping[str, str], measured: Mapping[str, Any]) -> str:
     """Return what is said of a method: what it needs, when to take it, its defaults, its cost and its toy."""
     picture = DOCS / "sheets" / f"method-{method.name}.webp"
     shown = [f"![What {method.name} makes of its toy](sheets/{picture.name})", ""] if picture.is_file() else []
@@ -88,10 +88,11 @@ def section(method: Method, words: Mapping[str, str], cost: Mapping[str, Any] | 
     if method.presets:
         recipes = "; ".join(f"`--preset {name}` {path.read_text().partition(chr(10))[0].removeprefix('#').strip()}" for name, path in method.presets.items())
         lines.append(f"- **Recipes**: {recipes}.")
-    if cost:
+    if own := measured.get(method.name):
+        of_presets = (f"; with `{side.removeprefix(f'{method.name} ')}` {_takes(cost)}" for side, cost in measured.items() if side.startswith(f"{method.name} --preset"))
         lines.append(
-            f"- **Cost**: {cost['trained']:,} weights are trained, of which the exported model has {cost['exported']:,}; a step of batch {method.training().batch} takes "
-            f"{_seconds(cost)} and {cost['peak_mb'] / 1000:.1f} GB."
+            f"- **Cost**: {own['trained']:,} weights are trained, of which the exported model has {own['exported']:,}; a step of batch {method.training().batch} takes "
+            f"{_takes(own)}{''.join(of_presets)}."
         )
     return "\n".join(lines)
 
@@ -110,12 +111,16 @@ def _seconds(cost: Mapping[str, Any] | None) -> str:
     return f"{cost['seconds']:.2g} s" if cost else "not measured"
 
 
+def _takes(cost: Mapping[str, Any]) -> str:
+    return f"{_seconds(cost)} and {cost['peak_mb'] / 1000:.1f} GB"
+
+
 def _measured_on(costs: Mapping[str, Any]) -> str:
     if not costs:
         return ""
     return (
-        f"A step is one update of every player at the published sizes and batch, in 32 bits, on {of_machine(costs)}, the median of {costs['turns']} turns; `--precision auto` and a GPU are "
-        "faster ([train.md](train.md#speed))."
+        f"A step is one update of every player at the published sizes and batch, in 32 bits: seconds of processor time with {costs['threads']} threads on {of_machine(costs)}, which two free "
+        "cores do in about half as many, and the most memory that training had. `--precision auto` and a GPU are faster ([train.md](train.md#speed))."
     )
 
 

@@ -30,7 +30,7 @@ def at_places(features: Tensor, places: Tensor) -> Tensor:
 
 
 def patch_nce(query: Tensor, key: Tensor, temperature: float) -> Tensor:
-    """Return the cross entropy of each patch against all of its image, a scalar (equations 3 and 4): log(patches) by chance, 0 where each is surely known.
+    """Return the cross entropy of each patch against all of its image, a scalar (equations 2 and 3): log(patches) by chance, 0 where each is surely known.
 
     Args:
         query: Vectors of the patches of outputs, (batch, patches, length), of unit length.

@@ -2,6 +2,7 @@
 
 import tomllib
 from dataclasses import replace
+from importlib import import_module
 from math import log
 from pathlib import Path
 from typing import Any
@@ -117,3 +118,12 @@ def test_training_goes_on_from_weights_of_the_authors_code(tmp_path: Path) -> No
     images = torch.rand(1, 3, 20, 28)
     with torch.no_grad():
         torch.testing.assert_close(gan.generators["source_to_target"].eval()(images), published(images), atol=1e-5, rtol=0)
+
+
+@pytest.mark.slow
+def test_training_learns_a_grade_from_two_sets_of_landscapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    toys: Any = import_module("bench_toys")
+    torch.set_num_threads(1)
+    found, _ = toys.learnt("cut", toys.TOYS["cut"], tmp_path)
+    assert found["untrained"] > 0.2 and found["reached"] < toys.TOYS["cut"].required, found["curve"]

@@ -95,7 +95,7 @@ class ResNet(Layered):
         """Yield the layers, such as for PatchNCE: the images, the first convolution, that of each halving, each block, each doubling, and the output.
 
         With 2 halvings and 9 blocks these are 0, 1, 2 and 3, 4 to 12, 13 and 14, and 15. What is yielded of a halving is before its norm, activation and
-        blur (Park et al. 2020, appendix C.2); of the others it is behind them.
+        blur, as PatchNCE takes it (Park et al. 2020); of the others it is behind them.
         """
         require_images(images, self.channels_in, self.minimum, self.multiple)
         yield images
