@@ -32,5 +32,5 @@ def pixlate_methods() -> "Iterable[pixlate.Method]":
         options=CUTOptions,
         build=build,
         training=CUTTraining,
-        presets={"fastcut": Path(__file__).parent / "presets" / "fastcut.toml"},
+        presets={name: Path(__file__).parent / "presets" / f"{name}.toml" for name in ("paper", "fastcut", "small-data", "quick")},
     )

@@ -117,7 +117,7 @@ def test_evaluation_gives_figures(workplace: Workplace) -> None:
 
 REFUSED = {
     "one set": "expected two folders, SOURCE TARGET, got 1; name a folder of sources and one of targets",
-    "preset of another method": "expected --preset of cut to be one of fastcut, got 'fidelity'; choose one",
+    "preset of another method": "expected --preset of cut to be one of paper, fastcut, small-data, quick, got 'fidelity'; choose one",
     "set": "expected no condition, since this model takes none, got domain; leave it out",
 }
 

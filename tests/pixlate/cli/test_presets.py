@@ -81,7 +81,7 @@ def test_mistakes_are_one_sentence(arguments: list[str], sentence: str, pixlate:
     assert sentence in printed
 
 
-@pytest.mark.parametrize("name", ["pix2pix", "cyclegan", "srgan"])
+@pytest.mark.parametrize("name", ["pix2pix", "cyclegan", "cut", "srgan"])
 def test_defaults_are_those_of_the_paper(name: str) -> None:
     method = installed().offered(Method)[name]
     published = tomllib.loads(method.presets["paper"].read_text())["train"][name]
@@ -93,7 +93,7 @@ def test_defaults_are_those_of_the_paper(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["small-data", "quick"])
-@pytest.mark.parametrize("method", ["pix2pix", "cyclegan"])
+@pytest.mark.parametrize("method", ["pix2pix", "cyclegan", "cut"])
 def test_recipe_of_the_translations_trains(method: str, name: str, photographs: Path, tmp_path: Path, pixlate: Run) -> None:
     small = ["--channels", 4, "--discriminator-channels", 4, "--patch", 64, "--resize", 64, *(["--depth", 5] if method == "pix2pix" else ["--blocks", 1])]
     arguments = ["--steps", 1, "--epochs", 0, "--batch", 1, "--hold-out", 1, "--device", "cpu", "--workers", 1]
