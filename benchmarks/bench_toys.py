@@ -91,7 +91,7 @@ def by_night(pixels: Pixels) -> Pixels:
 def reduced(pixels: Pixels) -> Pixels:
     """Return a picture of half the sides, as SRGAN's data kind makes it."""
     small = Image.fromarray((pixels * 255).round().astype(np.uint8)).resize((SIDE // 2, SIDE // 2), Image.Resampling.BICUBIC)
-    return np.array(small, np.float32) / 255
+    return unit(small)
 
 
 def same(pixels: Pixels) -> Pixels:
@@ -198,7 +198,7 @@ def sheet_of(*rows: Sequence[Pixels]) -> Image.Image:
 
 def unit(image: Image.Image) -> Pixels:
     """Return pixels in [0, 1]."""
-    return np.array(image, np.float32) / 255
+    return (np.array(image) / 255).astype(np.float32)
 
 
 def as_image(pixels: Pixels) -> Image.Image:

@@ -69,7 +69,8 @@ def by_pytorch(workplace: Workplace, pixels: np.ndarray) -> np.ndarray:
     images = torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255
     padded = torch.nn.functional.pad(images, (0, -width % 4, 0, -height % 4), "reflect")
     with torch.no_grad():
-        return (gan.exported().eval()(padded)[:, :, :height, :width] * 255).permute(0, 2, 3, 1).numpy()
+        levels: np.ndarray = (gan.exported().eval()(padded)[:, :, :height, :width] * 255).permute(0, 2, 3, 1).numpy()
+    return levels
 
 
 def test_killed_training_resumes_to_the_weights_of_a_run_never_killed(workplace: Workplace) -> None:

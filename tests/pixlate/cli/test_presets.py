@@ -85,7 +85,7 @@ def test_mistakes_are_one_sentence(arguments: list[str], sentence: str, pixlate:
 def test_defaults_are_those_of_the_paper(name: str) -> None:
     method = installed().offered(Method)[name]
     published = tomllib.loads(method.presets["paper"].read_text())["train"][name]
-    defaults = {item.name: item.default for owner in (method.options, method.data.options, method.training) for item in fields(owner)}
+    defaults = {name: value for owner in (method.options, method.data.options, method.training) for name, value in vars(owner()).items()}
     assert len(published) > 20
     assert {option: defaults[option] for option in published} == {
         option: tuple(value) if isinstance(value, list) else value for option, value in published.items()
