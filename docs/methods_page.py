@@ -89,7 +89,9 @@ def section(method: Method, words: Mapping[str, str], measured: Mapping[str, Any
         recipes = "; ".join(f"`--preset {name}` {path.read_text().partition(chr(10))[0].removeprefix('#').strip()}" for name, path in method.presets.items())
         lines.append(f"- **Recipes**: {recipes}.")
     if own := measured.get(method.name):
-        of_presets = (f"; with `{side.removeprefix(f'{method.name} ')}` {_takes(cost)}" for side, cost in measured.items() if side.startswith(f"{method.name} --preset"))
+        of_presets = (
+            f"; with `{side.removeprefix(f'{method.name} ')}` {_takes(cost)}" for side, cost in measured.items() if side.startswith(f"{method.name} --preset")
+        )
         lines.append(
             f"- **Cost**: {own['trained']:,} weights are trained, of which the exported model has {own['exported']:,}; a step of batch {method.training().batch} takes "
             f"{_takes(own)}{''.join(of_presets)}."

@@ -3,7 +3,7 @@
 import sys
 import tomllib
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
