@@ -125,16 +125,23 @@ def _add_pictures(app: FastAPI, page: Page) -> None:
         session = page.sessions.of_key(key)
         return refused(_GONE, 404) if session is None or not session.outputs else download_all(session.outputs)
 
+    @app.post("/pixlate/masks/{key}/{number}")
+    async def paint(request: Request, key: str, number: int) -> Response:
+        session = page.sessions.of_key(key)
+        if session is None:
+            return refused(_GONE, 404)
+        try:
+            await run_in_threadpool(session.paint, number, await small(request, "a mask"))
+        except PixlateError as error:
+            return refused(error)
+        return Response(status_code=204)
+
     @app.post("/pixlate/drawings/{key}")
     async def draw(request: Request, key: str, model: str) -> Response:
         if page.sessions.of_key(key) is None:
             return refused(_GONE, 404)
-        data = b""
-        async for part in request.stream():
-            data += part
-            if len(data) > MOST_BYTES:
-                return refused(PixlateError(f"expected a drawing of at most {MOST_BYTES:,} bytes, got more; clear it"), 413)
         try:
+            data = await small(request, "a drawing")
             picture = await run_in_threadpool(page.painter.paint, data, model)
         except PixlateError as error:
             return refused(error)
@@ -168,6 +175,20 @@ def _add_runs(app: FastAPI, page: Page) -> None:
         if path is None or not data:
             return refused(_GONE, 404)
         return Response(data, media_type="image/jpeg" if path.suffix == ".jpg" else "image/png")
+
+
+async def small(request: Request, what: str) -> bytes:
+    """Return the body of a request that a page made by itself.
+
+    Raises:
+        PixlateError: It has more bytes than such a one can have.
+    """
+    data = b""
+    async for part in request.stream():
+        data += part
+        if len(data) > MOST_BYTES:
+            raise PixlateError(f"expected {what} of at most {MOST_BYTES:,} bytes, got more; clear it")
+    return data
 
 
 def _picture(session: Session | None, number: int, which: str) -> Path | None:

@@ -140,6 +140,8 @@ def _asked(conditions: Sequence[ModelInput]) -> list[Asked]:
             else:
                 fields = [gr.Number(value, label=label if each.length == 1 else f"{label} {place}", min_width=80) for place, value in enumerate(default, 1)]
             found.append(Asked(each, fields))
+        elif each.kind == "mask":
+            gr.HTML("<pixlate-mask></pixlate-mask>", apply_default_css=False)
         elif all(other.condition.kind != "noise" for other in found):
             found.append(Asked(each, [gr.Number(0, label="Seed", info="another draws another variant", minimum=0, precision=0, min_width=150)]))
     return found

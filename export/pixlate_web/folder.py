@@ -33,7 +33,7 @@ def folder_tab(page: Page) -> None:
             names = list(page.folders)
             folder = gr.Dropdown(names, value=names[0], label="Folder", info="those that `pixlate web` was started with", elem_id="folder")
             name = gr.Textbox("translated", label="Into its folder", info="made if missing; what is finished there is kept", elem_id="into")
-            chosen = controls(page.options, page.models)
+            chosen = controls(page.options, [each for each in page.models if not each.takes_mask])  # masks are painted on single pictures
             paths = json.dumps({name: printable(path) for name, path in page.folders.items()})
             gr.HTML(f'<pixlate-paths data-of="folder" data-paths="{escape(paths)}"></pixlate-paths>', elem_classes="px-hidden")
             begin, end = buttons("Convert", "-folder", "folder-status")

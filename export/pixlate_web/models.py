@@ -25,20 +25,23 @@ class Offered:
     """What it takes besides a picture."""
     enlarges: bool = False
 
+    @property
+    def takes_mask(self) -> bool:
+        """Whether a mask says which parts of a picture it fills."""
+        return any(each.kind == "mask" for each in self.conditions)
+
 
 def offered(files: Sequence[Path]) -> list[Offered]:
-    """Return the files that the page was started with, then the ready models that take a picture, and no mask or reference: those that enlarge first, demonstrations last.
+    """Return the files that the page was started with, then the ready models that take a picture, and no reference: those that enlarge first, demonstrations last.
 
     Raises:
-        PixlateError: A file cannot be opened, takes no picture, or needs a mask or a reference.
+        PixlateError: A file cannot be opened, takes no picture, or needs a reference.
     """
     of_files = []
     for file in files:
         spec = load(file, "cpu").spec
         if not spec.takes_image:
             raise PixlateError(f"expected --model files that take a picture, got {file}, which draws its own; write: pixlate sample {file} out/ --count 64")
-        if _needs_mask(spec):
-            raise PixlateError(f"expected --model files that take no mask, got {file}, which takes one; use `pixlate convert --mask`")
         if reference := next((each.name for each in spec.conditions if each.kind == "reference"), ""):
             raise PixlateError(
                 f"expected --model files that take one picture, got {file}, which takes a {reference} too; use `pixlate convert --set {reference}=FILE`"
@@ -50,7 +53,7 @@ def offered(files: Sequence[Path]) -> list[Offered]:
 
 
 def _ready(name: str, card: ModelCard) -> Offered | None:
-    """Return a ready model, or None where it cannot be opened, takes no picture, or needs a mask or a reference, for which the page has no field."""
+    """Return a ready model, or None where it cannot be opened, takes no picture, or needs a reference, for which the page has no field."""
     summary = f"demonstration: {card.summary}" if card.demonstration else card.summary
     if not card.path.is_file():
         return Offered(name, _lines(name, summary, None, card.licence)) if card.make is not None else None
@@ -58,13 +61,9 @@ def _ready(name: str, card: ModelCard) -> Offered | None:
         spec = ModelSpec.from_json(record.spec) if (record := added().get(name)) is not None else load(name, "cpu").spec
     except PixlateError:  # `pixlate models` says why
         return None
-    if not spec.takes_image or _needs_mask(spec) or any(each.kind == "reference" for each in spec.conditions):
+    if not spec.takes_image or any(each.kind == "reference" for each in spec.conditions):
         return None
     return Offered(name, _lines(name, summary, spec, card.licence), spec.conditions, spec.scale > 1)
-
-
-def _needs_mask(spec: ModelSpec) -> bool:
-    return any(each.kind == "mask" for each in spec.conditions)
 
 
 def _lines(name: str, summary: str, spec: ModelSpec | None, licence: str) -> str:

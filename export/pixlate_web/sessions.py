@@ -9,7 +9,9 @@ from secrets import token_urlsafe
 from threading import Lock, Thread
 
 from pixlate.errors import PixlateError
+from pixlate.images import ImageFile
 from pixlate.places.local import HOME
+from pixlate.system.folder import replacing
 from pixlate_web.options import WebOptions
 from pixlate_web.temporary import TemporaryFolder, remove_abandoned
 from pixlate_web.work import Work
@@ -106,6 +108,40 @@ class Session:
             picture = self.pictures.pop(number, None)
         if picture is not None:
             shutil.rmtree(picture.path.parent, ignore_errors=True)
+            shutil.rmtree(self._mask(picture).parent, ignore_errors=True)
+
+    def paint(self, number: int, data: bytes) -> None:
+        """Keep the mask of a picture, a PNG file of its size: white is what a model fills.
+
+        Raises:
+            PixlateError: The picture is no longer there, or this is no such file.
+        """
+        with self.lock:
+            picture = self.pictures.get(number)
+        if picture is None:
+            raise PixlateError("expected the mask of a picture on the page, got one of a picture that was taken off; choose another")
+        with ImageFile(data, max_pixels=max(1, picture.size[0] * picture.size[1])) as file:
+            if file.format.name != "png" or file.size != picture.size:
+                raise PixlateError(
+                    f"expected a PNG file of {picture.size[0]}x{picture.size[1]}, as the picture, got {file.format.title} of {file.size[0]}x{file.size[1]}; paint it again"
+                )
+        path = self._mask(picture)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as part:
+            part.write_bytes(data)
+
+    def masks(self) -> Path:
+        """Return the folder of the masks that were painted.
+
+        Raises:
+            PixlateError: There are none.
+        """
+        if not any(self._mask(each).is_file() for each in self.pictures.values()):
+            raise PixlateError("expected a painted mask, since this model fills what is marked, got none; paint over a part of the picture")
+        return self.folder / "masks"
+
+    def _mask(self, picture: Dropped) -> Path:
+        return self.folder / "masks" / f"{picture.number:06}" / f"{picture.path.stem}.png"
 
     def new_output(self) -> Path:
         """Return the folder for the outputs of a translation; those of the one before are removed."""

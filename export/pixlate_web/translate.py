@@ -1,5 +1,6 @@
 """The tab Translate: pictures that are dropped on the page."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
@@ -38,12 +39,14 @@ def begun(page: Page, session: Session, model: str, options: ConvertOptions) -> 
     """Begin to translate the pictures of a page.
 
     Raises:
-        PixlateError: There are none, or some are being translated.
+        PixlateError: There are none, some are being translated, or the model fills what is painted and nothing is.
     """
     with session.lock:
         session.require_idle(session.work)
         if not session.pictures:
             raise PixlateError("expected a picture, got none; drop one on the page")
+        if any(each.model == model and each.takes_mask for each in page.models):
+            options = replace(options, mask=session.masks())
         session.work = Work(page.turns, [session.folder / "in"], session.new_output(), model, options)
         session.work.start()
         return session.work

@@ -51,18 +51,20 @@ class Drop extends HTMLElement {
   }
 
   show(session, picture) {
-    const item = make("li", { "data-number": picture.number },
+    const item = make("li", { "data-number": picture.number, "data-name": picture.name, "data-width": picture.width, "data-height": picture.height },
       make("img", { src: `/pixlate/view/${session}/${picture.number}/source`, alt: "", loading: "lazy" }),
       make("span", {}, make("b", {}, picture.name), ` ${picture.width}x${picture.height}`),
       make("button", { type: "button", title: "Take it off the page", ariaLabel: `Take ${picture.name} off`, onclick: () => this.remove_(item) }, "×"));
     this.list.append(item);
     this.clear.hidden = false;
+    document.dispatchEvent(new Event("px-pictures"));
   }
 
   async remove_(item) {
     try {
       await ask(`/pixlate/pictures/${await key()}/${item.dataset.number}`, { method: "DELETE" });
       item.remove();
+      document.dispatchEvent(new Event("px-pictures"));
     } catch (error) {
       this.problems.replaceChildren(make("li", {}, error.message));
     }

@@ -3,5 +3,6 @@
 import "./compare.js";
 import "./draw.js";
 import "./drop.js";
+import "./mask.js";
 import "./paths.js";
 import "./results.js";
