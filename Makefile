@@ -7,7 +7,7 @@ PARALLEL := -n auto --dist worksteal
 # Tests start many processes, which would compile Pixlate each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow test-all test-lowest lint docs docs-open diagrams bench bench-quality models lock clean
+.PHONY: demo test test-slow test-all test-lowest lint docs docs-open diagrams bench bench-quality models lock release-check clean
 
 demo: .venv/demo
 	$(BIN)/pixlate demo demo
@@ -79,6 +79,10 @@ lock:
 	$(COMPILE) --extra serve --python-platform aarch64-unknown-linux-gnu --output-file $(LOCKED)-cpu.txt pyproject.toml
 	$(COMPILE) --extra serve --extra cuda --python-platform x86_64-unknown-linux-gnu --output-file $(LOCKED)-cuda.txt pyproject.toml
 	printf 'build\nhatchling\n' | $(COMPILE) --output-file $(LOCKED)-build.txt -
+
+# Builds sdist and wheel into dist/ and tries them in a clean environment for each extra, in turn, or for EXTRAS="base video"; what was printed is in dist/release-check/.
+release-check: .venv/dev
+	nice -n 15 $(BIN)/python tests/release.py $(EXTRAS)
 
 clean:
 	rm -rf .venv .venv-lowest demo build dist site

@@ -16,7 +16,13 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 def pixlate_runtimes() -> "Iterable[pixlate.Runtime]":
     """Offer ONNX Runtime for any file named ``*.onnx``."""
     yield pixlate.Runtime(
-        "onnxruntime", (".onnx",), lambda: find_spec("onnxruntime") is not None, _open, _blend, ("cpu", "cuda", "tensorrt"), lambda: ("float32",)
+        "onnxruntime",
+        (".onnx",),
+        lambda: find_spec("onnxruntime") is not None,
+        _open,
+        _blend,
+        ("cpu", "cuda", "tensorrt", "coreml", "directml"),
+        lambda: ("float32",),
     )
 
 

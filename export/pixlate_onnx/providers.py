@@ -29,13 +29,17 @@ CUDA_BUILT_FOR = str(getattr(onnxruntime, "cuda_version", "") or "")
 """CUDA that the installed ONNX Runtime is built for, such as 13.0; empty where it is built without."""
 INSTALL_TENSORRT = f"pip install 'tensorrt-cu{CUDA_BUILT_FOR.partition('.')[0] or 13}<11'"
 """ONNX Runtime links with libnvinfer.so.10, which TensorRT 11 does not bring."""
-KINDS = ("cpu", "cuda", "tensorrt")
+COREML = "CoreMLExecutionProvider"
+DIRECTML = "DmlExecutionProvider"
+KINDS = ("cpu", "cuda", "tensorrt", "coreml", "directml")
+_NUMBERED = ("cuda", "tensorrt", "directml")
+"""Kinds of which a machine may have several, counted from 0."""
 _CUDA_OPTIONS = {
     "arena_extend_strategy": "kSameAsRequested",  # the next power of two would take up to twice what is needed
     "cudnn_conv_algo_search": "HEURISTIC",  # the default asks cuDNN for a slower estimate at each new shape, and before 1.20 tried every kernel
     "cudnn_conv_use_max_workspace": "1",
 }
-_DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu")
+_DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml")
 TINY_MODEL = bytes.fromhex(
     "080812003a4c0a190a05696e70757412066f757470757422084964656e74697479120474696e795a130a05696e707574120a0a08080112040a02080162140a066f7574707574120a0a08080112040a02080142040a001011"
 )
@@ -47,15 +51,15 @@ class Chosen:
     """A device and how ONNX Runtime is asked for it."""
 
     device: str
-    """``cpu``, ``cuda:N`` or ``tensorrt:N``."""
+    """``cpu``, ``cuda:N``, ``tensorrt:N``, ``coreml`` or ``directml:N``."""
     providers: tuple[tuple[str, dict[str, Any]], ...]
     """Providers with their options, the one asked for first."""
 
     @property
     def gpu(self) -> int | None:
-        """Number of the GPU, or None on the CPU."""
-        _, colon, number = self.device.partition(":")
-        return int(number) if colon else None
+        """Number of the NVIDIA GPU, or None elsewhere."""
+        kind, _, number = self.device.partition(":")
+        return int(number) if kind in ("cuda", "tensorrt") else None
 
 
 def gpus() -> int:
@@ -128,7 +132,8 @@ def choose(device: str, precision: str = "float32", cache_folder: Path | None = 
     """Return the device really used and the providers to ask ONNX Runtime for.
 
     Args:
-        device: ``auto`` takes the first GPU that works, else the CPU; ``cpu``, ``cuda``, ``cuda:N``, ``tensorrt`` and ``tensorrt:N`` are taken or refused.
+        device: ``auto`` takes the first NVIDIA GPU that works, else the CPU; ``cpu``, ``cuda``, ``cuda:N``, ``tensorrt``, ``tensorrt:N``, ``coreml``,
+            ``directml`` and ``directml:N`` are taken or refused.
         precision: The model's; TensorRT computes in 16 bits where the model does.
         cache_folder: Where TensorRT keeps its engines.
 
@@ -136,10 +141,14 @@ def choose(device: str, precision: str = "float32", cache_folder: Path | None = 
         PixlateError: The device is misspelled, or asked for and not usable.
     """
     kind, colon, index = device.partition(":")
-    if device != "auto" and (kind not in KINDS or (colon and (kind == "cpu" or not (index.isascii() and index.isdigit() and len(index) < 5)))):
-        raise PixlateError(f"expected --device auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N, got {device!r}; choose one of these")
+    if device != "auto" and (kind not in KINDS or (colon and (kind not in _NUMBERED or not (index.isascii() and index.isdigit() and len(index) < 5)))):
+        raise PixlateError(
+            f"expected --device auto, cpu, cuda, cuda:N, tensorrt, tensorrt:N, coreml, directml or directml:N, got {device!r}; choose one of these"
+        )
     if kind == "cpu":
         return Chosen("cpu", ((CPU, {}),))
+    if kind in ("coreml", "directml"):
+        return _of_system(kind, int(index or 0))
     problem = tensorrt_problem() if kind == "tensorrt" else cuda_problem()
     if problem is None:
         number = int(index or 0)
@@ -152,6 +161,30 @@ def choose(device: str, precision: str = "float32", cache_folder: Path | None = 
     if kind != "auto":
         raise PixlateError(f"expected a GPU for --device {device}, but {problem}")
     return Chosen("cpu", ((CPU, {}),))
+
+
+def _of_system(kind: str, number: int) -> Chosen:
+    """Return Apple's or Windows' own way to the GPU, where the installed wheel has it.
+
+    Raises:
+        PixlateError: It has not; the sentence names the wheel that has.
+    """
+    provider, system, wheel = {
+        "coreml": (COREML, "macOS", "the wheel onnxruntime for macOS has it: pip uninstall -y onnxruntime-gpu && pip install onnxruntime"),
+        "directml": (
+            DIRECTML,
+            "Windows",
+            "the wheel onnxruntime-directml for Windows has it: pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-directml",
+        ),
+    }[kind]
+    if provider not in onnxruntime.get_available_providers():
+        raise PixlateError(
+            f"expected an ONNX Runtime with {provider} for --device {kind}, which {system} alone has, but {onnxruntime.__version__} on {sys.platform} is built "
+            f"without it; {wheel}, or use --device cpu"
+        )
+    if kind == "coreml":  # the newer of its two formats knows more operators
+        return Chosen(kind, ((provider, {"ModelFormat": "MLProgram", "MLComputeUnits": "ALL"}), (CPU, {})))
+    return Chosen(f"{kind}:{number}", ((provider, {"device_id": number}), (CPU, {})))
 
 
 def _tensorrt_options(number: int, precision: str, cache_folder: Path | None) -> dict[str, Any]:
@@ -196,10 +229,10 @@ def _missing(*names: str) -> str:
 def checks() -> Iterator[Check]:
     """Yield which runtime is installed and which providers really load, found by opening a tiny session."""
     installed = {name: found for name in _DISTRIBUTIONS if (found := _version(name))}
-    if len(installed) == 2:
-        both = " and ".join(f"{name} {found}" for name, found in installed.items())
-        remedy = "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu"
-        yield Check("runtime", "problem", f"{both} are both installed and overwrite each other", remedy)
+    if len(installed) > 1:
+        several = " and ".join(f"{name} {found}" for name, found in installed.items())
+        remedy = f"pip uninstall -y {' '.join(installed)} && pip install {list(installed)[-1]}"
+        yield Check("runtime", "problem", f"{several} are installed together and overwrite each other", remedy)
     else:
         yield Check("runtime", "ok", ", ".join(f"{name} {found}" for name, found in installed.items()) or f"onnxruntime {onnxruntime.__version__}")
     onnxruntime.set_default_logger_severity(4)  # a provider that does not load would print what is reported here

@@ -55,13 +55,13 @@ def open_program(path: Path, device: str, model: bytes = b"") -> "Running":
     require_readable(path)
     chosen = _with_engines(path, device, model) if device.startswith("tensorrt") else providers.choose(device)
     options = _options()
-    options.add_session_config_entry("session.record_ep_graph_assignment_info", "0" if chosen.gpu is None else "1")
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "0" if chosen.device == "cpu" else "1")
     session = _session(path, options, chosen, model)
     if session.get_providers()[0] != chosen.providers[0][0]:
         raise PixlateError(
             f"expected ONNX Runtime to run on {chosen.device}, but it fell back to {session.get_providers()}; run `pixlate doctor`, or use --device cpu"
         )
-    if chosen.gpu is not None:
+    if chosen.device != "cpu":
         _require_on_gpu(path, session, chosen.device)
     return Running(path, session, chosen)
 

@@ -38,7 +38,7 @@ class ServeOptions:
     blend_with: str | None = None
     """Another ready model or ONNX file of the network of the one model that is served, to mix with it: each weight is between those of the two files, as --strength says."""
     device: str = "auto"
-    """Where the models run: auto, cpu, cuda, cuda:N, or with openvino Intel's gpu, gpu:N or npu. A device named explicitly is used or refused."""
+    """Where the models run: auto, cpu, cuda, cuda:N, tensorrt, coreml, directml, or with openvino Intel's gpu, gpu:N or npu. A device named explicitly is used or refused."""
     runtime: str = "auto"
     """What runs the models: auto, which is onnxruntime, or openvino, or another that a plugin offers."""
     arithmetic: Arithmetic = "auto"

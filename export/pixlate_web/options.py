@@ -32,7 +32,7 @@ class WebOptions:
     model: Annotated[tuple[Path, ...], Parameter(negative="")] = ()
     """Model file to offer beside the ready models; repeatable."""
     device: str = "auto"
-    """Where the models run: auto, cpu, cuda, cuda:N, or with openvino Intel's gpu, gpu:N or npu. A device named explicitly is used or refused."""
+    """Where the models run: auto, cpu, cuda, cuda:N, tensorrt, coreml, directml, or with openvino Intel's gpu, gpu:N or npu. A device named explicitly is used or refused."""
     runtime: str = "auto"
     """What runs the models: auto, onnxruntime, openvino, or another that a plugin offers."""
     arithmetic: Arithmetic = "auto"

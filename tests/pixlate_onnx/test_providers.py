@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from types import SimpleNamespace
 
 import onnx
 import onnxruntime
@@ -14,7 +15,8 @@ from onnx import TensorProto, helper
 
 from pixlate.cli.cache import clear_folder
 from pixlate.errors import PixlateError
-from pixlate_onnx import providers
+from pixlate.inference.models import find, runtimes_for
+from pixlate_onnx import providers, session
 from pixlate_onnx.providers import TINY_MODEL, Chosen
 
 CUDA_WORKS = providers.cuda_problem() is None
@@ -31,9 +33,13 @@ def test_device_cpu_uses_the_cpu_provider() -> None:
     assert providers.choose("cpu") == Chosen("cpu", (("CPUExecutionProvider", {}),))
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:", "cuda:-1", "cuda:1.0", "cpu:0", "auto:1", "", "CUDA", "cuda:0:1", "cuda:²", "tensorrt:x"])
+@pytest.mark.parametrize(
+    "device", ["gpu", "cuda:x", "cuda:", "cuda:-1", "cuda:1.0", "cpu:0", "auto:1", "", "CUDA", "cuda:0:1", "cuda:²", "tensorrt:x", "coreml:0", "directml:x"]
+)
 def test_device_that_is_misspelled_is_refused(device: str) -> None:
-    with pytest.raises(PixlateError, match=r"expected --device auto, cpu, cuda, cuda:N, tensorrt or tensorrt:N, got .*; choose one of these"):
+    with pytest.raises(
+        PixlateError, match=r"expected --device auto, cpu, cuda, cuda:N, tensorrt, tensorrt:N, coreml, directml or directml:N, got .*; choose one of these"
+    ):
         providers.choose(device)
 
 
@@ -61,6 +67,50 @@ def test_gpu_is_the_one_asked_for() -> None:
         assert (chosen.device, chosen.gpu, first, options["device_id"], second) == (f"cuda:{number}", number, providers.CUDA, number, providers.CPU)
         assert options["cudnn_conv_algo_search"] == "HEURISTIC", "an exhaustive search stalls at each new size"
         assert options["arena_extend_strategy"] == "kSameAsRequested"
+
+
+@pytest.mark.parametrize(
+    ("device", "provider", "used", "options"),
+    [
+        ("coreml", "CoreMLExecutionProvider", "coreml", {"ModelFormat": "MLProgram", "MLComputeUnits": "ALL"}),
+        ("directml", "DmlExecutionProvider", "directml:0", {"device_id": 0}),
+        ("directml:1", "DmlExecutionProvider", "directml:1", {"device_id": 1}),
+    ],
+)
+def test_gpus_of_macos_and_windows_are_used_where_the_wheel_has_them(
+    device: str, provider: str, used: str, options: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [provider, providers.CPU])
+    chosen = providers.choose(device)
+    assert chosen == Chosen(used, ((provider, options), (providers.CPU, {})))
+    assert chosen.gpu is None, "pictures are bound to memory of NVIDIA's GPUs alone"
+    assert [runtime.name for runtime in runtimes_for(Path("model.onnx"), device)] == ["onnxruntime"]
+
+
+def test_auto_does_not_take_what_was_never_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "cuda_problem", lambda: "there is none")
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CoreMLExecutionProvider", "DmlExecutionProvider", providers.CPU])
+    assert providers.choose("auto").device == "cpu"
+
+
+@pytest.mark.parametrize(("device", "system", "wheel"), [("coreml", "macOS", "onnxruntime"), ("directml:1", "Windows", "onnxruntime-directml")])
+def test_gpus_of_macos_and_windows_that_the_wheel_lacks_are_refused_with_the_wheel_that_has_them(
+    device: str, system: str, wheel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [providers.CPU])
+    with pytest.raises(
+        PixlateError, match=f"which {system} alone has, but .* is built without it; the wheel {wheel} for .* && pip install {wheel}, or use --device cpu"
+    ):
+        providers.choose(device)
+
+
+def test_heavy_nodes_that_the_gpu_of_macos_left_to_the_cpu_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    part = SimpleNamespace(ep_name=providers.CPU, get_nodes=lambda: [SimpleNamespace(op_type="Conv"), SimpleNamespace(op_type="Cast")])
+    fake = SimpleNamespace(get_providers=lambda: [providers.COREML, providers.CPU], get_provider_graph_assignment_info=lambda: [part])
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [providers.COREML, providers.CPU])
+    monkeypatch.setattr(session, "_session", lambda *how: fake)
+    with pytest.raises(PixlateError, match=r"expected coreml to run all of .*, but ONNX Runtime has no kernel there for Conv"):
+        session.open_program(find("upscale-x2"), "coreml")
 
 
 @pytest.mark.usefixtures("driver")
@@ -208,11 +258,17 @@ def test_gpu_that_loads_and_does_not_run_is_a_problem_and_no_traceback(monkeypat
     assert found.found == "loads, but does not run (CUDA failure 46: all CUDA-capable devices are busy or unavailable ; GPU=0)"
 
 
-def test_both_runtimes_installed_are_named_with_the_command_that_fixes_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(providers, "version", lambda name: {"onnxruntime": "1.22.0", "onnxruntime-gpu": "1.31.1"}[name])
+@pytest.mark.parametrize("later", ["onnxruntime-gpu", "onnxruntime-directml"])
+def test_two_runtimes_installed_are_named_with_the_command_that_fixes_it(later: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        if name in ("onnxruntime", later):
+            return "1.31.1"
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(providers, "version", version)
     first = next(providers.checks())
-    assert (first.status, first.found) == ("problem", "onnxruntime 1.22.0 and onnxruntime-gpu 1.31.1 are both installed and overwrite each other")
-    assert first.remedy == "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu"
+    assert (first.status, first.found) == ("problem", f"onnxruntime 1.31.1 and {later} 1.31.1 are installed together and overwrite each other")
+    assert first.remedy == f"pip uninstall -y onnxruntime {later} && pip install {later}"
 
 
 @pytest.mark.parametrize("only", ["onnxruntime", "onnxruntime-gpu", None])

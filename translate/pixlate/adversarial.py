@@ -215,9 +215,12 @@ class AdversarialGAN(GAN):
 
     def _features(self, name: str, images: Tensor, seed: int) -> list[list[Tensor]]:
         """Return a discriminator's features of images that are augmented as the seed has it, so that those of two batches compare."""
+        before = torch.mps.get_rng_state() if images.is_mps else None  # fork_rng knows CUDA and the CPU
         with torch.random.fork_rng([images.device] if images.is_cuda else []):
             torch.manual_seed(seed)
             shown = self.augment(images)
+        if before is not None:
+            torch.mps.set_rng_state(before)
         found: list[list[Tensor]] = self.discriminators[name].features(shown)  # type: ignore[operator]
         return found
 

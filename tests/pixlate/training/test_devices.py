@@ -60,6 +60,80 @@ def test_device_that_is_there_is_used(device: str, make_run: MakeRun, fit: Fit, 
     assert used == ["cuda"]
 
 
+class Apple:
+    """In place of Fabric's: an Apple computer's GPU, there or not."""
+
+    def __init__(self, there: bool) -> None:
+        self.is_available = lambda: there
+
+
+@pytest.mark.parametrize(("cuda", "apple", "expected"), [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")])
+def test_auto_takes_cuda_then_the_gpu_of_an_apple_computer_then_the_cpu(cuda: bool, apple: bool, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    class Seen:
+        def __init__(self, accelerator: str, **how: object) -> None:
+            asked.append(accelerator)
+
+        def launch(self) -> None:
+            pass
+
+    monkeypatch.setattr(devices, "Fabric", Seen)
+    monkeypatch.setattr(devices, "MPSAccelerator", Apple(apple))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    devices.open_fabric(TrainingOptions(device="auto"))
+    if apple:
+        devices.open_fabric(TrainingOptions(device="mps", precision="auto"))
+    assert asked == [expected, *(["mps"] if apple else [])]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"precision": "bf16-mixed"}, "--precision 32-true on the GPU of an Apple computer, got bf16-mixed"),
+        ({"precision": "16-mixed"}, "--precision 32-true on the GPU of an Apple computer, got 16-mixed"),
+        ({"devices": 2}, "--devices 1 on the GPU of an Apple computer, got 2"),
+        ({"compile": True}, "no --compile on the GPU of an Apple computer"),
+    ],
+)
+@pytest.mark.parametrize("device", ["auto", "mps"])
+def test_what_is_not_done_on_the_gpu_of_an_apple_computer_is_refused(
+    device: str, options: dict[str, Any], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(devices, "MPSAccelerator", Apple(True))
+    with pytest.raises(PixlateError, match=f"expected {sentence}.*; change it, or use --device cpu"):
+        devices.open_fabric(TrainingOptions(device=device, **options))
+
+
+def test_gpu_of_an_apple_computer_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "MPSAccelerator", Apple(False))
+    with pytest.raises(PixlateError, match=r"expected the GPU of an Apple computer for --device mps, but PyTorch .* finds none; use --device cuda or cpu"):
+        devices.open_fabric(TrainingOptions(device="mps"))
+
+
+@pytest.mark.parametrize(
+    ("error", "lacked"),
+    [
+        (NotImplementedError("The operator 'aten::_x' is not currently implemented for the MPS device. If you want this op to be"), "the operator aten::_x"),
+        (TypeError("Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64. Please use"), "numbers of 64 bits"),
+    ],
+)
+def test_what_pytorch_lacks_on_an_apple_computer_is_one_sentence(
+    error: Exception, lacked: str, make_run: MakeRun, fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def step(self: object, step: int) -> None:
+        raise error
+
+    monkeypatch.setattr("pixlate.training.trainer.Trainer.step", step)
+    with pytest.raises(
+        PixlateError, match=f"PyTorch .* lacks {lacked} on the GPU of an Apple computer.*; use --device cpu, or set PYTORCH_ENABLE_MPS_FALLBACK=1"
+    ):
+        fit(make_run(), tmp_path)
+    assert devices.missing_operator(RuntimeError("another")) == devices.missing_operator(TypeError("expected a float64")) == ""
+
+
 @pytest.mark.parametrize(
     ("environment", "options", "sentence"),
     [

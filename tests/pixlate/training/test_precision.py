@@ -74,6 +74,12 @@ def test_cpu_with_amx_gains_by_bfloat16() -> None:
     assert torch.equal(torch.get_rng_state(), state), "no random number is drawn"
 
 
+def test_auto_is_32_bits_on_the_gpu_of_an_apple_computer() -> None:
+    changes, said = suited(torch.device("mps"))
+    assert changes == {"precision": "32-true"}
+    assert said == "--precision auto is 32-true: nothing else is used on the GPU of an Apple computer; the run keeps this"
+
+
 def test_auto_leaves_a_memory_layout_that_was_asked_for(cpu: Cpu, make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
     cpu(1.0)
     fit(make_run(precision="auto", channels_last=True), tmp_path)

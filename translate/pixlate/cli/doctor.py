@@ -116,6 +116,7 @@ def _torchvision() -> Check:
     except Exception as error:  # noqa: BLE001 - a broken pair raises RuntimeError, OSError or ImportError
         return Check("torchvision", "problem", f"torch and torchvision do not fit each other ({error})", "pip install --force-reinstall torch torchvision")
     devices = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    devices += ["that of this Apple computer (mps)"] if torch.backends.mps.is_available() else []
     return Check("torch", "ok", f"torch {torch.__version__} and torchvision {torchvision.__version__} load; GPUs: {', '.join(devices) or 'none'}")
 
 

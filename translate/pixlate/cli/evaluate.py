@@ -56,7 +56,7 @@ def evaluate(
         Names with commas between: psnr, ssim, ms-ssim, psnr-luma, lpips (pairs), fid, kid, is, precision, recall, sliced-wasserstein (sets),
         luma-correlation (output and source), and those of plugins. Without it, those that need no weights and fit the images.
     device
-        Where the model runs: auto, cpu, cuda or cuda:N. A device named explicitly is used or refused.
+        Where the model runs: auto, cpu, cuda, cuda:N or another of `pixlate convert`. A device named explicitly is used or refused.
     inception
         File with the Inception weights for fid, kid, is, precision and recall; without it, the one in the folder of torch.hub.
     set

@@ -109,7 +109,7 @@ def sample(
     batch
         Pictures that are drawn together; 0 fits the device.
     device
-        Where the model runs: auto, cpu, cuda or cuda:N.
+        Where the model runs: auto, cpu, cuda, cuda:N or another of `pixlate convert`.
     runtime
         What runs the model: auto, onnxruntime, openvino, or another that a plugin offers.
     json

@@ -85,8 +85,8 @@ class ConvertOptions:
     seed: int = 0
     """Seed of a model's noise input, combined with the name of each image."""
     device: str = "auto"
-    """Where the model runs: auto, cpu, cuda, cuda:N, several GPUs as cuda:0,1, the same with tensorrt, or with openvino Intel's gpu, gpu:N or npu. A device
-    named explicitly is used or refused."""
+    """Where the model runs: auto, cpu, cuda, cuda:N, several GPUs as cuda:0,1, the same with tensorrt, coreml on macOS, directml or directml:N on Windows, or with openvino
+    Intel's gpu, gpu:N or npu. A device named explicitly is used or refused."""
     runtime: str = "auto"
     """What runs the model: auto, onnxruntime, openvino, or another that a plugin offers. auto tries, on a few of the pictures, what is fastest on this CPU and stays
     near float32; a later run of the same output folder uses what the first one chose."""

@@ -151,8 +151,10 @@ def _meters(chosen: Sequence[Kind], offered: Mapping[str, Metric], sets: ImageSe
     from pixlate import __version__
 
     meters: list[Meter] = []
-    if any(kind.name in (*TORCHMETRICS, *INCEPTION) for kind in chosen) and device != "cpu" and not import_for("evaluating", "torch").cuda.is_available():
-        device = "cpu"
+    if any(kind.name in (*TORCHMETRICS, *INCEPTION) for kind in chosen) and device != "cpu":
+        runtime, _, number = device.partition(":")  # a GPU is PyTorch's too where it is NVIDIA's
+        there = runtime in ("cuda", "tensorrt") and import_for("evaluating", "torch").cuda.is_available()
+        device = f"cuda:{number or 0}" if there else "cpu"
     for kind in chosen:
         if kind.name in TORCHMETRICS:
             meters.append(MeanMeter(kind, *import_for("evaluating", "pixlate.evaluation.similarity").make(kind.name, device)))

@@ -74,7 +74,7 @@ class TrainingOptions:
     compile: bool = False
     """Whether to compile the networks with torch.compile, which takes a minute or more at the start."""
     device: str = "auto"
-    """Where to train: auto, cpu, cuda or cuda:N."""
+    """Where to train: cpu, cuda, cuda:N, mps, which is the GPU of an Apple computer, or auto, which is the first GPU there is, else cpu."""
     devices: int = 1
     """Processes that share each batch, a GPU each on CUDA; the update is that of the whole batch, except for batch norm, which sees a share. torchrun sets it."""
     seed: int = 0
@@ -149,8 +149,8 @@ class TrainingOptions:
                 raise PixlateError(f"expected --{name} of at least 0 and below 1, got {decay}; 0.99 is usual")
         if list(self.milestones) != sorted(self.milestones) or not all(0 < milestone < 1 for milestone in self.milestones):
             raise PixlateError(f"expected --milestones of rising fractions between 0 and 1, got {self.milestones}; 0.5 is the middle of the run")
-        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
-            raise PixlateError(f"expected --device auto, cpu, cuda or cuda:N, got {self.device!r}; choose one of these")
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?|mps", self.device):
+            raise PixlateError(f"expected --device auto, cpu, cuda, cuda:N or mps, got {self.device!r}; choose one of these")
         if self.devices > 1 and ":" in self.device:
             raise PixlateError(f"expected --device cpu or cuda with --devices {self.devices}, got {self.device}; leave out the number")
         if self.batch % (self.accumulate * self.devices):

@@ -1,9 +1,11 @@
 """Where training runs: one device, or several processes that share each batch."""
 
 import os
+import re
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.accelerators.mps import MPSAccelerator
 from torch import Tensor
 
 from pixlate.errors import PixlateError
@@ -18,7 +20,9 @@ def open_fabric(options: TrainingOptions) -> Fabric:
     """
     kind, _, index = options.device.partition(":")
     if kind == "auto":
-        kind = "cuda" if torch.cuda.is_available() else "cpu"
+        kind = "cuda" if torch.cuda.is_available() else "mps" if MPSAccelerator.is_available() else "cpu"
+    if kind == "mps":
+        _check_mps(options)
     if kind == "cuda" and not torch.cuda.is_available():
         raise PixlateError(
             f"expected CUDA for --device {options.device}, but PyTorch {torch.__version__} finds none; run `pixlate doctor`, or use --device cpu"
@@ -36,6 +40,29 @@ def open_fabric(options: TrainingOptions) -> Fabric:
     return fabric
 
 
+def _check_mps(options: TrainingOptions) -> None:
+    """Refuse the GPU of an Apple computer where there is none, and what is not done there."""
+    if not MPSAccelerator.is_available():
+        raise PixlateError(
+            f"expected the GPU of an Apple computer for --device {options.device}, but PyTorch {torch.__version__} finds none; use --device cuda or cpu"
+        )
+    for refused, wanted in (
+        (options.precision not in ("32-true", "auto"), f"--precision 32-true on the GPU of an Apple computer, got {options.precision}"),
+        (options.devices > 1, f"--devices 1 on the GPU of an Apple computer, got {options.devices}"),
+        (options.compile, "no --compile on the GPU of an Apple computer, where torch.compile is a prototype"),
+    ):
+        if refused:
+            raise PixlateError(f"expected {wanted}; change it, or use --device cpu")
+
+
+def missing_operator(error: Exception) -> str:
+    """Return what an error says that the GPU of an Apple computer lacks, an operator or numbers of 64 bits; nothing for other errors."""
+    text = " ".join(str(error).split())
+    if found := re.search(r"operator '([^']+)' is not currently implemented for the MPS device", text):
+        return f"the operator {found[1]}"
+    return "numbers of 64 bits" if "MPS" in text and "float64" in text else ""
+
+
 def leave_group() -> None:
     """Leave the group of processes, whose threads would otherwise run on while Python ends, and may abort it."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
@@ -45,7 +72,7 @@ def leave_group() -> None:
 def out_of_memory(error: Exception) -> bool:
     """Return whether memory could not be had, of which the CPU's allocator says no more than a ``RuntimeError``."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
-        text in str(error) for text in ("can't allocate memory", "size calculation overflowed")
+        text in str(error) for text in ("can't allocate memory", "size calculation overflowed", "MPS backend out of memory")
     )
 
 

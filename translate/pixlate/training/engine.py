@@ -23,7 +23,7 @@ from pixlate.plugin.metric import Metric
 from pixlate.runs.folder import CHECKPOINTS, OPTIONS
 from pixlate.system.signals import StopOnSignal
 from pixlate.training.checkpoint import keep_newest, load_newest, mark_best
-from pixlate.training.devices import everyones, gathered, leave_group, open_fabric, out_of_memory
+from pixlate.training.devices import everyones, gathered, leave_group, missing_operator, open_fabric, out_of_memory
 from pixlate.training.precision import require_compiler, suited
 from pixlate.training.recorder import Recorder
 from pixlate.training.run import LENGTH, RunOptions, hold
@@ -73,7 +73,12 @@ def train(
         finished = session.train(watch, warn, damaged)
         leave_group()
         return finished
-    except (RuntimeError, MemoryError) as error:
+    except (RuntimeError, TypeError, MemoryError) as error:
+        if lacked := missing_operator(error):
+            raise PixlateError(
+                f"PyTorch {torch.__version__} lacks {lacked} on the GPU of an Apple computer, which this run needs; use --device cpu, or set "
+                "PYTORCH_ENABLE_MPS_FALLBACK=1, with which the CPU computes the operators that are missing"
+            ) from error
         if not out_of_memory(error):
             raise
         raise PixlateError(

@@ -24,6 +24,8 @@ def suited(device: torch.device) -> tuple[dict[str, Any], str]:
     if device.type == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
         why = f"this GPU {'has' if fast else 'lacks'} tensor cores for bfloat16"
+    elif device.type == "mps":
+        fast, why = False, "nothing else is used on the GPU of an Apple computer"
     else:
         times = _gain()
         fast, why = times >= WORTH, f"a convolution in bfloat16 is {times:.1f} times as fast on this CPU"
