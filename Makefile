@@ -53,6 +53,7 @@ bench: .venv/dev
 	$(BIN)/python benchmarks/bench_serve.py --models upscale-x2 --images 16 --minutes 1
 	$(BIN)/python benchmarks/bench_web.py
 	$(BIN)/python benchmarks/bench_train.py
+	$(BIN)/python benchmarks/bench_methods.py
 	$(BIN)/python benchmarks/bench_scale.py
 	$(BIN)/python benchmarks/bench_video.py
 	$(BIN)/python benchmarks/page.py
@@ -63,6 +64,7 @@ bench-quality: .venv/dev
 	$(BIN)/python benchmarks/bench_quality.py --all
 	$(BIN)/python benchmarks/bench_translation.py
 	$(BIN)/python benchmarks/bench_learning.py
+	$(BIN)/python benchmarks/bench_toys.py --sheets docs/sheets
 	$(BIN)/python benchmarks/bench_sampling.py
 	$(BIN)/python benchmarks/bench_large.py
 	$(BIN)/python benchmarks/page.py

@@ -15,7 +15,7 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import fields, replace
 from functools import partial
 from multiprocessing import get_context
@@ -47,8 +47,11 @@ LAYOUTS: Mapping[str, Sequence[str]] = {
     "unpaired": ("first", "second"),
     "degraded": ("first",),
     "taught": ("first",),
+    "images": ("first",),
+    "masked": ("first",),
+    "domains": (".",),
 }
-"""Data kind -> folders that it takes."""
+"""Data kind -> folders that it takes, of the two that are drawn; "." is the one that both are in."""
 
 
 def main() -> None:
@@ -65,8 +68,7 @@ def main() -> None:
     before = json.loads(path.read_text()) if chosen.methods and path.is_file() else {"methods": {}, "figures": []}
     rows: dict[str, dict[str, Any]] = {name: row for name, row in before["methods"].items() if name in sides}
     figures = [Figure(**figure) for figure in before["figures"] if figure["what"].partition(":")[0] not in wanted]
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
         for number, name in enumerate(("first", "second")):
             make_photographs(Path("domains") / name, 4, SIDE, SIDE, number)
         for group in filter(None, groups):

@@ -1,12 +1,13 @@
 """Whether methods learn what they are for, on drawn landscapes, and what that looks like: errors on pictures that were not seen, by step, and a sheet of each for the guide.
 
-CUT and CycleGAN learn a grade, day to night, from landscapes by day and others by night; Pix2Pix learns to colour line drawings of landscapes; SRGAN's first stage learns to double the sides of small ones; the networks are
-small, so that each takes a minute of one core. An error is the mean absolute difference from what is wanted, of a range of 1. A sheet has sources, outputs and what is wanted, from above.
+CUT and CycleGAN learn a grade, day to night, from landscapes by day and others by night; Pix2Pix learns to colour grey ones; SRGAN's first stage and distillation (from ``upscale-x2``) learn to double the sides of small ones.
+The networks are small, so that each takes less than a minute of one core. An error is the mean absolute difference from what is wanted, of a range of 1. A sheet has sources, outputs and what is wanted, from above.
 
 Run: ``python benchmarks/bench_toys.py [--methods cut] [--sheets docs/sheets]`` (no data needed)
 """
 
 import argparse
+import json
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from common import Figure, save
+from common import RESULTS, Figure, save
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
 from pixlate.training.checkpoint import load_checkpoint
@@ -40,6 +41,17 @@ COLOURS: dict[str, Any] = ADVERSARIAL | {
     "initial_gain": 1.0,
     "discriminator": ("pixel",),
     "discriminator_norm": "none",
+}
+UPSCALER: dict[str, Any] = {
+    "scale": 2,
+    "network": "msrresnet",
+    "channels": 16,
+    "blocks": 2,
+    "patch": 16,
+    "batch": 8,
+    "learning_rate": 2e-3,
+    "average_decay": 0.95,
+    "steps": 400,
 }
 
 
@@ -94,44 +106,41 @@ def reduced(pixels: Pixels) -> Pixels:
     return unit(small)
 
 
+def in_grey(pixels: Pixels) -> Pixels:
+    """Return the luma of a picture, (height, width, 1), as ``--grey`` makes sources."""
+    return unit(as_image(pixels).convert("L"))[:, :, None]
+
+
 def same(pixels: Pixels) -> Pixels:
     """Return the picture."""
     return pixels
 
 
 TOYS: dict[str, Toy] = {
-    "cut": Toy({**COLOURS, "nce_patches": 64, "projection_channels": 32, "steps": 400}, 0.08, same, by_night, two_sets=True),
-    "cyclegan": Toy({**COLOURS, "identity_weight": 0.0, "steps": 400}, 0.08, same, by_night, two_sets=True),
-    "srgan": Toy(
-        {
-            "scale": 2,
-            "network": "msrresnet",
-            "stages": "pixel",
-            "pixel": "l1",
-            "channels": 16,
-            "blocks": 2,
-            "patch": 16,
-            "batch": 8,
-            "learning_rate": 2e-3,
-            "steps": 400,
-            "average_decay": 0.95,
-        },
-        0.03,
-        reduced,
+    "pix2pix": Toy(
+        {**ADVERSARIAL, "grey": True, "channels_in": 1, "depth": 4, "norm": "instance", "dropout": 0.0, "discriminator_layers": 2, "patch": 64, "steps": 400},
+        0.1,
+        in_grey,
         same,
     ),
+    "cyclegan": Toy({**COLOURS, "downsamplings": 0, "skip": False, "identity_weight": 0.0, "steps": 400}, 0.08, same, by_night, two_sets=True),
+    "cut": Toy({**COLOURS, "nce_patches": 64, "projection_channels": 32, "steps": 400}, 0.08, same, by_night, two_sets=True),
+    "srgan": Toy({**UPSCALER, "stages": "pixel", "pixel": "l1"}, 0.01, reduced, same),
+    "distill": Toy({**UPSCALER, "teacher": "upscale-x2", "crops": 1, "crop_side": 32, "cache_folder": "lessons"}, 0.01, reduced, same),
 }
 
 
 def main() -> None:
     """Train all, print what they reached and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--methods", nargs="+", choices=TOYS, default=list(TOYS))
+    parser.add_argument("--methods", nargs="+", choices=TOYS, default=list(TOYS), help="those trained, while the file keeps what it has of others")
     parser.add_argument("--sheets", type=Path, help="folder for the sheets")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    rows: dict[str, dict[str, Any]] = {}
-    figures: list[Figure] = []
+    path = RESULTS / "toys.json"
+    before = json.loads(path.read_text()) if set(chosen.methods) < set(TOYS) and path.is_file() else {"methods": {}, "figures": []}
+    rows: dict[str, dict[str, Any]] = before["methods"]
+    figures = [Figure(**figure) for figure in before["figures"] if figure["what"].partition(" ")[0] not in chosen.methods]
     for name in chosen.methods:
         with tempfile.TemporaryDirectory() as folder:
             rows[name], sheet = learnt(name, TOYS[name], Path(folder))
@@ -202,8 +211,8 @@ def unit(image: Image.Image) -> Pixels:
 
 
 def as_image(pixels: Pixels) -> Image.Image:
-    """Return the picture of pixels in [0, 1]."""
-    return Image.fromarray((pixels * 255).round().astype(np.uint8))
+    """Return the picture of pixels in [0, 1], of one channel or three."""
+    return Image.fromarray((np.broadcast_to(pixels, (*pixels.shape[:2], 3)) * 255).round().astype(np.uint8))
 
 
 if __name__ == "__main__":
