@@ -14,6 +14,8 @@ from pixlate.plugin.method import Method
 
 DOCS = Path(__file__).parent
 WORDS = ("gives", "when", "paper")
+MORE = "more"
+"""What ``methods.toml`` may say besides."""
 TEXT = """# Methods
 
 Generated from the installed methods, `docs/methods.toml` and `benchmarks/results/methods.json` by `docs/generate.py`.
@@ -55,7 +57,7 @@ def page() -> str:
         "|---|---|---|",
         *(f"| {each['idea']} | {each['known_from']} | {each['where']} |" for each in words.pop("ideas")),
     ]
-    if missing := [name for name in methods if set(words.get(name, ())) != set(WORDS)]:
+    if missing := [name for name in methods if set(words.get(name, ())) - {MORE} != set(WORDS)]:
         sys.exit(f"expected docs/methods.toml to say {', '.join(WORDS)} of every installed method, and it does not of {', '.join(missing)}; add it")
     shown = [name for name in words if name in methods]
     costs = load("methods") if (RESULTS / "methods.json").is_file() else {}
@@ -85,6 +87,8 @@ def section(method: Method, words: Mapping[str, str], measured: Mapping[str, Any
         f"- **Paper**: {words['paper']}.",
         f"- **Defaults**: {_sentence(_first_paragraph(method.options))} {defaults(method)}",
     ]
+    if MORE in words:
+        lines.append(f"- **More**: {_sentence(words[MORE])}")
     if method.presets:
         recipes = "; ".join(f"`--preset {name}` {path.read_text().partition(chr(10))[0].removeprefix('#').strip()}" for name, path in method.presets.items())
         lines.append(f"- **Recipes**: {recipes}.")

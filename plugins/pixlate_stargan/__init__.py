@@ -1,6 +1,7 @@
 """StarGAN v2: one generator for several domains, whose style comes from noise or from a reference picture."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pixlate
@@ -32,4 +33,5 @@ def pixlate_methods() -> "Iterable[pixlate.Method]":
         options=StarGANOptions,
         build=build,
         training=StarGANTraining,
+        presets={"quick": Path(__file__).parent / "presets/quick.toml"},
     )
