@@ -285,7 +285,7 @@ WASSERSTEIN = {"objective": "wasserstein", "gradient_penalty": 10.0, "discrimina
 @pytest.mark.parametrize(
     ("name", "changes"),
     [
-        *((name, {}) for name in ("cyclegan", "dcgan", "distill", "pix2pix", "srgan")),
+        *((name, {}) for name in ("cyclegan", "dcgan", "distill", "inpaint", "pix2pix", "srgan", "style")),
         ("dcgan", {"gradient_penalty": 10.0, "r1": 1.0, "r2": 1.0, "discriminator_norm": "none"}),
         *((name, {"objective": "hinge"}) for name in ("cyclegan", "pix2pix", "srgan")),
         *((name, changes) for name in ("cyclegan", "pix2pix") for changes in (WASSERSTEIN, PENALISED)),

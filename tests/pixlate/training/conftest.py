@@ -40,6 +40,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "mapping_learning_rate": 1e-4,
         "patch": 16,
     },
+    "style": {"channels": 4, "blocks": 1, "style_size": 32, "patch": 16, "resize": 20, "epochs": 0},
     "srgan": {"scale": 2, "network": "msrresnet", "stages": "pixel", "channels": 8, "blocks": 1, "patch": 8},
 }
 """Options of small runs; those of another method are srgan's."""
@@ -103,11 +104,13 @@ def make_run(photographs: Path, negatives: Path, domains: Path) -> MakeRun:
     def make(method: Method | str = "srgan", folders: tuple[Path, ...] | None = None, **changes: Any) -> RunOptions:
         chosen = installed().offered(Method)[method] if isinstance(method, str) else method
         small = {**SHARED, **SMALL.get(chosen.name, SMALL["srgan"])}
+        if chosen.name == "style":
+            small["style"] = str(min(photographs.iterdir()))
         values = {name: value for name, value in {**small, **changes}.items() if value is not None}
         owners = (chosen.options, chosen.data.options, chosen.training)
         assert changes.keys() - small.keys() <= {item.name for owner in owners for item in fields(owner)}
         parts: list[Any] = [replace(owner(), **{item.name: values[item.name] for item in fields(owner) if item.name in values}) for owner in owners]
-        photographs_alone = ("degraded", "masked", "images")
+        photographs_alone = ("degraded", "masked", "images", "photographs")
         usual = (domains,) if chosen.data.name == "domains" else (photographs,) if chosen.data.name in photographs_alone else (photographs, negatives)
         return RunOptions(chosen, parts[0], folders or usual, parts[1], parts[2])
 

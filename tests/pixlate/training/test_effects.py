@@ -14,6 +14,7 @@ import pixlate.data.edges
 import pixlate_inpaint.model
 import pixlate_pix2pix.model
 import pixlate_srgan.model
+import pixlate_style.model
 from pixlate.networks.hed import HED
 from pixlate.plugin.manager import installed
 from pixlate.plugin.method import Method
@@ -26,7 +27,13 @@ Changes = dict[str, Any]
 ALWAYS: Changes = {"steps": 4, "checkpoint_every": 2, "keep": 2}
 SMALL: Changes = {"patch": 16, "resize": 24, "discriminator_layers": 1}
 """Where there are discriminators from the start."""
-SMALLER: dict[str, Changes] = {"srgan": {}, "stargan": {}, "dcgan": {"resize": 20}, "inpaint": {"patch": 16, "resize": 24}}
+SMALLER: dict[str, Changes] = {
+    "srgan": {},
+    "stargan": {},
+    "dcgan": {"resize": 20},
+    "inpaint": {"patch": 16, "resize": 24},
+    "style": {"patch": 16, "resize": 24},
+}
 """In place of SMALL, for methods without its options."""
 PLATEAU: Changes = {"schedule": "plateau", "validate_every": 1, "learning_rate": 0.05}
 GROUPS: Changes = {"discriminator_norm": "group"}
@@ -212,6 +219,17 @@ SRGAN: dict[str, Changes | tuple[Changes, Changes]] = {
     "jpegs": (TWICE, {**TWICE, "jpegs": (90, 95)}),
     "start_from": {},
 }
+STYLE: dict[str, Changes | tuple[Changes, Changes]] = FOLDERS | {
+    "mirror": {"mirror": True},
+    "style": {"style": "another"},
+    "style_size": {"style_size": 24},
+    "channels": {"channels": 5},
+    "blocks": {"blocks": 2},
+    "content_weight": {"content_weight": 2.0},
+    "content_layer": {"content_layer": "conv2_2"},
+    "style_weight": {"style_weight": 10.0},
+    "smoothness_weight": {"smoothness_weight": 1e-3},
+}
 CONTEXT: Changes = {"contextual_weight": 1.0, "perceptual_layers": ("conv1_1",)}
 INPAINT: dict[str, Changes | tuple[Changes, Changes]] = FOLDERS | {
     "channels": {"channels": 5},
@@ -275,6 +293,7 @@ CASES: dict[str, dict[str, Changes | tuple[Changes, Changes]]] = {
         "temperature": {"temperature": 0.1},
     },
     "inpaint": INPAINT,
+    "style": STYLE,
     "dcgan": FOLDERS
     | {
         "patch": {"patch": 8},
@@ -344,6 +363,7 @@ def small_hed() -> Iterator[None]:
         patch.setattr(pixlate_srgan.model, "load_hed", load_hed)
         patch.setattr(pixlate_pix2pix.model, "load_hed", load_hed)
         patch.setattr(pixlate_inpaint.model, "load_hed", load_hed)
+        patch.setattr(pixlate_style.model, "load_hed", load_hed)
         patch.setattr(pixlate.data.edges, "_hed", lambda: lambda images: images.mean(dim=1, keepdim=True))
         yield
 
@@ -361,7 +381,7 @@ def carry_out(
         key = f"{method} {sorted(changes.items(), key=str)}"
         if key not in made:
             run = tmp_path_factory.mktemp("run")
-            paths = {"perceptual_weights": str(vgg), "transforms": str(pipeline)}
+            paths = {"perceptual_weights": str(vgg), "transforms": str(pipeline), "style": str(max(photographs.iterdir()))}
             changes = {**ALWAYS, **SMALLER.get(method, SMALL), **changes, **{name: path for name, path in paths.items() if name in changes}}
             folders = (negatives,) if changes.get("grey") or changes.get("lines") else None
             if changes.get("holes") == "alpha":

@@ -32,6 +32,7 @@ class ResNet(Layered):
         halve: How sides are halved before the blocks.
         padding: What the blocks' convolutions see beyond the border.
         pointwise: Makes every convolution 1x1, without halvings: each pixel is translated by its own colour alone, so nothing can spread around an edge.
+        kernel: Side of the first and the last convolution, an odd number; 9 as Johnson et al. have it.
 
     Attributes:
         multiple: Height and width must be multiples of this.
@@ -60,6 +61,7 @@ class ResNet(Layered):
         halve: Halving = "strided",
         padding: Padding = "reflect",
         pointwise: bool = False,
+        kernel: int = 7,
     ) -> None:
         super().__init__()
         if blocks < 1 or downsamplings < 0:
@@ -70,8 +72,8 @@ class ResNet(Layered):
             raise ValueError(f"expected as many channels out as in with skip, got {channels_in} and {channels_out}; make them equal or switch skip off")
         self.channels_in, self.skip = channels_in, skip
         self.multiple = 2**downsamplings
-        self.minimum = 1 if pointwise else max(4, 2 * self.multiple)  # 3 reflected pixels at full size, 1 in the blocks
-        outer, inner = (1, 1) if pointwise else (7, 3)
+        self.minimum = 1 if pointwise else max(kernel // 2 + 1, 2 * self.multiple)  # what is reflected at full size, 1 pixel in the blocks
+        outer, inner = (1, 1) if pointwise else (kernel, 3)
         widths = [channels * 2**level for level in range(downsamplings + 1)]
         bias = biased(norm)
 
