@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import re
 import shutil
 from collections.abc import Mapping
@@ -118,8 +119,10 @@ class Checkpoint:
 
 
 def _sync(path: Path) -> None:
-    """Wait until a file, or the entries of a folder, are on the disk."""
-    handle = os.open(path, os.O_RDONLY)
+    """Wait until a file, or the entries of a folder, are on the disk; Windows opens no folders, and waits for files that are open for writing alone."""
+    if sys.platform == "win32" and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
     try:
         sync(handle)
     finally:
