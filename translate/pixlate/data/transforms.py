@@ -83,7 +83,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise PixlateError(f"{path}: expected a pipeline of at most {LARGEST_FILE} bytes, got {path.stat().st_size}; save it again")
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise PixlateError(f"expected a readable file for --transforms, got {path} ({_short(error)}); check its path") from error
     try:

@@ -2,9 +2,9 @@
 
 import json
 import os
-import sys
 import re
 import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
