@@ -25,6 +25,8 @@ MEANINGS = {
     "luma_correlation": (
         "Whether outputs keep light and dark where their sources have them: 1 is exactly, 0 not at all. It should stay high, unless the translation is to change light."
     ),
+    "history_generators": "How far the generators' weights are from their mean over the run (--historical-averaging): it grows while they learn and falls as they settle.",
+    "history_discriminators": "The same of the discriminators.",
     "learning_rate": "Size of the updates, as the schedule has it.",
     "steps_per_second": "Mean since training was begun or resumed.",
 }
