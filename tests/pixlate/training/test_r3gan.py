@@ -22,10 +22,9 @@ def preset(method: str) -> dict[str, Any]:
 
 
 def test_pix2pix_learns_negatives_by_the_recipe(make_run: MakeRun, fit: Fit, logged: Callable[[Path, str], dict[int, float]], tmp_path: Path) -> None:
-    changes: dict[str, Any] = {**preset("pix2pix"), **SMALL, "depth": None, "learning_rate": 1e-3, "steps": 60, "batch": 4, "log_every": 1}
+    changes: dict[str, Any] = {**preset("pix2pix"), **SMALL, "depth": None, "learning_rate": 1e-3, "steps": 30, "batch": 4, "log_every": 1}
     options = make_run("pix2pix", **changes)
     fit(options, tmp_path)
     errors = {step: loss / 200 for step, loss in logged(tmp_path, "l1").items()}  # of the weight of 100, on [-1, 1]
-    print(errors)
-    assert errors[1] > 0.15
-    assert max(errors[step] for step in range(51, 61)) < 0.05
+    assert errors[1] > 0.12
+    assert max(errors[step] for step in range(26, 31)) < 0.045

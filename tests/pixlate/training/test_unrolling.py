@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from pixlate.errors import PixlateError
 from pixlate.plugin.data import Batch
 from pixlate.plugin.gan import GAN, Images, Losses
 from pixlate.training.run import RunOptions
@@ -106,3 +108,17 @@ def test_weights_statistics_and_optimisers_of_discriminators_stay(make_run: Make
     assert moved, "generators saw other discriminators"
     first, second = (trainer.turns["discriminators"].optimizer.state_dict()["state"] for trainer in trainers)
     assert all(torch.equal(value, second[number][name]) for number, values in first.items() for name, value in values.items())
+
+
+def test_adversary_with_an_optimiser_of_its_own_is_refused(make_run: MakeRun) -> None:
+    options = make_run("pix2pix", pool=0, unroll=2)
+
+    def build(given: Any) -> GAN:
+        gan = options.method.build(given)
+        players = gan.players()
+        plain = replace(players["discriminators"], optimizer=lambda weights, rate, betas: torch.optim.SGD(weights, rate))
+        gan.players = lambda: {**players, "discriminators": plain}  # type: ignore[method-assign]
+        return gan
+
+    with pytest.raises(PixlateError, match="--unroll with adversaries that Adam updates, but discriminators of this method has an optimiser of its own"):
+        Trainer(replace(options, method=replace(options.method, build=build)), Fabric(accelerator="cpu", devices=1))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import Adam, Optimizer
 
 from pixlate.data.folders import name_some
 from pixlate.data.kinds import open_data
@@ -103,6 +103,10 @@ class Trainer:
         against = any(turn.player.adversary for turn in self.turns.values())
         check_used(self.options, against, "discriminators", "discriminator_learning_rate", "generator_every", "pool", "augment", "instance_noise", "unroll")
         self._check_batch()
+        if self.options.unroll and (others := [turn.name for turn in self.turns.values() if turn.player.adversary and type(turn.optimizer) is not Adam]):
+            raise PixlateError(
+                f"expected --unroll with adversaries that Adam updates, but {others[0]} of this method has an optimiser of its own; leave it out"
+            )
         self.history = History(self.options.historical_averaging, {name: turn.parameters for name, turn in self.turns.items()})
         self.schedule = Schedule(self.options, self.steps, self.data.images)
         self.pool = ImagePool(self.options.pool)
