@@ -11,6 +11,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import chdir
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -123,10 +124,10 @@ TOYS: dict[str, Toy] = {
         in_grey,
         same,
     ),
-    "cyclegan": Toy({**COLOURS, "downsamplings": 0, "skip": False, "identity_weight": 0.0, "steps": 400}, 0.08, same, by_night, two_sets=True),
+    "cyclegan": Toy({**COLOURS, "cycle_weight": 1.0, "identity_weight": 0.0, "steps": 400}, 0.08, same, by_night, two_sets=True),
     "cut": Toy({**COLOURS, "nce_patches": 64, "projection_channels": 32, "steps": 400}, 0.08, same, by_night, two_sets=True),
-    "srgan": Toy({**UPSCALER, "stages": "pixel", "pixel": "l1"}, 0.01, reduced, same),
-    "distill": Toy({**UPSCALER, "teacher": "upscale-x2", "crops": 1, "crop_side": 32, "cache_folder": "lessons"}, 0.01, reduced, same),
+    "srgan": Toy({**UPSCALER, "stages": "pixel", "pixel": "l1"}, 0.012, reduced, same),
+    "distill": Toy({**UPSCALER, "teacher": "upscale-x2", "crops": 1, "crop_side": 32, "cache_folder": "lessons"}, 0.012, reduced, same),
 }
 
 
@@ -136,17 +137,18 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=TOYS, default=list(TOYS), help="those trained, while the file keeps what it has of others")
     parser.add_argument("--sheets", type=Path, help="folder for the sheets")
     chosen = parser.parse_args()
+    sheets = chosen.sheets.resolve() if chosen.sheets else None
     torch.set_num_threads(1)
     path = RESULTS / "toys.json"
     before = json.loads(path.read_text()) if set(chosen.methods) < set(TOYS) and path.is_file() else {"methods": {}, "figures": []}
     rows: dict[str, dict[str, Any]] = before["methods"]
     figures = [Figure(**figure) for figure in before["figures"] if figure["what"].partition(" ")[0] not in chosen.methods]
     for name in chosen.methods:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, chdir(folder):
             rows[name], sheet = learnt(name, TOYS[name], Path(folder))
         figures.append(Figure(f"{name} on its toy, error on unseen pictures", rows[name]["reached"], "", required=TOYS[name].required, better="less"))
-        if chosen.sheets:
-            sheet.save(chosen.sheets / f"method-{name}.webp", quality=85)
+        if sheets:
+            sheet.save(sheets / f"method-{name}.webp", quality=85)
     save(
         "toys",
         {"what": "Whether methods learn what they are for: mean absolute error on unseen drawn pictures, of a range of 1, by step", "methods": rows},

@@ -28,7 +28,7 @@ TITLES = {
     "gpu": "Everything on a GPU",
     "methods": "What a step of each method costs",
     "learning": "Whether methods learn",
-    "toys": "Toys",
+    "toys": "What methods learn of toys",
     "sampling": "Whether DCGAN draws digits",
     "quality": "Enlarging, on a standard set",
     "quality-photo": "Enlarging photographs as phones store them",

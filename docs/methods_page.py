@@ -27,6 +27,9 @@ add others.
 
 {cost}
 
+The pictures are of toys: what small networks make of drawn landscapes after less than a minute of one core (`python benchmarks/bench_toys.py`). From above they are sources, outputs and what is wanted; of `dcgan` they are
+drawn from noise.
+
 {sections}
 
 ## Ideas without a method of their own
@@ -74,7 +77,7 @@ def page() -> str:
 def section(method: Method, words: Mapping[str, str], measured: Mapping[str, Any]) -> str:
     """Return what is said of a method: what it needs, when to take it, its defaults, its cost and its toy."""
     picture = DOCS / "sheets" / f"method-{method.name}.webp"
-    shown = [f"![What {method.name} makes of its toy](sheets/{picture.name})", ""] if picture.is_file() else []
+    shown = [f"![The toy of {method.name}](sheets/{picture.name})", ""] if picture.is_file() else []
     lines = [
         f"## {method.name}",
         "",
