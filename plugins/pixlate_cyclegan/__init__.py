@@ -34,7 +34,7 @@ def pixlate_methods() -> "Iterable[pixlate.Method]":
         options=CycleGANOptions,
         build=build,
         training=CycleGANTraining,
-        presets={name: Path(__file__).parent / "presets" / f"{name}.toml" for name in ("paper", "small-data", "quick", "r3gan")},
+        presets={name: Path(__file__).parent / "presets" / f"{name}.toml" for name in ("paper", "small-data", "quick", "r3gan", "uvcgan")},
     )
 
 

@@ -35,7 +35,7 @@ def pixlate_methods() -> "Iterable[pixlate.Method]":
         options=Pix2PixOptions,
         build=build,
         training=AdversarialTraining,
-        presets={name: Path(__file__).parent / "presets" / f"{name}.toml" for name in ("paper", "small-data", "quick", "r3gan")},
+        presets={name: Path(__file__).parent / "presets" / f"{name}.toml" for name in ("paper", "small-data", "quick", "r3gan", "masked")},
     )
 
 

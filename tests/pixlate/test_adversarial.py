@@ -12,7 +12,9 @@ from pixlate.adversarial import AdversarialGAN, build_discriminator, build_gener
 from pixlate.networks.patchgan import PatchGAN, PixelDiscriminator
 from pixlate.networks.r3gan import R3Generator
 from pixlate.networks.resnet import ResNet
+from pixlate.networks.swin import Swin
 from pixlate.networks.unet import UNet
+from pixlate.networks.unet_vit import UNetViT
 from pixlate.options import AdversarialOptions
 from pixlate.training.augment import DiffAugment
 
@@ -127,6 +129,29 @@ def test_r3gan_is_trained_by_its_published_losses(step: int, gamma: float, image
     assert gan.spec().norm == "none" and gan.spec().tiling_exact
 
 
+def test_gradient_penalty_with_a_norm_is_that_of_uvcgan(images: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torbunov et al. 2022, eq. 5: weight (||gradient|| - gamma)^2 / gamma^2 of the sum of the logits of images in [0, 1], between real and generated."""
+    real, fake = images
+    share, gamma = torch.tensor([0.2, 0.5, 0.9]).reshape(3, 1, 1, 1), 100.0
+    monkeypatch.setattr(torch, "rand", lambda *size, **kwargs: share)
+    gan = Toy(SMALL)
+    (example,) = logits(gan, real)
+    chosen = replace(SMALL, gradient_penalty=0.1, gradient_norm=gamma / example[0].numel(), penalty_range="unit")
+    between = (real + share * (fake - real)).requires_grad_()
+    (gradient,) = torch.autograd.grad(logits(gan, between)[0].sum(), between)
+    expected = 0.1 / gamma**2 * (gradient.flatten(1).norm(dim=1) - gamma).square().mean()
+    gan.options = chosen
+    assert value(gan.discriminator_terms("target", real, fake)["gradient_penalty_target"]) == pytest.approx(value(expected), rel=1e-4)
+
+
+def test_discriminators_without_weight_are_not_asked(images: tuple[Tensor, Tensor]) -> None:
+    gan = Toy(replace(SMALL, adversarial_weight=0.0))
+    assert gan.discriminator_terms("target", *images) == gan.generator_terms("target", *images) == {}
+    assert [len(verdict[0]) for verdict in gan.verdict("target", *images)] == [0, 0]
+    matching = Toy(replace(SMALL, adversarial_weight=0.0, feature_matching=1.0))
+    assert matching.discriminator_terms("target", *images) and matching.generator_terms("target", *images)
+
+
 def test_feature_matching_draws_generated_images_towards_real_ones(images: tuple[Tensor, Tensor]) -> None:
     real, fake = images
     gan = Toy(replace(SMALL, feature_matching=10.0, discriminator_scales=2))
@@ -168,11 +193,14 @@ def test_total_variation_is_of_images_from_minus_one_to_one() -> None:
         ({"generator": "resnet", "depth": 8, "blocks": 2, "skip": True}, ResNet),
         ({"generator": "r3gan", "depth": 8, "blocks": 2, "norm": "batch"}, R3Generator),
         ({"generator": "resnet", "depth": 8, "blocks": 2, "downsamplings": 0, "dropout": 0.0, "pointwise": True}, ResNet),
+        ({"generator": "unet-vit", "blocks": 1, "features": 8, "heads": 2}, UNetViT),
+        ({"generator": "swin", "depth": 8, "blocks": 1, "groups": 1, "heads": 2, "norm": "batch"}, Swin),
     ],
 )
 def test_generator_works_on_images_from_zero_to_one(changes: dict[str, Any], kind: type[nn.Module], images: tuple[Tensor, Tensor]) -> None:
     network: Any = build_generator(replace(SMALL, **changes), 3, 3)
     assert isinstance(network.network, kind)
+    network.eval()  # in training swin passes over blocks
     torch.testing.assert_close(network(images[0]), (network.network(images[0] * 2 - 1) + 1) / 2)
     if changes.get("skip"):
         torch.testing.assert_close(network(images[0]), images[0], atol=0.05, rtol=0)

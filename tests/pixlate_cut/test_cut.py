@@ -54,6 +54,8 @@ def test_defaults_are_those_of_the_paper_and_its_code() -> None:
         {"channels_in": 1, "channels_out": 1, "norm": "batch"},
         {"antialias": False, "downsamplings": 0, "norm": "none"},
         {"generator": "unet", "blocks": 9, "depth": 3, "nce_layers": (0, 1, 2)},
+        {"generator": "unet-vit", "depth": 2, "features": 8, "heads": 2, "nce_layers": (0, 1, 2)},
+        {"generator": "swin", "groups": 1, "heads": 2, "nce_layers": (0, 1, 2)},
     ],
 )
 def test_contract_is_kept_by_every_variant(changes: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """CycleGAN against its paper (Zhu et al. 2017), and that it learns what no pair shows."""
 
+import tomllib
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from pixlate.training.checkpoint import load_checkpoint
 from pixlate.training.engine import train
 from pixlate.training.run import RunOptions
 from pixlate.training.schedules import Schedule
+from pixlate.training.starting import take_over
 from pixlate_export.exporter import export_run
 
 pytestmark = pytest.mark.usefixtures("operators_read_once")
@@ -55,9 +57,17 @@ def test_defaults_are_those_of_the_paper() -> None:
     assert (chosen.cycle_weight, chosen.identity_weight, chosen.objective, chosen.dropout) == (10, 5, "least-squares", 0)
 
 
-@pytest.mark.parametrize("changes", [{}, {"generator": "unet", "depth": 3}, {"channels_in": 1, "identity_weight": 0.0}, {"skip": True, "attention": True}])
+ATTENTION: list[dict[str, Any]] = [
+    {"generator": "unet-vit", "depth": 2, "features": 8, "heads": 2},
+    {"generator": "swin", "groups": 1, "heads": 2},
+]
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"generator": "unet", "depth": 3}, {"channels_in": 1, "identity_weight": 0.0}, {"skip": True, "attention": True}, *ATTENTION]
+)
 def test_contract_is_kept_by_every_network_both_ways(changes: dict[str, Any]) -> None:
-    small = {"blocks": 1} if "generator" not in changes else {}
+    small = {"blocks": 1} if changes.get("generator") != "unet" else {}
     check_method(METHOD, METHOD.options(**{"channels": 4, "discriminator_channels": 4, "discriminator_layers": 2, **small, **changes}), side=32)
 
 
@@ -77,6 +87,40 @@ def test_each_direction_of_the_cycle_has_its_weight() -> None:
         assert float(losses[f"cycle_{name}"]) == pytest.approx(weight * float(difference), rel=1e-5)
     with pytest.raises(PixlateError, match=r"expected --cycle-weight-target of at least 0, got -1\.0"):
         METHOD.options(cycle_weight_target=-1.0)
+
+
+def test_preset_is_uvcgan() -> None:
+    """Torbunov et al. 2022 and its code, whose images are in [0, 1], where differences are half as large, and whose penalty takes the sum of 30x30 logits."""
+    recipe = tomllib.loads(METHOD.presets["uvcgan"].read_text())["train"]["cyclegan"]
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in recipe.items()}
+    owners: list[Any] = [METHOD.options, METHOD.training]
+    chosen, training = (owner(**{item.name: values[item.name] for item in fields(owner) if item.name in values}) for owner in owners)
+    assert (chosen.generator, chosen.channels, chosen.depth, chosen.blocks, chosen.features, chosen.heads) == ("unet-vit", 48, 4, 12, 384, 6)
+    assert (2 * chosen.cycle_weight, 2 * chosen.identity_weight) == (10, 5)
+    assert (training.total_steps(100), training.learning_rate, training.betas, training.pool, training.schedule) == (
+        500 * 2000,
+        1e-4,
+        (0.5, 0.99),
+        50,
+        "linear",
+    )
+    with torch.device("meta"):
+        (logits,) = METHOD.build(chosen).discriminators["target"](torch.empty(1, 3, 256, 256))
+    assert logits.numel() * chosen.gradient_norm == pytest.approx(100)
+    assert (chosen.gradient_penalty, chosen.penalty_range) == (0.1, "unit")
+
+
+def test_one_generator_that_was_trained_to_reconstruct_starts_both() -> None:
+    small = {"channels": 4, "blocks": 1, "discriminator_channels": 4, "discriminator_layers": 1}
+    torch.manual_seed(0)
+    gan, before = METHOD.build(METHOD.options(**small)), METHOD.build(METHOD.options(**small))
+    weights = {name: value for name, value in before.state_dict().items() if name.startswith("generators.source_to_target.")}
+    assert take_over(gan, weights).startswith(f"took over {2 * len(weights)} of ")
+    there, back = (gan.generators[name].state_dict() for name in ("source_to_target", "target_to_source"))
+    assert all(torch.equal(value, weights[f"generators.source_to_target.{name}"]) and torch.equal(value, back[name]) for name, value in there.items())
+    assert take_over(gan, before.state_dict()) and torch.equal(
+        gan.state_dict()["generators.target_to_source.network.head.1.weight"], before.state_dict()["generators.target_to_source.network.head.1.weight"]
+    )
 
 
 def test_both_generators_are_exported_with_their_own_channels(tmp_path: Path) -> None:

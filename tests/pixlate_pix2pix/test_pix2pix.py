@@ -97,6 +97,10 @@ def test_dropout_of_the_code_is_recorded_and_off_in_the_exported_file(tmp_path: 
         {"depth": 4, "norm": "batch", "upsampling": "resize", "attention": True},
         {"depth": 3, "norm": "none", "discriminator": ("patch", "pixel"), "discriminator_scales": 2},
         {"depth": 3, "channels_in": 1, "channels_out": 4},
+        {"generator": "unet-vit", "depth": 2, "blocks": 1, "features": 8, "heads": 2, "norm": "instance"},
+        {"generator": "swin", "blocks": 2, "groups": 1, "heads": 2, "channels_in": 1, "channels_out": 2},
+        {"generator": "swin", "blocks": 2, "groups": 1, "heads": 2, "skip": True},
+        {"depth": 3, "adversarial_weight": 0.0},
     ],
 )
 def test_contract_is_kept_by_every_network(changes: dict[str, Any]) -> None:

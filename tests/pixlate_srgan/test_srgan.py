@@ -33,6 +33,11 @@ def test_contract_is_kept_by_every_network_and_scale(scale: Any, network: Any, t
     check_method(METHOD, replace(PIXEL, scale=scale, network=network, tail=tail), side=6)
 
 
+@pytest.mark.parametrize(("scale", "tail"), [(2, "staged"), (3, "direct"), (4, "direct")])
+def test_contract_is_kept_by_swin_at_every_kind_of_scale(scale: Any, tail: Any) -> None:
+    check_method(METHOD, replace(PIXEL, scale=scale, network="swin", tail=tail, heads=2, groups=1), side=8)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -43,6 +48,7 @@ def test_contract_is_kept_by_every_network_and_scale(scale: Any, network: Any, t
         {"network": "span"},
         {"network": "span", "shrink": 2},
         {"network": "unet", "depth": 2, "blocks": 16},
+        {"network": "swin", "heads": 2, "groups": 1},
     ],
     ids=str,
 )

@@ -111,11 +111,11 @@ class Jury(nn.Module):
 class AdversarialGAN(GAN):
     """Generators by direction, made by :func:`build_generator`, discriminators by what they judge, made by :func:`build_discriminator`, and their losses.
 
-    ``method`` is the name of the method, for the spec.
+    ``method`` is the name of the method, for the spec. Discriminators that have no say are left out.
     """
 
     def __init__(self, method: str, options: AdversarialOptions, generators: Mapping[str, nn.Module], discriminators: Mapping[str, nn.Module]) -> None:
-        super().__init__(generators, discriminators)
+        super().__init__(generators, discriminators if options.judged else {})
         self.method, self.options = method, options
         self.penalty_share = 1.0
         """Of the weights of R1 and R2, in this step."""
@@ -145,8 +145,10 @@ class AdversarialGAN(GAN):
         return [*self.generators.values(), *([] if penalised else self.discriminators.values())]
 
     def discriminator_terms(self, name: str, real: Tensor, fake: Tensor) -> Losses:
-        """Return what a discriminator minimises, images given: its objective and the penalties that are enabled."""
+        """Return what a discriminator minimises, images given: its objective and the penalties that are enabled; nothing where it has no say."""
         options = self.options
+        if not options.judged:
+            return {}
         logits_real, logits_fake = self.judge(name, real), self.judge(name, fake)
         half = 0.5 if options.objective in HALVED else 1.0
         losses = {f"discriminator_{name}": half * discriminator_loss(options.objective, logits_real, logits_fake, options.smoothing)}
@@ -162,8 +164,10 @@ class AdversarialGAN(GAN):
         return losses
 
     def generator_terms(self, name: str, real: Tensor, fake: Tensor) -> Losses:
-        """Return what a generator minimises against a discriminator: its objective, and feature matching where requested."""
+        """Return what a generator minimises against a discriminator: its objective, and feature matching where requested; nothing where that has no say."""
         options = self.options
+        if not options.judged:
+            return {}
         losses: Losses = {}
         if options.feature_matching:
             seed = int(torch.randint(2**31, ()))
@@ -209,7 +213,9 @@ class AdversarialGAN(GAN):
         return {f"total_variation_{name}": self.options.total_variation * total_variation(2 * fake)} if self.options.total_variation else {}
 
     def verdict(self, name: str, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """Return all logits of a discriminator for real and for generated images, (batch, positions)."""
+        """Return all logits of a discriminator for real and for generated images, (batch, positions); none where it has no say."""
+        if not self.options.judged:
+            return real.new_zeros(len(real), 0), fake.new_zeros(len(fake), 0)
         first, second = (torch.cat([logits.flatten(1) for logits in self.judge(name, images)], dim=1) for images in (real, fake))
         return first, second
 

@@ -161,6 +161,24 @@ def test_grey_source_is_the_luma_of_its_target(tmp_path: Path) -> None:
         assert (sample["source"][0] - (0.299 * red + 0.587 * green + 0.114 * blue)).abs().max() <= 0.51 / 255
 
 
+def test_hidden_source_is_its_target_but_for_black_squares(tmp_path: Path) -> None:
+    make_photographs(tmp_path, 3, 100, 100)
+    images = PairedImages([tmp_path], PairedOptions(patch=96, resize=0, hold_out=1, hidden=0.4), 3, 3)
+    shares = []
+    for sample in [
+        *(images.load(draw, 96) for draw in images.draw(0, 60, 0)),
+        *({name: image[0] for name, image in batch.items()} for batch in images.validation()),
+    ]:
+        changed = (sample["source"] != sample["target"]).any(dim=0)
+        assert not sample["source"][:, changed].any()
+        shares.append(float(changed.float().mean()))
+    assert sum(shares) / len(shares) == pytest.approx(0.4, abs=0.1)
+    first, second = (next(iter(images.validation()))["source"] for _ in range(2))
+    assert torch.equal(first, second), "validation hides the same each time"
+    with pytest.raises(PixlateError, match="as many channels in as out with --hidden, got 1 and 3"):
+        PairedImages([tmp_path], PairedOptions(hidden=0.4), 1, 3)
+
+
 def test_share_of_lines_is_the_share_of_patches_whose_source_is_drawn(tmp_path: Path) -> None:
     source = make_photographs(tmp_path / "source", 2)
     for path in source.iterdir():

@@ -104,6 +104,7 @@ PAIRED: dict[str, Changes | tuple[Changes, Changes]] = FOLDERS | {
     "reverse": {"reverse": True},
     "grey": {"grey": True},
     "lines": {"lines": 1.0},
+    "hidden": {"hidden": 0.5},
     "paper": {"paper": 1.0},
     "line_drawer": ({"lines": 1.0}, {"lines": 1.0, "line_drawer": "hed"}),
 }
@@ -383,7 +384,7 @@ def carry_out(
             run = tmp_path_factory.mktemp("run")
             paths = {"perceptual_weights": str(vgg), "transforms": str(pipeline), "style": str(max(photographs.iterdir()))}
             changes = {**ALWAYS, **SMALLER.get(method, SMALL), **changes, **{name: path for name, path in paths.items() if name in changes}}
-            folders = (negatives,) if changes.get("grey") or changes.get("lines") else None
+            folders = (negatives,) if changes.get("grey") or changes.get("hidden") or changes.get("lines") else None
             if changes.get("holes") == "alpha":
                 folders = (erased(photographs, tmp_path_factory.mktemp("erased")),)
             fit(make_run(method, folders, **changes), run)

@@ -58,6 +58,13 @@ def test_image_that_cannot_be_read_stops_the_run_which_resumes_once_it_is_fixed(
     assert digests(tmp_path / "run") == digests(tmp_path / "undisturbed")
 
 
+def test_discriminators_that_wait_for_their_stage_are_not_said_to_learn_nothing(make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
+    waiting = make_run(
+        stages="both", pixel_share=0.9, perceptual_weight=0.0, second_pixel_weight=1.0, discriminator_channels=4, patch=10, steps=30, log_every=1
+    )
+    assert not [warning for warning in fit(waiting, tmp_path / "run").warnings if "do not move" in warning]
+
+
 @pytest.mark.parametrize("after", [0, 3])
 def test_a_checkpoint_is_written_before_a_run_ends_for_an_image(
     after: int, damaged: tuple[RunOptions, Path], photographs: Path, fit: Fit, digests: Digests, tmp_path: Path

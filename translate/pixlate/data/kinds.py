@@ -45,7 +45,7 @@ def _open_paired(folders: Sequence[Path], options: PairedOptions, spec: ModelSpe
     from pixlate.data.pairing import PairedImages
 
     _require_scale_1("paired", spec)
-    check_pair_count(len(folders), alone=options.grey or options.lines == 1)
+    check_pair_count(len(folders), alone=bool(options.made))
     return PairedImages(folders, options, spec.channels_in, spec.channels_out, spec.multiple)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pixlate.data.drawing import VALIDATION_THICKNESS, draw_lines, random_lines
 from pixlate.data.edges import VALIDATION_STRENGTH, draw_edges, find_edges, random_edges, require_hed
 from pixlate.data.folders import ARRAY_SUFFIXES, check_apart, check_sizes, list_images, match_by_name, split_held_out, without_partner
+from pixlate.data.hiding import hidden
 from pixlate.data.paper import on_paper
 from pixlate.data.patches import Decoded, PatchReader, epoch_indices, resized, sample_seed, to_tensor, whole
 from pixlate.data.pixels import passing_over, read_own, read_pixels, with_channels
@@ -24,7 +25,7 @@ class PairedImages:
     """The same random patch of a source and its target.
 
     Folders are of sources and of targets, which are matched by their path without suffix; or one of images that hold both, side by side; or of targets
-    alone where ``--grey`` or ``--lines 1`` makes the sources. Height and width of a validated image are multiples of ``multiple``.
+    alone where ``--grey``, ``--hidden`` or ``--lines 1`` makes the sources. Height and width of a validated image are multiples of ``multiple``.
 
     Raises:
         PixlateError: A folder is missing or too small, files have no partner, or sizes do not fit.
@@ -35,9 +36,11 @@ class PairedImages:
     def __init__(self, folders: Sequence[Path], options: PairedOptions, channels_in: int, channels_out: int, multiple: int = 1) -> None:
         self.options, self.multiple = options, multiple
         self.channels = channels_in, channels_out
-        self.made = options.grey or options.lines == 1
+        self.made = bool(options.made)
         if (options.grey or options.lines) and not {channels_in, channels_out} <= {1, 3}:
             raise PixlateError(f"expected images of 1 or 3 channels with --grey and --lines, got {channels_in} and {channels_out}; leave the option out")
+        if options.hidden and channels_in != channels_out:
+            raise PixlateError(f"expected as many channels in as out with --hidden, got {channels_in} and {channels_out}; make them equal")
         if options.paper and channels_in not in (1, 3):
             raise PixlateError(f"expected drawings of 1 or 3 channels with --paper, got {channels_in}; leave the option out")
         samples = self._find(folders)
@@ -64,7 +67,7 @@ class PairedImages:
         images = self._reader.patches(index, lambda: self._read(self.pairs[index]), generator, masks=int(self._edges))
         edges = images.pop() if self._edges else None
         target = images[-1]
-        made = self.options.grey or generator.random() < self.options.lines
+        made = self.options.grey or self.options.hidden or generator.random() < self.options.lines
         source = self._source_of(target, edges, generator) if made else images[0]
         if self.options.paper and generator.random() < self.options.paper:
             source = self._photographed(source, generator)
@@ -112,7 +115,9 @@ class PairedImages:
         return tuple(np.ascontiguousarray(with_channels(half, channels, files[0])) for half, channels in zip(halves, self.channels, strict=True))
 
     def _source_of(self, target: Pixels, edges: Pixels | None, generator: np.random.Generator | None = None) -> Pixels:
-        """Return the source that is made from a target: it in grey, or its lines, in a random style where there is a generator."""
+        """Return the source that is made from a target: it in grey, with parts hidden, or its lines; at random where there is a generator."""
+        if self.options.hidden:
+            return hidden(target, self.options.hidden, generator or np.random.default_rng(0))
         if self.options.grey:
             made = luma(target) if target.shape[2] == 3 else target
         else:

@@ -46,7 +46,10 @@ READ: Mapping[str, tuple[GeneratorName, ...]] = {
 
 @dataclass(frozen=True)
 class AdversarialOptions:
-    """Networks and losses of an adversarial translation between images of one size."""
+    """Networks and losses of an adversarial translation between images of one size.
+
+    Options of 0 become the numbers of the generator; ``dataclasses.replace`` keeps these, so give them too where it changes the generator.
+    """
 
     channels_in: int = 3
     """Channels of the source: 1 grey, 3 RGB, up to 16 from TIFF or .npy files."""
@@ -107,7 +110,7 @@ class AdversarialOptions:
     objective: Literal["vanilla", "least-squares", "hinge", "wasserstein", "relativistic"] = "vanilla"
     """Adversarial loss."""
     adversarial_weight: float = 1.0
-    """Weight of the generators' adversarial loss."""
+    """Weight of the generators' adversarial loss; 0 trains without discriminators, unless their features are compared."""
     smoothing: float = 0.0
     """Amount subtracted from the discriminators' target of 1 for real images (one-sided label smoothing)."""
     gradient_penalty: float = 0.0
@@ -234,6 +237,11 @@ class AdversarialOptions:
         check_used(self, {"patch", "r3gan"} & {*self.discriminator} != set(), "--discriminator patch or r3gan", "discriminator_layers")
         check_used(self, self.initialisation != "kaiming", "--initialisation normal, xavier or orthogonal", "initial_gain")
 
+    @property
+    def judged(self) -> bool:
+        """Whether discriminators have a say."""
+        return bool(self.adversarial_weight or self.feature_matching)
+
     def _settle_generator(self) -> None:
         """Give options of 0 the published numbers of the generator, and refuse those that it does not read or cannot take."""
         for name in dict.fromkeys(name for numbers in PUBLISHED.values() for name in numbers):
@@ -244,7 +252,8 @@ class AdversarialOptions:
             elif getattr(self, name) != EARLIER.get(name):
                 check_used(self, False, f"--generator {' or '.join(numbers)}", name)
         for name, generators in READ.items():
-            check_used(self, self.generator in generators, f"--generator {' or '.join(generators)}", name)
+            off = not getattr(self, name)  # such as no dropout
+            check_used(self, off or self.generator in generators, f"--generator {' or '.join(generators)}", name)
         check_used(self, not self.antialias or self.generator != "resnet", "--no-antialias", "upsampling")
         convolutions = self.generator in ("unet", "resnet")
         check_used(self, convolutions or "patch" in self.discriminator, "--generator unet or resnet, or --discriminator patch", "attention")

@@ -252,21 +252,30 @@ class PairedOptions(FolderOptions):
     line_drawer: Literal["contours", "hed"] = "contours"
     """How --lines draws: contours where tones differ (fast), or hed, outlines as a person draws them (extra [edges]; seconds for each photograph, once)."""
 
+    hidden: float = 0.0
+    """Share of squares of 32 pixels that are black in the source, which is the target otherwise: masked reconstruction, as a start for other trainings, 0.4 with UVCGAN; the folders then hold targets alone."""
     paper: float = 0.0
     """Share of patches whose source, a drawing, becomes a photograph of one: lines of any thickness, in pencil, pen or felt-tip on paper, with shadows, noise and JPEG."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_least(self, lines=0, paper=0)
-        check_most(self, lines=1, paper=1)
-        alone = "--grey" if self.grey else "--lines 1"
-        if (self.grey or self.lines == 1) and self.reverse:
-            raise PixlateError(f"expected --reverse with sources in files, got it with {alone}, which makes them from the targets; leave one of them out")
+        check_least(self, lines=0, hidden=0, paper=0)
+        check_most(self, lines=1, hidden=0.9, paper=1)
+        if self.made and self.reverse:
+            raise PixlateError(f"expected --reverse with sources in files, got it with {self.made}, which makes them from the targets; leave one of them out")
         check_used(self, self.lines > 0, "--lines above 0", "line_drawer")
-        if self.grey and self.paper:
-            raise PixlateError(f"expected --paper with sources that are drawings, got it with --grey (--paper {self.paper}); leave one of them out")
-        if self.grey and self.lines:
-            raise PixlateError(f"expected --grey or --lines, got both (--lines {self.lines}); leave one of them out")
+        other = "--grey" if self.grey else "--hidden" if self.hidden else ""
+        if other and self.paper:
+            raise PixlateError(f"expected --paper with sources that are drawings, got it with {other} (--paper {self.paper}); leave one of them out")
+        if other and self.lines:
+            raise PixlateError(f"expected {other} or --lines, got both (--lines {self.lines}); leave one of them out")
+        if self.grey and self.hidden:
+            raise PixlateError(f"expected --grey or --hidden, got both (--hidden {self.hidden}); leave one of them out")
+
+    @property
+    def made(self) -> str:
+        """The option that makes every source from its target, so that folders hold targets alone; empty where sources are in files."""
+        return "--grey" if self.grey else "--hidden" if self.hidden else "--lines 1" if self.lines == 1 else ""
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,8 @@ class Monitor:
     def _won(self, step: int, verdicts: Mapping[str, tuple[Tensor, Tensor]]) -> list[str]:
         warnings = []
         for name, (real, fake) in verdicts.items():
+            if not real.numel():
+                continue  # it has no say
             accuracy = ranking_accuracy(real, fake)
             self._compared[name] = self._compared.get(name, 0) + real.numel() if accuracy >= WON else 0
             if self._persists(f"discriminator {name}", accuracy >= WON, self._compared[name] >= COMPARED):

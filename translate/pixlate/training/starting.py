@@ -47,7 +47,7 @@ def weights_to_start_from(start: str, gan: GAN) -> Mapping[str, Tensor]:
 def take_over(gan: GAN, weights: Mapping[str, Tensor]) -> str:
     """Copy the weights whose name and shape match, such as the body of a generator trained for another scale, of which there must be some.
 
-    Counters of steps stay.
+    Those of one generator alone start each generator, as one that was trained to reconstruct starts both directions. Counters of steps stay.
 
     Returns:
         How many these are, which ones are new because the weights have none or others of another shape, and which ones of theirs have no place here.
@@ -56,6 +56,9 @@ def take_over(gan: GAN, weights: Mapping[str, Tensor]) -> str:
         PixlateError: None matches, or a network says by its ``misfit`` that those of its names are of one that computes otherwise.
     """
     own = gan.state_dict()
+    if {name.split(".")[1] for name in weights if name.startswith("generators.")} == {MAIN_GENERATOR}:
+        only = {name: value for name, value in weights.items() if name.startswith(f"generators.{MAIN_GENERATOR}.")}
+        weights = {name.replace(MAIN_GENERATOR, other, 1): value for other in gan.generators for name, value in only.items()} | dict(weights)
     matching = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape and value.ndim}
     if not matching:
         raise PixlateError("expected weights of the same network to start from, but no tensor has a matching name and shape; check --start-from")

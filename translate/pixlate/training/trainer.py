@@ -171,7 +171,7 @@ class Trainer:
         with torch.no_grad():
             for name, turn in self.turns.items():
                 now = _sampled(turn.parameters)
-                if name in self._followed:
+                if name in self._followed and turn.optimizer.state:  # not of one that has made no update yet
                     movement[name] = float((now - self._followed[name]).norm() / now.norm().clamp_min(1e-12))
                 self._followed[name] = now
             self.gan.eval()
