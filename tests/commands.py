@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-SERVER = multiprocessing.get_context("forkserver")
+SERVER = multiprocessing.get_context("forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn")  # Windows cannot fork
 SERVER.set_forkserver_preload(["pixlate.cli", "pixlate.training.engine", "torch.utils.tensorboard", "torch.export", "onnxscript"])
 Work = Literal["run_module", "run_in_turn", "train_killed_after"]
 """Functions of ``tests/forked.py``."""

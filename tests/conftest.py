@@ -16,6 +16,13 @@ from tests.forked import read_operators_once
 
 from pixlate.system.cores import CORES, granted_cores
 
+# Windows lacks the signals, pipes and limits of memory that these use; tests/without_posix.py finds which they are.
+collect_ignore = [
+    *("pixlate/cli/test_train.py", "pixlate/convert/test_killed.py", "pixlate/images/test_lossless.py", "pixlate_cut/test_pipeline.py"),
+    *("pixlate_inpaint/test_convert.py", "pixlate_openvino/test_kept.py", "pixlate_serve", "pixlate_stargan/test_commands.py", "test_cases.py"),
+    "test_proof_plugins.py",
+] * (not hasattr(signal, "SIGHUP"))
+
 settings.register_profile("pixlate", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # both depend on what else the machine does
 settings.load_profile("pixlate")
 

@@ -19,7 +19,8 @@ def begin(streams: Sequence[Path], environment: Mapping[str, str]) -> None:
     """Make this process, which has just been forked, one like any other."""
     import torch
 
-    os.setsid()
+    if hasattr(os, "setsid"):
+        os.setsid()
     for number, stream in enumerate(streams, start=1):
         os.dup2(os.open(stream, os.O_WRONLY | os.O_CREAT), number)
     os.environ.clear()

@@ -5,6 +5,7 @@ its check; one with PyTorch takes 6 GB. What every check printed is kept in ``di
 """
 
 import argparse
+import mimetypes
 import os
 import shutil
 import subprocess
@@ -167,8 +168,10 @@ def serve(place: Place) -> None:
     with place.started("serve", "upscale-x2", "--port", 0) as server:
         assert server.stdout is not None
         address = server.stdout.readline().partition(" on ")[2].split()[0]
-        picture = sorted((place.folder / "small").iterdir())[0].read_bytes()
-        with urllib.request.urlopen(urllib.request.Request(f"{address}/v1/models/upscale-x2:translate?format=png", picture), timeout=300) as answer:
+        picture = sorted((place.folder / "small").iterdir())[0]
+        kind = {"Content-Type": str(mimetypes.guess_type(picture)[0])}
+        request = urllib.request.Request(f"{address}/v1/models/upscale-x2:translate?format=png", picture.read_bytes(), kind)
+        with urllib.request.urlopen(request, timeout=300) as answer:
             assert answer.read().startswith(b"\x89PNG")
     assert server.returncode == 0, f"expected exit code 0 of the server, got {server.returncode}"
 

@@ -115,7 +115,7 @@ def test_a_file_that_is_not_an_image_is_refused_with_its_real_type(tmp_path: Pat
         read(tmp_path / "missing.png")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="the administrator may read everything")
+@pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() == 0, reason="the administrator may read everything")
 def test_a_file_that_may_not_be_read_says_so(file: Callable[[str, bytes], Path]) -> None:
     path = file("locked.png", WHOLE["png", False])
     path.chmod(0)
