@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Literal, cast
 
-SERVER = multiprocessing.get_context("forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn")  # Windows cannot fork
+START = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"  # Windows cannot fork
+SERVER = cast("multiprocessing.context.ForkServerContext", multiprocessing.get_context(START))
 SERVER.set_forkserver_preload(["pixlate.cli", "pixlate.training.engine", "torch.utils.tensorboard", "torch.export", "onnxscript"])
 Work = Literal["run_module", "run_in_turn", "train_killed_after"]
 """Functions of ``tests/forked.py``."""
