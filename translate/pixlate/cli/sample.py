@@ -22,7 +22,7 @@ from pixlate.images import Picture, Pixels, write_picture
 from pixlate.images.contact_sheet import contact_sheet
 from pixlate.images.formats import PNG, writable
 from pixlate.images.write import require_held
-from pixlate.inference.conditions import Conditions, parse
+from pixlate.inference.conditions import SEED, Conditions, parse
 from pixlate.inference.files import digest_model
 from pixlate.inference.models import find
 from pixlate.inference.pictures import with_origin
@@ -130,7 +130,10 @@ def sample(
     sampler = Sampler(load_sampler(model, device, runtime), batch)
     spec, path = sampler.spec, find(model)
     require_held(chosen, spec.channels_out, "uint8", (spec.output_size[1], spec.output_size[0]) if spec.output_size else (1, 1), formats)
-    conditions = Conditions.of(spec, parse(set), seed)
+    given = parse(set)
+    if SEED in given:
+        raise PixlateError(f"expected --seed for what is drawn from noise, got --set {SEED}={given[SEED]}, which would draw one picture again and again; write --seed")
+    conditions = Conditions.of(spec, given, seed)
     shaping = json_format.dumps([digest_model(path), sorted(set), seed, chosen.name, quality])
     found = Sampled(identified(model), sampler.translator.device)
     drawing = _Drawing(sampler, conditions, chosen, quality, locate(path), found, grid)
