@@ -28,6 +28,7 @@ TITLES = {
     "gpu": "Everything on a GPU",
     "methods": "What a step of each method costs",
     "learning": "Whether methods learn",
+    "shapes": "Whether StarGAN v2 changes the domain and keeps the shape",
     "toys": "What methods learn of toys",
     "sampling": "Whether DCGAN draws digits",
     "quality": "Enlarging, on a standard set",

@@ -250,7 +250,7 @@ REFUSED = {
     "convert mask not taken": "expected a model that takes a mask for --mask, got one that takes none; leave it out",
     "evaluate missing": "expected one of blond, brown, grey for the label domain, got none; add --set domain=blond",
     "check no domains": "expected one folder with a folder of images for each domain, at least two, got {folder}/photos with 0 of them; write faces/, with faces/blond/",
-    "check unknown": "expected --kind to be one of degraded, domains, labelled, masked, paired, taught, unpaired, got 'domain'; choose one, or install the plugin that defines it",
+    "check unknown": "expected --kind to be one of degraded, domains, images, labelled, masked, paired, photographs, taught, unpaired, got 'domain'; choose one, or install the plugin that defines it",
     "train no domains": "expected one folder with a folder of images for each domain, at least two, got {folder}/photos with 0 of them; write faces/, with faces/blond/",
 }
 

@@ -132,7 +132,9 @@ def sample(
     require_held(chosen, spec.channels_out, "uint8", (spec.output_size[1], spec.output_size[0]) if spec.output_size else (1, 1), formats)
     given = parse(set)
     if SEED in given:
-        raise PixlateError(f"expected --seed for what is drawn from noise, got --set {SEED}={given[SEED]}, which would draw one picture again and again; write --seed")
+        raise PixlateError(
+            f"expected --seed for what is drawn from noise, got --set {SEED}={given[SEED]}, which would draw one picture again and again; write --seed"
+        )
     conditions = Conditions.of(spec, given, seed)
     shaping = json_format.dumps([digest_model(path), sorted(set), seed, chosen.name, quality])
     found = Sampled(identified(model), sampler.translator.device)
