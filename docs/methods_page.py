@@ -129,7 +129,7 @@ def _measured_on(costs: Mapping[str, Any]) -> str:
         return ""
     return (
         f"A step is one update of every player at the published sizes and batch, in 32 bits: seconds of processor time with {costs['threads']} threads on {of_machine(costs)}, which two free "
-        "cores do in about half as many, and the most memory that training had. The machine was busy: compare them with each other. `--precision auto` and a GPU are faster ([train.md](train.md#speed))."
+        "cores do in about half as many, and the most memory that training had. The machine was busy: compare them with each other. `srgan` was in its first stage. `--precision auto` and a GPU are faster ([train.md](train.md#speed))."
     )
 
 
