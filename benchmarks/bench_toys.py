@@ -54,6 +54,8 @@ UPSCALER: dict[str, Any] = {
     "average_decay": 0.95,
     "steps": 400,
 }
+HOLE = (slice(24, 42), slice(20, 38))
+"""Rows and columns of what is to be filled in a landscape."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class Toy:
     """Makes what the network should make of it."""
     two_sets: bool = False
     """Whether landscapes by night are a second folder."""
+    hole: tuple[slice, ...] = (slice(None),)
+    """Rows and columns that a model fills, and where errors are measured."""
 
 
 def landscape(seed: int) -> Image.Image:
@@ -107,6 +111,13 @@ def reduced(pixels: Pixels) -> Pixels:
     return unit(small)
 
 
+def with_hole(pixels: Pixels) -> Pixels:
+    """Return a picture with a black square, which is to be filled."""
+    erased = pixels.copy()
+    erased[HOLE] = 0
+    return erased
+
+
 def in_grey(pixels: Pixels) -> Pixels:
     """Return the luma of a picture, (height, width, 1), as ``--grey`` makes sources."""
     return unit(as_image(pixels).convert("L"))[:, :, None]
@@ -126,6 +137,13 @@ TOYS: dict[str, Toy] = {
     ),
     "cyclegan": Toy({**COLOURS, "cycle_weight": 1.0, "identity_weight": 0.0, "steps": 400}, 0.08, same, by_night, two_sets=True),
     "cut": Toy({**COLOURS, "nce_patches": 64, "projection_channels": 32, "steps": 400}, 0.08, same, by_night, two_sets=True),
+    "inpaint": Toy(
+        {**ADVERSARIAL, "adversarial_weight": 0.01, "discriminator_channels": 8, "strokes": 0, "box": 0.35, "patch": 64, "steps": 320},
+        0.09,
+        with_hole,
+        same,
+        hole=HOLE,
+    ),
     "srgan": Toy({**UPSCALER, "stages": "pixel", "pixel": "l1"}, 0.012, reduced, same),
     "distill": Toy({**UPSCALER, "teacher": "upscale-x2", "crops": 1, "crop_side": 32, "cache_folder": "lessons"}, 0.012, reduced, same),
 }
@@ -170,11 +188,13 @@ def learnt(name: str, toy: Toy, folder: Path) -> tuple[dict[str, Any], Image.Ima
     unseen = [unit(landscape(3000 + index)) for index in range(8)]
     sources, wanted = ([change(pixels) for pixels in unseen] for change in (toy.source, toy.wanted))
     gan: Any = options.build()
-    outputs = {0: translated(gan, sources)}
+    outputs = {0: translated(gan, sources, toy.hole)}
     for path in sorted((folder / "run" / "checkpoints").glob("step-*")):
         gan.load_state_dict(load_checkpoint(path).average)
-        outputs[int(path.name.removeprefix("step-"))] = translated(gan, sources)
-    curve = {step: round(float(np.mean([abs(one - other).mean() for one, other in zip(made, wanted, strict=True)])), 4) for step, made in outputs.items()}
+        outputs[int(path.name.removeprefix("step-"))] = translated(gan, sources, toy.hole)
+    curve = {
+        step: round(float(np.mean([abs(one - other)[toy.hole].mean() for one, other in zip(made, wanted, strict=True)])), 4) for step, made in outputs.items()
+    }
     last = max(curve)
     return {"untrained": curve[0], "reached": curve[last], "processor_seconds": round(seconds, 1), "curve": curve}, sheet_of(sources, outputs[last], wanted)
 
@@ -191,11 +211,14 @@ def run_options(name: str, folders: tuple[Path, ...], toy: Toy) -> RunOptions:
     return RunOptions(method, parts[0], folders, parts[1], parts[2])
 
 
-def translated(gan: Any, sources: Sequence[Pixels]) -> list[Pixels]:
-    """Return what the exported generator makes of pictures."""
-    module = next(iter(gan.exports().values())).module.eval()
+def translated(gan: Any, sources: Sequence[Pixels], hole: tuple[slice, ...]) -> list[Pixels]:
+    """Return what the exported generator makes of pictures, and of a mask of the hole where it takes one."""
+    export = next(iter(gan.exports().values()))
+    export.module.eval()
+    mask = torch.zeros(1, 1, SIDE, SIDE)
+    mask[0, 0][hole] = 1
     with torch.no_grad():
-        return [module(torch.from_numpy(pixels).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy() for pixels in sources]
+        return [export({"source": torch.from_numpy(pixels).permute(2, 0, 1)[None], "mask": mask})[0].permute(1, 2, 0).numpy() for pixels in sources]
 
 
 def sheet_of(*rows: Sequence[Pixels]) -> Image.Image:
