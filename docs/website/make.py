@@ -40,7 +40,7 @@ SECTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
                 "docs/cluster",
                 "docs/scale",
             ),
-            *("docs/write_a_plugin", "docs/plugins", "docs/coming_from", "docs/troubleshooting"),
+            *("docs/write_a_plugin", "docs/plugins", "docs/migrate", "docs/coming_from", "docs/troubleshooting"),
         ),
     ),
     "reference": ("Reference", ("docs/cli", "docs/hooks", "api/index")),
