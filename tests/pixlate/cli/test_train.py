@@ -34,8 +34,27 @@ KILLED = {
     "srgan": [*STAGES, "--pixel-share", "0.3", "--discriminator-channels", "4", "--precision", "bf16-mixed", *SHARED],
     "pix2pix": ["--channels", "4", "--depth", "4", "--pool", "3", "--augment", "color", "--augment", "cutout", *JUDGED],
     "cyclegan": ["--channels", "4", "--blocks", "1", "--average-decay", "0.9", "--dropout", "0.3", *JUDGED],
+    "stargan": [
+        "--channels",
+        "4",
+        "--most-channels",
+        "8",
+        "--downsamplings",
+        "1",
+        "--style-length",
+        "6",
+        "--latent-length",
+        "5",
+        "--mapping-channels",
+        "8",
+        "--patch",
+        "16",
+        *SHARED,
+    ],
+    "dcgan": ["--channels", "4", "--discriminator-channels", "4", "--latent", "6", "--average-decay", "0.9", "--patch", "16", "--resize", "20", *SHARED],
+    "inpaint": ["--channels", "4", "--discriminator-channels", "4", "--pool", "3", "--patch", "16", "--resize", "20", *SHARED],
 }
-"""Small runs of the three methods, each with much that must come back."""
+"""Small runs, each with much that must come back."""
 
 
 @pytest.fixture(scope="module")
@@ -77,11 +96,20 @@ def negatives(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder
 
 
-@pytest.mark.parametrize("method", ["pix2pix", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cyclegan", "srgan"))])
+def domains(folder: Path, *of: Path) -> Path:
+    """Return a folder that holds a folder of each domain."""
+    for name, path in zip("ab", of, strict=True):
+        shutil.copytree(path, folder / "domains" / name)
+    return folder / "domains"
+
+
+@pytest.mark.parametrize("method", ["pix2pix", *(pytest.param(name, marks=pytest.mark.slow) for name in KILLED if name != "pix2pix")])
 def test_run_killed_at_random_steps_and_resumed_ends_bit_equal(
     method: str, photographs: Path, negatives: Path, tmp_path: Path, pixlate: Run, start: Start
 ) -> None:
-    folders = [photographs] if method == "srgan" else [photographs, negatives]
+    folders = {"srgan": [photographs], "dcgan": [photographs], "inpaint": [photographs], "stargan": [domains(tmp_path, photographs, negatives)]}.get(
+        method, [photographs, negatives]
+    )
     arguments = ["train", method, *folders, "--out"], [*KILLED[method], "--steps", 40, "--checkpoint-every", 5, "--validate-every", 20, "--log-every", 5]
     torch.set_num_threads(1)  # as the processes
     assert pixlate(*arguments[0], tmp_path / "undisturbed", *arguments[1]) == 0
