@@ -132,6 +132,11 @@ def test_every_recipe_is_an_options_file_of_the_method(monkeypatch: pytest.Monke
         assert "expected folders of images, got none" in capsys.readouterr().err
 
 
+def test_no_page_holds_the_marks_of_a_merge() -> None:
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        assert not re.search(r"^(<{7} |>{7} |={7}$)", page.read_text(), re.MULTILINE), page
+
+
 def test_rooms_of_the_architecture_page_are_those_of_the_code() -> None:
     page = (ROOT / "docs/architecture.md").read_text()
     rooms = {path.parent.name for path in (ROOT / "translate/pixlate").glob("*/__init__.py")}
