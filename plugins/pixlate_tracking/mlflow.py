@@ -2,13 +2,11 @@
 
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pixlate
 from pixlate.system.extras import import_for
-
-if TYPE_CHECKING:
-    from pixlate_tracking.sending import News
+from pixlate_tracking.news import News
 
 MOST = 500
 """Numbers of one request; MLflow takes 1,000."""
@@ -16,7 +14,7 @@ LONGEST = 500
 """Characters of an option's value, which older servers take."""
 
 
-def send_to_mlflow(news: "News") -> str:
+def send_to_mlflow(news: News) -> str:
     """Add what is new to a run of MLflow, or begin one; return its id.
 
     Raises:
@@ -46,7 +44,7 @@ def send_to_mlflow(news: "News") -> str:
     return own
 
 
-def _begin(client: Any, news: "News") -> str:
+def _begin(client: Any, news: News) -> str:
     """Return the id of a new run, in the experiment that is named, which is made where it is not there."""
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "pixlate")
     experiment = client.get_experiment_by_name(name)

@@ -2,35 +2,20 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pixlate
 from pixlate.runs.samples import MAIN
-from pixlate.runs.state import Run, read_run
+from pixlate.runs.state import read_run
 from pixlate.system.folder import refuse_link, replacing
 from pixlate_tracking.mlflow import send_to_mlflow
+from pixlate_tracking.news import News
 from pixlate_tracking.wandb import send_to_wandb
 
 SENT = "tracking.json"
 """In a run folder: under which id each tracker has it, and the last step that was sent."""
-TRACKERS: dict[str, "Callable[[News], str]"] = {"wandb": send_to_wandb, "mlflow": send_to_mlflow}
-
-
-@dataclass(frozen=True)
-class News:
-    """What a tracker does not have of a run."""
-
-    run: Run
-    name: str
-    id: str
-    """By which the tracker knows the run; empty for a new one."""
-    lines: dict[int, dict[str, float]]
-    """Losses and figures by step, in order."""
-    sheets: dict[int, dict[str, Path]]
-    """Sheets of samples by step and by view."""
-    finished: bool
+TRACKERS: dict[str, Callable[[News], str]] = {"wandb": send_to_wandb, "mlflow": send_to_mlflow}
 
 
 def send(path: Path, name: str) -> tuple[int, int]:

@@ -2,16 +2,13 @@
 
 import os
 import secrets
-from typing import TYPE_CHECKING
 
 import pixlate
 from pixlate.system.extras import import_for
-
-if TYPE_CHECKING:
-    from pixlate_tracking.sending import News
+from pixlate_tracking.news import News
 
 
-def send_to_wandb(news: "News") -> str:
+def send_to_wandb(news: News) -> str:
     """Add what is new to a run of Weights & Biases, or begin one; return its id. WANDB_MODE=offline writes it beside the run folder, for `wandb sync`.
 
     Raises:

@@ -1,6 +1,7 @@
 // A canvas whose strokes become a picture after each stroke.
 
 import { ask, key, make } from "./shared.js";
+import { follow, latest } from "./strokes.js";
 
 class Draw extends HTMLElement {
   connectedCallback() {
@@ -26,23 +27,11 @@ class Draw extends HTMLElement {
       make("div", { className: "px-pair" }, this.canvas, make("div", { className: "px-side" }, this.picture, this.empty)),
       make("div", { className: "px-row" }, this.save, this.keep), this.said);
     this.redraw();
-    this.canvas.addEventListener("pointerdown", (event) => {
-      this.canvas.setPointerCapture(event.pointerId);
-      this.stroke = { width: Number(this.width.value), rubber: this.rubber.checked, points: [this.at(event)] };
-      this.strokes.push(this.stroke);
-      this.redraw();
-    });
-    this.canvas.addEventListener("pointermove", (event) => {
-      if (!this.stroke) return;
-      for (const each of event.getCoalescedEvents?.() ?? [event]) this.stroke.points.push(this.at(each));
-      this.redraw();
-    });
-    for (const name of ["pointerup", "pointercancel"]) this.canvas.addEventListener(name, () => { if (this.stroke) { this.stroke = null; this.send(); } });
-  }
-
-  at(event) {
-    const box = this.canvas.getBoundingClientRect();
-    return [((event.clientX - box.left) / box.width) * this.side, ((event.clientY - box.top) / box.height) * this.side];
+    this.send = latest(this, () => this.sendOnce());
+    follow(this.canvas, () => {
+      this.strokes.push({ width: Number(this.width.value), rubber: this.rubber.checked });
+      return this.strokes.at(-1);
+    }, () => this.redraw(), () => this.send());
   }
 
   redraw() {
@@ -64,24 +53,17 @@ class Draw extends HTMLElement {
     }
   }
 
-  // One drawing is on its way at a time; what was drawn meanwhile is sent after it, only as it is then.
-  async send() {
-    if (this.sending) { this.stale = true; return; }
-    this.sending = true;
-    do {
-      this.stale = false;
-      if (!this.strokes.length) { this.show(null); continue; }
-      const blob = await new Promise((done) => this.canvas.toBlob(done, "image/png"));
-      const started = performance.now();
-      try {
-        const answer = await ask(`/pixlate/drawings/${await key()}?model=${encodeURIComponent(this.model.value)}`, { method: "POST", body: blob });
-        this.show(await answer.blob(), blob);
-        this.said.textContent = `${((performance.now() - started) / 1000).toFixed(2)} s`;
-      } catch (error) {
-        this.said.textContent = error.message;
-      }
-    } while (this.stale);
-    this.sending = false;
+  async sendOnce() {
+    if (!this.strokes.length) { this.show(null); return; }
+    const blob = await new Promise((done) => this.canvas.toBlob(done, "image/png"));
+    const started = performance.now();
+    try {
+      const answer = await ask(`/pixlate/drawings/${await key()}?model=${encodeURIComponent(this.model.value)}`, { method: "POST", body: blob });
+      this.show(await answer.blob(), blob);
+      this.said.textContent = `${((performance.now() - started) / 1000).toFixed(2)} s`;
+    } catch (error) {
+      this.said.textContent = error.message;
+    }
   }
 
   show(blob, drawing) {

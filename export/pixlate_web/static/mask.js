@@ -1,6 +1,7 @@
 // A brush over a picture of the page: what is painted is what a model fills.
 
 import { ask, key, make } from "./shared.js";
+import { follow, latest } from "./strokes.js";
 
 class Mask extends HTMLElement {
   connectedCallback() {
@@ -19,18 +20,11 @@ class Mask extends HTMLElement {
         button("Clear", () => { this.own.length = 0; this.redraw(); this.send(); })),
       make("div", { className: "px-mask" }, this.picture, this.canvas));
     this.append(this.tools, this.said);
-    this.canvas.addEventListener("pointerdown", (event) => {
-      this.canvas.setPointerCapture(event.pointerId);
-      this.stroke = { width: Number(this.width.value) * Math.max(this.canvas.width, this.canvas.height), rubber: this.rubber.checked, points: [this.at(event)] };
-      this.own.push(this.stroke);
-      this.redraw();
-    });
-    this.canvas.addEventListener("pointermove", (event) => {
-      if (!this.stroke) return;
-      for (const each of event.getCoalescedEvents?.() ?? [event]) this.stroke.points.push(this.at(each));
-      this.redraw();
-    });
-    for (const name of ["pointerup", "pointercancel"]) this.canvas.addEventListener(name, () => { if (this.stroke) { this.stroke = null; this.send(); } });
+    this.send = latest(this, () => this.sendOnce());
+    follow(this.canvas, () => {
+      this.own.push({ width: Number(this.width.value) * Math.max(this.canvas.width, this.canvas.height), rubber: this.rubber.checked });
+      return this.own.at(-1);
+    }, () => this.redraw(), () => this.send());
     this.changed = () => this.list();
     document.addEventListener("px-pictures", this.changed);
     this.list();
@@ -56,11 +50,6 @@ class Mask extends HTMLElement {
     this.canvas.height = Number(item.dataset.height);
     this.redraw();
     this.picture.src = `/pixlate/view/${await key()}/${this.shown}/source`;
-  }
-
-  at(event) {
-    const box = this.canvas.getBoundingClientRect();
-    return [((event.clientX - box.left) / box.width) * this.canvas.width, ((event.clientY - box.top) / box.height) * this.canvas.height];
   }
 
   redraw() {
@@ -91,22 +80,13 @@ class Mask extends HTMLElement {
     return new Promise((done) => mask.toBlob(done, "image/png"));
   }
 
-  // One mask is on its way at a time; what was painted meanwhile is sent after it, only as it is then.
-  async send() {
-    if (this.sending) { this.stale = true; return; }
-    this.sending = true;
-    this.dataset.sent = "no";
-    do {
-      this.stale = false;
-      try {
-        await ask(`/pixlate/masks/${await key()}/${this.shown}`, { method: "POST", body: await this.file() });
-        this.said.textContent = "";
-        this.dataset.sent = "yes";
-      } catch (error) {
-        this.said.textContent = error.message;
-      }
-    } while (this.stale);
-    this.sending = false;
+  async sendOnce() {
+    try {
+      await ask(`/pixlate/masks/${await key()}/${this.shown}`, { method: "POST", body: await this.file() });
+      this.said.textContent = "";
+    } catch (error) {
+      this.said.textContent = error.message;
+    }
   }
 }
 
