@@ -156,7 +156,7 @@ def base(place: Place) -> None:
 
 def train(place: Place) -> None:
     """makes two steps of Pix2Pix, exports the run, and converts with it"""
-    toy = ("--steps", 2, "--channels", 4, "--patch", 32, "--resize", 32, "--hold-out", 1, "--batch", 1, "--out", "run")
+    toy = ("--steps", 2, "--channels", 4, "--depth", 5, "--patch", 32, "--resize", 32, "--hold-out", 1, "--batch", 1, "--out", "run")
     place.run("pixlate", "train", "pix2pix", "small", "small", *toy)
     place.run("pixlate", "export", "run", "model.onnx")
     place.convert("--model", "model.onnx")

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 import pixlate
 from pixlate.losses import discriminator_loss, explain_discriminator_loss, explain_generator_loss, generator_loss, gradient_penalty, zero_centred_penalty
-from pixlate.networks.dcgan import Discriminator, Generator
+from pixlate.networks.dcgan import DCGANDiscriminator, Generator
 from pixlate.networks.initialisation import initialise
 from pixlate.plugin.data import Batch
 from pixlate.plugin.gan import MAIN_GENERATOR, Images, Losses, Verdicts
@@ -34,7 +34,7 @@ class DCGAN(pixlate.GAN):
         self.side, self.grow_from = int(facts.get("side", SIDE)), int(facts.get("grow_from", 0))
         sides = [side for side in SIDES if min(self.grow_from or self.side, self.side) <= side <= self.side]
         generator = Generator(options.latent, options.channels, options.channels_out, sides)
-        discriminator = Discriminator(options.channels_out, options.discriminator_channels, sides, options.discriminator_norm)
+        discriminator = DCGANDiscriminator(options.channels_out, options.discriminator_channels, sides, options.discriminator_norm)
         super().__init__({MAIN_GENERATOR: generator}, {"target": discriminator})
         initialise(self)
         self.options, self.fade = options, 1.0

@@ -56,7 +56,7 @@ class Generator(nn.Module):
         return pictures
 
 
-class Discriminator(nn.Module):
+class DCGANDiscriminator(nn.Module):
     """Strided convolutions with LeakyReLU 0.2, with a norm but at the first and the last: (batch, channels_in, side, side) in [-1, 1] to one logit each.
 
     Args:
