@@ -29,6 +29,7 @@ COMMANDS = (
     ("train",),
     *(("train", name) for name in sorted(installed().offered(Method))),
     ("sample",),
+    ("anomaly",),
     ("demo",),
     ("data", "check"),
     ("data", "edges"),

@@ -32,6 +32,7 @@ SECTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
                 "docs/methods",
                 "docs/train",
                 "docs/sample",
+                "docs/anomaly",
                 "docs/evaluate",
                 "docs/export",
                 "docs/import",

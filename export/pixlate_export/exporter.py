@@ -8,12 +8,8 @@ from torch import nn
 import pixlate
 from pixlate.errors import PixlateError
 from pixlate.plugin.gan import GAN
-from pixlate.plugin.manager import installed
-from pixlate.plugin.method import Method
 from pixlate.plugin.spec import ModelSpec, Padding, Provenance
-from pixlate.runs.folder import OPTIONS
-from pixlate.training.checkpoint import is_checkpoint, load_checkpoint
-from pixlate.training.run import RunOptions
+from pixlate.training.trained import Trained
 from pixlate_export.calibration import read_pictures
 from pixlate_export.file import Exported, Original, require_place, write_converted
 from pixlate_export.norms import compared, with_norm
@@ -49,28 +45,10 @@ def export_run(
     Raises:
         PixlateError: No such generator or checkpoint, or the file's pictures differ from PyTorch's; nothing is written.
     """
-    chosen = run.resolve()
-    if is_checkpoint(chosen) and best:
-        raise PixlateError(f"expected a run with --best, got one of its checkpoints, {run}; leave out --best, or name the run")
-    run = chosen.parent.parent if is_checkpoint(chosen) else run
-    trained = RunOptions.load(run, installed().offered(Method), plugin)
-    gan = trained.build()
-    checkpoint = load_checkpoint(chosen, best)
-    try:
-        gan.load_state_dict(checkpoint.average)
-    except RuntimeError as error:
-        raise PixlateError(
-            f"expected the weights of {run / OPTIONS}, but its checkpoint holds those of another network; undo the change of its options"
-        ) from error
-    origin = data or ", ".join(folder.name for folder in trained.folders)
-    return export_gan(
-        gan,
-        path,
-        Provenance(origin, checkpoint.step, trained.training.seed, licence, pixlate.__version__),
-        options,
-        generator,
-        checkpoint.state["options"].get("padding", "edge"),
-    )
+    trained = Trained.load(run, best, plugin)
+    origin = data or ", ".join(folder.name for folder in trained.options.folders)
+    provenance = Provenance(origin, trained.checkpoint.step, trained.options.training.seed, licence, pixlate.__version__)
+    return export_gan(trained.gan, path, provenance, options, generator, trained.padding)
 
 
 def export_gan(gan: GAN, path: Path, provenance: Provenance, options: ExportOptions = DEFAULT, generator: str = "", padding: Padding = "reflect") -> Exported:

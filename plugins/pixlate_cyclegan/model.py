@@ -1,6 +1,6 @@
 """CycleGAN's networks and losses (Zhu et al. 2017, "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks")."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
@@ -59,6 +59,16 @@ class CycleGAN(AdversarialGAN):
             "cycle": {"source": batch["source"], "as target": output, "as source again": back(output)},
             "other-direction": {"target": batch["target"], "as source": source, "as target again": there(source)},
         }
+
+    def reconstruct(self, source: Tensor) -> Tensor:
+        """Return sources there and back again."""
+        there, back = (export.module for export in self.exports().values())
+        again: Tensor = back(there(source))
+        return again
+
+    def judge_sources(self, source: Tensor) -> Sequence[Tensor]:
+        """Return the logits of the discriminator of sources."""
+        return list(self.judge("source", source))
 
     def explained(self) -> Mapping[str, str]:
         """Return a sentence for each loss."""

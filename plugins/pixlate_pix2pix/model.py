@@ -1,6 +1,6 @@
 """Pix2Pix's networks and losses (Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks")."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -65,6 +65,17 @@ class Pix2Pix(AdversarialGAN):
     def discriminator_losses(self, batch: Batch, images: Images) -> Losses:
         """Return the discriminator's loss, halved as published."""
         return self.discriminator_terms("pair", _pair(batch["source"], batch["target"]), images["pair"])
+
+    def reconstruct(self, source: Tensor) -> Tensor | None:
+        """Return the outputs where they can be compared with their sources: those of whole drawings, and of other channels, cannot."""
+        if self.options.whole or self.options.channels_in != self.options.channels_out:
+            return None
+        output: Tensor = self.exported()(source)
+        return output
+
+    def judge_sources(self, source: Tensor) -> Sequence[Tensor]:
+        """Return the discriminator's logits for sources that are their own targets."""
+        return list(self.judge("pair", _pair(source, source)))
 
     def explained(self) -> Mapping[str, str]:
         """Return a sentence for each loss."""

@@ -100,6 +100,20 @@ class SRGAN(GAN):
         real, fake = self.judge("target", batch["target"]), self.judge("target", images["target"])
         return {"discriminator": discriminator_loss(self.options.objective, real, fake)}
 
+    def reconstruct(self, source: Tensor) -> Tensor | None:
+        """Return the outputs where they are as large as their sources, which are then cleaned pictures."""
+        if self.options.scale > 1:
+            return None
+        output: Tensor = self.exported()(source)
+        return output
+
+    def judge_sources(self, source: Tensor) -> Sequence[Tensor]:
+        """Return the logits of the discriminator, if there is one, which knows undegraded pictures."""
+        if not self.discriminators:
+            return ()
+        logits = self.judge("target", source)
+        return [logits] if isinstance(logits, Tensor) else logits
+
     def explained(self) -> Mapping[str, str]:
         """Return a sentence for each loss."""
         options = self.options

@@ -2,7 +2,7 @@
 
 import copy
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -176,6 +176,17 @@ class GAN(nn.Module):
         few images that are shown, without gradients.
         """
         return {}
+
+    def reconstruct(self, source: Tensor) -> Tensor | None:
+        """Return sources, (batch, channels, height, width) in [0, 1], as the networks give them back, such as there and back again; None where that has no meaning.
+
+        What a network has not learned comes back changed: ``pixlate anomaly`` finds it so. Called without gradients, in evaluation mode.
+        """
+        return None
+
+    def judge_sources(self, source: Tensor) -> Sequence[Tensor]:
+        """Return the logits of a discriminator that knows sources: maps of any size, (batch, ..., height, width), larger where they look real; none if there is none."""
+        return ()
 
     def explained(self) -> Mapping[str, str]:
         """Return a sentence for each loss, and each figure of :meth:`measured`, by its name: what it says and what is good. The report shows them."""

@@ -30,7 +30,7 @@ from pixlate.runs.samples import is_view
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from pixlate.plugin.gan import Export
+    from pixlate.plugin.gan import GAN, Export
 
 _SMALL = {"channels": 8, "blocks": 1, "depth": 3, "discriminator_channels": 8, "second_pixel_weight": 1.0, "perceptual_weight": 0.0}
 
@@ -70,7 +70,7 @@ def check_method(method: Method, options: Any = None, side: int = 32, facts: Map
     Its networks are built again with the same names and weights; the data kind's sample has the roles it names; it makes a ``target`` of the size its
     spec says; all losses are finite scalars of different names that move their own player and no other; the exported modules take the image and the
     conditions of their specs and give [0, 1] at the sizes the spec allows; where tiling is called exact, a tile with the halo of context gives
-    exactly the pixels of the whole picture; its further views are pictures in [0, 1]; and its presets hold options that it has, of values that go together.
+    exactly the pixels of the whole picture; its further views, and what it gives back, are pictures in [0, 1]; and its presets hold options that it has, of values that go together.
 
     Args:
         method: What the plugin's ``pixlate_methods`` yields.
@@ -122,6 +122,8 @@ def check_method(method: Method, options: Any = None, side: int = 32, facts: Map
     with torch.no_grad():
         given = _checked(name, first(batch))  # as validation calls it
         assert given.ndim == 4, f"{name}: expected images of (batch, channels, height, width), got {tuple(given.shape)}"
+        if spec.takes_image:
+            _check_reconstruction(gan.eval(), batch["source"])
         _check_views(gan.eval().views({key: values[:1] for key, values in batch.items()}, given[:1]))
 
 
@@ -229,6 +231,17 @@ def _check_views(views: "Mapping[str, Mapping[str, Tensor]]") -> None:
         for caption, image in images.items():
             assert image.ndim == 4 and len(image) == 1, f"{view}: expected {caption} to be images of (1, channels, height, width), got {tuple(image.shape)}"
             _checked(f"{view}, {caption}", image, "views()")
+
+
+def _check_reconstruction(gan: "GAN", source: "Tensor") -> None:
+    """Check that what is given back can be compared with its source, where a method has that, and that there is a judgement of each source."""
+    again = gan.reconstruct(source)
+    if again is None:
+        return
+    assert again.shape == source.shape, f"expected reconstruct() to return {tuple(source.shape)} or None, got {tuple(again.shape)}"
+    _checked("what is given back", again, "reconstruct()")
+    logits = [len(each) for each in gan.judge_sources(source)]
+    assert all(count == len(source) for count in logits), f"expected judge_sources() to return maps of {len(source)} sources, got {logits}"
 
 
 def _check_sizes(name: str, export: "Export") -> None:
