@@ -68,7 +68,7 @@ class CycleGAN(AdversarialGAN):
 
     def judge_sources(self, source: Tensor) -> Sequence[Tensor]:
         """Return the logits of the discriminator of sources."""
-        return list(self.judge("source", source))
+        return list(self.judge("source", source)) if self.discriminators else ()
 
     def explained(self) -> Mapping[str, str]:
         """Return a sentence for each loss."""

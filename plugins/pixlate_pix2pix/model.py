@@ -75,7 +75,7 @@ class Pix2Pix(AdversarialGAN):
 
     def judge_sources(self, source: Tensor) -> Sequence[Tensor]:
         """Return the discriminator's logits for sources that are their own targets."""
-        return list(self.judge("pair", _pair(source, source)))
+        return list(self.judge("pair", _pair(source, source))) if self.discriminators else ()
 
     def explained(self) -> Mapping[str, str]:
         """Return a sentence for each loss."""

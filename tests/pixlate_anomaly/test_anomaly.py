@@ -126,6 +126,17 @@ def test_tiles_add_up_to_the_whole_picture(cycle: Path, monkeypatch: pytest.Monk
     np.testing.assert_allclose(maps["reconstruction"], (pictures - pictures**2).mean(1), atol=1e-5)
 
 
+def test_inpainting_gives_each_square_back_from_those_around_it() -> None:
+    torch.manual_seed(0)
+    method = installed().offered(Method)["inpaint"]
+    gan = method.gan(method.options(channels=4, discriminator_channels=4), {})
+    source = torch.rand(1, 3, 32, 40, requires_grad=True)
+    again: Any = gan.reconstruct(source)
+    (slope,) = torch.autograd.grad(again[:, :, 8:16, 24:32].sum(), source)
+    inside = slope[:, :, 8:16, 24:32].abs().max()
+    assert again.shape == source.shape and inside == 0 and slope[:, :, 4:20, 20:36].abs().max() > 0
+
+
 def test_score_is_the_mean_of_the_highest_hundredth() -> None:
     values = np.random.default_rng(0).random((40, 50), np.float32)
     assert HIGHEST == 0.01 and score_of(values) == pytest.approx(np.sort(values.ravel())[-20:].mean())
