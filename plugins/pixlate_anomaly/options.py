@@ -30,7 +30,7 @@ class AnomalyOptions:
     tile: int = 512
     """Side of the tiles that larger pictures are measured in, in pixels; 0 measures each whole."""
     device: str = "auto"
-    """Where the networks run: auto, cpu, cuda or cuda:N. A device named explicitly is used or refused."""
+    """Where the networks run: auto, cpu, cuda, cuda:N or mps. A device named explicitly is used or refused."""
     best: bool = False
     """Take the checkpoint that validated best instead of the newest."""
     plugin: Path | None = None
