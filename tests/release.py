@@ -93,7 +93,8 @@ class Place:
         """Variables of a user who has just installed Pixlate: none of its own, nor of another environment."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIXLATE_", "PYTHON", "VIRTUAL_ENV"))}
         path = os.pathsep.join((str(self.program("python").parent), os.environ["PATH"]))
-        return kept | {"PATH": path, "PIXLATE_CACHE": str(self.folder / "cache"), "WANDB_MODE": "offline", "MLFLOW_ALLOW_FILE_STORE": "true"}
+        trackers = {"WANDB_MODE": "offline", "MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_TRACKING_URI": (self.folder / "mlruns").as_uri()}
+        return kept | trackers | {"PATH": path, "PIXLATE_CACHE": str(self.folder / "cache")}
 
     def program(self, name: str) -> Path:
         """Return a program of the environment."""
@@ -156,11 +157,11 @@ def base(place: Place) -> None:
 
 def train(place: Place) -> None:
     """makes two steps of Pix2Pix, exports the run, and converts with it"""
-    toy = ("--steps", 2, "--channels", 4, "--depth", 5, "--patch", 32, "--resize", 32, "--hold-out", 1, "--batch", 1, "--out", "run")
-    place.run("pixlate", "train", "pix2pix", "small", "small", *toy)
+    toy = ("--grey", "--channels-in", 1, "--steps", 2, "--channels", 4, "--depth", 5, "--patch", 32, "--resize", 32, "--hold-out", 1, "--batch", 1)
+    place.run("pixlate", "train", "pix2pix", "small", *toy, "--out", "run")
     place.run("pixlate", "export", "run", "model.onnx")
     place.convert("--model", "model.onnx")
-    place.run("pixlate", "evaluate", "small", "small")
+    place.run("pixlate", "evaluate", "model.onnx", "small", "--layout", "grey")
 
 
 def serve(place: Place) -> None:

@@ -35,7 +35,7 @@ def test_options_by_which_runs_of_0_1_continue_are_listed_with_both_values() -> 
 
 def test_new_commands_are_commands() -> None:
     named = re.findall(r"`(?:pixlate )?([a-z ]+)`", GUIDE.partition("New commands: ")[2].partition(". `pixlate convert --help`")[0])
-    assert len(named) == 17
+    assert len(named) == 18
     app = build_app()
     for words in named:
         inner = app
