@@ -8,12 +8,12 @@ import pixlate
 from pixlate.data.folders import check_sizes, split_held_out
 from pixlate.data.patches import PatchReader, epoch_indices, resized, sample_seed, to_tensor
 from pixlate.data.pixels import MAX_PIXELS, UnreadableImage, image_formats, passing_over, read_pixels, with_channels
+from pixlate.data.strokes import draw_mask
 from pixlate.images import ImageFile, Pixels
 from pixlate.inference.conditions import hole_of
 from pixlate.plugin.data import Batch, Draw
 from pixlate_inpaint.data import Files
 from pixlate_inpaint.options import MaskedOptions
-from pixlate_inpaint.strokes import draw_mask
 
 
 class MaskedImages:

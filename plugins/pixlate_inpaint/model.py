@@ -9,50 +9,12 @@ import pixlate
 from pixlate.adversarial import to_symmetric
 from pixlate.inference.sizes import spec_sizes
 from pixlate.losses import contextual_loss, discriminator_loss, explain_discriminator_loss, explain_generator_loss, generator_loss, l1, load_hed
+from pixlate.networks.filling import Filling, MaskedInput, laid_over
 from pixlate.networks.gated import GatedGenerator, SNPatchGAN
 from pixlate.networks.hed import HED
 from pixlate.plugin.data import Batch
 from pixlate.plugin.gan import MAIN_GENERATOR, Images, Losses, Verdicts
 from pixlate_inpaint.options import InpaintOptions
-
-SQUARE = 8
-"""Side of the squares in which pictures are reconstructed, in pixels."""
-
-
-class Filling(nn.Module):
-    """A generator of an image and a mask, which leaves the pixels that the mask does not cover as they are; where it is between 0 and 1, both are mixed."""
-
-    def __init__(self, network: GatedGenerator) -> None:
-        super().__init__()
-        self.network = network
-
-    def made(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Return what the network makes of images (batch, 3, height, width) in [0, 1], inside of the mask (batch, 1, height, width) in [0, 1] and outside."""
-        hole = (mask > 0).to(image.dtype)
-        made: Tensor = self.network(torch.cat([(image * 2 - 1) * (1 - hole), hole], dim=1))
-        return (made + 1) / 2
-
-    def forward(self, image: Tensor, mask: Tensor) -> Tensor:
-        """Return the images, filled."""
-        return laid_over(image, self.made(image, mask), mask)
-
-
-def laid_over(image: Tensor, made: Tensor, mask: Tensor) -> Tensor:
-    """Return what was made where the mask is 1, and the image where it is 0."""
-    return image * (1 - mask) + made * mask
-
-
-class Judge(nn.Module):
-    """A discriminator of images in [0, 1] and their masks."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.network = SNPatchGAN(4, channels)
-
-    def forward(self, images: Tensor, masks: Tensor) -> Tensor:
-        """Return the logits of patches."""
-        logits: Tensor = self.network(torch.cat([images * 2 - 1, masks], dim=1))
-        return logits
 
 
 class Inpainting(pixlate.GAN):
@@ -60,7 +22,7 @@ class Inpainting(pixlate.GAN):
 
     def __init__(self, options: InpaintOptions) -> None:
         network = GatedGenerator(options.channels)
-        super().__init__({MAIN_GENERATOR: Filling(network)}, {"target": Judge(options.discriminator_channels)})
+        super().__init__({MAIN_GENERATOR: Filling(network)}, {"target": MaskedInput(SNPatchGAN(4, options.discriminator_channels))})
         self.options, self.sizes = options, spec_sizes(network)
         self._features: list[HED] = []  # in a list, since it is no part of the model and its checkpoints
 
@@ -111,16 +73,10 @@ class Inpainting(pixlate.GAN):
         return losses
 
     def reconstruct(self, source: Tensor) -> Tensor:
-        """Return sources of which every square was filled from those around it, a quarter of them at a time (Zavrtanik et al. 2021, with squares of one size)."""
+        """Return sources of which every square was filled from those around it."""
         filling = self.generators[MAIN_GENERATOR]
         assert isinstance(filling, Filling)
-        rows, columns = (torch.arange(side, device=source.device) // SQUARE % 2 for side in source.shape[2:])
-        turns = 2 * rows[:, None] + columns
-        again = torch.zeros_like(source)
-        for turn in range(4):
-            mask = (turns == turn).to(source.dtype).expand(len(source), 1, -1, -1)
-            again += mask * filling.made(source, mask).clamp(0, 1)
-        return again
+        return filling.reconstruct(source)
 
     def measured(self, batch: Batch, output: Tensor) -> Mapping[str, float]:
         """Return ``hole_error``, the mean absolute difference from the photograph inside of the mask."""

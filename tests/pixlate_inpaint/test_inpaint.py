@@ -13,6 +13,7 @@ from PIL import Image
 import pixlate_inpaint
 import pixlate_inpaint.model
 from pixlate.data.check import check
+from pixlate.data.strokes import draw_mask
 from pixlate.errors import PixlateError
 from pixlate.networks.hed import HED
 from pixlate.plugin.testing import check_method, make_photographs, random_batch, small_options
@@ -20,7 +21,6 @@ from pixlate.training.checkpoint import load_checkpoint
 from pixlate.training.engine import train
 from pixlate.training.run import RunOptions
 from pixlate_inpaint.options import MaskedOptions
-from pixlate_inpaint.strokes import draw_mask
 
 (METHOD,) = pixlate_inpaint.pixlate_methods()
 SMALL: dict[str, Any] = {"channels": 4, "discriminator_channels": 4, "patch": 32, "resize": 36, "hold_out": 1, "steps": 2, "batch": 2}
