@@ -111,7 +111,8 @@ def test_votes_are_counted_in_words(folders: tuple[Path, Path], tmp_path: Path, 
     ("changes", "sentence"),
     [
         ({"pairs": 0}, "expected --pairs from 1 to 500, got 0"),
-        ({"side": 0}, "expected --side of at least 1, got 0"),
+        ({"side": 0}, "expected --side from 1 to 16383, got 0"),
+        ({"side": 16384}, "expected --side from 1 to 16383, got 16384"),
         ({"out": Path("page.png")}, "expected an HTML file for --out"),
         ({"votes": (Path("votes.json"),)}, "expected folders or --votes, got both"),
     ],
@@ -119,6 +120,14 @@ def test_votes_are_counted_in_words(folders: tuple[Path, Path], tmp_path: Path, 
 def test_options_that_cannot_be_are_refused(folders: tuple[Path, Path], changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(PixlateError, match=sentence):
         compare(*folders, **changes)
+
+
+def test_source_larger_than_the_format_of_the_page_holds_is_cut(tmp_path: Path) -> None:
+    outputs = [fill(tmp_path / name, WHITE, "a", (2, 2)) for name in ("one", "two")]
+    source = fill(tmp_path / "source", BLACK, "a", (16400, 2))
+    assert compare(*outputs, source=source, side=2, out=tmp_path / "page.html") == 0
+    (pair,) = content(tmp_path / "page.html")["pairs"]
+    assert Image.open(io.BytesIO(base64.b64decode(pair["source"].partition(",")[2]))).size == (16383, 2)
 
 
 def test_folders_that_cannot_be_compared_are_refused(folders: tuple[Path, Path], tmp_path: Path) -> None:

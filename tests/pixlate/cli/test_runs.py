@@ -60,7 +60,7 @@ def test_folder_without_runs_says_how_to_start_one(tmp_path: Path, capsys: pytes
 
 
 def test_missing_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PixlateError, match="not there"):
+    with pytest.raises(PixlateError, match=r"expected a folder of runs, got \S*none, which is not there"):
         runs(tmp_path / "none")
 
 

@@ -44,7 +44,7 @@ def test_folder_of_a_run_has_no_separator_in_its_name(make_run: MakeRun) -> None
     ("texts", "sentence"),
     [
         (["learning_rte=1,2"], r"an option of srgan, got 'learning_rte=1,2'; did you mean learning_rate\?"),
-        (["learning_rate"], "expected --sweep OPTION=VALUE,VALUE"),
+        (["learning_rate"], "expected --sweep OPTION=VALUE,VALUE, got 'learning_rate' without values; write: --sweep learning_rate=VALUE,VALUE"),
         (["zzz=1"], "`pixlate train srgan --help` lists them"),
         (["learning_rate=1e-3"], "expected --sweep of 2 to 256 runs, got 1"),
         (["learning_rate="], "got 0"),

@@ -29,6 +29,7 @@ COMPLETE = "__complete"
 """First word of the command line by which a shell asks for what completes the last one."""
 CONVERT_USAGE = "Usage: pixlate convert SOURCE... OUT --model MODEL [OPTIONS]"
 SAMPLE_USAGE = "Usage: pixlate sample MODEL OUT [OPTIONS]"
+COMPARE_USAGE = "Usage: pixlate compare FIRST SECOND [OPTIONS], or pixlate compare --votes FILE..."
 EVALUATE_USAGE = "Usage: pixlate evaluate MODEL FOLDER [FOLDER] [OPTIONS]"
 
 
@@ -56,7 +57,7 @@ def build_app(tokens: Sequence[str] = ()) -> App:
     app.command("pixlate.cli.train:app", name="train", help="Train a method on folders of images.")
     app.command("pixlate.cli.runs:runs", name="runs", help="List runs of training with their figures.")
     app.command("pixlate.cli.evaluate:evaluate", name="evaluate", help="Measure how good a model is.", usage=EVALUATE_USAGE)
-    app.command("pixlate.cli.compare:compare", name="compare", help="Let people choose between two folders of outputs, blind.")
+    app.command("pixlate.cli.compare:compare", name="compare", help="Let people choose between two folders of outputs, blind.", usage=COMPARE_USAGE)
     app.command("pixlate.cli.models:app", name="models", help="List the ready models, show one, and add your own.")
     app.command("pixlate.cli.cache:app", name="cache", help="Remove what Pixlate has made for itself.")
     app.command("pixlate.cli.plugins:plugins", name="plugins", help="List the installed plugins.")

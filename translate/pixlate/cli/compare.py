@@ -22,6 +22,8 @@ from pixlate.system.folder import replacing
 from pixlate.system.text import file_size, printable
 
 MOST_PAIRS = 500
+MOST_SIDE = 16383
+"""Longest side that WebP holds."""
 PLACEHOLDER = "/* comparison */"
 """Where the template takes what is compared."""
 
@@ -69,8 +71,8 @@ def compare(
         raise PixlateError("expected two folders of outputs of the same pictures; write: pixlate compare a/ b/, and later pixlate compare --votes votes.json")
     if not 1 <= pairs <= MOST_PAIRS:
         raise PixlateError(f"expected --pairs from 1 to {MOST_PAIRS}, got {pairs}; 20 is usual")
-    if side < 1:
-        raise PixlateError(f"expected --side of at least 1, got {side}; 768 is usual")
+    if not 1 <= side <= MOST_SIDE:
+        raise PixlateError(f"expected --side from 1 to {MOST_SIDE}, got {side}; 768 is usual")
     if out.suffix.lower() not in (".html", ".htm"):
         raise PixlateError(f"expected an HTML file for --out, got {out}; end its name in .html")
     if out.exists() or out.is_symlink():
@@ -116,7 +118,7 @@ def _chosen(names: tuple[str, str], first: Path, second: Path, source: Path | No
                 f"expected outputs of one size, got {name} of {sizes[0]} in {names[0]} and {sizes[1]} in {names[1]}; convert them with the same --width, --height or --scale"
             )
         shown = [
-            _url(pixels, side if index < 2 else max(1, round(side * max(pixels.shape[:2]) / max(pictures[0].shape[:2]))))
+            _url(pixels, side if index < 2 else min(MOST_SIDE, max(1, round(side * max(pixels.shape[:2]) / max(pictures[0].shape[:2])))))
             for index, pixels in enumerate(pictures)
         ]
         found.append({"name": name, "first": shown[0], "second": shown[1], "source": shown[2] if source else "", "left": random.random() < 0.5})

@@ -29,7 +29,7 @@ def runs(folder: Path = RUNS, /, *, json: Annotated[bool, Parameter(negative="")
     json
         Print one JSON list, for programs, with the newest figures too.
     """
-    require_folder(folder)
+    require_folder(folder, "runs")
     found: dict[str, Run] = {}
     problems = []
     for path in find_runs(folder):

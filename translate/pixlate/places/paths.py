@@ -164,10 +164,10 @@ def pair_name(path: PurePath) -> str:
     return unicodedata.normalize("NFC", path.with_suffix("").as_posix())
 
 
-def require_folder(folder: Path) -> None:
-    """Refuse what is no folder of images."""
+def require_folder(folder: Path, holds: str = "images") -> None:
+    """Refuse what is no folder, which is to hold images or what ``holds`` names."""
     if not folder.is_dir():
-        raise PixlateError(f"expected a folder of images, got {folder}, which is {'a file' if folder.exists() else 'not there'}; name a folder")
+        raise PixlateError(f"expected a folder of {holds}, got {folder}, which is {'a file' if folder.exists() else 'not there'}; name a folder")
 
 
 def images_by_name(folder: Path, suffixes: Container[str]) -> dict[str, Path]:

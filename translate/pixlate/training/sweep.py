@@ -87,7 +87,9 @@ def _parsed(text: str, options: RunOptions) -> tuple[str, list[Any]]:
     name, equals, values = text.partition("=")
     name = name.strip().removeprefix("--").replace("-", "_")
     known = {item.name for part in (options.method_options, options.data, options.training) for item in fields(part)}
-    if not equals or name not in known:
+    if not equals and name in known:
+        raise PixlateError(f"expected --sweep OPTION=VALUE,VALUE, got {text!r} without values; write: --sweep {name}=VALUE,VALUE")
+    if name not in known:
         near = get_close_matches(name, known, 1)
         advice = f"did you mean {near[0]}?" if near else f"`pixlate train {options.method.name} --help` lists them"
         raise PixlateError(f"expected --sweep OPTION=VALUE,VALUE with an option of {options.method.name}, got {text!r}; {advice}")
