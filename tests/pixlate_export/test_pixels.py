@@ -161,7 +161,7 @@ def test_network_that_onnx_cannot_hold_is_refused_with_one_sentence(tmp_path: Pa
 @pytest.mark.parametrize("name", METHODS)
 def test_every_installed_method_exports_through_hooks_alone(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    gan = METHODS[name].build(small_options(METHODS[name]))
+    gan = METHODS[name].gan(small_options(METHODS[name]), METHODS[name].data.example_facts)
     exported = export_gan(gan, tmp_path / "model.onnx", Provenance())
     spec = OnnxTranslator(exported.path, "cpu").spec
     assert spec == exported.spec == replace(gan.spec(), io="uint8", padding="reflect")

@@ -60,7 +60,7 @@ def test_wrong_conditions_are_refused_in_one_sentence(application: Application, 
 def test_models_list_their_conditions(application: Application) -> None:
     described = application.send("GET", "/v1/models/plain").json()
     assert described["conditions"] == [
-        {"name": "hair", "kind": "label", "channels": 0, "length": 0, "choices": ["black", "grey", "blond"], "default": None},
+        {"name": "hair", "kind": "label", "channels": 0, "side": 0, "length": 0, "choices": ["black", "grey", "blond"], "default": None},
     ]
 
 

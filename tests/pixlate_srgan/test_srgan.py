@@ -155,12 +155,12 @@ def test_wrong_option_is_refused(values: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("values", "name", "where"),
     [
-        ({"network": "srresnet", "tail": "direct"}, "tail", "--network msrresnet"),
+        ({"network": "srresnet", "tail": "direct"}, "tail", "--network msrresnet or swin"),
         ({"perceptual": "hed", "perceptual_layer": "conv1_2"}, "perceptual-layer", "--perceptual vgg19"),
         ({"perceptual_layers": ("conv1_2",)}, "perceptual-layers", "--perceptual hed"),
         ({"network": "msrresnet", "shrink": 2}, "shrink", "--network compact, span, or msrresnet and --tail direct"),
         ({"depth": 4}, "depth", "--network unet"),
-        ({"scale": 1, "network": "unet", "blocks": 4}, "blocks", "--network srresnet, msrresnet, compact or span"),
+        ({"scale": 1, "network": "unet", "blocks": 4}, "blocks", "--network srresnet, msrresnet, compact, span or swin"),
         ({"discriminator": "unet", "spectral_norm": True}, "spectral-norm", "--discriminator srgan, patch or multi-scale"),
         ({"stages": "pixel", "pixel_share": 0.5}, "pixel-share", "--stages both"),
         ({"stages": "pixel", "adversarial_weight": 1.0}, "adversarial-weight", "--stages both or adversarial"),
@@ -177,7 +177,7 @@ def test_option_without_effect_is_refused(values: dict[str, Any], name: str, whe
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"scale": 1}, "expected --network msrresnet, compact, span or unet with --scale 1, got srresnet"),
+        ({"scale": 1}, "expected --network msrresnet, compact, span, unet or swin with --scale 1, got srresnet"),
         ({"scale": 4, "network": "unet"}, "expected --scale 1 with --network unet, got 4"),
     ],
 )

@@ -55,7 +55,10 @@ def test_json_is_one_object_with_the_same_facts(monkeypatch: pytest.MonkeyPatch,
     [
         ((), "expected folders of images, got none; write: pixlate data check photos/"),
         ((".", "--pairing", "paired"), "--pairing is now --kind; write: pixlate data check --kind paired"),
-        ((".", "--kind", "pairs"), "expected --kind to be one of degraded, paired, taught, unpaired, got 'pairs'; choose one, or install the plugin"),
+        (
+            (".", "--kind", "pairs"),
+            "expected --kind to be one of degraded, domains, images, masked, paired, photographs, taught, unpaired, got 'pairs'; choose one, or install the plugin",
+        ),
         (("missing",), "expected a folder of images, got missing, which is not there"),
         ((".", "--patch", "-1"), "expected --patch of at least 0, got -1"),
     ],

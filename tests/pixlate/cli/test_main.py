@@ -155,7 +155,7 @@ def test_convert_without_a_model_says_how_to_name_one(run: Run, capsys: pytest.C
 
 def test_train_without_a_method_names_those_installed(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("train") == 2
-    assert "expected a method (cyclegan, distill, pix2pix, srgan) or --resume RUN" in capsys.readouterr().err
+    assert "expected a method (cut, cyclegan, dcgan, distill, inpaint, pix2pix, srgan, stargan, style) or --resume RUN" in capsys.readouterr().err
 
 
 def test_what_the_system_refuses_is_one_line_with_the_path(run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

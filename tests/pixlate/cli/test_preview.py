@@ -98,7 +98,7 @@ def test_recipe_for_training_is_previewed_as_it_is(photographs: Path, run: Run, 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "expected a method (cyclegan, distill, pix2pix, srgan), got none; write: pixlate data preview srgan photos/"),
+        ([], "expected a method (cut, cyclegan, dcgan, distill, inpaint, pix2pix, srgan, stargan, style), got none; write: pixlate data preview srgan photos/"),
         (["srgn", "photos"], "got 'srgn'; did you mean srgan?"),
         (["srgan"], "expected folders of images, got none; write: pixlate data preview srgan photos/"),
         (["srgan", "missing"], "expected a folder of images, got missing, which is not there"),

@@ -219,7 +219,7 @@ def test_unknown_option_in_a_config_is_refused(photographs: Path, tmp_path: Path
         (["--network", "srresnet", "--tail", "direct"], "expected --tail with --network msrresnet or swin only, got 'direct' without it"),
         (["--channels", "0"], "expected --channels of at least 1, got 0"),
         (["--pixel-weight", "-1"], "expected --pixel-weight of at least 0, got -1.0"),
-        (["--device", "gpu"], "expected --device auto, cpu, cuda or cuda:N, got 'gpu'"),
+        (["--device", "gpu"], "expected --device auto, cpu, cuda, cuda:N or mps, got 'gpu'"),
         (["--hold-out", "9"], "expected more than 9 images"),
         (["--patch", "900"], "lower --patch"),
         (["--start-from", "nowhere"], "expected a run, a checkpoint, a ready model or a file of weights for --start-from, got 'nowhere', which is not there"),
@@ -280,7 +280,10 @@ def test_training_prints_what_validation_gives_and_what_comes_next(photographs: 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["pix2pixx", "a", "b", "--out", "z"], "expected a method (cyclegan, distill, pix2pix, srgan), got 'pix2pixx'; did you mean pix2pix?"),
+        (
+            ["pix2pixx", "a", "b", "--out", "z"],
+            "expected a method (cut, cyclegan, dcgan, distill, inpaint, pix2pix, srgan, stargan, style), got 'pix2pixx'; did you mean pix2pix?",
+        ),
         (["nothing"], "got 'nothing'; `pixlate plugins` lists what is installed"),
         (["--resumee", "RUN"], "got '--resumee'; did you mean --resume?"),
         (["cyclegan", "--resume", "RUN"], "expected --resume without a method, which the run knows; write: pixlate train --resume RUN"),

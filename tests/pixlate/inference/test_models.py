@@ -98,9 +98,7 @@ def test_an_arithmetic_that_no_runtime_offers_is_refused_with_those_that_are_the
 
 
 def test_a_device_that_no_runtime_knows_is_refused_with_those_of_each() -> None:
-    said = (
-        r"expected --device auto or one that a runtime knows \(onnxruntime: cpu, cuda, tensorrt; openvino: cpu, gpu, npu\), got 'nonsense'; choose one of these"
-    )
+    said = r"expected --device auto or one that a runtime knows \(onnxruntime: cpu, cuda, tensorrt, coreml, directml; openvino: cpu, gpu, npu\), got 'nonsense'; choose one of these"
     with pytest.raises(pixlate.PixlateError, match=said):
         pixlate.load("upscale-x2", "nonsense")
 

@@ -411,9 +411,12 @@ def test_same_options_do_the_same(make_run: MakeRun, fit: Fit, carry_out: Callab
 def test_run_starts_from_the_weights_of_another(make_run: MakeRun, fit: Fit, tmp_path: Path) -> None:
     for method in CASES:
         fit(make_run(method, average_decay=0.5, learning_rate=1e-2), tmp_path / method)
-        fit(make_run(method, steps=1, learning_rate=1e-30, start_from=str(tmp_path / method)), tmp_path / f"{method}-next")
+        still = {"learning_rate": 1e-30, **({"mapping_learning_rate": 1e-30} if method == "stargan" else {})}
+        fit(make_run(method, steps=1, **still, start_from=str(tmp_path / method)), tmp_path / f"{method}-next")
         first, second = load_checkpoint(tmp_path / method).average, load_checkpoint(tmp_path / f"{method}-next").weights
-        assert all(torch.equal(value, second[name]) for name, value in first.items() if "num_batches" not in name and "running" not in name)
+        moving = ("num_batches_tracked", "running_mean", "running_var", "._u", "._v")  # statistics of norms, and vectors of spectral norms
+        different = [name for name, value in first.items() if not name.endswith(moving) and not torch.equal(value, second[name])]
+        assert not different, f"{method}: {different}"
 
 
 @pytest.mark.parametrize("method", CASES)
