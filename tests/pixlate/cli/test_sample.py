@@ -140,9 +140,25 @@ def test_mistakes_are_one_sentence_and_exit_code_2(model: Path, tmp_path: Path, 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("more", [("{other}",), ("--layout", "side-by-side")])
+def test_sampler_is_evaluated_on_one_folder_alone(more: tuple[str, ...], model: Path, tmp_path: Path, call: Call) -> None:
+    save(tmp_path / "a" / "1.png")
+    words = [word.format(other=tmp_path / "a") for word in more]
+    code, _, stderr = call("evaluate", model, tmp_path / "a", *words, "--device", "cpu")
+    assert code == 2 and f"expected one folder of pictures like those that {model} draws from noise, got " in stderr
+
+
+def test_refusals_of_evaluating_a_sampler_name_what_it_can_have_and_each_folder_once(model: Path, tmp_path: Path, call: Call) -> None:
+    (tmp_path / "empty").mkdir()
+    assert call("evaluate", model, tmp_path / "empty", "--device", "cpu")[2].count(str(tmp_path / "empty")) == 1
+    save(tmp_path / "a" / "1.png")
+    stderr = call("evaluate", model, tmp_path / "a", "--metrics", "psnr", "--device", "cpu")[2]
+    assert "--metrics fid,kid" in stderr and "--metrics psnr" not in stderr
+
+
 def test_what_takes_images_refuses_a_sampler_and_names_the_command(model: Path, tmp_path: Path, call: Call) -> None:
     photographs = save(tmp_path / "in" / "a.png").parent
-    for words in (("convert", photographs, tmp_path / "out", "--model", model), ("evaluate", model, photographs, photographs), ("serve", model, "--port", 0)):
+    for words in (("convert", photographs, tmp_path / "out", "--model", model), ("serve", model, "--port", 0)):
         code, _, stderr = call(*words)
         assert code == 2 and "expected a model that takes an image" in stderr and f"write: pixlate sample {model} out/ --count 64" in stderr
 

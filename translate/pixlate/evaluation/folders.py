@@ -78,7 +78,7 @@ def find_images(folders: Sequence[Path], layout: Layout, scale: int, channels: t
     known = installed().image_formats()
     found = [images_by_name(folder, known) for folder in folders]
     if empty := [str(folder) for folder, images in zip(folders, found, strict=True) if not images]:
-        raise PixlateError(f"expected images ({', '.join(sorted(known))}) in {' and '.join(empty)}, found none; name a folder that holds some")
+        raise PixlateError(f"expected images ({', '.join(sorted(known))}) in {' and '.join(dict.fromkeys(empty))}, found none; name a folder that holds some")
     sources, targets = list(found[0].values()), list(found[-1].values())
     if layout == "unpaired":
         sides = [(min(_size(path)) * scale, path) for path in sources] + [(min(_size(path)), path) for path in targets]

@@ -26,6 +26,7 @@ from pixlate.inference.strength import blend, described
 from pixlate.options import output_strength
 from pixlate.plugin.manager import installed
 from pixlate.plugin.metric import Metric
+from pixlate.plugin.spec import ModelSpec
 from pixlate.system.extras import import_for
 
 INCEPTION = ("fid", "kid", "is", "precision", "recall")
@@ -78,9 +79,9 @@ def evaluate(
         PixlateError: The model, a folder, an image, a metric or its weights are not as they should be. All but damage inside an image file
             is found before the first image is translated.
     """
-    translator = load_for_pictures(model, device, blend_with, strength, samplers=len(folders) == 1 and layout in ("auto", "unpaired"))
+    translator = load_for_pictures(model, device, blend_with, strength, samplers=True)
     spec, sampler = translator.spec, not translator.spec.takes_image
-    sets = find_images((*folders, *folders) if sampler else folders, "unpaired" if sampler else layout, spec.scale, (spec.channels_in, spec.channels_out))
+    sets = _beside_drawings(model, spec, folders, layout) if sampler else find_images(folders, layout, spec.scale, (spec.channels_in, spec.channels_out))
     sets = replace(sets, smallest_side=min(sets.smallest_side, *spec.output_size)) if spec.output_size else sets
     own = sorted(installed().offered(Metric).keys() & KINDS.keys())
     offered = {name: metric for name, metric in installed().offered(Metric).items() if name not in own}
@@ -171,6 +172,14 @@ def _meters(chosen: Sequence[Kind], offered: Mapping[str, Metric], sets: ImageSe
     if grouped := [kind for kind in chosen if kind.name in INCEPTION]:
         meters.append(import_for("evaluating", "pixlate.evaluation.inception").InceptionMeter(grouped, inception, device))
     return device, meters
+
+
+def _beside_drawings(model: str | Path, spec: ModelSpec, folders: Sequence[Path], layout: Layout) -> ImageSets:
+    """Return the pictures of the one folder with which drawings are compared, as both sets; refuse others."""
+    if len(folders) != 1 or layout not in ("auto", "unpaired"):
+        got = f"{len(folders)} folder{'s' if len(folders) > 1 else ''} with --layout {layout}"
+        raise PixlateError(f"expected one folder of pictures like those that {model} draws from noise, got {got}; write: pixlate evaluate {model} FOLDER")
+    return find_images((folders[0], folders[0]), "unpaired", spec.scale, (spec.channels_in, spec.channels_out))
 
 
 def _add_drawn(sampler: Sampler, conditions: Sequence[Arrays], meters: Sequence[Meter]) -> None:

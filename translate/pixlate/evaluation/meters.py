@@ -66,7 +66,7 @@ def choose(names: Sequence[str], kinds: Mapping[str, Kind], sets: ImageSets) -> 
     if names:
         for name in names:
             if name not in kinds:
-                reason = installed().why("metric", name) or "name them with commas between: --metrics psnr,ssim"
+                reason = installed().why("metric", name) or f"name them with commas between: --metrics {','.join([*kinds][:2])}"
                 raise PixlateError(f"expected metrics among {', '.join(kinds)}, got {name!r}; {reason}")
             if reason := _misfit(kinds[name], sets):
                 raise PixlateError(reason)
