@@ -28,7 +28,7 @@ class Style(pixlate.GAN):
     style: Tensor
 
     def __init__(self, options: StyleOptions) -> None:
-        network = ResNet(3, 3, options.blocks, options.channels, norm="instance", upsampling="resize", kernel=9)
+        network = ResNet(3, 3, options.blocks, options.channels, norm="instance", upsampling="resize", skip=options.skip, kernel=9)
         super().__init__({MAIN_GENERATOR: Symmetric(network)})
         self.register_buffer("style", torch.zeros(3, options.style_size, options.style_size, dtype=torch.uint8))
         self.options, self.sizes = options, spec_sizes(network)

@@ -8,7 +8,7 @@ from pixlate.options import FolderOptions, Groups, TrainingOptions, check_least,
 
 @dataclass(frozen=True)
 class StyleOptions:
-    """A ResNet of five blocks with instance norm, and losses on features of HED's trunk; network and weights are those of the paper and its code (Johnson et al. 2016)."""
+    """A ResNet of five blocks with instance norm, and losses on features of HED's trunk; the network is that of the paper and its code (Johnson et al. 2016)."""
 
     style: str = ""
     """Picture whose style is learned; the run keeps it, so that resuming and exporting need no file."""
@@ -18,17 +18,19 @@ class StyleOptions:
     """Feature maps of the generator after the first convolution."""
     blocks: int = 5
     """Residual blocks of the generator."""
+    skip: bool = False
+    """Whether the generator adds its input to what it makes, so that photographs keep their content from the start; unlike the published one, for short runs."""
     content_weight: float = 1.0
     """Weight of the mean square difference of features from the photograph's."""
-    content_layer: Literal["conv1_2", "conv2_2", "conv3_3", "conv4_3"] = "conv3_3"
-    """Layer of HED's trunk whose features are the content: conv3_3 as in the published code, conv2_2 as in the paper, for more of the photograph."""
-    style_weight: float = 5.0
-    """Weight of the mean square difference of Gram matrices from the style picture's, summed over four layers."""
+    content_layer: Literal["conv1_2", "conv2_2", "conv3_3", "conv4_3"] = "conv2_2"
+    """Layer of HED's trunk whose features are the content: conv2_2 is the paper's; conv3_3 is that of the published code, which has VGG16: with HED, light and dark may change places."""
+    style_weight: float = 1.0
+    """Weight of the mean square difference of Gram matrices from the style picture's, summed over four layers. This one is ours, measured with HED: the published 5 is for VGG16."""
     smoothness_weight: float = 1e-6
     """Weight of half the squared differences of neighbouring pixels, summed over the picture, of levels up to 255."""
     GROUPS: ClassVar[Groups] = {
         "Everyday": ("style", "style_size"),
-        "Networks": ("channels", "blocks"),
+        "Networks": ("channels", "blocks", "skip"),
         "Losses": ("content_weight", "content_layer", "style_weight", "smoothness_weight"),
     }
 

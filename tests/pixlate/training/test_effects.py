@@ -226,8 +226,9 @@ STYLE: dict[str, Changes | tuple[Changes, Changes]] = FOLDERS | {
     "style_size": {"style_size": 24},
     "channels": {"channels": 5},
     "blocks": {"blocks": 2},
+    "skip": {"skip": True},
     "content_weight": {"content_weight": 2.0},
-    "content_layer": {"content_layer": "conv2_2"},
+    "content_layer": {"content_layer": "conv3_3"},
     "style_weight": {"style_weight": 10.0},
     "smoothness_weight": {"smoothness_weight": 1e-3},
 }
